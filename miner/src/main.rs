@@ -1,0 +1,2 @@
+//! The `miner` program.
+fn main() {}

@@ -1,0 +1,64 @@
+//! The certified lower bound of a market and what each composition adds to its gap (DESIGN section 6).
+//!
+//! For any non-negative capacity prices `l`, by weak duality of the Lagrangian relaxation of the capacity
+//! constraints,
+//!
+//! ```text
+//! LB(l) = sum over demands of min(u_d, shortest_d(l)) - sum over providers of l_p * max(0, capacity_p)
+//! ```
+//!
+//! is at most the penalised cost (cost of the served demands + `u_d`, the budget, of each unserved one)
+//! of every feasible plan. For every plan, exactly,
+//!
+//! ```text
+//! penalised cost - LB(l) = sum of regrets + sum over providers of l_p * unused minutes
+//! ```
+//!
+//! where a served demand's regret is `cost + l * minutes - min(u_d, shortest_d(l))` and an unserved one's
+//! is `u_d - min(u_d, shortest_d(l))`. A regret is never negative.
+
+use crate::evaluate::CompositionEvaluation;
+use crate::instance::Demand;
+use crate::oracle::{CapacityPrices, Oracle, PriceError, validate_prices};
+use crate::units::{Minutes, Money};
+
+/// `min(u_d, shortest_d(l))`: the least this demand can add to the cost of any plan, capacity use priced in.
+pub fn demand_bound(oracle: &Oracle<'_>, demand: &Demand, prices: &CapacityPrices) -> Money {
+    oracle.cheapest(demand, prices).map_or(demand.budget, |best| best.priced_cost.min(demand.budget))
+}
+
+/// `sum of l_p * max(0, capacity_p)`, in micro-units.
+pub fn priced_capacity(prices: &CapacityPrices, capacities: &[Option<Minutes>]) -> i128 {
+    let priced = prices.0.iter().zip(capacities);
+    priced
+        .map(|(price, capacity)| i128::from(price.micros()) * i128::from(capacity.unwrap_or(0).max(0)))
+        .sum()
+}
+
+/// `LB(l)` of the market of these demands, with `capacities` left for them (in order of provider id).
+///
+/// # Errors
+/// If the prices do not suit the capacities ([`validate_prices`]) or the bound leaves the range of money.
+pub fn dual_bound<'d>(
+    oracle: &Oracle<'_>,
+    demands: impl IntoIterator<Item = &'d Demand>,
+    capacities: &[Option<Minutes>],
+    prices: &CapacityPrices,
+) -> Result<Money, PriceError> {
+    validate_prices(prices, capacities)?;
+    let served: i128 =
+        demands.into_iter().map(|demand| i128::from(demand_bound(oracle, demand, prices).micros())).sum();
+    let bound = served - priced_capacity(prices, capacities);
+    i64::try_from(bound).map(Money::from_micros).or(Err(PriceError::BoundOverflow))
+}
+
+/// What this composition adds to the market's gap; `least` is the demand's [`demand_bound`] at the same prices.
+pub fn regret(composition: &CompositionEvaluation, least: Money, prices: &CapacityPrices) -> Money {
+    let charges = composition.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
+    composition.cost() + charges.sum::<Money>() - least
+}
+
+/// `(cost - bound) / bound` in percent, for display; 0 when both are zero.
+pub fn gap_percent(cost: Money, bound: Money) -> f64 {
+    if cost == bound { 0.0 } else { (cost - bound).as_f64() / bound.as_f64().abs() * 100.0 }
+}
