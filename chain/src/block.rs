@@ -1,0 +1,146 @@
+//! Blocks: a signed header over a Merkle-rooted body of records and service compositions.
+
+use std::fmt;
+
+use scenarios::{CapacityPrices, Minutes, Money, ProviderId};
+use serde::{Deserialize, Serialize};
+
+use crate::codec::encode;
+use crate::hash::{Domain, Hash};
+use crate::key::{KeyError, PublicKey, SecretKey, Signature};
+use crate::record::{DemandId, Height, NetworkId, Record};
+
+/// The version of headers and bodies this code reads and writes.
+pub const BLOCK_VERSION: u16 = 1;
+
+/// The hash of a header: names a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BlockHash(pub Hash);
+
+/// What a miner commits to and signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`BLOCK_VERSION`].
+    pub version: u16,
+    /// The network it belongs to.
+    pub network: NetworkId,
+    /// One above the parent's.
+    pub height: Height,
+    /// The block before it; genesis is named by the network id.
+    pub parent: BlockHash,
+    /// Milliseconds since the Unix epoch, above the parent's.
+    pub timestamp_ms: u64,
+    /// Who mined it and is paid.
+    pub miner: PublicKey,
+    /// Merkle root of the body's items.
+    pub merkle_root: Hash,
+    /// The number of the body's items.
+    pub item_count: u32,
+    /// State root of the ledger after this block.
+    pub state_root: Hash,
+    /// Total cost of its compositions.
+    pub cost: Money,
+    /// Total regret of its compositions, at the prices in force after its price update.
+    pub regret: Money,
+}
+
+impl Header {
+    /// The block's name.
+    pub fn hash(&self) -> BlockHash {
+        BlockHash(Domain::Header.hash(&[&encode(self)]))
+    }
+}
+
+/// One demand served: which provider does each of its orders (paper A, figure 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Composition {
+    /// The demand served.
+    pub demand: DemandId,
+    /// The provider of each of its orders.
+    pub providers: Vec<ProviderId>,
+    /// What it costs, as the evaluator finds.
+    pub cost: Money,
+    /// Processing minutes at all providers together.
+    pub minutes: Minutes,
+    /// When it was found, in milliseconds since the Unix epoch; not after the header's.
+    pub timestamp_ms: u64,
+}
+
+/// New capacity prices: they must raise the market's certified bound.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceUpdate {
+    /// A price per provider, in order of id; trailing zeros left out.
+    pub prices: CapacityPrices,
+}
+
+/// A place kept for commitments (contracts, receipts); no kind is defined yet, so none can be built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Commitment {}
+
+/// What a block brings, in the order in which it takes effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
+    /// Records taken from the pool.
+    pub records: Vec<Record>,
+    /// New prices, in force for this block's own compositions.
+    pub price_update: Option<PriceUpdate>,
+    /// Demands served.
+    pub compositions: Vec<Composition>,
+    /// Reserved.
+    pub commitments: Vec<Commitment>,
+}
+
+/// A block as it travels; nothing about it has been checked yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// What the miner signed.
+    pub header: Header,
+    /// By `header.miner`, in [`Domain::Header`].
+    pub signature: Signature,
+    /// What it brings.
+    pub body: Body,
+}
+
+impl Body {
+    /// The Merkle leaves: each item's canonical bytes behind a byte for its kind, in order of effect.
+    pub fn items(&self) -> Vec<Vec<u8>> {
+        let tagged = |tag: u8, bytes: Vec<u8>| [vec![tag], bytes].concat();
+        let records = self.records.iter().map(|record| tagged(0, encode(record)));
+        let price_update = self.price_update.iter().map(|update| tagged(1, encode(update)));
+        let compositions = self.compositions.iter().map(|composition| tagged(2, encode(composition)));
+        records.chain(price_update).chain(compositions).collect()
+    }
+
+    /// Whether it composes no demand.
+    pub const fn is_quiet(&self) -> bool {
+        self.compositions.is_empty()
+    }
+}
+
+impl Block {
+    /// Signs a header over a body; `key` must be the header's miner's.
+    pub fn sign(header: Header, body: Body, key: &SecretKey) -> Self {
+        let signature = key.sign(Domain::Header, &[&encode(&header)]);
+        Self { header, signature, body }
+    }
+
+    /// The block's name.
+    pub fn hash(&self) -> BlockHash {
+        self.header.hash()
+    }
+
+    /// Checks the miner's signature.
+    ///
+    /// # Errors
+    /// If the key is malformed or weak or the signature does not match.
+    pub fn verify_signature(&self) -> Result<(), KeyError> {
+        self.header.miner.verify(Domain::Header, &[&encode(&self.header)], &self.signature)
+    }
+}
+
+impl fmt::Display for BlockHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

@@ -1,0 +1,159 @@
+//! Records: signed statements of providers, demanders and owners of money. The pool holds them until a
+//! block brings them on chain.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use scenarios::{Minutes, Money, Offer, OperationId, Site};
+use serde::{Deserialize, Serialize};
+
+use crate::codec::encode;
+use crate::hash::{Domain, Hash};
+use crate::key::{Address, KeyError, PublicKey, SecretKey, Signature};
+
+/// The number of a block in the chain; genesis is 0.
+pub type Height = u64;
+
+/// The hash of a genesis: which network something belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NetworkId(pub Hash);
+
+/// The hash of a record's bytes, signature included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RecordId(pub Hash);
+
+/// A demand on chain is named by the record that brought it.
+pub type DemandId = RecordId;
+
+/// What a record says. The set is closed per protocol version; new kinds go at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Statement {
+    /// The author provides these operations here. Replaces the author's earlier offer; standing
+    /// compositions keep their terms.
+    Offer(OfferStatement),
+    /// The author provides nothing any more; standing compositions keep their terms.
+    OfferWithdrawal,
+    /// The author wants this made, and puts budget + solver fee in escrow.
+    Demand(DemandStatement),
+    /// The author no longer wants this; effective only while the demand is open.
+    DemandCancellation {
+        /// The demand's record.
+        demand: DemandId,
+    },
+    /// The author gives money away.
+    Transfer {
+        /// To whom.
+        to: Address,
+        /// How much, above 0.
+        amount: Money,
+    },
+}
+
+/// A provider's whole offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferStatement {
+    /// For people, at most [`scenarios::limits::NAME_BYTES`].
+    pub name: String,
+    /// Where the work is done.
+    pub site: Site,
+    /// Cost and minutes per operation.
+    pub offers: BTreeMap<OperationId, Offer>,
+    /// Minutes it can work in all; `None` is unlimited.
+    pub capacity: Option<Minutes>,
+}
+
+/// What a demander wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemandStatement {
+    /// For people, at most [`scenarios::limits::NAME_BYTES`].
+    pub name: String,
+    /// Where the product goes, if the market delivers.
+    pub site: Site,
+    /// Operations in the order in which they must be done.
+    pub orders: Vec<OperationId>,
+    /// The most the demander pays for the composition.
+    pub budget: Money,
+    /// Paid to solvers on top, by the schedule; at least the market's share of the budget.
+    pub solver_fee: Money,
+}
+
+/// A record before it is signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordContent {
+    /// The network it is meant for.
+    pub network: NetworkId,
+    /// Who says it.
+    pub author: PublicKey,
+    /// 0 for the author's first record on chain, then one more each time.
+    pub sequence: u64,
+    /// The first height whose block may bring it.
+    pub valid_from: Height,
+    /// The last height whose block may bring it.
+    pub valid_until: Height,
+    /// What is said.
+    pub statement: Statement,
+}
+
+/// A signed statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// What is signed.
+    pub content: RecordContent,
+    /// By `content.author`, in [`Domain::RecordSigning`].
+    pub signature: Signature,
+}
+
+impl RecordContent {
+    /// Signs it; `key` must be the author's.
+    pub fn sign(self, key: &SecretKey) -> Record {
+        let signature = key.sign(Domain::RecordSigning, &[&encode(&self)]);
+        Record { content: self, signature }
+    }
+}
+
+impl Record {
+    /// The hash of its canonical bytes.
+    pub fn id(&self) -> RecordId {
+        RecordId(Domain::Record.hash(&[&encode(self)]))
+    }
+
+    /// Who says it.
+    pub fn author(&self) -> Address {
+        self.content.author.address()
+    }
+
+    /// Checks the author's signature.
+    ///
+    /// # Errors
+    /// If the key is malformed or weak or the signature does not match.
+    pub fn verify_signature(&self) -> Result<(), KeyError> {
+        self.content.author.verify(Domain::RecordSigning, &[&encode(&self.content)], &self.signature)
+    }
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for NetworkId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Statement {
+    /// The name of its kind, for people and logs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Offer(_) => "offer",
+            Self::OfferWithdrawal => "offer withdrawal",
+            Self::Demand(_) => "demand",
+            Self::DemandCancellation { .. } => "demand cancellation",
+            Self::Transfer { .. } => "transfer",
+        }
+    }
+}
