@@ -175,6 +175,12 @@ pub struct HybridGaSettings {
     pub islands: u32,
     /// Individuals on an island.
     pub population: u32,
+    /// Children bred on each island in a generation.
+    pub children: u32,
+    /// Local-search moves (remove a few demands, re-route each exactly) on each child.
+    pub moves_per_child: u32,
+    /// The most demands removed in one move.
+    pub removed_max: u32,
     /// Generations between migrations.
     pub migration_interval: u32,
     /// Generations after which the search ends, unless time or the target gap ends it earlier.
@@ -192,6 +198,9 @@ impl Default for HybridGaSettings {
         Self {
             islands: 4,
             population: 16,
+            children: 4,
+            moves_per_child: 60,
+            removed_max: 5,
             migration_interval: 20,
             generations: 4_000,
             seconds: 10.0,
