@@ -29,8 +29,8 @@ pub fn demand_bound(oracle: &Oracle<'_>, demand: &Demand, prices: &CapacityPrice
 
 /// `sum of l_p * max(0, capacity_p)`, in micro-units.
 pub fn priced_capacity(prices: &CapacityPrices, capacities: &[Option<Minutes>]) -> i128 {
-    let priced = prices.0.iter().zip(capacities);
-    priced
+    let minutes = prices.0.iter().zip(capacities);
+    minutes
         .map(|(price, capacity)| i128::from(price.micros()) * i128::from(capacity.unwrap_or(0).max(0)))
         .sum()
 }

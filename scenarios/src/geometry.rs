@@ -36,8 +36,11 @@ pub enum Geometry {
 
 impl Geometry {
     /// The distance in whole metres, rounded up; `None` if a site is not of this geometry (a place in a
-    /// Euclidean market, a point or an unknown place in a matrix market).
+    /// Euclidean market, a point or an unknown place in a matrix market) or beyond [`crate::limits`].
     pub fn distance(&self, from: Site, to: Site) -> Option<i64> {
+        if !self.contains(from) || !self.contains(to) {
+            return None;
+        }
         match (self, from, to) {
             (Self::Euclidean, Site::Point { x_m: ax, y_m: ay }, Site::Point { x_m: bx, y_m: by }) => {
                 Some(ceil_root(ax.abs_diff(bx), ay.abs_diff(by)))
@@ -62,7 +65,7 @@ impl Geometry {
     pub fn is_metric(&self) -> bool {
         match self {
             Self::Euclidean => true,
-            Self::Matrix(matrix) => matrix.triangle_violation().is_none(),
+            Self::Matrix(matrix) => matrix.is_metric(),
         }
     }
 }
@@ -76,16 +79,27 @@ fn ceil_root(dx: u64, dy: u64) -> i64 {
     i64::try_from(ceiling).unwrap_or(i64::MAX)
 }
 
-/// Distances between places in metres, not necessarily symmetric, zero on the diagonal.
+/// Distances between places in metres, not necessarily symmetric, zero on the diagonal. Serialised as its
+/// rows, so that what is read back has passed [`DistanceMatrix::new`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Vec<i64>>", into = "Vec<Vec<i64>>")]
 pub struct DistanceMatrix {
     places: u32,
     metres: Vec<i64>,
+    metric: bool,
 }
 
 /// Why a table of numbers is not a distance matrix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MatrixError {
+    /// There are more places than [`limits::PLACES`].
+    #[error("{got} places, expected at most {expected}")]
+    Places {
+        /// Rows given.
+        got: usize,
+        /// The most there may be.
+        expected: usize,
+    },
     /// A row is shorter or longer than the number of rows.
     #[error("row {row} has {got} distances, expected {expected} (the matrix must be square)")]
     NotSquare {
@@ -114,10 +128,13 @@ impl DistanceMatrix {
     /// From rows of metres.
     ///
     /// # Errors
-    /// If the rows are not square, an entry is outside `0..=`[`limits::DISTANCE_METRES`], or a place is
-    /// not at distance 0 from itself.
+    /// If there are more than [`limits::PLACES`] rows, they are not square, an entry is outside
+    /// `0..=`[`limits::DISTANCE_METRES`], or a place is not at distance 0 from itself.
     pub fn new(rows: &[Vec<i64>]) -> Result<Self, MatrixError> {
         let places = rows.len();
+        if places > limits::PLACES {
+            return Err(MatrixError::Places { got: places, expected: limits::PLACES });
+        }
         for (from, row) in rows.iter().enumerate() {
             if row.len() != places {
                 return Err(MatrixError::NotSquare { row: from, got: row.len(), expected: places });
@@ -133,7 +150,19 @@ impl DistanceMatrix {
             }
         }
         let count = u32::try_from(places).unwrap_or(u32::MAX);
-        Ok(Self { places: count, metres: rows.concat() })
+        let mut matrix = Self { places: count, metres: rows.concat(), metric: false };
+        matrix.metric = matrix.triangle_violation().is_none();
+        Ok(matrix)
+    }
+
+    /// Whether no detour is shorter than the direct way; found out once, when the matrix was made.
+    pub const fn is_metric(&self) -> bool {
+        self.metric
+    }
+
+    /// The distances from each place to all places.
+    pub fn rows(&self) -> Vec<Vec<i64>> {
+        self.metres.chunks(self.places().max(1)).map(<[i64]>::to_vec).collect()
     }
 
     /// The number of places.
@@ -149,7 +178,7 @@ impl DistanceMatrix {
         self.metres.get(from as usize * self.places() + to as usize).copied()
     }
 
-    /// The first `(from, via, to)` where the detour is shorter than the direct way, if there is one.
+    /// The first `(from, via, to)`, in that order, where the detour is shorter than the direct way, if there is one.
     pub fn triangle_violation(&self) -> Option<(u32, u32, u32)> {
         let places = self.places;
         for from in 0..places {
@@ -163,6 +192,19 @@ impl DistanceMatrix {
             }
         }
         None
+    }
+}
+
+impl TryFrom<Vec<Vec<i64>>> for DistanceMatrix {
+    type Error = MatrixError;
+    fn try_from(rows: Vec<Vec<i64>>) -> Result<Self, MatrixError> {
+        Self::new(&rows)
+    }
+}
+
+impl From<DistanceMatrix> for Vec<Vec<i64>> {
+    fn from(matrix: DistanceMatrix) -> Self {
+        matrix.rows()
     }
 }
 
@@ -197,9 +239,30 @@ mod tests {
     }
 
     #[test]
+    fn a_site_beyond_the_plane_has_no_distance() {
+        let beyond = Site::point(limits::COORDINATE_METRES, 0);
+        assert_eq!(Geometry::Euclidean.distance(Site::point(0, 0), beyond), None);
+        assert_eq!(Geometry::Euclidean.distance(Site::point(i64::MIN, 0), Site::point(i64::MAX, 0)), None);
+    }
+
+    #[test]
     fn a_shorter_detour_is_found() {
         let matrix = DistanceMatrix::new(&[vec![0, 1, 5], vec![1, 0, 1], vec![5, 1, 0]]).unwrap();
         assert_eq!(matrix.triangle_violation(), Some((0, 1, 2)));
+        assert!(!matrix.is_metric());
+        let mended = DistanceMatrix::new(&[vec![0, 1, 2], vec![1, 0, 1], vec![2, 1, 0]]).unwrap();
+        assert_eq!(mended.triangle_violation(), None);
+        assert!(mended.is_metric());
+    }
+
+    #[test]
+    fn a_matrix_is_serialised_as_rows_and_checked_when_read() {
+        let matrix = DistanceMatrix::new(&[vec![0, 7], vec![9, 0]]).unwrap();
+        let text = serde_json::to_string(&matrix).unwrap();
+        assert_eq!(text, "[[0,7],[9,0]]");
+        assert_eq!(serde_json::from_str::<DistanceMatrix>(&text).unwrap(), matrix);
+        assert!(serde_json::from_str::<DistanceMatrix>("[[0,7],[9]]").is_err());
+        assert!(serde_json::from_str::<DistanceMatrix>("[[0,-7],[9,0]]").is_err());
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::units::{Minutes, Money};
 pub const COORDINATE_METRES: i64 = 1 << 30;
 /// The largest entry of a distance matrix, in metres.
 pub const DISTANCE_METRES: i64 = 1 << 31;
+/// The largest number of places of a distance matrix (its triangle inequality is checked in cubic time).
+pub const PLACES: usize = 1_024;
 /// The largest number of providers.
 pub const PROVIDERS: usize = 20_000;
 /// The largest number of operations.

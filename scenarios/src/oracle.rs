@@ -111,7 +111,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The cheapest composition of `demand` at these prices over all offers, its budget and capacities
-    /// ignored; `None` if the demand has no orders or one of them is offered by nobody.
+    /// ignored; `None` if one of its orders is offered by nobody. No orders cost nothing.
     pub fn cheapest(&self, demand: &Demand, prices: &CapacityPrices) -> Option<PricedComposition> {
         self.cheapest_among(demand, prices, |_, _| true)
     }
@@ -128,7 +128,9 @@ impl<'a> Oracle<'a> {
         let nodes: Vec<Vec<(ProviderId, i64)>> =
             demand.orders.iter().map(|&operation| self.nodes(operation, prices, &usable)).collect();
         let mut to_go: Vec<Vec<i64>> = vec![Vec::new(); nodes.len()];
-        let last = nodes.len().checked_sub(1)?;
+        let Some(last) = nodes.len().checked_sub(1) else {
+            return Some(PricedComposition { providers: Vec::new(), priced_cost: Money::ZERO });
+        };
         to_go[last] = nodes[last].iter().map(|&(id, cost)| cost + self.delivery(id, demand)).collect();
         for order in (0..last).rev() {
             to_go[order] = nodes[order]
