@@ -127,6 +127,15 @@ impl Instance {
         self.demands.iter().map(|demand| demand.orders.len()).sum()
     }
 
+    /// A hash of everything in the instance, as 64 hexadecimal digits: equal for equal instances only.
+    pub fn fingerprint(&self) -> String {
+        let bytes = serde_json::to_vec(self).expect("an instance holds nothing that JSON cannot");
+        blake3::Hasher::new_derive_key("mizan 2026 instance fingerprint")
+            .update(&bytes)
+            .finalize()
+            .to_string()
+    }
+
     /// The same supply with only the demands at these positions, in this order. Panics if one does not exist.
     #[must_use]
     pub fn with_demands(&self, positions: &[usize]) -> Self {

@@ -6,18 +6,27 @@
 //! scenario files. No search happens here and no float decides anything.
 
 pub mod bound;
+mod check_settings;
 pub mod evaluate;
+pub mod file;
+pub mod findings;
+pub mod generate;
 pub mod geometry;
 pub mod instance;
 pub mod limits;
 pub mod money;
 pub mod oracle;
+pub mod projection;
+pub mod scenario;
 pub mod settings;
 pub mod units;
+mod validate;
 
 pub use evaluate::{CompositionEvaluation, Evaluation, Violation, evaluate, evaluate_composition};
+pub use file::ScenarioError;
 pub use geometry::{DistanceMatrix, Geometry, Site};
 pub use instance::{CostRules, Demand, Instance, Offer, Provider, Solution, Supply};
 pub use money::Money;
 pub use oracle::{CapacityPrices, Oracle, PriceError, PricedComposition};
+pub use scenario::{Scenario, Window};
 pub use units::{Minutes, OperationId, ProviderId};

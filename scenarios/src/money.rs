@@ -222,8 +222,7 @@ impl Visitor<'_> for DollarVisitor {
     }
 
     fn visit_f64<E: de::Error>(self, dollars: f64) -> Result<Money, E> {
-        Money::from_f64_exact(dollars)
-            .ok_or_else(|| E::invalid_value(Unexpected::Float(dollars), &self))
+        Money::from_f64_exact(dollars).ok_or_else(|| E::invalid_value(Unexpected::Float(dollars), &self))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Money, E> {

@@ -210,12 +210,65 @@ impl Default for HybridGaSettings {
     }
 }
 
+/// Which search composes a scenario's demands unless a command says otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    /// The published genetic algorithm.
+    Paper,
+    /// The island-parallel hybrid genetic search.
+    #[default]
+    Hybrid,
+}
+
 /// How searches of this scenario are run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchSettings {
+    /// The search used unless a command says otherwise.
+    pub profile: Profile,
     /// Profile `paper`.
     pub paper: PaperGaSettings,
     /// Profile `hybrid`.
     pub hybrid: HybridGaSettings,
+}
+
+/// How an experiment splits the demands among solvers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// North-south strips of equal width across the window, each with its own demands and providers (paper A).
+    Strips,
+    /// Balanced geographic cells of the open demands, all offers open to each (DESIGN section 9).
+    #[default]
+    Cells,
+}
+
+/// A result that paper A's table 8 reports.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedResult {
+    /// Solvers at work; 1 is the centralised search.
+    pub solvers: u32,
+    /// Total cost.
+    pub cost: Money,
+    /// Solving time of the slowest solver.
+    pub seconds: f64,
+}
+
+/// How an experiment on this scenario is run, and what others found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExperimentSettings {
+    /// How the demands are split among solvers.
+    pub split: Split,
+    /// Published results on a problem of this size, at most one per number of solvers.
+    pub published: Vec<PublishedResult>,
+}
+
+impl ExperimentSettings {
+    /// The published result with this number of solvers, if there is one.
+    pub fn published(&self, solvers: u32) -> Option<&PublishedResult> {
+        self.published.iter().find(|result| result.solvers == solvers)
+    }
 }

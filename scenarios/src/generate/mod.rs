@@ -1,0 +1,5 @@
+//! Generated scenarios.
+
+mod parameters;
+
+pub use parameters::{GenerateParameters, SiteParameters, WesternHalf};

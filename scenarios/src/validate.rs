@@ -1,0 +1,200 @@
+//! Checks a scenario against [`crate::limits`]: every value in its range, every reference to something that
+//! exists, names unique. Paths in findings are those of the scenario file.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use crate::findings::Findings;
+use crate::geometry::Geometry;
+use crate::instance::{CostRules, Demand, Instance, Provider};
+use crate::limits;
+use crate::scenario::{Scenario, Window};
+use crate::units::Money;
+
+impl Scenario {
+    /// Checks everything that reading a file checks; of use to code that builds scenarios.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn validate(&self) -> Result<(), Findings> {
+        let mut findings = Findings::default();
+        check_scenario(&mut findings, self);
+        findings.into_result()
+    }
+}
+
+pub(crate) fn check_scenario(findings: &mut Findings, scenario: &Scenario) {
+    check_name(findings, "name", &scenario.name);
+    if let Some(generator) = &scenario.generator {
+        generator.check(findings, "generator.");
+    }
+    if let Some(origin) = scenario.origin.filter(|origin| !origin.is_valid()) {
+        let got = format!("latitude {}, longitude {}", origin.latitude, origin.longitude);
+        findings.add("origin", got, "-90 to 90 and -180 to 180 degrees");
+    }
+    if let Some(window) = &scenario.window {
+        check_window(findings, window);
+    }
+    scenario.network.check(findings);
+    scenario.search.check(findings);
+    scenario.experiment.check(findings);
+    check_count(findings, "operations", scenario.operations.len(), limits::OPERATIONS);
+    check_names(findings, scenario.operations.iter().map(String::as_str), |position| {
+        format!("operations[{position}]")
+    });
+    check_instance(findings, &scenario.instance, &scenario.operations);
+}
+
+/// A name of 1 to [`limits::NAME_BYTES`] bytes without control characters or spaces at its ends.
+pub(crate) fn check_name(findings: &mut Findings, path: impl Display, name: &str) {
+    let length = 1..=limits::NAME_BYTES;
+    if !length.contains(&name.len()) || name.chars().any(char::is_control) || name.trim() != name {
+        let expected = format_args!("1 to {} bytes, no control characters, trimmed", limits::NAME_BYTES);
+        findings.add(path, format_args!("{name:?}"), expected);
+    }
+}
+
+fn check_names<'a>(
+    findings: &mut Findings,
+    names: impl Iterator<Item = &'a str>,
+    path: impl Fn(usize) -> String,
+) {
+    let mut seen = BTreeMap::new();
+    for (position, name) in names.enumerate() {
+        check_name(findings, path(position), name);
+        if let Some(first) = seen.insert(name, position) {
+            let expected = format!("a name that {} does not have", path(first));
+            findings.add(path(position), format_args!("{name:?}"), expected);
+        }
+    }
+}
+
+pub(crate) fn check_count(findings: &mut Findings, path: impl Display, got: usize, most: usize) {
+    if !(1..=most).contains(&got) {
+        findings.add(path, format_args!("{got} entries"), format_args!("1 to {most}"));
+    }
+}
+
+pub(crate) fn check_range<T: PartialOrd + Display>(
+    findings: &mut Findings,
+    path: impl Display,
+    got: T,
+    range: RangeInclusive<T>,
+) {
+    if !range.contains(&got) {
+        findings.add(path, got, format_args!("{} to {}", range.start(), range.end()));
+    }
+}
+
+fn check_window(findings: &mut Findings, window: &Window) {
+    let plane = 1 - limits::COORDINATE_METRES..=limits::COORDINATE_METRES;
+    for (path, edge) in [
+        ("window.west_m", window.west_m),
+        ("window.south_m", window.south_m),
+        ("window.east_m", window.east_m),
+        ("window.north_m", window.north_m),
+    ] {
+        check_range(findings, path, edge, plane.clone());
+    }
+    if window.east_m <= window.west_m {
+        findings.add("window.east_m", window.east_m, format_args!("more than west_m, {}", window.west_m));
+    }
+    if window.north_m <= window.south_m {
+        findings.add("window.north_m", window.north_m, format_args!("more than south_m, {}", window.south_m));
+    }
+}
+
+fn check_instance(findings: &mut Findings, instance: &Instance, operations: &[String]) {
+    check_rules(findings, &instance.supply.rules);
+    let providers = &instance.supply.providers;
+    check_count(findings, "providers", providers.len(), limits::PROVIDERS);
+    check_names(findings, providers.iter().map(|provider| provider.name.as_str()), |position| {
+        format!("providers[{position}].name")
+    });
+    for (position, provider) in providers.iter().enumerate() {
+        check_provider(findings, position, provider, operations, &instance.supply.geometry);
+    }
+    check_count(findings, "demands", instance.demands.len(), limits::DEMANDS);
+    check_names(findings, instance.demands.iter().map(|demand| demand.name.as_str()), |position| {
+        format!("demands[{position}].name")
+    });
+    for (position, demand) in instance.demands.iter().enumerate() {
+        check_demand(findings, position, demand, operations, &instance.supply.geometry);
+    }
+}
+
+fn check_rules(findings: &mut Findings, rules: &CostRules) {
+    check_range(findings, "market.rate_per_km", rules.rate_per_km, Money::ZERO..=limits::RATE_PER_KM);
+    let value = Money::ZERO..=limits::VALUE_OF_MINUTE;
+    check_range(findings, "market.value_of_minute", rules.value_of_minute, value);
+    let speed = 1..=limits::DISTANCE_METRES;
+    check_range(findings, "market.metres_per_minute", rules.metres_per_minute, speed);
+}
+
+fn check_provider(
+    findings: &mut Findings,
+    position: usize,
+    provider: &Provider,
+    operations: &[String],
+    geometry: &Geometry,
+) {
+    if !geometry.contains(provider.site) {
+        refuse_site(findings, format_args!("providers[{position}].site"), geometry);
+    }
+    if let Some(capacity) = provider.capacity {
+        let path = format_args!("providers[{position}].capacity_minutes");
+        check_range(findings, path, capacity, 0..=limits::CAPACITY_MINUTES);
+    }
+    for (operation, offer) in &provider.offers {
+        let Some(name) = operations.get(operation.index()) else {
+            let expected = format!("one of {} operations", operations.len());
+            findings.add(format_args!("providers[{position}].offers"), operation, expected);
+            continue;
+        };
+        let path = format_args!("providers[{position}].offers.{name}");
+        check_range(findings, format_args!("{path}.cost"), offer.cost, Money::ZERO..=limits::OFFER_COST);
+        check_range(findings, format_args!("{path}.minutes"), offer.minutes, 0..=limits::OFFER_MINUTES);
+    }
+}
+
+fn check_demand(
+    findings: &mut Findings,
+    position: usize,
+    demand: &Demand,
+    operations: &[String],
+    geometry: &Geometry,
+) {
+    if !geometry.contains(demand.site) {
+        refuse_site(findings, format_args!("demands[{position}].site"), geometry);
+    }
+    check_range(
+        findings,
+        format_args!("demands[{position}].budget"),
+        demand.budget,
+        Money::ZERO..=limits::BUDGET,
+    );
+    let orders = demand.orders.len();
+    check_count(findings, format_args!("demands[{position}].orders"), orders, limits::ORDERS_PER_DEMAND);
+    for (order, operation) in demand.orders.iter().enumerate() {
+        if operation.index() >= operations.len() {
+            let expected = format!("one of {} operations", operations.len());
+            findings.add(format_args!("demands[{position}].orders[{order}]"), operation, expected);
+        }
+    }
+}
+
+fn refuse_site(findings: &mut Findings, path: impl Display, geometry: &Geometry) {
+    match geometry {
+        Geometry::Euclidean => findings.say(
+            path,
+            format_args!(
+                "expected a point less than {} m from the origin on each axis",
+                limits::COORDINATE_METRES
+            ),
+        ),
+        Geometry::Matrix(matrix) => {
+            findings.say(path, format_args!("expected a place below {}", matrix.places()));
+        }
+    }
+}
