@@ -5,7 +5,7 @@ use std::fmt;
 use scenarios::{CapacityPrices, Minutes, Money, ProviderId};
 use serde::{Deserialize, Serialize};
 
-use crate::codec::encode;
+use crate::codec::{CodecError, decode, encode};
 use crate::hash::{Domain, Hash};
 use crate::key::{KeyError, PublicKey, SecretKey, Signature};
 use crate::record::{DemandId, Height, NetworkId, Record};
@@ -110,6 +110,30 @@ impl Body {
         let price_update = self.price_update.iter().map(|update| tagged(1, encode(update)));
         let compositions = self.compositions.iter().map(|composition| tagged(2, encode(composition)));
         records.chain(price_update).chain(compositions).collect()
+    }
+
+    /// The body whose [`Body::items`] these are.
+    ///
+    /// # Errors
+    /// If an item is malformed or of no known kind, or the items are not in order of effect.
+    pub fn from_items<I: AsRef<[u8]>>(items: &[I]) -> Result<Self, CodecError> {
+        let mut body = Self::default();
+        for item in items {
+            let Some((tag, bytes)) = item.as_ref().split_first() else {
+                return Err(CodecError::Malformed("an empty item".into()));
+            };
+            match tag {
+                0 if body.price_update.is_none() && body.compositions.is_empty() => {
+                    body.records.push(decode(bytes, bytes.len())?);
+                }
+                1 if body.price_update.is_none() && body.compositions.is_empty() => {
+                    body.price_update = Some(decode(bytes, bytes.len())?);
+                }
+                2 => body.compositions.push(decode(bytes, bytes.len())?),
+                _ => return Err(CodecError::Malformed(format!("item of kind {tag} where none may be"))),
+            }
+        }
+        Ok(body)
     }
 
     /// Whether it composes no demand.

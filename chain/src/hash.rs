@@ -23,6 +23,8 @@ pub enum Domain {
     MerkleNode,
     /// One key/value pair of the ledger state.
     StateEntry,
+    /// The root of the tree of state entries, bound to their number.
+    StateRoot,
     /// A validator's prevote or precommit.
     Vote,
     /// A proposer's proposal.
@@ -45,6 +47,7 @@ impl Domain {
             Self::MerkleLeaf => "mizan 2026-11 merkle leaf v1",
             Self::MerkleNode => "mizan 2026-11 merkle node v1",
             Self::StateEntry => "mizan 2026-11 state entry v1",
+            Self::StateRoot => "mizan 2026-11 state root v1",
             Self::Vote => "mizan 2026-11 vote v1",
             Self::Proposal => "mizan 2026-11 proposal v1",
             Self::PeerRecord => "mizan 2026-11 peer record v1",

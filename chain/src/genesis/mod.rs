@@ -1,0 +1,137 @@
+//! Genesis: everything a network starts from, as unsigned facts that every node holds alike. Its hash is
+//! the network's id. How a scenario becomes one is in [`scenario`].
+
+pub mod parameters;
+pub mod scenario;
+mod validate;
+
+use std::collections::BTreeMap;
+
+use scenarios::{CostRules, Geometry, Money, Provider, Supply};
+use serde::{Deserialize, Serialize};
+
+use crate::block::BlockHash;
+use crate::codec::{self, CodecError, encode};
+use crate::consensus::ValidatorSet;
+use crate::hash::Domain;
+use crate::key::{Address, PublicKey};
+use crate::record::NetworkId;
+
+pub use parameters::{Limits, Parameters};
+pub use scenario::scenario_demand_records;
+pub use validate::GenesisError;
+
+/// The version of genesis this code reads and writes.
+pub const GENESIS_VERSION: u16 = 1;
+
+/// The largest canonical form of a genesis, in bytes.
+pub const GENESIS_BYTES: usize = 64 << 20;
+
+/// A provider that is there from the start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GenesisProvider {
+    /// Who is paid and may change the offer.
+    pub address: Address,
+    /// What it offers.
+    pub provider: Provider,
+}
+
+/// What a network starts from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Genesis {
+    /// [`GENESIS_VERSION`].
+    pub version: u16,
+    /// For people, at most [`scenarios::limits::NAME_BYTES`].
+    pub name: String,
+    /// Milliseconds since the Unix epoch; blocks are later.
+    pub timestamp_ms: u64,
+    /// What blocks must keep to.
+    pub parameters: Parameters,
+    /// Transport and time.
+    pub rules: CostRules,
+    /// Distances.
+    pub geometry: Geometry,
+    /// Names of the operations; an operation's number is its position.
+    pub operations: Vec<String>,
+    /// Providers, whose ids are their positions.
+    pub providers: Vec<GenesisProvider>,
+    /// Money, all there ever is but for the bounty account.
+    pub balances: BTreeMap<Address, Money>,
+    /// The account from which price updates are paid.
+    pub bounty: Money,
+    /// Who votes, ascending, each once.
+    pub validators: Vec<PublicKey>,
+    /// The number of miners expected, for paper A's share of ceil(providers / miners) each.
+    pub miners: u32,
+}
+
+impl Genesis {
+    /// The hash of its canonical bytes.
+    pub fn network_id(&self) -> NetworkId {
+        NetworkId(Domain::Genesis.hash(&[&self.to_bytes()]))
+    }
+
+    /// Its canonical bytes: what a genesis file holds and the network id hashes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// From its canonical bytes; [`Network::new`] checks what they say.
+    ///
+    /// # Errors
+    /// If they are too many, malformed or not canonical.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        codec::decode(bytes, GENESIS_BYTES)
+    }
+
+    /// The supply before the first block.
+    pub fn supply(&self) -> Supply {
+        let providers = self.providers.iter().map(|genesis| genesis.provider.clone()).collect();
+        Supply { providers, rules: self.rules, geometry: self.geometry.clone() }
+    }
+}
+
+/// A genesis whose every rule holds, and its id: what blocks and records are checked against.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    id: NetworkId,
+    genesis: Genesis,
+    validators: ValidatorSet,
+}
+
+impl Network {
+    /// Checks a genesis.
+    ///
+    /// # Errors
+    /// The first rule it breaks.
+    pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
+        genesis.validate()?;
+        let validators = ValidatorSet::new(genesis.validators.iter().copied())?;
+        Ok(Self { id: genesis.network_id(), genesis, validators })
+    }
+
+    /// The hash of its genesis.
+    pub const fn id(&self) -> NetworkId {
+        self.id
+    }
+
+    /// What it starts from.
+    pub const fn genesis(&self) -> &Genesis {
+        &self.genesis
+    }
+
+    /// What blocks must keep to.
+    pub const fn parameters(&self) -> &Parameters {
+        &self.genesis.parameters
+    }
+
+    /// Who votes.
+    pub const fn validators(&self) -> &ValidatorSet {
+        &self.validators
+    }
+
+    /// What the first block names as its parent.
+    pub const fn genesis_block(&self) -> BlockHash {
+        BlockHash(self.id.0)
+    }
+}

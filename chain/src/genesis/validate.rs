@@ -1,0 +1,245 @@
+//! The rules of a genesis, so that no later sum can overflow and no later rule be empty.
+
+use std::collections::BTreeSet;
+
+use scenarios::{Geometry, Money, limits};
+
+use super::{GENESIS_VERSION, Genesis, Parameters};
+use crate::consensus::{ValidatorSet, ValidatorSetError};
+use crate::key::Address;
+use crate::schedule::{PPM, ScheduleError};
+use crate::validate::record::{OfferError, validate_offer_terms};
+
+/// The most money a network may hold in all: sums of any of its accounts fit `i64`.
+pub(super) const MONEY_TOTAL: Money = Money::from_micros(1 << 61);
+
+/// Why a genesis is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GenesisError {
+    /// Written by another version of the program.
+    #[error("genesis has version {got}, this program reads {expected}")]
+    Version {
+        /// Its version.
+        got: u16,
+        /// [`GENESIS_VERSION`].
+        expected: u16,
+    },
+    /// A name is longer than [`limits::NAME_BYTES`].
+    #[error("{what} has a name of {got} bytes, expected at most {expected}")]
+    Name {
+        /// Whose name.
+        what: String,
+        /// Its bytes.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// A number is outside its range.
+    #[error("{what} is {got}, expected {lowest} to {highest}")]
+    Range {
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        got: i128,
+        /// The smallest allowed.
+        lowest: i128,
+        /// The largest allowed.
+        highest: i128,
+    },
+    /// The distance matrix lacks an entry, or one is out of range or not zero on the diagonal.
+    #[error("distance from place {from} to place {to} is {got:?} m")]
+    Distance {
+        /// Row.
+        from: u32,
+        /// Column.
+        to: u32,
+        /// The entry, if there is one.
+        got: Option<i64>,
+    },
+    /// A provider's offer is refused.
+    #[error("provider {index} ({name}): {error}")]
+    Provider {
+        /// Its position.
+        index: usize,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        error: OfferError,
+    },
+    /// Two providers have one address.
+    #[error("provider {index} has the address {address}, which an earlier one has")]
+    ProviderTwice {
+        /// The later one's position.
+        index: usize,
+        /// The address.
+        address: Address,
+    },
+    /// A balance is negative.
+    #[error("the balance of {address} is {got}, expected at least 0")]
+    NegativeBalance {
+        /// Whose.
+        address: Address,
+        /// The balance.
+        got: Money,
+    },
+    /// All money together is more than [`MONEY_TOTAL`].
+    #[error("all balances add up to {got} micro-units, expected at most {expected}")]
+    MoneyTotal {
+        /// The sum in micro-units.
+        got: i128,
+        /// The most allowed.
+        expected: i128,
+    },
+    /// Validators are not strictly ascending.
+    #[error("validator {index} is not above the one before it: expected ascending keys, each once")]
+    ValidatorOrder {
+        /// The later one's position.
+        index: usize,
+    },
+    /// The validators cannot decide anything together.
+    #[error(transparent)]
+    Validators(#[from] ValidatorSetError),
+    /// The reward schedule is refused.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+}
+
+impl Genesis {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn validate(&self) -> Result<(), GenesisError> {
+        if self.version != GENESIS_VERSION {
+            return Err(GenesisError::Version { got: self.version, expected: GENESIS_VERSION });
+        }
+        name("the network", &self.name)?;
+        self.parameters.validate()?;
+        self.validate_rules()?;
+        self.validate_providers()?;
+        self.validate_money()?;
+        range("the number of miners", self.miners, 1, u32::MAX)?;
+        self.validate_validators()
+    }
+
+    fn validate_rules(&self) -> Result<(), GenesisError> {
+        let rules = &self.rules;
+        range("rate_per_km (micro-units)", rules.rate_per_km.micros(), 0, limits::RATE_PER_KM.micros())?;
+        let highest = limits::VALUE_OF_MINUTE.micros();
+        range("value_of_minute (micro-units)", rules.value_of_minute.micros(), 0, highest)?;
+        range("metres_per_minute", rules.metres_per_minute, 1, limits::DISTANCE_METRES)?;
+        let operations = i128::try_from(self.operations.len()).unwrap_or(i128::MAX);
+        range("the number of operations", operations, 1, bound(limits::OPERATIONS))?;
+        for operation in &self.operations {
+            name("an operation", operation)?;
+        }
+        let Geometry::Matrix(matrix) = &self.geometry else { return Ok(()) };
+        let places = u32::try_from(matrix.places()).unwrap_or(u32::MAX);
+        for (from, to) in (0..places).flat_map(|from| (0..places).map(move |to| (from, to))) {
+            let got = matrix.get(from, to);
+            let highest = if from == to { 0 } else { limits::DISTANCE_METRES };
+            if !got.is_some_and(|metres| (0..=highest).contains(&metres)) {
+                return Err(GenesisError::Distance { from, to, got });
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_providers(&self) -> Result<(), GenesisError> {
+        let count = i128::try_from(self.providers.len()).unwrap_or(i128::MAX);
+        range("the number of providers", count, 0, bound(limits::PROVIDERS))?;
+        let mut addresses = BTreeSet::new();
+        for (index, genesis) in self.providers.iter().enumerate() {
+            let provider = &genesis.provider;
+            validate_offer_terms(self, &provider.name, provider.site, &provider.offers, provider.capacity)
+                .map_err(|error| GenesisError::Provider { index, name: provider.name.clone(), error })?;
+            if !addresses.insert(genesis.address) {
+                return Err(GenesisError::ProviderTwice { index, address: genesis.address });
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_money(&self) -> Result<(), GenesisError> {
+        if let Some((&address, &got)) = self.balances.iter().find(|(_, balance)| **balance < Money::ZERO) {
+            return Err(GenesisError::NegativeBalance { address, got });
+        }
+        range("the bounty account (micro-units)", self.bounty.micros(), 0, MONEY_TOTAL.micros())?;
+        let balances = self.balances.values().chain([&self.bounty]);
+        let got: i128 = balances.map(|balance| i128::from(balance.micros())).sum();
+        let expected = i128::from(MONEY_TOTAL.micros());
+        if got > expected { Err(GenesisError::MoneyTotal { got, expected }) } else { Ok(()) }
+    }
+
+    fn validate_validators(&self) -> Result<(), GenesisError> {
+        let pairs = self.validators.iter().zip(self.validators.iter().skip(1));
+        if let Some(index) = pairs.into_iter().position(|(before, key)| before >= key) {
+            return Err(GenesisError::ValidatorOrder { index: index.saturating_add(1) });
+        }
+        ValidatorSet::new(self.validators.iter().copied())?;
+        Ok(())
+    }
+}
+
+impl Parameters {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn validate(&self) -> Result<(), GenesisError> {
+        self.schedule.validate()?;
+        let shares = [
+            ("solver_fee_ppm", self.solver_fee_ppm),
+            ("min_reward_ppm", self.min_reward_ppm),
+            ("min_bound_gain_ppm", self.min_bound_gain_ppm),
+            ("bounty_share_ppm", self.bounty_share_ppm),
+            ("bounty_pay_ppm", self.bounty_pay_ppm),
+            ("min_saving_ppm", self.min_saving_ppm),
+            ("amender_share_ppm", self.amender_share_ppm),
+        ];
+        for (what, share) in shares {
+            range(what, share, 0, PPM)?;
+        }
+        // Far beyond any use, far below where sums of heights or times could wrap.
+        let heights: u64 = 1 << 40;
+        range("relax_after_heights", self.relax_after_heights, 0, heights)?;
+        range("relax_over_heights", self.relax_over_heights, 0, heights)?;
+        range("freeze_after_heights", self.freeze_after_heights, 1, heights)?;
+        range("quiet_block_interval_ms", self.quiet_block_interval_ms, 0, heights)?;
+        range("held_providers_max", self.held_providers_max.unwrap_or(1), 1, u32::MAX)?;
+        let limits = &self.limits;
+        range("limits.block_bytes", limits.block_bytes, 1_024, 256 << 20)?;
+        range("limits.record_bytes", limits.record_bytes, 256, limits.block_bytes)?;
+        range("limits.records_per_block", limits.records_per_block, 1, 1_000_000)?;
+        range("limits.compositions_per_block", limits.compositions_per_block, 1, 1_000_000)?;
+        range("limits.verification_work", limits.verification_work, 1, u64::MAX)?;
+        range("limits.market_demands", limits.market_demands, 1, bound(limits::DEMANDS))?;
+        range("limits.clock_lead_ms", limits.clock_lead_ms, 0, heights)
+    }
+}
+
+fn bound(limit: usize) -> i128 {
+    i128::try_from(limit).unwrap_or(i128::MAX)
+}
+
+fn range(
+    what: &'static str,
+    got: impl Into<i128>,
+    lowest: impl Into<i128>,
+    highest: impl Into<i128>,
+) -> Result<(), GenesisError> {
+    let (got, lowest, highest) = (got.into(), lowest.into(), highest.into());
+    if (lowest..=highest).contains(&got) {
+        Ok(())
+    } else {
+        Err(GenesisError::Range { what, got, lowest, highest })
+    }
+}
+
+fn name(what: &str, name: &str) -> Result<(), GenesisError> {
+    if name.len() > limits::NAME_BYTES {
+        let (what, got) = (what.to_owned(), name.len());
+        return Err(GenesisError::Name { what, got, expected: limits::NAME_BYTES });
+    }
+    Ok(())
+}

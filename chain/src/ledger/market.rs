@@ -1,0 +1,155 @@
+//! The market as miners and bounds see it: demands, live offers, what is left of capacities, prices.
+
+use std::sync::Arc;
+
+use scenarios::bound::dual_bound;
+use scenarios::{CapacityPrices, Demand, Instance, Minutes, Money, Oracle, PriceError, Supply};
+
+use super::Ledger;
+use super::state::{DemandEntry, State, Usage};
+use crate::record::{DemandId, Height};
+
+/// A demand of the market.
+#[derive(Clone, Debug)]
+pub struct MarketDemand {
+    /// Its id.
+    pub id: DemandId,
+    /// Everything the ledger knows of it.
+    pub entry: Arc<DemandEntry>,
+}
+
+/// Demands, and what may still be used to serve them.
+#[derive(Clone, Debug)]
+pub struct Market {
+    /// The height after which the market looks like this.
+    pub height: Height,
+    /// All live offers. Capacities are as offered, not what is left of them.
+    pub supply: Arc<Supply>,
+    /// What is left of each provider's capacity, in order of id, never negative; `None` is unlimited.
+    pub capacities: Vec<Option<Minutes>>,
+    /// The capacity prices in force.
+    pub prices: CapacityPrices,
+    /// The demands, by id.
+    pub demands: Vec<MarketDemand>,
+}
+
+impl Market {
+    /// The market as an instance to solve: demands in order, capacities as left.
+    pub fn instance(&self) -> Instance {
+        let mut supply = self.supply.as_ref().clone();
+        for (provider, &capacity) in supply.providers.iter_mut().zip(&self.capacities) {
+            provider.capacity = capacity;
+        }
+        Instance { supply, demands: self.demands.iter().map(|demand| demand.entry.demand.clone()).collect() }
+    }
+
+    /// Its certified bound at the prices in force.
+    ///
+    /// # Errors
+    /// If the prices do not suit the capacities or the bound leaves the range of money.
+    pub fn bound(&self) -> Result<Money, PriceError> {
+        self.bound_at(&self.prices)
+    }
+
+    /// Its certified bound at other prices.
+    ///
+    /// # Errors
+    /// If the prices do not suit the capacities or the bound leaves the range of money.
+    pub fn bound_at(&self, prices: &CapacityPrices) -> Result<Money, PriceError> {
+        let demands = self.demands.iter().map(|demand| &demand.entry.demand);
+        dual_bound(&Oracle::new(&self.supply), demands, &self.capacities, prices)
+    }
+
+    /// What the bound bounds: cost of what is composed + budgets of what is open, in micro-units.
+    pub fn cost(&self) -> i128 {
+        let cost = |demand: &MarketDemand| {
+            demand.entry.composition().map_or(demand.entry.demand.budget, |composition| composition.cost)
+        };
+        self.demands.iter().map(|demand| i128::from(cost(demand).micros())).sum()
+    }
+}
+
+impl Ledger {
+    /// All demands not yet frozen, with the capacities that frozen compositions leave: what the certified
+    /// bound is about.
+    pub fn market(&self) -> Market {
+        self.view(self.state.market_capacities(), DemandEntry::is_in_market)
+    }
+
+    /// The open demands, with the capacities that *all* compositions leave: what a miner searches on. In
+    /// dedicated allocation, providers held by others are still listed; see [`Ledger::holder`].
+    pub fn open_market(&self) -> Market {
+        self.view(self.state.capacities_left(Usage::total), DemandEntry::is_open)
+    }
+
+    /// The certified bound of the market at the prices in force.
+    ///
+    /// # Errors
+    /// If the bound leaves the range of money.
+    pub fn market_bound(&self) -> Result<Money, PriceError> {
+        self.market().bound()
+    }
+
+    /// Cost of what is composed and not frozen + budgets of what is open, in micro-units.
+    pub fn market_cost(&self) -> i128 {
+        self.market().cost()
+    }
+
+    fn view(&self, capacities: Vec<Option<Minutes>>, belongs: impl Fn(&DemandEntry) -> bool) -> Market {
+        let entries = self.state.demands.iter().filter(|(_, entry)| belongs(entry));
+        Market {
+            height: self.head.height,
+            supply: Arc::clone(&self.state.supply),
+            capacities,
+            prices: self.state.prices.clone(),
+            demands: entries.map(|(&id, entry)| MarketDemand { id, entry: Arc::clone(entry) }).collect(),
+        }
+    }
+}
+
+impl State {
+    /// What frozen compositions leave.
+    pub(super) fn market_capacities(&self) -> Vec<Option<Minutes>> {
+        self.capacities_left(|usage| usage.frozen)
+    }
+
+    fn capacities_left(&self, used: impl Fn(Usage) -> Minutes) -> Vec<Option<Minutes>> {
+        let providers = self.supply.providers.iter().zip(&self.usage);
+        let left = |capacity: Minutes, usage| capacity.saturating_sub(used(usage)).max(0);
+        providers.map(|(provider, &usage)| provider.capacity.map(|capacity| left(capacity, usage))).collect()
+    }
+
+    /// The demands of the market, by id.
+    pub(super) fn market_demands(&self) -> impl Iterator<Item = &Demand> {
+        self.demands.values().filter(|entry| entry.is_in_market()).map(|entry| &entry.demand)
+    }
+}
+
+/// How many shortest-path edge relaxations a demand takes: [`Oracle::work`], without building an oracle.
+pub(super) struct WorkMeter(Vec<u64>);
+
+impl WorkMeter {
+    pub(super) fn new(supply: &Supply) -> Self {
+        let mut counts: Vec<u64> = Vec::new();
+        for operation in supply.providers.iter().flat_map(|provider| provider.offers.keys()) {
+            let place = operation.index();
+            if counts.len() <= place {
+                counts.resize(place.saturating_add(1), 0);
+            }
+            if let Some(count) = counts.get_mut(place) {
+                *count = count.saturating_add(1);
+            }
+        }
+        Self(counts)
+    }
+
+    pub(super) fn work(&self, demand: &Demand) -> u64 {
+        let (mut work, mut before) = (0_u64, 0_u64);
+        for operation in &demand.orders {
+            let count = self.0.get(operation.index()).copied().unwrap_or(0);
+            work = work.saturating_add(count).saturating_add(before.saturating_mul(count));
+            before = count;
+        }
+        work
+    }
+}

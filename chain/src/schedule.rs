@@ -1,0 +1,341 @@
+//! What share of its fees a block earns: a falling curve of 65 integer points over how far it is from
+//! perfect.
+//!
+//! The curve is paper A's figure 3 and table 6 (full pay up to the best expected objective, then an
+//! inverse cotangent), shifted so that it reaches exactly zero at the far end:
+//! `y(t) = (arccot(4t) - arccot(4)) / (pi/2 - arccot(4))` for `t` from 0 (full pay ends) to 1 (no pay), at
+//! `t = 0/64 ... 64/64`, floored to parts per million. Between two points the pay is interpolated and
+//! floored. No float is used; a test recomputes the table.
+
+use scenarios::Money;
+use scenarios::settings::{ScheduleSettings, Sense};
+use serde::{Deserialize, Serialize};
+
+/// The number of points of a schedule.
+pub const POINTS: usize = 65;
+
+/// A million: the whole, in parts per million.
+pub const PPM: u64 = 1_000_000;
+
+/// The widest gap a schedule may still pay for: a thousand times the cost.
+pub const GAP_MAX_PPM: u64 = 1_000_000_000;
+
+/// The curve of a genesis made from a scenario.
+#[rustfmt::skip]
+pub const ARCCOT_CURVE: [u32; POINTS] = [
+    1_000_000, 952_920, 906_205, 860_201, 815_224, 771_548, 729_396, 688_938,
+    650_293, 613_529, 578_675, 545_723, 514_638, 485_361, 457_821, 431_934,
+    407_612, 384_763, 363_295, 343_119, 324_148, 306_300, 289_495, 273_660,
+    258_726, 244_629, 231_311, 218_715, 206_791, 195_492, 184_775, 174_600,
+    164_931, 155_733, 146_976, 138_630, 130_670, 123_071, 115_810, 108_867,
+    102_221, 95_857, 89_756, 83_903, 78_285, 72_888, 67_700, 62_709,
+    57_905, 53_278, 48_818, 44_517, 40_367, 36_361, 32_490, 28_749,
+    25_132, 21_632, 18_244, 14_963, 11_784, 8_702, 5_713, 2_814,
+    0,
+];
+
+/// What the pay depends on. The ends are in the unit of the measure: parts per million of regret over
+/// cost, or micro-units per order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Measure {
+    /// Regret over cost: what the block is proved to lose at most.
+    Certified {
+        /// Full pay up to this regret, in ppm of the cost.
+        gap_full_ppm: u64,
+        /// No pay from this regret, in ppm of the cost; above `gap_full_ppm`.
+        gap_max_ppm: u64,
+    },
+    /// Cost per order (paper A).
+    Paper {
+        /// Full pay up to (maximising: from) this objective per order.
+        best_per_order: Money,
+        /// No pay from (maximising: up to) this objective per order.
+        min_utility_per_order: Money,
+        /// Whether a smaller objective is better.
+        sense: Sense,
+    },
+}
+
+/// A reward schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// What the pay depends on.
+    pub measure: Measure,
+    /// [`POINTS`] shares of the fee in ppm, the first at the end of full pay, never rising.
+    pub curve: Vec<u32>,
+}
+
+/// Why a schedule is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ScheduleError {
+    /// Too few or too many points.
+    #[error("the reward curve has {got} points, expected {POINTS}")]
+    PointCount {
+        /// Points given.
+        got: usize,
+    },
+    /// A point pays more than the fee.
+    #[error("point {point} of the reward curve is {got} ppm, expected at most {PPM}")]
+    AboveWhole {
+        /// The point, from 0.
+        point: usize,
+        /// Its share.
+        got: u32,
+    },
+    /// A point pays more than the one before it: a worse block would earn more.
+    #[error("point {point} of the reward curve is {got} ppm, expected at most {expected} as the one before")]
+    Rising {
+        /// The point, from 0.
+        point: usize,
+        /// Its share.
+        got: u32,
+        /// The share of the point before.
+        expected: u32,
+    },
+    /// Full pay must end before pay ends.
+    #[error("full pay ends at {full} and all pay at {none}: expected a positive distance between them")]
+    Ends {
+        /// Where full pay ends.
+        full: i128,
+        /// Where pay ends.
+        none: i128,
+    },
+    /// The gap at which pay ends is absurd.
+    #[error("pay ends at a gap of {got} ppm, expected at most {GAP_MAX_PPM}")]
+    GapTooWide {
+        /// The gap.
+        got: u64,
+    },
+}
+
+/// What a block achieved, as far as schedules ask.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Achievement {
+    /// Total cost of its compositions.
+    pub cost: Money,
+    /// Total regret of its compositions.
+    pub regret: Money,
+    /// Orders of its compositions.
+    pub orders: u64,
+}
+
+impl Schedule {
+    /// A scenario's schedule, on [`ARCCOT_CURVE`].
+    pub fn from_settings(settings: &ScheduleSettings) -> Self {
+        let measure = match *settings {
+            ScheduleSettings::Certified { gap_full_ppm, gap_max_ppm } => {
+                Measure::Certified { gap_full_ppm, gap_max_ppm }
+            }
+            ScheduleSettings::Paper { best_per_order, min_utility_per_order, sense } => {
+                Measure::Paper { best_per_order, min_utility_per_order, sense }
+            }
+        };
+        Self { measure, curve: ARCCOT_CURVE.to_vec() }
+    }
+
+    /// Checks the shape of the curve and its ends.
+    ///
+    /// # Errors
+    /// One variant per rule.
+    pub fn validate(&self) -> Result<(), ScheduleError> {
+        if self.curve.len() != POINTS {
+            return Err(ScheduleError::PointCount { got: self.curve.len() });
+        }
+        let mut before = u32::MAX;
+        for (point, &got) in self.curve.iter().enumerate() {
+            if u64::from(got) > PPM {
+                return Err(ScheduleError::AboveWhole { point, got });
+            }
+            if got > before {
+                return Err(ScheduleError::Rising { point, got, expected: before });
+            }
+            before = got;
+        }
+        let (full, none) = self.ends();
+        if none <= full {
+            return Err(ScheduleError::Ends { full, none });
+        }
+        if let Measure::Certified { gap_max_ppm: got, .. } = self.measure
+            && got > GAP_MAX_PPM
+        {
+            return Err(ScheduleError::GapTooWide { got });
+        }
+        Ok(())
+    }
+
+    /// The share of its fees, in ppm, that a block with this achievement earns.
+    pub fn reward_ppm(&self, achievement: &Achievement) -> u64 {
+        let cost = i128::from(achievement.cost.micros());
+        let (x, per) = match self.measure {
+            Measure::Certified { .. } => {
+                let regret = i128::from(achievement.regret.micros());
+                (regret.saturating_mul(i128::from(PPM)), cost)
+            }
+            Measure::Paper { sense: Sense::Minimise, .. } => (cost, i128::from(achievement.orders)),
+            Measure::Paper { sense: Sense::Maximise, .. } => {
+                (cost.saturating_neg(), i128::from(achievement.orders))
+            }
+        };
+        self.share_at(x, per)
+    }
+
+    /// Where full pay and all pay end, on an axis where smaller is better.
+    fn ends(&self) -> (i128, i128) {
+        match self.measure {
+            Measure::Certified { gap_full_ppm, gap_max_ppm } => {
+                (i128::from(gap_full_ppm), i128::from(gap_max_ppm))
+            }
+            Measure::Paper { best_per_order, min_utility_per_order, sense } => {
+                let (best, worst) =
+                    (i128::from(best_per_order.micros()), i128::from(min_utility_per_order.micros()));
+                match sense {
+                    Sense::Minimise => (best, worst),
+                    Sense::Maximise => (best.saturating_neg(), worst.saturating_neg()),
+                }
+            }
+        }
+    }
+
+    /// The curve at `x / per`, `per >= 0`, by cross-multiplication. Every product stays far below 2^127:
+    /// amounts are below 2^63, ends below 2^64, and at most one million and 64 multiply them.
+    fn share_at(&self, x: i128, per: i128) -> u64 {
+        let (full, none) = self.ends();
+        let beyond = x.saturating_sub(full.saturating_mul(per));
+        if beyond <= 0 {
+            return self.point(0);
+        }
+        let span = none.saturating_sub(full).saturating_mul(per);
+        if beyond >= span {
+            return 0;
+        }
+        let steps = i128::try_from(POINTS.saturating_sub(1)).unwrap_or(0);
+        let scaled = beyond.saturating_mul(steps);
+        let (step, rest) = (scaled.checked_div(span).unwrap_or(0), scaled.checked_rem(span).unwrap_or(0));
+        let step = usize::try_from(step).unwrap_or(POINTS);
+        let (high, low) = (i128::from(self.point(step)), i128::from(self.point(step.saturating_add(1))));
+        let fallen = high.saturating_sub(low).saturating_mul(rest);
+        // floor(high - fallen / span) = high - ceil(fallen / span)
+        let fallen = fallen.saturating_add(span).saturating_sub(1).checked_div(span).unwrap_or(high);
+        u64::try_from(high.saturating_sub(fallen)).unwrap_or(0)
+    }
+
+    fn point(&self, index: usize) -> u64 {
+        self.curve.get(index).copied().map_or(0, u64::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn certified() -> Schedule {
+        Schedule::from_settings(&ScheduleSettings::default())
+    }
+
+    fn regret_of(units: i64, regret: i64) -> Achievement {
+        Achievement { cost: Money::from_units(units), regret: Money::from_units(regret), orders: 1 }
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares of a million")]
+    fn the_table_is_the_formula_floored() {
+        let arccot = |u: f64| std::f64::consts::FRAC_PI_2 - u.atan();
+        for (index, &point) in (0_u32..).zip(&ARCCOT_CURVE) {
+            let t = f64::from(index) / 64.0;
+            let share = (arccot(4.0 * t) - arccot(4.0)) / (std::f64::consts::FRAC_PI_2 - arccot(4.0));
+            assert_eq!(point, (share * 1e6 + 1e-6).floor() as u32, "point {index}");
+        }
+    }
+
+    #[test]
+    fn certified_pay_is_full_to_half_a_percent_and_nothing_from_ten() {
+        assert_eq!(certified().reward_ppm(&regret_of(1_000, 0)), 1_000_000);
+        assert_eq!(certified().reward_ppm(&regret_of(1_000, 5)), 1_000_000);
+        assert_eq!(certified().reward_ppm(&regret_of(1_000, 100)), 0);
+        assert_eq!(certified().reward_ppm(&regret_of(1_000, 5_000)), 0);
+        // Halfway, (0.5 % + 10 %) / 2 = 5.25 %, is point 32 of the table.
+        assert_eq!(certified().reward_ppm(&regret_of(10_000, 525)), 164_931);
+    }
+
+    #[test]
+    fn pay_between_two_points_is_interpolated_and_floored() {
+        // Points are 95,000 / 64 = 1484.375 ppm apart; halfway to the first, 742.1875 ppm past 5,000.
+        let achievement = Achievement {
+            cost: Money::from_units(10_000),
+            regret: Money::from_micros(57_421_875), // 5,742.1875 ppm
+            orders: 1,
+        };
+        assert_eq!(certified().reward_ppm(&achievement), (1_000_000 + 952_920) / 2);
+        // One micro-unit worse costs a fraction of a ppm, which is floored away from the miner.
+        let worse = Achievement { regret: Money::from_micros(57_421_876), ..achievement };
+        assert_eq!(certified().reward_ppm(&worse), (1_000_000 + 952_920) / 2 - 1);
+    }
+
+    #[test]
+    fn a_free_block_without_regret_is_paid_and_one_with_regret_is_not() {
+        assert_eq!(certified().reward_ppm(&regret_of(0, 0)), 1_000_000);
+        assert_eq!(certified().reward_ppm(&regret_of(0, 1)), 0);
+    }
+
+    #[test]
+    fn paper_pay_depends_on_cost_per_order() {
+        let schedule = Schedule::from_settings(&ScheduleSettings::paper());
+        let of = |cost: i64, orders| {
+            schedule.reward_ppm(&Achievement { cost: Money::from_micros(cost), regret: Money::ZERO, orders })
+        };
+        assert_eq!(of(51_700_000 * 25, 25), 1_000_000);
+        assert_eq!(of(90_000_000 * 25, 25), 0);
+        // Halfway: (51.7 + 90) / 2 = 70.85 per order.
+        assert_eq!(of(70_850_000 * 25, 25), 164_931);
+    }
+
+    #[test]
+    fn the_maximising_twin_mirrors_the_curve() {
+        let schedule = Schedule {
+            measure: Measure::Paper {
+                best_per_order: Money::from_units(90),
+                min_utility_per_order: Money::from_units(50),
+                sense: Sense::Maximise,
+            },
+            curve: ARCCOT_CURVE.to_vec(),
+        };
+        let of = |units: i64| {
+            schedule.reward_ppm(&Achievement {
+                cost: Money::from_units(units),
+                regret: Money::ZERO,
+                orders: 1,
+            })
+        };
+        assert_eq!([of(100), of(90), of(70), of(50), of(10)], [1_000_000, 1_000_000, 164_931, 0, 0]);
+    }
+
+    #[test]
+    fn each_rule_of_a_schedule_has_its_error() {
+        let mut short = certified();
+        short.curve.pop();
+        assert_eq!(short.validate(), Err(ScheduleError::PointCount { got: 64 }));
+        let mut above = certified();
+        above.curve[0] = 1_000_001;
+        assert_eq!(above.validate(), Err(ScheduleError::AboveWhole { point: 0, got: 1_000_001 }));
+        let mut rising = certified();
+        rising.curve[64] = 2_815;
+        assert_eq!(rising.validate(), Err(ScheduleError::Rising { point: 64, got: 2_815, expected: 2_814 }));
+        let mut empty = certified();
+        empty.measure = Measure::Certified { gap_full_ppm: 7, gap_max_ppm: 7 };
+        assert_eq!(empty.validate(), Err(ScheduleError::Ends { full: 7, none: 7 }));
+        assert_eq!(certified().validate(), Ok(()));
+    }
+
+    proptest! {
+        #[test]
+        fn more_regret_never_pays_more(cost in 0..i64::MAX, regret in 0..i64::MAX / 2, more in 0..i64::MAX / 2) {
+            let of = |regret| certified().reward_ppm(&Achievement {
+                cost: Money::from_micros(cost), regret: Money::from_micros(regret), orders: 1,
+            });
+            prop_assert!(of(regret + more) <= of(regret));
+            prop_assert!(of(regret) <= PPM);
+        }
+    }
+}

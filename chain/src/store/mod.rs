@@ -1,0 +1,337 @@
+//! What a node keeps on disk: final blocks with their certificates, its own voting state, candidate blocks
+//! it may have to vote on again, records of the pool, and named odds and ends.
+//!
+//! [`Store`] knows what is kept; a [`Backend`] keeps bytes: [`SledBackend`] on disk, [`MemoryBackend`] for
+//! simulations and tests. Nothing is written but by [`Store::write`], whole or not at all, and durable when
+//! it returns. The ledger is not stored: [`replay`] recomputes it, which checks everything on the way.
+//!
+//! Values stay small, one per record and item, because sled never reclaims large ones.
+
+mod layout;
+mod memory;
+mod replay;
+mod sled;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::block::{Block, BlockHash, Body, Header};
+use crate::codec::{CodecError, decode, encode};
+use crate::consensus::{CommitCertificate, SafetyLog};
+use crate::hash::{Domain, Hash};
+use crate::key::Signature;
+use crate::record::{Height, NetworkId, Record, RecordId};
+
+pub use self::sled::{SledBackend, move_aside};
+pub use memory::MemoryBackend;
+pub use replay::{ReplayError, replay, replay_with};
+
+use layout::StoredBlock;
+
+/// Keys to put (`Some`) or remove (`None`), all at once.
+pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// Keys and their values, ascending.
+pub type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Keeps bytes by key, in order of keys.
+pub trait Backend: fmt::Debug + Send {
+    /// The value of a key.
+    ///
+    /// # Errors
+    /// If the medium fails or is corrupt.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// All pairs whose key starts with `prefix`, ascending.
+    ///
+    /// # Errors
+    /// If the medium fails or is corrupt.
+    fn scan(&self, prefix: &[u8]) -> Result<Pairs, StoreError>;
+
+    /// Makes all changes or none; they are durable on return.
+    ///
+    /// # Errors
+    /// If the medium fails or is corrupt.
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError>;
+}
+
+/// Why the store cannot do what it is asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or its lock.
+    #[error("the store cannot be read or written: {0}")]
+    Io(String),
+    /// Its content makes no sense: move it aside and fetch the chain again.
+    #[error("the store is corrupt: {0}")]
+    Corrupt(String),
+    /// It belongs to another network.
+    #[error("the store belongs to network {got}, expected {expected}")]
+    WrongNetwork {
+        /// The network it was made for.
+        got: NetworkId,
+        /// The network asked for.
+        expected: NetworkId,
+    },
+    /// A block that does not follow the last one.
+    #[error("block of height {got} cannot be stored, the next is {expected}")]
+    NotNext {
+        /// The block's height.
+        got: Height,
+        /// The last one's + 1.
+        expected: Height,
+    },
+    /// A certificate that is not its block's.
+    #[error("the certificate is for block {got}, expected {expected}")]
+    WrongCertificate {
+        /// The certificate's block.
+        got: BlockHash,
+        /// The block.
+        expected: BlockHash,
+    },
+}
+
+/// One thing to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// Appends a final block. Candidates of its height and below are forgotten, its records leave the pool.
+    Block(Box<Block>, Box<CommitCertificate>),
+    /// Keeps a block that is not final yet but may be voted on after a restart.
+    Candidate(Box<Block>),
+    /// The own voting state, in place of the last.
+    Safety(Box<SafetyLog>),
+    /// Keeps a record of the pool.
+    PoolRecord(Box<Record>),
+    /// Drops a record of the pool.
+    ForgetPoolRecord(RecordId),
+    /// Keeps bytes under a name, in place of the last.
+    Meta(String, Vec<u8>),
+}
+
+/// What a node keeps.
+#[derive(Debug)]
+pub struct Store {
+    backend: Box<dyn Backend>,
+    head: Option<(Height, BlockHash)>,
+}
+
+impl Store {
+    /// Opens a store that belongs to `network`, or makes an empty one its.
+    ///
+    /// # Errors
+    /// If it belongs to another network, cannot be read, or is corrupt.
+    pub fn open(mut backend: Box<dyn Backend>, network: NetworkId) -> Result<Self, StoreError> {
+        match backend.get(layout::NETWORK)? {
+            None => backend.commit([(layout::NETWORK.to_vec(), Some(encode(&network)))].into())?,
+            Some(bytes) => {
+                let got: NetworkId = stored(&bytes, "the network id")?;
+                if got != network {
+                    return Err(StoreError::WrongNetwork { got, expected: network });
+                }
+            }
+        }
+        let head = backend.get(layout::HEAD)?.map(|bytes| stored(&bytes, "the head")).transpose()?;
+        Ok(Self { backend, head })
+    }
+
+    /// The backend, to be opened again.
+    pub fn into_backend(self) -> Box<dyn Backend> {
+        self.backend
+    }
+
+    /// Height and hash of the last block; `None` before the first.
+    pub const fn head(&self) -> Option<(Height, BlockHash)> {
+        self.head
+    }
+
+    /// The last block's height; 0 before the first.
+    pub fn height(&self) -> Height {
+        self.head.map_or(0, |(height, _)| height)
+    }
+
+    /// Writes everything or nothing; durable on return.
+    ///
+    /// # Errors
+    /// If a block does not follow the last one or its certificate is another's, or the medium fails.
+    pub fn write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        let (mut changes, mut head) = (Changes::new(), self.head);
+        for write in writes {
+            match write {
+                Write::Block(block, certificate) => {
+                    head = Some(self.stage_block(&mut changes, head, block, certificate)?);
+                }
+                Write::Candidate(block) => stage_candidate(&mut changes, block),
+                Write::Safety(log) => drop(changes.insert(layout::SAFETY.to_vec(), Some(log.to_bytes()))),
+                Write::PoolRecord(record) => {
+                    changes.insert(layout::pool(record.id()), Some(encode(record)));
+                }
+                Write::ForgetPoolRecord(id) => drop(changes.insert(layout::pool(*id), None)),
+                Write::Meta(name, value) => {
+                    changes.insert(layout::meta(name), Some(value.clone()));
+                }
+            }
+        }
+        self.backend.commit(changes)?;
+        self.head = head;
+        Ok(())
+    }
+
+    fn stage_block(
+        &self,
+        changes: &mut Changes,
+        head: Option<(Height, BlockHash)>,
+        block: &Block,
+        certificate: &CommitCertificate,
+    ) -> Result<(Height, BlockHash), StoreError> {
+        let (hash, got) = (block.hash(), block.header.height);
+        let expected = head.map_or(0, |(height, _)| height).saturating_add(1);
+        if got != expected {
+            return Err(StoreError::NotNext { got, expected });
+        }
+        if certificate.block != hash {
+            return Err(StoreError::WrongCertificate { got: certificate.block, expected: hash });
+        }
+        let kept = self.backend.scan(layout::CANDIDATES)?.into_iter().map(|(key, _)| key);
+        let staged = changes.keys().filter(|key| key.starts_with(layout::CANDIDATES)).cloned();
+        let candidates: Vec<Vec<u8>> = kept.chain(staged).collect();
+        for key in candidates {
+            if layout::candidate_height(&key).is_some_and(|height| height <= got) {
+                changes.insert(key, None);
+            }
+        }
+        for record in &block.body.records {
+            changes.insert(layout::pool(record.id()), None);
+        }
+        let items = block.body.items();
+        let hashes: Vec<Hash> = items.iter().map(|item| item_hash(item)).collect();
+        for (&hash, item) in hashes.iter().zip(items) {
+            changes.insert(layout::item(hash), Some(item));
+        }
+        let stored = StoredBlock { header: block.header.clone(), signature: block.signature, items: hashes };
+        changes.insert(layout::block(got), Some(encode(&stored)));
+        changes.insert(layout::certificate(got), Some(encode(certificate)));
+        changes.insert(layout::height_of(hash), Some(encode(&got)));
+        changes.insert(layout::HEAD.to_vec(), Some(encode(&(got, hash))));
+        Ok((got, hash))
+    }
+
+    /// The final block of a height and its certificate.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn block(&self, height: Height) -> Result<Option<(Block, CommitCertificate)>, StoreError> {
+        let Some(bytes) = self.backend.get(&layout::block(height))? else { return Ok(None) };
+        let block: StoredBlock = stored(&bytes, "a block")?;
+        let mut items = Vec::with_capacity(block.items.len());
+        for &hash in &block.items {
+            let item = self.backend.get(&layout::item(hash))?;
+            items.push(
+                item.ok_or_else(|| StoreError::Corrupt(format!("an item of block {height} is missing")))?,
+            );
+        }
+        let block = whole_block(block.header, block.signature, &items)?;
+        let bytes = self.backend.get(&layout::certificate(height))?;
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("block {height} has no certificate")))?;
+        Ok(Some((block, stored(&bytes, "a certificate")?)))
+    }
+
+    /// Header, miner's signature and certificate of a height, without its body.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn header(
+        &self,
+        height: Height,
+    ) -> Result<Option<(Header, Signature, CommitCertificate)>, StoreError> {
+        let Some(bytes) = self.backend.get(&layout::block(height))? else { return Ok(None) };
+        let block: StoredBlock = stored(&bytes, "a block")?;
+        let Some(bytes) = self.backend.get(&layout::certificate(height))? else {
+            return Err(StoreError::Corrupt(format!("block {height} has no certificate")));
+        };
+        Ok(Some((block.header, block.signature, stored(&bytes, "a certificate")?)))
+    }
+
+    /// The height of a final block.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn height_of(&self, hash: BlockHash) -> Result<Option<Height>, StoreError> {
+        let bytes = self.backend.get(&layout::height_of(hash))?;
+        bytes.map(|bytes| stored(&bytes, "a height")).transpose()
+    }
+
+    /// The own voting state.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn safety_log(&self) -> Result<Option<SafetyLog>, StoreError> {
+        let bytes = self.backend.get(layout::SAFETY)?;
+        bytes
+            .map(|bytes| SafetyLog::from_bytes(&bytes).map_err(|error| corrupt("the voting state", &error)))
+            .transpose()
+    }
+
+    /// Blocks above the head that may have to be voted on again, by height and hash.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn candidates(&self) -> Result<Vec<Block>, StoreError> {
+        let mut found: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
+        for (key, value) in self.backend.scan(layout::CANDIDATES)? {
+            found.entry(layout::candidate_name(&key)).or_default().push(value);
+        }
+        let mut blocks = Vec::new();
+        for parts in found.into_values() {
+            let Some((head, items)) = parts.split_first() else { continue };
+            let head: StoredBlock = stored(head, "a candidate block")?;
+            blocks.push(whole_block(head.header, head.signature, items)?);
+        }
+        Ok(blocks)
+    }
+
+    /// The records of the pool, by id.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn pool_records(&self) -> Result<Vec<Record>, StoreError> {
+        let pairs = self.backend.scan(layout::POOL)?;
+        pairs.iter().map(|(_, value)| stored(value, "a record of the pool")).collect()
+    }
+
+    /// The bytes kept under a name.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn meta(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.backend.get(&layout::meta(name))
+    }
+}
+
+fn stage_candidate(changes: &mut Changes, block: &Block) {
+    let (height, hash) = (block.header.height, block.hash());
+    let head = StoredBlock { header: block.header.clone(), signature: block.signature, items: Vec::new() };
+    changes.insert(layout::candidate(height, hash, 0), Some(encode(&head)));
+    for (index, item) in (1..).zip(block.body.items()) {
+        changes.insert(layout::candidate(height, hash, index), Some(item));
+    }
+}
+
+fn whole_block(header: Header, signature: Signature, items: &[Vec<u8>]) -> Result<Block, StoreError> {
+    let body = Body::from_items(items).map_err(|error| corrupt("a block's item", &error))?;
+    Ok(Block { header, signature, body })
+}
+
+fn item_hash(item: &[u8]) -> Hash {
+    Domain::MerkleLeaf.hash(&[item])
+}
+
+/// What we wrote ourselves must decode.
+fn stored<T: serde::Serialize + serde::de::DeserializeOwned>(
+    bytes: &[u8],
+    what: &str,
+) -> Result<T, StoreError> {
+    decode(bytes, bytes.len()).map_err(|error| corrupt(what, &error))
+}
+
+fn corrupt(what: &str, error: &CodecError) -> StoreError {
+    StoreError::Corrupt(format!("{what}: {error}"))
+}

@@ -1,0 +1,83 @@
+//! The backend on disk: one sled tree.
+//!
+//! Seen in runs: sled's `flush` does not fsync, so the `db` file is synced by hand; and it panics on a
+//! corrupt store instead of returning an error, so every call is guarded. sled holds an exclusive lock on
+//! its directory.
+
+use std::fs::File;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use super::{Backend, Changes, Pairs, StoreError};
+
+/// A sled database in a directory of its own.
+#[derive(Debug)]
+pub struct SledBackend {
+    db: ::sled::Db,
+    directory: PathBuf,
+}
+
+impl SledBackend {
+    /// Opens the database in `directory`, making it if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if it is damaged: [`move_aside`] it and start anew. [`StoreError::Io`] if
+    /// it is locked by another process or the disk fails.
+    pub fn open(directory: &Path) -> Result<Self, StoreError> {
+        let db = guarded(|| ::sled::Config::new().path(directory).open())?;
+        Ok(Self { db, directory: directory.to_path_buf() })
+    }
+}
+
+impl Backend for SledBackend {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        guarded(|| Ok(self.db.get(key)?.map(|value| value.to_vec())))
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Result<Pairs, StoreError> {
+        guarded(|| {
+            let pairs = self.db.scan_prefix(prefix);
+            pairs.map(|pair| pair.map(|(key, value)| (key.to_vec(), value.to_vec()))).collect()
+        })
+    }
+
+    fn commit(&mut self, changes: Changes) -> Result<(), StoreError> {
+        let mut batch = ::sled::Batch::default();
+        for (key, change) in changes {
+            match change {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        guarded(|| {
+            self.db.apply_batch(batch)?;
+            self.db.flush()?;
+            File::open(self.directory.join("db"))?.sync_all()?;
+            Ok(())
+        })
+    }
+}
+
+/// Turns sled's errors, and the panics it answers corruption with, into ours.
+fn guarded<T>(operation: impl FnOnce() -> Result<T, ::sled::Error>) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(operation)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(::sled::Error::Io(error))) => Err(StoreError::Io(error.to_string())),
+        Ok(Err(error)) => Err(StoreError::Corrupt(error.to_string())),
+        Err(_) => Err(StoreError::Corrupt("the database panicked while reading itself".into())),
+    }
+}
+
+/// Renames a broken store's directory to the first free `<name>.broken-<n>` and returns that, so that a
+/// new store can be made in its place and nothing is lost.
+///
+/// # Errors
+/// If it cannot be renamed.
+pub fn move_aside(directory: &Path) -> io::Result<PathBuf> {
+    let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let free = (1_u32..).map(|number| directory.with_file_name(format!("{name}.broken-{number}")));
+    let aside = free.into_iter().find(|path| !path.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
+    std::fs::rename(directory, &aside)?;
+    Ok(aside)
+}

@@ -1,0 +1,139 @@
+//! Making blocks: what a miner wants to put into one, judged by the very code that will validate it.
+
+use scenarios::ProviderId;
+
+use super::rejection::Rejection;
+use crate::block::{BLOCK_VERSION, Body, Composition, Header, PriceUpdate};
+use crate::key::PublicKey;
+use crate::ledger::transition::{BlockReport, Transition};
+use crate::ledger::{DemandEntry, DemandStatus, Ledger};
+use crate::merkle::merkle_root;
+use crate::record::{DemandId, Record};
+
+/// What a miner wants to put into the next block.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Who mines it.
+    pub miner: PublicKey,
+    /// Milliseconds since the Unix epoch, above the head's.
+    pub timestamp_ms: u64,
+    /// Records, right by themselves ([`crate::validate::check_record`]).
+    pub records: Vec<Record>,
+    /// New prices.
+    pub price_update: Option<PriceUpdate>,
+    /// The provider of each order of each demand.
+    pub compositions: Vec<(DemandId, Vec<ProviderId>)>,
+}
+
+/// Compositions that the next block can bring together, and why not the others.
+#[derive(Clone, Debug, Default)]
+pub struct Admissible {
+    /// Those that fit, in order.
+    pub kept: Vec<(DemandId, Vec<ProviderId>)>,
+    /// Those that don't, each with the rule it would break.
+    pub refused: Vec<(DemandId, Rejection)>,
+}
+
+impl Ledger {
+    /// Works out the header of the next block and its body. [`crate::Block::sign`] makes it a block, which this
+    /// ledger then validates.
+    ///
+    /// # Errors
+    /// The first rule the block would break.
+    pub fn draft(&self, draft: Draft) -> Result<(Header, Body, BlockReport), Rejection> {
+        let (got, expected) = (draft.timestamp_ms, self.head().timestamp_ms);
+        if got <= expected {
+            return Err(Rejection::TimestampNotAboveParent { got, expected });
+        }
+        let quiet = draft.compositions.is_empty();
+        let empty = quiet && draft.records.is_empty() && draft.price_update.is_none();
+        self.validate_pace(draft.timestamp_ms, quiet, empty)?;
+
+        let mut transition = Transition::begin(self, &draft.miner)?;
+        transition.bring(&draft.records)?;
+        let demands = draft.compositions.iter().map(|(demand, _)| *demand);
+        transition.meter(demands, draft.price_update.is_some())?;
+        for (demand, providers) in &draft.compositions {
+            transition.stage(*demand, providers, draft.timestamp_ms)?;
+        }
+        transition.judge(draft.price_update.as_ref())?;
+        transition.enter()?;
+        let staged = transition.staged().iter();
+        let compositions = staged.map(|staged| Composition {
+            demand: staged.demand,
+            providers: staged.providers.clone(),
+            cost: staged.evaluation.cost(),
+            minutes: staged.minutes(),
+            timestamp_ms: staged.timestamp_ms,
+        });
+        let body = Body {
+            compositions: compositions.collect(),
+            records: draft.records,
+            price_update: draft.price_update,
+            commitments: Vec::new(),
+        };
+        let header = header_of(self, &transition, &body, draft.miner, draft.timestamp_ms);
+        let (_, report) = transition.into_parts();
+        Ok((header, body, report))
+    }
+
+    /// Which of these compositions the next block of `miner` can bring together, taken greedily in order:
+    /// for re-anchoring a block mined on an older head, and to explain a refusal. Reward is not judged.
+    pub fn admissible(&self, miner: &PublicKey, compositions: &[(DemandId, Vec<ProviderId>)]) -> Admissible {
+        let mut admissible = Admissible::default();
+        let mut transition = match Transition::begin(self, miner) {
+            Ok(transition) => transition,
+            Err(error) => {
+                let refused = compositions.iter().map(|(demand, _)| (*demand, error.clone()));
+                admissible.refused = refused.collect();
+                return admissible;
+            }
+        };
+        for (demand, providers) in compositions {
+            match transition.stage(*demand, providers, self.head().timestamp_ms) {
+                Ok(_) => admissible.kept.push((*demand, providers.clone())),
+                Err(error) => admissible.refused.push((*demand, error)),
+            }
+        }
+        admissible
+    }
+
+    /// Whether the next block may be empty: something waits for heights to pass.
+    pub fn is_waiting(&self) -> bool {
+        is_waiting(self)
+    }
+}
+
+/// Whether acceptance of an open demand can still relax, or a composition is yet to be settled.
+pub(super) fn is_waiting(ledger: &Ledger) -> bool {
+    let (parameters, height) = (ledger.network().parameters(), ledger.head().height.saturating_add(1));
+    let waits = |entry: &DemandEntry| match entry.status {
+        DemandStatus::Open => !parameters.is_relaxed(height.saturating_sub(entry.since)),
+        DemandStatus::Composed(_) => true,
+        DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => false,
+    };
+    ledger.demands().any(|(_, entry)| waits(entry))
+}
+
+fn header_of(
+    ledger: &Ledger,
+    transition: &Transition<'_>,
+    body: &Body,
+    miner: PublicKey,
+    timestamp_ms: u64,
+) -> Header {
+    let items = body.items();
+    Header {
+        version: BLOCK_VERSION,
+        network: ledger.network().id(),
+        height: transition.height(),
+        parent: ledger.head().hash,
+        timestamp_ms,
+        miner,
+        merkle_root: merkle_root(&items),
+        item_count: u32::try_from(items.len()).unwrap_or(u32::MAX),
+        state_root: transition.state_root(),
+        cost: transition.report().cost,
+        regret: transition.report().regret,
+    }
+}

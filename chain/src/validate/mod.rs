@@ -1,0 +1,20 @@
+//! Validation: a block's progress is a type.
+//!
+//! [`Block`] (as received) -> [`WellFormed`] (right by itself) -> [`ValidBlock`] (right after its parent,
+//! with the ledger it leads to) -> [`FinalBlock`] (voted final). One function and one error variant per
+//! rule, cheapest first, signatures before anything expensive. An `Err` leaves everything unchanged.
+
+pub mod draft;
+mod finality;
+mod form;
+pub mod record;
+pub mod rejection;
+mod stateful;
+
+pub use crate::block::Block;
+pub use draft::{Admissible, Draft};
+pub use finality::{FinalBlock, FinalityError, verify_certificate};
+pub use form::WellFormed;
+pub use record::{OfferError, RecordError, check_record};
+pub use rejection::{Fault, Rejection};
+pub use stateful::ValidBlock;

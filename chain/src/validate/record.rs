@@ -1,0 +1,443 @@
+//! What is right or wrong with a record by itself, whatever the state; the signature last. What depends on
+//! the state is in [`crate::ledger`]; its errors are listed here too.
+
+use std::collections::BTreeMap;
+
+use scenarios::{Minutes, Money, Offer, OperationId, Site, limits};
+
+use super::rejection::Fault;
+use crate::codec::encode;
+use crate::genesis::scenario::least_solver_fee;
+use crate::genesis::{Genesis, Network};
+use crate::key::{Address, KeyError};
+use crate::record::{DemandId, DemandStatement, Height, NetworkId, Record, Statement};
+
+/// What is wrong with the terms of an offer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OfferError {
+    /// The name is too long.
+    #[error("its name has {got} bytes, expected at most {expected}")]
+    Name {
+        /// Bytes of the name.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// The site is not of the market's geometry, or outside its range.
+    #[error("its site {got:?} is not one of this market")]
+    Site {
+        /// The site.
+        got: Site,
+    },
+    /// Nothing is offered.
+    #[error("it offers no operation, expected at least one (withdraw the offer to offer nothing)")]
+    NoOperation,
+    /// An operation does not exist.
+    #[error("it offers {got}, but the market has {expected} operations")]
+    UnknownOperation {
+        /// The operation.
+        got: OperationId,
+        /// Operations of the market.
+        expected: usize,
+    },
+    /// A processing cost is out of range.
+    #[error("{operation} costs {got}, expected 0 to {expected}")]
+    Cost {
+        /// The operation.
+        operation: OperationId,
+        /// Its cost.
+        got: Money,
+        /// The most allowed.
+        expected: Money,
+    },
+    /// A processing time is out of range.
+    #[error("{operation} takes {got} minutes, expected 0 to {expected}")]
+    Minutes {
+        /// The operation.
+        operation: OperationId,
+        /// Its minutes.
+        got: Minutes,
+        /// The most allowed.
+        expected: Minutes,
+    },
+    /// The capacity is out of range.
+    #[error("its capacity is {got} minutes, expected 0 to {expected}")]
+    Capacity {
+        /// The capacity.
+        got: Minutes,
+        /// The most allowed.
+        expected: Minutes,
+    },
+}
+
+/// What is wrong with a record, by itself or against the state.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// It has too many bytes.
+    #[error("the record has {got} bytes, expected at most {expected}")]
+    TooLarge {
+        /// Its bytes.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// It is meant for another network.
+    #[error("the record is for network {got:?}, this is {expected:?}")]
+    WrongNetwork {
+        /// Its network.
+        got: NetworkId,
+        /// This network.
+        expected: NetworkId,
+    },
+    /// Its window of validity ends before it starts.
+    #[error("the record is valid until height {got}, before it starts at {expected}")]
+    EmptyWindow {
+        /// The last height.
+        got: Height,
+        /// The first height.
+        expected: Height,
+    },
+    /// Its author's key is unusable or did not sign it.
+    #[error("the author {}: {error}", .author.short())]
+    Signature {
+        /// Whose signature it should be.
+        author: Address,
+        /// What is wrong.
+        error: KeyError,
+    },
+    /// The offer's terms are refused.
+    #[error("the offer: {0}")]
+    Offer(#[from] OfferError),
+    /// A demand's name is too long.
+    #[error("the demand's name has {got} bytes, expected at most {expected}")]
+    DemandName {
+        /// Bytes of the name.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// A demand's site is not of the market's geometry, or outside its range.
+    #[error("the demand's site {got:?} is not one of this market")]
+    DemandSite {
+        /// The site.
+        got: Site,
+    },
+    /// A demand orders nothing or too much.
+    #[error("the demand has {got} orders, expected 1 to {expected}")]
+    OrderCount {
+        /// Its orders.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// A demand orders an operation that does not exist.
+    #[error("order {order} of the demand asks for {got}, but the market has {expected} operations")]
+    UnknownOperation {
+        /// The order's position.
+        order: usize,
+        /// The operation.
+        got: OperationId,
+        /// Operations of the market.
+        expected: usize,
+    },
+    /// A budget is out of range.
+    #[error("the demand's budget is {got}, expected more than 0, at most {expected}")]
+    Budget {
+        /// The budget.
+        got: Money,
+        /// The most allowed.
+        expected: Money,
+    },
+    /// The solver fee is too small.
+    #[error("the solver fee is {got}, expected at least {expected} for this budget")]
+    FeeTooSmall {
+        /// The fee.
+        got: Money,
+        /// The least allowed.
+        expected: Money,
+    },
+    /// The solver fee is too large.
+    #[error("the solver fee is {got}, expected at most {expected}")]
+    FeeTooLarge {
+        /// The fee.
+        got: Money,
+        /// The most allowed.
+        expected: Money,
+    },
+    /// A transfer gives nothing.
+    #[error("the transfer is of {got}, expected more than 0")]
+    TransferAmount {
+        /// The amount.
+        got: Money,
+    },
+
+    /// The block comes before the record's window.
+    #[error("the record is valid from height {expected}, this is {got}")]
+    NotYetValid {
+        /// The block's height.
+        got: Height,
+        /// The first height of the window.
+        expected: Height,
+    },
+    /// The block comes after the record's window.
+    #[error("the record expired after height {expected}, this is {got}")]
+    Expired {
+        /// The block's height.
+        got: Height,
+        /// The last height of the window.
+        expected: Height,
+    },
+    /// Its author has already used this sequence number: the record is replayed, or competes with another.
+    #[error("sequence {got} of {} is used, the next is {expected}", .author.short())]
+    SequenceUsed {
+        /// The author.
+        author: Address,
+        /// The record's number.
+        got: u64,
+        /// The author's next.
+        expected: u64,
+    },
+    /// An earlier record of the author is missing.
+    #[error("sequence {got} of {} leaves a gap, the next is {expected}", .author.short())]
+    SequenceGap {
+        /// The author.
+        author: Address,
+        /// The record's number.
+        got: u64,
+        /// The author's next.
+        expected: u64,
+    },
+    /// The demander cannot pay budget and fee into escrow.
+    #[error("the balance of {} is {got}, the escrow of budget and fee needs {expected}", .author.short())]
+    InsufficientEscrow {
+        /// The demander.
+        author: Address,
+        /// The balance.
+        got: Money,
+        /// Budget + solver fee.
+        expected: Money,
+    },
+    /// A transfer of more than its author has.
+    #[error("the balance of {} is {got}, the transfer needs {expected}", .author.short())]
+    Overdraft {
+        /// The giver.
+        author: Address,
+        /// The balance.
+        got: Money,
+        /// The amount.
+        expected: Money,
+    },
+    /// The cancelled demand is not on chain.
+    #[error("demand {demand} is not on chain")]
+    UnknownDemand {
+        /// The demand named.
+        demand: DemandId,
+    },
+    /// Somebody else's demand is cancelled.
+    #[error("demand {demand:?} belongs to {}, not to {}", .expected.short(), .got.short())]
+    NotDemandAuthor {
+        /// The demand named.
+        demand: DemandId,
+        /// Who cancels.
+        got: Address,
+        /// Whose demand it is.
+        expected: Address,
+    },
+    /// The cancelled demand is composed, frozen or already cancelled: too late.
+    #[error("demand {demand:?} cannot be cancelled: it is {got}, expected open")]
+    DemandNotOpen {
+        /// The demand named.
+        demand: DemandId,
+        /// What it is.
+        got: &'static str,
+    },
+    /// An author withdraws an offer who has none.
+    #[error("{} offers nothing that could be withdrawn", .author.short())]
+    NothingOffered {
+        /// The author.
+        author: Address,
+    },
+    /// The market has as many providers as it may.
+    #[error("the market has {got} providers, expected fewer than {expected} for another")]
+    TooManyProviders {
+        /// Providers.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// The market has as many demands as it may.
+    #[error("the market has {got} demands, expected fewer than {expected} for another")]
+    MarketFull {
+        /// Demands, open or composed.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+}
+
+impl RecordError {
+    /// Whose fault it is that a record with this error was sent: views of the chain differ between honest
+    /// nodes, but what is wrong by itself is wrong for everyone.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::TooLarge { .. }
+            | Self::WrongNetwork { .. }
+            | Self::EmptyWindow { .. }
+            | Self::Signature { .. }
+            | Self::Offer(_)
+            | Self::DemandName { .. }
+            | Self::DemandSite { .. }
+            | Self::OrderCount { .. }
+            | Self::UnknownOperation { .. }
+            | Self::Budget { .. }
+            | Self::FeeTooSmall { .. }
+            | Self::FeeTooLarge { .. }
+            | Self::TransferAmount { .. } => Fault::Peer,
+            Self::NotYetValid { .. }
+            | Self::Expired { .. }
+            | Self::SequenceUsed { .. }
+            | Self::SequenceGap { .. }
+            | Self::InsufficientEscrow { .. }
+            | Self::Overdraft { .. }
+            | Self::UnknownDemand { .. }
+            | Self::NotDemandAuthor { .. }
+            | Self::DemandNotOpen { .. }
+            | Self::NothingOffered { .. }
+            | Self::TooManyProviders { .. }
+            | Self::MarketFull { .. } => Fault::Transient,
+        }
+    }
+
+    /// The rule's name, for logs and tables.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::TooLarge { .. } => "record-size",
+            Self::WrongNetwork { .. } => "record-network",
+            Self::EmptyWindow { .. } => "record-window",
+            Self::Signature { error: KeyError::BadSignature, .. } => "record-signature",
+            Self::Signature { .. } => "record-key",
+            Self::Offer(_) => "record-offer",
+            Self::DemandName { .. } => "demand-name",
+            Self::DemandSite { .. } => "demand-site",
+            Self::OrderCount { .. } => "demand-orders",
+            Self::UnknownOperation { .. } => "demand-operation",
+            Self::Budget { .. } => "demand-budget",
+            Self::FeeTooSmall { .. } | Self::FeeTooLarge { .. } => "demand-fee",
+            Self::TransferAmount { .. } => "transfer-amount",
+            Self::NotYetValid { .. } => "record-not-yet-valid",
+            Self::Expired { .. } => "record-expired",
+            Self::SequenceUsed { .. } => "record-replayed",
+            Self::SequenceGap { .. } => "record-sequence-gap",
+            Self::InsufficientEscrow { .. } => "insufficient-escrow",
+            Self::Overdraft { .. } => "overdraft",
+            Self::UnknownDemand { .. } => "cancellation-unknown-demand",
+            Self::NotDemandAuthor { .. } => "cancellation-author",
+            Self::DemandNotOpen { .. } => "cancellation-too-late",
+            Self::NothingOffered { .. } => "withdrawal-without-offer",
+            Self::TooManyProviders { .. } => "providers-max",
+            Self::MarketFull { .. } => "market-demands-max",
+        }
+    }
+}
+
+/// Checks what a record says by itself, cheapest first, its signature last.
+///
+/// # Errors
+/// The first rule broken; always the sender's fault.
+pub fn check_record(network: &Network, record: &Record) -> Result<(), RecordError> {
+    let content = &record.content;
+    if content.network != network.id() {
+        return Err(RecordError::WrongNetwork { got: content.network, expected: network.id() });
+    }
+    if content.valid_until < content.valid_from {
+        return Err(RecordError::EmptyWindow { got: content.valid_until, expected: content.valid_from });
+    }
+    let genesis = network.genesis();
+    match &content.statement {
+        Statement::Offer(offer) => {
+            validate_offer_terms(genesis, &offer.name, offer.site, &offer.offers, offer.capacity)?;
+        }
+        Statement::Demand(demand) => validate_demand(genesis, demand)?,
+        Statement::Transfer { amount, .. } if *amount <= Money::ZERO => {
+            return Err(RecordError::TransferAmount { got: *amount });
+        }
+        Statement::Transfer { .. } | Statement::OfferWithdrawal | Statement::DemandCancellation { .. } => {}
+    }
+    validate_size(network, record)?;
+    record.verify_signature().map_err(|error| RecordError::Signature { author: record.author(), error })
+}
+
+fn validate_size(network: &Network, record: &Record) -> Result<(), RecordError> {
+    let expected = usize::try_from(network.parameters().limits.record_bytes).unwrap_or(usize::MAX);
+    let got = encode(record).len();
+    if got > expected { Err(RecordError::TooLarge { got, expected }) } else { Ok(()) }
+}
+
+/// Checks the terms of an offer against the market's operations, geometry and limits.
+///
+/// # Errors
+/// The first rule broken.
+pub fn validate_offer_terms(
+    genesis: &Genesis,
+    name: &str,
+    site: Site,
+    offers: &BTreeMap<OperationId, Offer>,
+    capacity: Option<Minutes>,
+) -> Result<(), OfferError> {
+    if name.len() > limits::NAME_BYTES {
+        return Err(OfferError::Name { got: name.len(), expected: limits::NAME_BYTES });
+    }
+    if !genesis.geometry.contains(site) {
+        return Err(OfferError::Site { got: site });
+    }
+    if offers.is_empty() {
+        return Err(OfferError::NoOperation);
+    }
+    for (&operation, offer) in offers {
+        if operation.index() >= genesis.operations.len() {
+            return Err(OfferError::UnknownOperation { got: operation, expected: genesis.operations.len() });
+        }
+        if !(Money::ZERO..=limits::OFFER_COST).contains(&offer.cost) {
+            return Err(OfferError::Cost { operation, got: offer.cost, expected: limits::OFFER_COST });
+        }
+        if !(0..=limits::OFFER_MINUTES).contains(&offer.minutes) {
+            let expected = limits::OFFER_MINUTES;
+            return Err(OfferError::Minutes { operation, got: offer.minutes, expected });
+        }
+    }
+    match capacity {
+        Some(got) if !(0..=limits::CAPACITY_MINUTES).contains(&got) => {
+            Err(OfferError::Capacity { got, expected: limits::CAPACITY_MINUTES })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn validate_demand(genesis: &Genesis, demand: &DemandStatement) -> Result<(), RecordError> {
+    if demand.name.len() > limits::NAME_BYTES {
+        return Err(RecordError::DemandName { got: demand.name.len(), expected: limits::NAME_BYTES });
+    }
+    if !genesis.geometry.contains(demand.site) {
+        return Err(RecordError::DemandSite { got: demand.site });
+    }
+    let (got, expected) = (demand.orders.len(), limits::ORDERS_PER_DEMAND);
+    if !(1..=expected).contains(&got) {
+        return Err(RecordError::OrderCount { got, expected });
+    }
+    let expected = genesis.operations.len();
+    let unknown = demand.orders.iter().enumerate().find(|(_, operation)| operation.index() >= expected);
+    if let Some((order, &got)) = unknown {
+        return Err(RecordError::UnknownOperation { order, got, expected });
+    }
+    if demand.budget <= Money::ZERO || demand.budget > limits::BUDGET {
+        return Err(RecordError::Budget { got: demand.budget, expected: limits::BUDGET });
+    }
+    let least = least_solver_fee(demand.budget, genesis.parameters.solver_fee_ppm);
+    if demand.solver_fee < least {
+        return Err(RecordError::FeeTooSmall { got: demand.solver_fee, expected: least });
+    }
+    if demand.solver_fee > limits::BUDGET {
+        return Err(RecordError::FeeTooLarge { got: demand.solver_fee, expected: limits::BUDGET });
+    }
+    Ok(())
+}

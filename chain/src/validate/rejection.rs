@@ -1,0 +1,446 @@
+//! Why a block is refused: one variant per rule, with what was got and expected, and whose fault it is.
+
+use scenarios::{Minutes, Money, OperationId, PriceError, ProviderId};
+
+use super::record::RecordError;
+use crate::block::BlockHash;
+use crate::codec::CodecError;
+use crate::hash::Hash;
+use crate::key::{Address, KeyError, PublicKey};
+use crate::record::{DemandId, Height, NetworkId, RecordId};
+
+/// Whose fault it is that something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The sender's: an honest node never sends this.
+    Peer,
+    /// Nobody's: nodes are at different heights or their clocks differ; it may pass elsewhere or later.
+    Transient,
+    /// This node's own.
+    Local,
+}
+
+/// Why a block is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    // Form: judged without any state.
+    /// The bytes are no block.
+    #[error("not a block: {0}")]
+    Codec(#[from] CodecError),
+    /// Another version of the protocol.
+    #[error("block version {got}, expected {expected}")]
+    WrongVersion {
+        /// The header's version.
+        got: u16,
+        /// The version this program reads.
+        expected: u16,
+    },
+    /// Another network's block.
+    #[error("the block is of network {got:?}, this is {expected:?}")]
+    WrongNetwork {
+        /// The header's network.
+        got: NetworkId,
+        /// This network.
+        expected: NetworkId,
+    },
+    /// The block has too many bytes.
+    #[error("the block has {got} bytes, expected at most {expected}")]
+    TooLarge {
+        /// Its canonical bytes.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// Too many records.
+    #[error("{got} records, expected at most {expected}")]
+    TooManyRecords {
+        /// Records.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// Too many compositions.
+    #[error("{got} compositions, expected at most {expected}")]
+    TooManyCompositions {
+        /// Compositions.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// The miner's key is malformed or weak.
+    #[error("the miner's key {miner:?}: {error}")]
+    MinerKey {
+        /// The key.
+        miner: PublicKey,
+        /// What is wrong.
+        error: KeyError,
+    },
+    /// The miner did not sign this header.
+    #[error("the header is not signed by its miner {miner:?}")]
+    BadSignature {
+        /// Who should have signed.
+        miner: PublicKey,
+    },
+    /// The header's number of items is not the body's.
+    #[error("the header counts {got} items, the body has {expected}")]
+    WrongItemCount {
+        /// The header's count.
+        got: u32,
+        /// The body's.
+        expected: u32,
+    },
+    /// The header's Merkle root is not the body's.
+    #[error("Merkle root {got}, the body's is {expected}")]
+    WrongMerkleRoot {
+        /// The header's root.
+        got: Hash,
+        /// The body's.
+        expected: Hash,
+    },
+    /// The same record twice.
+    #[error("record {record} is in the block twice")]
+    DuplicateRecord {
+        /// The record.
+        record: RecordId,
+    },
+    /// A demand composed twice in the block.
+    #[error("demand {demand} is composed twice in the block")]
+    DuplicateComposition {
+        /// The demand.
+        demand: DemandId,
+    },
+    /// A composition claims to be found after its block was made.
+    #[error("the composition of {demand:?} is dated {got} ms, after its block ({expected} ms)")]
+    CompositionTimestamp {
+        /// The demand.
+        demand: DemandId,
+        /// The composition's time.
+        got: u64,
+        /// The header's time.
+        expected: u64,
+    },
+    /// A price update ends in a price of zero, which its canonical form leaves out.
+    #[error("the price update ends in a price of zero, expected trailing zeros left out")]
+    TrailingZeroPrice,
+    /// A record is refused, by itself or against the state.
+    #[error("record {id:?} (number {index} in the block): {error}")]
+    Record {
+        /// Its position.
+        index: usize,
+        /// Its id.
+        id: RecordId,
+        /// What is wrong.
+        error: Box<RecordError>,
+    },
+
+    // Place in the chain.
+    /// Not the next height.
+    #[error("the block is for height {got}, the next is {expected}")]
+    WrongHeight {
+        /// The header's height.
+        got: Height,
+        /// The head's + 1.
+        expected: Height,
+    },
+    /// Not a child of the head.
+    #[error("the block's parent is {got}, the head is {expected}")]
+    WrongParent {
+        /// The header's parent.
+        got: BlockHash,
+        /// The head.
+        expected: BlockHash,
+    },
+    /// Not later than its parent.
+    #[error("the block is dated {got} ms, expected later than its parent's {expected} ms")]
+    TimestampNotAboveParent {
+        /// The header's time.
+        got: u64,
+        /// The parent's.
+        expected: u64,
+    },
+    /// From the future.
+    #[error("the block is dated {got} ms, expected at most {expected} ms by this node's clock")]
+    TimestampAhead {
+        /// The header's time.
+        got: u64,
+        /// The latest time allowed now.
+        expected: u64,
+    },
+    /// A block that composes nothing comes too soon after its parent.
+    #[error("the block composes nothing and is dated {got} ms, expected at least {expected} ms")]
+    QuietBlockTooSoon {
+        /// The header's time.
+        got: u64,
+        /// The earliest time allowed.
+        expected: u64,
+    },
+    /// A block without items, though nothing waits for the height to grow.
+    #[error("the block is empty, and no demand or composition waits for heights to pass")]
+    EmptyBlock,
+
+    // Work.
+    /// Checking the block takes too much work.
+    #[error("checking the block takes {got} shortest-path steps, expected at most {expected}")]
+    TooMuchWork {
+        /// The steps it takes.
+        got: u64,
+        /// The most allowed.
+        expected: u64,
+    },
+
+    // Compositions.
+    /// The composed demand is not on chain.
+    #[error("demand {demand} is not on chain")]
+    UnknownDemand {
+        /// The demand named.
+        demand: DemandId,
+    },
+    /// The demand was composed by an earlier block, which stands.
+    #[error("demand {demand:?} was already composed at height {height} by {}", .miner.short())]
+    AlreadyComposed {
+        /// The demand.
+        demand: DemandId,
+        /// The height of the block that stands.
+        height: Height,
+        /// Its miner.
+        miner: Address,
+    },
+    /// The demand was cancelled.
+    #[error("demand {demand:?} was cancelled at height {height}")]
+    DemandCancelled {
+        /// The demand.
+        demand: DemandId,
+        /// When.
+        height: Height,
+    },
+    /// A composition has more or fewer providers than its demand has orders.
+    #[error("demand {demand:?}: {got} providers for its orders, expected {expected}")]
+    OrderCount {
+        /// The demand.
+        demand: DemandId,
+        /// Providers given.
+        got: usize,
+        /// Orders of the demand.
+        expected: usize,
+    },
+    /// A provider does not exist.
+    #[error("demand {demand:?}, order {order}: {got} does not exist, expected one below {expected}")]
+    UnknownProvider {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        /// The provider named.
+        got: ProviderId,
+        /// The number of providers.
+        expected: usize,
+    },
+    /// A provider does not do what the order asks for.
+    #[error("demand {demand:?}, order {order}: {got} does not offer {expected}")]
+    NotOffered {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        /// The provider named.
+        got: ProviderId,
+        /// The operation asked for.
+        expected: OperationId,
+    },
+    /// A provider has withdrawn its offer.
+    #[error("demand {demand:?}, order {order}: {got} has withdrawn its offer")]
+    OfferWithdrawn {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        /// The provider named.
+        got: ProviderId,
+    },
+    /// A leg cannot be travelled.
+    #[error("demand {demand:?}, order {order}: no distance between its site and the next")]
+    NoDistance {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+    },
+    /// A composition costs more than its demand's budget.
+    #[error("demand {demand:?} costs {got}, its budget is {expected}")]
+    OverBudget {
+        /// The demand.
+        demand: DemandId,
+        /// Its cost.
+        got: Money,
+        /// Its budget.
+        expected: Money,
+    },
+    /// A provider would be used for longer than its capacity, standing compositions included.
+    #[error("demand {demand:?}: {provider} would be used {got} minutes, its capacity is {expected}")]
+    OverCapacity {
+        /// The demand whose composition is one too many.
+        demand: DemandId,
+        /// The provider.
+        provider: ProviderId,
+        /// Minutes used with it.
+        got: Minutes,
+        /// The capacity.
+        expected: Minutes,
+    },
+    /// In dedicated allocation: another miner holds a provider.
+    #[error("demand {demand:?}: {provider} is held by {}, not by {}", .expected.short(), .got.short())]
+    ProviderHeld {
+        /// The demand.
+        demand: DemandId,
+        /// The provider.
+        provider: ProviderId,
+        /// The block's miner.
+        got: Address,
+        /// Who holds it.
+        expected: Address,
+    },
+    /// In dedicated allocation: the miner would hold too many providers.
+    #[error("demand {demand:?}: {} would hold {got} providers, expected at most {expected}", .miner.short())]
+    TooManyProvidersHeld {
+        /// The demand whose composition is one too many.
+        demand: DemandId,
+        /// The block's miner.
+        miner: Address,
+        /// Providers it would hold.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+
+    // Claims.
+    /// A composition's cost is not what it claims.
+    #[error("demand {demand:?}: claims a cost of {got}, it costs {expected}")]
+    WrongCost {
+        /// The demand.
+        demand: DemandId,
+        /// The claim.
+        got: Money,
+        /// What the evaluator finds.
+        expected: Money,
+    },
+    /// A composition's minutes are not what it claims.
+    #[error("demand {demand:?}: claims {got} minutes, it takes {expected}")]
+    WrongMinutes {
+        /// The demand.
+        demand: DemandId,
+        /// The claim.
+        got: Minutes,
+        /// What the evaluator finds.
+        expected: Minutes,
+    },
+    /// The header's cost is not the sum of its compositions'.
+    #[error("the header claims a total cost of {got}, expected {expected}")]
+    WrongTotalCost {
+        /// The claim.
+        got: Money,
+        /// The sum.
+        expected: Money,
+    },
+    /// The header's regret is not what a verifier finds.
+    #[error("the header claims a total regret of {got}, expected {expected}")]
+    WrongRegret {
+        /// The claim.
+        got: Money,
+        /// What a verifier finds.
+        expected: Money,
+    },
+    /// The prices do not suit the market.
+    #[error("the price update: {0}")]
+    Price(#[from] PriceError),
+    /// The price update does not raise the market's bound enough.
+    #[error("the price update leads to a bound of {got}, expected at least {expected}")]
+    BoundNotRaised {
+        /// The bound at the new prices.
+        got: Money,
+        /// The least that would have passed.
+        expected: Money,
+    },
+    /// The compositions are too far from proved optimal.
+    #[error("the block earns {got}, expected at least {expected} of its fees")]
+    RewardBelowThreshold {
+        /// What it earns.
+        got: Money,
+        /// What its demands ask for at their age.
+        expected: Money,
+    },
+    /// The state after the block is not what its header says.
+    #[error("state root {got}, the state after the block has {expected}")]
+    WrongStateRoot {
+        /// The header's root.
+        got: Hash,
+        /// The state's.
+        expected: Hash,
+    },
+
+    /// A sum left its range although every part was within its own: a mistake in this program.
+    #[error("internal: {0} left its range")]
+    Arithmetic(&'static str),
+}
+
+impl Rejection {
+    /// Whose fault it is. Once height and parent are right, every node judges from the same state, so
+    /// whatever is wrong then is the sender's fault.
+    pub const fn fault(&self) -> Fault {
+        if matches!(self, Self::WrongHeight { .. } | Self::TimestampAhead { .. }) {
+            Fault::Transient
+        } else if matches!(self, Self::Arithmetic(_)) {
+            Fault::Local
+        } else {
+            Fault::Peer
+        }
+    }
+
+    /// The rule's name, for logs and tables.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Codec(CodecError::TooLarge { .. }) | Self::TooLarge { .. } => "block-size",
+            Self::Codec(_) => "encoding",
+            Self::WrongVersion { .. } => "version",
+            Self::WrongNetwork { .. } => "network",
+            Self::TooManyRecords { .. } => "record-count",
+            Self::TooManyCompositions { .. } => "composition-count",
+            Self::MinerKey { .. } => "miner-key",
+            Self::BadSignature { .. } => "signature",
+            Self::WrongItemCount { .. } => "item-count",
+            Self::WrongMerkleRoot { .. } => "merkle-root",
+            Self::DuplicateRecord { .. } => "duplicate-record",
+            Self::DuplicateComposition { .. } => "duplicate-composition",
+            Self::CompositionTimestamp { .. } => "composition-timestamp",
+            Self::TrailingZeroPrice => "price-form",
+            Self::Record { error, .. } => error.rule(),
+            Self::WrongHeight { .. } => "height",
+            Self::WrongParent { .. } => "parent",
+            Self::TimestampNotAboveParent { .. } => "timestamp",
+            Self::TimestampAhead { .. } => "clock",
+            Self::QuietBlockTooSoon { .. } => "quiet-interval",
+            Self::EmptyBlock => "empty-block",
+            Self::TooMuchWork { .. } => "verification-work",
+            Self::UnknownDemand { .. } => "unknown-demand",
+            Self::AlreadyComposed { .. } => "already-composed",
+            Self::DemandCancelled { .. } => "demand-cancelled",
+            Self::OrderCount { .. } => "order-count",
+            Self::UnknownProvider { .. } => "unknown-provider",
+            Self::NotOffered { .. } => "not-offered",
+            Self::OfferWithdrawn { .. } => "offer-withdrawn",
+            Self::NoDistance { .. } => "no-distance",
+            Self::OverBudget { .. } => "budget",
+            Self::OverCapacity { .. } => "capacity",
+            Self::ProviderHeld { .. } => "provider-held",
+            Self::TooManyProvidersHeld { .. } => "providers-held-max",
+            Self::WrongCost { .. } => "cost",
+            Self::WrongMinutes { .. } => "minutes",
+            Self::WrongTotalCost { .. } => "total-cost",
+            Self::WrongRegret { .. } => "regret",
+            Self::Price(_) => "price",
+            Self::BoundNotRaised { .. } => "bound-gain",
+            Self::RewardBelowThreshold { .. } => "reward",
+            Self::WrongStateRoot { .. } => "state-root",
+            Self::Arithmetic(_) => "internal",
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! A well-formed block against the ledger of its parent.
+
+use super::draft::is_waiting;
+use super::form::WellFormed;
+use super::rejection::Rejection;
+use crate::block::{Block, Composition, Header};
+use crate::ledger::transition::{BlockReport, Staged, Transition};
+use crate::ledger::{Head, Ledger};
+
+/// A block that keeps every rule after its parent, and the ledger it leads to.
+#[derive(Clone, Debug)]
+pub struct ValidBlock {
+    block: Block,
+    next: Ledger,
+    report: BlockReport,
+}
+
+impl ValidBlock {
+    /// The block.
+    pub const fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// The ledger after it.
+    pub const fn next(&self) -> &Ledger {
+        &self.next
+    }
+
+    /// What it brought and earned.
+    pub const fn report(&self) -> &BlockReport {
+        &self.report
+    }
+
+    /// Block, ledger after it, report.
+    pub fn into_parts(self) -> (Block, Ledger, BlockReport) {
+        (self.block, self.next, self.report)
+    }
+}
+
+impl Ledger {
+    /// Checks a block against this ledger, its parent's. `local_time_ms` is the node's clock, for blocks
+    /// from the future; `None` where the block is already final and its time no longer matters.
+    ///
+    /// # Errors
+    /// The first rule broken; nothing has changed then.
+    pub fn validate(&self, block: WellFormed, local_time_ms: Option<u64>) -> Result<ValidBlock, Rejection> {
+        let block = block.into_block();
+        let (header, body) = (&block.header, &block.body);
+        validate_height(self, header)?;
+        validate_parent(self, header)?;
+        validate_timestamp(self, header)?;
+        self.validate_pace(header.timestamp_ms, body.is_quiet(), header.item_count == 0)?;
+        if let Some(now) = local_time_ms {
+            validate_clock(self, header, now)?;
+        }
+        let mut transition = Transition::begin(self, &header.miner)?;
+        transition.bring(&body.records)?;
+        let demands = body.compositions.iter().map(|composition| composition.demand);
+        transition.meter(demands, body.price_update.is_some())?;
+        for composition in &body.compositions {
+            let staged =
+                transition.stage(composition.demand, &composition.providers, composition.timestamp_ms)?;
+            verify_composition(composition, staged)?;
+        }
+        verify_total_cost(header, transition.report())?;
+        transition.judge(body.price_update.as_ref())?;
+        verify_regret(header, transition.report())?;
+        transition.enter()?;
+        verify_state_root(header, &transition)?;
+
+        let (state, report) = transition.into_parts();
+        let head = Head { height: header.height, hash: header.hash(), timestamp_ms: header.timestamp_ms };
+        let next = Self { network: self.network.clone(), head, state };
+        Ok(ValidBlock { block, next, report })
+    }
+
+    /// A block that composes nothing must keep its distance, and without any item it needs a reason.
+    pub(super) fn validate_pace(&self, timestamp_ms: u64, quiet: bool, empty: bool) -> Result<(), Rejection> {
+        if !quiet {
+            return Ok(());
+        }
+        let interval = self.network().parameters().quiet_block_interval_ms;
+        let (got, expected) = (timestamp_ms, self.head().timestamp_ms.saturating_add(interval));
+        if got < expected {
+            return Err(Rejection::QuietBlockTooSoon { got, expected });
+        }
+        if empty && !is_waiting(self) { Err(Rejection::EmptyBlock) } else { Ok(()) }
+    }
+}
+
+fn validate_height(ledger: &Ledger, header: &Header) -> Result<(), Rejection> {
+    let (got, expected) = (header.height, ledger.head().height.saturating_add(1));
+    if got == expected { Ok(()) } else { Err(Rejection::WrongHeight { got, expected }) }
+}
+
+fn validate_parent(ledger: &Ledger, header: &Header) -> Result<(), Rejection> {
+    let (got, expected) = (header.parent, ledger.head().hash);
+    if got == expected { Ok(()) } else { Err(Rejection::WrongParent { got, expected }) }
+}
+
+fn validate_timestamp(ledger: &Ledger, header: &Header) -> Result<(), Rejection> {
+    let (got, expected) = (header.timestamp_ms, ledger.head().timestamp_ms);
+    if got > expected { Ok(()) } else { Err(Rejection::TimestampNotAboveParent { got, expected }) }
+}
+
+fn validate_clock(ledger: &Ledger, header: &Header, now_ms: u64) -> Result<(), Rejection> {
+    let lead = ledger.network().parameters().limits.clock_lead_ms;
+    let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
+    if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
+}
+
+fn verify_composition(claim: &Composition, staged: &Staged) -> Result<(), Rejection> {
+    let demand = claim.demand;
+    let (got, expected) = (claim.cost, staged.evaluation.cost());
+    if got != expected {
+        return Err(Rejection::WrongCost { demand, got, expected });
+    }
+    let (got, expected) = (claim.minutes, staged.minutes());
+    if got == expected { Ok(()) } else { Err(Rejection::WrongMinutes { demand, got, expected }) }
+}
+
+fn verify_total_cost(header: &Header, report: &BlockReport) -> Result<(), Rejection> {
+    let (got, expected) = (header.cost, report.cost);
+    if got == expected { Ok(()) } else { Err(Rejection::WrongTotalCost { got, expected }) }
+}
+
+fn verify_regret(header: &Header, report: &BlockReport) -> Result<(), Rejection> {
+    let (got, expected) = (header.regret, report.regret);
+    if got == expected { Ok(()) } else { Err(Rejection::WrongRegret { got, expected }) }
+}
+
+fn verify_state_root(header: &Header, transition: &Transition<'_>) -> Result<(), Rejection> {
+    let (got, expected) = (header.state_root, transition.state_root());
+    if got == expected { Ok(()) } else { Err(Rejection::WrongStateRoot { got, expected }) }
+}
