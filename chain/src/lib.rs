@@ -18,6 +18,7 @@
 
 pub mod block;
 pub mod codec;
+pub mod consensus;
 pub mod hash;
 pub mod key;
 pub mod record;

@@ -1,0 +1,145 @@
+//! Certificates: the same vote by more than two thirds of the validators. A [`CommitCertificate`] makes a
+//! block final; a [`PolkaCertificate`] justifies a proposal. Two types, so that one cannot pass as the other.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::message::{SignedVote, Vote, VoteKind};
+use super::{Round, ValidatorSet};
+use crate::block::BlockHash;
+use crate::key::{KeyError, Signature};
+use crate::record::{Height, NetworkId};
+
+/// Precommits of more than two thirds for one block: the block is final. Stored with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitCertificate {
+    /// The height decided.
+    pub height: Height,
+    /// The round that decided it.
+    pub round: Round,
+    /// The block decided.
+    pub block: BlockHash,
+    /// Validators' positions, strictly increasing, and their signatures under the precommit.
+    pub signatures: Vec<(u16, Signature)>,
+}
+
+/// Prevotes of more than two thirds for one block: it may be proposed again in later rounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolkaCertificate {
+    /// The height voted on.
+    pub height: Height,
+    /// The round of the prevotes.
+    pub round: Round,
+    /// The block prevoted.
+    pub block: BlockHash,
+    /// Validators' positions, strictly increasing, and their signatures under the prevote.
+    pub signatures: Vec<(u16, Signature)>,
+}
+
+/// Why a certificate proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// A validator stands twice, or the order is not that of positions.
+    #[error(
+        "signature of validator {got} stands after that of validator {previous}, expected increasing positions"
+    )]
+    NotIncreasing {
+        /// The position found.
+        got: u16,
+        /// The position before it.
+        previous: u16,
+    },
+    /// No validator has this position.
+    #[error("signature of validator {got}, expected positions below {expected}")]
+    UnknownValidator {
+        /// The position found.
+        got: u16,
+        /// The number of validators.
+        expected: usize,
+    },
+    /// Too few agree.
+    #[error("{got} signatures, expected at least {expected}")]
+    NoQuorum {
+        /// Signatures given.
+        got: usize,
+        /// The quorum.
+        expected: usize,
+    },
+    /// A signature is not that validator's under this vote.
+    #[error("signature of validator {validator}: {reason}")]
+    BadSignature {
+        /// The validator's position.
+        validator: u16,
+        /// What is wrong with it.
+        reason: KeyError,
+    },
+}
+
+impl CommitCertificate {
+    /// Checks that two thirds of these validators precommitted its block. Whether height and block are
+    /// the expected ones is the caller's to compare.
+    ///
+    /// # Errors
+    /// The first rule that does not hold; cheap ones first.
+    pub fn verify(&self, validators: &ValidatorSet, network: NetworkId) -> Result<(), CertificateError> {
+        verify_quorum(&self.vote(network), &self.signatures, validators)
+    }
+
+    /// The vote that all of them signed.
+    pub(super) const fn vote(&self, network: NetworkId) -> Vote {
+        let kind = VoteKind::Precommit;
+        Vote { network, height: self.height, round: self.round, kind, block: Some(self.block) }
+    }
+}
+
+impl PolkaCertificate {
+    /// Checks that two thirds of these validators prevoted its block.
+    ///
+    /// # Errors
+    /// The first rule that does not hold; cheap ones first.
+    pub fn verify(&self, validators: &ValidatorSet, network: NetworkId) -> Result<(), CertificateError> {
+        verify_quorum(&self.vote(network), &self.signatures, validators)
+    }
+
+    /// The vote that all of them signed.
+    pub(super) const fn vote(&self, network: NetworkId) -> Vote {
+        let kind = VoteKind::Prevote;
+        Vote { network, height: self.height, round: self.round, kind, block: Some(self.block) }
+    }
+}
+
+fn verify_quorum(
+    vote: &Vote,
+    signatures: &[(u16, Signature)],
+    validators: &ValidatorSet,
+) -> Result<(), CertificateError> {
+    let (got, expected) = (signatures.len(), validators.quorum());
+    if got < expected {
+        return Err(CertificateError::NoQuorum { got, expected });
+    }
+    for (&(previous, _), &(got, _)) in signatures.iter().zip(signatures.iter().skip(1)) {
+        if got <= previous {
+            return Err(CertificateError::NotIncreasing { got, previous });
+        }
+    }
+    for (validator, signature) in signatures {
+        match vote.verify(validators, *validator, signature) {
+            Some(Ok(())) => {}
+            Some(Err(reason)) => {
+                return Err(CertificateError::BadSignature { validator: *validator, reason });
+            }
+            None => {
+                let expected = validators.len();
+                return Err(CertificateError::UnknownValidator { got: *validator, expected });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The signatures of those of `votes` that are for `block`, in order of position.
+pub(super) fn signatures_for(votes: &BTreeMap<u16, SignedVote>, block: BlockHash) -> Vec<(u16, Signature)> {
+    let agreeing = votes.values().filter(|signed| signed.vote.block == Some(block));
+    agreeing.map(|signed| (signed.validator, signed.signature)).collect()
+}

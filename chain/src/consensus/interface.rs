@@ -1,0 +1,121 @@
+//! What goes into the state machine of a height, and what comes out.
+
+use super::Round;
+use super::certificate::{CertificateError, CommitCertificate, PolkaCertificate};
+use super::message::{ConsensusMessage, Equivocation, SignedProposal, SignedVote};
+use super::safety::SafetyLog;
+use crate::block::BlockHash;
+use crate::key::KeyError;
+use crate::record::{Height, NetworkId};
+
+/// Where a validator stands in a round, and which timeout is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimeoutStep {
+    /// Waiting for the proposal.
+    Propose,
+    /// Waiting for two thirds of prevotes to agree.
+    Prevote,
+    /// Waiting for two thirds of precommits to agree.
+    Precommit,
+}
+
+/// What can happen to a height.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A valid block for this height; the first one is what this node proposes when it is its turn.
+    Candidate(BlockHash),
+    /// A proposal whose block the node has fetched and judged. Until it has, it holds the proposal back.
+    Proposal {
+        /// As received.
+        signed: SignedProposal,
+        /// Whether the block is valid after this height's parent; never a passing judgement.
+        valid: bool,
+    },
+    /// A vote.
+    Vote(SignedVote),
+    /// Prevotes of more than two thirds.
+    Polka(PolkaCertificate),
+    /// A decision.
+    Commit(CommitCertificate),
+    /// A timeout set earlier has passed; outdated ones are ignored.
+    Timeout {
+        /// As it was set.
+        round: Round,
+        /// As it was set.
+        step: TimeoutStep,
+    },
+}
+
+/// What the node must do, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Make this durable before carrying out any later output; replaces the earlier one.
+    Persist(SafetyLog),
+    /// Send the node's own new message to all validators.
+    Broadcast(ConsensusMessage),
+    /// Give back [`Input::Timeout`] after a time that grows with the round.
+    SetTimeout {
+        /// To be given back.
+        round: Round,
+        /// To be given back.
+        step: TimeoutStep,
+    },
+    /// The height is decided, once and for all. The node fetches the block if it does not have it.
+    Decided(CommitCertificate),
+    /// A validator lied.
+    Equivocation(Equivocation),
+}
+
+/// Why an input is refused; the state is unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConsensusError {
+    /// It is signed for another network.
+    #[error("for network {got}, expected {expected}")]
+    WrongNetwork {
+        /// The message's.
+        got: NetworkId,
+        /// The own one.
+        expected: NetworkId,
+    },
+    /// It is about another height: no lie, but not for this machine.
+    #[error("for height {got}, expected {expected}")]
+    WrongHeight {
+        /// The message's.
+        got: Height,
+        /// The one being decided.
+        expected: Height,
+    },
+    /// No validator has this position.
+    #[error("from validator {got}, expected positions below {expected}")]
+    UnknownValidator {
+        /// The message's.
+        got: u16,
+        /// The number of validators.
+        expected: usize,
+    },
+    /// The signature does not match.
+    #[error("validator {validator}: {reason}")]
+    BadSignature {
+        /// Who is said to have signed.
+        validator: u16,
+        /// What is wrong.
+        reason: KeyError,
+    },
+    /// A proposal's valid round is not an earlier one.
+    #[error("valid round {got} of a proposal, expected one below its round {expected}")]
+    ValidRoundNotEarlier {
+        /// The valid round.
+        got: Round,
+        /// The proposal's round.
+        expected: Round,
+    },
+    /// A proposal's polka is missing, superfluous, or of another height, round or block.
+    #[error("the polka of a proposal does not belong to its valid round {expected:?} and block")]
+    PolkaMismatch {
+        /// The proposal's valid round.
+        expected: Option<Round>,
+    },
+    /// A certificate proves nothing.
+    #[error("certificate: {0}")]
+    Certificate(#[from] CertificateError),
+}

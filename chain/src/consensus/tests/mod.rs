@@ -1,0 +1,30 @@
+//! Tests of the voting: steps of the algorithm, certificates and bytes, and a simulated network.
+
+use super::*;
+use crate::block::BlockHash;
+use crate::hash::Hash;
+use crate::key::SecretKey;
+use crate::record::{Height, NetworkId};
+
+mod certificates;
+mod simulation;
+mod steps;
+
+const NETWORK: NetworkId = NetworkId(Hash([7; 32]));
+/// With four validators, the proposer of round r at this height is the validator at position r mod 4.
+const HEIGHT: Height = 8;
+
+/// Keys in order of their validators' positions.
+fn keys(count: u64) -> Vec<SecretKey> {
+    let mut keys: Vec<_> = (0..count).map(|index| SecretKey::for_scenario(1, "validator", index)).collect();
+    keys.sort_by_key(SecretKey::public);
+    keys
+}
+
+fn validators(keys: &[SecretKey]) -> ValidatorSet {
+    ValidatorSet::new(keys.iter().map(SecretKey::public)).unwrap()
+}
+
+const fn block(tag: u8) -> BlockHash {
+    BlockHash(Hash([tag; 32]))
+}
