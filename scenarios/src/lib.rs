@@ -17,6 +17,7 @@ pub mod limits;
 pub mod money;
 pub mod oracle;
 pub mod projection;
+pub mod random_assignment;
 pub mod scenario;
 pub mod settings;
 pub mod units;

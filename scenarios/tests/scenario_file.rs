@@ -143,7 +143,7 @@ fn a_file_that_does_not_exist_is_named() {
 
 #[test]
 fn deep_nesting_is_refused_not_followed() {
-    let bytes = [b"{\"format\": ".as_slice(), &[b'['; 100_000]].concat();
+    let bytes = [b"{\"format\": ".as_slice(), &vec![b'['; 100_000]].concat();
     let error = Scenario::from_json(&bytes).unwrap_err().to_string();
     assert!(error.contains("recursion limit exceeded"), "{error}");
 }
