@@ -19,11 +19,23 @@
 pub mod block;
 pub mod codec;
 pub mod consensus;
+pub mod genesis;
 pub mod hash;
 pub mod key;
+pub mod ledger;
+pub mod merkle;
 pub mod record;
+pub mod schedule;
+pub mod store;
+pub mod validate;
 
 pub use block::{Block, BlockHash, Body, Composition, Header, PriceUpdate};
+pub use genesis::{Genesis, GenesisProvider, Network, Parameters};
 pub use hash::{Domain, Hash};
 pub use key::{Address, KeyError, PublicKey, SecretKey, Signature};
+pub use ledger::{BlockReport, Head, Ledger, Market, MarketDemand};
+pub use merkle::{MerkleProof, merkle_root};
 pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, Statement};
+pub use schedule::Schedule;
+pub use store::{Store, StoreError, Write};
+pub use validate::{Draft, Fault, FinalBlock, RecordError, Rejection, ValidBlock, WellFormed, check_record};
