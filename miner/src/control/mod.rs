@@ -1,0 +1,31 @@
+//! The local control socket: how a command on the same machine asks a running node something.
+//!
+//! A Unix domain socket in the node's data directory, for its owner alone. One JSON object a line, each
+//! answered by one line:
+//!
+//! ```text
+//! {"version":1,"request":"status"}
+//! {"version":1,"response":{"height":7}}
+//! {"version":1,"error":"unknown variant `stauts`, expected `status`"}
+//! ```
+//!
+//! What can be asked is the node's affair: any `serde` type will do. Nothing here is for the network.
+
+mod client;
+mod error;
+mod path;
+mod server;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+pub use client::ControlClient;
+pub use error::ControlError;
+pub use server::{ControlRequests, ControlServer};
+
+/// The version of the envelope and of the requests in it. A command of another version is told so.
+pub const CONTROL_VERSION: u32 = 1;
+/// The longest request, in bytes, its line end not counted.
+pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+/// The longest response, in bytes, its line end not counted.
+pub const RESPONSE_BYTES_MAX: usize = 16 << 20;
