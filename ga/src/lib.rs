@@ -8,10 +8,12 @@
 //! Nothing here judges: whether a solution is feasible and what it costs is for [`scenarios::evaluate()`].
 
 pub mod exact;
-pub mod prices;
+mod hybrid;
 mod individual;
+mod lanes;
 mod paper;
 mod paths;
+pub mod prices;
 mod problem;
 pub mod random;
 mod rng;

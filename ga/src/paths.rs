@@ -1,100 +1,66 @@
 //! Cheapest compositions over a [`Table`]: the solver's own, fast twin of `scenarios::Oracle`.
 //!
-//! The same layered graph and the same costs, but with buffers that are reused, any set of nodes per order,
-//! and two exact prunings of the nodes a path may go on to: dominated ones (going on by way of another node
-//! is no dearer; needs the triangle inequality) and, in order of their cost to go, those that already cost
-//! more by themselves than the best way found. Ties may fall differently from the oracle's; costs do not.
+//! The same layered graph, the same costs and the same paths, ties included; but buffers are reused, offers can
+//! be closed, and providers that no cheapest path goes on to are pruned. Dense markets are solved as lanes
+//! ([`crate::lanes`]), all others node by node here.
 
 use rayon::prelude::*;
 use scenarios::{Minutes, Money};
 
+use crate::lanes::{LaneFinder, LaneMarket};
 use crate::problem::{Objective, Problem};
 use crate::table::{Row, Table, UNREACHABLE};
 
-/// An offer that may do an order, and what it adds to a path.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Node {
-    pub(crate) gene: u32,
-    pub(crate) provider: u32,
-    pub(crate) cost: i64,
+/// The offers of a table at some prices per minute.
+#[derive(Clone, Debug)]
+pub(crate) struct PricedOffers {
+    prices: Vec<i64>,
+    /// The same as lanes; empty where the market is not solved so.
+    lanes: Vec<f64>,
 }
 
-/// A node that a path may go on to, and what it costs from there.
-#[derive(Clone, Copy, Debug)]
-struct Open {
-    value: i64,
-    provider: u32,
-    node: u32,
+impl PricedOffers {
+    pub(crate) fn new(table: &Table, prices: Vec<i64>) -> Self {
+        let lanes = table.lanes.as_ref().map_or_else(Vec::new, |lanes| lanes.priced(table, &prices));
+        Self { prices, lanes }
+    }
+}
+
+/// Which offers a path may use; by default all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits<'a> {
+    /// Minutes left at each provider: an offer must fit by itself.
+    pub(crate) spare: Option<&'a [Minutes]>,
+    /// Orders and genes that are closed.
+    pub(crate) avoided: &'a [(usize, u32)],
 }
 
 /// Finds shortest paths; keeps its buffers between them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PathFinder {
-    nodes: Vec<Node>,
-    /// Where each order's nodes begin; one more entry than orders.
-    starts: Vec<usize>,
-    /// Per node: the cost from its order to the end (or from the start, in a forward pass).
-    values: Vec<i64>,
-    /// Per node: the node of the next order that the path goes on to.
-    next: Vec<u32>,
-    open: Vec<Open>,
-    /// The genes of the last path found.
+    lanes: LaneFinder,
+    nodes: NodeFinder,
     genes: Vec<u32>,
 }
 
-/// Which end of the demand the values of a pass are measured from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    FromStart,
-    ToEnd,
-}
-
 impl PathFinder {
-    /// The cheapest composition of a servable demand over all offers at `surcharge(provider, minutes)` above
-    /// their cost. Its genes are in [`PathFinder::genes`]. `None`: no path below [`UNREACHABLE`].
+    /// The cheapest composition of a demand at these prices; its genes are then in [`PathFinder::genes`].
+    /// `None`: none below [`UNREACHABLE`].
     pub(crate) fn cheapest(
         &mut self,
         table: &Table,
+        offers: &PricedOffers,
         row: &Row,
-        surcharge: impl Fn(u32, Minutes) -> i64,
+        limits: Limits<'_>,
     ) -> Option<i64> {
         if !row.servable {
             return None;
         }
-        self.load_all(table, row, surcharge);
-        self.solve(table)
-    }
-
-    /// Takes all offers of all orders as nodes.
-    fn load_all(&mut self, table: &Table, row: &Row, surcharge: impl Fn(u32, Minutes) -> i64) {
-        self.begin();
-        for order in 0..row.layers.len() {
-            let last = order + 1 == row.layers.len();
-            let layer = table.layer(row, order);
-            let offers = layer.providers.iter().zip(&layer.costs).zip(&layer.minutes).zip(0..);
-            self.nodes.extend(offers.map(|(((&provider, &cost), &minutes), gene)| {
-                let delivery = if last { Table::delivery(row, gene) } else { 0 };
-                Node { gene, provider, cost: cost + surcharge(provider, minutes) + delivery }
-            }));
-            self.end_order();
-        }
-    }
-
-    /// Forgets all nodes.
-    pub(crate) fn begin(&mut self) {
-        self.nodes.clear();
-        self.starts.clear();
-        self.starts.push(0);
-    }
-
-    /// Adds a node to the current order. The last order's nodes include their delivery leg.
-    pub(crate) fn push(&mut self, node: Node) {
-        self.nodes.push(node);
-    }
-
-    /// Ends the current order.
-    pub(crate) fn end_order(&mut self) {
-        self.starts.push(self.nodes.len());
+        let cost = match &table.lanes {
+            Some(market) => self.over_lanes(table, market, offers, row, limits),
+            None => self.nodes.solve(table, &offers.prices, row, limits, &mut self.genes),
+        };
+        Some(cost).filter(|&cost| cost < UNREACHABLE)
     }
 
     /// The genes of the last path found, one per order.
@@ -102,140 +68,154 @@ impl PathFinder {
         &self.genes
     }
 
-    /// The cheapest path over the nodes loaded.
-    pub(crate) fn solve(&mut self, table: &Table) -> Option<i64> {
-        self.pass(table, Direction::ToEnd);
-        let first = *self.starts.first()?..*self.starts.get(1)?;
-        let start = first.min_by_key(|&node| self.values[node])?;
-        let cheapest = self.values[start];
-        if cheapest >= UNREACHABLE {
-            return None;
-        }
-        self.genes.clear();
-        let mut node = start;
-        for _ in 1..self.starts.len() {
-            self.genes.push(self.nodes[node].gene);
-            node = self.next[node] as usize;
-        }
-        Some(cheapest)
-    }
-
-    /// Calls `visit(order, node, cost of the cheapest path through it)` for every offer of a servable demand,
-    /// and returns the cost of the cheapest path.
-    pub(crate) fn through_costs(
+    #[expect(clippy::cast_possible_truncation, reason = "a whole number, or infinity, which saturates")]
+    fn over_lanes(
         &mut self,
         table: &Table,
+        market: &LaneMarket,
+        offers: &PricedOffers,
         row: &Row,
-        surcharge: impl Fn(u32, Minutes) -> i64,
-        mut visit: impl FnMut(usize, Node, i64),
+        limits: Limits<'_>,
     ) -> i64 {
-        self.load_all(table, row, surcharge);
-        self.pass(table, Direction::FromStart);
-        let from_start = self.values.clone();
-        self.pass(table, Direction::ToEnd);
-        for order in 0..row.layers.len() {
-            for position in self.starts[order]..self.starts[order + 1] {
-                let node = self.nodes[position];
-                visit(order, node, from_start[position] + self.values[position] - node.cost);
-            }
-        }
-        self.values[..self.starts[1]].iter().copied().min().unwrap_or(UNREACHABLE)
+        let Limits { spare, avoided } = limits;
+        self.lanes.solve(table, market, &offers.lanes, row, spare, avoided, &mut self.genes) as i64
     }
+}
 
-    /// Values of all nodes, order by order.
-    fn pass(&mut self, table: &Table, direction: Direction) {
-        self.values.clear();
-        self.values.resize(self.nodes.len(), UNREACHABLE);
-        self.next.clear();
-        self.next.resize(self.nodes.len(), 0);
-        let orders = self.starts.len() - 1;
-        for step in 0..orders {
-            let (order, previous) = match direction {
-                Direction::FromStart => (step, step.wrapping_sub(1)),
-                Direction::ToEnd => (orders - 1 - step, orders - step),
-            };
-            let range = self.starts[order]..self.starts[order + 1];
-            if step == 0 {
-                for node in range {
-                    self.values[node] = self.nodes[node].cost;
-                }
-                continue;
-            }
-            match direction {
-                Direction::FromStart => self.relax(table, previous, range, |from, to| table.leg(to, from)),
-                Direction::ToEnd => self.relax(table, previous, range, |from, to| table.leg(from, to)),
-            }
-        }
-    }
+/// An offer that may do an order, and what it adds to a path.
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    gene: u32,
+    provider: u32,
+    cost: i64,
+}
 
-    /// Values of the nodes in `range` from those of the neighbouring order; `leg(from, to)` leads from a node
-    /// of `range` to one of that order, whichever way it is travelled.
-    fn relax(
+/// A node that a path may go on to, and what it costs from there.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    value: i64,
+    provider: u32,
+}
+
+/// Shortest paths node by node, for markets where few providers offer each operation.
+#[derive(Clone, Debug, Default)]
+struct NodeFinder {
+    nodes: Vec<Node>,
+    /// Where each order's nodes begin; one more entry than orders.
+    starts: Vec<usize>,
+    /// Per node: the cost from its order to the end.
+    values: Vec<i64>,
+    open: Vec<Open>,
+}
+
+impl NodeFinder {
+    fn solve(
         &mut self,
         table: &Table,
-        neighbour: usize,
-        range: std::ops::Range<usize>,
-        leg: impl Fn(u32, u32) -> i64,
-    ) {
-        self.open_undominated(table, neighbour, &leg);
-        for position in range {
-            let node = self.nodes[position];
-            let (mut best, mut next) = (UNREACHABLE, 0);
-            for open in &self.open {
-                if open.value >= best {
-                    break; // values ascend and legs are not negative
-                }
-                let value = leg(node.provider, open.provider) + open.value;
-                if value < best {
-                    (best, next) = (value, open.node);
+        prices: &[i64],
+        row: &Row,
+        limits: Limits<'_>,
+        genes: &mut Vec<u32>,
+    ) -> i64 {
+        self.load(table, prices, row, limits);
+        self.values.clear();
+        self.values.extend(self.nodes.iter().map(|node| node.cost));
+        for order in (0..row.layers.len() - 1).rev() {
+            self.open_undominated(table, order + 1);
+            for position in self.starts[order]..self.starts[order + 1] {
+                let onward = self.cheapest_onward(table, self.nodes[position].provider);
+                self.values[position] = (self.values[position] + onward).min(UNREACHABLE);
+            }
+        }
+        self.trace(table, genes)
+    }
+
+    fn load(&mut self, table: &Table, prices: &[i64], row: &Row, limits: Limits<'_>) {
+        self.nodes.clear();
+        self.starts.clear();
+        for order in 0..row.layers.len() {
+            self.starts.push(self.nodes.len());
+            let last = order + 1 == row.layers.len();
+            let layer = table.layer(row, order);
+            let offers = layer.providers.iter().zip(&layer.costs).zip(&layer.minutes).zip(0..);
+            for (((&provider, &cost), &minutes), gene) in offers {
+                let fits = limits.spare.is_none_or(|spare| minutes <= spare[provider as usize]);
+                if fits && !limits.avoided.contains(&(order, gene)) {
+                    let delivery = if last { Table::delivery(row, gene) } else { 0 };
+                    let cost = cost + prices[provider as usize] * minutes + delivery;
+                    self.nodes.push(Node { gene, provider, cost });
                 }
             }
-            self.values[position] = (node.cost + best).min(UNREACHABLE);
-            self.next[position] = next;
         }
+        self.starts.push(self.nodes.len());
+    }
+
+    fn cheapest_onward(&self, table: &Table, from: u32) -> i64 {
+        let mut best = UNREACHABLE;
+        for open in &self.open {
+            if open.value >= best {
+                break; // values ascend and legs are not negative
+            }
+            best = best.min(table.leg(from, open.provider) + open.value);
+        }
+        best
     }
 
     /// Opens the nodes of an order in ascending value, without those that are dominated: `c` is, if some `b`
-    /// has `value(b) + leg(c, b) <= value(c)`, for then going on to `b` straight away is no dearer.
-    fn open_undominated(&mut self, table: &Table, order: usize, leg: &impl Fn(u32, u32) -> i64) {
+    /// has `leg(c, b) + value(b) <= value(c)`, for then going on to `b` straight away is no dearer.
+    fn open_undominated(&mut self, table: &Table, order: usize) {
         self.open.clear();
-        for position in self.starts[order]..self.starts[order + 1] {
-            let (value, provider) = (self.values[position], self.nodes[position].provider);
-            let node = u32::try_from(position).expect("a path has fewer nodes than u32::MAX");
-            self.open.push(Open { value, provider, node });
-        }
+        let range = self.starts[order]..self.starts[order + 1];
+        let nodes = self.nodes[range.clone()].iter().zip(&self.values[range]);
+        self.open.extend(nodes.map(|(node, &value)| Open { value, provider: node.provider }));
+        self.open.sort_unstable_by_key(|open| (open.value, open.provider));
         if !table.metric {
-            self.open.sort_unstable_by_key(|open| (open.value, open.node));
             return;
         }
         let mut kept = 0;
-        while kept < self.open.len() {
-            let mut cheapest = kept;
-            for candidate in kept + 1..self.open.len() {
-                if self.open[candidate].value < self.open[cheapest].value {
-                    cheapest = candidate;
-                }
+        for candidate in 0..self.open.len() {
+            let open = self.open[candidate];
+            let by_way = |best: &Open| table.leg(open.provider, best.provider) + best.value;
+            if self.open[..kept].iter().all(|best| by_way(best) > open.value) {
+                self.open[kept] = open;
+                kept += 1;
             }
-            self.open.swap(kept, cheapest);
-            let best = self.open[kept];
-            kept += 1;
-            let mut end = kept;
-            for candidate in kept..self.open.len() {
-                let open = self.open[candidate];
-                self.open[end] = open;
-                end += usize::from(best.value + leg(open.provider, best.provider) > open.value);
-            }
-            self.open.truncate(end);
         }
+        self.open.truncate(kept);
+    }
+
+    /// Follows the cheapest path forward, to the smallest provider at every tie (as the shared oracle does).
+    fn trace(&self, table: &Table, genes: &mut Vec<u32>) -> i64 {
+        genes.clear();
+        let first = &self.values[self.starts[0]..self.starts[1]];
+        let cheapest = first.iter().copied().min().unwrap_or(UNREACHABLE);
+        if cheapest >= UNREACHABLE {
+            return UNREACHABLE;
+        }
+        let mut remaining = cheapest;
+        let mut from: Option<u32> = None;
+        for range in self.starts.windows(2) {
+            let nodes = self.nodes[range[0]..range[1]].iter().zip(&self.values[range[0]..range[1]]);
+            let (node, leg) = nodes
+                .map(|(node, &value)| (node, value, from.map_or(0, |from| table.leg(from, node.provider))))
+                .find(|&(_, value, leg)| leg + value == remaining)
+                .map(|(node, _, leg)| (node, leg))
+                .expect("a cheapest path has a node in every layer");
+            remaining -= leg + node.cost;
+            genes.push(node.gene);
+            from = Some(node.provider);
+        }
+        cheapest
     }
 }
 
 /// The certified bound of a problem at its own prices: the dual bound of its market, or for the priced
 /// objective the sum of what each demand costs at least. `None` if it leaves the range of money.
 pub(crate) fn problem_bound(table: &Table, problem: &Problem) -> Option<Money> {
-    let surcharge = |provider: u32, minutes| table.prices[provider as usize] * minutes;
+    let offers = PricedOffers::new(table, table.prices.clone());
     let least = table.rows.par_iter().map_init(PathFinder::default, |finder, row| {
-        finder.cheapest(table, row, surcharge).map_or(row.budget, |cost| cost.min(row.budget))
+        let best = finder.cheapest(table, &offers, row, Limits::default());
+        best.map_or(row.budget, |cost| cost.min(row.budget))
     });
     let least: i128 = least.map(i128::from).collect::<Vec<_>>().into_iter().sum();
     let capacities = problem.instance().supply.capacities();

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use scenarios::bound::dual_bound;
 use scenarios::{CapacityPrices, Demand, Minutes, Money, Oracle, PriceError, Supply, limits};
 
-use crate::paths::PathFinder;
+use crate::paths::{Limits, PathFinder, PricedOffers};
 use crate::table::Table;
 
 /// The first level aimed at lies this far above the bound, as a share of it.
@@ -106,12 +106,12 @@ impl PriceSearch {
     /// Every demand's cheapest composition at these prices, or its budget where that is less.
     fn respond(&self, prices: &[i64], cancel: &AtomicBool) -> Option<Response> {
         let table = &self.table;
-        let surcharge = |provider: u32, minutes| prices[provider as usize] * minutes;
+        let offers = PricedOffers::new(table, prices.to_vec());
         let answers = table.rows.par_iter().map_init(PathFinder::default, |finder, row| {
             if cancel.load(Ordering::Relaxed) {
                 return None;
             }
-            match finder.cheapest(table, row, surcharge).filter(|&cost| cost < row.budget) {
+            match finder.cheapest(table, &offers, row, Limits::default()).filter(|&cost| cost < row.budget) {
                 Some(cost) => Some((cost, finder.genes().to_vec())),
                 None => Some((row.budget, Vec::new())),
             }

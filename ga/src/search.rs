@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use scenarios::settings::{HybridGaSettings, PaperGaSettings};
 use scenarios::{Money, Solution};
 
+use crate::hybrid::HybridGa;
 use crate::individual::Individual;
 use crate::paper::PaperGa;
 use crate::paths::problem_bound;
@@ -63,6 +64,7 @@ pub struct Search {
 #[derive(Clone, Debug)]
 enum Engine {
     Paper(PaperGa),
+    Hybrid(HybridGa),
 }
 
 impl Search {
@@ -73,7 +75,9 @@ impl Search {
         let table = Table::new(&problem);
         let engine = match profile {
             Profile::Paper(settings) => Engine::Paper(PaperGa::new(&table, settings, rng_seed, warm_start)),
-            Profile::Hybrid(_) => todo!(),
+            Profile::Hybrid(settings) => {
+                Engine::Hybrid(HybridGa::new(&table, settings, rng_seed, warm_start))
+            }
         };
         let (incumbent, cost) = table.nothing_served();
         let bound = problem_bound(&table, &problem);
@@ -89,6 +93,7 @@ impl Search {
     pub fn step(&mut self, cancel: &AtomicBool) -> Progress {
         let completed = match &mut self.engine {
             Engine::Paper(paper) => paper.step(&self.table, cancel),
+            Engine::Hybrid(hybrid) => hybrid.step(&self.table, cancel),
         };
         self.generation += u64::from(completed);
         self.note_best();
@@ -101,6 +106,7 @@ impl Search {
             generation: self.generation,
             evaluations: match &self.engine {
                 Engine::Paper(paper) => paper.evaluations(),
+                Engine::Hybrid(hybrid) => hybrid.evaluations(),
             },
             cost: self.cost,
             unserved: self.incumbent.compositions.iter().filter(|composition| composition.is_none()).count(),
@@ -126,6 +132,7 @@ impl Search {
         let translate = |solution: &Solution| problem.translate(&self.problem, solution);
         match &mut self.engine {
             Engine::Paper(paper) => paper.adapt(&self.table, &table, translate),
+            Engine::Hybrid(hybrid) => hybrid.adapt(&self.table, &table, translate),
         }
         (self.incumbent, self.cost) = table.nothing_served();
         self.bound = problem_bound(&table, &problem);
@@ -134,11 +141,15 @@ impl Search {
         self.note_best();
     }
 
+    /// Takes over the engine's best if it beats the incumbent.
     fn note_best(&mut self) {
         let best = match &self.engine {
-            Engine::Paper(paper) => paper.best(&self.table),
+            Engine::Paper(paper) => Some(paper.best(&self.table)),
+            Engine::Hybrid(hybrid) => hybrid.best().filter(|best| best.cost() < self.cost.micros()).cloned(),
         };
-        self.offer(&best);
+        if let Some(best) = best {
+            self.offer(&best);
+        }
     }
 
     fn offer(&mut self, individual: &Individual) {

@@ -6,11 +6,12 @@
 
 use scenarios::{Demand, Minutes, Money, ProviderId, Solution, Supply};
 
+use crate::lanes::LaneMarket;
 use crate::problem::{Objective, Problem};
 
 /// The cost of a leg that cannot be travelled. Above every budget (so no composition that uses it is ever
-/// served) and above every leg within `scenarios::limits`; 256 of them still fit `i64`.
-pub(crate) const UNREACHABLE: i64 = 1 << 54;
+/// served) and above every leg within `scenarios::limits`, yet paths below it are exact in a double.
+pub(crate) const UNREACHABLE: i64 = 1 << 52;
 
 /// Minutes no search can use up: the capacity of an unlimited provider.
 const UNLIMITED: Minutes = i64::MAX / 4;
@@ -83,6 +84,8 @@ pub(crate) struct Table {
     pub(crate) priced: bool,
     /// Whether no detour is shorter than the direct leg, so that dominated providers can be pruned.
     pub(crate) metric: bool,
+    /// The same market as lanes, where that pays.
+    pub(crate) lanes: Option<LaneMarket>,
     legs: Legs,
 }
 
@@ -106,7 +109,7 @@ impl Table {
             genes += demand.orders.len();
         }
         let capacity = |capacity: Option<Minutes>| capacity.map_or(UNLIMITED, |minutes| minutes.max(0));
-        Self {
+        let mut table = Self {
             layers,
             rows,
             genes,
@@ -114,8 +117,11 @@ impl Table {
             prices: vec![0; supply.providers.len()],
             priced: false,
             metric: supply.geometry.is_metric(),
+            lanes: None,
             legs: Legs::new(supply),
-        }
+        };
+        table.lanes = LaneMarket::new(&table);
+        table
     }
 
     /// The layer of one order of a demand.
@@ -163,7 +169,7 @@ impl Table {
         &'t self,
         row: &'t Row,
         genes: &'t [u32],
-    ) -> impl Iterator<Item = (u32, Minutes)> + 't {
+    ) -> impl Iterator<Item = (u32, Minutes)> + Clone + 't {
         row.layers.iter().zip(genes).map(|(&layer, &gene)| {
             let layer = &self.layers[usize::from(layer)];
             (layer.providers[gene as usize], layer.minutes[gene as usize])

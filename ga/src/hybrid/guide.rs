@@ -1,0 +1,61 @@
+//! What guides re-routing: the market's offers at some level of the capacity prices, and every demand's
+//! shortest path there, whatever the capacities.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+
+use crate::paths::{Limits, PathFinder, PricedOffers};
+use crate::table::{Row, Table};
+
+/// A demand's shortest path at a guide's prices.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ideal {
+    /// Its cost; 0 for a demand that cannot be served.
+    pub(crate) cost: i64,
+    /// Its genes; none for a demand that cannot be served.
+    pub(crate) genes: Vec<u32>,
+}
+
+/// The guide of a problem at one level of its prices.
+#[derive(Clone, Debug)]
+pub(crate) struct Guide {
+    pub(crate) offers: PricedOffers,
+    ideals: Vec<Ideal>,
+}
+
+impl Guide {
+    /// Tabulates one level, in halves of the prices; `None` if cancelled.
+    fn new(table: &Table, halves: i64, cancel: &AtomicBool) -> Option<Self> {
+        let offers = PricedOffers::new(table, table.prices.iter().map(|price| price * halves / 2).collect());
+        let ideal = |finder: &mut PathFinder, row: &Row| {
+            let Some(cost) = finder.cheapest(table, &offers, row, Limits::default()) else {
+                return Ideal::default();
+            };
+            Ideal { cost, genes: finder.genes().to_vec() }
+        };
+        let ideals = table.rows.par_iter().map_init(PathFinder::default, |finder, row| {
+            (!cancel.load(Ordering::Relaxed)).then(|| ideal(finder, row))
+        });
+        let ideals: Vec<Ideal> = ideals.collect::<Option<_>>()?;
+        Some(Self { offers, ideals })
+    }
+
+    /// A demand's shortest path.
+    pub(crate) fn ideal(&self, demand: usize) -> &Ideal {
+        &self.ideals[demand]
+    }
+}
+
+/// The guides of a problem, from its full prices down to none (from 3/2 down to the full prices where the
+/// objective includes them); one alone where prices change nothing. `None` if cancelled.
+pub(crate) fn guides(table: &Table, cancel: &AtomicBool) -> Option<Vec<Guide>> {
+    let levels: &[i64] = if table.prices.iter().all(|&price| price == 0) {
+        &[0]
+    } else if table.priced {
+        &[3, 2]
+    } else {
+        &[2, 1, 0]
+    };
+    levels.iter().map(|&halves| Guide::new(table, halves, cancel)).collect()
+}

@@ -1,0 +1,152 @@
+//! Local search: take a few demands out, route each anew through what is left, keep what is no dearer.
+
+use super::guide::Guide;
+use super::router::Router;
+use crate::individual::Individual;
+use crate::rng::Draws;
+use crate::table::Table;
+
+/// One in this many moves takes demands out at random; the others take out those that compete for a provider.
+const RANDOM_MOVES: usize = 4;
+
+/// A composition taken out, to be put back if the move does not pay.
+#[derive(Clone, Debug)]
+struct Removed {
+    demand: usize,
+    served: bool,
+    cost: i64,
+    genes: Vec<u32>,
+}
+
+/// Moves of the local search; keeps its buffers between them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LocalSearch {
+    removed: Vec<Removed>,
+    removal: Vec<usize>,
+}
+
+impl LocalSearch {
+    /// One move on a complete or partial individual; takes out at most `removed_max` demands.
+    pub(crate) fn improve(
+        &mut self,
+        table: &Table,
+        guides: &[Guide],
+        router: &mut Router,
+        draws: &mut Draws,
+        individual: &mut Individual,
+        removed_max: usize,
+    ) {
+        if table.rows.is_empty() {
+            return;
+        }
+        let count = 1 + draws.below(removed_max.clamp(1, table.rows.len()));
+        let level = draws.below(guides.len());
+        self.choose(table, &guides[level], draws, individual, count);
+        let before = individual.cost();
+        self.take_out(table, individual);
+        if draws.chance(0.5) {
+            draws.shuffle(&mut self.removal);
+        }
+        for &demand in &self.removal {
+            router.insert(table, guides, level, individual, demand);
+        }
+        if individual.cost() > before {
+            self.put_back(table, individual);
+        }
+    }
+
+    /// Chooses up to `count` demands, the one that stands to gain first.
+    fn choose(
+        &mut self,
+        table: &Table,
+        guide: &Guide,
+        draws: &mut Draws,
+        individual: &Individual,
+        count: usize,
+    ) {
+        self.removal.clear();
+        let first = self.dearest_of_two(table, guide, draws, individual);
+        self.removal.push(first);
+        let rival = (draws.below(RANDOM_MOVES) > 0)
+            .then(|| contested_provider(table, guide, draws, individual, first))
+            .flatten();
+        let demands = table.rows.len();
+        let Some(provider) = rival else {
+            for _ in 1..count {
+                let demand = draws.below(demands);
+                if table.rows[demand].servable && !self.removal.contains(&demand) {
+                    self.removal.push(demand);
+                }
+            }
+            return;
+        };
+        let start = draws.below(demands);
+        for demand in (start..demands).chain(0..start) {
+            if self.removal.len() >= count {
+                break;
+            }
+            let mut uses = table.uses(&table.rows[demand], individual.genes_of(table, demand));
+            if individual.serves(demand) && demand != first && uses.any(|(user, _)| user == provider) {
+                self.removal.push(demand);
+            }
+        }
+    }
+
+    /// Of two demands drawn at random, the one further above its shortest path.
+    fn dearest_of_two(
+        &self,
+        table: &Table,
+        guide: &Guide,
+        draws: &mut Draws,
+        individual: &Individual,
+    ) -> usize {
+        let (one, other) = (draws.below(table.rows.len()), draws.below(table.rows.len()));
+        let loss = |demand: usize| {
+            if table.rows[demand].servable {
+                individual.cost_of(demand) - guide.ideal(demand).cost
+            } else {
+                i64::MIN
+            }
+        };
+        if loss(other) > loss(one) { other } else { one }
+    }
+
+    fn take_out(&mut self, table: &Table, individual: &mut Individual) {
+        self.removed.clear();
+        for &demand in &self.removal {
+            let genes = individual.genes_of(table, demand).to_vec();
+            let (served, cost) = (individual.serves(demand), individual.cost_of(demand));
+            self.removed.push(Removed { demand, served, cost, genes });
+            individual.drop(table, demand);
+        }
+    }
+
+    fn put_back(&self, table: &Table, individual: &mut Individual) {
+        self.removed.iter().for_each(|removed| individual.drop(table, removed.demand));
+        for removed in self.removed.iter().filter(|removed| removed.served) {
+            let fits = individual.serve_at(table, removed.demand, &removed.genes, removed.cost);
+            debug_assert!(fits, "what was taken out fits back in");
+        }
+    }
+}
+
+/// A provider that the demand's shortest path wants but that has too little left for it, drawn at random; else
+/// one of those it uses now.
+fn contested_provider(
+    table: &Table,
+    guide: &Guide,
+    draws: &mut Draws,
+    individual: &Individual,
+    demand: usize,
+) -> Option<u32> {
+    let row = &table.rows[demand];
+    let ideal = guide.ideal(demand);
+    if ideal.genes.is_empty() {
+        return None;
+    }
+    let start = draws.below(ideal.genes.len());
+    let wanted = table.uses(row, &ideal.genes).cycle().skip(start).take(ideal.genes.len());
+    let mut full = wanted.filter(|&(provider, minutes)| individual.spare()[provider as usize] < minutes);
+    let mut uses = table.uses(row, individual.genes_of(table, demand));
+    full.next().or_else(|| uses.nth(start)).map(|(provider, _)| provider)
+}

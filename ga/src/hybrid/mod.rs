@@ -1,0 +1,98 @@
+//! The island-parallel hybrid: a genetic algorithm over whole compositions whose children are improved by
+//! exact re-routing under capacity prices and remaining capacity.
+//!
+//! Islands share nothing while they breed and meet only at the end of a generation, in order; so the answer
+//! does not depend on the number of threads.
+
+mod crossover;
+mod guide;
+mod island;
+mod local_search;
+mod population;
+mod router;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::prelude::*;
+use scenarios::Solution;
+use scenarios::settings::HybridGaSettings;
+
+use crate::individual::Individual;
+use crate::table::Table;
+
+use self::guide::{Guide, guides};
+use self::island::Island;
+
+/// The hybrid between two generations.
+#[derive(Clone, Debug)]
+pub(crate) struct HybridGa {
+    settings: HybridGaSettings,
+    /// Tabulated in the first generation on a problem, which can be cancelled.
+    guides: Option<Vec<Guide>>,
+    islands: Vec<Island>,
+    generation: u64,
+}
+
+impl HybridGa {
+    pub(crate) fn new(
+        table: &Table,
+        settings: HybridGaSettings,
+        rng_seed: u64,
+        warm_start: Option<&Solution>,
+    ) -> Self {
+        let streams = 0..u64::from(settings.islands.max(1));
+        let mut islands: Vec<Island> =
+            streams.map(|stream| Island::new(&settings, rng_seed, stream)).collect();
+        if let Some(solution) = warm_start {
+            let individual = Individual::repaired(table, solution);
+            islands.iter_mut().for_each(|island| island.welcome(individual.clone()));
+        }
+        Self { settings, guides: None, islands, generation: 0 }
+    }
+
+    pub(crate) fn evaluations(&self) -> u64 {
+        self.islands.iter().map(|island| island.evaluations).sum()
+    }
+
+    /// The best individual of all islands; the first island's where several are equally good.
+    pub(crate) fn best(&self) -> Option<&Individual> {
+        self.islands.iter().filter_map(Island::best).min_by_key(|individual| individual.cost())
+    }
+
+    /// One generation on every island; false if it was cancelled.
+    pub(crate) fn step(&mut self, table: &Table, cancel: &AtomicBool) -> bool {
+        let guides = match self.guides.take().or_else(|| guides(table, cancel)) {
+            Some(guides) => self.guides.insert(guides),
+            None => return false,
+        };
+        let settings = &self.settings;
+        self.islands.par_iter_mut().for_each(|island| island.generation(table, guides, settings, cancel));
+        if cancel.load(Ordering::Relaxed) {
+            return false;
+        }
+        self.generation += 1;
+        if self.generation.is_multiple_of(u64::from(self.settings.migration_interval.max(1))) {
+            self.migrate();
+        }
+        true
+    }
+
+    /// Carries all islands over to another problem.
+    pub(crate) fn adapt(&mut self, old: &Table, new: &Table, translate: impl Fn(&Solution) -> Solution) {
+        self.guides = None;
+        let carry = |individual: &Individual| Individual::repaired(new, &translate(&individual.solution(old)));
+        self.islands.iter_mut().for_each(|island| island.adapt(carry));
+    }
+
+    /// Every island's best visits the next one.
+    fn migrate(&mut self) {
+        let migrants: Vec<Option<Individual>> =
+            self.islands.iter().map(|island| island.best().cloned()).collect();
+        let count = self.islands.len();
+        for (home, migrant) in migrants.into_iter().enumerate() {
+            if let (true, Some(migrant)) = (count > 1, migrant) {
+                self.islands[(home + 1) % count].welcome(migrant);
+            }
+        }
+    }
+}

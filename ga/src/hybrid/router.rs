@@ -1,0 +1,83 @@
+//! Serves one demand as cheaply as a guide's prices and the capacity that is left allow.
+
+use scenarios::Minutes;
+
+use super::guide::Guide;
+use crate::individual::Individual;
+use crate::paths::{Limits, PathFinder};
+use crate::table::Table;
+
+/// Finds routes; keeps its buffers between them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Router {
+    finder: PathFinder,
+    /// Orders and genes a route must avoid: visits beyond what their provider has left.
+    avoided: Vec<(usize, u32)>,
+    /// Minutes the route takes at each provider; all zero between calls.
+    taken: Vec<Minutes>,
+}
+
+impl Router {
+    /// Serves an unserved demand at the cost-to-price balance of `guides[level]`; if that breaks its budget,
+    /// at that of the last guide. False if it stays unserved.
+    pub(crate) fn insert(
+        &mut self,
+        table: &Table,
+        guides: &[Guide],
+        level: usize,
+        individual: &mut Individual,
+        demand: usize,
+    ) -> bool {
+        let last = guides.len() - 1;
+        for level in [level, last] {
+            if self.route(table, &guides[level], demand, individual.spare())
+                && individual.serve(table, demand, self.finder.genes())
+            {
+                return true;
+            }
+            if level == last {
+                break;
+            }
+        }
+        false
+    }
+
+    /// Finds the cheapest route of a demand within `spare` minutes. Exact while it visits no provider more
+    /// often than that has minutes left; where it would, the visits that overdraw are closed and the whole is
+    /// routed exactly again.
+    fn route(&mut self, table: &Table, guide: &Guide, demand: usize, spare: &[Minutes]) -> bool {
+        let row = &table.rows[demand];
+        self.avoided.clear();
+        // Each round closes a visit at least; a demand that needs more rounds than orders is not worth them.
+        for _ in 0..=row.layers.len() {
+            let limits = Limits { spare: Some(spare), avoided: &self.avoided };
+            if self.finder.cheapest(table, &guide.offers, row, limits).is_none() {
+                return false;
+            }
+            if !self.close_overdrawing_visits(table, demand, spare) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Closes every visit of the route found with which its provider is overdrawn; false if there is none.
+    fn close_overdrawing_visits(&mut self, table: &Table, demand: usize, spare: &[Minutes]) -> bool {
+        let row = &table.rows[demand];
+        self.taken.resize(spare.len(), 0);
+        let closed = self.avoided.len();
+        let genes = self.finder.genes();
+        for (order, (provider, minutes)) in table.uses(row, genes).enumerate() {
+            let taken = &mut self.taken[provider as usize];
+            if *taken + minutes > spare[provider as usize] {
+                self.avoided.push((order, genes[order]));
+            } else {
+                *taken += minutes;
+            }
+        }
+        for (provider, _) in table.uses(row, genes) {
+            self.taken[provider as usize] = 0;
+        }
+        self.avoided.len() > closed
+    }
+}
