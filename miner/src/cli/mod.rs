@@ -1,0 +1,76 @@
+//! The command line: what each subcommand is called, what it takes, and where its work is done.
+//!
+//! Data goes to stdout, logs and progress to stderr. Every command ends with 0 when what it was asked for
+//! holds, 1 when it does not (an infeasible solution, a failed check), 2 on wrong usage.
+
+mod check;
+mod output;
+mod run;
+mod scenario;
+mod solve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::compare::{self, CompareArguments};
+
+/// A coordinator-free market: miners compose manufacturing services and are paid for what they can prove.
+#[derive(Debug, Parser)]
+#[command(name = "miner", version, propagate_version = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+    /// More log output on stderr (-v info, -vv debug, -vvv trace); RUST_LOG overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the centralised GA and N miners (real processes) on scenarios, and print one table.
+    Compare(CompareArguments),
+    /// Compose a scenario centrally, with live progress.
+    Solve(solve::SolveArguments),
+    /// Judge a solution independently of any solver: cost, violations, gap.
+    Check(check::CheckArguments),
+    /// Generate, validate or inspect scenario files.
+    #[command(subcommand)]
+    Scenario(scenario::ScenarioCommand),
+    /// Run one node of a network.
+    Run(run::RunArguments),
+}
+
+/// Options that every command with a report takes.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputArguments {
+    /// Print the report as JSON instead of text.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A scenario file on the command line.
+#[derive(Clone, Debug, Args)]
+pub struct ScenarioArgument {
+    /// A scenario file (JSON).
+    #[arg(value_name = "FILE")]
+    pub scenario: PathBuf,
+}
+
+/// The whole program: reads the command line, does what it says, reports errors on stderr.
+pub fn main() -> ExitCode {
+    let line = CommandLine::parse();
+    output::start_logging(line.verbose);
+    let outcome = match line.command {
+        Command::Compare(arguments) => compare::run(&arguments),
+        Command::Solve(arguments) => solve::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Scenario(command) => scenario::run(&command),
+        Command::Run(arguments) => run::run(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(2)
+    })
+}

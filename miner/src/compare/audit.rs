@@ -1,0 +1,108 @@
+//! After the run: every node's chain verified from genesis out of its own store, every cost recomputed by
+//! the independent evaluator.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use chain::store::{SledBackend, Store, replay_with};
+use chain::{DemandId, Ledger, Network};
+use scenarios::{Instance, Money, Solution, evaluate};
+
+use super::report::Audit;
+
+/// What the chains say, and whether they may.
+#[derive(Debug)]
+pub struct Audited {
+    /// The findings.
+    pub audit: Audit,
+    /// Cost of all compositions, by the evaluator.
+    pub cost: Money,
+    /// The compositions as a solution of the scenario.
+    pub solution: Solution,
+}
+
+/// Verifies the stores of all nodes against each other and against the scenario. `demands` names the
+/// scenario's demands by their records, in order.
+///
+/// # Errors
+/// If a store cannot be read at all; what is read and does not hold is a finding, not an error.
+pub fn audit(
+    stores: &[std::path::PathBuf],
+    network: &Arc<Network>,
+    instance: &Instance,
+    demands: &[DemandId],
+) -> Result<Audited> {
+    let mut audit = Audit::default();
+    let mut reference: Option<Ledger> = None;
+    for directory in stores {
+        match verify(directory, network, &mut audit) {
+            Ok(ledger) => {
+                audit.chains += 1;
+                if let Some(reference) = &reference {
+                    compare_heads(directory, &ledger, reference, &mut audit);
+                } else {
+                    audit.head = Some(ledger.head().hash);
+                    reference = Some(ledger);
+                }
+            }
+            Err(error) => audit.failures.push(format!("{}: {error:#}", directory.display())),
+        }
+    }
+    let ledger = reference.unwrap_or_else(|| Ledger::new(Arc::clone(network)));
+    let expected = Ledger::new(Arc::clone(network)).total_money();
+    let got = ledger.total_money();
+    if got != expected {
+        audit.failures.push(format!("money is not conserved: {got} micro-units at the head, {expected} at genesis"));
+    }
+    let solution = solution_of(&ledger, demands);
+    let evaluation = evaluate(instance, &solution);
+    audit.failures.extend(evaluation.violations.iter().map(|violation| format!("on chain: {violation}")));
+    let claimed: Money = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.cost)).sum();
+    if claimed != evaluation.cost {
+        let (got, expected) = (claimed, evaluation.cost);
+        audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
+    }
+    Ok(Audited { audit, cost: evaluation.cost, solution })
+}
+
+fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<Ledger> {
+    let store = Store::open(Box::new(SledBackend::open(directory)?), network.id())?;
+    let mut blocks = 0;
+    let ledger = replay_with(&store, Arc::clone(network), |_| blocks += 1)
+        .context("the chain does not verify from genesis")?;
+    audit.blocks += blocks;
+    Ok(ledger)
+}
+
+fn compare_heads(directory: &Path, ledger: &Ledger, reference: &Ledger, audit: &mut Audit) {
+    let (got, expected) = (ledger.head(), reference.head());
+    if got.hash != expected.hash {
+        audit.failures.push(format!(
+            "{}: head {} at height {}, others have {} at height {}",
+            directory.display(),
+            got.hash,
+            got.height,
+            expected.hash,
+            expected.height
+        ));
+    }
+    let (got, expected) = (ledger.state_root(), reference.state_root());
+    if got != expected {
+        audit.failures.push(format!("{}: state root {got}, others have {expected}", directory.display()));
+    }
+}
+
+/// The chain's compositions as a solution of the scenario they came from.
+fn solution_of(ledger: &Ledger, demands: &[DemandId]) -> Solution {
+    let positions: BTreeMap<DemandId, usize> =
+        demands.iter().enumerate().map(|(position, &id)| (id, position)).collect();
+    let mut solution = Solution::unserved(demands.len());
+    for (id, entry) in ledger.demands() {
+        if let (Some(&position), Some(composition)) = (positions.get(&id), entry.composition()) {
+            solution.compositions[position] = Some(composition.providers.clone());
+        }
+    }
+    solution
+}

@@ -1,0 +1,105 @@
+//! The centralised baseline: the same algorithm on the whole market, on one thread.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use ga::{Objective, PricedBound, Problem, Progress, Search, Termination, find_prices, optimum};
+use scenarios::settings::Profile;
+use scenarios::{CapacityPrices, Money, Scenario, evaluate};
+
+use super::report::{Bound, CentralRun};
+use crate::driver::search_on_one_thread;
+
+/// Price steps for the bound that the table shows: more than any miner takes, so that no gap is due to it.
+const BOUND_STEPS: u32 = 800;
+
+/// The exact optimum where capacities do not bind, a certified bound otherwise.
+///
+/// # Errors
+/// If a demand cannot be served at all, or the bound leaves the range of money.
+pub fn bound(scenario: &Scenario) -> Result<Bound> {
+    let instance = &scenario.instance;
+    if is_uncapacitated(scenario) {
+        let value = optimum(instance).context("some demand asks for an operation that nobody offers")?;
+        return Ok(Bound { value, is_exact: true });
+    }
+    Ok(Bound { value: prices(scenario, BOUND_STEPS)?.bound, is_exact: false })
+}
+
+/// Whether no provider has a capacity and no budget can bind a shortest path.
+pub fn is_uncapacitated(scenario: &Scenario) -> bool {
+    scenario.instance.supply.providers.iter().all(|provider| provider.capacity.is_none())
+}
+
+fn prices(scenario: &Scenario, steps: u32) -> Result<PricedBound> {
+    let instance = &scenario.instance;
+    let (start, cancel) = (CapacityPrices::zero(), AtomicBool::new(false));
+    let capacities = instance.supply.capacities();
+    Ok(find_prices(&instance.supply, &instance.demands, &capacities, &start, steps, &cancel)?)
+}
+
+/// Runs the centralised search, showing its progress.
+///
+/// # Errors
+/// If the solution it returns is not what it says: the independent evaluator decides.
+pub fn run(
+    scenario: &Scenario,
+    profile: Profile,
+    rng_seed: u64,
+    observe: &(dyn Fn(&Progress) + Sync),
+) -> Result<CentralRun> {
+    let started = Instant::now();
+    let (outcome, cpu_micros) = search_on_one_thread(|| search(scenario, profile, rng_seed, observe))?;
+    let (solution, evaluations) = outcome?;
+    let wall_seconds = started.elapsed().as_secs_f64();
+    let evaluation = evaluate(&scenario.instance, &solution);
+    ensure!(
+        evaluation.is_feasible(),
+        "the central search returned an infeasible solution: {}",
+        evaluation.violations.first().map(ToString::to_string).unwrap_or_default()
+    );
+    Ok(CentralRun {
+        cost: evaluation.cost,
+        unserved: evaluation.unserved.len(),
+        cpu_seconds: seconds(cpu_micros),
+        wall_seconds,
+        evaluations,
+    })
+}
+
+fn search(
+    scenario: &Scenario,
+    profile: Profile,
+    rng_seed: u64,
+    observe: &(dyn Fn(&Progress) + Sync),
+) -> Result<(scenarios::Solution, u64)> {
+    let whole = Problem::whole(scenario.instance.clone());
+    let (problem, profile, termination) = match profile {
+        Profile::Paper => {
+            let settings = scenario.search.paper;
+            (whole, ga::Profile::Paper(settings), Termination::paper(&settings))
+        }
+        Profile::Hybrid => {
+            let settings = scenario.search.hybrid;
+            let prices = prices(scenario, settings.subgradient_steps)?.prices;
+            let problem = whole.with_prices(prices, Objective::Cost)?;
+            (problem, ga::Profile::Hybrid(settings), Termination::hybrid(&settings))
+        }
+    };
+    let mut search = Search::new(problem, profile, rng_seed, None);
+    let mut observer = |progress: &Progress| {
+        observe(progress);
+        ControlFlow::Continue(())
+    };
+    let outcome = ga::run(&mut search, &termination, &mut observer, &AtomicBool::new(false));
+    let (solution, _): (_, Money) = search.incumbent();
+    Ok((solution.clone(), outcome.progress.evaluations))
+}
+
+/// Microseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+pub fn seconds(micros: u64) -> f64 {
+    micros as f64 / 1e6
+}

@@ -1,0 +1,159 @@
+//! What the nodes of a run said, put together: blocks, refusals, repairs and CPU time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use chain::{BlockHash, PublicKey};
+
+use super::central::seconds;
+use super::network::Said;
+use super::report::{BlockRow, RefusalRow, Repairs};
+use crate::node::{NodeEvent, WorkId};
+
+/// Everything worth telling of a run.
+#[derive(Debug)]
+pub struct Journal {
+    numbers: BTreeMap<PublicKey, usize>,
+    cells: BTreeMap<usize, String>,
+    /// The cell each announced block was mined for.
+    mined_for: BTreeMap<BlockHash, String>,
+    /// Final blocks, by height.
+    pub blocks: BTreeMap<u64, BlockRow>,
+    refused: BTreeSet<BlockHash>,
+    /// Refusals of blocks with compositions, in order of arrival.
+    pub refusals: Vec<RefusalRow>,
+    /// Re-anchored and repaired.
+    pub repairs: Repairs,
+    cpu_micros: BTreeMap<(usize, WorkId), u64>,
+    /// When the last block with compositions became final.
+    pub last_composed: Option<Instant>,
+    /// Faults that nodes report of themselves.
+    pub faults: Vec<String>,
+}
+
+impl Journal {
+    /// Of a run in which these nodes have these numbers.
+    pub const fn new(numbers: BTreeMap<PublicKey, usize>) -> Self {
+        Self {
+            numbers,
+            cells: BTreeMap::new(),
+            mined_for: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            refusals: Vec::new(),
+            repairs: Repairs { reanchored: 0, dropped: 0, searches: 0 },
+            cpu_micros: BTreeMap::new(),
+            last_composed: None,
+            faults: Vec::new(),
+        }
+    }
+
+    /// Takes one event in; a line worth showing while it runs comes back.
+    pub fn note(&mut self, said: Said) -> Option<String> {
+        let Said { node, at, event } = said;
+        match event {
+            NodeEvent::CellChosen { cell, demands, .. } => {
+                let line = format!("miner {node} takes {cell}: {demands} demands");
+                self.cells.insert(node, cell);
+                Some(line)
+            }
+            NodeEvent::Searching { work, cpu_micros, .. } | NodeEvent::Priced { work, cpu_micros, .. } => {
+                self.cpu_micros.insert((node, work), cpu_micros);
+                None
+            }
+            NodeEvent::BlockAnnounced(block) => {
+                let cell = self.cells.get(&node).cloned().unwrap_or_default();
+                self.mined_for.insert(block.block, cell);
+                None
+            }
+            NodeEvent::BlockFinal { block, votes, round, .. } => {
+                if self.blocks.contains_key(&block.height) {
+                    return None;
+                }
+                if block.demands > 0 {
+                    self.last_composed = Some(at);
+                }
+                let row = BlockRow {
+                    height: block.height,
+                    block: block.block,
+                    miner: block.miner,
+                    miner_number: self.number(&block.miner),
+                    cell: self.mined_for.get(&block.block).cloned().unwrap_or_default(),
+                    records: block.records,
+                    demands: block.demands,
+                    cost: block.cost,
+                    regret: block.regret,
+                    reward: block.reward,
+                    fees: block.fees,
+                    bounds: block.bounds,
+                    merkle_root: block.merkle_root,
+                    votes,
+                    round,
+                };
+                let line = final_line(&row);
+                self.blocks.insert(row.height, row);
+                Some(line)
+            }
+            NodeEvent::BlockRefused { block, height, miner, demands, rule, reason } => {
+                if !self.refused.insert(block) {
+                    return None;
+                }
+                let miner_number = self.number(&miner);
+                let line = format!("refused: block {height} of miner {miner_number} ({demands} demands): {reason}");
+                self.refusals.push(RefusalRow { height, block, miner_number, demands, rule, reason });
+                Some(line)
+            }
+            NodeEvent::BlockReanchored { kept, dropped, .. } => {
+                self.repairs.reanchored += 1;
+                self.repairs.dropped += dropped;
+                Some(format!("miner {node} re-anchors its block: {kept} compositions stand, {dropped} fell out"))
+            }
+            NodeEvent::Repaired { lost, left } => {
+                self.repairs.searches += 1;
+                Some(format!("miner {node} lost {lost} demands and searches on for {left}"))
+            }
+            NodeEvent::HeldBack { demands, reason } => {
+                Some(format!("miner {node} holds {demands} demands back: {reason}"))
+            }
+            NodeEvent::Unserved { name, reason, .. } => Some(format!("miner {node} cannot serve {name}: {reason}")),
+            NodeEvent::LocalFault { detail } => {
+                let line = format!("node {node}: {detail}");
+                self.faults.push(line.clone());
+                Some(line)
+            }
+            NodeEvent::Equivocation { validator, detail } => {
+                Some(format!("validator {} lied: {detail}", self.number(&validator)))
+            }
+            NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. } | NodeEvent::RecordRefused { .. } => None,
+        }
+    }
+
+    /// CPU time of the miner that searched longest, in seconds.
+    pub fn slowest_cpu_seconds(&self) -> f64 {
+        let mut totals: BTreeMap<usize, u64> = BTreeMap::new();
+        for (&(node, _), &micros) in &self.cpu_micros {
+            *totals.entry(node).or_default() += micros;
+        }
+        seconds(totals.into_values().max().unwrap_or(0))
+    }
+
+    fn number(&self, miner: &PublicKey) -> usize {
+        self.numbers.get(miner).copied().unwrap_or(0)
+    }
+}
+
+fn final_line(row: &BlockRow) -> String {
+    let BlockRow { height, miner_number, records, demands, cost, reward, fees, votes, .. } = row;
+    let mut parts = Vec::new();
+    if *records > 0 {
+        parts.push(format!("{records} records"));
+    }
+    if let Some((before, after)) = row.bounds {
+        parts.push(format!("bound raised from {before:.0} to {after:.0} $"));
+    }
+    if *demands > 0 {
+        parts.push(format!("{demands} demands for {cost:.0} $, earns {reward:.2} of {fees:.2} $"));
+    }
+    let what = if parts.is_empty() { "nothing but time".to_owned() } else { parts.join(", ") };
+    format!("final: block {height} of miner {miner_number}: {what} ({votes} votes)")
+}

@@ -1,0 +1,342 @@
+//! A network of separate processes on loopback, started, fed, watched and stopped by this program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use chain::{Network, PublicKey, Record, SecretKey};
+use scenarios::settings::{Profile, Split};
+use scenarios::{Scenario, Window};
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::control::ControlClient;
+use crate::driver::{NodeFile, Request, Response, write_key};
+use crate::node::{MiningSettings, NodeEvent, NodeStatus, Pace};
+use crate::strategy::{AnnouncePolicy, Strategy};
+
+/// How long a node may take to start, a network to connect, or a pool to converge.
+const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between two looks at the nodes.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+/// How long a node may take to stop by itself.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a network of processes is made of.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// The algorithm of every miner.
+    pub profile: Profile,
+    /// The genesis all nodes share.
+    pub network: &'a Network,
+    /// One key per node; the first `miners` take cells, the others roam.
+    pub keys: &'a [SecretKey],
+    /// Miners that take cells.
+    pub miners: usize,
+    /// Where keys, configurations, stores and logs go.
+    pub directory: &'a Path,
+    /// Fixes every random choice of the searches.
+    pub rng_seed: u64,
+    /// How miners that take cells choose them, if not as the scenario says.
+    pub strategy: Option<Strategy>,
+}
+
+/// A node process and what it said.
+#[derive(Debug)]
+pub struct NodeProcess {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Its configuration.
+    pub file: NodeFile,
+    directory: PathBuf,
+    child: Child,
+    /// Held open: the node stops when it closes.
+    _stdin: ChildStdin,
+    address: SocketAddr,
+}
+
+/// What a node said and when.
+#[derive(Debug)]
+pub struct Said {
+    /// The node's number, from 1.
+    pub node: usize,
+    /// When this program read it.
+    pub at: Instant,
+    /// What.
+    pub event: NodeEvent,
+}
+
+/// A running network.
+#[derive(Debug)]
+pub struct NodeProcesses {
+    /// The nodes.
+    pub nodes: Vec<NodeProcess>,
+    events: UnboundedReceiver<Said>,
+    sender: UnboundedSender<Said>,
+}
+
+/// The first line a node prints.
+#[derive(Debug, Deserialize)]
+struct Listening {
+    address: SocketAddr,
+}
+
+impl NodeProcesses {
+    /// Starts every node of the plan: the first alone, the others with its address as their bootstrap node.
+    ///
+    /// # Errors
+    /// If a file cannot be written or a node does not start.
+    pub async fn start(plan: &Plan<'_>) -> Result<Self> {
+        let genesis_file = plan.directory.join("genesis.bin");
+        std::fs::create_dir_all(plan.directory)?;
+        std::fs::write(&genesis_file, plan.network.genesis().to_bytes())
+            .with_context(|| format!("cannot write {}", genesis_file.display()))?;
+        let (sender, events) = unbounded_channel();
+        let mut network = Self { nodes: Vec::new(), events, sender };
+        for (number, key) in (1..).zip(plan.keys) {
+            let directory = plan.directory.join(format!("node-{number}"));
+            std::fs::create_dir_all(&directory)?;
+            write_key(&directory.join("node.key"), key)?;
+            let file = node_file(plan, number, network.bootstrap());
+            let text = toml::to_string(&file).context("a configuration is written as TOML")?;
+            std::fs::write(directory.join("node.toml"), text)?;
+            network.spawn(number, directory).await?;
+        }
+        Ok(network)
+    }
+
+    fn bootstrap(&self) -> Vec<SocketAddr> {
+        self.nodes.first().map(|node| node.address).into_iter().collect()
+    }
+
+    async fn spawn(&mut self, number: usize, directory: PathBuf) -> Result<()> {
+        let node = NodeProcess::spawn(number, directory, self.sender.clone()).await?;
+        self.nodes.push(node);
+        Ok(())
+    }
+
+    /// What the nodes have said since the last call.
+    pub fn drain_events(&mut self) -> Vec<Said> {
+        std::iter::from_fn(|| self.events.try_recv().ok()).collect()
+    }
+
+    /// Kills a node's process with SIGKILL.
+    ///
+    /// # Errors
+    /// If the process cannot be killed.
+    pub async fn kill(&mut self, number: usize) -> Result<()> {
+        let node = self.nodes.iter_mut().find(|node| node.number == number).context("no such node")?;
+        node.child.kill().await?;
+        Ok(())
+    }
+
+    /// Starts a killed node again, on its own directory.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn restart(&mut self, number: usize) -> Result<()> {
+        let position = self.nodes.iter().position(|node| node.number == number).context("no such node")?;
+        let directory = self.nodes.remove(position).directory;
+        let node = NodeProcess::spawn(number, directory, self.sender.clone()).await?;
+        self.nodes.insert(position, node);
+        Ok(())
+    }
+
+    /// Waits until every node sees every other and holds every record.
+    ///
+    /// # Errors
+    /// If that takes too long.
+    pub async fn converge(&mut self, records: usize) -> Result<()> {
+        let others = self.nodes.len() - 1;
+        let deadline = Instant::now() + SETUP_TIMEOUT;
+        loop {
+            let statuses = self.statuses().await?;
+            if statuses.iter().all(|status| status.peers >= others && status.pool_records >= records) {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the nodes did not find each other and all {records} records within {SETUP_TIMEOUT:?}: {statuses:?}"
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Hands records to the nodes in turn; gossip does the rest.
+    ///
+    /// # Errors
+    /// If a node refuses one.
+    pub async fn submit(&mut self, records: &[Record]) -> Result<()> {
+        let share = records.len().div_ceil(self.nodes.len()).max(1);
+        for (node, records) in self.nodes.iter().zip(records.chunks(share)) {
+            match node.call(&Request::Submit { records: records.to_vec() }).await? {
+                Response::Submitted { refused, .. } => {
+                    if let Some((record, reason)) = refused.first() {
+                        bail!("node {} refused record {record}: {reason}", node.number);
+                    }
+                }
+                other => bail!("node {} gave an unexpected answer: {other:?}", node.number),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives every node the signal to mine.
+    ///
+    /// # Errors
+    /// If a node does not answer.
+    pub async fn start_mining(&self) -> Result<()> {
+        for node in &self.nodes {
+            node.call(&Request::StartMining).await?;
+        }
+        Ok(())
+    }
+
+    /// Where every node stands.
+    ///
+    /// # Errors
+    /// If a node does not answer.
+    pub async fn statuses(&self) -> Result<Vec<NodeStatus>> {
+        let mut statuses = Vec::new();
+        for node in &self.nodes {
+            statuses.push(node.status().await?);
+        }
+        Ok(statuses)
+    }
+
+    /// Stops every node; one that does not stop by itself is killed.
+    pub async fn stop(&mut self) {
+        for node in &mut self.nodes {
+            // A node that does not answer is stopped the hard way below.
+            let _ = node.call(&Request::Stop).await;
+        }
+        for node in &mut self.nodes {
+            if tokio::time::timeout(STOP_TIMEOUT, node.child.wait()).await.is_err() {
+                tracing::warn!(node = node.number, "the node did not stop by itself and was killed");
+                let _ = node.child.kill().await;
+            }
+        }
+    }
+}
+
+impl NodeProcess {
+    async fn spawn(number: usize, directory: PathBuf, events: UnboundedSender<Said>) -> Result<Self> {
+        let config = directory.join("node.toml");
+        let file = NodeFile::load(&config)?;
+        let log = std::fs::File::options().create(true).append(true).open(directory.join("node.log"))?;
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let mut child = Command::new(program)
+            .args(["run", "--events", "--stop-with-stdin", "--config"])
+            .arg(&config)
+            .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start a node process")?;
+        let stdin = child.stdin.take().context("a node process has no stdin")?;
+        let stdout = child.stdout.take().context("a node process has no stdout")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let failed = || {
+            let log = directory.join("node.log");
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let tail: Vec<&str> = text.lines().rev().take(5).collect();
+            format!("node {number} did not start; the end of {}:\n{}", log.display(), tail.join("\n"))
+        };
+        let first = tokio::time::timeout(SETUP_TIMEOUT, lines.next_line()).await.with_context(failed)?;
+        let line = first?.with_context(failed)?;
+        let Listening { address } = serde_json::from_str(&line).with_context(failed)?;
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                match serde_json::from_str(&line) {
+                    Ok(event) => {
+                        if events.send(Said { node: number, at: Instant::now(), event }).is_err() {
+                            break;
+                        }
+                    }
+                    Err(error) => tracing::warn!(node = number, %error, line, "an event was not understood"),
+                }
+            }
+        });
+        Ok(Self { number, file, directory, child, _stdin: stdin, address })
+    }
+
+    /// Asks the node through its control socket.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn call(&self, request: &Request) -> Result<Response> {
+        let mut client = ControlClient::connect(&self.file.control_socket()).await?;
+        Ok(client.call(request).await?)
+    }
+
+    /// Where the node stands.
+    ///
+    /// # Errors
+    /// If it does not answer.
+    pub async fn status(&self) -> Result<NodeStatus> {
+        match self.call(&Request::Status).await? {
+            Response::Status(status) => Ok(*status),
+            other => bail!("node {} gave an unexpected answer: {other:?}", self.number),
+        }
+    }
+}
+
+/// Whether nothing is left to do: all nodes agree on the head, nobody has work, and every open demand is
+/// known to somebody as hopeless.
+pub fn is_settled(statuses: &[NodeStatus]) -> bool {
+    let heads: BTreeSet<_> = statuses.iter().map(|status| status.head).collect();
+    let hopeless: BTreeSet<_> =
+        statuses.iter().flat_map(|status| &status.unserved).map(|unserved| unserved.demand).collect();
+    heads.len() == 1
+        && statuses.iter().all(|status| status.is_quiescent && status.height > 0)
+        && statuses.iter().all(|status| status.open_demands <= hopeless.len())
+}
+
+fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<SocketAddr>) -> NodeFile {
+    let Plan { scenario, profile, .. } = plan;
+    let strategy = if number > plan.miners {
+        Strategy::Roaming
+    } else {
+        plan.strategy.unwrap_or(match scenario.experiment.split {
+            Split::Strips => Strategy::Strips,
+            Split::Cells => Strategy::Cells,
+        })
+    };
+    let nowhere = Window { west_m: 0, south_m: 0, east_m: 1, north_m: 1 };
+    NodeFile {
+        key_file: "node.key".into(),
+        genesis_file: "../genesis.bin".into(),
+        data_dir: "data".into(),
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        advertise: Vec::new(),
+        bootstrap_peers,
+        allow_list: None,
+        threads: NonZeroUsize::MIN,
+        vote_from_height: None,
+        pace: Pace::default(),
+        mining: Some(MiningSettings {
+            strategy,
+            profile: *profile,
+            search: scenario.search,
+            window: scenario.extent().unwrap_or(nowhere),
+            rng_seed: plan.rng_seed.wrapping_add(number as u64 * 1_000_000),
+            announce: AnnouncePolicy::default(),
+            wait_for_start: true,
+        }),
+    }
+}
+
+/// The numbers of nodes by their keys.
+pub fn numbers(keys: &[SecretKey]) -> BTreeMap<PublicKey, usize> {
+    keys.iter().map(SecretKey::public).zip(1..).collect()
+}

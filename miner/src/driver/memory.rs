@@ -1,0 +1,56 @@
+//! What a node kept from an earlier run: opening its store, mending what can be mended.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use chain::consensus::SafetyLog;
+use chain::store::{ReplayError, SledBackend, Store, StoreError, Write, move_aside, replay};
+use chain::{Height, Ledger, Network};
+
+use crate::node::Memory;
+
+/// Opens a node's store and verifies its whole chain. A store that is damaged is moved aside (nothing is
+/// deleted) and a new one begun; the node then fetches the chain from its peers, and does not vote until
+/// its operator says from which height on it cannot contradict what it signed before.
+///
+/// # Errors
+/// If the directory cannot be used, or the store belongs to another network.
+pub fn open_store(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory)> {
+    let place = || format!("the store in {}", directory.display());
+    match read(directory, network) {
+        Ok(found) => Ok(found),
+        Err(ReplayError::Store(StoreError::Corrupt(reason))) => {
+            let moved = move_aside(directory)
+                .with_context(|| format!("{} is damaged ({reason}) and cannot be moved aside", place()))?;
+            tracing::error!(
+                %reason, moved_to = %moved.display(),
+                "the store is damaged: starting anew, without voting (what this node signed is lost with it). Set \
+                 vote_from_height above every height it may have voted on to let it vote again"
+            );
+            let (mut store, mut memory) = read(directory, network).with_context(place)?;
+            memory.safety = SafetyLog::new(Height::MAX);
+            store.write(&[Write::Safety(Box::new(memory.safety.clone()))]).with_context(place)?;
+            Ok((store, memory))
+        }
+        Err(error) => Err(error).with_context(place),
+    }
+}
+
+fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory), ReplayError> {
+    let backend = SledBackend::open(directory)?;
+    let store = Store::open(Box::new(backend), network.id())?;
+    let memory = recall(&store, network)?;
+    Ok((store, memory))
+}
+
+/// What a store remembers, its chain verified from genesis.
+pub(crate) fn recall(store: &Store, network: &Arc<Network>) -> Result<Memory, ReplayError> {
+    let ledger: Ledger = replay(store, Arc::clone(network))?;
+    Ok(Memory {
+        ledger,
+        safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
+        candidates: store.candidates()?,
+        records: store.pool_records()?,
+    })
+}

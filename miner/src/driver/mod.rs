@@ -1,0 +1,325 @@
+//! Runs a node in the real world: QUIC, sled, threads and the clock around [`crate::node::Node`].
+//!
+//! One task owns the node and its store and handles one thing at a time; what the node asks for is carried
+//! out in order, so that whatever is to be durable is on disk before anything that follows it is sent.
+
+mod clock;
+mod config;
+mod control;
+mod memory;
+mod worker;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use chain::PublicKey;
+use chain::consensus::SafetyLog;
+use chain::store::Store;
+use coordinator_free_pool::PoolLimits;
+use tokio::io::AsyncReadExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::control::ControlServer;
+use crate::node::{
+    Command, Effect, FINAL_BLOCKS, FinalBlockMessage, Input, MESSAGE_BYTES, Message, Node, NodeConfig,
+    NodeEvent, Timer, WorkId, WorkReport,
+};
+use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
+
+pub use clock::{WallClock, thread_cpu_micros};
+pub use config::{NodeFile, read_key, write_key};
+pub use control::{Request, Response};
+pub use memory::open_store;
+pub use worker::search_on_one_thread;
+
+use worker::Workers;
+
+/// How often bootstrap nodes that are not connected are dialled.
+const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How a node is run, beside its configuration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// Write every [`NodeEvent`] to stdout as a line of JSON.
+    pub events_on_stdout: bool,
+    /// Stop when stdin ends: a parent that dies takes its nodes with it.
+    pub stop_with_stdin: bool,
+}
+
+/// Runs one node until it is told to stop. Must be called within a tokio runtime.
+///
+/// # Errors
+/// If it cannot start, or its disk fails.
+pub async fn run(file: NodeFile, options: RunOptions) -> Result<()> {
+    let mut driver = Driver::start(file, options)?;
+    let outcome = driver.work().await;
+    driver.finish().await;
+    outcome
+}
+
+/// A running node.
+struct Driver {
+    file: NodeFile,
+    options: RunOptions,
+    clock: WallClock,
+    node: Node,
+    store: Store,
+    transport: Transport,
+    transport_events: TransportEvents,
+    control: ControlServer<Request, Response>,
+    workers: Workers,
+    reports: UnboundedReceiver<(WorkId, WorkReport)>,
+    timers: BTreeMap<Timer, u64>,
+    /// Addresses of connected peers, to know which bootstrap nodes to dial.
+    connected: BTreeMap<PublicKey, SocketAddr>,
+    bootstrap: BTreeSet<SocketAddr>,
+    is_stopping: bool,
+}
+
+impl Driver {
+    fn start(file: NodeFile, options: RunOptions) -> Result<Self> {
+        let network = std::sync::Arc::new(file.network()?);
+        let key = file.key()?;
+        std::fs::create_dir_all(&file.data_dir)
+            .with_context(|| format!("cannot create the data directory {}", file.data_dir.display()))?;
+        let clock = WallClock::start();
+        let (store, mut memory) = open_store(&file.store_dir(), &network)?;
+        if let Some(height) = file.vote_from_height.filter(|_| memory.safety.height == u64::MAX) {
+            memory.safety = SafetyLog::new(height);
+        }
+        let (transport, transport_events) = Transport::bind(TransportConfig {
+            listen: file.listen,
+            key: key.clone(),
+            network: network.id(),
+            allow_list: file.allow_list.clone(),
+            limits: TransportLimits::default(),
+        })?;
+        let control = ControlServer::bind(&file.control_socket())?;
+        let config = NodeConfig { key, mining: file.mining, pace: file.pace, pool: PoolLimits::default() };
+        let (node, effects) = Node::new(config, memory, clock.now_ms());
+        let (sender, reports) = unbounded_channel();
+        let mut driver = Self {
+            bootstrap: file.bootstrap_peers.iter().copied().collect(),
+            workers: Workers::new(file.threads, sender),
+            file,
+            options,
+            clock,
+            node,
+            store,
+            transport,
+            transport_events,
+            control,
+            reports,
+            timers: BTreeMap::new(),
+            connected: BTreeMap::new(),
+            is_stopping: false,
+        };
+        driver.carry_out(effects)?;
+        driver.announce_start()?;
+        Ok(driver)
+    }
+
+    /// Tells where this node listens, and lets the node begin.
+    fn announce_start(&mut self) -> Result<()> {
+        let local = self.transport.local_addr();
+        tracing::info!(address = %local, key = %self.node.key(), "listening");
+        let advertised = &self.file.advertise;
+        let addresses = if advertised.is_empty() { vec![local] } else { advertised.clone() };
+        if self.options.events_on_stdout {
+            let line = serde_json::json!({ "event": "listening", "address": local, "node": self.node.key() });
+            print_line(&line.to_string())?;
+        }
+        self.handle(Input::Start { addresses })
+    }
+
+    /// The only place where a node waits for the world.
+    async fn work(&mut self) -> Result<()> {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut bootstrap = tokio::time::interval(BOOTSTRAP_INTERVAL);
+        let mut stdin = tokio::io::stdin();
+        let mut stdin_byte = [0_u8];
+        while !self.is_stopping {
+            let wake = self.next_timer();
+            tokio::select! {
+                event = self.transport_events.recv() => match event {
+                    Some(event) => self.on_transport(event)?,
+                    None => break,
+                },
+                Some((work, report)) = self.reports.recv() => self.handle(Input::Work { work, report })?,
+                Some((request, reply)) = self.control.recv() => {
+                    let response = self.on_request(request)?;
+                    // A client that has hung up needs no answer.
+                    let _ = reply.send(response);
+                }
+                () = tokio::time::sleep_until(wake.into()) => self.fire_timers()?,
+                _ = bootstrap.tick() => self.dial_bootstrap(),
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                read = stdin.read(&mut stdin_byte), if self.options.stop_with_stdin => {
+                    if read.unwrap_or(0) == 0 {
+                        break;
+                    }
+                }
+            }
+        }
+        self.handle(Input::Command(Command::Stop))
+    }
+
+    async fn finish(&mut self) {
+        self.workers.cancel_all();
+        self.transport.shutdown().await;
+    }
+
+    fn handle(&mut self, input: Input) -> Result<()> {
+        let mut effects = Vec::new();
+        self.node.handle(self.clock.now_ms(), input, &mut effects);
+        self.carry_out(effects)
+    }
+
+    fn on_transport(&mut self, event: TransportEvent) -> Result<()> {
+        match event {
+            TransportEvent::Connected { peer, address, .. } => {
+                self.connected.insert(peer, address);
+                self.handle(Input::PeerUp { peer })
+            }
+            TransportEvent::Disconnected { peer, reason } => {
+                self.connected.remove(&peer);
+                self.handle(Input::PeerDown { peer, reason: reason.to_string() })
+            }
+            TransportEvent::Message { peer, bytes } => {
+                self.handle(Input::Message { peer, bytes: bytes.into() })
+            }
+            TransportEvent::DialFailed { address, reason } => {
+                tracing::debug!(%address, %reason, "a dial failed");
+                Ok(())
+            }
+        }
+    }
+
+    fn dial_bootstrap(&mut self) {
+        let own = self.transport.local_addr();
+        let connected: BTreeSet<SocketAddr> = self.connected.values().copied().collect();
+        for &address in &self.bootstrap {
+            if address != own
+                && !connected.contains(&address)
+                && let Err(error) = self.transport.connect(address, None)
+            {
+                tracing::debug!(%address, %error, "a bootstrap node was not dialled");
+            }
+        }
+    }
+
+    fn next_timer(&self) -> std::time::Instant {
+        let next = self.timers.values().min().copied();
+        self.clock.instant_of(next.unwrap_or_else(|| self.clock.now_ms() + 1_000))
+    }
+
+    fn fire_timers(&mut self) -> Result<()> {
+        let now = self.clock.now_ms();
+        let due: Vec<Timer> =
+            self.timers.iter().filter(|&(_, &at)| at <= now).map(|(&timer, _)| timer).collect();
+        for timer in due {
+            self.timers.remove(&timer);
+            self.handle(Input::Timer(timer))?;
+        }
+        Ok(())
+    }
+
+    // ---- effects ----
+
+    fn carry_out(&mut self, effects: Vec<Effect>) -> Result<()> {
+        for effect in effects {
+            match effect {
+                Effect::Send { peer, message } => self.send(peer, &message),
+                Effect::Broadcast(message) => self.broadcast(&message),
+                Effect::SendFinal { peer, from } => self.send_final(peer, from)?,
+                Effect::Disconnect { peer, reason } => self.transport.disconnect(&peer, reason),
+                Effect::Dial { address, expected } => {
+                    if let Err(error) = self.transport.connect(address, Some(expected)) {
+                        tracing::trace!(%address, %error, "a known node was not dialled");
+                    }
+                }
+                Effect::SetTimer { timer, at_ms } => {
+                    self.timers.insert(timer, at_ms);
+                }
+                Effect::Persist(write) => {
+                    let directory = self.file.store_dir();
+                    tokio::task::block_in_place(|| self.store.write(&[write])).with_context(|| {
+                        format!(
+                            "the store in {} could not be written; nothing that depends on it was sent. Check the \
+                             disk, then start the node again: it goes on where it was",
+                            directory.display()
+                        )
+                    })?;
+                }
+                Effect::StartWork { work, task } => self.workers.start(work, *task),
+                Effect::AdaptWork { work, task } => self.workers.adapt(work, *task),
+                Effect::CancelWork(work) => self.workers.cancel(work),
+                Effect::Event(event) => self.tell(&event)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn send(&self, peer: PublicKey, message: &Message) {
+        self.send_bytes(peer, message.kind(), Bytes::from(message.encode()));
+    }
+
+    fn broadcast(&self, message: &Message) {
+        let bytes = Bytes::from(message.encode());
+        for &peer in self.connected.keys() {
+            self.send_bytes(peer, message.kind(), bytes.clone());
+        }
+    }
+
+    /// What cannot be sent is sent again by the node's own anti-entropy.
+    fn send_bytes(&self, peer: PublicKey, kind: &str, bytes: Bytes) {
+        if let Err(error) = self.transport.send(&peer, bytes) {
+            tracing::debug!(%peer, kind, %error, "a message was not sent");
+        }
+    }
+
+    fn send_final(&self, peer: PublicKey, from: u64) -> Result<()> {
+        let message = final_blocks(&self.store, from)?;
+        self.send(peer, &message);
+        Ok(())
+    }
+
+    fn tell(&self, event: &NodeEvent) -> Result<()> {
+        match event {
+            NodeEvent::LocalFault { detail } => tracing::error!("{detail}"),
+            NodeEvent::Searching { .. } => tracing::debug!(?event),
+            _ => tracing::info!(?event),
+        }
+        if self.options.events_on_stdout { print_line(&serde_json::to_string(event)?) } else { Ok(()) }
+    }
+}
+
+/// As many final blocks from a height on as one message holds.
+fn final_blocks(store: &Store, from: u64) -> Result<Message> {
+    let mut blocks = Vec::new();
+    let mut bytes = 0;
+    for height in from..=store.height() {
+        let Some((block, certificate)) = store.block(height)? else { break };
+        let block = FinalBlockMessage { block, certificate };
+        bytes += chain::codec::encode(&block).len() + 8;
+        if bytes > MESSAGE_BYTES - 1_024 || blocks.len() == FINAL_BLOCKS {
+            break;
+        }
+        blocks.push(block);
+    }
+    Ok(Message::Final(blocks))
+}
+
+/// One line on stdout, at once: whoever reads it waits for it.
+fn print_line(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,361 @@
+//! Blocks on their way: fetched, judged, decided, made final; and catching up with those who are ahead.
+
+use chain::consensus::{CommitCertificate, Input as Vote};
+use chain::ledger::BlockReport;
+use chain::store::Write;
+use chain::validate::draft::Admissible;
+use chain::{Block, BlockHash, DemandId, Height, Rejection, ValidBlock, WellFormed};
+use scenarios::ProviderId;
+
+use super::event::{BlockSummary, NodeEvent};
+use super::io::Effect;
+use super::message::{FinalBlockMessage, Message};
+use super::mining::Drafted;
+use super::{Blame, BlockDesk, CatchUp, Node, PublicKey, Wanted, is_peers};
+
+/// Candidates kept for one height, and of one miner; more are not fetched.
+const CANDIDATES: usize = 64;
+const CANDIDATES_OF_A_MINER: usize = 4;
+/// Blocks being fetched.
+const WANTED: usize = 64;
+/// Blocks kept until our clock has caught up with theirs.
+const EARLY: usize = 8;
+
+impl Node {
+    // ---- own blocks ----
+
+    pub(super) fn announce_own_block(&mut self, drafted: Drafted, now_ms: u64, effects: &mut Vec<Effect>) {
+        let Drafted { header, body, report } = drafted;
+        let block = Block::sign(header, body, &self.key);
+        let valid = match self.judge(block.clone(), now_ms) {
+            Ok(valid) => valid,
+            Err(rejection) => {
+                let detail = format!("an own block breaks a rule: {rejection}; it was not sent");
+                effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
+                return;
+            }
+        };
+        if let Some(mining) = &mut self.mining {
+            mining.on_announced(&block);
+        }
+        effects.push(Effect::Event(NodeEvent::BlockAnnounced(summary(&block, &report))));
+        self.add_candidate(valid, [Effect::Broadcast(Message::Block(Box::new(block)))], now_ms, effects);
+    }
+
+    // ---- fetching ----
+
+    pub(super) fn on_block_announced(
+        &mut self,
+        peer: PublicKey,
+        height: Height,
+        block: BlockHash,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let next = self.ledger.head().height + 1;
+        if height > next {
+            self.peers.note_height(&peer, height - 1);
+            self.catch_up(now_ms, effects);
+        } else if height == next && self.blocks.candidates.len() < CANDIDATES {
+            self.want_block(block, peer, now_ms, effects);
+        }
+    }
+
+    pub(super) fn want_block(
+        &mut self,
+        block: BlockHash,
+        from: PublicKey,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let desk = &mut self.blocks;
+        let is_known = desk.candidates.contains_key(&block)
+            || desk.judged.contains(&block)
+            || desk.early.iter().any(|early| early.hash() == block);
+        if is_known || desk.wanted.contains_key(&block) || desk.wanted.len() >= WANTED {
+            return;
+        }
+        desk.wanted.insert(block, Wanted { from, asked_ms: now_ms });
+        effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
+    }
+
+    pub(super) fn on_block_requested(&self, peer: PublicKey, hash: BlockHash, effects: &mut Vec<Effect>) {
+        if let Some(valid) = self.blocks.candidates.get(&hash) {
+            let block = Box::new(valid.block().clone());
+            effects.push(Effect::Send { peer, message: Message::Block(block) });
+        }
+    }
+
+    /// Asks somebody else for what has not come in time.
+    pub(super) fn retry_fetches(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        let patience_ms = self.pace.fetch_ms;
+        if self.catching_up.is_some_and(|request| now_ms > request.asked_ms + patience_ms) {
+            if let Some(request) = self.catching_up.take() {
+                self.peers.forget_height(&request.from);
+                let reason = "it promised final blocks again and again and did not deliver them";
+                self.blame(request.from, Blame::NUISANCE, &reason, effects);
+            }
+            self.catch_up(now_ms, effects);
+        }
+        let late = self.blocks.wanted.iter().filter(|(_, wanted)| now_ms > wanted.asked_ms + patience_ms);
+        let late: Vec<(BlockHash, PublicKey)> = late.map(|(&block, wanted)| (block, wanted.from)).collect();
+        for (block, asked) in late {
+            let others: Vec<PublicKey> = self.peers.keys().filter(|&peer| peer != asked).collect();
+            let turn = usize::try_from(now_ms / patience_ms.max(1)).unwrap_or(0);
+            let Some(&from) = turn.checked_rem(others.len()).and_then(|turn| others.get(turn)) else {
+                self.blocks.wanted.remove(&block); // nobody else to ask; whoever has it will announce it
+                continue;
+            };
+            self.blocks.wanted.insert(block, Wanted { from, asked_ms: now_ms });
+            effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
+        }
+    }
+
+    pub(super) fn forget_requests_to(&mut self, peer: PublicKey) {
+        self.blocks.wanted.retain(|_, wanted| wanted.from != peer);
+        self.catching_up = self.catching_up.filter(|request| request.from != peer);
+    }
+
+    // ---- judging ----
+
+    pub(super) fn on_block(
+        &mut self,
+        peer: PublicKey,
+        block: Block,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let hash = block.hash();
+        self.blocks.wanted.remove(&hash);
+        if self.blocks.candidates.contains_key(&hash) || self.blocks.judged.contains(&hash) {
+            return;
+        }
+        let (height, next) = (block.header.height, self.ledger.head().height + 1);
+        if height > next {
+            self.peers.note_height(&peer, height - 1);
+            self.catch_up(now_ms, effects);
+            return;
+        }
+        if height < next {
+            self.refuse_late(&block, effects);
+            return;
+        }
+        let miner = block.header.miner;
+        let of_miner = self.blocks.candidates.values().filter(|other| other.block().header.miner == miner);
+        if of_miner.count() >= CANDIDATES_OF_A_MINER || self.blocks.candidates.len() >= CANDIDATES {
+            return;
+        }
+        match self.judge(block.clone(), now_ms) {
+            Ok(valid) => {
+                let others: Vec<PublicKey> = self.peers.keys().filter(|&other| other != peer).collect();
+                let message = Message::AnnounceBlock { height, block: hash };
+                let relay = others.into_iter().map(|peer| Effect::Send { peer, message: message.clone() });
+                self.add_candidate(valid, relay, now_ms, effects);
+            }
+            Err(rejection) if matches!(rejection.fault(), chain::Fault::Transient) => {
+                if self.blocks.early.len() < EARLY {
+                    self.blocks.early.push(block);
+                }
+            }
+            Err(rejection) => {
+                self.blocks.judged.insert(hash);
+                effects.push(Effect::Event(refusal(&block, &rejection)));
+                self.release_proposals(hash, false, now_ms, effects);
+                if is_peers(rejection.fault()) {
+                    self.blame(peer, Blame::INVALID, &rejection, effects);
+                }
+            }
+        }
+    }
+
+    fn judge(&self, block: Block, now_ms: u64) -> Result<ValidBlock, Rejection> {
+        self.ledger.validate(WellFormed::new(&self.network, block)?, Some(now_ms))
+    }
+
+    /// A valid block for the next height: kept, passed on by `relay`, then voted on.
+    fn add_candidate(
+        &mut self,
+        valid: ValidBlock,
+        relay: impl IntoIterator<Item = Effect>,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let hash = valid.block().hash();
+        effects.push(Effect::Persist(Write::Candidate(Box::new(valid.block().clone()))));
+        effects.extend(relay);
+        if let Some(certificate) = self.blocks.decided.take_if(|certificate| certificate.block == hash) {
+            self.make_final(valid, certificate, now_ms, effects);
+            return;
+        }
+        self.blocks.candidates.insert(hash, valid);
+        self.vote(Vote::Candidate(hash), now_ms, effects);
+        self.release_proposals(hash, true, now_ms, effects);
+    }
+
+    /// A block for a height that is decided already: say what it breaks by now.
+    fn refuse_late(&mut self, block: &Block, effects: &mut Vec<Effect>) {
+        let hash = block.hash();
+        if block.body.is_quiet() || hash == self.ledger.head().hash || !self.blocks.judged.insert(hash) {
+            return;
+        }
+        effects.push(Effect::Event(self.explain_refusal(block)));
+    }
+
+    /// Why a block that lost its height does not simply go on the new head.
+    fn explain_refusal(&self, block: &Block) -> NodeEvent {
+        let proposals: Vec<(DemandId, Vec<ProviderId>)> =
+            block.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
+        let Admissible { refused, .. } = self.ledger.admissible(&block.header.miner, &proposals);
+        match refused.first() {
+            Some((_, rejection)) => refusal(block, rejection),
+            None => {
+                let (got, expected) = (block.header.parent, self.ledger.head().hash);
+                refusal(block, &Rejection::WrongParent { got, expected })
+            }
+        }
+    }
+
+    /// Judges again what was ahead of our clock.
+    pub(super) fn retry_early_blocks(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        let own = self.own;
+        for block in std::mem::take(&mut self.blocks.early) {
+            self.on_block(own, block, now_ms, effects);
+        }
+    }
+
+    // ---- finality ----
+
+    pub(super) fn on_decided(
+        &mut self,
+        certificate: CommitCertificate,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        match self.blocks.candidates.remove(&certificate.block) {
+            Some(valid) => self.make_final(valid, certificate, now_ms, effects),
+            None => {
+                let block = certificate.block;
+                self.blocks.decided = Some(certificate);
+                if let Some(peer) = self.peers.next_in_rotation() {
+                    self.want_block(block, peer, now_ms, effects);
+                }
+            }
+        }
+    }
+
+    /// The head moves on. Durable first, then everything that follows from it.
+    fn make_final(
+        &mut self,
+        valid: ValidBlock,
+        certificate: CommitCertificate,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (block, next, report) = valid.into_parts();
+        let write = Write::Block(Box::new(block.clone()), Box::new(certificate.clone()));
+        effects.push(Effect::Persist(write));
+        self.ledger = next;
+        self.state_root = block.header.state_root;
+        let losers = std::mem::take(&mut self.blocks);
+        self.blocks = BlockDesk { early: losers.early, ..BlockDesk::default() };
+        effects.push(Effect::Event(NodeEvent::BlockFinal {
+            block: summary(&block, &report),
+            votes: certificate.signatures.len(),
+            round: certificate.round,
+            state_root: block.header.state_root,
+            open_demands: self.ledger.demands().filter(|(_, entry)| entry.is_open()).count(),
+        }));
+        for (_, loser) in losers.candidates {
+            if !loser.block().body.is_quiet() {
+                effects.push(Effect::Event(self.explain_refusal(loser.block())));
+            }
+        }
+        self.prune_pool(effects);
+        self.begin_height(now_ms, effects);
+        self.with_mining(now_ms, effects, |mining, view, actions| {
+            mining.on_final(&block, view, actions);
+        });
+    }
+
+    // ---- catching up ----
+
+    /// Asks the peer that is furthest ahead for the blocks we lack, one request at a time.
+    pub(super) fn catch_up(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        if self.catching_up.is_some() {
+            return;
+        }
+        let height = self.ledger.head().height;
+        if let Some(peer) = self.peers.ahead_of(height) {
+            self.catching_up = Some(CatchUp { from: peer, asked_ms: now_ms });
+            effects.push(Effect::Send { peer, message: Message::RequestFinal { from: height + 1 } });
+        }
+    }
+
+    pub(super) fn on_final_blocks(
+        &mut self,
+        peer: PublicKey,
+        blocks: Vec<FinalBlockMessage>,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.catching_up = self.catching_up.filter(|request| request.from != peer);
+        if blocks.is_empty() {
+            self.peers.forget_height(&peer);
+        }
+        for FinalBlockMessage { block, certificate } in blocks {
+            let next = self.ledger.head().height + 1;
+            if block.header.height != next {
+                continue; // known already, or of no use yet
+            }
+            match self.judge_final(block, &certificate) {
+                Ok(valid) => self.make_final(valid, certificate, now_ms, effects),
+                Err(reason) => {
+                    self.peers.forget_height(&peer);
+                    self.blame(peer, Blame::BROKEN, &reason, effects);
+                    break;
+                }
+            }
+        }
+        self.catch_up(now_ms, effects);
+    }
+
+    /// A block somebody calls final: the votes first, then every rule but the clock's.
+    fn judge_final(&self, block: Block, certificate: &CommitCertificate) -> Result<ValidBlock, String> {
+        let (got, expected) = (block.hash(), certificate.block);
+        if got != expected || certificate.height != block.header.height {
+            let height = certificate.height;
+            return Err(format!("a certificate for block {expected} at height {height} came with block {got}"));
+        }
+        certificate.verify(&self.validators, self.network.id()).map_err(|error| error.to_string())?;
+        let well_formed = WellFormed::new(&self.network, block).map_err(|error| error.to_string())?;
+        self.ledger.validate(well_formed, None).map_err(|error| error.to_string())
+    }
+}
+
+/// A table row of a block.
+fn summary(block: &Block, report: &BlockReport) -> BlockSummary {
+    BlockSummary {
+        block: block.hash(),
+        height: block.header.height,
+        miner: block.header.miner,
+        records: block.body.records.len(),
+        demands: block.body.compositions.len(),
+        cost: report.cost,
+        regret: report.regret,
+        reward: report.reward,
+        fees: report.fees,
+        bounds: report.bound_before.zip(report.bound_after),
+        merkle_root: block.header.merkle_root,
+    }
+}
+
+fn refusal(block: &Block, rejection: &Rejection) -> NodeEvent {
+    NodeEvent::BlockRefused {
+        block: block.hash(),
+        height: block.header.height,
+        miner: block.header.miner,
+        demands: block.body.compositions.len(),
+        rule: rejection.rule().to_owned(),
+        reason: rejection.to_string(),
+    }
+}

@@ -1,0 +1,171 @@
+//! What a node tells the people who run it. Events are facts for logs, reports and tables; nothing in the
+//! protocol depends on them.
+
+use chain::{BlockHash, DemandId, Hash, Height, PublicKey, RecordId};
+use scenarios::Money;
+use scenarios::settings::Profile;
+use serde::{Deserialize, Serialize};
+
+use super::work::WorkId;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum NodeEvent {
+    /// A peer is connected and on our network.
+    PeerUp {
+        /// Its key.
+        peer: PublicKey,
+    },
+    /// A peer is gone.
+    PeerDown {
+        /// Its key.
+        peer: PublicKey,
+        /// Why.
+        reason: String,
+    },
+    /// A record was refused.
+    RecordRefused {
+        /// The record, if it could be read.
+        record: Option<RecordId>,
+        /// The rule, got and expected.
+        reason: String,
+    },
+    /// A sub-problem was chosen.
+    CellChosen {
+        /// For people: "cell 2 of 4".
+        cell: String,
+        /// Demands in it.
+        demands: usize,
+        /// Providers that may serve them.
+        providers: usize,
+        /// The algorithm at work on it.
+        profile: Profile,
+    },
+    /// A search reported.
+    Searching {
+        /// Which.
+        work: WorkId,
+        /// Generations so far.
+        generation: u64,
+        /// Individuals evaluated so far.
+        evaluations: u64,
+        /// Cost of the incumbent, budgets of unserved demands included.
+        cost: Money,
+        /// CPU time of the searching thread, microseconds.
+        cpu_micros: u64,
+        /// Whether it has ended.
+        finished: bool,
+    },
+    /// Prices were found; whether they are any better than those in force is another question.
+    Priced {
+        /// Which search.
+        work: WorkId,
+        /// The bound they certify.
+        bound: Money,
+        /// CPU time of the searching thread, microseconds.
+        cpu_micros: u64,
+    },
+    /// A running search goes on with what a final block left of its problem.
+    Repaired {
+        /// Demands taken by somebody else.
+        lost: usize,
+        /// Demands still to compose.
+        left: usize,
+    },
+    /// An own block was sent out.
+    BlockAnnounced(BlockSummary),
+    /// An own block lost the race and was sent again on the new head.
+    BlockReanchored {
+        /// Compositions that still stand.
+        kept: usize,
+        /// Compositions that do not.
+        dropped: usize,
+        /// Why the first of them does not.
+        reason: Option<String>,
+    },
+    /// A block was refused.
+    BlockRefused {
+        /// Its name.
+        block: BlockHash,
+        /// Its height.
+        height: Height,
+        /// Who mined it.
+        miner: PublicKey,
+        /// Demands it would have composed.
+        demands: usize,
+        /// The rule that refuses it.
+        rule: String,
+        /// The rule, got and expected, in words.
+        reason: String,
+    },
+    /// An own composition was held back: the block would earn less than the market accepts now.
+    HeldBack {
+        /// Demands held back.
+        demands: usize,
+        /// Why.
+        reason: String,
+    },
+    /// A block is final.
+    BlockFinal {
+        /// What it is.
+        #[serde(flatten)]
+        block: BlockSummary,
+        /// Validators that signed the commit certificate.
+        votes: usize,
+        /// The round in which it was decided.
+        round: u32,
+        /// State root after it.
+        state_root: Hash,
+        /// Demands still open after it.
+        open_demands: usize,
+    },
+    /// A demand cannot be composed on what is left.
+    Unserved {
+        /// Its record.
+        demand: DemandId,
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A validator signed two things for one height and round.
+    Equivocation {
+        /// Its key.
+        validator: PublicKey,
+        /// What it did.
+        detail: String,
+    },
+    /// Something is wrong on this machine.
+    LocalFault {
+        /// What, and what to do.
+        detail: String,
+    },
+}
+
+/// A block in a table row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlockSummary {
+    /// Its name.
+    pub block: BlockHash,
+    /// Its height.
+    pub height: Height,
+    /// Who mined it.
+    pub miner: PublicKey,
+    /// Records it brings.
+    pub records: usize,
+    /// Demands it composes.
+    pub demands: usize,
+    /// Their total cost.
+    pub cost: Money,
+    /// Their total regret.
+    pub regret: Money,
+    /// What the miner earns when they freeze.
+    pub reward: Money,
+    /// All their fees.
+    pub fees: Money,
+    /// The market's certified bound before and after, if it updates the prices.
+    pub bounds: Option<(Money, Money)>,
+    /// Merkle root of the body.
+    pub merkle_root: Hash,
+}

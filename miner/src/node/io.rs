@@ -1,0 +1,181 @@
+//! The node's whole interface to the world: what may happen to it, and what it may ask for.
+
+use std::net::SocketAddr;
+
+use chain::consensus::{Round, TimeoutStep};
+use chain::store::Write;
+use chain::{BlockHash, Height, PublicKey, Record};
+
+use super::event::NodeEvent;
+use super::message::Message;
+use super::work::{Task, WorkId, WorkReport};
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The driver is ready: the first input.
+    Start {
+        /// Where others can reach this node.
+        addresses: Vec<SocketAddr>,
+    },
+    /// A connection to an authenticated peer stands.
+    PeerUp {
+        /// Its key, proven by the transport.
+        peer: PublicKey,
+    },
+    /// A connection ended.
+    PeerDown {
+        /// Its key.
+        peer: PublicKey,
+        /// Why.
+        reason: String,
+    },
+    /// A message arrived.
+    Message {
+        /// From whom.
+        peer: PublicKey,
+        /// Its bytes, not looked at yet.
+        bytes: Vec<u8>,
+    },
+    /// A timer that was set has run out.
+    Timer(Timer),
+    /// Work reports an incumbent or its end.
+    Work {
+        /// Which work.
+        work: WorkId,
+        /// What came of it.
+        report: WorkReport,
+    },
+    /// The operator, or a client through the operator's socket, wants something.
+    Command(Command),
+}
+
+/// What an operator can ask of a running node.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Put records into the pool.
+    Submit(Vec<Record>),
+    /// Start to mine, if the node was told to wait.
+    StartMining,
+    /// Finish: cancel work, say goodbye.
+    Stop,
+}
+
+/// Something to wait for. Setting a timer again moves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Anti-entropy: tell the next peer in turn where we are.
+    Gossip,
+    /// Renew our peer record, forget dead nodes, dial known ones.
+    Membership,
+    /// Reconsider what to mine.
+    Mining,
+    /// A round of voting has waited long enough in this step.
+    Consensus {
+        /// The height voted on.
+        height: Height,
+        /// The round.
+        round: Round,
+        /// The step.
+        step: TimeoutStep,
+    },
+}
+
+/// Something the node asks for. A driver carries effects out in order: what is to be persisted is durable
+/// before a later effect is begun.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send a message to one peer.
+    Send {
+        /// To whom.
+        peer: PublicKey,
+        /// What.
+        message: Message,
+    },
+    /// Send a message to every connected peer.
+    Broadcast(Message),
+    /// Answer a peer with final blocks from the store, as [`Message::Final`].
+    SendFinal {
+        /// To whom.
+        peer: PublicKey,
+        /// The first height it wants.
+        from: Height,
+    },
+    /// End a connection.
+    Disconnect {
+        /// Whose.
+        peer: PublicKey,
+        /// Why; the peer is told.
+        reason: String,
+    },
+    /// Open a connection to a node.
+    Dial {
+        /// Where.
+        address: SocketAddr,
+        /// Who is expected there.
+        expected: PublicKey,
+    },
+    /// Wake me at this time (milliseconds since the Unix epoch).
+    SetTimer {
+        /// What for.
+        timer: Timer,
+        /// When.
+        at_ms: u64,
+    },
+    /// Make something durable.
+    Persist(Write),
+    /// Begin a piece of work.
+    StartWork {
+        /// Its name.
+        work: WorkId,
+        /// What to do.
+        task: Box<Task>,
+    },
+    /// The problem of a running search changed: repair its population and go on.
+    AdaptWork {
+        /// Its name.
+        work: WorkId,
+        /// The new problem, of the same profile.
+        task: Box<Task>,
+    },
+    /// Nobody wants this work any more; nothing it still reports will be listened to.
+    CancelWork(WorkId),
+    /// Tell people.
+    Event(NodeEvent),
+}
+
+/// Where a node stands, for its operator.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct NodeStatus {
+    /// Its key.
+    pub node: PublicKey,
+    /// The height of its head.
+    pub height: Height,
+    /// Its head.
+    pub head: BlockHash,
+    /// Connected peers.
+    pub peers: usize,
+    /// Records in the pool.
+    pub pool_records: usize,
+    /// Open demands on chain.
+    pub open_demands: usize,
+    /// Composed demands on chain, frozen ones included.
+    pub composed_demands: usize,
+    /// Open demands this node has found no way to compose, with the reason.
+    pub unserved: Vec<UnservedDemand>,
+    /// Nothing is being searched, announced or voted on here, and the pool is empty.
+    pub is_quiescent: bool,
+    /// Whether mining has started.
+    pub is_mining: bool,
+}
+
+/// A demand nobody could compose, and why.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct UnservedDemand {
+    /// Its record.
+    pub demand: chain::DemandId,
+    /// Its name.
+    pub name: String,
+    /// Why, in words.
+    pub reason: String,
+}

@@ -1,0 +1,368 @@
+//! The node: everything a member of the network does, with no input or output of its own.
+//!
+//! [`Node::handle`] takes one [`Input`] and the time, and lists [`Effect`]s. It reads no clock, socket,
+//! file or randomness; two drivers run the very same code, tokio with QUIC and the deterministic simulator.
+//!
+//! A page of nouns: a *candidate* is a block that is valid for the next height; the *head* is the last
+//! final block; a *refusal* is a block that breaks a rule, with the rule; the *pool* holds records no block
+//! has brought; *mining* is what this node does to get blocks of its own accepted.
+
+mod blocks;
+mod event;
+mod io;
+mod membership;
+mod message;
+mod mining;
+mod peers;
+mod records;
+mod settings;
+mod voting;
+mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use chain::consensus::{Consensus, SafetyLog, SignedProposal, ValidatorSet};
+use chain::genesis::Network;
+use chain::{Block, BlockHash, Fault, Hash, Ledger, PublicKey, Record, SecretKey, ValidBlock};
+use coordinator_free_pool::{Exchange, Pool, PoolLimits};
+
+pub use event::{BlockSummary, NodeEvent};
+pub use io::{Command, Effect, Input, NodeStatus, Timer, UnservedDemand};
+pub use message::{
+    FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
+};
+pub use peers::{PeerContent, PeerRecord, PeerRecordError};
+pub use settings::{MiningSettings, Pace};
+pub use work::{SearchReport, SubProblem, Task, WorkId, WorkReport};
+
+use mining::{Action, Mining, View};
+use peers::Peers;
+
+/// What a node is started with.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// Its identity: node key, miner key and, if the genesis lists it, validator key.
+    pub key: SecretKey,
+    /// How it mines; `None` is a node that only relays and votes.
+    pub mining: Option<MiningSettings>,
+    /// How often and how long.
+    pub pace: Pace,
+    /// What its pool holds at most.
+    pub pool: PoolLimits,
+}
+
+/// What a node kept from an earlier run.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// The state at its last final block, verified.
+    pub ledger: Ledger,
+    /// What it signed last.
+    pub safety: SafetyLog,
+    /// Blocks above the head that it may have voted on.
+    pub candidates: Vec<Block>,
+    /// The records of its pool.
+    pub records: Vec<Record>,
+}
+
+/// A member of the network.
+#[derive(Debug)]
+pub struct Node {
+    key: SecretKey,
+    own: PublicKey,
+    network: Arc<Network>,
+    validators: ValidatorSet,
+    pace: Pace,
+    addresses: Vec<SocketAddr>,
+    ledger: Ledger,
+    pool: Pool,
+    exchange: Exchange,
+    peers: Peers,
+    consensus: Consensus,
+    /// What was signed last, as persisted; of a later height than the head's if blocks were lost.
+    safety: SafetyLog,
+    mining: Option<Mining>,
+    blocks: BlockDesk,
+    state_root: Hash,
+    catching_up: Option<CatchUp>,
+}
+
+/// Blocks on their way to becoming final.
+#[derive(Debug, Default)]
+struct BlockDesk {
+    /// Valid for the next height, in order of name.
+    candidates: BTreeMap<BlockHash, ValidBlock>,
+    /// Asked for and not here yet: whom we asked, and when.
+    wanted: BTreeMap<BlockHash, Wanted>,
+    /// Judged before; not to be fetched or judged again.
+    judged: BTreeSet<BlockHash>,
+    /// Proposals whose block is not here yet.
+    held_proposals: Vec<(PublicKey, SignedProposal)>,
+    /// A decision whose block is not here yet.
+    decided: Option<chain::consensus::CommitCertificate>,
+    /// Valid but for our clock, which is behind: judged again later.
+    early: Vec<Block>,
+}
+
+/// A block that was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    from: PublicKey,
+    asked_ms: u64,
+}
+
+/// A request for final blocks that is under way.
+#[derive(Clone, Copy, Debug)]
+struct CatchUp {
+    from: PublicKey,
+    asked_ms: u64,
+}
+
+impl Node {
+    /// A node that goes on where its memory ends. The effects must be carried out like any others.
+    ///
+    /// # Panics
+    /// If the network's validators are no validator set; a checked genesis never is.
+    pub fn new(config: NodeConfig, memory: Memory, now_ms: u64) -> (Self, Vec<Effect>) {
+        let network = Arc::clone(memory.ledger.network());
+        let validators = ValidatorSet::new(network.genesis().validators.iter().copied())
+            .expect("a checked genesis has a validator set");
+        let own = config.key.public();
+        let height = memory.ledger.head().height + 1;
+        let key = Some(config.key.clone());
+        let (consensus, outputs) =
+            Consensus::new(network.id(), height, validators.clone(), key, memory.safety.clone());
+        let mut node = Self {
+            own,
+            key: config.key,
+            pool: Pool::new(config.pool, Arc::clone(&network)),
+            exchange: Exchange::default(),
+            peers: Peers::new(network.id(), own),
+            mining: config.mining.map(|settings| Mining::new(settings, config.pace)),
+            network,
+            validators,
+            pace: config.pace,
+            addresses: Vec::new(),
+            state_root: memory.ledger.state_root(),
+            ledger: memory.ledger,
+            consensus,
+            safety: memory.safety,
+            blocks: BlockDesk::default(),
+            catching_up: None,
+        };
+        let mut effects = Vec::new();
+        for record in memory.records {
+            // What has since expired or come on chain is refused here and forgotten.
+            node.restore_record(record, &mut effects);
+        }
+        for block in memory.candidates {
+            node.on_block(own, block, now_ms, &mut effects);
+        }
+        node.carry_out(outputs, now_ms, &mut effects);
+        if config.mining.is_some_and(|settings| !settings.wait_for_start)
+            && let Some(mining) = &mut node.mining
+        {
+            mining.start(now_ms);
+        }
+        (node, effects)
+    }
+
+    /// Takes one input at this time (milliseconds since the Unix epoch, never running backwards) and adds
+    /// what is to be done to `effects`.
+    pub fn handle(&mut self, now_ms: u64, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Start { addresses } => self.on_start(addresses, now_ms, effects),
+            Input::PeerUp { peer } => self.on_peer_up(peer, now_ms, effects),
+            Input::PeerDown { peer, reason } => self.on_peer_down(peer, reason, effects),
+            Input::Message { peer, bytes } => self.on_bytes(peer, &bytes, now_ms, effects),
+            Input::Timer(timer) => self.on_timer(timer, now_ms, effects),
+            Input::Work { work, report } => {
+                self.with_mining(now_ms, effects, |mining, view, actions| {
+                    mining.on_report(work, report, view, actions);
+                });
+            }
+            Input::Command(command) => self.on_command(command, now_ms, effects),
+        }
+    }
+
+    /// Where this node stands.
+    pub fn status(&self) -> NodeStatus {
+        let (mut open, mut composed) = (0, 0);
+        for (_, entry) in self.ledger.demands() {
+            open += usize::from(entry.is_open());
+            composed += usize::from(entry.composition().is_some());
+        }
+        let mining = self.mining.as_ref();
+        let nothing_to_vote_on = self.blocks.candidates.is_empty() && !self.consensus.is_awake();
+        NodeStatus {
+            node: self.own,
+            height: self.ledger.head().height,
+            head: self.ledger.head().hash,
+            peers: self.peers.count(),
+            pool_records: self.pool.len(),
+            open_demands: open,
+            composed_demands: composed,
+            unserved: mining.into_iter().flat_map(Mining::unserved).cloned().collect(),
+            is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
+            is_mining: mining.is_some_and(Mining::is_running),
+        }
+    }
+
+    /// The state at this node's head.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// This node's key.
+    pub const fn key(&self) -> PublicKey {
+        self.own
+    }
+
+    fn on_start(&mut self, addresses: Vec<SocketAddr>, now_ms: u64, effects: &mut Vec<Effect>) {
+        self.addresses = addresses;
+        for timer in [Timer::Gossip, Timer::Membership, Timer::Mining] {
+            self.on_timer(timer, now_ms, effects);
+        }
+    }
+
+    fn on_timer(&mut self, timer: Timer, now_ms: u64, effects: &mut Vec<Effect>) {
+        let period_ms = match timer {
+            Timer::Gossip => {
+                self.gossip(now_ms, effects);
+                self.pace.gossip_ms
+            }
+            Timer::Membership => {
+                self.renew_membership(now_ms, effects);
+                self.pace.membership_ms
+            }
+            Timer::Mining => {
+                self.with_mining(now_ms, effects, Mining::consider);
+                self.pace.mining_ms
+            }
+            Timer::Consensus { height, round, step } => {
+                self.on_consensus_timeout(height, round, step, now_ms, effects);
+                return;
+            }
+        };
+        effects.push(Effect::SetTimer { timer, at_ms: now_ms + period_ms });
+    }
+
+    fn on_command(&mut self, command: Command, now_ms: u64, effects: &mut Vec<Effect>) {
+        match command {
+            Command::Submit(records) => {
+                for record in records {
+                    self.submit(record, effects);
+                }
+                self.with_mining(now_ms, effects, Mining::consider);
+            }
+            Command::StartMining => {
+                if let Some(mining) = &mut self.mining {
+                    mining.start(now_ms);
+                }
+                self.with_mining(now_ms, effects, Mining::consider);
+            }
+            Command::Stop => {
+                let mut actions = Vec::new();
+                if let Some(mining) = &mut self.mining {
+                    mining.stop(&mut actions);
+                }
+                self.act(actions, now_ms, effects);
+                let reason = "the node is shutting down".to_owned();
+                effects.extend(
+                    self.peers.keys().map(|peer| Effect::Disconnect { peer, reason: reason.clone() }),
+                );
+            }
+        }
+    }
+
+    fn on_bytes(&mut self, peer: PublicKey, bytes: &[u8], now_ms: u64, effects: &mut Vec<Effect>) {
+        if !self.peers.is_connected(&peer) {
+            return; // dropped meanwhile
+        }
+        match Message::decode(bytes) {
+            Ok(message) => self.on_message(peer, message, now_ms, effects),
+            Err(error) => self.blame(peer, Blame::BROKEN, &error, effects),
+        }
+    }
+
+    fn on_message(&mut self, peer: PublicKey, message: Message, now_ms: u64, effects: &mut Vec<Effect>) {
+        match message {
+            Message::Hello(hello) => self.on_hello(peer, &hello, now_ms, effects),
+            Message::Peers(records) => self.on_peer_records(peer, records, now_ms, effects),
+            Message::Pool(message) => self.on_pool_message(peer, message, now_ms, effects),
+            Message::Status(status) => self.on_status(peer, &status, now_ms, effects),
+            Message::AnnounceBlock { height, block } => {
+                self.on_block_announced(peer, height, block, now_ms, effects);
+            }
+            Message::RequestBlock(hash) => self.on_block_requested(peer, hash, effects),
+            Message::Block(block) => self.on_block(peer, *block, now_ms, effects),
+            Message::Consensus(message) => self.on_consensus(peer, message, now_ms, effects),
+            Message::RequestFinal { from } => effects.push(Effect::SendFinal { peer, from }),
+            Message::Final(blocks) => self.on_final_blocks(peer, blocks, now_ms, effects),
+        }
+    }
+
+    /// Lets the miner decide on something, and carries its decisions out.
+    fn with_mining(
+        &mut self,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+        decide: impl FnOnce(&mut Mining, &View<'_>, &mut Vec<Action>),
+    ) {
+        let Some(mining) = &mut self.mining else { return };
+        let pending = self.pool.pending(&self.ledger);
+        let cell_takers = self.peers.cell_takers(mining.takes_cell());
+        let view = View {
+            now_ms,
+            ledger: &self.ledger,
+            pending: &pending,
+            cell_takers: &cell_takers,
+            own: self.own,
+            is_behind: self.peers.ahead_of(self.ledger.head().height).is_some(),
+        };
+        let mut actions = Vec::new();
+        decide(mining, &view, &mut actions);
+        self.act(actions, now_ms, effects);
+    }
+
+    fn act(&mut self, actions: Vec<Action>, now_ms: u64, effects: &mut Vec<Effect>) {
+        for action in actions {
+            match action {
+                Action::Effect(effect) => effects.push(effect),
+                Action::Propose(drafted) => self.announce_own_block(*drafted, now_ms, effects),
+            }
+        }
+    }
+
+    /// Notes a peer's fault and drops it if there were too many.
+    fn blame(&mut self, peer: PublicKey, blame: Blame, reason: &dyn ToString, effects: &mut Vec<Effect>) {
+        if self.peers.blame(&peer, blame.0) {
+            self.drop_peer(peer, reason.to_string(), effects);
+        }
+    }
+
+    fn drop_peer(&mut self, peer: PublicKey, reason: String, effects: &mut Vec<Effect>) {
+        self.peers.disconnect(&peer);
+        effects.push(Effect::Disconnect { peer, reason: reason.clone() });
+        effects.push(Effect::Event(NodeEvent::PeerDown { peer, reason }));
+    }
+}
+
+/// How bad a fault is; a peer is dropped at 100.
+#[derive(Clone, Copy, Debug)]
+struct Blame(u32);
+
+impl Blame {
+    /// What no honest node does: broken bytes, bad signatures, invalid blocks or certificates.
+    const BROKEN: Self = Self(100);
+    /// A block that breaks a rule: three of them.
+    const INVALID: Self = Self(34);
+    /// What an honest node may do now and then when views differ.
+    const NUISANCE: Self = Self(5);
+}
+
+/// Whether a refusal is a peer's doing.
+const fn is_peers(fault: Fault) -> bool {
+    matches!(fault, Fault::Peer)
+}

@@ -1,0 +1,91 @@
+//! Records on their way into the pool: from peers, from this node's own clients, from an earlier run.
+
+use chain::store::Write;
+use chain::{Fault, Record};
+use coordinator_free_pool::{Exchanged, PoolMessage};
+
+use super::event::NodeEvent;
+use super::io::Effect;
+use super::message::Message;
+use super::{Blame, Node, PublicKey};
+
+impl Node {
+    /// A client of this node hands in a record.
+    pub(super) fn submit(&mut self, record: Record, effects: &mut Vec<Effect>) {
+        match self.pool.insert(record.clone(), &self.ledger) {
+            Ok(id) => {
+                effects.push(Effect::Persist(Write::PoolRecord(Box::new(record))));
+                effects.push(Effect::Broadcast(Message::Pool(PoolMessage::Announce(vec![id]))));
+            }
+            Err(rejection) => {
+                let (record, reason) = (Some(record.id()), rejection.to_string());
+                effects.push(Effect::Event(NodeEvent::RecordRefused { record, reason }));
+            }
+        }
+    }
+
+    /// A record of an earlier run; what no block can bring any more is forgotten.
+    pub(super) fn restore_record(&mut self, record: Record, effects: &mut Vec<Effect>) {
+        let id = record.id();
+        if self.pool.insert(record, &self.ledger).is_err() {
+            effects.push(Effect::Persist(Write::ForgetPoolRecord(id)));
+        }
+    }
+
+    pub(super) fn on_pool_message(
+        &mut self,
+        peer: PublicKey,
+        message: PoolMessage,
+        now_ms: u64,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Exchanged { messages, accepted, rejected, fault } =
+            self.exchange.handle(&mut self.pool, peer, message, &self.ledger, now_ms);
+        send_all(messages, effects);
+        let ids: Vec<_> = accepted.iter().map(Record::id).collect();
+        for record in accepted {
+            effects.push(Effect::Persist(Write::PoolRecord(Box::new(record))));
+        }
+        if !ids.is_empty() {
+            let announcement = Message::Pool(PoolMessage::Announce(ids));
+            let others = self.peers.keys().filter(|&other| other != peer);
+            effects.extend(others.map(|peer| Effect::Send { peer, message: announcement.clone() }));
+        }
+        for (id, rejection) in rejected {
+            if rejection.fault() == Fault::Peer {
+                let (record, reason) = (Some(id), rejection.to_string());
+                effects.push(Effect::Event(NodeEvent::RecordRefused { record, reason }));
+                self.blame(peer, Blame::INVALID, &rejection, effects);
+            }
+        }
+        if let Some(fault) = fault {
+            self.blame(peer, Blame::BROKEN, &fault, effects);
+        }
+    }
+
+    /// Compares the pool with a peer's.
+    pub(super) fn reconcile_pool_with(&mut self, peer: PublicKey, now_ms: u64, effects: &mut Vec<Effect>) {
+        send_all(self.exchange.reconcile_with(&self.pool, peer, now_ms), effects);
+    }
+
+    /// Asks again for what has not come.
+    pub(super) fn tick_pool(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        send_all(self.exchange.tick(now_ms), effects);
+    }
+
+    /// After a block: the pool drops what is on chain or can no longer come there.
+    pub(super) fn prune_pool(&mut self, effects: &mut Vec<Effect>) {
+        for (id, reason) in self.pool.prune(&self.ledger) {
+            effects.push(Effect::Persist(Write::ForgetPoolRecord(id)));
+            if let Some(reason) = reason {
+                let (record, reason) = (Some(id), reason.to_string());
+                effects.push(Effect::Event(NodeEvent::RecordRefused { record, reason }));
+            }
+        }
+    }
+}
+
+fn send_all(messages: impl IntoIterator<Item = (PublicKey, PoolMessage)>, effects: &mut Vec<Effect>) {
+    let messages = messages.into_iter();
+    effects.extend(messages.map(|(peer, message)| Effect::Send { peer, message: Message::Pool(message) }));
+}

@@ -1,0 +1,70 @@
+//! How one node behaves. Nothing here is agreed on with others; what is agreed on stands in the genesis.
+
+use scenarios::Window;
+use scenarios::settings::{Profile, SearchSettings};
+use serde::{Deserialize, Serialize};
+
+use crate::strategy::{AnnouncePolicy, Strategy};
+
+/// How a node mines.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MiningSettings {
+    /// How it picks its sub-problem.
+    pub strategy: Strategy,
+    /// The algorithm.
+    pub profile: Profile,
+    /// Its parameters.
+    #[serde(default)]
+    pub search: SearchSettings,
+    /// The rectangle the market plays in; strips divide it.
+    pub window: Window,
+    /// Fixes every random choice of its searches.
+    pub rng_seed: u64,
+    /// When to announce.
+    #[serde(default)]
+    pub announce: AnnouncePolicy,
+    /// Wait for the command to start.
+    #[serde(default)]
+    pub wait_for_start: bool,
+}
+
+/// How often a node does what it does regularly, and how long it waits, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pace {
+    /// Between two rounds of anti-entropy.
+    pub gossip_ms: u64,
+    /// Between two statements of where this node can be reached.
+    pub membership_ms: u64,
+    /// Between two looks at what to mine.
+    pub mining_ms: u64,
+    /// How long a round waits for its proposal; grows by `round_growth_ms` each round.
+    pub propose_ms: u64,
+    /// How long a round waits for more prevotes or precommits; grows likewise.
+    pub vote_ms: u64,
+    /// What each further round of a height adds to its waits.
+    pub round_growth_ms: u64,
+    /// How long a fetch from a peer may take before another peer is asked.
+    pub fetch_ms: u64,
+    /// Between the turns of two miners to send what any of them could (records, prices, heartbeats).
+    pub turn_ms: u64,
+    /// How long a miner leaves a price search to those before it.
+    pub pricing_turn_ms: u64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            gossip_ms: 250,
+            membership_ms: 2_000,
+            mining_ms: 100,
+            propose_ms: 1_000,
+            vote_ms: 500,
+            round_growth_ms: 500,
+            fetch_ms: 1_000,
+            turn_ms: 150,
+            pricing_turn_ms: 5_000,
+        }
+    }
+}
