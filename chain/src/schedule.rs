@@ -261,16 +261,17 @@ mod tests {
 
     #[test]
     fn pay_between_two_points_is_interpolated_and_floored() {
-        // Points are 95,000 / 64 = 1484.375 ppm apart; halfway to the first, 742.1875 ppm past 5,000.
+        // Points are 95,000 / 64 = 1484.375 ppm apart; halfway to the first, 742.1875 ppm past
+        // 5,000, pays halfway between 1,000,000 and 952,920.
         let achievement = Achievement {
             cost: Money::from_units(10_000),
             regret: Money::from_micros(57_421_875), // 5,742.1875 ppm
             orders: 1,
         };
-        assert_eq!(certified().reward_ppm(&achievement), (1_000_000 + 952_920) / 2);
+        assert_eq!(certified().reward_ppm(&achievement), 976_460);
         // One micro-unit worse costs a fraction of a ppm, which is floored away from the miner.
         let worse = Achievement { regret: Money::from_micros(57_421_876), ..achievement };
-        assert_eq!(certified().reward_ppm(&worse), (1_000_000 + 952_920) / 2 - 1);
+        assert_eq!(certified().reward_ppm(&worse), 976_459);
     }
 
     #[test]

@@ -82,7 +82,7 @@ pub enum GenesisError {
         /// The balance.
         got: Money,
     },
-    /// All money together is more than [`MONEY_TOTAL`].
+    /// All money together is more than 2^61 micro-units.
     #[error("all balances add up to {got} micro-units, expected at most {expected}")]
     MoneyTotal {
         /// The sum in micro-units.

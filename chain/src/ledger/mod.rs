@@ -1,7 +1,7 @@
 //! The ledger: everything the network knows after a block. It changes in one way only, by a validated
 //! block ([`crate::validate`]), and never in place: validation builds the next one aside.
 //!
-//! What a block does is in [`transition`], the effects of records in `records`, freezing and payment in
+//! What a block does is in `transition`, the effects of records in `records`, freezing and payment in
 //! `settle`, what miners search on in [`market`], and the state root in [`root`].
 
 pub mod market;

@@ -1,0 +1,212 @@
+//! Blocks that pass, and the figures they lead to.
+
+use chain::ledger::{DemandStatus, RecordOutlook};
+use chain::{Fault, RecordError, Rejection};
+use scenarios::{Money, ProviderId};
+
+use crate::market::{
+    Market, Proposed, demand_statement, demander, instance, micros, miner, offer, provider, provider_of,
+    providers, transfer, treasurer, units,
+};
+
+#[test]
+fn a_demand_puts_budget_and_fee_in_escrow() {
+    let market = Market::open();
+    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    assert_eq!((entry.since, entry.escrow), (1, micros(100_400_000)));
+    assert_eq!(market.balance(&demander(0)), Money::ZERO);
+    assert_eq!(market.ledger.next_sequence(demander(0).public().address()), 1);
+}
+
+#[test]
+fn the_bound_of_the_market_is_three_times_the_cheapest_composition() {
+    let market = Market::open();
+    assert_eq!(market.ledger.market_bound(), Ok(units(57)));
+    assert_eq!(market.ledger.market_cost(), i128::from(units(300).micros()));
+}
+
+#[test]
+fn optimal_compositions_earn_the_whole_fee_and_pay_providers_later() {
+    let mut market = Market::open();
+    let report = market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    assert_eq!((report.cost, report.regret), (units(38), Money::ZERO));
+    assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(800_000)));
+    // 10 % of the fees is asked for.
+    assert_eq!((report.fees, report.required), (micros(800_000), micros(80_000)));
+    // The rest of the budget is back at once; price and fee are held.
+    assert_eq!(market.balance(&demander(0)), units(81));
+    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    assert_eq!((entry.clearing, entry.escrow), (units(19), micros(400_000)));
+    assert_eq!(market.balance(&provider_of(0)), Money::ZERO);
+    let open = market.ledger.open_market();
+    assert_eq!(open.demands.len(), 1);
+    assert_eq!(open.capacities, [Some(0), None, Some(100)]);
+    assert_eq!(market.ledger.market().capacities, [Some(40), None, Some(100)]);
+}
+
+#[test]
+fn a_price_update_raises_the_bound_to_the_optimum_and_is_paid() {
+    let mut market = Market::open();
+    let report = market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    assert_eq!((report.bound_before, report.bound_after), (Some(units(57)), Some(units(61))));
+    // 5 % of the 2 $ in the bounty account.
+    assert_eq!(report.bounty, micros(100_000));
+    assert_eq!(market.balance(&miner(0)), micros(100_000));
+    assert_eq!(market.ledger.bounty_account(), micros(1_900_000));
+    assert_eq!(market.ledger.market_bound(), Ok(units(61)));
+}
+
+#[test]
+fn at_the_right_prices_the_last_demand_has_no_regret_either() {
+    let mut market = Market::open();
+    let all = [(0, providers([0, 0])), (1, providers([0, 0])), (2, providers([1, 1]))];
+    let mut proposed = market.composing(0, &all);
+    proposed.prices = Some(vec![micros(200_000)]);
+    let report = market.accept(proposed);
+    assert_eq!((report.cost, report.regret, report.reward_ppm), (units(61), Money::ZERO, 1_000_000));
+    assert_eq!(market.ledger.market_cost(), i128::from(units(61).micros()));
+}
+
+#[test]
+fn regrets_of_a_complete_market_add_up_to_its_gap() {
+    let mut market = Market::open();
+    market.advance_to(20);
+    // Without prices, the third demand's 23 $ are 4 $ above its cheapest composition.
+    let all = [(0, providers([0, 0])), (1, providers([0, 0])), (2, providers([1, 1]))];
+    let report = market.compose(&all);
+    let gap = market.ledger.market_cost() - i128::from(market.ledger.market_bound().unwrap().micros());
+    assert_eq!((report.regret, gap), (units(4), i128::from(units(4).micros())));
+}
+
+#[test]
+fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
+    let mut market = Market::open();
+    let poor = [(2, providers([1, 1]))];
+    // Regret 4 $ of 23 $ is beyond the 10 % at which pay ends.
+    let below = Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) };
+    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below);
+    // The demand came at height 1; the floor is gone 4 + 12 heights later.
+    market.advance_to(15);
+    let refused = market.draft(market.composing(0, &poor)).unwrap_err();
+    assert_eq!(refused, Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(3_333) });
+    market.advance_to(16);
+    let report = market.compose(&poor);
+    assert_eq!((report.reward, report.required), (Money::ZERO, Money::ZERO));
+}
+
+#[test]
+fn a_demand_and_its_composition_may_come_in_one_block() {
+    let mut market = Market::new();
+    let records = market.demand_records();
+    let compositions = vec![(records[0].id(), providers([0, 0]))];
+    let report = market.accept(Proposed { records, compositions, ..Proposed::default() });
+    assert_eq!((report.records, report.compositions), (3, 1));
+}
+
+#[test]
+fn an_empty_block_passes_only_while_something_waits_for_heights() {
+    let mut market = Market::open();
+    market.accept(Proposed::default());
+    assert!(market.ledger.is_waiting());
+    let mut idle = Market::new();
+    assert_eq!(idle.draft(Proposed::default()).unwrap_err(), Rejection::EmptyBlock);
+    idle.advance_to(1);
+    assert_eq!(idle.draft(Proposed::default()).unwrap_err(), Rejection::EmptyBlock);
+}
+
+#[test]
+fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
+    let mut market = Market::open();
+    market.compose(&[(0, providers([0, 0]))]);
+    let smaller = provider("near", scenarios::Site::point(0, 0), &[(0, 10, 10), (1, 9, 10)], Some(10));
+    let records = vec![market.record(&provider_of(0), offer(&smaller))];
+    market.accept(Proposed { records, ..Proposed::default() });
+    assert_eq!(market.ledger.open_market().capacities[0], Some(0));
+    assert_eq!(market.ledger.market().capacities[0], Some(10));
+    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    assert_eq!(entry.composition().unwrap().cost, units(19));
+}
+
+#[test]
+fn an_offer_without_limit_has_no_price_any_more() {
+    let mut market = Market::open();
+    market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    let mut unlimited = instance().supply.providers.remove(0);
+    unlimited.capacity = None;
+    let records = vec![market.record(&provider_of(0), offer(&unlimited))];
+    market.accept(Proposed { records, ..Proposed::default() });
+    assert_eq!(market.ledger.prices().of(ProviderId(0)), Money::ZERO);
+    assert_eq!(market.ledger.market_bound(), Ok(units(57)));
+}
+
+#[test]
+fn a_new_provider_gets_the_next_id_and_is_used() {
+    let mut market = Market::open();
+    let newcomer = miner(5);
+    let cheap = provider("new", scenarios::Site::point(0, 0), &[(0, 1, 1), (1, 1, 1)], None);
+    let records = vec![market.record(&newcomer, offer(&cheap))];
+    market.accept(Proposed { records, ..Proposed::default() });
+    assert_eq!(market.ledger.provider_id(newcomer.public().address()), Some(ProviderId(3)));
+    let report = market.compose(&[(0, providers([3, 3]))]);
+    assert_eq!((report.cost, report.regret), (units(2), Money::ZERO));
+}
+
+#[test]
+fn a_cancelled_demand_gives_back_its_escrow() {
+    let mut market = Market::open();
+    let cancel = chain::Statement::DemandCancellation { demand: market.demand(0) };
+    let records = vec![market.record(&demander(0), cancel)];
+    market.accept(Proposed { records, ..Proposed::default() });
+    assert_eq!(market.balance(&demander(0)), micros(100_400_000));
+    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    assert_eq!(entry.status, DemandStatus::Cancelled { height: 2 });
+    assert_eq!(market.ledger.market().demands.len(), 2);
+}
+
+#[test]
+fn the_outlook_of_a_record_is_now_later_or_never() {
+    let market = Market::open();
+    let now = market.record(&treasurer(), transfer(&miner(1), units(1)));
+    assert_eq!(market.ledger.check_record_now(&now), RecordOutlook::Now);
+
+    let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
+    content.sequence = 2;
+    let author = treasurer().public().address();
+    let gap = RecordError::SequenceGap { author, got: 2, expected: 0 };
+    assert_eq!(market.ledger.check_record_now(&content.sign(&treasurer())), RecordOutlook::Later(gap));
+
+    let poor = market.record(&miner(1), chain::Statement::Demand(demand_statement(units(10), units(1))));
+    let author = miner(1).public().address();
+    let short = RecordError::InsufficientEscrow { author, got: Money::ZERO, expected: units(11) };
+    assert_eq!(short.fault(), Fault::Transient);
+    assert_eq!(market.ledger.check_record_now(&poor), RecordOutlook::Never(short));
+}
+
+#[test]
+fn of_several_records_those_that_fit_together_are_kept() {
+    let market = Market::open();
+    let mut second = market.content(&treasurer(), transfer(&miner(1), units(600)));
+    second.sequence = 1;
+    let candidates =
+        [market.record(&treasurer(), transfer(&miner(1), units(600))), second.sign(&treasurer())];
+    let (kept, refused) = market.ledger.admissible_records(&candidates);
+    assert_eq!(kept, candidates[..1]);
+    let author = treasurer().public().address();
+    let overdraft = RecordError::Overdraft { author, got: units(400), expected: units(600) };
+    assert_eq!(refused, [(candidates[1].id(), overdraft)]);
+}
+
+#[test]
+fn of_several_compositions_those_that_still_fit_are_kept() {
+    let mut market = Market::open();
+    market.compose(&[(0, providers([0, 0]))]);
+    let wanted: Vec<_> = (0..3).map(|index| (market.demand(index), providers([0, 0]))).collect();
+    let admissible = market.ledger.admissible(&miner(1).public(), &wanted);
+    assert_eq!(admissible.kept, [wanted[1].clone()]);
+    let taken =
+        Rejection::AlreadyComposed { demand: wanted[0].0, height: 2, miner: miner(0).public().address() };
+    // 20 minutes stand, 20 are kept, 20 more would make 60.
+    let full =
+        Rejection::OverCapacity { demand: wanted[2].0, provider: ProviderId(0), got: 60, expected: 40 };
+    assert_eq!(admissible.refused, [(wanted[0].0, taken), (wanted[2].0, full)]);
+}

@@ -1,0 +1,11 @@
+//! The chain from outside: a market of three providers and three demanders whose every figure can be
+//! checked by hand ([`market`]), and what blocks do to it.
+
+mod accepted;
+mod golden;
+mod market;
+mod properties;
+mod records_refused;
+mod refused;
+mod settlement;
+mod stored;

@@ -1,0 +1,283 @@
+//! A market to be checked by hand.
+//!
+//! Transport costs 1 $ a kilometre; every demand is operation 0, then operation 1, with a budget of 100 $
+//! and a fee of 0.4 $.
+//!
+//! | provider | at            | operation 0   | operation 1   | capacity  |
+//! |----------|---------------|---------------|---------------|-----------|
+//! | 0        | (0, 0)        | 10 $, 10 min  | 9 $, 10 min   | 40 min    |
+//! | 1        | (3 km, 4 km)  | 12 $, 5 min   | 11 $, 20 min  | unlimited |
+//! | 2        | (0, 1 km)     | -             | 30 $, 5 min   | 100 min   |
+//!
+//! Compositions: `[0, 0]` costs 19 $ and 20 min of provider 0's 40, so two fit; `[1, 1]` costs 23 $;
+//! `[0, 1]` costs 10 + 5 + 11 = 26 $; `[0, 2]` costs 10 + 1 + 30 = 41 $. Without prices the bound of three
+//! demands is 3 x 19 = 57 $. At 0.2 $ a minute of provider 0, `[0, 0]` is worth 19 + 4 = 23 $ as is
+//! `[1, 1]`, and the bound is 3 x 23 - 40 x 0.2 = 61 $: the optimum, 2 x 19 + 23.
+
+use std::sync::Arc;
+
+use chain::consensus::{CommitCertificate, Vote, VoteKind};
+use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
+use chain::ledger::BlockReport;
+use chain::record::{DemandStatement, OfferStatement};
+use chain::{
+    Block, Body, DemandId, Draft, Genesis, Header, Height, Ledger, Network, PriceUpdate, Record,
+    RecordContent, Rejection, SecretKey, Statement, ValidBlock, WellFormed, merkle_root,
+};
+use scenarios::settings::NetworkSettings;
+use scenarios::{
+    CapacityPrices, CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId,
+    Site, Supply,
+};
+
+pub(crate) const RNG_SEED: u64 = 7;
+pub(crate) const START_MS: u64 = 1_000_000;
+
+pub(crate) fn units(units: i64) -> Money {
+    Money::from_units(units)
+}
+
+pub(crate) fn micros(micros: i64) -> Money {
+    Money::from_micros(micros)
+}
+
+pub(crate) fn providers<const N: usize>(ids: [u32; N]) -> Vec<ProviderId> {
+    ids.map(ProviderId).to_vec()
+}
+
+pub(crate) fn provider(
+    name: &str,
+    site: Site,
+    offers: &[(u16, i64, i64)],
+    capacity: Option<i64>,
+) -> Provider {
+    let offers = offers
+        .iter()
+        .map(|&(operation, cost, minutes)| (OperationId(operation), Offer { cost: units(cost), minutes }));
+    Provider { name: name.into(), site, offers: offers.collect(), capacity }
+}
+
+pub(crate) fn instance() -> Instance {
+    let rules = CostRules {
+        rate_per_km: units(1),
+        value_of_minute: Money::ZERO,
+        metres_per_minute: 1_000,
+        deliver: false,
+    };
+    let providers = vec![
+        provider("near", Site::point(0, 0), &[(0, 10, 10), (1, 9, 10)], Some(40)),
+        provider("far", Site::point(3_000, 4_000), &[(0, 12, 5), (1, 11, 20)], None),
+        provider("dear", Site::point(0, 1_000), &[(1, 30, 5)], Some(100)),
+    ];
+    let demand = |name: &str| Demand {
+        name: name.into(),
+        site: Site::point(10, 10),
+        orders: vec![OperationId(0), OperationId(1)],
+        budget: units(100),
+    };
+    Instance {
+        supply: Supply { providers, rules, geometry: Geometry::Euclidean },
+        demands: vec![demand("alice"), demand("bob"), demand("carol")],
+    }
+}
+
+pub(crate) fn validator_keys() -> Vec<SecretKey> {
+    let mut keys: Vec<_> =
+        (0..4).map(|index| SecretKey::for_scenario(RNG_SEED, "validator", index)).collect();
+    keys.sort_by_key(SecretKey::public);
+    keys
+}
+
+pub(crate) fn miner(index: u64) -> SecretKey {
+    SecretKey::for_scenario(RNG_SEED, "miner", index)
+}
+
+pub(crate) fn demander(index: u64) -> SecretKey {
+    demander_key(RNG_SEED, index)
+}
+
+pub(crate) fn provider_of(index: u64) -> SecretKey {
+    provider_key(RNG_SEED, index)
+}
+
+/// Somebody with 1,000 $.
+pub(crate) fn treasurer() -> SecretKey {
+    SecretKey::for_scenario(RNG_SEED, "treasurer", 0)
+}
+
+pub(crate) fn genesis() -> Genesis {
+    let validators = validator_keys().iter().map(SecretKey::public).collect();
+    let settings = NetworkSettings::default();
+    let mut genesis =
+        Genesis::from_instance("by hand", &instance(), &settings, RNG_SEED, validators, START_MS);
+    genesis.balances.insert(treasurer().public().address(), units(1_000));
+    genesis.bounty = units(2);
+    genesis
+}
+
+/// A chain under test: its ledger, the blocks that led there, and shorthand for making more.
+pub(crate) struct Market {
+    pub(crate) ledger: Ledger,
+    pub(crate) blocks: Vec<Block>,
+}
+
+impl Market {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    /// With a genesis changed by `change`.
+    pub(crate) fn with(change: impl FnOnce(&mut Genesis)) -> Self {
+        let mut genesis = genesis();
+        change(&mut genesis);
+        let network = Network::new(genesis).expect("a valid genesis");
+        Self { ledger: Ledger::new(Arc::new(network)), blocks: Vec::new() }
+    }
+
+    /// With the three demands on chain, at height 1.
+    pub(crate) fn open() -> Self {
+        Self::open_with(|_| {})
+    }
+
+    pub(crate) fn open_with(change: impl FnOnce(&mut Genesis)) -> Self {
+        let mut market = Self::with(change);
+        let records = market.demand_records();
+        market.accept(Proposed { records, ..Proposed::default() });
+        market
+    }
+
+    pub(crate) fn network(&self) -> &Network {
+        self.ledger.network()
+    }
+
+    pub(crate) fn demand_records(&self) -> Vec<Record> {
+        let fee = self.network().parameters().solver_fee_ppm;
+        scenario_demand_records(&instance(), self.network().id(), RNG_SEED, fee)
+    }
+
+    /// Ids of the demands of alice, bob and carol.
+    pub(crate) fn demand(&self, index: usize) -> DemandId {
+        self.demand_records()[index].id()
+    }
+
+    /// A record with the author's next sequence number, valid always.
+    pub(crate) fn record(&self, author: &SecretKey, statement: Statement) -> Record {
+        self.content(author, statement).sign(author)
+    }
+
+    pub(crate) fn content(&self, author: &SecretKey, statement: Statement) -> RecordContent {
+        RecordContent {
+            network: self.network().id(),
+            author: author.public(),
+            sequence: self.ledger.next_sequence(author.public().address()),
+            valid_from: 0,
+            valid_until: Height::MAX,
+            statement,
+        }
+    }
+
+    pub(crate) fn next_time(&self) -> u64 {
+        self.ledger.head().timestamp_ms + 1_000
+    }
+
+    /// What `miner(0)` drafts from this, one second after the head.
+    pub(crate) fn draft(&self, proposed: Proposed) -> Result<(Header, Body, BlockReport), Rejection> {
+        self.ledger.draft(Draft {
+            miner: miner(proposed.miner).public(),
+            timestamp_ms: self.next_time(),
+            records: proposed.records,
+            price_update: proposed.prices.map(|prices| PriceUpdate { prices: CapacityPrices(prices) }),
+            compositions: proposed.compositions,
+        })
+    }
+
+    /// The valid block drafted from this.
+    pub(crate) fn block(&self, proposed: Proposed) -> Block {
+        let key = miner(proposed.miner);
+        let (header, body, _) = self.draft(proposed).expect("a draft that keeps the rules");
+        Block::sign(header, body, &key)
+    }
+
+    pub(crate) fn check(&self, block: Block) -> Result<ValidBlock, Rejection> {
+        self.ledger.validate(WellFormed::new(self.network(), block)?, Some(self.next_time()))
+    }
+
+    /// Adds a block to the chain and reports on it.
+    pub(crate) fn accept(&mut self, proposed: Proposed) -> BlockReport {
+        let valid = self.check(self.block(proposed)).expect("what was drafted is valid");
+        let (block, ledger, report) = valid.into_parts();
+        self.ledger = ledger;
+        self.blocks.push(block);
+        report
+    }
+
+    /// Adds a block that composes these.
+    pub(crate) fn compose(&mut self, compositions: &[(usize, Vec<ProviderId>)]) -> BlockReport {
+        self.accept(self.composing(0, compositions))
+    }
+
+    /// A proposal of `miner` to compose these, by number of demand.
+    pub(crate) fn composing(&self, miner: u64, compositions: &[(usize, Vec<ProviderId>)]) -> Proposed {
+        let named = compositions.iter().map(|(index, providers)| (self.demand(*index), providers.clone()));
+        Proposed { miner, compositions: named.collect(), ..Proposed::default() }
+    }
+
+    /// Adds blocks that each bring a transfer of 1 $, until the chain has this height.
+    pub(crate) fn advance_to(&mut self, height: Height) {
+        while self.ledger.head().height < height {
+            let record = self.record(&treasurer(), transfer(&miner(9), units(1)));
+            self.accept(Proposed { records: vec![record], ..Proposed::default() });
+        }
+    }
+
+    pub(crate) fn balance(&self, key: &SecretKey) -> Money {
+        self.ledger.balance(key.public().address())
+    }
+}
+
+/// What a block is drafted from.
+#[derive(Clone, Default)]
+pub(crate) struct Proposed {
+    pub(crate) miner: u64,
+    pub(crate) records: Vec<Record>,
+    pub(crate) prices: Option<Vec<Money>>,
+    pub(crate) compositions: Vec<(DemandId, Vec<ProviderId>)>,
+}
+
+/// The block with its header put right for whatever was done to body and header, and signed again.
+pub(crate) fn resign(mut block: Block, key: &SecretKey) -> Block {
+    let items = block.body.items();
+    block.header.item_count = u32::try_from(items.len()).expect("a few items");
+    block.header.merkle_root = merkle_root(&items);
+    Block::sign(block.header, block.body, key)
+}
+
+pub(crate) fn certificate(network: &Network, block: &Block) -> CommitCertificate {
+    let vote = Vote {
+        network: network.id(),
+        height: block.header.height,
+        round: 0,
+        kind: VoteKind::Precommit,
+        block: Some(block.hash()),
+    };
+    let signed = (0..).zip(validator_keys()).map(|(index, key)| (index, vote.sign(index, &key).signature));
+    CommitCertificate { height: vote.height, round: 0, block: block.hash(), signatures: signed.collect() }
+}
+
+pub(crate) fn transfer(to: &SecretKey, amount: Money) -> Statement {
+    Statement::Transfer { to: to.public().address(), amount }
+}
+
+pub(crate) fn offer(provider: &Provider) -> Statement {
+    Statement::Offer(OfferStatement {
+        name: provider.name.clone(),
+        site: provider.site,
+        offers: provider.offers.clone(),
+        capacity: provider.capacity,
+    })
+}
+
+pub(crate) fn demand_statement(budget: Money, solver_fee: Money) -> DemandStatement {
+    let demand = instance().demands.remove(0);
+    DemandStatement { name: demand.name, site: demand.site, orders: demand.orders, budget, solver_fee }
+}

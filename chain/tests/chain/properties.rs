@@ -1,0 +1,131 @@
+//! Whatever legal blocks do: money is conserved, capacity kept, and no change to a valid block passes.
+
+use chain::codec::{decode, encode};
+use chain::{Block, Record, Statement, WellFormed};
+use proptest::prelude::*;
+use scenarios::ProviderId;
+
+use crate::market::{
+    Market, Proposed, demander, micros, miner, offer, provider_of, providers, transfer, treasurer, units,
+};
+
+/// One thing somebody may try; what the rules refuse is left out of the block.
+#[derive(Clone, Debug)]
+enum Attempt {
+    Transfer(u64, i64),
+    Cancel(u32),
+    Demand(i64, i64),
+    Withdraw(u64),
+    Offer(u64, i64, Option<i64>),
+    Compose(u64, usize, [u32; 2]),
+    Reprice(i64, i64),
+    Wait,
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    prop_oneof![
+        1 => (0..3_u64, -5..500_i64).prop_map(|(to, amount)| Attempt::Transfer(to, amount)),
+        1 => (0..3_u32).prop_map(Attempt::Cancel),
+        1 => (20..120_i64, 0..3_i64).prop_map(|(budget, fee)| Attempt::Demand(budget, fee)),
+        1 => (0..3_u64).prop_map(Attempt::Withdraw),
+        1 => (0..3_u64, 1..20_i64, prop::option::of(0..60_i64)).prop_map(|(i, c, m)| Attempt::Offer(i, c, m)),
+        4 => (0..2_u64, 0..8_usize, [0..3_u32, 0..3_u32]).prop_map(|(m, d, p)| Attempt::Compose(m, d, p)),
+        1 => (0..400_000_i64, 0..100_000_i64).prop_map(|(near, dear)| Attempt::Reprice(near, dear)),
+        2 => Just(Attempt::Wait),
+    ]
+}
+
+/// Drafts a block from the attempt, or an empty one, and adds it if the rules allow.
+fn try_block(market: &mut Market, attempt: &Attempt) {
+    let mut proposed = Proposed::default();
+    let record = |author, statement| market.record(author, statement);
+    match attempt {
+        Attempt::Transfer(to, amount) => {
+            proposed.records = vec![record(&treasurer(), transfer(&miner(*to), micros(*amount)))];
+        }
+        Attempt::Cancel(index) => {
+            let demand = market.demand(*index as usize);
+            proposed.records =
+                vec![record(&demander(u64::from(*index)), Statement::DemandCancellation { demand })];
+        }
+        Attempt::Demand(budget, fee) => {
+            let statement = crate::market::demand_statement(units(*budget), units(*fee));
+            proposed.records = vec![record(&treasurer(), Statement::Demand(statement))];
+        }
+        Attempt::Withdraw(index) => {
+            proposed.records = vec![record(&provider_of(*index), Statement::OfferWithdrawal)];
+        }
+        Attempt::Offer(index, cost, capacity) => {
+            let site = scenarios::Site::point(0, 1_000 * cost);
+            let provider = crate::market::provider("p", site, &[(0, *cost, 5), (1, 2, 7)], *capacity);
+            proposed.records = vec![record(&provider_of(*index), offer(&provider))];
+        }
+        Attempt::Compose(miner, index, ids) => {
+            let demands: Vec<_> = market.ledger.demands().map(|(id, _)| id).collect();
+            proposed.miner = *miner;
+            proposed.compositions = vec![(demands[index % demands.len()], providers(*ids))];
+        }
+        Attempt::Reprice(near, dear) => {
+            proposed.prices = Some(vec![micros(*near), units(0), micros(*dear + 1)]);
+        }
+        Attempt::Wait => {}
+    }
+    let records_stand = proposed.records.iter().all(|r| chain::check_record(market.network(), r).is_ok());
+    if records_stand && market.draft(proposed.clone()).is_ok() {
+        market.accept(proposed);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn money_and_capacity_are_conserved_by_every_legal_block(
+        attempts in prop::collection::vec(attempt(), 1..60), freeze in 1..6_u64,
+    ) {
+        let mut market = Market::open_with(|genesis| {
+            genesis.parameters.freeze_after_heights = freeze;
+            genesis.parameters.relax_after_heights = 1;
+            genesis.parameters.relax_over_heights = 2;
+        });
+        let total = market.ledger.total_money();
+        for attempt in &attempts {
+            let before = [0, 1, 2].map(|id| market.ledger.usage(ProviderId(id)).total());
+            try_block(&mut market, attempt);
+            prop_assert_eq!(market.ledger.total_money(), total);
+            for (id, before) in (0..).map(ProviderId).zip(before) {
+                // Nothing new beyond the capacity offered now; what stands may exceed a shrunken one.
+                let used = market.ledger.usage(id).total();
+                let capacity = market.ledger.supply().provider(id).unwrap().capacity;
+                prop_assert!(capacity.is_none_or(|capacity| used <= capacity.max(before)));
+            }
+            for (_, entry) in market.ledger.demands() {
+                let owed = entry.composition().filter(|_| entry.is_in_market()).map_or(0, |composition| {
+                    composition.owed.values().chain([&composition.transport]).map(|m| m.micros()).sum()
+                });
+                prop_assert!(entry.clearing.micros() >= owed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_with_any_byte_changed_never_passes(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let market = Market::open();
+        let block = market.block(market.composing(0, &[(0, providers([0, 0])), (1, providers([0, 0]))]));
+        let mut bytes = encode(&block);
+        bytes[at.index(encode(&block).len())] ^= 1 << bit;
+        let passed = WellFormed::decode(market.network(), &bytes)
+            .and_then(|block| market.ledger.validate(block, Some(market.next_time())));
+        prop_assert!(passed.is_err());
+    }
+
+    #[test]
+    fn whatever_bytes_decode_are_canonical(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(record) = decode::<Record>(&bytes, 1_000) {
+            prop_assert_eq!(encode(&record), bytes.clone());
+        }
+        if let Ok(block) = decode::<Block>(&bytes, 1_000) {
+            prop_assert_eq!(encode(&block), bytes);
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! One case per rule of a record, by itself and against the state; a block that brings it is refused too.
+
+use chain::key::KeyError;
+use chain::validate::OfferError;
+use chain::{Fault, Hash, NetworkId, Record, RecordError, RecordId, Rejection, Statement, check_record};
+use scenarios::{Money, OperationId, Site, limits};
+
+use crate::market::{
+    Market, Proposed, demand_statement, demander, instance, micros, miner, offer, provider_of, resign,
+    transfer, treasurer, units,
+};
+
+/// The record is refused by itself, by the sender's fault, and so is a block that brings it.
+fn refuse_form(market: &Market, record: Record, expected: RecordError) {
+    assert_eq!(check_record(market.network(), &record), Err(expected.clone()));
+    assert_eq!(expected.fault(), Fault::Peer);
+    refuse_in_block(market, record, expected);
+}
+
+/// The record is right by itself but refused by the state.
+fn refuse_now(market: &Market, record: Record, expected: RecordError) {
+    assert_eq!(check_record(market.network(), &record), Ok(()));
+    assert_eq!(expected.fault(), Fault::Transient);
+    refuse_in_block(market, record, expected);
+}
+
+fn refuse_in_block(market: &Market, record: Record, expected: RecordError) {
+    let good = market.record(&treasurer(), transfer(&miner(1), units(1)));
+    let mut block = market.block(Proposed { records: vec![good], ..Proposed::default() });
+    let id = record.id();
+    block.body.records = vec![record];
+    let before = market.ledger.state_root();
+    let got = market.check(resign(block, &miner(0))).map(|_| "accepted").expect_err("a refusal");
+    let expected = Rejection::Record { index: 0, id, error: Box::new(expected) };
+    assert_eq!((&got, got.fault()), (&expected, Fault::Peer));
+    assert_eq!(market.ledger.state_root(), before);
+}
+
+#[test]
+fn of_another_network_or_without_a_window() {
+    let market = Market::open();
+    let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
+    let (got, expected) = (NetworkId(Hash([1; 32])), market.network().id());
+    content.network = got;
+    refuse_form(&market, content.clone().sign(&treasurer()), RecordError::WrongNetwork { got, expected });
+    content.network = expected;
+    (content.valid_from, content.valid_until) = (5, 4);
+    let window = RecordError::EmptyWindow { got: 4, expected: 5 };
+    refuse_form(&market, content.sign(&treasurer()), window);
+}
+
+#[test]
+fn signed_by_somebody_else() {
+    let market = Market::open();
+    let content = market.content(&treasurer(), transfer(&miner(1), units(1)));
+    let author = treasurer().public().address();
+    let forged = RecordError::Signature { author, error: KeyError::BadSignature };
+    refuse_form(&market, content.sign(&miner(1)), forged);
+}
+
+#[test]
+fn a_transfer_of_nothing_or_less() {
+    let market = Market::open();
+    for got in [Money::ZERO, micros(-5)] {
+        let record = market.record(&treasurer(), transfer(&miner(1), got));
+        refuse_form(&market, record, RecordError::TransferAmount { got });
+    }
+}
+
+#[test]
+fn a_demand_of_the_wrong_form() {
+    let market = Market::open();
+    let refuse = |change: &dyn Fn(&mut chain::record::DemandStatement), expected: RecordError| {
+        let mut demand = demand_statement(units(100), units(1));
+        change(&mut demand);
+        refuse_form(&market, market.record(&treasurer(), Statement::Demand(demand)), expected);
+    };
+    refuse(&|d| d.name = "x".repeat(65), RecordError::DemandName { got: 65, expected: 64 });
+    let nowhere = Site::Place(3);
+    refuse(&|d| d.site = nowhere, RecordError::DemandSite { got: nowhere });
+    refuse(&|d| d.orders.clear(), RecordError::OrderCount { got: 0, expected: 256 });
+    refuse(&|d| d.orders = vec![OperationId(0); 257], RecordError::OrderCount { got: 257, expected: 256 });
+    let got = OperationId(2);
+    refuse(&|d| d.orders[1] = got, RecordError::UnknownOperation { order: 1, got, expected: 2 });
+    let expected = limits::BUDGET;
+    refuse(&|d| d.budget = Money::ZERO, RecordError::Budget { got: Money::ZERO, expected });
+    let got = units(1_000_001);
+    refuse(&|d| d.budget = got, RecordError::Budget { got, expected });
+    let got = micros(399_999);
+    refuse(&|d| d.solver_fee = got, RecordError::FeeTooSmall { got, expected: micros(400_000) });
+    let got = units(1_000_001);
+    refuse(&|d| d.solver_fee = got, RecordError::FeeTooLarge { got, expected });
+}
+
+#[test]
+fn an_offer_of_the_wrong_form() {
+    let market = Market::open();
+    let refuse = |change: &dyn Fn(&mut scenarios::Provider), expected: OfferError| {
+        let mut provider = instance().supply.providers.remove(0);
+        change(&mut provider);
+        refuse_form(&market, market.record(&provider_of(0), offer(&provider)), expected.into());
+    };
+    let operation = OperationId(0);
+    refuse(&|p| p.name = "x".repeat(65), OfferError::Name { got: 65, expected: 64 });
+    let nowhere = Site::point(limits::COORDINATE_METRES, 0);
+    refuse(&|p| p.site = nowhere, OfferError::Site { got: nowhere });
+    refuse(&|p| p.offers.clear(), OfferError::NoOperation);
+    let offered = instance().supply.providers[0].offers[&operation];
+    let unknown = OfferError::UnknownOperation { got: OperationId(2), expected: 2 };
+    let add = |p: &mut scenarios::Provider| p.offers.extend([(OperationId(2), offered)]);
+    refuse(&add, unknown);
+    let (got, expected) = (units(1_000_001), limits::OFFER_COST);
+    let set_cost = |p: &mut scenarios::Provider| p.offers.get_mut(&operation).unwrap().cost = got;
+    refuse(&set_cost, OfferError::Cost { operation, got, expected });
+    let set_minutes = |p: &mut scenarios::Provider| p.offers.get_mut(&operation).unwrap().minutes = -1;
+    refuse(&set_minutes, OfferError::Minutes { operation, got: -1, expected: limits::OFFER_MINUTES });
+    let expected = limits::CAPACITY_MINUTES;
+    refuse(&|p| p.capacity = Some(-1), OfferError::Capacity { got: -1, expected });
+}
+
+#[test]
+fn too_large() {
+    let market = Market::open_with(|genesis| genesis.parameters.limits.record_bytes = 256);
+    let mut demand = demand_statement(units(100), units(1));
+    demand.orders = vec![OperationId(0); 200];
+    let record = market.record(&treasurer(), Statement::Demand(demand));
+    let got = chain::codec::encode(&record).len();
+    refuse_form(&market, record, RecordError::TooLarge { got, expected: 256 });
+}
+
+#[test]
+fn before_and_after_its_window() {
+    let market = Market::open();
+    let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
+    content.valid_from = 3;
+    refuse_now(&market, content.clone().sign(&treasurer()), RecordError::NotYetValid { got: 2, expected: 3 });
+    (content.valid_from, content.valid_until) = (0, 1);
+    refuse_now(&market, content.sign(&treasurer()), RecordError::Expired { got: 2, expected: 1 });
+}
+
+#[test]
+fn replayed_or_out_of_order() {
+    let mut market = Market::open();
+    let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
+    market.accept(Proposed { records: vec![record.clone()], ..Proposed::default() });
+    let author = treasurer().public().address();
+    refuse_now(&market, record, RecordError::SequenceUsed { author, got: 0, expected: 1 });
+    let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
+    content.sequence = 2;
+    let gap = RecordError::SequenceGap { author, got: 2, expected: 1 };
+    refuse_now(&market, content.sign(&treasurer()), gap);
+}
+
+#[test]
+fn two_of_one_sequence_number_in_one_block() {
+    let market = Market::open();
+    let first = market.record(&treasurer(), transfer(&miner(1), units(1)));
+    let second = market.record(&treasurer(), transfer(&miner(2), units(1)));
+    let mut block = market.block(Proposed { records: vec![first], ..Proposed::default() });
+    block.body.records.push(second.clone());
+    let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
+    let author = treasurer().public().address();
+    let error = Box::new(RecordError::SequenceUsed { author, got: 0, expected: 1 });
+    assert_eq!(got, Rejection::Record { index: 1, id: second.id(), error });
+}
+
+#[test]
+fn what_its_author_cannot_pay() {
+    let market = Market::open();
+    let author = treasurer().public().address();
+    let (got, expected) = (units(1_000), micros(1_000_000_001));
+    let record = market.record(&treasurer(), transfer(&miner(1), expected));
+    refuse_now(&market, record, RecordError::Overdraft { author, got, expected });
+    let record = market.record(&treasurer(), Statement::Demand(demand_statement(units(997), units(4))));
+    let expected = units(1_001);
+    refuse_now(&market, record, RecordError::InsufficientEscrow { author, got, expected });
+}
+
+#[test]
+fn the_same_money_twice_in_one_block() {
+    let market = Market::open();
+    let first = market.record(&treasurer(), transfer(&miner(1), units(600)));
+    let mut content = market.content(&treasurer(), transfer(&miner(2), units(600)));
+    content.sequence = 1;
+    let second = content.sign(&treasurer());
+    let mut block = market.block(Proposed { records: vec![first], ..Proposed::default() });
+    block.body.records.push(second.clone());
+    let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
+    let author = treasurer().public().address();
+    let error = Box::new(RecordError::Overdraft { author, got: units(400), expected: units(600) });
+    assert_eq!(got, Rejection::Record { index: 1, id: second.id(), error });
+}
+
+#[test]
+fn cancellations_that_cannot_be() {
+    let mut market = Market::open();
+    let cancel = |market: &Market, index, demand| {
+        market.record(&demander(index), Statement::DemandCancellation { demand })
+    };
+    let unknown = RecordId(Hash([9; 32]));
+    let record = cancel(&market, 0, unknown);
+    refuse_now(&market, record, RecordError::UnknownDemand { demand: unknown });
+
+    let demand = market.demand(0);
+    let record = cancel(&market, 1, demand);
+    let (got, expected) = (demander(1).public().address(), demander(0).public().address());
+    refuse_now(&market, record, RecordError::NotDemandAuthor { demand, got, expected });
+
+    market.compose(&[(0, crate::market::providers([0, 0]))]);
+    let record = cancel(&market, 0, demand);
+    refuse_now(&market, record, RecordError::DemandNotOpen { demand, got: "composed" });
+}
+
+#[test]
+fn a_withdrawal_of_nothing() {
+    let mut market = Market::open();
+    let author = miner(1).public().address();
+    let record = market.record(&miner(1), Statement::OfferWithdrawal);
+    refuse_now(&market, record, RecordError::NothingOffered { author });
+    let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
+    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    let author = provider_of(0).public().address();
+    let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
+    refuse_now(&market, record, RecordError::NothingOffered { author });
+}
+
+#[test]
+fn a_demand_too_many() {
+    let market = Market::open_with(|genesis| genesis.parameters.limits.market_demands = 3);
+    let record = market.record(&treasurer(), Statement::Demand(demand_statement(units(10), units(1))));
+    refuse_now(&market, record, RecordError::MarketFull { got: 3, expected: 3 });
+}

@@ -1,0 +1,199 @@
+//! The store: what is written is read again, on disk as in memory, and a stored chain is verified whole.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chain::consensus::SafetyLog;
+use chain::store::{
+    Backend, Changes, MemoryBackend, ReplayError, SledBackend, Store, StoreError, Write, move_aside, replay,
+};
+use chain::{Hash, NetworkId, Rejection};
+use proptest::prelude::*;
+
+use crate::market::{Market, certificate, miner, providers, resign, transfer, treasurer, units};
+
+fn three_blocks() -> Market {
+    let mut market = Market::open();
+    market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    market.advance_to(3);
+    market
+}
+
+fn writes(market: &Market) -> Vec<Write> {
+    let certified = |block: &chain::Block| certificate(market.network(), block);
+    market
+        .blocks
+        .iter()
+        .map(|block| Write::Block(Box::new(block.clone()), Box::new(certified(block))))
+        .collect()
+}
+
+fn on_disk(directory: &Path, market: &Market) -> Store {
+    let backend = SledBackend::open(directory).expect("a new database opens");
+    Store::open(Box::new(backend), market.network().id()).expect("a new store opens")
+}
+
+fn in_memory(market: &Market) -> Store {
+    Store::open(Box::new(MemoryBackend::default()), market.network().id()).expect("a new store opens")
+}
+
+#[test]
+fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
+    let market = three_blocks();
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = on_disk(directory.path(), &market);
+    store.write(&writes(&market)).unwrap();
+    drop(store);
+    let store = on_disk(directory.path(), &market);
+    assert_eq!(store.head(), Some((3, market.blocks[2].hash())));
+    assert_eq!(store.height_of(market.blocks[1].hash()), Ok(Some(2)));
+    let (block, found) = store.block(2).unwrap().unwrap();
+    assert_eq!((&block, &found), (&market.blocks[1], &certificate(market.network(), &block)));
+    assert_eq!(store.block(4), Ok(None));
+    let ledger = replay(&store, market.ledger.network().clone()).unwrap();
+    assert_eq!(ledger.state_root(), market.ledger.state_root());
+    assert_eq!(ledger.head(), market.ledger.head());
+}
+
+#[test]
+fn pool_votes_candidates_and_names_survive_and_a_final_block_clears_what_it_settles() {
+    let market = three_blocks();
+    let mut store = in_memory(&market);
+    let record = market.blocks[2].body.records[0].clone();
+    let other = market.record(&treasurer(), transfer(&miner(1), units(3)));
+    let log = SafetyLog::new(3);
+    store
+        .write(&[
+            Write::PoolRecord(Box::new(record)),
+            Write::PoolRecord(Box::new(other.clone())),
+            Write::Safety(Box::new(log.clone())),
+            Write::Meta("peers".into(), b"one, two".to_vec()),
+            Write::Candidate(Box::new(market.blocks[1].clone())),
+            Write::Candidate(Box::new(market.blocks[2].clone())),
+        ])
+        .unwrap();
+    assert_eq!(store.candidates().unwrap(), market.blocks[1..]);
+    assert_eq!(store.pool_records().unwrap().len(), 2);
+    store.write(&writes(&market)[..2]).unwrap();
+    let store = Store::open(store.into_backend(), market.network().id()).unwrap();
+    assert_eq!(store.candidates().unwrap(), market.blocks[2..]);
+    assert_eq!(store.safety_log(), Ok(Some(log)));
+    assert_eq!(store.meta("peers"), Ok(Some(b"one, two".to_vec())));
+    let mut store = store;
+    store.write(&writes(&market)[2..]).unwrap();
+    assert_eq!(store.candidates(), Ok(Vec::new()));
+    assert_eq!(store.pool_records(), Ok(vec![other.clone()]));
+    store.write(&[Write::ForgetPoolRecord(other.id())]).unwrap();
+    assert_eq!(store.pool_records(), Ok(Vec::new()));
+}
+
+#[test]
+fn blocks_are_stored_in_order_under_their_own_certificate_or_not_at_all() {
+    let market = three_blocks();
+    let mut store = in_memory(&market);
+    let all = writes(&market);
+    assert_eq!(store.write(&all[1..]), Err(StoreError::NotNext { got: 2, expected: 1 }));
+    let foreign = certificate(market.network(), &market.blocks[1]);
+    let mixed = Write::Block(Box::new(market.blocks[0].clone()), Box::new(foreign));
+    let (got, expected) = (market.blocks[1].hash(), market.blocks[0].hash());
+    assert_eq!(store.write(&[mixed]), Err(StoreError::WrongCertificate { got, expected }));
+    // The first block is right, the third is not next: neither is stored.
+    assert!(store.write(&[all[0].clone(), all[2].clone()]).is_err());
+    assert_eq!((store.head(), store.block(1)), (None, Ok(None)));
+}
+
+#[test]
+fn a_store_belongs_to_one_network() {
+    let market = Market::new();
+    let store = in_memory(&market);
+    let other = NetworkId(Hash([1; 32]));
+    let got = Store::open(store.into_backend(), other).unwrap_err();
+    assert_eq!(got, StoreError::WrongNetwork { got: market.network().id(), expected: other });
+}
+
+#[test]
+fn replay_refuses_a_block_that_breaks_a_rule_and_one_without_a_quorum() {
+    let market = three_blocks();
+    let mut block = market.blocks[0].clone();
+    block.header.state_root = Hash::ZERO;
+    let block = resign(block, &miner(0));
+    let mut store = in_memory(&market);
+    let votes = Box::new(certificate(market.network(), &block));
+    store.write(&[Write::Block(Box::new(block), votes)]).unwrap();
+    let expected = Market::open().blocks[0].header.state_root;
+    let error = Rejection::WrongStateRoot { got: Hash::ZERO, expected };
+    let network: Arc<_> = market.ledger.network().clone();
+    assert_eq!(replay(&store, network.clone()).unwrap_err(), ReplayError::Refused { height: 1, error });
+
+    let mut store = in_memory(&market);
+    let mut votes = certificate(market.network(), &market.blocks[0]);
+    votes.signatures.truncate(2);
+    store.write(&[Write::Block(Box::new(market.blocks[0].clone()), Box::new(votes))]).unwrap();
+    let error = chain::consensus::CertificateError::NoQuorum { got: 2, expected: 3 }.into();
+    assert_eq!(replay(&store, network).unwrap_err(), ReplayError::NotFinal { height: 1, error });
+}
+
+#[test]
+fn a_damaged_database_is_an_error_and_can_be_moved_aside() {
+    let market = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    let mut store = on_disk(&directory, &market);
+    store.write(&writes(&market)).unwrap();
+    drop(store);
+    for file in ["db", "conf"] {
+        let path = directory.join(file);
+        let length = std::fs::metadata(&path).unwrap().len();
+        std::fs::write(&path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
+    }
+    for entry in std::fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("snap") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let got = SledBackend::open(&directory).unwrap_err();
+    assert!(matches!(got, StoreError::Corrupt(_)), "{got}");
+    let aside = move_aside(&directory).unwrap();
+    assert_eq!(aside.file_name().unwrap(), "store.broken-1");
+    assert_eq!(on_disk(&directory, &market).head(), None);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn memory_and_disk_answer_alike(
+        batches in prop::collection::vec(
+            prop::collection::btree_map(
+                prop::collection::vec(0_u8..4, 1..4),
+                prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
+                1..8,
+            ),
+            1..6,
+        ),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut memory = MemoryBackend::default();
+        let mut disk = SledBackend::open(directory.path()).unwrap();
+        for changes in &batches {
+            let changes: Changes = changes.clone();
+            memory.commit(changes.clone()).unwrap();
+            disk.commit(changes).unwrap();
+        }
+        drop(disk);
+        let disk = SledBackend::open(directory.path()).unwrap();
+        for first in 0_u8..4 {
+            prop_assert_eq!(memory.scan(&[first]).unwrap(), disk.scan(&[first]).unwrap());
+            prop_assert_eq!(memory.get(&[first]).unwrap(), disk.get(&[first]).unwrap());
+        }
+    }
+}
+
+#[test]
+fn an_empty_write_changes_nothing() {
+    let market = Market::new();
+    let mut store = in_memory(&market);
+    store.write(&[]).unwrap();
+    assert_eq!(store.height(), 0);
+    assert_eq!(replay(&store, market.ledger.network().clone()).unwrap().head().height, 0);
+}
