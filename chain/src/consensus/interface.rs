@@ -7,6 +7,7 @@ use super::safety::SafetyLog;
 use crate::block::BlockHash;
 use crate::key::KeyError;
 use crate::record::{Height, NetworkId};
+use crate::validate::Fault;
 
 /// Where a validator stands in a round, and which timeout is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,4 +119,19 @@ pub enum ConsensusError {
     /// A certificate proves nothing.
     #[error("certificate: {0}")]
     Certificate(#[from] CertificateError),
+}
+
+impl ConsensusError {
+    /// Whose fault it is: honest nodes are at different heights, but send nothing else that is refused.
+    pub const fn fault(&self) -> Fault {
+        match self {
+            Self::WrongHeight { .. } => Fault::Transient,
+            Self::WrongNetwork { .. }
+            | Self::UnknownValidator { .. }
+            | Self::BadSignature { .. }
+            | Self::ValidRoundNotEarlier { .. }
+            | Self::PolkaMismatch { .. }
+            | Self::Certificate(_) => Fault::Peer,
+        }
+    }
 }

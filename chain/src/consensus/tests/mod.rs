@@ -6,6 +6,7 @@ use crate::hash::Hash;
 use crate::key::SecretKey;
 use crate::record::{Height, NetworkId};
 
+mod attack;
 mod certificates;
 mod simulation;
 mod steps;
