@@ -135,6 +135,9 @@ impl Transport {
     /// whoever listens there, whose key the event then tells. If this returns `Ok`, exactly one event
     /// follows, `Connected` (with this address, outbound) or `DialFailed`, unless the transport is shut down.
     ///
+    /// [`DialError::AlreadyConnected`] from a peer without a `Connected` may mean that the peer has not noticed
+    /// yet that the former connection is gone: dial again a little later.
+    ///
     /// # Errors
     /// If no dial was started: [`DialError::Myself`], [`DialError::AlreadyConnected`],
     /// [`DialError::TooManyConnections`] or [`DialError::ShuttingDown`].

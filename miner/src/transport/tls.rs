@@ -98,3 +98,16 @@ pub(super) fn client_config(
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
+
+#[cfg(test)]
+mod tests {
+    use chain::Hash;
+
+    use super::*;
+
+    #[test]
+    fn the_application_protocol_names_version_and_network() {
+        let protocol = application_protocol(&NetworkId(Hash([0xab; 32])));
+        assert_eq!(String::from_utf8(protocol).unwrap(), format!("mizan/1/{}", "ab".repeat(32)));
+    }
+}
