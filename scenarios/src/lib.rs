@@ -12,6 +12,7 @@ pub mod file;
 pub mod findings;
 pub mod generate;
 pub mod geometry;
+pub mod inspect;
 pub mod instance;
 pub mod limits;
 pub mod money;

@@ -1,7 +1,7 @@
 //! Scenario and solution files: versioned JSON that people can read and write.
 //!
-//! Bytes are read in three steps: the header (`format`, `version`), the form ([`document`], every field known
-//! and of the right type), the meaning ([`read`], [`crate::validate`]: cross references and limits, all
+//! Bytes are read in three steps: the header (`format`, `version`), the form (every field known
+//! and of the right type), the meaning (cross references and limits, all
 //! problems listed). No bytes make it panic.
 
 mod document;

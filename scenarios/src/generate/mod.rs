@@ -1,7 +1,7 @@
 //! Generated scenarios: the Tehran problems of this repository, and new ones of any size.
 //!
 //! The same [`GenerateParameters`] make the same scenario byte for byte on every platform: draws are of our
-//! own ([`draw`]), arithmetic is integer but for the projection of places, which uses only operations that
+//! own, arithmetic is integer but for the projection of places, which uses only operations that
 //! IEEE 754 fixes.
 
 mod draw;

@@ -1,0 +1,111 @@
+//! Small markets for the property tests, and a search that tries everything.
+
+use proptest::prelude::*;
+use scenarios::{
+    CostRules, Demand, DistanceMatrix, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider,
+    ProviderId, Site, Solution, Supply, evaluate,
+};
+
+/// Amounts are small and coarse so that ties are common.
+fn offers() -> impl Strategy<Value = Vec<Option<Offer>>> {
+    let offer = (0..6_i64, 1..5_i64)
+        .prop_map(|(cost, minutes)| Offer { cost: Money::from_units(cost), minutes: 10 * minutes });
+    prop::collection::vec(prop::option::weighted(0.8, offer), 3)
+}
+
+fn rules() -> impl Strategy<Value = CostRules> {
+    (0..4_i64, prop_oneof![Just(0), 1..100_000_i64], 1..1_000_i64, any::<bool>()).prop_map(
+        |(rate, value_of_minute, metres_per_minute, deliver)| CostRules {
+            rate_per_km: Money::from_micros(rate * 500_000),
+            value_of_minute: Money::from_micros(value_of_minute),
+            metres_per_minute,
+            deliver,
+        },
+    )
+}
+
+/// Euclidean or on a matrix that need not be metric, with a site per firm.
+fn geometry(sites: usize) -> impl Strategy<Value = (Geometry, Vec<Site>)> {
+    let points = prop::collection::vec((-3..4_i64, -3..4_i64), sites).prop_map(|points| {
+        let sites = points.into_iter().map(|(x, y)| Site::point(1_000 * x, 1_000 * y));
+        (Geometry::Euclidean, sites.collect())
+    });
+    let rows = prop::collection::vec(prop::collection::vec(0..5_000_i64, 4), 4);
+    let places = prop::collection::vec(0..4_u32, sites);
+    let matrix = (rows, places).prop_map(|(mut rows, places)| {
+        for (place, row) in rows.iter_mut().enumerate() {
+            row[place] = 0;
+        }
+        let matrix = DistanceMatrix::new(&rows).expect("a square of distances");
+        (Geometry::Matrix(matrix), places.into_iter().map(Site::Place).collect())
+    });
+    prop_oneof![points, matrix]
+}
+
+/// A market of 3 operations, up to 4 providers and up to 3 demands of up to 3 orders, with or without
+/// capacities, delivery and value of time.
+pub(crate) fn tiny_instance() -> impl Strategy<Value = Instance> {
+    (1..5_usize, 1..4_usize).prop_flat_map(|(providers, demands)| {
+        let capacities = prop::option::weighted(0.6, 0..100_i64);
+        let supply = prop::collection::vec((offers(), capacities), providers);
+        let orders = prop::collection::vec(0..3_u16, 1..4);
+        let wanted = prop::collection::vec((orders, 0..40_i64), demands);
+        (supply, wanted, rules(), geometry(providers + demands)).prop_map(
+            |(supply, wanted, rules, (geometry, sites))| {
+                let providers: Vec<Provider> = supply
+                    .into_iter()
+                    .zip(&sites)
+                    .map(|((offers, capacity), &site)| provider(offers, capacity, site))
+                    .collect();
+                let demands = wanted.into_iter().zip(&sites[providers.len()..]);
+                let demands = demands.map(|((orders, budget), &site)| Demand {
+                    name: "demand".into(),
+                    site,
+                    orders: orders.into_iter().map(OperationId).collect(),
+                    budget: Money::from_units(budget),
+                });
+                Instance { demands: demands.collect(), supply: Supply { providers, rules, geometry } }
+            },
+        )
+    })
+}
+
+fn provider(offers: Vec<Option<Offer>>, capacity: Option<Minutes>, site: Site) -> Provider {
+    let offers = (0..).map(OperationId).zip(offers);
+    let offers = offers.filter_map(|(operation, offer)| Some((operation, offer?))).collect();
+    Provider { name: "provider".into(), site, offers, capacity }
+}
+
+/// All provider lists of this length in lexicographic order.
+pub(crate) fn all_lists(providers: usize, length: usize) -> Vec<Vec<ProviderId>> {
+    let mut lists = vec![Vec::new()];
+    for _ in 0..length {
+        let longer = |list: &Vec<ProviderId>| {
+            let list = list.clone();
+            (0..providers).map(move |next| [list.as_slice(), &[ProviderId::from_index(next)]].concat())
+        };
+        lists = lists.iter().flat_map(longer).collect();
+    }
+    lists
+}
+
+/// Every feasible solution, unserved demands included.
+pub(crate) fn all_feasible(instance: &Instance) -> Vec<Solution> {
+    let mut partial = vec![Solution::unserved(instance.demands.len())];
+    for (position, demand) in instance.demands.iter().enumerate() {
+        let lists = all_lists(instance.supply.providers.len(), demand.orders.len());
+        let mut longer = Vec::new();
+        for solution in &partial {
+            for choice in std::iter::once(None).chain(lists.iter().cloned().map(Some)) {
+                let mut solution = solution.clone();
+                solution.compositions[position] = choice;
+                // What is infeasible stays so whatever is added.
+                if evaluate(instance, &solution).is_feasible() {
+                    longer.push(solution);
+                }
+            }
+        }
+        partial = longer;
+    }
+    partial
+}
