@@ -36,6 +36,8 @@ impl NetworkSettings {
         ] {
             check_range(findings, path, heights, 0..=HEIGHTS);
         }
+        let held = self.held_providers_max.unwrap_or(1);
+        check_range(findings, "network.held_providers_max", held, 1..=u32::MAX);
         let milliseconds = 0..=u64::from(SECONDS) * 1_000;
         check_range(findings, "network.quiet_block_interval_ms", self.quiet_block_interval_ms, milliseconds);
         check_schedule(findings, self.schedule);

@@ -1,5 +1,6 @@
 //! Solution files: written by names, read back as ids, refused with every name that is wrong.
 
+use proptest::prelude::*;
 use scenarios::{ProviderId, Scenario, Solution};
 
 fn small() -> Scenario {
@@ -63,4 +64,20 @@ fn a_scenario_is_no_solution_and_a_demand_stands_once() {
     let twice = r#"{"format": "mizan-solution", "version": 1, "compositions": {"a": null, "a": null}}"#;
     let error = small().solution_from_json(twice.as_bytes()).unwrap_err().to_string();
     assert!(error.contains("duplicate name `a`"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn a_mutated_solution_is_read_or_refused_without_a_panic(
+        edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)
+    ) {
+        let mut bytes = small().solution_to_json(&served()).into_bytes();
+        for (position, byte) in edits {
+            let position = position.index(bytes.len());
+            bytes[position] = byte;
+        }
+        if let Ok(solution) = small().solution_from_json(&bytes) {
+            prop_assert_eq!(solution.compositions.len(), 1);
+        }
+    }
 }
