@@ -21,7 +21,7 @@ mod wire;
 
 pub use client::ControlClient;
 pub use error::ControlError;
-pub use server::{ControlRequests, ControlServer};
+pub use server::ControlServer;
 
 /// The version of the envelope and of the requests in it. A command of another version is told so.
 pub const CONTROL_VERSION: u32 = 1;

@@ -26,12 +26,13 @@ const REQUESTS_WAITING: usize = 16;
 /// A connection on which nothing is asked for this long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Requests for the node, each with where its response goes. Dropping that sender answers "went away".
-pub type ControlRequests<Request, Response> = mpsc::Receiver<(Request, oneshot::Sender<Response>)>;
+/// A request, with where its response goes. Dropping that sender tells the command that the node shuts down.
+type Asked<Request, Response> = (Request, oneshot::Sender<Response>);
 
 /// A control socket that is listened on. Dropping it closes every connection and removes the socket.
 #[derive(Debug)]
-pub struct ControlServer {
+pub struct ControlServer<Request, Response> {
+    requests: mpsc::Receiver<Asked<Request, Response>>,
     path: PathBuf,
     socket: FileId,
     accepting: AbortHandle,
@@ -52,19 +53,17 @@ impl FileId {
     }
 }
 
-impl ControlServer {
+impl<Request, Response> ControlServer<Request, Response>
+where
+    Request: DeserializeOwned + Send + 'static,
+    Response: Serialize + Send + 'static,
+{
     /// Listens at `path`, whose directory must exist; a file `<path>.lock` is left beside it. A socket left
     /// by a node that was killed is replaced. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If a node is already running there, or the socket cannot be made.
-    pub fn bind<Request, Response>(
-        path: &Path,
-    ) -> Result<(Self, ControlRequests<Request, Response>), ControlError>
-    where
-        Request: DeserializeOwned + Send + 'static,
-        Response: Serialize + Send + 'static,
-    {
+    pub fn bind(path: &Path) -> Result<Self, ControlError> {
         let address = SocketAddressPath::of(path)?;
         let lock = lock(path)?;
         remove_stale(path, &address)?;
@@ -72,10 +71,17 @@ impl ControlServer {
         let listener = UnixListener::bind(address.as_path()).map_err(failed("listen on"))?;
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed("protect"))?;
         let metadata = fs::symlink_metadata(path).map_err(failed("inspect"))?;
-        let (requests, receiver) = mpsc::channel(REQUESTS_WAITING);
-        let accepting = tokio::spawn(accept(listener, metadata.uid(), requests)).abort_handle();
+        let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
+        let accepting = tokio::spawn(accept(listener, metadata.uid(), sender)).abort_handle();
         let socket = FileId::of(&metadata);
-        Ok((Self { path: path.to_owned(), socket, accepting, _lock: lock }, receiver))
+        Ok(Self { requests, path: path.to_owned(), socket, accepting, _lock: lock })
+    }
+
+    /// The next request, as soon as there is one, with where its response goes; `None` once the socket fails.
+    /// Dropping the sender tells the command that the node shuts down. Nothing is lost if the future is
+    /// dropped.
+    pub async fn recv(&mut self) -> Option<(Request, oneshot::Sender<Response>)> {
+        self.requests.recv().await
     }
 
     /// Where it listens.
@@ -84,7 +90,7 @@ impl ControlServer {
     }
 }
 
-impl Drop for ControlServer {
+impl<Request, Response> Drop for ControlServer<Request, Response> {
     fn drop(&mut self) {
         self.accepting.abort();
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|found| FileId::of(&found) == self.socket);
@@ -132,7 +138,7 @@ fn remove_stale(path: &Path, address: &SocketAddressPath) -> Result<(), ControlE
 async fn accept<Request, Response>(
     listener: UnixListener,
     owner: u32,
-    requests: mpsc::Sender<(Request, oneshot::Sender<Response>)>,
+    requests: mpsc::Sender<Asked<Request, Response>>,
 ) where
     Request: DeserializeOwned + Send + 'static,
     Response: Serialize + Send + 'static,
@@ -165,7 +171,7 @@ async fn accept<Request, Response>(
 /// Serves one command until it has asked everything.
 async fn serve<Request: DeserializeOwned, Response: Serialize>(
     stream: UnixStream,
-    requests: mpsc::Sender<(Request, oneshot::Sender<Response>)>,
+    requests: mpsc::Sender<Asked<Request, Response>>,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     while let Ok(line) = timeout(IDLE_TIMEOUT, wire::read_line(&mut stream, REQUEST_BYTES_MAX)).await {
@@ -187,7 +193,7 @@ async fn serve<Request: DeserializeOwned, Response: Serialize>(
 /// Has the node answer a request.
 async fn ask<Request: DeserializeOwned, Response>(
     line: &[u8],
-    requests: &mpsc::Sender<(Request, oneshot::Sender<Response>)>,
+    requests: &mpsc::Sender<Asked<Request, Response>>,
 ) -> Outcome<Response> {
     let request = match parse(line) {
         Ok(request) => request,

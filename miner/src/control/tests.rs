@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 
 use super::*;
 
@@ -30,11 +31,31 @@ fn place() -> (tempfile::TempDir, PathBuf) {
     (directory, path)
 }
 
-/// A node that answers until its server is dropped.
-fn node(path: &Path) -> ControlServer {
-    let (server, mut requests) = ControlServer::bind::<Question, Answer>(path).unwrap();
-    tokio::spawn(async move {
-        while let Some((request, response)) = requests.recv().await {
+type Server = ControlServer<Question, Answer>;
+
+/// A node that answers until it is dropped.
+struct Node {
+    task: JoinHandle<()>,
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Node {
+    /// Returns once the server is dropped, too.
+    async fn stop(mut self) {
+        self.task.abort();
+        (&mut self.task).await.expect_err("it would answer for ever");
+    }
+}
+
+fn node(path: &Path) -> Node {
+    let mut server = Server::bind(path).unwrap();
+    let task = tokio::spawn(async move {
+        while let Some((request, response)) = server.recv().await {
             let answer = match request {
                 Question::Double(number) => Answer::Number(2 * number),
                 Question::Repeat { text, times } => Answer::Text(text.repeat(times)),
@@ -43,7 +64,7 @@ fn node(path: &Path) -> ControlServer {
             response.send(answer).expect("the command waits");
         }
     });
-    server
+    Node { task }
 }
 
 async fn double(client: &mut ControlClient, number: u64) -> Result<Answer, ControlError> {
@@ -62,7 +83,7 @@ async fn raw(path: &Path, line: &str) -> String {
 #[tokio::test]
 async fn requests_are_answered_one_after_another_and_for_several_commands() {
     let (_directory, path) = place();
-    let _server = node(&path);
+    let _node = node(&path);
     let mut clients =
         [ControlClient::connect(&path).await.unwrap(), ControlClient::connect(&path).await.unwrap()];
     for number in 0..3 {
@@ -75,7 +96,7 @@ async fn requests_are_answered_one_after_another_and_for_several_commands() {
 #[tokio::test]
 async fn the_lines_are_as_documented() {
     let (_directory, path) = place();
-    let _server = node(&path);
+    let _node = node(&path);
     let answer = raw(&path, "{\"version\":1,\"request\":{\"double\":21}}\n").await;
     assert_eq!(answer, "{\"version\":1,\"response\":{\"number\":42}}\n");
 }
@@ -83,7 +104,7 @@ async fn the_lines_are_as_documented() {
 #[tokio::test]
 async fn what_is_wrong_with_a_request_is_said_and_the_next_one_is_served() {
     let (_directory, path) = place();
-    let _server = node(&path);
+    let _node = node(&path);
     let mut client = ControlClient::connect(&path).await.unwrap();
     let error = client.call::<_, Answer>(&"triple").await.unwrap_err().to_string();
     assert!(error.contains("unknown variant `triple`, expected one of `double`"), "{error}");
@@ -98,7 +119,7 @@ async fn what_is_wrong_with_a_request_is_said_and_the_next_one_is_served() {
 #[tokio::test]
 async fn too_long_a_request_or_response_is_refused() {
     let (_directory, path) = place();
-    let _server = node(&path);
+    let _node = node(&path);
     let mut client = ControlClient::connect(&path).await.unwrap();
     let repeat = |length: usize, times| Question::Repeat { text: "x".repeat(length), times };
     let error = client.call::<_, Answer>(&repeat(REQUEST_BYTES_MAX, 1)).await.unwrap_err().to_string();
@@ -114,11 +135,11 @@ async fn too_long_a_request_or_response_is_refused() {
 #[tokio::test]
 async fn a_request_the_node_drops_and_a_node_that_goes_away_are_named() {
     let (_directory, path) = place();
-    let server = node(&path);
+    let node = node(&path);
     let mut client = ControlClient::connect(&path).await.unwrap();
     let error = client.call::<_, Answer>(&Question::Silence).await.unwrap_err().to_string();
     assert_eq!(error, "the node refuses the request: the node is shutting down");
-    drop(server);
+    node.stop().await;
     let error = double(&mut client, 1).await.unwrap_err().to_string();
     assert_eq!(error, "the node went away without an answer: it may be shutting down");
 }
@@ -128,7 +149,7 @@ async fn no_node_is_said_with_what_to_do_and_the_socket_goes_with_the_node() {
     let (_directory, path) = place();
     let nobody = |error: ControlError| error.to_string().contains("start it with `miner run`");
     assert!(nobody(ControlClient::connect(&path).await.unwrap_err()));
-    drop(node(&path));
+    node(&path).stop().await;
     assert!(!path.exists());
     assert!(nobody(ControlClient::connect(&path).await.unwrap_err()));
     assert!(nobody(ControlClient::connect(&path.join("missing/control.sock")).await.unwrap_err()));
@@ -137,8 +158,8 @@ async fn no_node_is_said_with_what_to_do_and_the_socket_goes_with_the_node() {
 #[tokio::test]
 async fn a_second_node_is_refused_and_the_first_keeps_its_socket() {
     let (_directory, path) = place();
-    let _server = node(&path);
-    let error = ControlServer::bind::<Question, Answer>(&path).unwrap_err().to_string();
+    let _node = node(&path);
+    let error = Server::bind(&path).unwrap_err().to_string();
     assert!(error.starts_with("a node is already running here"), "{error}");
     let mut client = ControlClient::connect(&path).await.unwrap();
     assert_eq!(double(&mut client, 5).await.unwrap(), Answer::Number(10));
@@ -149,7 +170,7 @@ async fn a_socket_left_by_a_killed_node_is_replaced() {
     let (_directory, path) = place();
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     assert!(path.exists());
-    let _server = node(&path);
+    let _node = node(&path);
     let mut client = ControlClient::connect(&path).await.unwrap();
     assert_eq!(double(&mut client, 6).await.unwrap(), Answer::Number(12));
 }
@@ -158,12 +179,12 @@ async fn a_socket_left_by_a_killed_node_is_replaced() {
 async fn a_socket_that_somebody_else_listens_on_and_a_file_in_the_way_are_left_alone() {
     let (_directory, path) = place();
     let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let error = ControlServer::bind::<Question, Answer>(&path).unwrap_err().to_string();
+    let error = Server::bind(&path).unwrap_err().to_string();
     assert!(error.contains("already running"), "{error}");
     drop(listener);
     std::fs::remove_file(&path).unwrap();
     std::fs::write(&path, "precious").unwrap();
-    let error = ControlServer::bind::<Question, Answer>(&path).unwrap_err().to_string();
+    let error = Server::bind(&path).unwrap_err().to_string();
     assert!(error.contains("is no socket; move it elsewhere"), "{error}");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
 }
@@ -171,7 +192,7 @@ async fn a_socket_that_somebody_else_listens_on_and_a_file_in_the_way_are_left_a
 #[tokio::test]
 async fn the_socket_is_for_its_owner_alone() {
     let (_directory, path) = place();
-    let _server = node(&path);
+    let _node = node(&path);
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
@@ -182,9 +203,9 @@ async fn a_data_directory_may_be_deeper_than_a_socket_address_is_long() {
     let deep = directory.path().join("d".repeat(100)).join("e".repeat(100));
     std::fs::create_dir_all(&deep).unwrap();
     let path = deep.join("control.sock");
-    let server = node(&path);
+    let node = node(&path);
     let mut client = ControlClient::connect(&path).await.unwrap();
     assert_eq!(double(&mut client, 7).await.unwrap(), Answer::Number(14));
-    drop(server);
+    node.stop().await;
     assert!(!path.exists());
 }
