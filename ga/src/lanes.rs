@@ -8,9 +8,8 @@
 //! no dearer than from `c` itself. With `reach[c]` the cheapest way to go on seen so far, that is simply
 //! `reach[c] <= value[c]`; it needs the triangle inequality.
 
-use scenarios::Minutes;
-
-use crate::table::{Row, Table};
+use crate::paths::Limits;
+use crate::table::{Row, Table, UNREACHABLE};
 
 /// Lanes are worked on in groups of this many.
 const GROUP: usize = 8;
@@ -58,7 +57,8 @@ impl LaneMarket {
     pub(crate) fn priced(&self, table: &Table, prices: &[i64]) -> Vec<f64> {
         let mut costs = vec![f64::INFINITY; self.lanes * table.layers.len()];
         for (layer, row) in table.layers.iter().zip(costs.chunks_exact_mut(self.lanes.max(1))) {
-            for ((&provider, &cost), &minutes) in layer.providers.iter().zip(&layer.costs).zip(&layer.minutes) {
+            for ((&provider, &cost), &minutes) in layer.providers.iter().zip(&layer.costs).zip(&layer.minutes)
+            {
                 row[provider as usize] = lane(cost + prices[provider as usize] * minutes);
             }
         }
@@ -76,48 +76,41 @@ pub(crate) struct LaneFinder {
 }
 
 impl LaneFinder {
-    /// The cheapest path of a servable demand over the offers that fit into `spare` minutes by themselves and
-    /// are not `avoided` (order and gene); its genes go to `genes`. Infinite if there is none.
+    /// The cheapest path of a servable demand within `limits`; its genes go to `genes`. If it is not below
+    /// [`UNREACHABLE`] (infinite if there is none), there are no genes.
     pub(crate) fn solve(
         &mut self,
         table: &Table,
         market: &LaneMarket,
         priced: &[f64],
         row: &Row,
-        spare: Option<&[Minutes]>,
-        avoided: &[(usize, u32)],
+        limits: Limits<'_>,
         genes: &mut Vec<u32>,
     ) -> f64 {
-        self.load(table, market, priced, row, spare, avoided);
+        self.load(table, market, priced, row, limits);
         self.pass(market, row.layers.len());
         self.trace(table, market.lanes, row, genes)
     }
 
-    fn load(
-        &mut self,
-        table: &Table,
-        market: &LaneMarket,
-        priced: &[f64],
-        row: &Row,
-        spare: Option<&[Minutes]>,
-        avoided: &[(usize, u32)],
-    ) {
+    fn load(&mut self, table: &Table, market: &LaneMarket, priced: &[f64], row: &Row, limits: Limits<'_>) {
         let lanes = market.lanes;
         self.costs.clear();
         for &layer in &row.layers {
             let layer = usize::from(layer) * lanes..(usize::from(layer) + 1) * lanes;
-            let Some(spare) = spare else {
+            let Some(spare) = limits.spare else {
                 self.costs.extend_from_slice(&priced[layer]);
                 continue;
             };
             let offers = priced[layer.clone()].iter().zip(&market.minutes[layer]).zip(spare);
-            let usable = offers.map(|((&cost, &minutes), &spare)| {
-                if minutes <= lane(spare) { cost } else { f64::INFINITY }
-            });
+            let usable = offers.map(
+                |((&cost, &minutes), &spare)| {
+                    if minutes <= lane(spare) { cost } else { f64::INFINITY }
+                },
+            );
             self.costs.extend(usable);
             self.costs.resize(self.costs.len().next_multiple_of(lanes), f64::INFINITY);
         }
-        for &(order, gene) in avoided {
+        for &(order, gene) in limits.avoided {
             let provider = table.layer(row, order).providers[gene as usize] as usize;
             self.costs[order * lanes + provider] = f64::INFINITY;
         }
@@ -151,10 +144,11 @@ impl LaneFinder {
     }
 
     /// Follows the cheapest path forward, to the smallest provider at every tie (as the shared oracle does).
+    #[expect(clippy::float_cmp, reason = "whole numbers below 2^52, all exact")]
     fn trace(&self, table: &Table, lanes: usize, row: &Row, genes: &mut Vec<u32>) -> f64 {
         genes.clear();
         let cheapest = self.values[..lanes].iter().copied().fold(f64::INFINITY, f64::min);
-        if cheapest.is_infinite() {
+        if cheapest >= lane(UNREACHABLE) {
             return cheapest;
         }
         let mut remaining = cheapest;

@@ -108,12 +108,7 @@ impl PaperGa {
 
     /// Goes on over another table: genes of demands that both have stay where their provider still offers the
     /// work, all others are drawn at random.
-    pub(crate) fn adapt(
-        &mut self,
-        old: &Table,
-        new: &Table,
-        translate: impl Fn(&Solution) -> Solution,
-    ) {
+    pub(crate) fn adapt(&mut self, old: &Table, new: &Table, translate: impl Fn(&Solution) -> Solution) {
         self.choices = choices(new);
         let population = std::mem::take(&mut self.population);
         self.best = None;
@@ -209,7 +204,10 @@ fn random_gene(draws: &mut Draws, choices: u32) -> u32 {
 
 /// How parents are selected from one generation, which is ascending in cost.
 enum Weights {
-    Tournament { size: usize, population: usize },
+    Tournament {
+        size: usize,
+        population: usize,
+    },
     /// Running totals of `worst - cost`.
     Roulette(Vec<f64>),
 }

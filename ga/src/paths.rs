@@ -77,8 +77,7 @@ impl PathFinder {
         row: &Row,
         limits: Limits<'_>,
     ) -> i64 {
-        let Limits { spare, avoided } = limits;
-        self.lanes.solve(table, market, &offers.lanes, row, spare, avoided, &mut self.genes) as i64
+        self.lanes.solve(table, market, &offers.lanes, row, limits, &mut self.genes) as i64
     }
 }
 

@@ -129,9 +129,7 @@ impl PriceSearch {
 
     fn capacity_value(&self, prices: &[i64]) -> i128 {
         let values = prices.iter().zip(&self.capacities);
-        values
-            .map(|(&price, &capacity)| i128::from(price) * i128::from(capacity.unwrap_or(0).max(0)))
-            .sum()
+        values.map(|(&price, &capacity)| i128::from(price) * i128::from(capacity.unwrap_or(0).max(0))).sum()
     }
 
     /// Minutes asked of a provider beyond its capacity; 0 where it is unlimited.

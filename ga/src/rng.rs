@@ -1,4 +1,4 @@
-//! The random draws of the searches: ChaCha8 streams and our own rejection sampling, so that a seed gives
+//! The random draws of the searches: `ChaCha8` streams and our own rejection sampling, so that a seed gives
 //! the same search whatever release of `rand` is linked.
 
 use rand::{Rng, SeedableRng};

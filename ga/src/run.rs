@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use scenarios::settings::{HybridGaSettings, PaperGaSettings};
 
-use crate::search::{Progress, Search};
+use crate::search::{Profile, Progress, Search};
 
 /// When a search ends: at the first limit it reaches. No limit at all is a search that only cancelling (or
 /// the observer) ends.
@@ -18,12 +18,19 @@ pub struct Termination {
     pub evaluations: Option<u64>,
     /// Wall time of this run.
     pub time: Option<Duration>,
-    /// The incumbent is certified this close to the bound, in parts per million, and leaves nothing unserved
-    /// that the bound serves.
+    /// The incumbent is certified this close to the bound, in parts per million.
     pub target_gap_ppm: Option<u64>,
 }
 
 impl Termination {
+    /// What a profile's own settings say.
+    pub fn of(profile: &Profile) -> Self {
+        match profile {
+            Profile::Paper(settings) => Self::paper(settings),
+            Profile::Hybrid(settings) => Self::hybrid(settings),
+        }
+    }
+
     /// After exactly the generations of the paper's algorithm.
     pub fn paper(settings: &PaperGaSettings) -> Self {
         Self { generations: Some(u64::from(settings.generations)), ..Self::default() }

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scenarios::settings::{HybridGaSettings, PaperGaSettings};
+use scenarios::settings::{self, HybridGaSettings, PaperGaSettings, SearchSettings};
 use scenarios::{Money, Solution};
 
 use crate::hybrid::HybridGa;
@@ -20,6 +20,16 @@ pub enum Profile {
     Paper(PaperGaSettings),
     /// The island-parallel hybrid.
     Hybrid(HybridGaSettings),
+}
+
+impl Profile {
+    /// The named profile with a scenario's settings for it.
+    pub const fn of(name: settings::Profile, settings: &SearchSettings) -> Self {
+        match name {
+            settings::Profile::Paper => Self::Paper(settings.paper),
+            settings::Profile::Hybrid => Self::Hybrid(settings.hybrid),
+        }
+    }
 }
 
 /// Where a search stands.
@@ -63,7 +73,7 @@ pub struct Search {
 
 #[derive(Clone, Debug)]
 enum Engine {
-    Paper(PaperGa),
+    Paper(Box<PaperGa>),
     Hybrid(HybridGa),
 }
 
@@ -74,7 +84,9 @@ impl Search {
     pub fn new(problem: Problem, profile: Profile, rng_seed: u64, warm_start: Option<&Solution>) -> Self {
         let table = Table::new(&problem);
         let engine = match profile {
-            Profile::Paper(settings) => Engine::Paper(PaperGa::new(&table, settings, rng_seed, warm_start)),
+            Profile::Paper(settings) => {
+                Engine::Paper(Box::new(PaperGa::new(&table, settings, rng_seed, warm_start)))
+            }
             Profile::Hybrid(settings) => {
                 Engine::Hybrid(HybridGa::new(&table, settings, rng_seed, warm_start))
             }

@@ -1,17 +1,14 @@
 //! One island: a population bred by itself, with its own stream of draws.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use scenarios::settings::HybridGaSettings;
 
+use super::Context;
 use super::crossover::cross;
-use super::guide::Guide;
 use super::local_search::LocalSearch;
 use super::population::Population;
 use super::router::Router;
 use crate::individual::Individual;
 use crate::rng::Draws;
-use crate::table::Table;
 
 /// A child is bred from two parents with this probability, else it is a copy of one.
 const CROSSOVER: f64 = 0.5;
@@ -24,6 +21,8 @@ pub(crate) struct Island {
     local_search: LocalSearch,
     /// Individuals that came from outside, not yet completed and taken in.
     arrivals: Vec<Individual>,
+    /// Individuals still to be built from nothing.
+    to_found: u32,
     pub(crate) evaluations: u64,
 }
 
@@ -35,6 +34,7 @@ impl Island {
             router: Router::default(),
             local_search: LocalSearch::default(),
             arrivals: Vec::new(),
+            to_found: settings.population.max(2),
             evaluations: 0,
         }
     }
@@ -51,92 +51,71 @@ impl Island {
 
     /// Carries every individual over to another problem; they are completed in the next generation.
     pub(crate) fn adapt(&mut self, carry: impl Fn(&Individual) -> Individual) {
-        let arrivals: Vec<Individual> = self.arrivals.iter().chain(self.population.members()).map(carry).collect();
+        let arrivals: Vec<Individual> =
+            self.arrivals.iter().chain(self.population.members()).map(carry).collect();
         self.arrivals = arrivals;
         self.population.replace([]);
     }
 
-    /// One generation, the first after filling the population; cut short if cancelled.
-    pub(crate) fn generation(
-        &mut self,
-        table: &Table,
-        guides: &[Guide],
-        settings: &HybridGaSettings,
-        cancel: &AtomicBool,
-    ) {
-        while !cancel.load(Ordering::Relaxed)
+    /// One generation: children of the population, or while it is young, founders. Cut short if cancelled.
+    pub(crate) fn generation(&mut self, context: Context<'_>) {
+        while !context.cancelled()
             && let Some(mut individual) = self.arrivals.pop()
         {
-            self.complete(table, guides, &mut individual, 0, cancel);
+            self.complete(context, &mut individual, 0);
             self.population.offer(individual);
         }
-        // Random orders may, on a tiny problem, all lead to the same few individuals.
-        let mut attempts = 2 * settings.population.max(2);
-        while !self.population.is_full() && attempts > 0 && !cancel.load(Ordering::Relaxed) {
-            attempts -= 1;
-            let level = self.draws.below(guides.len());
-            let mut individual = Individual::empty(table);
-            self.complete(table, guides, &mut individual, level, cancel);
-            self.population.offer(individual);
-        }
-        for _ in 0..settings.children {
-            if cancel.load(Ordering::Relaxed) || self.population.best().is_none() {
+        for _ in 0..context.settings.children.max(1) {
+            if context.cancelled() {
                 return;
             }
-            let child = self.breed(table, guides, settings, cancel);
+            let child = if self.to_found == 0 && self.population.best().is_some() {
+                self.breed(context)
+            } else {
+                self.to_found = self.to_found.saturating_sub(1);
+                self.found(context)
+            };
             self.population.offer(child);
         }
     }
 
-    fn breed(
-        &mut self,
-        table: &Table,
-        guides: &[Guide],
-        settings: &HybridGaSettings,
-        cancel: &AtomicBool,
-    ) -> Individual {
+    /// A new individual, built from nothing.
+    fn found(&mut self, context: Context<'_>) -> Individual {
+        let level = context.draw_guide(&mut self.draws);
+        let mut individual = Individual::empty(context.table);
+        self.complete(context, &mut individual, level);
+        individual
+    }
+
+    fn breed(&mut self, context: Context<'_>) -> Individual {
         let mut child = if self.draws.chance(CROSSOVER) {
             let first = self.population.select(&mut self.draws);
             let second = self.population.select(&mut self.draws);
-            cross(table, guides, &mut self.router, &mut self.draws, (first, second))
+            cross(context, &mut self.router, &mut self.draws, (first, second))
         } else {
             self.population.select(&mut self.draws).clone()
         };
-        self.complete(table, guides, &mut child, 0, cancel);
-        for _ in 0..settings.moves_per_child {
-            if cancel.load(Ordering::Relaxed) {
+        self.complete(context, &mut child, 0);
+        for _ in 0..context.settings.moves_per_child {
+            if context.cancelled() {
                 break;
             }
             self.evaluations += 1;
-            self.local_search.improve(
-                table,
-                guides,
-                &mut self.router,
-                &mut self.draws,
-                &mut child,
-                settings.removed_max as usize,
-            );
+            self.local_search.improve(context, &mut self.router, &mut self.draws, &mut child);
         }
         child
     }
 
     /// Serves, in random order, what is unserved and can be served.
-    fn complete(
-        &mut self,
-        table: &Table,
-        guides: &[Guide],
-        individual: &mut Individual,
-        level: usize,
-        cancel: &AtomicBool,
-    ) {
+    fn complete(&mut self, context: Context<'_>, individual: &mut Individual, level: usize) {
         self.evaluations += 1;
-        let mut pending: Vec<usize> = individual.unserved(table).collect();
+        let mut pending: Vec<usize> = individual.unserved(context.table).collect();
         self.draws.shuffle(&mut pending);
         for demand in pending {
-            if cancel.load(Ordering::Relaxed) {
+            if context.cancelled() {
                 return;
             }
-            self.router.insert(table, guides, level, individual, demand);
+            self.router.insert(context, level, individual, demand);
         }
     }
 }

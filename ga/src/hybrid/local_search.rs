@@ -1,5 +1,6 @@
 //! Local search: take a few demands out, route each anew through what is left, keep what is no dearer.
 
+use super::Context;
 use super::guide::Guide;
 use super::router::Router;
 use crate::individual::Individual;
@@ -26,29 +27,28 @@ pub(crate) struct LocalSearch {
 }
 
 impl LocalSearch {
-    /// One move on a complete or partial individual; takes out at most `removed_max` demands.
+    /// One move on a complete or partial individual.
     pub(crate) fn improve(
         &mut self,
-        table: &Table,
-        guides: &[Guide],
+        context: Context<'_>,
         router: &mut Router,
         draws: &mut Draws,
         individual: &mut Individual,
-        removed_max: usize,
     ) {
+        let table = context.table;
         if table.rows.is_empty() {
             return;
         }
-        let count = 1 + draws.below(removed_max.clamp(1, table.rows.len()));
-        let level = draws.below(guides.len());
-        self.choose(table, &guides[level], draws, individual, count);
+        let count = 1 + draws.below((context.settings.removed_max as usize).clamp(1, table.rows.len()));
+        let level = context.draw_guide(draws);
+        self.choose(table, &context.guides[level], draws, individual, count);
         let before = individual.cost();
         self.take_out(table, individual);
         if draws.chance(0.5) {
             draws.shuffle(&mut self.removal);
         }
         for &demand in &self.removal {
-            router.insert(table, guides, level, individual, demand);
+            router.insert(context, level, individual, demand);
         }
         if individual.cost() > before {
             self.put_back(table, individual);
@@ -65,7 +65,7 @@ impl LocalSearch {
         count: usize,
     ) {
         self.removal.clear();
-        let first = self.dearest_of_two(table, guide, draws, individual);
+        let first = Self::dearest_of_two(table, guide, draws, individual);
         self.removal.push(first);
         let rival = (draws.below(RANDOM_MOVES) > 0)
             .then(|| contested_provider(table, guide, draws, individual, first))
@@ -93,13 +93,7 @@ impl LocalSearch {
     }
 
     /// Of two demands drawn at random, the one further above its shortest path.
-    fn dearest_of_two(
-        &self,
-        table: &Table,
-        guide: &Guide,
-        draws: &mut Draws,
-        individual: &Individual,
-    ) -> usize {
+    fn dearest_of_two(table: &Table, guide: &Guide, draws: &mut Draws, individual: &Individual) -> usize {
         let (one, other) = (draws.below(table.rows.len()), draws.below(table.rows.len()));
         let loss = |demand: usize| {
             if table.rows[demand].servable {

@@ -18,10 +18,32 @@ use scenarios::Solution;
 use scenarios::settings::HybridGaSettings;
 
 use crate::individual::Individual;
+use crate::rng::Draws;
 use crate::table::Table;
 
 use self::guide::{Guide, guides};
 use self::island::Island;
+
+/// What breeding on a problem needs and never changes.
+#[derive(Clone, Copy, Debug)]
+struct Context<'a> {
+    table: &'a Table,
+    /// From the full prices down.
+    guides: &'a [Guide],
+    settings: &'a HybridGaSettings,
+    cancel: &'a AtomicBool,
+}
+
+impl Context<'_> {
+    fn cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// One of the guides, drawn at random.
+    fn draw_guide(&self, draws: &mut Draws) -> usize {
+        draws.below(self.guides.len())
+    }
+}
 
 /// The hybrid between two generations.
 #[derive(Clone, Debug)]
@@ -45,7 +67,9 @@ impl HybridGa {
             streams.map(|stream| Island::new(&settings, rng_seed, stream)).collect();
         if let Some(solution) = warm_start {
             let individual = Individual::repaired(table, solution);
-            islands.iter_mut().for_each(|island| island.welcome(individual.clone()));
+            for island in &mut islands {
+                island.welcome(individual.clone());
+            }
         }
         Self { settings, guides: None, islands, generation: 0 }
     }
@@ -65,9 +89,9 @@ impl HybridGa {
             Some(guides) => self.guides.insert(guides),
             None => return false,
         };
-        let settings = &self.settings;
-        self.islands.par_iter_mut().for_each(|island| island.generation(table, guides, settings, cancel));
-        if cancel.load(Ordering::Relaxed) {
+        let context = Context { table, guides, settings: &self.settings, cancel };
+        self.islands.par_iter_mut().for_each(|island| island.generation(context));
+        if context.cancelled() {
             return false;
         }
         self.generation += 1;
@@ -80,8 +104,11 @@ impl HybridGa {
     /// Carries all islands over to another problem.
     pub(crate) fn adapt(&mut self, old: &Table, new: &Table, translate: impl Fn(&Solution) -> Solution) {
         self.guides = None;
-        let carry = |individual: &Individual| Individual::repaired(new, &translate(&individual.solution(old)));
-        self.islands.iter_mut().for_each(|island| island.adapt(carry));
+        let carry =
+            |individual: &Individual| Individual::repaired(new, &translate(&individual.solution(old)));
+        for island in &mut self.islands {
+            island.adapt(carry);
+        }
     }
 
     /// Every island's best visits the next one.

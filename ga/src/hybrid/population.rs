@@ -15,10 +15,6 @@ impl Population {
         Self { size, members: Vec::new() }
     }
 
-    pub(crate) const fn is_full(&self) -> bool {
-        self.members.len() >= self.size
-    }
-
     pub(crate) fn members(&self) -> &[Individual] {
         &self.members
     }

@@ -2,6 +2,7 @@
 
 use scenarios::Minutes;
 
+use super::Context;
 use super::guide::Guide;
 use crate::individual::Individual;
 use crate::paths::{Limits, PathFinder};
@@ -18,20 +19,19 @@ pub(crate) struct Router {
 }
 
 impl Router {
-    /// Serves an unserved demand at the cost-to-price balance of `guides[level]`; if that breaks its budget,
+    /// Serves an unserved demand as cheaply as it can be at the prices of guide `level`; if that breaks its budget,
     /// at that of the last guide. False if it stays unserved.
     pub(crate) fn insert(
         &mut self,
-        table: &Table,
-        guides: &[Guide],
+        context: Context<'_>,
         level: usize,
         individual: &mut Individual,
         demand: usize,
     ) -> bool {
-        let last = guides.len() - 1;
+        let last = context.guides.len() - 1;
         for level in [level, last] {
-            if self.route(table, &guides[level], demand, individual.spare())
-                && individual.serve(table, demand, self.finder.genes())
+            if self.route(context.table, &context.guides[level], demand, individual.spare())
+                && individual.serve(context.table, demand, self.finder.genes())
             {
                 return true;
             }
