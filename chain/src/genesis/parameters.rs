@@ -61,7 +61,7 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Room for a thousand demands a block; 10^9 relaxations are a few seconds on one core.
+    /// Room for two thousand demands a block; 10^9 relaxations take about a second on one core.
     fn default() -> Self {
         Self {
             block_bytes: 4 << 20,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use scenarios::settings::NetworkSettings;
-use scenarios::{Demand, Instance, Money};
+use scenarios::{Demand, Instance, Money, Scenario};
 
 use super::{GENESIS_VERSION, Genesis, GenesisProvider, Parameters};
 use crate::key::{Address, PublicKey, SecretKey};
@@ -26,6 +26,21 @@ pub fn least_solver_fee(budget: Money, solver_fee_ppm: u64) -> Money {
 }
 
 impl Genesis {
+    /// The network of a scenario file, its operations under their names. See [`Genesis::from_instance`].
+    pub fn from_scenario(
+        scenario: &Scenario,
+        rng_seed: u64,
+        validators: Vec<PublicKey>,
+        timestamp_ms: u64,
+    ) -> Self {
+        let (name, instance) = (scenario.name.as_str(), &scenario.instance);
+        let mut genesis =
+            Self::from_instance(name, instance, &scenario.network, rng_seed, validators, timestamp_ms);
+        let unnamed = genesis.operations.split_off(scenario.operations.len().min(genesis.operations.len()));
+        genesis.operations = scenario.operations.iter().cloned().chain(unnamed).collect();
+        genesis
+    }
+
     /// The network of a scenario: each demander owns exactly budget + least solver fee, the bounty account
     /// a twentieth of all fees, and as many miners are expected as there are validators. Operations are
     /// named by number; set [`Genesis::operations`] where the scenario knows better.

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use scenarios::bound::dual_bound;
-use scenarios::{CapacityPrices, Demand, Instance, Minutes, Money, Oracle, PriceError, Supply};
+use scenarios::settings::Allocation;
+use scenarios::{CapacityPrices, Demand, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
 
 use super::Ledger;
 use super::state::{DemandEntry, State, Usage};
+use crate::genesis::Network;
+use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height};
 
 /// A demand of the market.
@@ -82,6 +85,33 @@ impl Ledger {
         self.view(self.state.capacities_left(Usage::total), DemandEntry::is_open)
     }
 
+    /// [`Ledger::open_market`] as one miner may use it: in dedicated allocation, without the offers of
+    /// providers that others hold.
+    pub fn open_market_for(&self, miner: &PublicKey) -> Market {
+        let (mut market, miner) = (self.open_market(), miner.address());
+        let held = self.state.holders.iter().filter(|(_, holder)| holder.miner != miner);
+        let held: Vec<ProviderId> = held.map(|(&id, _)| id).collect();
+        if held.is_empty() {
+            return market;
+        }
+        let supply = Arc::make_mut(&mut market.supply);
+        for id in held {
+            if let Some(provider) = supply.providers.get_mut(id.index()) {
+                provider.offers.clear();
+            }
+        }
+        market
+    }
+
+    /// In dedicated allocation: how many more providers this miner may come to hold; `None` otherwise.
+    pub fn providers_left(&self, miner: &PublicKey) -> Option<usize> {
+        if self.network.parameters().allocation != Allocation::Dedicated {
+            return None;
+        }
+        let held = self.state.held_by(miner.address());
+        Some(self.state.held_providers_max(&self.network).saturating_sub(held))
+    }
+
     /// The certified bound of the market at the prices in force.
     ///
     /// # Errors
@@ -117,6 +147,22 @@ impl State {
         let providers = self.supply.providers.iter().zip(&self.usage);
         let left = |capacity: Minutes, usage| capacity.saturating_sub(used(usage)).max(0);
         providers.map(|(provider, &usage)| provider.capacity.map(|capacity| left(capacity, usage))).collect()
+    }
+
+    /// In dedicated allocation: how many providers a miner holds.
+    pub(super) fn held_by(&self, miner: Address) -> usize {
+        self.holders.values().filter(|holder| holder.miner == miner).count()
+    }
+
+    /// In dedicated allocation: how many providers a miner may hold.
+    pub(super) fn held_providers_max(&self, network: &Network) -> usize {
+        let genesis = network.genesis();
+        let share = || {
+            let miners = usize::try_from(genesis.miners.max(1)).unwrap_or(usize::MAX);
+            self.supply.providers.len().div_ceil(miners)
+        };
+        let given = genesis.parameters.held_providers_max;
+        given.map_or_else(share, |most| usize::try_from(most).unwrap_or(usize::MAX))
     }
 
     /// The demands of the market, by id.

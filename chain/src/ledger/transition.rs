@@ -237,7 +237,7 @@ impl<'a> Transition<'a> {
 
     /// Paper A's rule: no other miner holds the providers, and no miner holds too many.
     fn validate_held(&self, demand: DemandId, evaluation: &CompositionEvaluation) -> Result<(), Rejection> {
-        let mut held = self.state.holders.values().filter(|holder| holder.miner == self.miner).count();
+        let mut held = self.state.held_by(self.miner);
         for &provider in evaluation.minutes.keys() {
             match self.state.holders.get(&provider) {
                 Some(holder) if holder.miner != self.miner => {
@@ -248,21 +248,11 @@ impl<'a> Transition<'a> {
                 None => held = held.saturating_add(1),
             }
         }
-        let expected = self.held_providers_max();
+        let expected = self.state.held_providers_max(self.network);
         if held > expected {
             return Err(Rejection::TooManyProvidersHeld { demand, miner: self.miner, got: held, expected });
         }
         Ok(())
-    }
-
-    fn held_providers_max(&self) -> usize {
-        let genesis = self.network.genesis();
-        let share = || {
-            let miners = usize::try_from(genesis.miners.max(1)).unwrap_or(usize::MAX);
-            self.state.supply.providers.len().div_ceil(miners)
-        };
-        let given = genesis.parameters.held_providers_max;
-        given.map_or_else(share, |most| usize::try_from(most).unwrap_or(usize::MAX))
     }
 
     /// Puts new prices in force if they raise the market's bound, pays the bounty, and finds regret and
@@ -289,7 +279,9 @@ impl<'a> Transition<'a> {
         let bound =
             |prices: &CapacityPrices| dual_bound(oracle, self.state.market_demands(), &capacities, prices);
         let got = bound(prices)?;
-        let before = bound(&self.state.prices)?;
+        // Prices in force always suit the capacities, but an offer of more capacity may have pushed their
+        // bound out of range: then any bound is better.
+        let before = bound(&self.state.prices).unwrap_or(Money::from_micros(i64::MIN));
         let expected = least_bound(before, self.network.parameters().min_bound_gain_ppm);
         if got < expected {
             return Err(Rejection::BoundNotRaised { got, expected });

@@ -100,19 +100,20 @@ impl Ledger {
 
     /// Whether the next block may be empty: something waits for heights to pass.
     pub fn is_waiting(&self) -> bool {
-        is_waiting(self)
+        self.awaits_relaxation() || self.awaits_settlement()
     }
-}
 
-/// Whether acceptance of an open demand can still relax, or a composition is yet to be settled.
-pub(super) fn is_waiting(ledger: &Ledger) -> bool {
-    let (parameters, height) = (ledger.network().parameters(), ledger.head().height.saturating_add(1));
-    let waits = |entry: &DemandEntry| match entry.status {
-        DemandStatus::Open => !parameters.is_relaxed(height.saturating_sub(entry.since)),
-        DemandStatus::Composed(_) => true,
-        DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => false,
-    };
-    ledger.demands().any(|(_, entry)| waits(entry))
+    /// Whether acceptance of an open demand is not fully relaxed at the next height.
+    pub fn awaits_relaxation(&self) -> bool {
+        let (parameters, height) = (self.network().parameters(), self.head().height.saturating_add(1));
+        let relaxed = |entry: &DemandEntry| parameters.is_relaxed(height.saturating_sub(entry.since));
+        self.demands().any(|(_, entry)| entry.is_open() && !relaxed(entry))
+    }
+
+    /// Whether a composition is yet to be frozen and paid.
+    pub fn awaits_settlement(&self) -> bool {
+        self.demands().any(|(_, entry)| matches!(entry.status, DemandStatus::Composed(_)))
+    }
 }
 
 fn header_of(

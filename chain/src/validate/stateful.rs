@@ -1,6 +1,5 @@
 //! A well-formed block against the ledger of its parent.
 
-use super::draft::is_waiting;
 use super::form::WellFormed;
 use super::rejection::Rejection;
 use crate::block::{Block, Composition, Header};
@@ -84,7 +83,7 @@ impl Ledger {
         if got < expected {
             return Err(Rejection::QuietBlockTooSoon { got, expected });
         }
-        if empty && !is_waiting(self) { Err(Rejection::EmptyBlock) } else { Ok(()) }
+        if empty && !self.is_waiting() { Err(Rejection::EmptyBlock) } else { Ok(()) }
     }
 }
 

@@ -115,6 +115,20 @@ fn an_empty_block_passes_only_while_something_waits_for_heights() {
 }
 
 #[test]
+fn prices_that_more_capacity_made_too_high_can_be_lowered_to_nothing() {
+    let mut market = Market::open();
+    market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    let mut huge = instance().supply.providers.remove(0);
+    huge.capacity = Some(scenarios::limits::CAPACITY_MINUTES);
+    let records = vec![market.record(&provider_of(0), offer(&huge))];
+    market.accept(Proposed { records, ..Proposed::default() });
+    // 3 x 23 $ - 10^9 minutes at 0.2 $.
+    assert_eq!(market.ledger.market_bound(), Ok(units(69 - 200_000_000)));
+    let report = market.accept(Proposed { prices: Some(Vec::new()), ..Proposed::default() });
+    assert_eq!(report.bound_after, Some(units(57)));
+}
+
+#[test]
 fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0]))]);

@@ -2,6 +2,7 @@
 //! checked by hand ([`market`]), and what blocks do to it.
 
 mod accepted;
+mod genesis;
 mod golden;
 mod market;
 mod properties;
@@ -9,3 +10,4 @@ mod records_refused;
 mod refused;
 mod settlement;
 mod stored;
+mod tehran;

@@ -1,12 +1,13 @@
 //! Whatever legal blocks do: money is conserved, capacity kept, and no change to a valid block passes.
 
 use chain::codec::{decode, encode};
-use chain::{Block, Record, Statement, WellFormed};
+use chain::{Block, Body, Record, Statement, WellFormed};
 use proptest::prelude::*;
 use scenarios::ProviderId;
 
 use crate::market::{
-    Market, Proposed, demander, micros, miner, offer, provider_of, providers, transfer, treasurer, units,
+    Market, Proposed, demander, micros, miner, offer, provider_of, providers, resign, transfer, treasurer,
+    units,
 };
 
 /// One thing somebody may try; what the rules refuse is left out of the block.
@@ -117,6 +118,24 @@ proptest! {
         let passed = WellFormed::decode(market.network(), &bytes)
             .and_then(|block| market.ledger.validate(block, Some(market.next_time())));
         prop_assert!(passed.is_err());
+    }
+
+    #[test]
+    fn a_block_with_any_part_of_its_body_changed_and_signed_again_never_passes(
+        at in any::<prop::sample::Index>(), bit in 0..8_u8,
+    ) {
+        let market = Market::open();
+        let records = vec![market.record(&treasurer(), transfer(&miner(1), units(1)))];
+        let compositions = vec![(market.demand(0), providers([0, 0])), (market.demand(1), providers([0, 0]))];
+        let prices = Some(vec![micros(200_000)]);
+        let mut block = market.block(Proposed { miner: 0, records, prices, compositions });
+        let mut bytes = encode(&block.body);
+        let place = at.index(bytes.len());
+        bytes[place] ^= 1 << bit;
+        if let Ok(body) = decode::<Body>(&bytes, 10_000) {
+            block.body = body;
+            prop_assert!(market.check(resign(block, &miner(0))).is_err());
+        }
     }
 
     #[test]

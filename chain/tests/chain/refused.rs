@@ -387,6 +387,11 @@ fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
         expected: miner(0).public().address(),
     };
     assert_eq!(got, held);
+    assert_eq!(market.ledger.providers_left(&miner(0).public()), Some(0));
+    assert_eq!(market.ledger.providers_left(&miner(1).public()), Some(1));
+    let offers_left =
+        |index| market.ledger.open_market_for(&miner(index).public()).supply.providers[0].offers.len();
+    assert_eq!([offers_left(0), offers_left(1)], [2, 0]);
     // Its holder may use it again, until the first composition freezes.
     market.compose(&[(1, providers([0, 0]))]);
     assert_eq!(market.ledger.holder(ProviderId(0)).unwrap().compositions, 2);

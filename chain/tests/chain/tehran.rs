@@ -1,0 +1,40 @@
+//! A scenario of paper A's size: the exact optimum of sixty of its demands in one block.
+
+use std::sync::Arc;
+
+use chain::genesis::scenario::scenario_demand_records;
+use chain::{Block, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
+use scenarios::{CapacityPrices, Money, Oracle, Scenario};
+
+#[test]
+fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/tehran/problem-2.json");
+    let scenario = Scenario::load(path).unwrap();
+    let miner = SecretKey::for_scenario(1, "miner", 0);
+    let genesis = Genesis::from_scenario(&scenario, 1, vec![miner.public()], 1_000);
+    let network = Arc::new(Network::new(genesis).unwrap());
+    let mut ledger = Ledger::new(network.clone());
+    let fee = network.parameters().solver_fee_ppm;
+    let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee);
+
+    let oracle = Oracle::new(&scenario.instance.supply);
+    let cheapest = |demand| oracle.cheapest(demand, &CapacityPrices::zero()).unwrap();
+    let demands = scenario.instance.demands.iter().zip(&records).take(60);
+    let compositions: Vec<_> =
+        demands.map(|(demand, record)| (record.id(), cheapest(demand).providers)).collect();
+    let optimum: Money =
+        scenario.instance.demands.iter().take(60).map(|demand| cheapest(demand).priced_cost).sum();
+
+    let mut add = |records, compositions, timestamp_ms| {
+        let draft = Draft { miner: miner.public(), timestamp_ms, records, price_update: None, compositions };
+        let (header, body, _) = ledger.draft(draft).unwrap();
+        let block = WellFormed::new(&network, Block::sign(header, body, &miner)).unwrap();
+        let valid = ledger.validate(block, Some(timestamp_ms)).unwrap();
+        ledger = valid.next().clone();
+        valid.report().clone()
+    };
+    assert_eq!(add(records, Vec::new(), 2_000).records, 90);
+    let report = add(Vec::new(), compositions, 3_000);
+    assert_eq!((report.cost, report.regret, report.reward), (optimum, Money::ZERO, report.fees));
+    assert_eq!((report.compositions, report.orders), (60, 60 * 25));
+}
