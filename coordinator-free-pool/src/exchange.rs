@@ -1,66 +1,96 @@
-//! The conversation between pools: announce, fetch, reconcile.
+//! Keeping pools the same: announcements, requests with timeouts, reconciliation. One per node; what it
+//! keeps about peers and wanted records is bounded.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use chain::codec::encode;
-use chain::{Hash, Ledger, PublicKey, Record, RecordId};
-use negentropy::{Id, Negentropy, NegentropyStorageVector};
+use chain::{Ledger, PublicKey, Record, RecordId};
 
-use crate::message::{MESSAGE_IDS, MESSAGE_RECORD_BYTES, MESSAGE_RECORDS, PoolMessage, RECONCILE_BYTES};
+use crate::message::{MESSAGE_IDS, PoolMessage, RECONCILE_BYTES, RESPONSE_BYTES};
 use crate::pool::Pool;
+use crate::reconcile;
 use crate::rejection::PoolRejection;
 
-/// How long a peer has to send a record it announced.
+/// A request unanswered for so long goes to another peer, or to the same one again.
 const REQUEST_TIMEOUT_MS: u64 = 1_000;
-/// How long a reconciliation may rest before a new one with the same peer replaces it.
-const SESSION_TIMEOUT_MS: u64 = 3_000;
-/// Records being fetched at a time.
-const REQUESTS: usize = 10_000;
-/// Peers remembered per record as having announced it.
-const SOURCES: usize = 4;
+/// Requests for one id, before it is left to the next reconciliation.
+const ATTEMPTS: u32 = 8;
+/// Ids wanted at a time.
+const WANTED_IDS: usize = 16_384;
+/// Ids asked of one peer at a time.
+const ASKED_OF_PEER: usize = MESSAGE_IDS;
+/// Peers remembered for having announced an id.
+const ANNOUNCERS: usize = 4;
+/// Rounds of one reconciliation.
+const ROUNDS: u32 = 64;
+/// Messages of records that answer one request: the rest is asked for again.
+const RESPONSES: usize = 4;
 
-/// What a pool has asked for and whom it is reconciling with.
+/// What a message led to.
+#[derive(Debug, Default)]
+pub struct Exchanged {
+    /// To be sent.
+    pub messages: Vec<(PublicKey, PoolMessage)>,
+    /// New in the pool: to be stored, and announced to the other peers.
+    pub accepted: Vec<Record>,
+    /// Refused by the pool, with the reason; the sender is to blame for some.
+    pub rejected: Vec<(RecordId, PoolRejection)>,
+    /// The message itself broke a limit or made no sense: the sender is to blame.
+    pub fault: Option<ExchangeFault>,
+}
+
+/// What a peer did wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExchangeFault {
+    /// More ids or records than a message may have.
+    #[error("a pool message with {got} items, expected at most {expected}")]
+    TooManyItems {
+        /// Items received.
+        got: usize,
+        /// [`MESSAGE_IDS`].
+        expected: usize,
+    },
+    /// A larger reconciliation message than allowed.
+    #[error("a reconciliation message of {got} bytes, expected at most {expected}")]
+    ReconcileTooLarge {
+        /// Bytes received.
+        got: usize,
+        /// [`RECONCILE_BYTES`].
+        expected: usize,
+    },
+    /// A malformed reconciliation message.
+    #[error("reconciliation: {0}")]
+    Reconcile(String),
+}
+
+/// The state of a node's exchange with all its peers.
 #[derive(Debug, Default)]
 pub struct Exchange {
-    requests: BTreeMap<RecordId, Request>,
+    wanted: BTreeMap<RecordId, Want>,
+    /// Comparisons begun here.
     sessions: BTreeMap<PublicKey, Session>,
 }
 
-/// A record on its way.
-#[derive(Debug)]
-struct Request {
-    /// Peers that have it; the first one has been asked.
-    sources: Vec<PublicKey>,
-    asked_ms: u64,
-}
-
-/// A reconciliation that we began.
+/// A comparison that waits for a peer's reply.
+#[derive(Clone, Copy, Debug)]
 struct Session {
-    negentropy: Negentropy<'static, NegentropyStorageVector>,
-    last_ms: u64,
+    /// Rounds left.
+    rounds: u32,
+    /// Until when to wait.
+    until_ms: u64,
 }
 
-impl std::fmt::Debug for Session {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("last_ms", &self.last_ms).finish_non_exhaustive()
-    }
-}
-
-/// What came of a message.
+/// A record announced and not yet here.
 #[derive(Debug, Default)]
-pub struct Exchanged {
-    /// Messages to send.
-    pub messages: Vec<(PublicKey, PoolMessage)>,
-    /// Records that entered the pool; to be kept, and announced to the other peers.
-    pub accepted: Vec<Record>,
-    /// Records that did not, and why.
-    pub rejected: Vec<(RecordId, PoolRejection)>,
-    /// The peer broke the rules of the conversation, in these words.
-    pub fault: Option<String>,
+struct Want {
+    announcers: VecDeque<PublicKey>,
+    /// Who has been asked, and until when to wait.
+    asked: Option<(PublicKey, u64)>,
+    attempts: u32,
 }
 
 impl Exchange {
-    /// Takes in a message of a peer.
+    /// Takes a peer's message at `now_ms`, any clock that does not go back.
     pub fn handle(
         &mut self,
         pool: &mut Pool,
@@ -69,180 +99,190 @@ impl Exchange {
         ledger: &Ledger,
         now_ms: u64,
     ) -> Exchanged {
-        let mut exchanged = Exchanged::default();
-        if let Some((list, got, expected)) = message.excess() {
-            exchanged.fault = Some(format!("{got} {list}, at most {expected} allowed"));
-            return exchanged;
+        let mut done = Exchanged::default();
+        if let Err(fault) = validate(&message) {
+            done.fault = Some(fault);
+            return done;
         }
         match message {
-            PoolMessage::Announce(ids) => self.want(pool, peer, ids, now_ms, &mut exchanged),
-            PoolMessage::Request(ids) => serve(pool, peer, &ids, &mut exchanged),
-            PoolMessage::Records(records) => self.take_in(pool, records, ledger, &mut exchanged),
-            PoolMessage::Reconcile(bytes) => answer(pool, peer, &bytes, &mut exchanged),
-            PoolMessage::ReconcileReply(bytes) => {
-                self.go_on(pool, peer, &bytes, now_ms, &mut exchanged);
-            }
+            PoolMessage::Announce(ids) => self.want(pool, peer, ids, ledger),
+            PoolMessage::Request(ids) => done.messages = respond(pool, peer, &ids),
+            PoolMessage::Records(records) => self.take(pool, records, ledger, &mut done),
+            PoolMessage::ReconcileQuery(query) => match reconcile::answer(pool, &query) {
+                Ok(reply) => done.messages.push((peer, PoolMessage::ReconcileReply(reply))),
+                Err(error) => done.fault = Some(ExchangeFault::Reconcile(error.to_string())),
+            },
+            PoolMessage::ReconcileReply(reply) => self.compare(pool, peer, &reply, ledger, now_ms, &mut done),
         }
-        exchanged
+        done.messages.extend(self.ask(now_ms));
+        done
     }
 
-    /// Begins to compare our records with a peer's, unless that is under way.
+    /// Begins to compare the pool with a peer's, unless a comparison with it is going on.
     pub fn reconcile_with(
         &mut self,
         pool: &Pool,
         peer: PublicKey,
         now_ms: u64,
-    ) -> Option<(PublicKey, PoolMessage)> {
-        let busy = |session: &Session| now_ms < session.last_ms.saturating_add(SESSION_TIMEOUT_MS);
-        if self.sessions.get(&peer).is_some_and(busy) {
-            return None;
+    ) -> Vec<(PublicKey, PoolMessage)> {
+        if self.sessions.get(&peer).is_some_and(|session| session.until_ms > now_ms) {
+            return Vec::new();
         }
-        let mut negentropy = snapshot(pool)?;
-        let first = negentropy.initiate().ok()?;
-        self.sessions.insert(peer, Session { negentropy, last_ms: now_ms });
-        Some((peer, PoolMessage::Reconcile(first)))
+        // Beginning fails for misused storage only, which `reconcile` does not.
+        let Ok(query) = reconcile::begin(pool) else { return Vec::new() };
+        self.sessions.insert(peer, Session { rounds: ROUNDS, until_ms: timeout(now_ms) });
+        vec![(peer, PoolMessage::ReconcileQuery(query))]
     }
 
-    /// Asks the next source for what has not come in time.
+    /// Asks again for what has not come in time; to be called a few times a second.
     pub fn tick(&mut self, now_ms: u64) -> Vec<(PublicKey, PoolMessage)> {
-        let mut asks: BTreeMap<PublicKey, Vec<RecordId>> = BTreeMap::new();
-        self.requests.retain(|&id, request| {
-            if now_ms < request.asked_ms.saturating_add(REQUEST_TIMEOUT_MS) {
-                return true;
+        for want in self.wanted.values_mut() {
+            if want.asked.is_some_and(|(_, until)| until <= now_ms) {
+                want.asked = None;
+                // Whoever did not answer is asked again last.
+                want.announcers.rotate_left(1.min(want.announcers.len()));
             }
-            request.sources.remove(0);
-            request.asked_ms = now_ms;
-            match request.sources.first() {
-                Some(&next) => {
-                    asks.entry(next).or_default().push(id);
-                    true
-                }
-                None => false, // reconciliation will find somebody who has it
-            }
-        });
-        asks.into_iter().flat_map(|(peer, ids)| in_requests(peer, &ids)).collect()
+        }
+        self.wanted.retain(|_, want| want.asked.is_some() || want.attempts < ATTEMPTS);
+        self.ask(now_ms)
     }
 
-    /// A peer is gone: nothing more will come from it.
+    /// Forgets a peer that is gone; what it was asked for is asked of others.
     pub fn forget_peer(&mut self, peer: &PublicKey) {
         self.sessions.remove(peer);
-        self.requests.retain(|_, request| {
-            let asked_it = request.sources.first() == Some(peer);
-            request.sources.retain(|source| source != peer);
-            if asked_it {
-                request.asked_ms = 0; // ask the next one at the next tick
-                request.sources.insert(0, *peer);
-            }
-            !request.sources.is_empty()
-        });
+        for want in self.wanted.values_mut() {
+            want.announcers.retain(|announcer| announcer != peer);
+            want.asked = want.asked.filter(|(asked, _)| asked != peer);
+        }
+        self.wanted.retain(|_, want| !want.announcers.is_empty());
+    }
+
+    /// Ids wanted and not yet here.
+    pub fn wanted(&self) -> usize {
+        self.wanted.len()
     }
 
     fn want(
         &mut self,
         pool: &Pool,
         peer: PublicKey,
-        ids: Vec<RecordId>,
-        now_ms: u64,
-        exchanged: &mut Exchanged,
+        ids: impl IntoIterator<Item = RecordId>,
+        ledger: &Ledger,
     ) {
-        let mut asks = Vec::new();
         for id in ids {
+            let full = self.wanted.len() >= WANTED_IDS && !self.wanted.contains_key(&id);
+            if full || !pool.wants(&id, ledger) {
+                continue;
+            }
+            let want = self.wanted.entry(id).or_default();
+            if want.announcers.len() < ANNOUNCERS && !want.announcers.contains(&peer) {
+                want.announcers.push_back(peer);
+            }
+        }
+    }
+
+    /// Requests for all that is wanted and not asked for, as far as the announcers' allowance goes.
+    fn ask(&mut self, now_ms: u64) -> Vec<(PublicKey, PoolMessage)> {
+        let mut asked: BTreeMap<PublicKey, usize> = BTreeMap::new();
+        for (peer, _) in self.wanted.values().filter_map(|want| want.asked) {
+            *asked.entry(peer).or_default() += 1;
+        }
+        let mut requests: BTreeMap<PublicKey, Vec<RecordId>> = BTreeMap::new();
+        for (&id, want) in self.wanted.iter_mut().filter(|(_, want)| want.asked.is_none()) {
+            let free = |peer: &&PublicKey| asked.get(*peer).is_none_or(|&count| count < ASKED_OF_PEER);
+            let Some(&peer) = want.announcers.iter().find(free) else { continue };
+            *asked.entry(peer).or_default() += 1;
+            want.asked = Some((peer, timeout(now_ms)));
+            want.attempts += 1;
+            requests.entry(peer).or_default().push(id);
+        }
+        requests.into_iter().map(|(peer, ids)| (peer, PoolMessage::Request(ids))).collect()
+    }
+
+    fn take(&mut self, pool: &mut Pool, records: Vec<Record>, ledger: &Ledger, done: &mut Exchanged) {
+        for record in records {
+            let id = record.id();
+            self.wanted.remove(&id);
+            // A second copy of what came in between is nobody's fault.
             if pool.contains(&id) {
                 continue;
             }
-            if let Some(request) = self.requests.get_mut(&id) {
-                if request.sources.len() < SOURCES && !request.sources.contains(&peer) {
-                    request.sources.push(peer);
-                }
-            } else if self.requests.len() < REQUESTS {
-                self.requests.insert(id, Request { sources: vec![peer], asked_ms: now_ms });
-                asks.push(id);
-            }
-        }
-        exchanged.messages.extend(in_requests(peer, &asks));
-    }
-
-    fn take_in(&mut self, pool: &mut Pool, records: Vec<Record>, ledger: &Ledger, exchanged: &mut Exchanged) {
-        for record in records {
-            let id = record.id();
-            self.requests.remove(&id);
             match pool.insert(record.clone(), ledger) {
-                Ok(_) => exchanged.accepted.push(record),
-                Err(PoolRejection::Known) => {}
-                Err(rejection) => exchanged.rejected.push((id, rejection)),
+                Ok(_) => done.accepted.push(record),
+                Err(rejection) => done.rejected.push((id, rejection)),
             }
         }
     }
 
-    /// The next step of a reconciliation that we began: ask for what we need, send what the peer needs.
-    fn go_on(&mut self, pool: &Pool, peer: PublicKey, bytes: &[u8], now_ms: u64, exchanged: &mut Exchanged) {
-        let Some(mut session) = self.sessions.remove(&peer) else { return };
-        let (mut have, mut need) = (Vec::new(), Vec::new());
-        match session.negentropy.reconcile_with_ids(bytes, &mut have, &mut need) {
-            Ok(Some(next)) => {
-                exchanged.messages.push((peer, PoolMessage::Reconcile(next)));
-                session.last_ms = now_ms;
-                self.sessions.insert(peer, session);
-            }
-            Ok(None) => {}
+    fn compare(
+        &mut self,
+        pool: &Pool,
+        peer: PublicKey,
+        reply: &[u8],
+        ledger: &Ledger,
+        now_ms: u64,
+        done: &mut Exchanged,
+    ) {
+        // A reply to a comparison that was given up is late, no lie.
+        let Some(Session { rounds, .. }) = self.sessions.remove(&peer) else { return };
+        let difference = match reconcile::compare(pool, reply) {
+            Ok(difference) => difference,
             Err(error) => {
-                exchanged.fault = Some(format!("a malformed answer in set reconciliation: {error}"));
+                done.fault = Some(ExchangeFault::Reconcile(error.to_string()));
                 return;
             }
+        };
+        self.want(pool, peer, difference.needed, ledger);
+        let lacking: Vec<_> = difference.lacking.into_iter().collect();
+        let announcements = lacking.chunks(MESSAGE_IDS).map(|ids| PoolMessage::Announce(ids.to_vec()));
+        done.messages.extend(announcements.map(|announcement| (peer, announcement)));
+        if let Some(query) = difference.query.filter(|_| rounds > 1) {
+            self.sessions.insert(peer, Session { rounds: rounds - 1, until_ms: timeout(now_ms) });
+            done.messages.push((peer, PoolMessage::ReconcileQuery(query)));
         }
-        // Both come out in no particular order.
-        let sorted = |ids: Vec<Id>| ids.iter().map(record_id).collect::<BTreeSet<_>>();
-        let (have, need) = (sorted(have), sorted(need));
-        let give: Vec<RecordId> = have.into_iter().collect();
-        for ids in give.chunks(MESSAGE_IDS) {
-            serve(pool, peer, ids, exchanged);
+    }
+}
+
+const fn timeout(now_ms: u64) -> u64 {
+    now_ms.saturating_add(REQUEST_TIMEOUT_MS)
+}
+
+fn validate(message: &PoolMessage) -> Result<(), ExchangeFault> {
+    let items = |got: usize| {
+        let expected = MESSAGE_IDS;
+        if got > expected { Err(ExchangeFault::TooManyItems { got, expected }) } else { Ok(()) }
+    };
+    match message {
+        PoolMessage::Announce(ids) | PoolMessage::Request(ids) => items(ids.len()),
+        PoolMessage::Records(records) => items(records.len()),
+        PoolMessage::ReconcileQuery(bytes) | PoolMessage::ReconcileReply(bytes) => {
+            let (got, expected) = (bytes.len(), RECONCILE_BYTES);
+            if got > expected { Err(ExchangeFault::ReconcileTooLarge { got, expected }) } else { Ok(()) }
         }
-        self.want(pool, peer, need.into_iter().collect(), now_ms, exchanged);
     }
 }
 
-/// Answers one step of a reconciliation that the peer began; nothing is remembered.
-fn answer(pool: &Pool, peer: PublicKey, bytes: &[u8], exchanged: &mut Exchanged) {
-    let Some(mut negentropy) = snapshot(pool) else { return };
-    match negentropy.reconcile(bytes) {
-        Ok(reply) => exchanged.messages.push((peer, PoolMessage::ReconcileReply(reply))),
-        Err(error) => exchanged.fault = Some(format!("a malformed step in set reconciliation: {error}")),
-    }
-}
-
-/// Sends what the pool has of these, in messages within the limits.
-fn serve(pool: &Pool, peer: PublicKey, ids: &[RecordId], exchanged: &mut Exchanged) {
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    for record in ids.iter().filter_map(|id| pool.get(id)) {
-        let length = encode(record).len();
-        if !batch.is_empty() && (bytes + length > MESSAGE_RECORD_BYTES || batch.len() == MESSAGE_RECORDS) {
-            exchanged.messages.push((peer, PoolMessage::Records(std::mem::take(&mut batch))));
-            bytes = 0;
+/// What is held of these, each once, in order of author and sequence number so that few arrive ahead of
+/// their predecessors; at most [`RESPONSES`] messages.
+fn respond(pool: &Pool, peer: PublicKey, ids: &[RecordId]) -> Vec<(PublicKey, PoolMessage)> {
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    let mut records: Vec<_> = distinct.into_iter().filter_map(|id| pool.get(id)).collect();
+    records.sort_by_key(|record| (record.content.author, record.content.sequence));
+    let mut responses: Vec<Vec<Record>> = Vec::new();
+    let mut room = 0_usize;
+    for record in records {
+        let bytes = encode(record).len();
+        if responses.is_empty() || bytes > room {
+            if responses.len() == RESPONSES {
+                break;
+            }
+            responses.push(Vec::new());
+            room = RESPONSE_BYTES;
         }
-        bytes += length;
-        batch.push(record.clone());
+        room = room.saturating_sub(bytes);
+        if let Some(response) = responses.last_mut() {
+            response.push(record.clone());
+        }
     }
-    if !batch.is_empty() {
-        exchanged.messages.push((peer, PoolMessage::Records(batch)));
-    }
-}
-
-fn in_requests(peer: PublicKey, ids: &[RecordId]) -> impl Iterator<Item = (PublicKey, PoolMessage)> + use<> {
-    let messages: Vec<_> =
-        ids.chunks(MESSAGE_IDS).map(|ids| (peer, PoolMessage::Request(ids.to_vec()))).collect();
-    messages.into_iter()
-}
-
-/// The pool's ids as a reconciliation sees them. All carry the same timestamp: ids alone order them.
-fn snapshot(pool: &Pool) -> Option<Negentropy<'static, NegentropyStorageVector>> {
-    let mut storage = NegentropyStorageVector::new();
-    for id in pool.ids() {
-        storage.insert(0, Id::from_byte_array(id.0.0)).ok()?;
-    }
-    storage.seal().ok()?;
-    Negentropy::owned(storage, RECONCILE_BYTES as u64).ok()
-}
-
-fn record_id(id: &Id) -> RecordId {
-    RecordId(Hash(*id.as_bytes()))
+    responses.into_iter().map(|records| (peer, PoolMessage::Records(records))).collect()
 }

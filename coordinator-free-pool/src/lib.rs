@@ -1,18 +1,25 @@
-//! The shared pool without a coordinator: the set of signed records that no block holds yet.
+//! The pool: the set of signed records that no block holds yet. Every node has it whole, nobody runs it.
 //!
-//! Every node holds the whole set. New records are announced by id and fetched by those who lack them;
-//! range-based set reconciliation in the background repairs whatever loss or partition left different, so
-//! connected honest nodes converge. [`Pool`] is the set and its limits, [`Exchange`] its conversation with
-//! peers; neither reads a clock nor sends anything.
+//! [`Pool`] is the set: what may enter, in which order a block takes it, what leaves after a block.
+//! [`Exchange`] keeps the sets of connected nodes the same: new records are announced by id and fetched by
+//! those who lack them, requests that time out go to another peer, and range-based set reconciliation
+//! (negentropy) finds what any loss or partition left different. Neither reads a clock nor sends anything:
+//! time comes in as an argument, messages come out as values.
 //!
-//! What a record means is the ledger's business (crate `chain`); where messages travel is the node's.
+//! Why honest nodes converge: whether a record may be in the pool depends on the record, the chain's head
+//! and nothing else, short of a node's own size limits. In particular, of two records with the same author
+//! and sequence number the smaller id stays, whichever came first. What a node refuses at one head it
+//! looks at again at the next.
+//!
+//! Not here: peer records (where nodes can be reached), persistence, and connections.
 
 mod exchange;
 mod message;
 mod pool;
+mod reconcile;
 mod rejection;
 
-pub use exchange::{Exchange, Exchanged};
-pub use message::{MESSAGE_IDS, MESSAGE_RECORDS, PoolMessage};
-pub use pool::{Departure, Pool, PoolLimits};
-pub use rejection::PoolRejection;
+pub use exchange::{Exchange, ExchangeFault, Exchanged};
+pub use message::{MESSAGE_IDS, PoolMessage, RECONCILE_BYTES, RESPONSE_BYTES};
+pub use pool::{Pool, PoolLimits};
+pub use rejection::{DropReason, PoolRejection};

@@ -1,43 +1,28 @@
-//! What pools say to each other.
+//! What pools say to each other, and how much of it at a time.
 
 use chain::{Record, RecordId};
 use serde::{Deserialize, Serialize};
 
-/// The most ids in one message.
-pub const MESSAGE_IDS: usize = 1_000;
-/// The most records in one message.
-pub const MESSAGE_RECORDS: usize = 250;
-/// The most bytes of records in one message; a single larger record still travels alone.
-pub(crate) const MESSAGE_RECORD_BYTES: usize = 1 << 20;
-/// The most bytes of one step of a reconciliation.
-pub(crate) const RECONCILE_BYTES: usize = 64 << 10;
+/// The most ids of one announcement or request, and records of one answer; 32 KiB of ids.
+pub const MESSAGE_IDS: usize = 1_024;
 
-/// A message between two pools.
+/// Records of one message add up to at most this many bytes, unless a single one is larger.
+pub const RESPONSE_BYTES: usize = 1 << 20;
+
+/// The most bytes of a reconciliation message; longer differences take more rounds.
+pub const RECONCILE_BYTES: usize = 32 << 10;
+
+/// A message from pool to pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PoolMessage {
-    /// I have these.
+    /// "I have these": at most [`MESSAGE_IDS`].
     Announce(Vec<RecordId>),
-    /// Send me these.
+    /// "Send me these": at most [`MESSAGE_IDS`].
     Request(Vec<RecordId>),
-    /// Here they are.
+    /// Records, asked for or not: at most [`MESSAGE_IDS`].
     Records(Vec<Record>),
-    /// A step of set reconciliation by whoever began it.
-    Reconcile(Vec<u8>),
-    /// The answer to a step.
+    /// One round of set reconciliation, from who began it: at most [`RECONCILE_BYTES`].
+    ReconcileQuery(Vec<u8>),
+    /// The answer to such a round: at most [`RECONCILE_BYTES`].
     ReconcileReply(Vec<u8>),
-}
-
-impl PoolMessage {
-    /// Which list is too long, its length and its limit; `None` if all are within limits.
-    pub fn excess(&self) -> Option<(&'static str, usize, usize)> {
-        let (list, got, expected) = match self {
-            Self::Announce(ids) => ("announced ids", ids.len(), MESSAGE_IDS),
-            Self::Request(ids) => ("requested ids", ids.len(), MESSAGE_IDS),
-            Self::Records(records) => ("records", records.len(), MESSAGE_RECORDS),
-            Self::Reconcile(bytes) | Self::ReconcileReply(bytes) => {
-                ("reconciliation bytes", bytes.len(), RECONCILE_BYTES)
-            }
-        };
-        (got > expected).then_some((list, got, expected))
-    }
 }

@@ -1,57 +1,77 @@
-//! The set of records: what may enter, what must leave, what a block may bring.
+//! The set itself: admission, order, and what leaves after a block.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chain::codec::encode;
 use chain::ledger::RecordOutlook;
-use chain::{Address, Ledger, Network, Record, RecordError, RecordId, check_record};
+use chain::validate::RecordError;
+use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
-use crate::rejection::PoolRejection;
+use crate::rejection::{DropReason, PoolRejection};
 
-/// What a pool holds at most.
+/// How much a pool holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
-    /// Records.
+    /// Records in all.
     pub records: usize,
-    /// Bytes of records.
+    /// Bytes of all records.
     pub bytes: usize,
     /// Records of one author.
     pub per_author: usize,
-    /// How far a record's sequence number may lie above its author's next on chain.
-    pub sequence_lead: u64,
+    /// How far a sequence number may lie above its author's next one on chain.
+    pub sequence_gap: u64,
+    /// How many heights ahead of the next block a record's window may begin.
+    pub lead_heights: Height,
 }
 
 impl Default for PoolLimits {
+    /// Room for a hundred blocks of a thousand small records.
     fn default() -> Self {
-        Self { records: 50_000, bytes: 64 << 20, per_author: 2_000, sequence_lead: 2_000 }
+        Self {
+            records: 100_000,
+            bytes: 64 << 20,
+            per_author: 1_024,
+            sequence_gap: 1_024,
+            lead_heights: 1_024,
+        }
     }
 }
 
-/// A record that left the pool, and why it can never come on chain; `None` if it has.
-pub type Departure = (RecordId, Option<RecordError>);
+/// Ids remembered as of no use, so that they are not fetched again and again.
+const UNUSABLE_IDS: usize = 20_000;
 
-/// Records that no block holds yet, each valid by itself, in order of author and sequence number.
+/// The records that no block holds yet, as one node has them.
 #[derive(Debug)]
 pub struct Pool {
-    network: Arc<Network>,
     limits: PoolLimits,
-    records: BTreeMap<RecordId, Entry>,
-    by_author: BTreeMap<Address, BTreeMap<u64, RecordId>>,
+    network: Arc<Network>,
+    records: BTreeMap<RecordId, Record>,
+    /// The same by author and sequence number, with their sizes in bytes.
+    authors: BTreeMap<Address, BTreeMap<u64, (RecordId, usize)>>,
     bytes: usize,
-}
-
-#[derive(Debug)]
-struct Entry {
-    record: Record,
-    author: Address,
-    bytes: usize,
+    /// Ids that need not be fetched while the head is at most this height.
+    unusable: BTreeMap<RecordId, Height>,
+    /// Replaced since the last [`Self::prune`].
+    replaced: Vec<(RecordId, DropReason)>,
+    /// The last answer of [`Self::pending`] and the head it was for; emptied by every change.
+    pending: Option<(BlockHash, Arc<[Record]>)>,
 }
 
 impl Pool {
-    /// An empty pool of a network.
+    /// An empty pool.
     pub const fn new(limits: PoolLimits, network: Arc<Network>) -> Self {
-        Self { network, limits, records: BTreeMap::new(), by_author: BTreeMap::new(), bytes: 0 }
+        Self {
+            limits,
+            network,
+            records: BTreeMap::new(),
+            authors: BTreeMap::new(),
+            bytes: 0,
+            unusable: BTreeMap::new(),
+            replaced: Vec::new(),
+            pending: None,
+        }
     }
 
     /// The number of records.
@@ -59,124 +79,253 @@ impl Pool {
         self.records.len()
     }
 
-    /// Whether it holds nothing.
+    /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
         self.records.is_empty()
     }
 
-    /// Whether it holds a record.
+    /// Bytes of all records together.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A record.
+    pub fn get(&self, id: &RecordId) -> Option<&Record> {
+        self.records.get(id)
+    }
+
+    /// Whether a record is here.
     pub fn contains(&self, id: &RecordId) -> bool {
         self.records.contains_key(id)
     }
 
-    /// A record it holds.
-    pub fn get(&self, id: &RecordId) -> Option<&Record> {
-        self.records.get(id).map(|entry| &entry.record)
-    }
-
-    /// The ids of all records, ascending.
-    pub fn ids(&self) -> impl Iterator<Item = RecordId> + '_ {
+    /// All ids, ascending.
+    pub fn ids(&self) -> impl Iterator<Item = RecordId> {
         self.records.keys().copied()
     }
 
-    /// Takes a record in: quotas first, then the state, its signature last.
-    ///
-    /// # Errors
-    /// The first rule broken; the pool is unchanged.
-    pub fn insert(&mut self, record: Record, ledger: &Ledger) -> Result<RecordId, PoolRejection> {
-        let bytes = encode(&record).len();
-        let id = record.id();
-        let author = record.author();
-        self.validate_place(&record, id, author, ledger)?;
-        self.validate_room(bytes)?;
-        match ledger.check_record_now(&record) {
-            RecordOutlook::Now | RecordOutlook::Later(_) => {}
-            RecordOutlook::Never(error) => return Err(error.into()),
-        }
-        check_record(&self.network, &record)?;
-        self.by_author.entry(author).or_default().insert(record.content.sequence, id);
-        self.bytes += bytes;
-        self.records.insert(id, Entry { record, author, bytes });
-        Ok(id)
+    /// Whether an id announced by a peer is worth fetching: it is not here, was not on chain or expired,
+    /// and was not refused at this head.
+    pub fn wants(&self, id: &RecordId, ledger: &Ledger) -> bool {
+        let height = ledger.head().height;
+        !self.contains(id) && self.unusable.get(id).is_none_or(|&until| until < height)
     }
 
+    /// Takes a record in. If it takes the place of one with the same author and sequence number, the next
+    /// [`Self::prune`] names that one.
+    ///
+    /// # Errors
+    /// The first rule that keeps it out, cheapest first, the signature last of those that need no state.
+    pub fn insert(&mut self, record: Record, ledger: &Ledger) -> Result<RecordId, PoolRejection> {
+        let id = record.id();
+        if self.contains(&id) {
+            return Err(PoolRejection::Duplicate(id));
+        }
+        match self.validate(&record, id, ledger) {
+            Ok(bytes) => {
+                self.add(record, id, bytes);
+                Ok(id)
+            }
+            Err(rejection) => {
+                self.note_unusable(id, &rejection, ledger.head().height);
+                Err(rejection)
+            }
+        }
+    }
+
+    /// All rules; returns the record's size in bytes.
+    fn validate(&self, record: &Record, id: RecordId, ledger: &Ledger) -> Result<usize, PoolRejection> {
+        let bytes = encode(record).len();
+        self.validate_size(bytes)?;
+        self.validate_window(record, ledger)?;
+        self.validate_place(record, id, bytes, ledger)?;
+        check_record(&self.network, record)?;
+        match ledger.check_record_now(record) {
+            RecordOutlook::Now | RecordOutlook::Later(_) => Ok(bytes),
+            RecordOutlook::Never(error) => Err(error.into()),
+        }
+    }
+
+    fn validate_size(&self, got: usize) -> Result<(), PoolRejection> {
+        let expected = usize::try_from(self.network.parameters().limits.record_bytes).unwrap_or(usize::MAX);
+        if got > expected { Err(RecordError::TooLarge { got, expected }.into()) } else { Ok(()) }
+    }
+
+    fn validate_window(&self, record: &Record, ledger: &Ledger) -> Result<(), PoolRejection> {
+        let (content, next) = (&record.content, ledger.head().height.saturating_add(1));
+        if content.valid_until < next {
+            return Err(RecordError::Expired { got: next, expected: content.valid_until }.into());
+        }
+        let (got, expected) = (content.valid_from, next.saturating_add(self.limits.lead_heights));
+        if got > expected { Err(PoolRejection::TooFarAhead { got, expected }) } else { Ok(()) }
+    }
+
+    /// Sequence number, rival, quota and room.
     fn validate_place(
         &self,
         record: &Record,
         id: RecordId,
-        author: Address,
+        bytes: usize,
         ledger: &Ledger,
     ) -> Result<(), PoolRejection> {
-        if self.records.contains_key(&id) {
-            return Err(PoolRejection::Known);
+        let (author, got) = (record.author(), record.content.sequence);
+        let next = ledger.next_sequence(author);
+        if got < next {
+            return Err(RecordError::SequenceUsed { author, got, expected: next }.into());
         }
-        let (got, next) = (record.content.sequence, ledger.next_sequence(author));
-        let expected = next.saturating_add(self.limits.sequence_lead);
+        let expected = next.saturating_add(self.limits.sequence_gap);
         if got > expected {
-            return Err(PoolRejection::TooFarAhead { got, next, expected });
+            return Err(PoolRejection::GapTooWide { author, got, expected });
         }
-        let Some(of_author) = self.by_author.get(&author) else { return Ok(()) };
-        if let Some(&expected) = of_author.get(&got) {
-            return Err(PoolRejection::SequenceTaken { sequence: got, expected });
-        }
-        let (got, expected) = (of_author.len(), self.limits.per_author);
-        if got >= expected { Err(PoolRejection::AuthorQuota { author, got, expected }) } else { Ok(()) }
-    }
-
-    fn validate_room(&self, bytes: usize) -> Result<(), PoolRejection> {
-        let (got, expected) = (self.records.len() + 1, self.limits.records);
-        if got > expected {
-            return Err(PoolRejection::Full { got, expected });
-        }
-        let (got, expected) = (self.bytes + bytes, self.limits.bytes);
-        if got > expected { Err(PoolRejection::Full { got, expected }) } else { Ok(()) }
-    }
-
-    /// After a block: drops what is on chain and what no block can bring any more.
-    pub fn prune(&mut self, ledger: &Ledger) -> Vec<Departure> {
-        let mut departures = Vec::new();
-        for (&id, entry) in &self.records {
-            match ledger.check_record_now(&entry.record) {
-                RecordOutlook::Now | RecordOutlook::Later(_) => {}
-                RecordOutlook::Never(error) => {
-                    let is_on_chain = entry.record.content.sequence < ledger.next_sequence(entry.author);
-                    departures.push((id, (!is_on_chain).then_some(error)));
-                }
+        let held = self.authors.get(&author);
+        // A rival's room is free once it is replaced.
+        let mut others = self.bytes;
+        if let Some(&(kept, size)) = held.and_then(|held| held.get(&got)) {
+            if kept < id {
+                return Err(PoolRejection::SequenceTaken { author, sequence: got, kept });
+            }
+            others = others.saturating_sub(size);
+        } else {
+            let (got, expected) = (held.map_or(0, BTreeMap::len), self.limits.per_author);
+            if got >= expected {
+                return Err(PoolRejection::AuthorQuota { author, got, expected });
+            }
+            let (got, expected) = (self.len(), self.limits.records);
+            if got >= expected {
+                return Err(PoolRejection::TooManyRecords { got, expected });
             }
         }
-        for (id, _) in &departures {
+        let (got, expected) = (others.saturating_add(bytes), self.limits.bytes);
+        if got > expected { Err(PoolRejection::TooManyBytes { got, expected }) } else { Ok(()) }
+    }
+
+    fn add(&mut self, record: Record, id: RecordId, bytes: usize) {
+        let held = self.authors.entry(record.author()).or_default();
+        if let Some((rival, size)) = held.insert(record.content.sequence, (id, bytes)) {
+            self.records.remove(&rival);
+            self.bytes = self.bytes.saturating_sub(size);
+            // Its place may become free again only on chain, so it is never wanted back.
+            remember(&mut self.unusable, rival, Height::MAX);
+            self.replaced.push((rival, DropReason::Replaced(id)));
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.unusable.remove(&id);
+        self.records.insert(id, record);
+        self.pending = None;
+    }
+
+    fn note_unusable(&mut self, id: RecordId, rejection: &PoolRejection, height: Height) {
+        let until = match rejection.fault() {
+            Fault::Peer => Height::MAX,
+            Fault::Transient | Fault::Local => height,
+        };
+        remember(&mut self.unusable, id, until);
+    }
+
+    /// After a block: takes out what is on chain (`None`) and what no block can bring any more, with the
+    /// reason, and names what was replaced; in order of id.
+    pub fn prune(&mut self, ledger: &Ledger) -> Vec<(RecordId, Option<DropReason>)> {
+        let height = ledger.head().height;
+        self.unusable.retain(|_, until| *until >= height);
+        let mut gone = BTreeMap::new();
+        gone.extend(self.replaced.drain(..).map(|(id, reason)| (id, Some(reason))));
+        for (&id, record) in &self.records {
+            let RecordOutlook::Never(error) = ledger.check_record_now(record) else { continue };
+            let until = match &error {
+                RecordError::Expired { .. } | RecordError::SequenceUsed { .. } => Height::MAX,
+                // The state may turn in its favour again.
+                _ => height,
+            };
+            remember(&mut self.unusable, id, until);
+            let reason = (!is_on_chain(id, record, &error, ledger)).then_some(DropReason::Record(error));
+            gone.insert(id, reason);
+        }
+        for id in gone.keys() {
             self.remove(id);
         }
-        departures
+        gone.into_iter().collect()
     }
 
     fn remove(&mut self, id: &RecordId) {
-        let Some(entry) = self.records.remove(id) else { return };
-        self.bytes -= entry.bytes;
-        if let Some(of_author) = self.by_author.get_mut(&entry.author) {
-            of_author.remove(&entry.record.content.sequence);
-            if of_author.is_empty() {
-                self.by_author.remove(&entry.author);
+        let Some(record) = self.records.remove(id) else { return };
+        if let Entry::Occupied(mut held) = self.authors.entry(record.author()) {
+            if let Some((_, size)) = held.get_mut().remove(&record.content.sequence) {
+                self.bytes = self.bytes.saturating_sub(size);
+            }
+            if held.get().is_empty() {
+                held.remove();
             }
         }
+        self.pending = None;
     }
 
-    /// The records that the next block can bring together, within its limits, by author and sequence
-    /// number: the same on every node with the same pool and head.
-    pub fn pending(&self, ledger: &Ledger) -> Vec<Record> {
+    /// What the next block can bring all together, in the order in which it should: each author's records
+    /// by sequence number, otherwise the smallest id first; within the network's limits of a block.
+    pub fn pending(&mut self, ledger: &Ledger) -> Arc<[Record]> {
+        let head = ledger.head().hash;
+        if let Some((_, pending)) = self.pending.as_ref().filter(|(at, _)| *at == head) {
+            return Arc::clone(pending);
+        }
+        let candidates = self.candidates(ledger);
+        let pending: Arc<[Record]> = if candidates.is_empty() {
+            Arc::new([])
+        } else {
+            ledger.admissible_records(&candidates).0.into()
+        };
+        self.pending = Some((head, Arc::clone(&pending)));
+        pending
+    }
+
+    fn candidates(&self, ledger: &Ledger) -> Vec<Record> {
+        let height = ledger.head().height.saturating_add(1);
         let limits = &self.network.parameters().limits;
         let most = usize::try_from(limits.records_per_block).unwrap_or(usize::MAX);
-        // Half a block for records leaves room for the compositions that go with them.
-        let mut room = usize::try_from(limits.block_bytes).unwrap_or(usize::MAX) / 2;
-        let mut candidates = Vec::new();
-        let in_order = self.by_author.values().flat_map(BTreeMap::values);
-        for entry in in_order.filter_map(|id| self.records.get(id)) {
-            if candidates.len() == most || entry.bytes > room {
+        // Half of a block's bytes: the other half is for compositions and prices.
+        let room = usize::try_from(limits.block_bytes).unwrap_or(usize::MAX) / 2;
+        let mut fronts: BTreeSet<(RecordId, Address, u64)> = BTreeSet::new();
+        for &author in self.authors.keys() {
+            let next = ledger.next_sequence(author);
+            fronts.extend(self.front(author, next, height));
+        }
+        let (mut candidates, mut bytes) = (Vec::new(), 0_usize);
+        while let Some((id, author, sequence)) = fronts.pop_first() {
+            let size =
+                self.authors.get(&author).and_then(|held| held.get(&sequence)).map_or(0, |&(_, size)| size);
+            bytes = bytes.saturating_add(size);
+            if candidates.len() >= most || bytes > room {
                 break;
             }
-            room -= entry.bytes;
-            candidates.push(entry.record.clone());
+            candidates.extend(self.records.get(&id).cloned());
+            fronts.extend(self.front(author, sequence.saturating_add(1), height));
         }
-        ledger.admissible_records(&candidates).0
+        candidates
+    }
+
+    /// The record of this author with this sequence number, if it may be in the block of this height.
+    fn front(&self, author: Address, sequence: u64, height: Height) -> Option<(RecordId, Address, u64)> {
+        let &(id, _) = self.authors.get(&author)?.get(&sequence)?;
+        let content = &self.records.get(&id)?.content;
+        (content.valid_from..=content.valid_until).contains(&height).then_some((id, author, sequence))
+    }
+}
+
+/// A demand is on chain under its own id. Of other kinds the chain keeps no ids: a used sequence number
+/// means the record itself, unless its author signed two for it.
+fn is_on_chain(id: RecordId, record: &Record, error: &RecordError, ledger: &Ledger) -> bool {
+    let used = matches!(error, RecordError::SequenceUsed { .. });
+    match record.content.statement {
+        Statement::Demand(_) => ledger.demand(id).is_some(),
+        Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => used,
+    }
+}
+
+/// Keeps the memory bounded; which id is forgotten does not matter, it would only be fetched once more.
+fn remember(unusable: &mut BTreeMap<RecordId, Height>, id: RecordId, until: Height) {
+    unusable.insert(id, until);
+    if unusable.len() > UNUSABLE_IDS {
+        unusable.pop_first();
     }
 }

@@ -1,69 +1,96 @@
-//! Why the pool refuses a record.
+//! Why a record does not enter the pool, or leaves it.
 
-use chain::{Address, Fault, RecordError, RecordId};
+use chain::validate::RecordError;
+use chain::{Address, Fault, Height, RecordId};
 
-/// The rule a record breaks, in the order in which rules are checked.
+/// Why a record is refused; the pool is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolRejection {
-    /// The pool has it.
-    #[error("the record is in the pool already")]
-    Known,
-    /// Another record of the author has the sequence number; the first to come stays.
-    #[error("sequence number {sequence} of its author is taken by record {expected}, which came first")]
+    /// It is in the pool.
+    #[error("record {0:?} is in the pool already")]
+    Duplicate(RecordId),
+    /// It is wrong by itself, or no block can bring it as the chain stands.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// Its window begins too far ahead to hold it until then.
+    #[error("valid from height {got}, expected at most {expected} for now")]
+    TooFarAhead {
+        /// The first height of its window.
+        got: Height,
+        /// The latest first height accepted now.
+        expected: Height,
+    },
+    /// It leaves too wide a gap behind its author's records on chain.
+    #[error("sequence {got} of {}, expected at most {expected} for now", .author.short())]
+    GapTooWide {
+        /// The author.
+        author: Address,
+        /// Its sequence number.
+        got: u64,
+        /// The largest accepted now.
+        expected: u64,
+    },
+    /// Another record with its author and sequence number is in the pool, and has the smaller id.
+    #[error("sequence {sequence} of {} is taken by record {kept:?}, which has the smaller id", .author.short())]
     SequenceTaken {
+        /// The author.
+        author: Address,
         /// The sequence number.
         sequence: u64,
-        /// The record that has it.
-        expected: RecordId,
+        /// The record that stays.
+        kept: RecordId,
     },
-    /// The author has as many records here as one author may.
-    #[error(
-        "its author {author} has {got} records in the pool, at most {expected} allowed: wait until some are on chain"
-    )]
+    /// Its author has as many records here as one may.
+    #[error("{} has {got} records in the pool, expected fewer than {expected} for another", .author.short())]
     AuthorQuota {
         /// The author.
         author: Address,
-        /// Records it has.
+        /// The author's records.
         got: usize,
-        /// Records it may have.
+        /// The quota.
         expected: usize,
     },
-    /// The author's earlier records are too far behind.
-    #[error(
-        "its sequence number {got} is too far ahead: its author's next on chain is {next}, at most {expected} allowed"
-    )]
-    TooFarAhead {
-        /// The record's sequence number.
-        got: u64,
-        /// The author's next on chain.
-        next: u64,
-        /// The largest number allowed now.
-        expected: u64,
-    },
-    /// The pool is full.
-    #[error("the pool is full ({got} records or bytes, at most {expected}): try again after the next blocks")]
-    Full {
-        /// What it would hold.
+    /// The pool holds as many records as it may.
+    #[error("the pool has {got} records, expected fewer than {expected} for another")]
+    TooManyRecords {
+        /// Records held.
         got: usize,
-        /// What it may hold.
+        /// The limit.
         expected: usize,
     },
-    /// The record breaks a rule by itself, or no block can bring it any more.
-    #[error(transparent)]
-    Record(#[from] RecordError),
+    /// The pool holds as many bytes as it may.
+    #[error("the pool would have {got} bytes, expected at most {expected}")]
+    TooManyBytes {
+        /// Bytes with this record.
+        got: usize,
+        /// The limit.
+        expected: usize,
+    },
 }
 
 impl PoolRejection {
-    /// Whose fault it is.
-    pub fn fault(&self) -> Fault {
+    /// Whose fault it is. Quotas and sizes are this node's own limits; another may have room.
+    pub const fn fault(&self) -> Fault {
         match self {
-            // Honest nodes with another view, or with other records in their pools, pass these on.
-            Self::Known
-            | Self::SequenceTaken { .. }
-            | Self::AuthorQuota { .. }
-            | Self::TooFarAhead { .. }
-            | Self::Full { .. } => Fault::Transient,
             Self::Record(error) => error.fault(),
+            Self::Duplicate(_)
+            | Self::TooFarAhead { .. }
+            | Self::GapTooWide { .. }
+            | Self::SequenceTaken { .. } => Fault::Transient,
+            Self::AuthorQuota { .. } | Self::TooManyRecords { .. } | Self::TooManyBytes { .. } => {
+                Fault::Local
+            }
         }
     }
+}
+
+/// Why a record left the pool without coming on chain.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DropReason {
+    /// No block can bring it any more.
+    #[error("{0}")]
+    Record(#[from] RecordError),
+    /// A record of the same author and sequence number with a smaller id took its place.
+    #[error("replaced by record {0:?} of the same sequence number, which has the smaller id")]
+    Replaced(RecordId),
 }

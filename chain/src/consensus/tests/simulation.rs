@@ -344,7 +344,7 @@ fn run_seeds(seeds: std::ops::Range<u64>, count: u64, with_liar: bool, crashes: 
     let (mut highest, mut reports) = (0, 0);
     for rng_seed in seeds {
         // Shown with a failure only.
-        println!("rng_seed {rng_seed}, {count} validators, liar: {with_liar}, crashes: {crashes}");
+        eprintln!("rng_seed {rng_seed}, {count} validators, liar: {with_liar}, crashes: {crashes}");
         let mut simulation = Simulation::new(rng_seed, count, with_liar, crashes);
         simulation.run();
         highest = highest.max(simulation.last_round);

@@ -1,0 +1,53 @@
+//! Range-based set reconciliation of the pools' ids, by negentropy: a few rounds of a few kilobytes find
+//! what differs between sets of any size. Each round is worked out from the pool as it is then; nothing is
+//! kept between rounds.
+
+use std::collections::BTreeSet;
+
+use chain::{Hash, RecordId};
+use negentropy::{Id, Negentropy, NegentropyStorageVector};
+
+use crate::message::RECONCILE_BYTES;
+use crate::pool::Pool;
+
+/// What one round told who began it.
+#[derive(Debug, Default)]
+pub(crate) struct Difference {
+    /// Ids that the peer lacks.
+    pub(crate) lacking: BTreeSet<RecordId>,
+    /// Ids that the peer has and we lack.
+    pub(crate) needed: BTreeSet<RecordId>,
+    /// The next round, unless this was the last.
+    pub(crate) query: Option<Vec<u8>>,
+}
+
+/// The first round.
+pub(crate) fn begin(pool: &Pool) -> Result<Vec<u8>, negentropy::Error> {
+    session(pool)?.initiate()
+}
+
+/// The answer to a round that a peer began.
+pub(crate) fn answer(pool: &Pool, query: &[u8]) -> Result<Vec<u8>, negentropy::Error> {
+    session(pool)?.reconcile(query)
+}
+
+/// Takes a peer's answer. The sets come in hash order from negentropy: here they are sorted.
+pub(crate) fn compare(pool: &Pool, reply: &[u8]) -> Result<Difference, negentropy::Error> {
+    let mut session = session(pool)?;
+    session.set_initiator();
+    let (mut have, mut need) = (Vec::new(), Vec::new());
+    let query = session.reconcile_with_ids(reply, &mut have, &mut need)?;
+    let sorted = |ids: Vec<Id>| ids.into_iter().map(|id| RecordId(Hash(id.to_bytes()))).collect();
+    Ok(Difference { lacking: sorted(have), needed: sorted(need), query })
+}
+
+fn session(pool: &Pool) -> Result<Negentropy<'static, NegentropyStorageVector>, negentropy::Error> {
+    let mut storage = NegentropyStorageVector::with_capacity(pool.len());
+    for id in pool.ids() {
+        // Ids alone order the set: a record has no time that both sides would know.
+        storage.insert(0, Id::from_byte_array(id.0.0))?;
+    }
+    storage.seal()?;
+    // Its limit is soft by up to one range of ids.
+    Negentropy::owned(storage, (RECONCILE_BYTES / 2) as u64)
+}
