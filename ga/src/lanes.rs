@@ -35,7 +35,8 @@ impl LaneMarket {
         let lanes = providers.next_multiple_of(GROUP);
         let offers: usize = table.layers.iter().map(|layer| layer.providers.len()).sum();
         let size = lanes * table.layers.len().max(lanes);
-        if !table.metric || size > MOST_LANES || offers * LEAST_FILL < providers * table.layers.len() {
+        let pays = size <= MOST_LANES && offers * LEAST_FILL >= providers * table.layers.len();
+        if lanes == 0 || !table.metric || !pays {
             return None;
         }
         let mut legs_into = vec![f64::INFINITY; lanes * lanes];
@@ -56,7 +57,7 @@ impl LaneMarket {
     /// What each offer costs at these prices per minute, layer by layer.
     pub(crate) fn priced(&self, table: &Table, prices: &[i64]) -> Vec<f64> {
         let mut costs = vec![f64::INFINITY; self.lanes * table.layers.len()];
-        for (layer, row) in table.layers.iter().zip(costs.chunks_exact_mut(self.lanes.max(1))) {
+        for (layer, row) in table.layers.iter().zip(costs.chunks_exact_mut(self.lanes)) {
             for ((&provider, &cost), &minutes) in layer.providers.iter().zip(&layer.costs).zip(&layer.minutes)
             {
                 row[provider as usize] = lane(cost + prices[provider as usize] * minutes);

@@ -24,3 +24,7 @@ mod table;
 pub use problem::{Objective, Problem, ProblemError};
 pub use run::{Outcome, StopReason, Termination, run};
 pub use search::{Profile, Progress, Search};
+
+#[cfg(test)]
+#[path = "../tests/instances/mod.rs"]
+mod instances;

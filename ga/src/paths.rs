@@ -224,3 +224,81 @@ pub(crate) fn problem_bound(table: &Table, problem: &Problem) -> Option<Money> {
     };
     i64::try_from(least - capacity_value).ok().map(Money::from_micros)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use scenarios::{CapacityPrices, Oracle, ProviderId};
+
+    use super::*;
+    use crate::instances::{formula_market, market};
+
+    /// The cheapest path by the finder and by the shared oracle, for every demand of a table.
+    fn assert_as_the_oracle(
+        table: &Table,
+        instance: &scenarios::Instance,
+        prices: &[i64],
+        spare: &[Minutes],
+    ) {
+        let oracle = Oracle::new(&instance.supply);
+        let offers = PricedOffers::new(table, prices.to_vec());
+        let prices = CapacityPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
+        let mut finder = PathFinder::default();
+        for (row, demand) in table.rows.iter().zip(&instance.demands) {
+            let fits = |provider: ProviderId, minutes| minutes <= spare[provider.index()];
+            let expected = oracle.cheapest_among(demand, &prices, fits);
+            let limits = Limits { spare: Some(spare), avoided: &[] };
+            let found = finder.cheapest(table, &offers, row, limits);
+            assert_eq!(found, expected.as_ref().map(|best| best.priced_cost.micros()));
+            if let Some(expected) = expected {
+                assert_eq!(table.composition_of(row, finder.genes()), expected.providers);
+            }
+        }
+    }
+
+    #[test]
+    fn a_market_where_everybody_offers_everything_is_solved_as_lanes() {
+        let instance = formula_market(11, 3, 4, None);
+        let mut table = Table::of(&instance.supply, &instance.demands);
+        assert!(table.lanes.is_some());
+        assert_as_the_oracle(&table, &instance, &[0; 11], &[1_000; 11]);
+        table.lanes = None;
+        assert_as_the_oracle(&table, &instance, &[0; 11], &[1_000; 11]);
+    }
+
+    proptest! {
+        #[test]
+        fn paths_are_the_oracles_over_lanes_and_node_by_node(
+            instance in market(9, 4, 6),
+            prices in prop::collection::vec(0_i64..2_000_000, 9),
+            spare in prop::collection::vec(0_i64..100, 9),
+        ) {
+            let providers = instance.supply.providers.len();
+            let mut table = Table::of(&instance.supply, &instance.demands);
+            assert_as_the_oracle(&table, &instance, &prices[..providers], &spare[..providers]);
+            table.lanes = None;
+            assert_as_the_oracle(&table, &instance, &prices[..providers], &spare[..providers]);
+        }
+
+        #[test]
+        fn closed_offers_are_avoided(instance in market(6, 2, 4)) {
+            let mut table = Table::of(&instance.supply, &instance.demands);
+            for lanes in [true, false] {
+                if !lanes {
+                    table.lanes = None;
+                }
+                let offers = PricedOffers::new(&table, vec![0; instance.supply.providers.len()]);
+                let mut finder = PathFinder::default();
+                for row in &table.rows {
+                    let Some(best) = finder.cheapest(&table, &offers, row, Limits::default()) else { continue };
+                    let closed = [(0, finder.genes()[0])];
+                    let limits = Limits { spare: None, avoided: &closed };
+                    if let Some(next) = finder.cheapest(&table, &offers, row, limits) {
+                        prop_assert!(next >= best && finder.genes()[0] != closed[0].1);
+                        prop_assert_eq!(next, table.composition_cost(row, finder.genes()));
+                    }
+                }
+            }
+        }
+    }
+}
