@@ -9,6 +9,9 @@ mod run;
 mod scenario;
 mod solve;
 
+pub(crate) use output::{Progress, print, print_json};
+pub(crate) use solve::ProfileArgument;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -5,7 +5,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
-use ga::{Objective, PricedBound, Problem, Progress, Search, Termination, find_prices, optimum};
+use ga::exact::optimum;
+use ga::prices::{PricedBound, find_prices};
+use ga::{Objective, Problem, Progress, Search, Termination};
 use scenarios::settings::Profile;
 use scenarios::{CapacityPrices, Money, Scenario, evaluate};
 

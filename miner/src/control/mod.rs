@@ -26,6 +26,6 @@ pub use server::ControlServer;
 /// The version of the envelope and of the requests in it. A command of another version is told so.
 pub const CONTROL_VERSION: u32 = 1;
 /// The longest request, in bytes, its line end not counted.
-pub const REQUEST_BYTES_MAX: usize = 64 << 10;
+pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// The longest response, in bytes, its line end not counted.
 pub const RESPONSE_BYTES_MAX: usize = 16 << 20;

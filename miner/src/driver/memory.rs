@@ -20,7 +20,7 @@ pub fn open_store(directory: &Path, network: &Arc<Network>) -> Result<(Store, Me
     let place = || format!("the store in {}", directory.display());
     match read(directory, network) {
         Ok(found) => Ok(found),
-        Err(ReplayError::Store(StoreError::Corrupt(reason))) => {
+        Err(RecallError::Store(StoreError::Corrupt(reason))) => {
             let moved = move_aside(directory)
                 .with_context(|| format!("{} is damaged ({reason}) and cannot be moved aside", place()))?;
             tracing::error!(
@@ -37,7 +37,18 @@ pub fn open_store(directory: &Path, network: &Arc<Network>) -> Result<(Store, Me
     }
 }
 
-fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory), ReplayError> {
+/// Why a store cannot be gone on from.
+#[derive(Debug, thiserror::Error)]
+pub enum RecallError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its chain does not verify from genesis.
+    #[error(transparent)]
+    Chain(#[from] ReplayError),
+}
+
+fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory), RecallError> {
     let backend = SledBackend::open(directory)?;
     let store = Store::open(Box::new(backend), network.id())?;
     let memory = recall(&store, network)?;
@@ -45,7 +56,10 @@ fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory), Rep
 }
 
 /// What a store remembers, its chain verified from genesis.
-pub(crate) fn recall(store: &Store, network: &Arc<Network>) -> Result<Memory, ReplayError> {
+///
+/// # Errors
+/// If it cannot be read or its chain does not verify.
+pub fn recall(store: &Store, network: &Arc<Network>) -> Result<Memory, RecallError> {
     let ledger: Ledger = replay(store, Arc::clone(network))?;
     Ok(Memory {
         ledger,

@@ -34,7 +34,7 @@ use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEven
 pub use clock::{WallClock, thread_cpu_micros};
 pub use config::{NodeFile, read_key, write_key};
 pub use control::{Request, Response};
-pub use memory::open_store;
+pub use memory::{RecallError, open_store, recall};
 pub use worker::search_on_one_thread;
 
 use worker::Workers;
@@ -97,7 +97,7 @@ impl Driver {
             key: key.clone(),
             network: network.id(),
             allow_list: file.allow_list.clone(),
-            limits: TransportLimits::default(),
+            limits: transport_limits(),
         })?;
         let control = ControlServer::bind(&file.control_socket())?;
         let config = NodeConfig { key, mining: file.mining, pace: file.pace, pool: PoolLimits::default() };
@@ -299,6 +299,15 @@ impl Driver {
         }
         if self.options.events_on_stdout { print_line(&serde_json::to_string(event)?) } else { Ok(()) }
     }
+}
+
+/// The transport carries whatever is a message, and nothing longer.
+fn transport_limits() -> TransportLimits {
+    let mut limits = TransportLimits::default();
+    limits.bulk.message_bytes = MESSAGE_BYTES;
+    limits.bulk.receive_queue_bytes = MESSAGE_BYTES + (1 << 20);
+    limits.bulk.send_queue_bytes = 2 * MESSAGE_BYTES + (1 << 20);
+    limits
 }
 
 /// As many final blocks from a height on as one message holds.

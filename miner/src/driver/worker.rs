@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use ga::{Objective, PriceSearch, Problem, ProblemError, Profile as GaProfile, Search, StopReason, Termination};
+use ga::prices::PriceSearch;
+use ga::{Objective, Problem, ProblemError, Profile as GaProfile, Search, StopReason, Termination};
 use scenarios::settings::Profile;
 use scenarios::{Instance, Money};
 use tokio::sync::mpsc::UnboundedSender;
@@ -20,7 +21,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The searches of one node.
 #[derive(Debug)]
-pub struct Workers {
+pub(super) struct Workers {
     threads: NonZeroUsize,
     reports: UnboundedSender<(WorkId, WorkReport)>,
     running: BTreeMap<WorkId, Handle>,
@@ -42,12 +43,12 @@ enum Order {
 
 impl Workers {
     /// No work yet; what comes of it will go to `reports`.
-    pub const fn new(threads: NonZeroUsize, reports: UnboundedSender<(WorkId, WorkReport)>) -> Self {
+    pub(super) const fn new(threads: NonZeroUsize, reports: UnboundedSender<(WorkId, WorkReport)>) -> Self {
         Self { threads, reports, running: BTreeMap::new() }
     }
 
     /// Begins a piece of work on a new thread.
-    pub fn start(&mut self, work: WorkId, task: Task) {
+    pub(super) fn start(&mut self, work: WorkId, task: Task) {
         let handle = Handle::default();
         self.running.insert(work, handle.clone());
         let (threads, reports) = (self.threads, self.reports.clone());
@@ -63,18 +64,18 @@ impl Workers {
     }
 
     /// Gives a running search a changed problem.
-    pub fn adapt(&self, work: WorkId, task: Task) {
+    pub(super) fn adapt(&self, work: WorkId, task: Task) {
         self.order(work, Order::Adapt(Box::new(task)));
     }
 
     /// Ends a piece of work; it reports no more.
-    pub fn cancel(&mut self, work: WorkId) {
+    pub(super) fn cancel(&mut self, work: WorkId) {
         self.order(work, Order::Cancel);
         self.running.remove(&work);
     }
 
     /// Ends everything.
-    pub fn cancel_all(&mut self) {
+    pub(super) fn cancel_all(&mut self) {
         while let Some((&work, _)) = self.running.first_key_value() {
             self.cancel(work);
         }

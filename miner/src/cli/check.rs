@@ -1,0 +1,92 @@
+//! `miner check`: judges a solution with nothing of the solver in it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::Result;
+use clap::Args;
+use ga::prices::find_prices;
+use scenarios::bound::gap_percent;
+use scenarios::file::read_file;
+use scenarios::{CapacityPrices, Instance, Money, Scenario, evaluate};
+use serde::Serialize;
+
+use super::output::{print, print_json};
+use super::{OutputArguments, ScenarioArgument};
+
+/// Arguments of `miner check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    #[command(flatten)]
+    scenario: ScenarioArgument,
+    /// A solution file (JSON), as `miner solve --solution` writes it.
+    solution: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// What the judge finds.
+#[derive(Debug, Serialize)]
+struct Verdict {
+    scenario: String,
+    cost: Money,
+    penalised_cost: Money,
+    bound: Money,
+    gap_percent: f64,
+    unserved: Vec<String>,
+    violations: Vec<String>,
+}
+
+pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
+    let scenario = Scenario::load(&arguments.scenario.scenario)?;
+    let solution = scenario.solution_from_json(&read_file(&arguments.solution)?)?;
+    let instance = &scenario.instance;
+    let evaluation = evaluate(instance, &solution);
+    let penalised_cost = evaluation.penalised_cost(instance);
+    let bound = certified_bound(instance)?;
+    let verdict = Verdict {
+        scenario: scenario.name.clone(),
+        cost: evaluation.cost,
+        penalised_cost,
+        bound,
+        gap_percent: gap_percent(penalised_cost, bound),
+        unserved: evaluation.unserved.iter().map(|&at| instance.demands[at].name.clone()).collect(),
+        violations: evaluation.violations.iter().map(ToString::to_string).collect(),
+    };
+    if arguments.output.json {
+        print_json(&verdict)?;
+    } else {
+        print(&text(&verdict))?;
+    }
+    Ok(if evaluation.is_feasible() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The best bound a few hundred price steps certify; the exact optimum where no capacity is limited and
+/// budgets suffice.
+pub(super) fn certified_bound(instance: &Instance) -> Result<Money> {
+    const STEPS: u32 = 400;
+    let limited = instance.supply.providers.iter().any(|provider| provider.capacity.is_some());
+    let (start, cancel) = (CapacityPrices::zero(), AtomicBool::new(false));
+    let steps = if limited { STEPS } else { 1 };
+    let capacities = instance.supply.capacities();
+    Ok(find_prices(&instance.supply, &instance.demands, &capacities, &start, steps, &cancel)?.bound)
+}
+
+fn text(verdict: &Verdict) -> String {
+    let Verdict { scenario, cost, bound, gap_percent, unserved, violations, .. } = verdict;
+    let mut lines = vec![
+        format!("scenario   {scenario}"),
+        format!("cost       {cost:.2} $"),
+        format!("bound      {bound:.2} $ (certified)"),
+        format!("gap        {gap_percent:.3} %"),
+        format!("unserved   {}", if unserved.is_empty() { "none".to_owned() } else { unserved.join(", ") }),
+    ];
+    if violations.is_empty() {
+        lines.push("verdict    feasible".into());
+    } else {
+        lines.push(format!("verdict    NOT feasible, {} violations:", violations.len()));
+        lines.extend(violations.iter().map(|violation| format!("  {violation}")));
+    }
+    lines.join("\n")
+}

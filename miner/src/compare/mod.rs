@@ -1,0 +1,346 @@
+//! `miner compare`, the main job: random assignment, the centralised search and networks of real miner
+//! processes on the same scenarios, in one table.
+//!
+//! [`central`] runs the baseline, [`network`] the processes, [`journal`] gathers what they say, [`audit`]
+//! verifies their chains afterwards, [`report`] is the result as data and [`table`] as text.
+
+pub mod audit;
+pub mod central;
+pub mod journal;
+pub mod network;
+pub mod report;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use chain::genesis::scenario_demand_records;
+use chain::{DemandId, Genesis, Network, Record, SecretKey};
+use clap::Args;
+use ga::exact::Group;
+use scenarios::random_assignment::RandomAssignment;
+use scenarios::settings::{Allocation, NetworkSettings, Profile, ScheduleSettings, Split};
+use scenarios::{Money, Oracle, ProviderId, Scenario};
+
+use crate::cli::{OutputArguments, Progress, ProfileArgument, print, print_json};
+use audit::{Audited, audit};
+use journal::Journal;
+use network::{NodeProcesses, Plan, is_settled};
+use report::{Comparison, NetworkRun, Unserved};
+
+
+
+/// What is run when no file is named.
+const DEFAULT_FILES: [&str; 2] =
+    ["scenarios/tehran/problem-2.json", "scenarios/tehran/problem-2-capacitated.json"];
+/// Between two looks at a running network.
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
+
+/// Arguments of `miner compare`.
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// Scenario files; problem 2 without and with capacities if none is named.
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Numbers of miners, one network each.
+    #[arg(long, value_delimiter = ',', default_values_t = [2, 3, 4], value_name = "N,N,...")]
+    miners: Vec<usize>,
+    /// Algorithms; each scenario's own if absent.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
+    profile: Vec<ProfileArgument>,
+    /// Add one miner whose cell overlaps those of two others (always so when no file is named and
+    /// capacities are limited).
+    #[arg(long)]
+    roaming: bool,
+    /// Fixes every random choice of the searches.
+    #[arg(long, default_value_t = 1)]
+    rng_seed: u64,
+    /// Give a network up after this many seconds.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    patience: u64,
+    /// Keep keys, configurations, stores and logs of all nodes here.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Runs the comparison.
+///
+/// # Errors
+/// If a file is wrong or a process cannot be run. A check that fails is no error but exit code 1.
+pub fn run(arguments: &CompareArguments) -> Result<ExitCode> {
+    let is_default = arguments.files.is_empty();
+    let files = if is_default { DEFAULT_FILES.map(PathBuf::from).to_vec() } else { arguments.files.clone() };
+    ensure!(arguments.miners.iter().all(|&miners| (1..=64).contains(&miners)), "--miners takes numbers from 1 to 64");
+    let temporary = tempfile::tempdir().context("cannot create a temporary directory")?;
+    let directory = arguments.out.as_deref().unwrap_or(temporary.path());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut comparisons = Vec::new();
+    for file in &files {
+        let scenario = load(file, is_default)?;
+        let profiles: Vec<Profile> = if arguments.profile.is_empty() {
+            vec![scenario.search.profile]
+        } else {
+            arguments.profile.iter().map(|&profile| profile.into()).collect()
+        };
+        for profile in profiles {
+            let roaming = arguments.roaming || (is_default && profile == Profile::Hybrid);
+            let job = Job { scenario: &scenario, profile, roaming, directory, arguments };
+            let comparison = job.run(&runtime)?;
+            if !arguments.output.json {
+                print(&table::render(&comparison))?;
+            }
+            comparisons.push(comparison);
+        }
+    }
+    if arguments.output.json {
+        print_json(&comparisons)?;
+    }
+    let failures: Vec<&String> = comparisons.iter().flat_map(Comparison::failures).collect();
+    if failures.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for failure in failures {
+        eprintln!("check failed: {failure}");
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+fn load(file: &Path, is_default: bool) -> Result<Scenario> {
+    if is_default && !file.exists() {
+        bail!(
+            "{} is not here: run this at the root of the repository, or name scenario files",
+            file.display()
+        );
+    }
+    Ok(Scenario::load(file)?)
+}
+
+/// One scenario under one profile.
+struct Job<'a> {
+    scenario: &'a Scenario,
+    profile: Profile,
+    roaming: bool,
+    directory: &'a Path,
+    arguments: &'a CompareArguments,
+}
+
+impl Job<'_> {
+    fn run(&self, runtime: &tokio::runtime::Runtime) -> Result<Comparison> {
+        let Self { scenario, profile, .. } = *self;
+        let instance = &scenario.instance;
+        let progress = Progress::start(&format!("{} ({profile:?})", scenario.name).to_lowercase());
+        progress.note(&format!("== {}, profile {profile:?}", scenario.name).to_lowercase());
+        progress.now("bounding".into());
+        let bound = central::bound(scenario)?;
+        progress.now("centralised search".into());
+        let observe = |now: &ga::Progress| {
+            progress.now(format!("centralised search: generation {}, {:.0} $", now.generation, now.cost));
+        };
+        let central = central::run(scenario, profile, self.arguments.rng_seed, &observe)?;
+        progress.note(&format!(
+            "central: {:.0} $ in {:.2} s of CPU time, {:.2} % above the {}",
+            central.cost,
+            central.cpu_seconds,
+            bound.gap_percent(central.cost),
+            if bound.is_exact { "optimum" } else { "certified bound" }
+        ));
+        let mut networks = Vec::new();
+        for &miners in &self.arguments.miners {
+            networks.push(runtime.block_on(self.run_network(miners, &progress))?);
+        }
+        Ok(Comparison {
+            scenario: scenario.name.clone(),
+            profile,
+            size: (instance.supply.providers.len(), instance.demands.len(), instance.order_count()),
+            random: random_cost(scenario)?,
+            bound,
+            central,
+            networks,
+            published: scenario.experiment.published.clone(),
+        })
+    }
+
+    async fn run_network(&self, miners: usize, progress: &Progress) -> Result<NetworkRun> {
+        let Self { scenario, profile, .. } = *self;
+        let roaming = usize::from(self.roaming);
+        let keys: Vec<SecretKey> = (0..miners + roaming)
+            .map(|index| SecretKey::for_scenario(self.arguments.rng_seed, "miner", index as u64))
+            .collect();
+        let network = Arc::new(self.network(miners, &keys)?);
+        let records = self.records(&network);
+        let demands: Vec<DemandId> = records.iter().map(Record::id).collect();
+        let name = format!("{}-{profile:?}-{miners}-miners", scenario.name).to_lowercase();
+        let directory = self.directory.join(name);
+        let plan = Plan {
+            scenario,
+            profile,
+            network: &network,
+            keys: &keys,
+            miners,
+            directory: &directory,
+            rng_seed: self.arguments.rng_seed,
+            strategy: None,
+        };
+        progress.note(&format!("-- {miners} miners{}", if self.roaming { " and one that roams" } else { "" }));
+        progress.now("starting processes".into());
+        let mut processes = NodeProcesses::start(&plan).await?;
+        processes.submit(&records).await?;
+        processes.converge(records.len()).await?;
+        let mut journal = Journal::new(network::numbers(&keys));
+        let started = Instant::now();
+        processes.start_mining().await?;
+        let statuses = self.watch(&mut processes, &mut journal, progress).await;
+        processes.stop().await;
+        let statuses = statuses?;
+        progress.now("verifying every chain from genesis".into());
+        let stores: Vec<PathBuf> = processes.nodes.iter().map(|node| node.file.store_dir()).collect();
+        let Audited { mut audit, cost, .. } = audit(&stores, &network, &scenario.instance, &demands)?;
+        audit.failures.extend(journal.faults.iter().cloned());
+        let mut unserved: Vec<Unserved> = statuses
+            .iter()
+            .flat_map(|status| &status.unserved)
+            .map(|unserved| Unserved { demand: unserved.name.clone(), reason: unserved.reason.clone() })
+            .collect();
+        unserved.sort();
+        unserved.dedup_by(|second, first| second.demand == first.demand);
+        let ended = journal.last_composed.unwrap_or(started);
+        Ok(NetworkRun {
+            miners,
+            roaming,
+            cost,
+            unserved,
+            slowest_cpu_seconds: journal.slowest_cpu_seconds(),
+            wall_seconds: ended.saturating_duration_since(started).as_secs_f64(),
+            split_optimum: self.split_optimum(miners),
+            repairs: journal.repairs,
+            refusals: journal.refusals,
+            blocks: journal.blocks.into_values().collect(),
+            audit,
+        })
+    }
+
+    /// Follows a network until every demand is composed or named unserved and all nodes agree.
+    async fn watch(
+        &self,
+        processes: &mut NodeProcesses,
+        journal: &mut Journal,
+        progress: &Progress,
+    ) -> Result<Vec<crate::node::NodeStatus>> {
+        let deadline = Instant::now() + Duration::from_secs(self.arguments.patience);
+        let mut settled = 0;
+        loop {
+            for said in processes.drain_events() {
+                if let Some(line) = journal.note(said) {
+                    progress.note(&format!("   {line}"));
+                }
+            }
+            let statuses = processes.statuses().await?;
+            if let Some(status) = statuses.first() {
+                progress.now(format!(
+                    "height {}, {} demands open, {} composed, {} in the pool",
+                    status.height, status.open_demands, status.composed_demands, status.pool_records
+                ));
+            }
+            // Twice in a row: between two looks a block may have been on its way.
+            settled = if is_settled(&statuses) { settled + 1 } else { 0 };
+            if settled == 2 {
+                return Ok(statuses);
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the network did not finish within {} seconds (see --patience); it stands at {statuses:?}",
+                self.arguments.patience
+            );
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// The genesis of a network of these nodes, all of them validators.
+    fn network(&self, miners: usize, keys: &[SecretKey]) -> Result<Network> {
+        let Self { scenario, profile, .. } = *self;
+        let mut settings = settings_for(scenario, profile);
+        if settings.allocation == Allocation::Dedicated && settings.held_providers_max.is_none() {
+            settings.held_providers_max = Some(self.largest_share(miners));
+        }
+        let validators = keys.iter().map(SecretKey::public).collect();
+        let clock = crate::driver::WallClock::start();
+        let (name, seed) = (&scenario.name, self.arguments.rng_seed);
+        let mut genesis =
+            Genesis::from_instance(name, &scenario.instance, &settings, seed, validators, clock.now_ms());
+        genesis.operations.clone_from(&scenario.operations);
+        genesis.miners = u32::try_from(miners)?;
+        Ok(Network::new(genesis)?)
+    }
+
+    fn records(&self, network: &Network) -> Vec<Record> {
+        let fee_ppm = network.parameters().solver_fee_ppm;
+        scenario_demand_records(&self.scenario.instance, network.id(), self.arguments.rng_seed, fee_ppm)
+    }
+
+    /// Paper A's strips are not equally full: a miner may hold as many providers as the fullest strip has,
+    /// and never fewer than an equal share.
+    fn largest_share(&self, miners: usize) -> u32 {
+        let providers = self.scenario.instance.supply.providers.len();
+        let fullest = self.strips(miners).iter().map(|group| group.providers.len()).max().unwrap_or(0);
+        u32::try_from(fullest.max(providers.div_ceil(miners))).unwrap_or(u32::MAX)
+    }
+
+    fn strips(&self, miners: usize) -> Vec<Group> {
+        let Some(window) = self.scenario.extent() else { return Vec::new() };
+        let instance = &self.scenario.instance;
+        let group = |strip: usize| {
+            let providers = instance.supply.providers.iter().enumerate();
+            let demands = instance.demands.iter().enumerate();
+            Group {
+                providers: providers
+                    .filter(|(_, provider)| window.strip(provider.site, miners) == strip)
+                    .map(|(index, _)| ProviderId::from_index(index))
+                    .collect(),
+                demands: demands
+                    .filter(|(_, demand)| window.strip(demand.site, miners) == strip)
+                    .map(|(index, _)| index)
+                    .collect(),
+            }
+        };
+        (0..miners).map(group).collect()
+    }
+
+    fn split_optimum(&self, miners: usize) -> Option<Money> {
+        let is_split = self.scenario.experiment.split == Split::Strips;
+        let is_free = central::is_uncapacitated(self.scenario);
+        (is_split && is_free).then(|| ga::exact::split_optimum(&self.scenario.instance, &self.strips(miners)))?
+    }
+}
+
+/// The scenario's own rules under its own profile. Under the other one: paper A's rules for the published
+/// algorithm (no certified schedule would take its blocks), certified ones for the hybrid.
+fn settings_for(scenario: &Scenario, profile: Profile) -> NetworkSettings {
+    if profile == scenario.search.profile {
+        return scenario.network;
+    }
+    match profile {
+        Profile::Paper => NetworkSettings {
+            schedule: ScheduleSettings::paper(),
+            held_providers_max: None,
+            ..scenario.network
+        },
+        Profile::Hybrid => NetworkSettings {
+            allocation: Allocation::Partial,
+            schedule: ScheduleSettings::default(),
+            ..scenario.network
+        },
+    }
+}
+
+fn random_cost(scenario: &Scenario) -> Result<Money> {
+    let oracle = Oracle::new(&scenario.instance.supply);
+    let mut random = RandomAssignment::new(&oracle);
+    let costs = scenario.instance.demands.iter().map(|demand| random.cost(demand));
+    let costs: Option<Vec<Money>> = costs.collect();
+    Ok(costs.context("some demand asks for an operation that nobody offers")?.into_iter().sum())
+}
