@@ -64,8 +64,8 @@ mod tests {
     #[test]
     fn draws_are_pinned_so_that_a_seed_means_the_same_search_for_ever() {
         let mut draws = Draws::new(7, 3);
-        let drawn: Vec<usize> = (0..8).map(|_| draws.below(100)).collect();
-        assert_eq!(drawn, [49, 94, 42, 87, 22, 0, 64, 51]);
+        let values: Vec<usize> = (0..8).map(|_| draws.below(100)).collect();
+        assert_eq!(values, [49, 94, 42, 87, 22, 0, 64, 51]);
     }
 
     #[test]

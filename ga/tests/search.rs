@@ -11,7 +11,7 @@ use ga::{Objective, Problem, ProblemError, Profile, Progress, Search, StopReason
 use instances::{formula_market, market};
 use proptest::prelude::*;
 use scenarios::settings::{HybridGaSettings, PaperGaSettings, Selection};
-use scenarios::{CapacityPrices, Instance, Money, ProviderId, Solution, evaluate};
+use scenarios::{CapacityPrices, Evaluation, Instance, Money, ProviderId, Solution, evaluate};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -34,8 +34,9 @@ fn hybrid() -> Profile {
 fn priced(instance: &Instance, objective: Objective) -> Problem {
     let (supply, demands) = (&instance.supply, &instance.demands);
     let zero = CapacityPrices::zero();
-    let found = find_prices(supply, demands, &supply.capacities(), &zero, 20, &NEVER).unwrap();
-    Problem::whole(instance.clone()).with_prices(found.prices, objective).unwrap()
+    let found =
+        find_prices(supply, demands, &supply.capacities(), &zero, 20, &NEVER).expect("a bound within range");
+    Problem::whole(instance.clone()).with_prices(found.prices, objective).expect("suitable prices")
 }
 
 fn steps(search: &mut Search, count: usize) -> Vec<Progress> {
@@ -51,7 +52,7 @@ fn assert_sound(search: &Search) {
     let progress = search.progress();
     assert_eq!(progress.cost, cost);
     assert_eq!(progress.unserved, evaluation.unserved.len());
-    assert!(progress.bound.unwrap() <= cost);
+    assert!(progress.bound.is_some_and(|bound| bound <= cost));
 }
 
 /// The least penalised cost of all plans of a tiny instance, by trying them all.
@@ -78,7 +79,8 @@ fn brute_force(instance: &Instance) -> Money {
             .collect();
     }
     let judged = plans.iter().map(|plan| evaluate(instance, plan));
-    judged.filter(|evaluation| evaluation.is_feasible()).map(|it| it.penalised_cost(instance)).min().unwrap()
+    let feasible = judged.filter(Evaluation::is_feasible);
+    feasible.map(|plan| plan.penalised_cost(instance)).min().expect("serving nothing is feasible")
 }
 
 proptest! {

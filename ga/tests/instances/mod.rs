@@ -38,7 +38,7 @@ pub(crate) fn market(
             };
             let places = providers.len() + demands.len();
             let site = |place: usize, (x, y): (i64, i64)| match &metres {
-                Some(_) => Site::Place(u32::try_from(place).unwrap()),
+                Some(_) => Site::Place(u32::try_from(place).expect("few places")),
                 None => Site::point(x * 1_000, y * 1_000),
             };
             let geometry = match &metres {
@@ -46,7 +46,7 @@ pub(crate) fn market(
                     let mut rows: Vec<Vec<i64>> =
                         metres.chunks(places).take(places).map(<[i64]>::to_vec).collect();
                     (0..places).for_each(|place| rows[place][place] = 0);
-                    Geometry::Matrix(DistanceMatrix::new(&rows).unwrap())
+                    Geometry::Matrix(DistanceMatrix::new(&rows).expect("a square table"))
                 }
                 None => Geometry::Euclidean,
             };
@@ -84,7 +84,7 @@ pub(crate) fn formula_market(
         site: Site::point(p * 7_919 % 50_000, p * 104_729 % 50_000),
         offers: (0..orders)
             .map(|o| {
-                let operation = OperationId(u16::try_from(o).unwrap());
+                let operation = OperationId(u16::try_from(o).expect("few operations"));
                 (operation, offer((11 + (p * 31 + o * 17 + p * o * 7) % 36, 20 + (p * 13 + o * 29) % 60)))
             })
             .collect::<BTreeMap<_, _>>(),
@@ -94,7 +94,7 @@ pub(crate) fn formula_market(
         name: format!("demand {d}"),
         site: Site::point(d * 6_151 % 50_000, d * 15_485 % 50_000),
         orders: (0..orders)
-            .map(|o| OperationId(u16::try_from((o * (d % 3 + 1) + d) % orders).unwrap()))
+            .map(|o| OperationId(u16::try_from((o * (d % 3 + 1) + d) % orders).expect("few operations")))
             .collect(),
         budget: Money::from_units(80 * orders),
     };
