@@ -231,11 +231,9 @@ impl Pool {
         gone.extend(self.replaced.drain(..).map(|(id, reason)| (id, Some(reason))));
         for (&id, record) in &self.records {
             let RecordOutlook::Never(error) = ledger.check_record_now(record) else { continue };
-            let until = match &error {
-                RecordError::Expired { .. } | RecordError::SequenceUsed { .. } => Height::MAX,
-                // The state may turn in its favour again.
-                _ => height,
-            };
+            // Of what else may be wrong, the state may turn in the record's favour again.
+            let settled = matches!(error, RecordError::Expired { .. } | RecordError::SequenceUsed { .. });
+            let until = if settled { Height::MAX } else { height };
             remember(&mut self.unusable, id, until);
             let reason = (!is_on_chain(id, record, &error, ledger)).then_some(DropReason::Record(error));
             gone.insert(id, reason);

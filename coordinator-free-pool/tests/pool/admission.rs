@@ -1,0 +1,136 @@
+//! What may enter, and every reason why not.
+
+use chain::validate::RecordError;
+use chain::{Fault, Hash, KeyError, NetworkId, Signature, Statement};
+use coordinator_free_pool::{DropReason, PoolLimits, PoolRejection};
+use scenarios::{Money, OperationId, Site};
+
+use crate::market::*;
+
+#[test]
+fn a_valid_record_enters_once() {
+    let ledger = ledger();
+    let mut pool = pool(&ledger);
+    let record = transfer(&ledger, 1, 0, 5);
+    assert_eq!(pool.insert(record.clone(), &ledger), Ok(record.id()));
+    assert_eq!((pool.len(), pool.bytes()), (1, chain::codec::encode(&record).len()));
+    assert_eq!(pool.get(&record.id()), Some(&record));
+    assert_eq!(pool.insert(record.clone(), &ledger), Err(PoolRejection::Duplicate(record.id())));
+}
+
+#[test]
+fn what_is_wrong_by_itself_is_the_senders_fault() {
+    let ledger = ledger_with(|genesis| genesis.parameters.limits.record_bytes = 256);
+    let mut pool = pool(&ledger);
+    let good = transfer(&ledger, 1, 0, 5);
+
+    let mut forged = good.clone();
+    forged.signature = Signature([1; 64]);
+    let mut foreign = good.clone();
+    foreign.content.network = NetworkId(Hash([9; 32]));
+    let demand = chain::record::DemandStatement {
+        name: "long".into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0); 200],
+        budget: Money::from_units(1),
+        solver_fee: Money::from_units(1),
+    };
+    let large = content(&ledger, 1, 0, 0..=9, Statement::Demand(demand)).sign(&author(1));
+    let size = chain::codec::encode(&large).len();
+    let mut empty = good.content.clone();
+    (empty.valid_from, empty.valid_until) = (9, 8);
+
+    let (address, network) = (good.author(), ledger.network().id());
+    let cases = [
+        (forged, RecordError::Signature { author: address, error: KeyError::BadSignature }),
+        (foreign, RecordError::WrongNetwork { got: NetworkId(Hash([9; 32])), expected: network }),
+        (large, RecordError::TooLarge { got: size, expected: 256 }),
+        (empty.sign(&author(1)), RecordError::EmptyWindow { got: 8, expected: 9 }),
+    ];
+    for (record, error) in cases {
+        let rejection = pool.insert(record, &ledger).unwrap_err();
+        assert_eq!((rejection.fault(), rejection), (Fault::Peer, PoolRejection::Record(error)));
+    }
+    assert!(pool.is_empty());
+}
+
+#[test]
+fn what_no_block_can_bring_as_the_chain_stands_is_refused() {
+    let genesis = ledger();
+    let first = transfer(&genesis, 1, 0, 5);
+    let ledger = after(&genesis, std::slice::from_ref(&first));
+    let mut pool = pool(&ledger);
+    let author = first.author();
+    let cases = [
+        (first, RecordError::SequenceUsed { author, got: 0, expected: 1 }),
+        (transfer_within(&ledger, 1, 1, 5, 0..=1), RecordError::Expired { got: 2, expected: 1 }),
+        (
+            transfer(&ledger, 1, 1, 96),
+            RecordError::Overdraft { author, got: Money::from_units(95), expected: Money::from_units(96) },
+        ),
+    ];
+    for (record, error) in cases {
+        let rejection = pool.insert(record, &ledger).unwrap_err();
+        assert_eq!((rejection.fault(), rejection), (Fault::Transient, PoolRejection::Record(error)));
+    }
+}
+
+#[test]
+fn gaps_and_leads_are_bounded() {
+    let ledger = ledger();
+    let limits = PoolLimits { sequence_gap: 3, lead_heights: 5, ..PoolLimits::default() };
+    let mut pool = pool_with(&ledger, limits);
+    // The next block is number 1.
+    pool.insert(transfer_within(&ledger, 1, 3, 5, 6..=9), &ledger).unwrap();
+    let wide = transfer(&ledger, 1, 4, 5);
+    let refused = PoolRejection::GapTooWide { author: wide.author(), got: 4, expected: 3 };
+    assert_eq!(pool.insert(wide, &ledger), Err(refused));
+    let early = transfer_within(&ledger, 2, 0, 5, 7..=9);
+    assert_eq!(pool.insert(early, &ledger), Err(PoolRejection::TooFarAhead { got: 7, expected: 6 }));
+}
+
+#[test]
+fn quotas_are_this_nodes_own() {
+    let ledger = ledger();
+    let bytes = chain::codec::encode(&transfer(&ledger, 1, 0, 5)).len();
+    let limits = PoolLimits { per_author: 1, records: 2, bytes: 2 * bytes, ..PoolLimits::default() };
+    let mut pool = pool_with(&ledger, limits);
+    let first = transfer(&ledger, 1, 0, 5);
+    pool.insert(first.clone(), &ledger).unwrap();
+    let quota = PoolRejection::AuthorQuota { author: first.author(), got: 1, expected: 1 };
+    assert_eq!(pool.insert(transfer(&ledger, 1, 1, 5), &ledger), Err(quota.clone()));
+    assert_eq!(quota.fault(), Fault::Local);
+    pool.insert(transfer(&ledger, 2, 0, 5), &ledger).unwrap();
+    assert_eq!(
+        pool.insert(transfer(&ledger, 3, 0, 5), &ledger),
+        Err(PoolRejection::TooManyRecords { got: 2, expected: 2 })
+    );
+
+    let mut narrow = pool_with(&ledger, PoolLimits { bytes: 2 * bytes - 1, ..PoolLimits::default() });
+    narrow.insert(first, &ledger).unwrap();
+    assert_eq!(
+        narrow.insert(transfer(&ledger, 2, 0, 5), &ledger),
+        Err(PoolRejection::TooManyBytes { got: 2 * bytes, expected: 2 * bytes - 1 })
+    );
+}
+
+#[test]
+fn of_two_records_with_one_sequence_number_the_smaller_id_stays_in_either_order() {
+    let ledger = ledger();
+    let (one, two) = (transfer(&ledger, 1, 0, 5), transfer(&ledger, 1, 0, 6));
+    let (small, large) = if one.id() < two.id() { (one, two) } else { (two, one) };
+    let taken = PoolRejection::SequenceTaken { author: small.author(), sequence: 0, kept: small.id() };
+
+    let mut pool = pool(&ledger);
+    pool.insert(small.clone(), &ledger).unwrap();
+    assert_eq!(pool.insert(large.clone(), &ledger), Err(taken.clone()));
+
+    // In the other order too, even where there is no room for two.
+    let mut pool = pool_with(&ledger, PoolLimits { records: 1, per_author: 1, ..PoolLimits::default() });
+    pool.insert(large.clone(), &ledger).unwrap();
+    pool.insert(small.clone(), &ledger).unwrap();
+    assert_eq!(pool.ids().collect::<Vec<_>>(), [small.id()]);
+    assert_eq!(pool.bytes(), chain::codec::encode(&small).len());
+    assert_eq!(pool.prune(&ledger), [(large.id(), Some(DropReason::Replaced(small.id())))]);
+    assert_eq!(pool.insert(large, &ledger), Err(taken));
+}

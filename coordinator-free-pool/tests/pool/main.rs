@@ -1,0 +1,7 @@
+//! The pool and its exchange against real ledgers.
+
+mod admission;
+mod convergence;
+mod exchange;
+mod market;
+mod order;

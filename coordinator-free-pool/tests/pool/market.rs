@@ -1,0 +1,109 @@
+//! A chain small enough to follow by hand: authors with 100 $ each, and blocks that bring records.
+
+use std::sync::Arc;
+
+use chain::{
+    Block, Draft, Genesis, Height, Ledger, Network, Record, RecordContent, SecretKey, Statement, WellFormed,
+};
+use coordinator_free_pool::{Pool, PoolLimits};
+use scenarios::settings::NetworkSettings;
+use scenarios::{CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Site, Supply};
+
+const RNG_SEED: u64 = 3;
+
+/// Author number `index`; the first eight have 100 $ at genesis.
+pub(crate) fn author(index: u64) -> SecretKey {
+    SecretKey::for_scenario(RNG_SEED, "author", index)
+}
+
+pub(crate) fn ledger() -> Ledger {
+    ledger_with(|_| {})
+}
+
+pub(crate) fn ledger_with(change: impl FnOnce(&mut Genesis)) -> Ledger {
+    let rules = CostRules {
+        rate_per_km: Money::from_units(1),
+        value_of_minute: Money::ZERO,
+        metres_per_minute: 1_000,
+        deliver: false,
+    };
+    let offers = [(OperationId(0), Offer { cost: Money::from_units(10), minutes: 10 })].into();
+    let provider = Provider { name: "only".into(), site: Site::point(0, 0), offers, capacity: None };
+    let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
+    let demand = Demand {
+        name: "none".into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0)],
+        budget: Money::from_units(1),
+    };
+    let instance = Instance { supply, demands: vec![demand] };
+    let validators = vec![SecretKey::for_scenario(RNG_SEED, "validator", 0).public()];
+    let settings = NetworkSettings::default();
+    let mut genesis = Genesis::from_instance("pool", &instance, &settings, RNG_SEED, validators, 1_000_000);
+    for index in 0..8 {
+        genesis.balances.insert(author(index).public().address(), Money::from_units(100));
+    }
+    change(&mut genesis);
+    Ledger::new(Arc::new(Network::new(genesis).expect("a valid genesis")))
+}
+
+pub(crate) fn pool(ledger: &Ledger) -> Pool {
+    Pool::new(PoolLimits::default(), Arc::clone(ledger.network()))
+}
+
+pub(crate) fn pool_with(ledger: &Ledger, limits: PoolLimits) -> Pool {
+    Pool::new(limits, Arc::clone(ledger.network()))
+}
+
+/// Author `index` gives `units` dollars to author 0; different amounts make different records.
+pub(crate) fn transfer(ledger: &Ledger, index: u64, sequence: u64, units: i64) -> Record {
+    transfer_within(ledger, index, sequence, units, 0..=Height::MAX)
+}
+
+pub(crate) fn transfer_within(
+    ledger: &Ledger,
+    index: u64,
+    sequence: u64,
+    units: i64,
+    window: std::ops::RangeInclusive<Height>,
+) -> Record {
+    let statement =
+        Statement::Transfer { to: author(0).public().address(), amount: Money::from_units(units) };
+    content(ledger, index, sequence, window, statement).sign(&author(index))
+}
+
+pub(crate) fn content(
+    ledger: &Ledger,
+    index: u64,
+    sequence: u64,
+    window: std::ops::RangeInclusive<Height>,
+    statement: Statement,
+) -> RecordContent {
+    RecordContent {
+        network: ledger.network().id(),
+        author: author(index).public(),
+        sequence,
+        valid_from: *window.start(),
+        valid_until: *window.end(),
+        statement,
+    }
+}
+
+/// The ledger after a block that brings these.
+pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
+    let miner = SecretKey::for_scenario(RNG_SEED, "miner", 0);
+    let timestamp_ms = ledger.head().timestamp_ms + 10_000;
+    let (header, body, _) = ledger
+        .draft(Draft {
+            miner: miner.public(),
+            timestamp_ms,
+            records: records.to_vec(),
+            price_update: None,
+            compositions: Vec::new(),
+        })
+        .expect("records that the block can bring");
+    let block = Block::sign(header, body, &miner);
+    let well_formed = WellFormed::new(ledger.network(), block).expect("well formed");
+    let valid = ledger.validate(well_formed, Some(timestamp_ms)).expect("what was drafted is valid");
+    valid.into_parts().1
+}

@@ -1,0 +1,114 @@
+//! What a block takes, in which order, and what leaves after it.
+
+use chain::validate::RecordError;
+use chain::{Record, RecordId};
+use coordinator_free_pool::DropReason;
+use scenarios::Money;
+
+use crate::market::*;
+
+fn ids(records: &[Record]) -> Vec<RecordId> {
+    records.iter().map(Record::id).collect()
+}
+
+#[test]
+fn each_author_goes_by_sequence_and_among_authors_the_smallest_id_goes_first() {
+    let ledger = ledger();
+    let mut pool = pool(&ledger);
+    let of_one: Vec<_> = (0..3).map(|sequence| transfer(&ledger, 1, sequence, 5)).collect();
+    let of_two: Vec<_> = (0..2).map(|sequence| transfer(&ledger, 2, sequence, 5)).collect();
+    // Any order of arrival.
+    for record in of_one.iter().rev().chain(&of_two) {
+        pool.insert(record.clone(), &ledger).unwrap();
+    }
+    let (mut one, mut two) = (of_one.iter().peekable(), of_two.iter().peekable());
+    let mut expected = Vec::new();
+    loop {
+        let one_first = match (one.peek(), two.peek()) {
+            (Some(one), Some(two)) => one.id() < two.id(),
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => break,
+        };
+        expected.extend(if one_first { one.next() } else { two.next() }.map(Record::id));
+    }
+    assert_eq!(ids(&pool.pending(&ledger)), expected);
+}
+
+#[test]
+fn what_waits_for_a_predecessor_or_its_window_is_not_pending() {
+    let ledger = ledger();
+    let mut pool = pool(&ledger);
+    let gapped = transfer(&ledger, 1, 1, 5);
+    let early = transfer_within(&ledger, 2, 0, 5, 2..=9);
+    for record in [&gapped, &early, &transfer(&ledger, 2, 1, 5)] {
+        pool.insert(record.clone(), &ledger).unwrap();
+    }
+    assert!(pool.pending(&ledger).is_empty());
+    let first = transfer(&ledger, 1, 0, 5);
+    pool.insert(first.clone(), &ledger).unwrap();
+    assert_eq!(ids(&pool.pending(&ledger)), ids(&[first.clone(), gapped]));
+    // A block later the window of the other author begins.
+    let next = after(&ledger, &[first]);
+    assert_eq!(pool.pending(&next).len(), 3);
+}
+
+#[test]
+fn only_what_fits_together_is_pending() {
+    let ledger = ledger();
+    let mut pool = pool(&ledger);
+    let (first, second) = (transfer(&ledger, 1, 0, 60), transfer(&ledger, 1, 1, 60));
+    for record in [&second, &first] {
+        pool.insert(record.clone(), &ledger).unwrap();
+    }
+    assert_eq!(ids(&pool.pending(&ledger)), [first.id()]);
+    let _ = after(&ledger, &pool.pending(&ledger));
+}
+
+#[test]
+fn a_block_takes_at_most_what_the_network_allows() {
+    let ledger = ledger_with(|genesis| genesis.parameters.limits.records_per_block = 2);
+    let mut pool = pool(&ledger);
+    for index in 1..6 {
+        pool.insert(transfer(&ledger, index, 0, 5), &ledger).unwrap();
+    }
+    let smallest: Vec<_> = pool.ids().take(2).collect();
+    assert_eq!(ids(&pool.pending(&ledger)), smallest);
+}
+
+#[test]
+fn after_a_block_the_pool_names_what_left_and_why() {
+    let ledger = ledger();
+    let mut pool = pool(&ledger);
+    let brought = transfer(&ledger, 1, 0, 90);
+    let expiring = transfer_within(&ledger, 2, 0, 5, 0..=1);
+    let unaffordable = transfer(&ledger, 1, 1, 20);
+    let staying = transfer(&ledger, 3, 0, 5);
+    for record in [&brought, &expiring, &unaffordable, &staying] {
+        pool.insert(record.clone(), &ledger).unwrap();
+    }
+    let next = after(&ledger, std::slice::from_ref(&brought));
+    let mut expected = [
+        (brought.id(), None),
+        (expiring.id(), Some(RecordError::Expired { got: 2, expected: 1 })),
+        (
+            unaffordable.id(),
+            Some(RecordError::Overdraft {
+                author: unaffordable.author(),
+                got: Money::from_units(10),
+                expected: Money::from_units(20),
+            }),
+        ),
+    ];
+    expected.sort_by_key(|(id, _)| *id);
+    assert_eq!(pool.prune(&next), expected.map(|(id, reason)| (id, reason.map(DropReason::Record))));
+    assert_eq!(pool.ids().collect::<Vec<_>>(), [staying.id()]);
+    assert_eq!(pool.bytes(), chain::codec::encode(&staying).len());
+    assert_eq!(pool.prune(&next), []);
+
+    // What is settled is never fetched again, what may turn out well is looked at again a block later.
+    assert!(!pool.wants(&brought.id(), &next) && !pool.wants(&unaffordable.id(), &next));
+    let later = after(&next, &[staying]);
+    assert!(!pool.wants(&brought.id(), &later) && !pool.wants(&expiring.id(), &later));
+    assert!(pool.wants(&unaffordable.id(), &later));
+}
