@@ -21,6 +21,7 @@ mod run;
 mod search;
 mod table;
 
+pub use prices::{PriceSearch, PricedBound};
 pub use problem::{Objective, Problem, ProblemError};
 pub use run::{Outcome, StopReason, Termination, run};
 pub use search::{Profile, Progress, Search};
