@@ -14,9 +14,15 @@ use crate::record::{DemandId, Height, NetworkId, Record};
 pub const BLOCK_VERSION: u16 = 1;
 
 /// The hash of a header: names a block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BlockHash(pub Hash);
+
+impl fmt::Debug for BlockHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
 
 /// What a miner commits to and signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

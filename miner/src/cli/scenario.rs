@@ -136,7 +136,9 @@ fn prices(scenario: &Scenario) -> Result<CapacityPrices> {
 fn parameters(arguments: &GenerateArguments) -> Result<GenerateParameters> {
     if let Some(path) = &arguments.again {
         let scenario = Scenario::load(path)?;
-        return scenario.generator.with_context(|| format!("{} does not say how it was generated", path.display()));
+        return scenario
+            .generator
+            .with_context(|| format!("{} does not say how it was generated", path.display()));
     }
     let mut parameters = GenerateParameters::tehran(arguments.tehran.unwrap_or(1), arguments.capacitated)
         .context("problems 1 to 4 exist")?;

@@ -85,7 +85,8 @@ struct Report {
 pub(super) fn run(arguments: &SolveArguments) -> Result<ExitCode> {
     let scenario = Scenario::load(&arguments.scenario.scenario)?;
     let threads = arguments.threads.map_or(0, NonZeroUsize::get);
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("no threads to search on")?;
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("no threads to search on")?;
     let cancel = Arc::new(AtomicBool::new(false));
     listen_for_interrupts(Arc::clone(&cancel))?;
     let progress = Progress::start(&scenario.name);
@@ -202,7 +203,10 @@ fn text(report: &Report) -> String {
         format!("cost         {cost:.2} $"),
         format!("bound        {bound:.2} $ (certified)"),
         format!("gap          {gap_percent:.3} %"),
-        format!("evaluations  {evaluations} in {seconds:.2} s ({rate:.0}/s), stopped by {}", report.stopped_by),
+        format!(
+            "evaluations  {evaluations} in {seconds:.2} s ({rate:.0}/s), stopped by {}",
+            report.stopped_by
+        ),
     ];
     if !unserved.is_empty() {
         lines.push(format!("unserved     {}", unserved.join(", ")));

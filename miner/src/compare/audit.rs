@@ -54,7 +54,9 @@ pub fn audit(
     let expected = Ledger::new(Arc::clone(network)).total_money();
     let got = ledger.total_money();
     if got != expected {
-        audit.failures.push(format!("money is not conserved: {got} micro-units at the head, {expected} at genesis"));
+        audit
+            .failures
+            .push(format!("money is not conserved: {got} micro-units at the head, {expected} at genesis"));
     }
     let solution = solution_of(&ledger, demands);
     let evaluation = evaluate(instance, &solution);

@@ -99,14 +99,17 @@ impl Journal {
                     return None;
                 }
                 let miner_number = self.number(&miner);
-                let line = format!("refused: block {height} of miner {miner_number} ({demands} demands): {reason}");
+                let line =
+                    format!("refused: block {height} of miner {miner_number} ({demands} demands): {reason}");
                 self.refusals.push(RefusalRow { height, block, miner_number, demands, rule, reason });
                 Some(line)
             }
             NodeEvent::BlockReanchored { kept, dropped, .. } => {
                 self.repairs.reanchored += 1;
                 self.repairs.dropped += dropped;
-                Some(format!("miner {node} re-anchors its block: {kept} compositions stand, {dropped} fell out"))
+                Some(format!(
+                    "miner {node} re-anchors its block: {kept} compositions stand, {dropped} fell out"
+                ))
             }
             NodeEvent::Repaired { lost, left } => {
                 self.repairs.searches += 1;
@@ -115,7 +118,9 @@ impl Journal {
             NodeEvent::HeldBack { demands, reason } => {
                 Some(format!("miner {node} holds {demands} demands back: {reason}"))
             }
-            NodeEvent::Unserved { name, reason, .. } => Some(format!("miner {node} cannot serve {name}: {reason}")),
+            NodeEvent::Unserved { name, reason, .. } => {
+                Some(format!("miner {node} cannot serve {name}: {reason}"))
+            }
             NodeEvent::LocalFault { detail } => {
                 let line = format!("node {node}: {detail}");
                 self.faults.push(line.clone());

@@ -25,13 +25,11 @@ use scenarios::random_assignment::RandomAssignment;
 use scenarios::settings::{Allocation, NetworkSettings, Profile, ScheduleSettings, Split};
 use scenarios::{Money, Oracle, ProviderId, Scenario};
 
-use crate::cli::{OutputArguments, Progress, ProfileArgument, print, print_json};
+use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
 use audit::{Audited, audit};
 use journal::Journal;
 use network::{NodeProcesses, Plan, is_settled};
 use report::{Comparison, NetworkRun, Unserved};
-
-
 
 /// What is run when no file is named.
 const DEFAULT_FILES: [&str; 2] =
@@ -75,7 +73,10 @@ pub struct CompareArguments {
 pub fn run(arguments: &CompareArguments) -> Result<ExitCode> {
     let is_default = arguments.files.is_empty();
     let files = if is_default { DEFAULT_FILES.map(PathBuf::from).to_vec() } else { arguments.files.clone() };
-    ensure!(arguments.miners.iter().all(|&miners| (1..=64).contains(&miners)), "--miners takes numbers from 1 to 64");
+    ensure!(
+        arguments.miners.iter().all(|&miners| (1..=64).contains(&miners)),
+        "--miners takes numbers from 1 to 64"
+    );
     let temporary = tempfile::tempdir().context("cannot create a temporary directory")?;
     let directory = arguments.out.as_deref().unwrap_or(temporary.path());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -186,7 +187,8 @@ impl Job<'_> {
             rng_seed: self.arguments.rng_seed,
             strategy: None,
         };
-        progress.note(&format!("-- {miners} miners{}", if self.roaming { " and one that roams" } else { "" }));
+        progress
+            .note(&format!("-- {miners} miners{}", if self.roaming { " and one that roams" } else { "" }));
         progress.now("starting processes".into());
         let mut processes = NodeProcesses::start(&plan).await?;
         processes.submit(&records).await?;
@@ -313,7 +315,8 @@ impl Job<'_> {
     fn split_optimum(&self, miners: usize) -> Option<Money> {
         let is_split = self.scenario.experiment.split == Split::Strips;
         let is_free = central::is_uncapacitated(self.scenario);
-        (is_split && is_free).then(|| ga::exact::split_optimum(&self.scenario.instance, &self.strips(miners)))?
+        (is_split && is_free)
+            .then(|| ga::exact::split_optimum(&self.scenario.instance, &self.strips(miners)))?
     }
 }
 

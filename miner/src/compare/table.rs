@@ -120,7 +120,12 @@ fn notes(comparison: &Comparison) -> String {
     ];
     for network in &comparison.networks {
         for unserved in &network.unserved {
-            lines.push(format!("unserved with {}: {}: {}", describe(network), unserved.demand, unserved.reason));
+            lines.push(format!(
+                "unserved with {}: {}: {}",
+                describe(network),
+                unserved.demand,
+                unserved.reason
+            ));
         }
     }
     lines.join("\n")
@@ -128,12 +133,23 @@ fn notes(comparison: &Comparison) -> String {
 
 fn blocks(network: &NetworkRun) -> Table {
     let mut table = new_table(&[
-        "height", "miner", "cell", "records", "demands", "cost $", "regret $", "reward $", "of $", "bound $",
-        "votes", "Merkle root",
+        "height",
+        "miner",
+        "cell",
+        "records",
+        "demands",
+        "cost $",
+        "regret $",
+        "reward $",
+        "of $",
+        "bound $",
+        "votes",
+        "Merkle root",
     ]);
     for block in &network.blocks {
         let composed = |text: String| if block.demands > 0 { text } else { "-".to_owned() };
-        let bound = block.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
+        let bound =
+            block.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
         table.add_row([
             block.height.to_string(),
             block.miner_number.to_string(),

@@ -123,7 +123,9 @@ fn carry_out(
         Task::Compose { problem, profile, settings, rng_seed } => {
             let (profile, termination) = match profile {
                 Profile::Paper => (GaProfile::Paper(settings.paper), Termination::paper(&settings.paper)),
-                Profile::Hybrid => (GaProfile::Hybrid(settings.hybrid), Termination::hybrid(&settings.hybrid)),
+                Profile::Hybrid => {
+                    (GaProfile::Hybrid(settings.hybrid), Termination::hybrid(&settings.hybrid))
+                }
             };
             compose(problem, profile, &termination, rng_seed, handle, &send)
         }

@@ -118,13 +118,7 @@ impl Node {
 
     // ---- judging ----
 
-    pub(super) fn on_block(
-        &mut self,
-        peer: PublicKey,
-        block: Block,
-        now_ms: u64,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn on_block(&mut self, peer: PublicKey, block: Block, now_ms: u64, effects: &mut Vec<Effect>) {
         let hash = block.hash();
         self.blocks.wanted.remove(&hash);
         if self.blocks.candidates.contains_key(&hash) || self.blocks.judged.contains(&hash) {
@@ -206,12 +200,20 @@ impl Node {
         let proposals: Vec<(DemandId, Vec<ProviderId>)> =
             block.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
         let Admissible { refused, .. } = self.ledger.admissible(&block.header.miner, &proposals);
-        match refused.first() {
-            Some((_, rejection)) => refusal(block, rejection),
-            None => {
-                let (got, expected) = (block.header.parent, self.ledger.head().hash);
-                refusal(block, &Rejection::WrongParent { got, expected })
-            }
+        if let Some((_, rejection)) = refused.first() {
+            return refusal(block, rejection);
+        }
+        NodeEvent::BlockRefused {
+            block: block.hash(),
+            height: block.header.height,
+            miner: block.header.miner,
+            demands: block.body.compositions.len(),
+            rule: "superseded".to_owned(),
+            reason: format!(
+                "another block was voted onto height {}; nothing in this one conflicts with it, so its miner can send \
+                 it again on the new head",
+                block.header.height
+            ),
         }
     }
 
@@ -231,15 +233,14 @@ impl Node {
         now_ms: u64,
         effects: &mut Vec<Effect>,
     ) {
-        match self.blocks.candidates.remove(&certificate.block) {
-            Some(valid) => self.make_final(valid, certificate, now_ms, effects),
-            None => {
-                let block = certificate.block;
-                self.blocks.decided = Some(certificate);
-                if let Some(peer) = self.peers.next_in_rotation() {
-                    self.want_block(block, peer, now_ms, effects);
-                }
-            }
+        if let Some(valid) = self.blocks.candidates.remove(&certificate.block) {
+            self.make_final(valid, certificate, now_ms, effects);
+            return;
+        }
+        let block = certificate.block;
+        self.blocks.decided = Some(certificate);
+        if let Some(peer) = self.peers.next_in_rotation() {
+            self.want_block(block, peer, now_ms, effects);
         }
     }
 
@@ -324,7 +325,9 @@ impl Node {
         let (got, expected) = (block.hash(), certificate.block);
         if got != expected || certificate.height != block.header.height {
             let height = certificate.height;
-            return Err(format!("a certificate for block {expected} at height {height} came with block {got}"));
+            return Err(format!(
+                "a certificate for block {expected} at height {height} came with block {got}"
+            ));
         }
         certificate.verify(&self.validators, self.network.id()).map_err(|error| error.to_string())?;
         let well_formed = WellFormed::new(&self.network, block).map_err(|error| error.to_string())?;

@@ -3,6 +3,7 @@
 use super::event::NodeEvent;
 use super::io::Effect;
 use super::message::{Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status};
+use super::mining::Mining;
 use super::peers::{PEER_ADDRESSES, PeerContent, PeerRecord};
 use super::{Blame, Node, PublicKey};
 
@@ -11,8 +12,11 @@ impl Node {
         if !self.peers.connect(peer) {
             return;
         }
-        let hello =
-            Hello { version: PROTOCOL_VERSION, network: self.network.id(), height: self.ledger.head().height };
+        let hello = Hello {
+            version: PROTOCOL_VERSION,
+            network: self.network.id(),
+            height: self.ledger.head().height,
+        };
         effects.push(Effect::Send { peer, message: Message::Hello(hello) });
         let mut records: Vec<PeerRecord> = self.peers.records().take(PEER_RECORDS - 1).cloned().collect();
         records.push(self.own_peer_record(now_ms));
@@ -68,9 +72,7 @@ impl Node {
         }
         if !news.is_empty() {
             let others = self.peers.keys().filter(|&other| other != peer);
-            effects.extend(
-                others.map(|peer| Effect::Send { peer, message: Message::Peers(news.clone()) }),
-            );
+            effects.extend(others.map(|peer| Effect::Send { peer, message: Message::Peers(news.clone()) }));
             self.dial_known(effects);
         }
     }
@@ -133,13 +135,15 @@ impl Node {
         if status.votes.height == self.consensus.height() {
             let missing = self.consensus.missing_from(&status.votes);
             effects.extend(
-                missing.into_iter().map(|message| Effect::Send { peer, message: Message::Consensus(message) }),
+                missing
+                    .into_iter()
+                    .map(|message| Effect::Send { peer, message: Message::Consensus(message) }),
             );
         }
     }
 
     fn own_peer_record(&self, now_ms: u64) -> PeerRecord {
-        let takes_cell = self.mining.as_ref().is_some_and(|mining| mining.takes_cell());
+        let takes_cell = self.mining.as_ref().is_some_and(Mining::takes_cell);
         let content = PeerContent {
             network: self.network.id(),
             node: self.own,

@@ -7,13 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chain::validate::draft::Admissible;
 use chain::ledger::{BlockReport, Ledger, Market, MarketDemand};
+use chain::validate::draft::Admissible;
 use chain::{
-    Address, Block, BlockHash, Body, DemandId, Draft, Header, PriceUpdate, PublicKey, Record, Rejection, Statement,
+    Address, Block, BlockHash, Body, DemandId, Draft, Header, PriceUpdate, PublicKey, Record, Rejection,
+    Statement,
 };
-use scenarios::settings::{Allocation, Profile};
 use scenarios::bound::{demand_bound, regret};
+use scenarios::settings::{Allocation, Profile};
 use scenarios::{CapacityPrices, Money, Oracle, ProviderId, evaluate_composition};
 
 use super::event::NodeEvent;
@@ -210,12 +211,7 @@ impl Mining {
     }
 
     /// The network's head moved on; `view` is of the new head.
-    pub(super) fn on_final(
-        &mut self,
-        block: &Block,
-        view: &View<'_>,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
         let brings_offers = block.body.records.iter().any(|record| {
             matches!(record.content.statement, Statement::Offer(_) | Statement::DemandCancellation { .. })
         });
@@ -236,13 +232,15 @@ impl Mining {
             self.overtaken += 1;
         }
         let mut standing = std::mem::take(&mut self.ready);
-        match self.announced.take() {
-            Some(announced) if announced.block == block.hash() => {}
-            Some(announced) => standing.extend(announced.compositions),
-            None => {}
-        }
-        self.reanchor(standing, view, actions);
-        self.ready.append(&mut self.held); // a height older: the market may accept them now
+        standing.append(&mut self.held); // a height older: the market may accept them now
+        let lost_race = self.announced.take().filter(|announced| announced.block != block.hash());
+        self.ready = match lost_race {
+            Some(announced) => {
+                standing.extend(announced.compositions);
+                Self::reanchor(standing, view, actions)
+            }
+            None => view.ledger.admissible(&view.own, &standing).kept,
+        };
         self.repair_search(&open, view, actions);
         self.consider(view, actions);
     }
@@ -263,7 +261,7 @@ impl Mining {
         }
         if !self.ready.is_empty() {
             let ready = std::mem::take(&mut self.ready);
-            if let Some(drafted) = self.draft_acceptable(ready, view, actions) {
+            if let Some(drafted) = self.draft_acceptable(&ready, view, actions) {
                 return Some(drafted);
             }
         }
@@ -291,20 +289,26 @@ impl Mining {
         Ok(Drafted { header, body, report })
     }
 
-    /// The largest part of `proposals` that the market accepts now; the rest is held back until it accepts
-    /// more (DESIGN section 6: acceptance relaxes with age).
+    /// A block of those `proposals` that the market accepts now. What would be paid too little is held
+    /// back until the market accepts more (DESIGN section 6: acceptance relaxes with age); what no longer
+    /// fits is left to the next search.
     fn draft_acceptable(
         &mut self,
-        mut proposals: Vec<Proposal>,
+        proposals: &[Proposal],
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Option<Drafted> {
-        let reason = match Self::draft(view, None, proposals.clone()) {
+        let mut proposals = view.ledger.admissible(&view.own, proposals).kept;
+        if proposals.is_empty() {
+            return None;
+        }
+        let rejection = match Self::draft(view, None, proposals.clone()) {
             Ok(drafted) => return Some(drafted),
-            Err(rejection) => rejection.to_string(),
+            Err(rejection) => rejection,
         };
         sort_by_regret_share(&mut proposals, view.ledger);
-        // The more of the worst are left out, the better the rest is paid: bisect for the longest prefix.
+        // The more of the worst are left out, the better the rest is paid, and the smaller the block:
+        // bisect for the longest prefix that is accepted.
         let (mut accepted, mut best) = (0, None);
         let mut refused = proposals.len();
         while refused - accepted > 1 {
@@ -314,15 +318,21 @@ impl Mining {
                 Err(_) => refused = middle,
             }
         }
-        self.held = proposals.split_off(accepted);
-        let demands = self.held.len();
-        actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
+        let rest = proposals.split_off(accepted);
+        if matches!(rejection, Rejection::RewardBelowThreshold { .. }) {
+            let (demands, reason) = (rest.len(), rejection.to_string());
+            actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
+            self.held = rest;
+        } else {
+            self.ready = rest; // too much for one block: the next one takes it
+        }
         best
     }
 
     /// Whether a block that composes nothing may follow the head now, `turns` later than the first could.
     fn is_quiet_block_due(&self, view: &View<'_>, turns: u64) -> bool {
-        let earliest = view.ledger.head().timestamp_ms + view.ledger.network().parameters().quiet_block_interval_ms;
+        let earliest =
+            view.ledger.head().timestamp_ms + view.ledger.network().parameters().quiet_block_interval_ms;
         let ours = earliest.max(self.pending_since_ms.unwrap_or(0)) + turns * self.pace.turn_ms;
         view.now_ms >= ours
     }
@@ -330,11 +340,11 @@ impl Mining {
     /// How many miners come before this one in sending what any of them could; turns rotate with the height.
     fn turn(&self, view: &View<'_>) -> u64 {
         let count = view.cell_takers.len().max(1) as u64;
-        let rank = self.rank(view) as u64;
+        let rank = Self::rank(view) as u64;
         (rank + count - view.ledger.head().height % count) % count
     }
 
-    fn rank(&self, view: &View<'_>) -> usize {
+    fn rank(view: &View<'_>) -> usize {
         view.cell_takers.iter().position(|&taker| taker == view.own).unwrap_or(view.cell_takers.len())
     }
 
@@ -360,7 +370,7 @@ impl Mining {
             return;
         }
         let since = *self.pricing.due_since_ms.get_or_insert(view.now_ms);
-        if view.now_ms < since + self.rank(view) as u64 * self.pace.pricing_turn_ms {
+        if view.now_ms < since + Self::rank(view) as u64 * self.pace.pricing_turn_ms {
             return;
         }
         let problem = sub_problem(view.ledger.market(), None, |_| true);
@@ -429,7 +439,7 @@ impl Mining {
         }
         let supply = view.ledger.supply();
         let (strategy, window) = (self.settings.strategy, self.settings.window);
-        let cell = choose_cell(strategy, &open, supply, window, self.rank(view), view.cell_takers.len());
+        let cell = choose_cell(strategy, &open, supply, window, Self::rank(view), view.cell_takers.len());
         if !cell.demands.is_empty() {
             actions.push(Action::Effect(Effect::Event(NodeEvent::CellChosen {
                 cell: cell.label.clone(),
@@ -537,16 +547,15 @@ impl Mining {
         self.search = Some(search);
     }
 
-    /// An own block lost the race (or was not sent yet): keep what still stands and send that on the new head.
-    fn reanchor(&mut self, compositions: Vec<Proposal>, view: &View<'_>, actions: &mut Vec<Action>) {
-        if compositions.is_empty() {
-            return;
-        }
+    /// An own block lost the race: what still stands is to be sent on the new head.
+    fn reanchor(compositions: Vec<Proposal>, view: &View<'_>, actions: &mut Vec<Action>) -> Vec<Proposal> {
         let Admissible { kept, refused } = view.ledger.admissible(&view.own, &compositions);
-        let reason = refused.first().map(|(_, rejection)| rejection.to_string());
-        let event = NodeEvent::BlockReanchored { kept: kept.len(), dropped: refused.len(), reason };
-        actions.push(Action::Effect(Effect::Event(event)));
-        self.ready = kept;
+        if !compositions.is_empty() {
+            let reason = refused.first().map(|(_, rejection)| rejection.to_string());
+            let event = NodeEvent::BlockReanchored { kept: kept.len(), dropped: refused.len(), reason };
+            actions.push(Action::Effect(Effect::Event(event)));
+        }
+        kept
     }
 
     fn next_work(&mut self) -> WorkId {

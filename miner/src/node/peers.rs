@@ -212,7 +212,9 @@ impl Peers {
 
     /// Keys of the nodes that take cells, this one included if it does, ascending: a rank is a position here.
     pub(super) fn cell_takers(&self, own_takes_cell: bool) -> Vec<PublicKey> {
-        let mut takers: Vec<PublicKey> = self.known.values()
+        let mut takers: Vec<PublicKey> = self
+            .known
+            .values()
             .filter(|record| record.content.takes_cell)
             .map(|record| record.content.node)
             .collect();

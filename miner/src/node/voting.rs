@@ -1,10 +1,11 @@
 //! This node's part in the vote on the next height: between the consensus machine and the rest.
 
 use chain::Height;
-use chain::store::Write;
 use chain::consensus::{
-    Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Round, SignedProposal, TimeoutStep,
+    Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Round, SignedProposal,
+    TimeoutStep,
 };
+use chain::store::Write;
 
 use super::event::NodeEvent;
 use super::io::{Effect, Timer};

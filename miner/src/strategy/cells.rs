@@ -137,7 +137,10 @@ fn border(demands: &[CellDemand], cells: &[usize]) -> BTreeSet<DemandId> {
 fn centre(members: impl Iterator<Item = CellDemand>) -> (i64, i64) {
     let sites: Vec<Site> = members.map(|demand| demand.site).collect();
     let count = i64::try_from(sites.len().max(1)).unwrap_or(1);
-    (sites.iter().map(|&s| horizontal(s)).sum::<i64>() / count, sites.iter().map(|&s| vertical(s)).sum::<i64>() / count)
+    (
+        sites.iter().map(|&s| horizontal(s)).sum::<i64>() / count,
+        sites.iter().map(|&s| vertical(s)).sum::<i64>() / count,
+    )
 }
 
 fn extent(demands: &[CellDemand], members: &[usize], along: fn(Site) -> i64) -> i64 {

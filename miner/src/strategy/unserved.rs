@@ -52,7 +52,8 @@ pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, remaining: &[Option<Mi
         }
         Some(_) | None => {}
     }
-    let left = |provider: ProviderId| remaining.get(provider.index()).copied().flatten().unwrap_or(Minutes::MAX);
+    let left =
+        |provider: ProviderId| remaining.get(provider.index()).copied().flatten().unwrap_or(Minutes::MAX);
     let minutes = |provider: ProviderId, operation: OperationId| {
         let offer = oracle.supply().provider(provider).and_then(|provider| provider.offers.get(&operation));
         offer.map_or(Minutes::MAX, |offer| offer.minutes)
@@ -80,10 +81,16 @@ impl fmt::Display for UnservedReason {
                 write!(f, "its budget of {budget:.2} $ is below the cheapest possible cost, {cheapest:.2} $")
             }
             Self::NoCapacity { operation, most_left } => {
-                write!(f, "no provider has time left for {operation} (the most any has is {most_left} minutes)")
+                write!(
+                    f,
+                    "no provider has time left for {operation} (the most any has is {most_left} minutes)"
+                )
             }
             Self::LeftoverTooDear { cheapest, budget } => {
-                write!(f, "on the capacity left it costs at least {cheapest:.2} $, above its budget of {budget:.2} $")
+                write!(
+                    f,
+                    "on the capacity left it costs at least {cheapest:.2} $, above its budget of {budget:.2} $"
+                )
             }
             Self::NoRoomTogether => {
                 f.write_str("each order fits somewhere, but not all of them together on the capacity left")
@@ -115,7 +122,8 @@ mod tests {
             metres_per_minute: 1,
             deliver: false,
         };
-        let first = provider("first", [(OperationId(0), offer(10, 30)), (OperationId(1), offer(20, 40))].into());
+        let first =
+            provider("first", [(OperationId(0), offer(10, 30)), (OperationId(1), offer(20, 40))].into());
         let second = provider("second", [(OperationId(0), offer(15, 20))].into());
         Supply { providers: vec![first, second], rules, geometry: Geometry::Euclidean }
     }
@@ -132,7 +140,10 @@ mod tests {
 
     #[test]
     fn an_operation_that_nobody_offers_is_named() {
-        assert_eq!(reason(&[0, 7], 100, [100, 100]), UnservedReason::NotOffered { operation: OperationId(7) });
+        assert_eq!(
+            reason(&[0, 7], 100, [100, 100]),
+            UnservedReason::NotOffered { operation: OperationId(7) }
+        );
     }
 
     #[test]
@@ -150,8 +161,10 @@ mod tests {
 
     #[test]
     fn what_is_left_can_be_too_dear() {
-        let expected =
-            UnservedReason::LeftoverTooDear { cheapest: Money::from_units(15), budget: Money::from_units(12) };
+        let expected = UnservedReason::LeftoverTooDear {
+            cheapest: Money::from_units(15),
+            budget: Money::from_units(12),
+        };
         assert_eq!(reason(&[0], 12, [29, 20]), expected);
     }
 
