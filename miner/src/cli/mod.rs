@@ -25,7 +25,7 @@ use crate::compare::{self, CompareArguments};
 struct CommandLine {
     #[command(subcommand)]
     command: Command,
-    /// More log output on stderr (-v info, -vv debug, -vvv trace); RUST_LOG overrides it.
+    /// More log output on stderr (-v info, -vv debug, -vvv trace); `RUST_LOG` overrides it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     verbose: u8,
 }

@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging to stderr; RUST_LOG overrides the level.
+/// Starts logging to stderr; `RUST_LOG` overrides the level.
 pub(super) fn start_logging(verbose: u8) {
     let level = match verbose {
         0 => "warn",

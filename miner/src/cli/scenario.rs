@@ -9,7 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use ga::prices::find_prices;
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::inspect::Inspection;
-use scenarios::{CapacityPrices, Money, Scenario};
+use scenarios::{CapacityPrices, Scenario};
 
 use super::output::{print, print_json};
 use super::{OutputArguments, ScenarioArgument};
@@ -168,10 +168,10 @@ fn parameters(arguments: &GenerateArguments) -> Result<GenerateParameters> {
         parameters.sites = SiteParameters::Uniform;
     }
     if let Some(factor) = arguments.capacity {
-        let micros = Money::MICROS_PER_UNIT as f64 * factor;
-        anyhow::ensure!((1.0..=1e12).contains(&micros), "--capacity takes a factor above 0, such as 1.2");
+        let ppm = 1e6 * factor;
+        anyhow::ensure!((1.0..=1e12).contains(&ppm), "--capacity takes a factor above 0, such as 1.2");
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
-        let ppm = micros.round() as u64;
+        let ppm = ppm.round() as u64;
         parameters.capacity_ppm = Some(ppm);
     }
     Ok(parameters)

@@ -162,7 +162,8 @@ impl Job<'_> {
             bound,
             central,
             networks,
-            published: scenario.experiment.published.clone(),
+            // Paper A has no capacities: beside a capacitated market its figures would mean nothing.
+            published: if bound.is_exact { scenario.experiment.published.clone() } else { Vec::new() },
         })
     }
 
@@ -177,6 +178,7 @@ impl Job<'_> {
         let demands: Vec<DemandId> = records.iter().map(Record::id).collect();
         let name = format!("{}-{profile:?}-{miners}-miners", scenario.name).to_lowercase();
         let directory = self.directory.join(name);
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
         let plan = Plan {
             scenario,
             profile,
@@ -186,6 +188,8 @@ impl Job<'_> {
             directory: &directory,
             rng_seed: self.arguments.rng_seed,
             strategy: None,
+            program: &program,
+            adjust: |_, _| {},
         };
         progress
             .note(&format!("-- {miners} miners{}", if self.roaming { " and one that roams" } else { "" }));

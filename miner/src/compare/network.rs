@@ -47,6 +47,10 @@ pub struct Plan<'a> {
     pub rng_seed: u64,
     /// How miners that take cells choose them, if not as the scenario says.
     pub strategy: Option<Strategy>,
+    /// The program whose `run` command is a node.
+    pub program: &'a Path,
+    /// Changes to the configuration of the node with this number, before it starts.
+    pub adjust: fn(usize, &mut NodeFile),
 }
 
 /// A node process and what it said.
@@ -79,6 +83,7 @@ pub struct Said {
 pub struct NodeProcesses {
     /// The nodes.
     pub nodes: Vec<NodeProcess>,
+    program: PathBuf,
     events: UnboundedReceiver<Said>,
     sender: UnboundedSender<Said>,
 }
@@ -100,27 +105,32 @@ impl NodeProcesses {
         std::fs::write(&genesis_file, plan.network.genesis().to_bytes())
             .with_context(|| format!("cannot write {}", genesis_file.display()))?;
         let (sender, events) = unbounded_channel();
-        let mut network = Self { nodes: Vec::new(), events, sender };
-        for (number, key) in (1..).zip(plan.keys) {
-            let directory = plan.directory.join(format!("node-{number}"));
-            std::fs::create_dir_all(&directory)?;
-            write_key(&directory.join("node.key"), key)?;
-            let file = node_file(plan, number, network.bootstrap());
-            let text = toml::to_string(&file).context("a configuration is written as TOML")?;
-            std::fs::write(directory.join("node.toml"), text)?;
-            network.spawn(number, directory).await?;
+        let mut network = Self { nodes: Vec::new(), program: plan.program.to_path_buf(), events, sender };
+        for key in plan.keys {
+            network.join(plan, key).await?;
         }
         Ok(network)
     }
 
-    fn bootstrap(&self) -> Vec<SocketAddr> {
-        self.nodes.first().map(|node| node.address).into_iter().collect()
-    }
-
-    async fn spawn(&mut self, number: usize, directory: PathBuf) -> Result<()> {
-        let node = NodeProcess::spawn(number, directory, self.sender.clone()).await?;
+    /// Starts one more node, with the address of the first as its bootstrap node.
+    ///
+    /// # Errors
+    /// If a file cannot be written or the node does not start.
+    pub async fn join(&mut self, plan: &Plan<'_>, key: &SecretKey) -> Result<()> {
+        let number = self.nodes.len() + 1;
+        let directory = plan.directory.join(format!("node-{number}"));
+        std::fs::create_dir_all(&directory)?;
+        write_key(&directory.join("node.key"), key)?;
+        let mut file = node_file(plan, number, self.bootstrap());
+        (plan.adjust)(number, &mut file);
+        write_configuration(&directory, &file)?;
+        let node = NodeProcess::spawn(&self.program, number, directory, self.sender.clone()).await?;
         self.nodes.push(node);
         Ok(())
+    }
+
+    fn bootstrap(&self) -> Vec<SocketAddr> {
+        self.nodes.first().map(|node| node.address).into_iter().collect()
     }
 
     /// What the nodes have said since the last call.
@@ -138,14 +148,17 @@ impl NodeProcesses {
         Ok(())
     }
 
-    /// Starts a killed node again, on its own directory.
+    /// Starts a killed node again, on its own directory and at its old address, so that those who knew it
+    /// find it again.
     ///
     /// # Errors
     /// If it does not start.
     pub async fn restart(&mut self, number: usize) -> Result<()> {
         let position = self.nodes.iter().position(|node| node.number == number).context("no such node")?;
-        let directory = self.nodes.remove(position).directory;
-        let node = NodeProcess::spawn(number, directory, self.sender.clone()).await?;
+        let NodeProcess { mut file, directory, address, .. } = self.nodes.remove(position);
+        file.listen = address;
+        write_configuration(&directory, &file)?;
+        let node = NodeProcess::spawn(&self.program, number, directory, self.sender.clone()).await?;
         self.nodes.insert(position, node);
         Ok(())
     }
@@ -177,13 +190,12 @@ impl NodeProcesses {
     pub async fn submit(&mut self, records: &[Record]) -> Result<()> {
         let share = records.len().div_ceil(self.nodes.len()).max(1);
         for (node, records) in self.nodes.iter().zip(records.chunks(share)) {
-            match node.call(&Request::Submit { records: records.to_vec() }).await? {
-                Response::Submitted { refused, .. } => {
-                    if let Some((record, reason)) = refused.first() {
-                        bail!("node {} refused record {record}: {reason}", node.number);
-                    }
-                }
-                other => bail!("node {} gave an unexpected answer: {other:?}", node.number),
+            let response = node.call(&Request::Submit { records: records.to_vec() }).await?;
+            let Response::Submitted { refused, .. } = response else {
+                bail!("node {} gave an unexpected answer: {response:?}", node.number);
+            };
+            if let Some((record, reason)) = refused.first() {
+                bail!("node {} refused record {record}: {reason}", node.number);
             }
         }
         Ok(())
@@ -228,11 +240,15 @@ impl NodeProcesses {
 }
 
 impl NodeProcess {
-    async fn spawn(number: usize, directory: PathBuf, events: UnboundedSender<Said>) -> Result<Self> {
+    async fn spawn(
+        program: &Path,
+        number: usize,
+        directory: PathBuf,
+        events: UnboundedSender<Said>,
+    ) -> Result<Self> {
         let config = directory.join("node.toml");
         let file = NodeFile::load(&config)?;
         let log = std::fs::File::options().create(true).append(true).open(directory.join("node.log"))?;
-        let program = std::env::current_exe().context("cannot find this program's own file")?;
         let mut child = Command::new(program)
             .args(["run", "--events", "--stop-with-stdin", "--config"])
             .arg(&config)
@@ -284,10 +300,11 @@ impl NodeProcess {
     /// # Errors
     /// If it does not answer.
     pub async fn status(&self) -> Result<NodeStatus> {
-        match self.call(&Request::Status).await? {
-            Response::Status(status) => Ok(*status),
-            other => bail!("node {} gave an unexpected answer: {other:?}", self.number),
-        }
+        let response = self.call(&Request::Status).await?;
+        let Response::Status(status) = response else {
+            bail!("node {} gave an unexpected answer: {response:?}", self.number);
+        };
+        Ok(*status)
     }
 }
 
@@ -300,6 +317,12 @@ pub fn is_settled(statuses: &[NodeStatus]) -> bool {
     heads.len() == 1
         && statuses.iter().all(|status| status.is_quiescent && status.height > 0)
         && statuses.iter().all(|status| status.open_demands <= hopeless.len())
+}
+
+fn write_configuration(directory: &Path, file: &NodeFile) -> Result<()> {
+    let text = toml::to_string(file).context("a configuration is written as TOML")?;
+    let path = directory.join("node.toml");
+    std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<SocketAddr>) -> NodeFile {

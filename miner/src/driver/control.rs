@@ -58,11 +58,9 @@ impl Driver {
         self.node.handle(self.clock.now_ms(), Input::Command(Command::Submit(records)), &mut effects);
         let refused: Vec<(RecordId, String)> = effects
             .iter()
-            .filter_map(|effect| match effect {
-                Effect::Event(NodeEvent::RecordRefused { record: Some(id), reason }) => {
-                    Some((*id, reason.clone()))
-                }
-                _ => None,
+            .filter_map(|effect| {
+                let Effect::Event(NodeEvent::RecordRefused { record, reason }) = effect else { return None };
+                Some(((*record)?, reason.clone()))
             })
             .collect();
         accepted.retain(|id| refused.iter().all(|(other, _)| other != id));

@@ -292,10 +292,12 @@ impl Driver {
     }
 
     fn tell(&self, event: &NodeEvent) -> Result<()> {
-        match event {
-            NodeEvent::LocalFault { detail } => tracing::error!("{detail}"),
-            NodeEvent::Searching { .. } => tracing::debug!(?event),
-            _ => tracing::info!(?event),
+        if let NodeEvent::LocalFault { detail } = event {
+            tracing::error!("{detail}");
+        } else if matches!(event, NodeEvent::Searching { .. }) {
+            tracing::debug!(?event);
+        } else {
+            tracing::info!(?event);
         }
         if self.options.events_on_stdout { print_line(&serde_json::to_string(event)?) } else { Ok(()) }
     }

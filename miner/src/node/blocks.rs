@@ -253,19 +253,20 @@ impl Node {
         effects: &mut Vec<Effect>,
     ) {
         let (block, next, report) = valid.into_parts();
-        let write = Write::Block(Box::new(block.clone()), Box::new(certificate.clone()));
-        effects.push(Effect::Persist(write));
         self.ledger = next;
         self.state_root = block.header.state_root;
         let losers = std::mem::take(&mut self.blocks);
         self.blocks = BlockDesk { early: losers.early, ..BlockDesk::default() };
-        effects.push(Effect::Event(NodeEvent::BlockFinal {
+        let event = NodeEvent::BlockFinal {
             block: summary(&block, &report),
             votes: certificate.signatures.len(),
             round: certificate.round,
             state_root: block.header.state_root,
             open_demands: self.ledger.demands().filter(|(_, entry)| entry.is_open()).count(),
-        }));
+        };
+        let write = Write::Block(Box::new(block.clone()), Box::new(certificate));
+        effects.push(Effect::Persist(write));
+        effects.push(Effect::Event(event));
         for (_, loser) in losers.candidates {
             if !loser.block().body.is_quiet() {
                 effects.push(Effect::Event(self.explain_refusal(loser.block())));

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use chain::ledger::{BlockReport, Ledger, Market, MarketDemand};
 use chain::validate::draft::Admissible;
 use chain::{
-    Address, Block, BlockHash, Body, DemandId, Draft, Header, PriceUpdate, PublicKey, Record, Rejection,
-    Statement,
+    Block, BlockHash, Body, DemandId, Draft, Header, PriceUpdate, PublicKey, Record, Rejection, Statement,
 };
 use scenarios::bound::{demand_bound, regret};
-use scenarios::settings::{Allocation, Profile};
+use scenarios::settings::Profile;
 use scenarios::{CapacityPrices, Money, Oracle, ProviderId, evaluate_composition};
 
 use super::event::NodeEvent;
@@ -47,6 +46,8 @@ pub(super) struct View<'a> {
     pub cell_takers: &'a [PublicKey],
     /// This node.
     pub own: PublicKey,
+    /// Demands that valid blocks of others, not final yet, would compose.
+    pub in_flight: &'a BTreeSet<DemandId>,
     /// A peer says that it has blocks we lack: what we would decide now would be stale.
     pub is_behind: bool,
 }
@@ -67,6 +68,7 @@ pub(super) struct Mining {
     stuck: BTreeMap<DemandId, UnservedDemand>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
+    head_since_ms: u64,
 }
 
 /// A search that is running for this node.
@@ -75,7 +77,24 @@ struct Search {
     work: WorkId,
     demands: BTreeSet<DemandId>,
     trace: SearchTrace,
-    latest: Option<SearchReport>,
+    /// The best cost so far, and since when nothing better was found.
+    best: Option<(Money, u64)>,
+}
+
+impl Search {
+    fn new(work: WorkId, demands: BTreeSet<DemandId>) -> Self {
+        Self { work, demands, trace: SearchTrace::default(), best: None }
+    }
+
+    /// For how long the incumbent has not become cheaper.
+    fn stalled_ms(&mut self, report: &SearchReport, now_ms: u64) -> u64 {
+        let (cost, since_ms) = *self.best.get_or_insert((report.cost, now_ms));
+        if report.cost < cost {
+            self.best = Some((report.cost, now_ms));
+            return 0;
+        }
+        now_ms.saturating_sub(since_ms)
+    }
 }
 
 /// An own block that is not final yet.
@@ -101,7 +120,7 @@ pub(super) enum Action {
     /// Carry this effect out.
     Effect(Effect),
     /// Sign this and send it.
-    Propose(Box<Drafted>),
+    Propose(Drafted),
 }
 
 impl Mining {
@@ -121,6 +140,7 @@ impl Mining {
             stuck: BTreeMap::new(),
             overtaken: 0,
             pending_since_ms: None,
+            head_since_ms: 0,
         }
     }
 
@@ -169,7 +189,7 @@ impl Mining {
         }
         self.note_pending(view);
         if let Some(drafted) = self.next_block(view, actions) {
-            actions.push(Action::Propose(Box::new(drafted)));
+            actions.push(Action::Propose(drafted));
             return;
         }
         if self.is_pricing_due(view) {
@@ -212,6 +232,7 @@ impl Mining {
 
     /// The network's head moved on; `view` is of the new head.
     pub(super) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
+        self.head_since_ms = view.now_ms;
         let brings_offers = block.body.records.iter().any(|record| {
             matches!(record.content.statement, Statement::Offer(_) | Statement::DemandCancellation { .. })
         });
@@ -237,7 +258,7 @@ impl Mining {
         self.ready = match lost_race {
             Some(announced) => {
                 standing.extend(announced.compositions);
-                Self::reanchor(standing, view, actions)
+                Self::reanchor(&standing, view, actions)
             }
             None => view.ledger.admissible(&view.own, &standing).kept,
         };
@@ -266,7 +287,7 @@ impl Mining {
             }
         }
         let is_anything_to_do = !view.pending.is_empty() || !self.held.is_empty();
-        if is_anything_to_do && self.is_quiet_block_due(view, self.turn(view)) {
+        if is_anything_to_do && self.is_quiet_block_due(view, Self::turn(view)) {
             return Self::draft(view, None, Vec::new()).ok();
         }
         None
@@ -338,7 +359,7 @@ impl Mining {
     }
 
     /// How many miners come before this one in sending what any of them could; turns rotate with the height.
-    fn turn(&self, view: &View<'_>) -> u64 {
+    fn turn(view: &View<'_>) -> u64 {
         let count = view.cell_takers.len().max(1) as u64;
         let rank = Self::rank(view) as u64;
         (rank + count - view.ledger.head().height % count) % count
@@ -396,6 +417,10 @@ impl Mining {
             return;
         }
         if self.left_in_cell().next().is_none() {
+            // Blocks that lost the race for the last height are on their way again: see them first.
+            if view.now_ms < self.head_since_ms + 2 * self.pace.turn_ms {
+                return;
+            }
             self.choose_cell(view, actions);
         }
         let demands: BTreeSet<DemandId> = self.left_in_cell().collect();
@@ -405,7 +430,7 @@ impl Mining {
         let work = self.next_work();
         let task = Box::new(self.compose_task(work, &demands, view));
         actions.push(Action::Effect(Effect::StartWork { work, task }));
-        self.search = Some(Search { work, demands, trace: SearchTrace::default(), latest: None });
+        self.search = Some(Search::new(work, demands));
     }
 
     /// A round begins when every record we know is on chain: all miners then split the same demands.
@@ -430,7 +455,7 @@ impl Mining {
             .open_market()
             .demands
             .iter()
-            .filter(|demand| self.is_worth_searching(&demand.id))
+            .filter(|demand| self.is_worth_searching(&demand.id) && !view.in_flight.contains(&demand.id))
             .map(|demand| CellDemand { id: demand.id, site: demand.entry.demand.site })
             .collect();
         if open.is_empty() {
@@ -452,13 +477,9 @@ impl Mining {
     }
 
     fn compose_task(&self, work: WorkId, demands: &BTreeSet<DemandId>, view: &View<'_>) -> Task {
-        let usable = usable_providers(view.ledger, view.own.address());
-        let cell = self.cell.as_ref().and_then(|cell| cell.providers.clone());
-        let allowed = match (cell, usable) {
-            (Some(cell), Some(usable)) => Some(cell.intersection(&usable).copied().collect()),
-            (cell, usable) => cell.or(usable),
-        };
-        let problem = sub_problem(view.ledger.open_market(), allowed, |id| demands.contains(&id));
+        let allowed = self.cell.as_ref().and_then(|cell| cell.providers.clone());
+        let market = view.ledger.open_market_for(&view.own);
+        let problem = sub_problem(market, allowed, |id| demands.contains(&id));
         Task::Compose {
             problem,
             profile: self.settings.profile,
@@ -487,6 +508,12 @@ impl Mining {
             self.end_search(&report, view, actions);
             return;
         }
+        let stalled_ms = search.stalled_ms(&report, view.now_ms);
+        if self.settings.profile == Profile::Hybrid && stalled_ms >= self.settings.announce.stall_ms {
+            actions.push(Action::Effect(Effect::CancelWork(work)));
+            self.end_search(&report, view, actions);
+            return;
+        }
         let drafted = Self::draft(view, None, report.compositions.clone());
         let decision = drafted.map_or(Decision::Continue, |drafted| {
             let BlockReport { reward, fees, .. } = drafted.report;
@@ -496,12 +523,11 @@ impl Mining {
             self.settings.announce.decide(&search.trace, reward, fees, hazard)
         });
         // The published algorithm runs its fixed generations; only the hybrid is stopped when it pays.
-        let may_stop = self.settings.profile == Profile::Hybrid && report.unserved.is_empty();
-        if may_stop && decision == Decision::Announce && self.announced.is_none() {
+        let may_stop = self.settings.profile == Profile::Hybrid && self.announced.is_none();
+        if may_stop && decision == Decision::Announce {
             actions.push(Action::Effect(Effect::CancelWork(work)));
             self.ready = report.compositions;
         } else {
-            search.latest = Some(report);
             self.search = Some(search);
         }
     }
@@ -537,19 +563,18 @@ impl Mining {
             actions.push(Action::Effect(Effect::CancelWork(search.work)));
             return;
         }
-        search.trace = SearchTrace::default();
-        search.latest = None;
-        let (work, task) = (search.work, Box::new(self.compose_task(search.work, &search.demands, view)));
+        let work = search.work;
+        let task = Box::new(self.compose_task(work, &search.demands, view));
         actions.push(Action::Effect(Effect::AdaptWork { work, task }));
         if lost > 0 {
             actions.push(Action::Effect(Effect::Event(NodeEvent::Repaired { lost, left })));
         }
-        self.search = Some(search);
+        self.search = Some(Search::new(work, search.demands));
     }
 
     /// An own block lost the race: what still stands is to be sent on the new head.
-    fn reanchor(compositions: Vec<Proposal>, view: &View<'_>, actions: &mut Vec<Action>) -> Vec<Proposal> {
-        let Admissible { kept, refused } = view.ledger.admissible(&view.own, &compositions);
+    fn reanchor(compositions: &[Proposal], view: &View<'_>, actions: &mut Vec<Action>) -> Vec<Proposal> {
+        let Admissible { kept, refused } = view.ledger.admissible(&view.own, compositions);
         if !compositions.is_empty() {
             let reason = refused.first().map(|(_, rejection)| rejection.to_string());
             let event = NodeEvent::BlockReanchored { kept: kept.len(), dropped: refused.len(), reason };
@@ -595,15 +620,6 @@ fn sub_problem(
         prices: market.prices,
         allowed,
     }
-}
-
-/// In dedicated allocation, the providers that nobody else holds; otherwise no restriction.
-fn usable_providers(ledger: &Ledger, miner: Address) -> Option<BTreeSet<ProviderId>> {
-    if ledger.network().parameters().allocation == Allocation::Partial {
-        return None;
-    }
-    let free = |id: &ProviderId| ledger.holder(*id).is_none_or(|holder| holder.miner == miner);
-    Some(ledger.supply().provider_ids().filter(free).collect())
 }
 
 /// Sorts by regret over cost, the best first: the order in which proposals are worth sending.

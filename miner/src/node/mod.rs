@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use chain::consensus::{Consensus, SafetyLog, SignedProposal, ValidatorSet};
 use chain::genesis::Network;
-use chain::{Block, BlockHash, Fault, Hash, Ledger, PublicKey, Record, SecretKey, ValidBlock};
+use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, Record, SecretKey, ValidBlock};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use event::{BlockSummary, NodeEvent};
@@ -313,12 +313,18 @@ impl Node {
         let Some(mining) = &mut self.mining else { return };
         let pending = self.pool.pending(&self.ledger);
         let cell_takers = self.peers.cell_takers(mining.takes_cell());
+        let others = self.blocks.candidates.values().map(ValidBlock::block);
+        let in_flight: BTreeSet<DemandId> = others
+            .filter(|block| block.header.miner != self.own)
+            .flat_map(|block| block.body.compositions.iter().map(|composition| composition.demand))
+            .collect();
         let view = View {
             now_ms,
             ledger: &self.ledger,
             pending: &pending,
             cell_takers: &cell_takers,
             own: self.own,
+            in_flight: &in_flight,
             is_behind: self.peers.ahead_of(self.ledger.head().height).is_some(),
         };
         let mut actions = Vec::new();
@@ -330,7 +336,7 @@ impl Node {
         for action in actions {
             match action {
                 Action::Effect(effect) => effects.push(effect),
-                Action::Propose(drafted) => self.announce_own_block(*drafted, now_ms, effects),
+                Action::Propose(drafted) => self.announce_own_block(drafted, now_ms, effects),
             }
         }
     }

@@ -35,7 +35,7 @@ pub struct PeerContent {
 /// The most addresses a peer record may name.
 pub(super) const PEER_ADDRESSES: usize = 8;
 /// How long a peer record counts after it was issued.
-pub(super) const PEER_RECORD_LIFETIME_MS: u64 = 30_000;
+pub(super) const PEER_RECORD_LIFETIME_MS: u64 = 12_000;
 /// How far ahead of the local clock a peer record may have been issued.
 const CLOCK_TOLERANCE_MS: u64 = 10_000;
 /// The most nodes whose records are kept.

@@ -2,7 +2,8 @@
 //!
 //! Searching on for a moment `dt` gains what the reward still rises in it, and risks `hazard * dt` of the
 //! whole reward: that somebody else's block takes these demands first. So a miner announces when the
-//! reward rises by less than `hazard * reward` per second, or when its search has ended.
+//! reward rises by less than `hazard * reward` per second, or when its search has ended or found nothing
+//! better for a while.
 
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
@@ -14,11 +15,13 @@ pub struct AnnouncePolicy {
     pub prior_hazard: f64,
     /// How many seconds of observation the prior is worth.
     pub prior_seconds: f64,
+    /// A search whose incumbent has not become cheaper for this long has ended, in milliseconds.
+    pub stall_ms: u64,
 }
 
 impl Default for AnnouncePolicy {
     fn default() -> Self {
-        Self { prior_hazard: 0.05, prior_seconds: 20.0 }
+        Self { prior_hazard: 0.05, prior_seconds: 20.0, stall_ms: 2_000 }
     }
 }
 
@@ -92,7 +95,8 @@ impl AnnouncePolicy {
 mod tests {
     use super::*;
 
-    const POLICY: AnnouncePolicy = AnnouncePolicy { prior_hazard: 0.05, prior_seconds: 20.0 };
+    const POLICY: AnnouncePolicy =
+        AnnouncePolicy { prior_hazard: 0.05, prior_seconds: 20.0, stall_ms: 2_000 };
 
     fn trace(rewards: &[i64]) -> SearchTrace {
         let mut trace = SearchTrace::default();
