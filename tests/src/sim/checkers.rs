@@ -1,0 +1,327 @@
+//! What must hold whatever happens, judged apart from the system: from blocks on disk, messages on the wire
+//! and what ledgers say, with the independent evaluator.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chain::consensus::{ConsensusMessage, Proposal, Round, SignedProposal, Vote, VoteKind};
+use chain::store::{Store, Write, replay};
+use chain::{Block, BlockHash, DemandId, Hash, Height, Ledger, Network, RecordId};
+use miner::node::{Message, NodeEvent};
+use scenarios::{Instance, Money, Solution, evaluate};
+
+use super::host::HostId;
+use super::market::Market;
+
+/// Something that must never happen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Two hosts hold different final blocks for one height.
+    #[error("{host} made block {got} final at height {height}, others {expected}")]
+    Disagreement {
+        /// Who differs.
+        host: HostId,
+        /// Where.
+        height: Height,
+        /// Its block.
+        got: BlockHash,
+        /// Everybody else's.
+        expected: BlockHash,
+    },
+    /// A demand was composed in two blocks, or is none of this market.
+    #[error("demand {demand} is composed at height {height} although {why}")]
+    WronglyComposed {
+        /// The demand.
+        demand: DemandId,
+        /// The second block.
+        height: Height,
+        /// What is wrong.
+        why: String,
+    },
+    /// The evaluator finds fault with what the chain composed.
+    #[error("after height {height} the evaluator says: {finding}")]
+    Infeasible {
+        /// After which block.
+        height: Height,
+        /// What it found.
+        finding: String,
+    },
+    /// Money appeared or vanished.
+    #[error("{host} has {got} micro-units of money at height {height}, there were {expected}")]
+    MoneyNotConserved {
+        /// Where.
+        host: HostId,
+        /// At which height.
+        height: Height,
+        /// What there is.
+        got: i128,
+        /// What there was at genesis.
+        expected: i128,
+    },
+    /// Equal heights, different states.
+    #[error("{host} has state root {got} at height {height}, the block says {expected}")]
+    StateDiffers {
+        /// Where.
+        host: HostId,
+        /// At which height.
+        height: Height,
+        /// Its root.
+        got: Hash,
+        /// The block's.
+        expected: Hash,
+    },
+    /// An honest validator contradicted itself.
+    #[error("honest validator {validator} said two things at height {height}, round {round}: {said}")]
+    Contradiction {
+        /// Its position.
+        validator: u16,
+        /// The height.
+        height: Height,
+        /// The round.
+        round: Round,
+        /// What.
+        said: String,
+    },
+    /// An honest host hung up on an honest one.
+    #[error("{host} hung up on honest {peer}: {reason}")]
+    HonestDropped {
+        /// Who.
+        host: HostId,
+        /// On whom.
+        peer: HostId,
+        /// Why.
+        reason: String,
+    },
+    /// A node says that something is wrong with itself.
+    #[error("{host} reports a local fault: {detail}")]
+    LocalFault {
+        /// Which.
+        host: HostId,
+        /// What it says.
+        detail: String,
+    },
+    /// A host's disk or solver refused what its node asked for.
+    #[error("{host} could not {what}: {error}")]
+    Broken {
+        /// Which.
+        host: HostId,
+        /// What its node asked for.
+        what: &'static str,
+        /// Why not.
+        error: String,
+    },
+    /// A stored chain does not verify, or is not the others'.
+    #[error("the chain of {host} does not stand: {error}")]
+    ChainDoesNotStand {
+        /// Whose.
+        host: HostId,
+        /// Why.
+        error: String,
+    },
+    /// The network did not finish although it was good.
+    #[error("not settled {after_ms} ms after the network became good: {standing}")]
+    NotLive {
+        /// Time since.
+        after_ms: u64,
+        /// Where everybody stands.
+        standing: String,
+    },
+}
+
+/// Watches everything; forgets nothing.
+#[derive(Debug)]
+pub struct Checkers {
+    network: Arc<Network>,
+    instance: Instance,
+    /// The instance's demands by their records.
+    positions: BTreeMap<RecordId, usize>,
+    money: i128,
+    liars: BTreeSet<u16>,
+    chain: BTreeMap<Height, (BlockHash, Hash)>,
+    solution: Solution,
+    cost: Money,
+    votes: BTreeMap<(u16, Height, Round, VoteKind), Option<BlockHash>>,
+    proposals: BTreeMap<(Height, Round), (BlockHash, Option<Round>)>,
+    last_round: Round,
+}
+
+impl Checkers {
+    /// For this market; validators in `liars` may contradict themselves.
+    pub fn new(market: &Market, liars: BTreeSet<u16>) -> Self {
+        let positions =
+            market.records.iter().enumerate().map(|(position, record)| (record.id(), position)).collect();
+        Self {
+            network: Arc::clone(&market.network),
+            instance: market.instance.clone(),
+            positions,
+            money: Ledger::new(Arc::clone(&market.network)).total_money(),
+            liars,
+            chain: BTreeMap::new(),
+            solution: Solution::unserved(market.instance.demands.len()),
+            cost: Money::ZERO,
+            votes: BTreeMap::new(),
+            proposals: BTreeMap::new(),
+            last_round: 0,
+        }
+    }
+
+    /// The highest final block anywhere.
+    pub fn height(&self) -> Height {
+        self.chain.last_key_value().map_or(0, |(&height, _)| height)
+    }
+
+    /// What the chain composed, by position in the instance.
+    pub const fn solution(&self) -> &Solution {
+        &self.solution
+    }
+
+    /// The highest round in which a final block was decided.
+    pub const fn last_round(&self) -> Round {
+        self.last_round
+    }
+
+    /// A host writes something to its disk. True if a block of a new height became final with it.
+    ///
+    /// # Errors
+    /// If a final block differs from another host's, or composes what must not be composed.
+    pub fn on_write(&mut self, host: HostId, write: &Write) -> Result<bool, Violation> {
+        let Write::Block(block, certificate) = write else { return Ok(false) };
+        let (height, got) = (block.header.height, block.hash());
+        match self.chain.get(&height) {
+            Some(&(expected, _)) if got != expected => {
+                Err(Violation::Disagreement { host, height, got, expected })
+            }
+            Some(_) => Ok(false),
+            None => {
+                self.chain.insert(height, (got, block.header.state_root));
+                self.last_round = self.last_round.max(certificate.round);
+                self.compose(block)?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// The first time a block is final anywhere: its compositions join the chain's, and all of them are judged.
+    fn compose(&mut self, block: &Block) -> Result<(), Violation> {
+        let height = block.header.height;
+        for composition in &block.body.compositions {
+            let demand = composition.demand;
+            let wrong = |why: &str| Violation::WronglyComposed { demand, height, why: why.to_owned() };
+            let position = self.positions.get(&demand).ok_or_else(|| wrong("nobody demanded it"))?;
+            let slot = self.solution.compositions.get_mut(*position);
+            let slot = slot.ok_or_else(|| wrong("it is not in the instance"))?;
+            if slot.replace(composition.providers.clone()).is_some() {
+                return Err(wrong("it was composed before"));
+            }
+        }
+        self.cost += block.header.cost;
+        let evaluation = evaluate(&self.instance, &self.solution);
+        let finding = match evaluation.violations.first() {
+            Some(violation) => Some(violation.to_string()),
+            None if evaluation.cost != self.cost => {
+                Some(format!("headers claim a cost of {}, it is {}", self.cost, evaluation.cost))
+            }
+            None => None,
+        };
+        finding.map_or(Ok(()), |finding| Err(Violation::Infeasible { height, finding }))
+    }
+
+    /// A host's head is new.
+    ///
+    /// # Errors
+    /// If its state is not that of the chain, or money is not conserved.
+    pub fn on_head(&self, host: HostId, ledger: &Ledger) -> Result<(), Violation> {
+        let height = ledger.head().height;
+        let (got, expected) = (ledger.total_money(), self.money);
+        if got != expected {
+            return Err(Violation::MoneyNotConserved { host, height, got, expected });
+        }
+        let got = ledger.state_root();
+        match self.chain.get(&height) {
+            Some(&(_, expected)) if got != expected => {
+                Err(Violation::StateDiffers { host, height, got, expected })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// An honest host sends a message; what it passes on counts as said by whoever signed it.
+    ///
+    /// # Errors
+    /// If an honest validator contradicts itself.
+    pub fn on_said(&mut self, message: &Message) -> Result<(), Violation> {
+        let Message::Consensus(message) = message else { return Ok(()) };
+        match message {
+            ConsensusMessage::Vote(signed) => self.on_vote(signed.validator, signed.vote),
+            ConsensusMessage::Proposal(signed) => self.on_proposal(signed),
+            ConsensusMessage::Polka(polka) => {
+                let vote = self.certified(VoteKind::Prevote, polka.height, polka.round, polka.block);
+                polka.signatures.iter().try_for_each(|&(validator, _)| self.on_vote(validator, vote))
+            }
+            ConsensusMessage::Commit(commit) => {
+                let vote = self.certified(VoteKind::Precommit, commit.height, commit.round, commit.block);
+                commit.signatures.iter().try_for_each(|&(validator, _)| self.on_vote(validator, vote))
+            }
+        }
+    }
+
+    fn certified(&self, kind: VoteKind, height: Height, round: Round, block: BlockHash) -> Vote {
+        Vote { network: self.network.id(), height, round, kind, block: Some(block) }
+    }
+
+    fn on_vote(&mut self, validator: u16, vote: Vote) -> Result<(), Violation> {
+        if self.liars.contains(&validator) {
+            return Ok(());
+        }
+        let Vote { height, round, kind, block, .. } = vote;
+        let first = *self.votes.entry((validator, height, round, kind)).or_insert(block);
+        if first == block {
+            return Ok(());
+        }
+        let said = format!("{kind:?} for {first:?} and for {block:?}");
+        Err(Violation::Contradiction { validator, height, round, said })
+    }
+
+    fn on_proposal(&mut self, signed: &SignedProposal) -> Result<(), Violation> {
+        let Proposal { height, round, block, valid_round, .. } = signed.proposal;
+        let validator = self.network.validators().proposer(height, round);
+        if self.liars.contains(&validator) {
+            return Ok(());
+        }
+        let first = *self.proposals.entry((height, round)).or_insert((block, valid_round));
+        if first == (block, valid_round) {
+            return Ok(());
+        }
+        let said = format!("proposals of {first:?} and of {:?}", (block, valid_round));
+        Err(Violation::Contradiction { validator, height, round, said })
+    }
+
+    /// A node tells people something.
+    ///
+    /// # Errors
+    /// If it is that it is broken.
+    pub fn on_event(host: HostId, event: &NodeEvent) -> Result<(), Violation> {
+        match event {
+            NodeEvent::LocalFault { detail } => Err(Violation::LocalFault { host, detail: detail.clone() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Verifies a host's chain from genesis out of its store.
+    ///
+    /// # Errors
+    /// If it does not verify or does not end like everybody's.
+    pub fn verify_chain(&self, host: HostId, store: &Store) -> Result<(), Violation> {
+        let wrong = |error: String| Violation::ChainDoesNotStand { host, error };
+        let ledger = replay(store, Arc::clone(&self.network)).map_err(|error| wrong(error.to_string()))?;
+        self.on_head(host, &ledger)?;
+        let (height, hash) = (ledger.head().height, ledger.head().hash);
+        match self.chain.get(&height) {
+            Some(&(expected, _)) if expected == hash && height == self.height() => Ok(()),
+            _ => Err(wrong(format!(
+                "it ends at height {height} with {hash}, the network's at {}",
+                self.height()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One simulated machine: what it is, the node it runs while it is up, and the disk that outlives it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use chain::consensus::SafetyLog;
+use chain::store::{Backend, MemoryBackend, ReplayError, Store, StoreError, replay};
+use chain::{Network, PublicKey, Record, SecretKey};
+use coordinator_free_pool::PoolLimits;
+use miner::node::{
+    Effect, FINAL_BLOCKS, FinalBlockMessage, MESSAGE_BYTES, Memory, Message, MiningSettings, Node,
+    NodeConfig, Pace, Timer,
+};
+
+use super::work::Workbench;
+
+/// A machine of the world, by position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostId(pub u32);
+
+/// How a host behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behaviour {
+    /// It runs the node core and nothing else.
+    Honest,
+    /// It runs the node core, and beside each vote of its own it signs and sends a contrary one; to every
+    /// second peer it proposes a block that does not exist.
+    DoubleVoter,
+    /// It runs nothing: a test writes what it says.
+    Puppet,
+}
+
+/// What a host is made of.
+#[derive(Clone, Debug)]
+pub struct HostSettings {
+    /// Its node's key.
+    pub key: SecretKey,
+    /// How it mines; `None` is a node that relays and, if the genesis lists it, votes.
+    pub mining: Option<MiningSettings>,
+    /// How often and how long.
+    pub pace: Pace,
+    /// How it behaves.
+    pub behaviour: Behaviour,
+    /// How far its clock is ahead of true time, in milliseconds.
+    pub clock_lead_ms: u64,
+    /// When it is started, in milliseconds since the run began.
+    pub starts_at_ms: u64,
+}
+
+/// A machine.
+#[derive(Debug)]
+pub struct Host {
+    pub(super) settings: HostSettings,
+    pub(super) running: Option<Running>,
+    /// What is on disk while nothing runs.
+    pub(super) disk: Option<Box<dyn Backend>>,
+    /// Starts so far: timers and work of an earlier life come to nothing.
+    pub(super) life: u32,
+    /// It crashes when it has carried out this many more effects.
+    pub(super) crash_after: Option<u32>,
+    /// Records its clients handed in, to be handed in again after a crash.
+    pub(super) submitted: Vec<Record>,
+    /// Of a puppet: open connections, what it was told, and who hung up why.
+    pub(super) puppet: Puppet,
+}
+
+/// What a puppet sees.
+#[derive(Debug, Default)]
+pub(super) struct Puppet {
+    pub(super) connections: BTreeMap<HostId, u64>,
+    pub(super) heard: Vec<(HostId, Message)>,
+    pub(super) dropped: Vec<(HostId, String)>,
+}
+
+/// A node at work.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) node: Node,
+    pub(super) store: Store,
+    pub(super) timers: BTreeMap<Timer, u64>,
+    pub(super) connections: BTreeMap<HostId, u64>,
+    pub(super) work: Workbench,
+}
+
+/// Why a node does not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum StartError {
+    /// Its store does not open or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its chain does not verify.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
+}
+
+impl HostId {
+    /// Where its node listens.
+    pub(super) fn address(self) -> SocketAddr {
+        let port = u16::try_from(self.0).unwrap_or(u16::MAX - 4_000) + 4_000;
+        SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), port))
+    }
+
+    /// The host that listens there.
+    pub(super) fn at(address: SocketAddr) -> Self {
+        Self(u32::from(address.port().saturating_sub(4_000)))
+    }
+
+    /// Its position.
+    pub(super) const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for HostId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "host {}", self.0)
+    }
+}
+
+impl HostSettings {
+    /// An honest node that relays and votes.
+    pub fn voter(key: SecretKey) -> Self {
+        Self {
+            key,
+            mining: None,
+            pace: Pace::default(),
+            behaviour: Behaviour::Honest,
+            clock_lead_ms: 0,
+            starts_at_ms: 0,
+        }
+    }
+
+    /// An honest miner.
+    pub fn miner(key: SecretKey, mining: MiningSettings) -> Self {
+        Self { mining: Some(mining), ..Self::voter(key) }
+    }
+
+    /// A puppet.
+    pub fn puppet(key: SecretKey) -> Self {
+        Self { behaviour: Behaviour::Puppet, ..Self::voter(key) }
+    }
+}
+
+impl Host {
+    pub(super) fn new(settings: HostSettings) -> Self {
+        Self {
+            settings,
+            running: None,
+            disk: Some(Box::new(MemoryBackend::default())),
+            life: 0,
+            crash_after: None,
+            submitted: Vec::new(),
+            puppet: Puppet::default(),
+        }
+    }
+
+    /// Its node's key.
+    pub fn key(&self) -> PublicKey {
+        self.settings.key.public()
+    }
+
+    /// How it behaves.
+    pub const fn behaviour(&self) -> Behaviour {
+        self.settings.behaviour
+    }
+
+    /// Its node, while it runs.
+    pub fn node(&self) -> Option<&Node> {
+        self.running.as_ref().map(|running| &running.node)
+    }
+
+    /// Its store, while it runs.
+    pub fn store(&self) -> Option<&Store> {
+        self.running.as_ref().map(|running| &running.store)
+    }
+
+    /// What a puppet was told.
+    pub fn heard(&self) -> &[(HostId, Message)] {
+        &self.puppet.heard
+    }
+
+    /// Who hung up on a puppet, and why.
+    pub fn dropped(&self) -> &[(HostId, String)] {
+        &self.puppet.dropped
+    }
+
+    pub(super) fn is_puppet(&self) -> bool {
+        self.settings.behaviour == Behaviour::Puppet
+    }
+
+    /// Its open connections by peer; nobody is connected to what does not run.
+    pub(super) fn connections(&mut self) -> Option<&mut BTreeMap<HostId, u64>> {
+        if self.is_puppet() {
+            return Some(&mut self.puppet.connections);
+        }
+        self.running.as_mut().map(|running| &mut running.connections)
+    }
+
+    /// Begins a life: what the disk remembers, verified from genesis.
+    pub(super) fn start(&mut self, network: &Arc<Network>, now_ms: u64) -> Result<Vec<Effect>, StartError> {
+        let disk = self.disk.take().unwrap_or_else(|| Box::new(MemoryBackend::default()));
+        let store = Store::open(disk, network.id())?;
+        let memory = Memory {
+            ledger: replay(&store, Arc::clone(network))?,
+            safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
+            candidates: store.candidates()?,
+            records: store.pool_records()?,
+        };
+        let HostSettings { key, mining, pace, .. } = self.settings.clone();
+        let (node, effects) =
+            Node::new(NodeConfig { key, mining, pace, pool: PoolLimits::default() }, memory, now_ms);
+        let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workbench::default());
+        self.running = Some(Running { node, store, timers, connections, work });
+        self.life += 1;
+        self.crash_after = None;
+        Ok(effects)
+    }
+
+    /// Ends a life: only what is on disk remains. Who was connected is given back.
+    pub(super) fn crash(&mut self) -> BTreeMap<HostId, u64> {
+        self.crash_after = None;
+        let Some(running) = self.running.take() else { return BTreeMap::new() };
+        self.disk = Some(running.store.into_backend());
+        running.connections
+    }
+}
+
+impl Running {
+    /// As many final blocks from a height on as one message holds.
+    pub(super) fn final_blocks(&self, from: u64) -> Result<Message, StoreError> {
+        let (mut blocks, mut bytes) = (Vec::new(), 0);
+        for height in from..=self.store.height() {
+            let Some((block, certificate)) = self.store.block(height)? else { break };
+            let block = FinalBlockMessage { block, certificate };
+            bytes += chain::codec::encode(&block).len() + 8;
+            if bytes > MESSAGE_BYTES - 1_024 || blocks.len() == FINAL_BLOCKS {
+                break;
+            }
+            blocks.push(block);
+        }
+        Ok(Message::Final(blocks))
+    }
+}

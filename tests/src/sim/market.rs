@@ -1,0 +1,182 @@
+//! Small markets for simulated networks: an instance, its genesis, and its demands as signed records.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use chain::genesis::scenario_demand_records;
+use chain::{Genesis, Network, PublicKey, Record};
+use scenarios::generate::{GenerateParameters, SiteParameters, generate};
+use scenarios::settings::{Allocation, NetworkSettings, Profile, ScheduleSettings, SearchSettings, Sense};
+use scenarios::{
+    CapacityPrices, CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle,
+    Provider, Site, Supply, Window,
+};
+
+/// The virtual time at which every run begins, in milliseconds since the Unix epoch.
+pub const START_MS: u64 = 1_800_000_000_000;
+
+/// What kind of market.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarketKind {
+    /// The paper's: no capacities, a provider belongs to one miner, pay by cost per order.
+    Paper,
+    /// Capacities that bind, pay by certified regret.
+    Capacitated {
+        /// Total capacity, in ppm of the work of a random assignment.
+        capacity_ppm: u64,
+    },
+}
+
+/// What a network is about.
+#[derive(Clone, Debug)]
+pub struct Market {
+    /// The genesis all hosts share.
+    pub network: Arc<Network>,
+    /// Providers and demands.
+    pub instance: Instance,
+    /// The demands, signed, in order.
+    pub records: Vec<Record>,
+    /// The rectangle that strips divide.
+    pub window: Window,
+    /// The algorithm that suits it.
+    pub profile: Profile,
+}
+
+impl Market {
+    /// A market drawn at random.
+    ///
+    /// # Errors
+    /// If the numbers make no scenario or no genesis.
+    pub fn generated(
+        kind: MarketKind,
+        providers: u32,
+        demands: u32,
+        validators: &[PublicKey],
+        rng_seed: u64,
+    ) -> Result<Self> {
+        let orders = 3;
+        let capacity_ppm = match kind {
+            MarketKind::Paper => None,
+            MarketKind::Capacitated { capacity_ppm } => Some(capacity_ppm),
+        };
+        let scenario = generate(&GenerateParameters {
+            name: "simulated".into(),
+            paper_problem: None,
+            rng_seed,
+            providers,
+            demands,
+            operations: orders,
+            orders_per_demand: orders,
+            window_km: 60,
+            sites: SiteParameters::Uniform,
+            cost_min: Money::from_units(5),
+            cost_max: Money::from_units(40),
+            minutes_min: 10,
+            minutes_max: 60,
+            rate_per_km: Money::from_micros(500_000),
+            deliver: false,
+            capacity_ppm,
+        })?;
+        let settings = match kind {
+            MarketKind::Paper => paper_rules(&scenario.instance),
+            MarketKind::Capacitated { .. } => NetworkSettings::default(),
+        };
+        let profile = match kind {
+            MarketKind::Paper => Profile::Paper,
+            MarketKind::Capacitated { .. } => Profile::Hybrid,
+        };
+        Self::new(scenario.instance, &settings, profile, validators, rng_seed)
+    }
+
+    /// The market of an instance.
+    ///
+    /// # Errors
+    /// If it makes no genesis.
+    pub fn new(
+        instance: Instance,
+        settings: &NetworkSettings,
+        profile: Profile,
+        validators: &[PublicKey],
+        rng_seed: u64,
+    ) -> Result<Self> {
+        let genesis = Genesis::from_instance(
+            "simulated",
+            &instance,
+            settings,
+            rng_seed,
+            validators.to_vec(),
+            START_MS - 1,
+        );
+        let network = Arc::new(Network::new(genesis).context("the simulated genesis")?);
+        let records = scenario_demand_records(&instance, network.id(), rng_seed, settings.solver_fee_ppm);
+        let providers = instance.supply.providers.iter().map(|provider| provider.site);
+        let sites = providers.chain(instance.demands.iter().map(|demand| demand.site));
+        let window = Window::around(sites).context("a market without sites")?;
+        Ok(Self { network, instance, records, window, profile })
+    }
+
+    /// Search settings small enough for many runs.
+    pub fn search_settings(&self) -> SearchSettings {
+        let mut settings = SearchSettings { profile: self.profile, ..SearchSettings::default() };
+        settings.paper.population = 12;
+        settings.paper.generations = 12;
+        settings.hybrid.islands = 1;
+        settings.hybrid.population = 4;
+        settings.hybrid.children = 2;
+        settings.hybrid.moves_per_child = 6;
+        settings.hybrid.removed_max = 3;
+        settings.hybrid.generations = 12;
+        settings.hybrid.subgradient_steps = 30;
+        settings
+    }
+}
+
+/// Paper A's rules with a schedule that suits the instance: full pay up to one and a half times the cheapest
+/// cost per order, nothing from six times.
+fn paper_rules(instance: &Instance) -> NetworkSettings {
+    let oracle = Oracle::new(&instance.supply);
+    let free = CapacityPrices::zero();
+    let cheapest = instance.demands.iter().filter_map(|demand| oracle.cheapest(demand, &free));
+    let cost: i64 = cheapest.map(|composition| composition.priced_cost.micros()).sum();
+    let orders: usize = instance.demands.iter().map(|demand| demand.orders.len()).sum();
+    let per_order = cost / i64::try_from(orders.max(1)).unwrap_or(i64::MAX);
+    NetworkSettings {
+        allocation: Allocation::Dedicated,
+        held_providers_max: u32::try_from(instance.supply.providers.len()).ok(),
+        schedule: ScheduleSettings::Paper {
+            best_per_order: Money::from_micros(per_order / 2 * 3),
+            min_utility_per_order: Money::from_micros(per_order * 6),
+            sense: Sense::Minimise,
+        },
+        ..NetworkSettings::default()
+    }
+}
+
+/// A provider of operation 0, for markets made by hand.
+pub fn provider(name: &str, x_m: i64, cost: i64, minutes: Minutes, capacity: Option<Minutes>) -> Provider {
+    let offer = Offer { cost: Money::from_units(cost), minutes };
+    Provider {
+        name: name.into(),
+        site: Site::point(x_m, 0),
+        offers: BTreeMap::from([(OperationId(0), offer)]),
+        capacity,
+    }
+}
+
+/// A demand of one order of operation 0, for markets made by hand.
+pub fn demand(name: &str, x_m: i64, budget: i64) -> Demand {
+    let budget = Money::from_units(budget);
+    Demand { name: name.into(), site: Site::point(x_m, 0), orders: vec![OperationId(0)], budget }
+}
+
+/// An instance in which transport is free.
+pub fn instance_of(providers: Vec<Provider>, demands: Vec<Demand>) -> Instance {
+    let rules = CostRules {
+        rate_per_km: Money::ZERO,
+        value_of_minute: Money::ZERO,
+        metres_per_minute: 500,
+        deliver: false,
+    };
+    Instance { supply: Supply { providers, rules, geometry: Geometry::Euclidean }, demands }
+}
