@@ -74,6 +74,11 @@ impl Pool {
         }
     }
 
+    /// How much it holds at most.
+    pub const fn limits(&self) -> &PoolLimits {
+        &self.limits
+    }
+
     /// The number of records.
     pub fn len(&self) -> usize {
         self.records.len()
@@ -102,6 +107,12 @@ impl Pool {
     /// All ids, ascending.
     pub fn ids(&self) -> impl Iterator<Item = RecordId> {
         self.records.keys().copied()
+    }
+
+    /// The records of one author, by sequence number.
+    pub fn records_of(&self, author: Address) -> impl Iterator<Item = (u64, &Record)> {
+        let held = self.authors.get(&author).into_iter().flatten();
+        held.filter_map(|(&sequence, (id, _))| self.records.get(id).map(|record| (sequence, record)))
     }
 
     /// Whether an id announced by a peer is worth fetching: it is not here, was not on chain or expired,

@@ -82,6 +82,20 @@ impl PoolRejection {
             }
         }
     }
+
+    /// The rule's name, for logs and for programs that act on it.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Record(error) => error.rule(),
+            Self::Duplicate(_) => "pool-duplicate",
+            Self::TooFarAhead { .. } => "pool-window",
+            Self::GapTooWide { .. } => "pool-sequence-gap",
+            Self::SequenceTaken { .. } => "pool-sequence-taken",
+            Self::AuthorQuota { .. } => "pool-author-quota",
+            Self::TooManyRecords { .. } => "pool-records-max",
+            Self::TooManyBytes { .. } => "pool-bytes-max",
+        }
+    }
 }
 
 /// Why a record left the pool without coming on chain.
@@ -93,4 +107,14 @@ pub enum DropReason {
     /// A record of the same author and sequence number with a smaller id took its place.
     #[error("replaced by record {0:?} of the same sequence number, which has the smaller id")]
     Replaced(RecordId),
+}
+
+impl DropReason {
+    /// The rule's name, for logs and for programs that act on it.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Record(error) => error.rule(),
+            Self::Replaced(_) => "pool-replaced",
+        }
+    }
 }
