@@ -194,8 +194,8 @@ impl NodeProcesses {
             let Response::Submitted { refused, .. } = response else {
                 bail!("node {} gave an unexpected answer: {response:?}", node.number);
             };
-            if let Some((record, reason)) = refused.first() {
-                bail!("node {} refused record {record}: {reason}", node.number);
+            if let Some(refusal) = refused.first() {
+                bail!("node {} refused record {}: {}", node.number, refusal.record, refusal.reason);
             }
         }
         Ok(())

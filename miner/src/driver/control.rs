@@ -1,10 +1,11 @@
 //! What can be asked of a running node through its control socket, and the answers.
 
 use anyhow::Result;
-use chain::{Record, RecordId};
+use chain::{Address, DemandId, Record, RecordId};
 use serde::{Deserialize, Serialize};
 
 use super::Driver;
+use super::inquiry::{AccountReport, DemandReport, MarketFacts, RecordStanding, Refusal};
 use crate::node::{Command, Effect, Input, NodeEvent, NodeStatus};
 
 /// A question or an order of the node's operator.
@@ -17,6 +18,23 @@ pub enum Request {
     Submit {
         /// Signed records.
         records: Vec<Record>,
+    },
+    /// What must a record of this network say?
+    Market,
+    /// What does this address have?
+    Account {
+        /// Whose account.
+        address: Address,
+    },
+    /// Where do these records stand?
+    Records {
+        /// Their ids.
+        ids: Vec<RecordId>,
+    },
+    /// Where does this demand stand?
+    Demand {
+        /// Its id.
+        id: DemandId,
     },
     /// Begin to mine.
     StartMining,
@@ -35,8 +53,19 @@ pub enum Response {
         /// Records now in the pool.
         accepted: Vec<RecordId>,
         /// Records refused, and why.
-        refused: Vec<(RecordId, String)>,
+        refused: Vec<Refusal>,
     },
+    /// To [`Request::Market`].
+    Market(Box<MarketFacts>),
+    /// To [`Request::Account`].
+    Account(Box<AccountReport>),
+    /// To [`Request::Records`].
+    Records {
+        /// Where each stands, in the order asked for.
+        standings: Vec<RecordStanding>,
+    },
+    /// To [`Request::Demand`].
+    Demand(Box<DemandReport>),
     /// Done as asked.
     Done,
 }
@@ -46,6 +75,13 @@ impl Driver {
         match request {
             Request::Status => return Ok(Response::Status(Box::new(self.node.status()))),
             Request::Submit { records } => return self.submit(records),
+            Request::Market => return Ok(Response::Market(Box::new(self.market_facts()))),
+            Request::Account { address } => return Ok(Response::Account(Box::new(self.account(address)))),
+            Request::Records { ids } => {
+                let standings = ids.into_iter().map(|id| self.record_standing(id));
+                return Ok(Response::Records { standings: standings.collect::<Result<_>>()? });
+            }
+            Request::Demand { id } => return Ok(Response::Demand(Box::new(self.demand(id)?))),
             Request::StartMining => self.handle(Input::Command(Command::StartMining))?,
             Request::Stop => self.is_stopping = true,
         }
@@ -56,14 +92,16 @@ impl Driver {
         let mut accepted: Vec<RecordId> = records.iter().map(Record::id).collect();
         let mut effects = Vec::new();
         self.node.handle(self.clock.now_ms(), Input::Command(Command::Submit(records)), &mut effects);
-        let refused: Vec<(RecordId, String)> = effects
+        let refused: Vec<Refusal> = effects
             .iter()
             .filter_map(|effect| {
-                let Effect::Event(NodeEvent::RecordRefused { record, reason }) = effect else { return None };
-                Some(((*record)?, reason.clone()))
+                let Effect::Event(NodeEvent::RecordRefused { record, rule, reason }) = effect else {
+                    return None;
+                };
+                Some(Refusal { record: (*record)?, rule: rule.clone(), reason: reason.clone() })
             })
             .collect();
-        accepted.retain(|id| refused.iter().all(|(other, _)| other != id));
+        accepted.retain(|id| refused.iter().all(|refusal| refusal.record != *id));
         self.carry_out(effects)?;
         Ok(Response::Submitted { accepted, refused })
     }

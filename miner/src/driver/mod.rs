@@ -6,7 +6,9 @@
 mod clock;
 mod config;
 mod control;
+mod inquiry;
 mod memory;
+mod record_log;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +20,7 @@ use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use chain::PublicKey;
 use chain::consensus::SafetyLog;
-use chain::store::Store;
+use chain::store::{Store, Write};
 use coordinator_free_pool::PoolLimits;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,9 +36,14 @@ use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEven
 pub use clock::{WallClock, thread_cpu_micros};
 pub use config::{NodeFile, read_key, write_key};
 pub use control::{Request, Response};
+pub use inquiry::{
+    AccountReport, CompositionReport, DemandReport, DemandStanding, MarketFacts, OfferReport,
+    OfferedOperation, PendingRecord, RecordStanding, Refusal, StepReport, WantedReport,
+};
 pub use memory::{RecallError, open_store, recall};
 pub use worker::search_on_one_thread;
 
+use record_log::RecordLog;
 use worker::Workers;
 
 /// How often bootstrap nodes that are not connected are dialled.
@@ -74,6 +81,8 @@ struct Driver {
     control: ControlServer<Request, Response>,
     workers: Workers,
     reports: UnboundedReceiver<(WorkId, WorkReport)>,
+    /// What became of records, for clients that ask.
+    records: RecordLog,
     timers: BTreeMap<Timer, u64>,
     /// Addresses of connected peers, to know which bootstrap nodes to dial.
     connected: BTreeMap<PublicKey, SocketAddr>,
@@ -115,6 +124,7 @@ impl Driver {
             transport_events,
             control,
             reports,
+            records: RecordLog::default(),
             timers: BTreeMap::new(),
             connected: BTreeMap::new(),
             is_stopping: false,
@@ -234,7 +244,8 @@ impl Driver {
     // ---- effects ----
 
     fn carry_out(&mut self, effects: Vec<Effect>) -> Result<()> {
-        for effect in effects {
+        let mut effects = effects.into_iter().peekable();
+        while let Some(effect) = effects.next() {
             match effect {
                 Effect::Send { peer, message } => self.send(peer, &message),
                 Effect::Broadcast(message) => self.broadcast(&message),
@@ -249,14 +260,13 @@ impl Driver {
                     self.timers.insert(timer, at_ms);
                 }
                 Effect::Persist(write) => {
-                    let directory = self.file.store_dir();
-                    tokio::task::block_in_place(|| self.store.write(&[write])).with_context(|| {
-                        format!(
-                            "the store in {} could not be written; nothing that depends on it was sent. Check the \
-                             disk, then start the node again: it goes on where it was",
-                            directory.display()
-                        )
-                    })?;
+                    // A run of writes is one commit: a thousand records wait for the disk once.
+                    let mut writes = vec![write];
+                    let is_write = |effect: &Effect| matches!(effect, Effect::Persist(_));
+                    while let Some(Effect::Persist(write)) = effects.next_if(is_write) {
+                        writes.push(write);
+                    }
+                    self.persist(&writes)?;
                 }
                 Effect::StartWork { work, task } => self.workers.start(work, *task),
                 Effect::AdaptWork { work, task } => self.workers.adapt(work, *task),
@@ -265,6 +275,17 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    fn persist(&mut self, writes: &[Write]) -> Result<()> {
+        let directory = self.file.store_dir();
+        tokio::task::block_in_place(|| self.store.write(writes)).with_context(|| {
+            format!(
+                "the store in {} could not be written; nothing that depends on it was sent. Check the disk, then \
+                 start the node again: it goes on where it was",
+                directory.display()
+            )
+        })
     }
 
     fn send(&self, peer: PublicKey, message: &Message) {
@@ -291,7 +312,8 @@ impl Driver {
         Ok(())
     }
 
-    fn tell(&self, event: &NodeEvent) -> Result<()> {
+    fn tell(&mut self, event: &NodeEvent) -> Result<()> {
+        self.records.note(event);
         if let NodeEvent::LocalFault { detail } = event {
             tracing::error!("{detail}");
         } else if matches!(event, NodeEvent::Searching { .. }) {

@@ -28,6 +28,8 @@ pub enum NodeEvent {
     RecordRefused {
         /// The record, if it could be read.
         record: Option<RecordId>,
+        /// The rule it breaks.
+        rule: String,
         /// The rule, got and expected.
         reason: String,
     },

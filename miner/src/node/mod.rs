@@ -214,6 +214,11 @@ impl Node {
         &self.ledger
     }
 
+    /// The records it knows that no block holds yet.
+    pub const fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
     /// This node's key.
     pub const fn key(&self) -> PublicKey {
         self.own
@@ -251,9 +256,7 @@ impl Node {
     fn on_command(&mut self, command: Command, now_ms: u64, effects: &mut Vec<Effect>) {
         match command {
             Command::Submit(records) => {
-                for record in records {
-                    self.submit(record, effects);
-                }
+                self.submit(records, effects);
                 self.with_mining(now_ms, effects, Mining::consider);
             }
             Command::StartMining => {

@@ -1,8 +1,8 @@
 //! Records on their way into the pool: from peers, from this node's own clients, from an earlier run.
 
 use chain::store::Write;
-use chain::{Fault, Record};
-use coordinator_free_pool::{Exchanged, PoolMessage};
+use chain::{Fault, Record, RecordId};
+use coordinator_free_pool::{Exchanged, MESSAGE_IDS, PoolMessage};
 
 use super::event::NodeEvent;
 use super::io::Effect;
@@ -10,18 +10,22 @@ use super::message::Message;
 use super::{Blame, Node, PublicKey};
 
 impl Node {
-    /// A client of this node hands in a record.
-    pub(super) fn submit(&mut self, record: Record, effects: &mut Vec<Effect>) {
-        match self.pool.insert(record.clone(), &self.ledger) {
-            Ok(id) => {
-                effects.push(Effect::Persist(Write::PoolRecord(Box::new(record))));
-                effects.push(Effect::Broadcast(Message::Pool(PoolMessage::Announce(vec![id]))));
-            }
-            Err(rejection) => {
-                let (record, reason) = (Some(record.id()), rejection.to_string());
-                effects.push(Effect::Event(NodeEvent::RecordRefused { record, reason }));
+    /// Clients of this node hand in records: kept, then announced all together.
+    pub(super) fn submit(&mut self, records: Vec<Record>, effects: &mut Vec<Effect>) {
+        let mut accepted = Vec::new();
+        for record in records {
+            match self.pool.insert(record.clone(), &self.ledger) {
+                Ok(id) => {
+                    effects.push(Effect::Persist(Write::PoolRecord(Box::new(record))));
+                    accepted.push(id);
+                }
+                Err(rejection) => {
+                    effects.push(refused(record.id(), rejection.rule(), &rejection));
+                }
             }
         }
+        let announcements = accepted.chunks(MESSAGE_IDS).map(|ids| PoolMessage::Announce(ids.to_vec()));
+        effects.extend(announcements.map(|message| Effect::Broadcast(Message::Pool(message))));
     }
 
     /// A record of an earlier run; what no block can bring any more is forgotten.
@@ -53,8 +57,7 @@ impl Node {
         }
         for (id, rejection) in rejected {
             if rejection.fault() == Fault::Peer {
-                let (record, reason) = (Some(id), rejection.to_string());
-                effects.push(Effect::Event(NodeEvent::RecordRefused { record, reason }));
+                effects.push(refused(id, rejection.rule(), &rejection));
                 self.blame(peer, Blame::INVALID, &rejection, effects);
             }
         }
@@ -78,11 +81,18 @@ impl Node {
         for (id, reason) in self.pool.prune(&self.ledger) {
             effects.push(Effect::Persist(Write::ForgetPoolRecord(id)));
             if let Some(reason) = reason {
-                let (record, reason) = (Some(id), reason.to_string());
-                effects.push(Effect::Event(NodeEvent::RecordRefused { record, reason }));
+                effects.push(refused(id, reason.rule(), &reason));
             }
         }
     }
+}
+
+fn refused(id: RecordId, rule: &str, reason: &dyn ToString) -> Effect {
+    Effect::Event(NodeEvent::RecordRefused {
+        record: Some(id),
+        rule: rule.to_owned(),
+        reason: reason.to_string(),
+    })
 }
 
 fn send_all(messages: impl IntoIterator<Item = (PublicKey, PoolMessage)>, effects: &mut Vec<Effect>) {
