@@ -387,7 +387,8 @@ impl Mining {
 
     /// Searches for prices when it is our turn; those before us may make it unnecessary.
     fn consider_pricing(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
-        if self.pricing.work.is_some() || self.is_waiting_for_records(view) {
+        let has_looked = self.pricing.work.is_some() || self.pricing.found.is_some();
+        if has_looked || self.is_waiting_for_records(view) {
             return;
         }
         let since = *self.pricing.due_since_ms.get_or_insert(view.now_ms);
@@ -522,8 +523,11 @@ impl Mining {
             let hazard = self.settings.announce.hazard(self.overtaken, mining_ms);
             self.settings.announce.decide(&search.trace, reward, fees, hazard)
         });
-        // The published algorithm runs its fixed generations; only the hybrid is stopped when it pays.
-        let may_stop = self.settings.profile == Profile::Hybrid && self.announced.is_none();
+        // The published algorithm runs its fixed generations; only the hybrid is stopped when it pays, and a
+        // search that has found nothing yet has nothing that could.
+        let may_stop = self.settings.profile == Profile::Hybrid
+            && self.announced.is_none()
+            && !report.compositions.is_empty();
         if may_stop && decision == Decision::Announce {
             actions.push(Action::Effect(Effect::CancelWork(work)));
             self.ready = report.compositions;
