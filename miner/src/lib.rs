@@ -4,6 +4,8 @@
 //! when to announce. Everything else drives them in the real world and needs the feature `driver`.
 
 #[cfg(feature = "driver")]
+pub mod chain_tools;
+#[cfg(feature = "driver")]
 pub mod cli;
 #[cfg(feature = "driver")]
 pub mod compare;

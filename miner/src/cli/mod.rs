@@ -3,6 +3,7 @@
 //! Data goes to stdout, logs and progress to stderr. Every command ends with 0 when what it was asked for
 //! holds, 1 when it does not (an infeasible solution, a failed check), 2 on wrong usage.
 
+mod chain;
 mod check;
 mod output;
 mod run;
@@ -43,6 +44,11 @@ enum Command {
     Scenario(scenario::ScenarioCommand),
     /// Run one node of a network.
     Run(run::RunArguments),
+    /// Verify, inspect, prove or export the chain of a stopped node.
+    #[command(subcommand)]
+    Chain(chain::ChainCommand),
+    /// Check a proof file: no node and no store are needed.
+    VerifyProof(chain::VerifyProofArguments),
 }
 
 /// Options that every command with a report takes.
@@ -71,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Scenario(command) => scenario::run(&command),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Chain(command) => chain::run(&command),
+        Command::VerifyProof(arguments) => chain::verify_proof(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");

@@ -1,0 +1,107 @@
+//! The whole chain as JSON, for programs that share no code with this one: every part as its canonical
+//! bytes, which decide, and once more as readable fields. Nothing in it has to be believed: hashes that
+//! stand in it can be recomputed from the bytes. `docs/protocol.md` describes the file.
+
+use chain::codec::encode;
+use chain::consensus::CommitCertificate;
+use chain::{
+    Block, BlockHash, Composition, Genesis, Header, Network, NetworkId, PriceUpdate, Record, Signature,
+};
+use serde::Serialize;
+
+/// What [`ChainExport::format`] says.
+pub const EXPORT_FORMAT: &str = "mizan chain export";
+/// The version of the file's layout.
+pub const EXPORT_VERSION: u16 = 1;
+
+/// A whole chain.
+#[derive(Debug, Serialize)]
+pub struct ChainExport<'a> {
+    /// [`EXPORT_FORMAT`].
+    pub format: &'static str,
+    /// [`EXPORT_VERSION`].
+    pub version: u16,
+    /// The network's id: the hash of the genesis.
+    pub network: NetworkId,
+    /// What it starts from.
+    pub genesis: Encoded<&'a Genesis>,
+    /// All final blocks, ascending.
+    pub blocks: Vec<ExportedBlock>,
+}
+
+/// A final block.
+#[derive(Debug, Serialize)]
+pub struct ExportedBlock {
+    /// The header's hash.
+    pub hash: BlockHash,
+    /// What its miner signed.
+    pub header: Encoded<Header>,
+    /// The miner's signature.
+    pub signature: Signature,
+    /// The body, one Merkle leaf after the other.
+    pub items: Vec<Encoded<ExportedItem>>,
+    /// The precommits that made it final.
+    pub certificate: Encoded<CommitCertificate>,
+}
+
+/// A part as its canonical bytes and as fields.
+#[derive(Debug, Serialize)]
+pub struct Encoded<T> {
+    /// Canonical bytes in hexadecimal.
+    pub bytes: String,
+    /// The same, readable.
+    pub fields: T,
+}
+
+/// An item of a body; its bytes are the Merkle leaf, that is a byte for the kind before the canonical form.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportedItem {
+    /// Kind 0.
+    Record(Record),
+    /// Kind 1.
+    PriceUpdate(PriceUpdate),
+    /// Kind 2.
+    Composition(Composition),
+}
+
+impl<'a> ChainExport<'a> {
+    /// A file without blocks yet.
+    pub fn new(network: &'a Network) -> Self {
+        let genesis = network.genesis();
+        Self {
+            format: EXPORT_FORMAT,
+            version: EXPORT_VERSION,
+            network: network.id(),
+            genesis: Encoded { bytes: hex::encode(genesis.to_bytes()), fields: genesis },
+            blocks: Vec::new(),
+        }
+    }
+
+    /// Appends the next block.
+    pub fn push(&mut self, block: Block, certificate: CommitCertificate) {
+        self.blocks.push(ExportedBlock::new(block, certificate));
+    }
+}
+
+impl ExportedBlock {
+    /// One block.
+    pub fn new(block: Block, certificate: CommitCertificate) -> Self {
+        let leaves = block.body.items();
+        let records = block.body.records.into_iter().map(ExportedItem::Record);
+        let update = block.body.price_update.into_iter().map(ExportedItem::PriceUpdate);
+        let compositions = block.body.compositions.into_iter().map(ExportedItem::Composition);
+        let items = leaves.into_iter().zip(records.chain(update).chain(compositions));
+        Self {
+            hash: block.header.hash(),
+            header: encoded(block.header),
+            signature: block.signature,
+            items: items.map(|(leaf, fields)| Encoded { bytes: hex::encode(leaf), fields }).collect(),
+            certificate: encoded(certificate),
+        }
+    }
+}
+
+fn encoded<T: Serialize>(fields: T) -> Encoded<T> {
+    Encoded { bytes: hex::encode(encode(&fields)), fields }
+}

@@ -1,0 +1,345 @@
+//! A self-contained proof that a demand is composed, by whom, at what cost, and that nothing has replaced
+//! the composition up to a named head. Checking it needs no node and no store.
+//!
+//! The chain of reasons: the network's id is the hash of the genesis, which names the validators; more
+//! than two thirds of them signed the block's header hash; the header's Merkle root holds the composition;
+//! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
+//! entry holds this composition.
+
+use chain::consensus::CommitCertificate;
+use chain::genesis::GenesisError;
+use chain::ledger::DemandEntry;
+use chain::ledger::root::StateKey;
+use chain::merkle::{Merkle, MerkleError};
+use chain::validate::FinalityError;
+use chain::{
+    BlockHash, Body, Composition, DemandId, Header, Height, KeyError, Ledger, MerkleProof, NetworkId,
+    Signature,
+};
+use serde::{Deserialize, Serialize};
+
+use super::NodeChain;
+use super::stored::ChainError;
+
+/// What [`DemandProof::format`] says.
+pub const PROOF_FORMAT: &str = "mizan composition proof";
+/// The version of the file's layout.
+pub const PROOF_VERSION: u16 = 1;
+/// The largest proof file that is read, in bytes: a genesis in hexadecimal is nearly all of one.
+pub const PROOF_FILE_BYTES: u64 = 2 * (chain::genesis::GENESIS_BYTES as u64) + (64 << 20);
+
+/// What a proof file holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemandProof {
+    /// [`PROOF_FORMAT`].
+    pub format: String,
+    /// [`PROOF_VERSION`].
+    pub version: u16,
+    /// The hash of the genesis: the one thing to be known from elsewhere.
+    pub network: NetworkId,
+    /// The genesis in canonical bytes, hexadecimal; it names the validators.
+    pub genesis: String,
+    /// The demand.
+    pub demand: DemandId,
+    /// The block that composed it.
+    pub block: SignedHeader,
+    /// The composition, an item of that block.
+    pub composition: Composition,
+    /// That it is one.
+    pub inclusion: MerkleProof,
+    /// The block at whose height the composition is current.
+    pub head: SignedHeader,
+    /// The demand's entry of the state after the head, and that it is one.
+    pub state: ProvenEntry,
+}
+
+/// A header, its miner's signature, and the votes that made it final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedHeader {
+    /// The header.
+    pub header: Header,
+    /// Its miner's signature.
+    pub signature: Signature,
+    /// More than two thirds of the precommits.
+    pub certificate: CommitCertificate,
+}
+
+/// An entry of the state, in hexadecimal, with its Merkle proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvenEntry {
+    /// The entry's key.
+    pub key: String,
+    /// The entry's value.
+    pub value: String,
+    /// Its place among all entries.
+    pub proof: MerkleProof,
+}
+
+/// What a proof that holds proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proven {
+    /// The network.
+    pub network: NetworkId,
+    /// Its name.
+    pub network_name: String,
+    /// The demand.
+    pub demand: DemandId,
+    /// The block that composed it.
+    pub block: BlockHash,
+    /// Its height.
+    pub height: Height,
+    /// Who mined it.
+    pub miner: chain::PublicKey,
+    /// Validators whose votes are shown for it, of how many, and how many it takes.
+    pub votes: (usize, usize, usize),
+    /// The composition.
+    pub composition: Composition,
+    /// The block at whose height the composition is current.
+    pub head: BlockHash,
+    /// Its height.
+    pub head_height: Height,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub head_timestamp_ms: u64,
+    /// What the state says of the demand there.
+    pub entry: DemandEntry,
+}
+
+/// Which of the two headers of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// That of the block that composed the demand.
+    Block,
+    /// That of the head.
+    Head,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Block => "the block",
+            Self::Head => "the head",
+        })
+    }
+}
+
+/// Why a proof proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// The file is of another kind.
+    #[error(
+        "the file is a {got:?} of version {version}, expected a {PROOF_FORMAT:?} of version {PROOF_VERSION}"
+    )]
+    Format {
+        /// What it says it is.
+        got: String,
+        /// And its version.
+        version: u16,
+    },
+    /// Hexadecimal or canonical bytes that are none.
+    #[error("{what}: {error}")]
+    Malformed {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong with it.
+        error: String,
+    },
+    /// The genesis in the file is not that of the network it names.
+    #[error("the genesis in the proof is of network {got}, the proof says {expected}")]
+    GenesisMismatch {
+        /// The hash of the genesis.
+        got: NetworkId,
+        /// The network named.
+        expected: NetworkId,
+    },
+    /// The proof is about another network than the one that is trusted.
+    #[error("the proof is about network {got}, expected {expected}")]
+    WrongNetwork {
+        /// The proof's.
+        got: NetworkId,
+        /// The trusted one.
+        expected: NetworkId,
+    },
+    /// The genesis breaks a rule.
+    #[error("the genesis in the proof: {0}")]
+    Genesis(#[from] GenesisError),
+    /// A header is of another network.
+    #[error("the header of {place} is of network {got}, expected {expected}")]
+    HeaderNetwork {
+        /// Which header.
+        place: Place,
+        /// Its network.
+        got: NetworkId,
+        /// The proof's.
+        expected: NetworkId,
+    },
+    /// A miner did not sign its header.
+    #[error("the miner's signature of {place}: {error}")]
+    Miner {
+        /// Which header.
+        place: Place,
+        /// What is wrong.
+        error: KeyError,
+    },
+    /// A header is not final.
+    #[error("{place} is not final: {error}")]
+    NotFinal {
+        /// Which header.
+        place: Place,
+        /// Why.
+        error: FinalityError,
+    },
+    /// The composition is of another demand.
+    #[error("the composition is of demand {got}, the proof is about {expected}")]
+    WrongDemand {
+        /// The composition's.
+        got: DemandId,
+        /// The proof's.
+        expected: DemandId,
+    },
+    /// The composition is not an item of the block.
+    #[error("the composition is not in the block: {0}")]
+    NotIncluded(MerkleError),
+    /// The head comes before the block.
+    #[error("the head has height {got}, expected at least the block's, {expected}")]
+    HeadBelowBlock {
+        /// The head's height.
+        got: Height,
+        /// The block's.
+        expected: Height,
+    },
+    /// Two different headers of one height.
+    #[error("block and head have the same height but are different: {got} and {expected}")]
+    TwoBlocks {
+        /// The head.
+        got: BlockHash,
+        /// The block.
+        expected: BlockHash,
+    },
+    /// The state entry is about something else.
+    #[error("the state entry has the key {got}, expected that of the demand, {expected}")]
+    WrongEntry {
+        /// Its key.
+        got: String,
+        /// The demand's key.
+        expected: String,
+    },
+    /// The entry is not part of the head's state.
+    #[error("the entry is not part of the head's state: {0}")]
+    NotInState(MerkleError),
+    /// The demand has no composition at the head, or another one.
+    #[error("the composition is not current: {what} is {got} in the state, {expected} in the block")]
+    NotCurrent {
+        /// What differs.
+        what: &'static str,
+        /// In the state.
+        got: String,
+        /// In the block.
+        expected: String,
+    },
+}
+
+/// Why no proof can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProveError {
+    /// The chain itself does not stand.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    /// No demand has this id or name.
+    #[error("no demand on this chain has the id or name {0:?}")]
+    Unknown(String),
+    /// Several demands have this name, or ids that begin so.
+    #[error("{name:?} could be any of {} demands; name one by its id: {}", .ids.len(), ids_text(.ids))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// Those it fits.
+        ids: Vec<DemandId>,
+    },
+    /// There is nothing to prove.
+    #[error("demand {demand} is {status}: there is no composition to prove")]
+    NotComposed {
+        /// The demand.
+        demand: DemandId,
+        /// Where it stands.
+        status: &'static str,
+    },
+    /// The store lost something it had a moment ago.
+    #[error("the store no longer holds {0}")]
+    Store(String),
+}
+
+fn ids_text(ids: &[DemandId]) -> String {
+    ids.iter().take(8).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Finds a demand by its id, the first digits of it (at least 8), or its name.
+///
+/// # Errors
+/// If there is none, or more than one.
+pub fn find_demand(ledger: &Ledger, name: &str) -> Result<DemandId, ProveError> {
+    let by_id = |id: &DemandId| name.len() >= 8 && id.to_string().starts_with(&name.to_lowercase());
+    let fits = |(id, entry): &(DemandId, &DemandEntry)| by_id(id) || entry.demand.name == name;
+    let ids: Vec<DemandId> = ledger.demands().filter(fits).map(|(id, _)| id).collect();
+    match ids.as_slice() {
+        [] => Err(ProveError::Unknown(name.to_owned())),
+        [id] => Ok(*id),
+        _ => Err(ProveError::Ambiguous { name: name.to_owned(), ids }),
+    }
+}
+
+/// The Merkle leaf of a composition.
+pub(super) fn leaf_of(composition: &Composition) -> Vec<u8> {
+    let body = Body { compositions: vec![composition.clone()], ..Body::default() };
+    body.items().concat()
+}
+
+impl NodeChain {
+    /// The proof that the demand of this id or name is composed; `ledger` is this chain's at its head
+    /// ([`NodeChain::walk`]).
+    ///
+    /// # Errors
+    /// If there is no such demand or no composition of it.
+    pub fn prove(&self, ledger: &Ledger, demand: &str) -> Result<DemandProof, ProveError> {
+        let demand = find_demand(ledger, demand)?;
+        let entry = ledger.demand(demand).ok_or_else(|| ProveError::Unknown(demand.to_string()))?;
+        let status = entry.status.name();
+        let standing = entry.composition().ok_or(ProveError::NotComposed { demand, status })?;
+        let at = |height: Height| {
+            let found = self.store.block(height).map_err(|error| ProveError::Store(error.to_string()))?;
+            found.ok_or_else(|| ProveError::Store(format!("block {height}")))
+        };
+        let (block, certificate) = at(standing.since)?;
+        let (head, head_certificate) = at(ledger.head().height)?;
+        let lost = || ProveError::Store(format!("the composition of {demand}"));
+        let index = block.body.compositions.iter().position(|found| found.demand == demand);
+        let composition = block.body.compositions.get(index.ok_or_else(lost)?).ok_or_else(lost)?.clone();
+        let items = block.body.items();
+        let index = items.iter().position(|item| *item == leaf_of(&composition)).ok_or_else(lost)?;
+        let index = u32::try_from(index).ok().ok_or_else(lost)?;
+        let inclusion = Merkle::new(&items).prove(index).ok_or_else(lost)?;
+        let state = ledger.prove_state(StateKey::Demand(demand)).ok_or_else(lost)?;
+        Ok(DemandProof {
+            format: PROOF_FORMAT.to_owned(),
+            version: PROOF_VERSION,
+            network: self.network.id(),
+            genesis: hex::encode(self.network.genesis().to_bytes()),
+            demand,
+            block: SignedHeader { header: block.header, signature: block.signature, certificate },
+            composition,
+            inclusion,
+            head: SignedHeader {
+                header: head.header,
+                signature: head.signature,
+                certificate: head_certificate,
+            },
+            state: ProvenEntry {
+                key: hex::encode(&state.entry.key),
+                value: hex::encode(&state.entry.value),
+                proof: state.proof,
+            },
+        })
+    }
+}

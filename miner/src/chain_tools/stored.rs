@@ -1,0 +1,167 @@
+//! Walking through a stored chain, every block verified on the way.
+
+use std::sync::Arc;
+
+use chain::consensus::CommitCertificate;
+use chain::store::{ReplayError, replay_with};
+use chain::{Block, FinalBlock, Hash, Ledger};
+use scenarios::Money;
+use serde::Serialize;
+
+use super::NodeChain;
+
+/// What verifying a chain from genesis found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// The network.
+    pub network: chain::NetworkId,
+    /// Its name.
+    pub name: String,
+    /// Blocks, all verified; the head's height.
+    pub height: u64,
+    /// The head.
+    pub head: chain::BlockHash,
+    /// When the head was made, in milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// State root after it.
+    pub state_root: Hash,
+    /// Records on chain.
+    pub records: u64,
+    /// Demands by where they stand.
+    pub demands: DemandCounts,
+    /// All money wherever it lies, in micro-units; it has been compared with genesis.
+    pub money_micros: i128,
+    /// What of it lies where.
+    pub accounts: Accounts,
+}
+
+/// Demands by where they stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct DemandCounts {
+    /// Waiting to be composed.
+    pub open: u64,
+    /// Composed, not settled.
+    pub composed: u64,
+    /// Settled.
+    pub frozen: u64,
+    /// Taken back.
+    pub cancelled: u64,
+}
+
+/// Where the money lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Accounts {
+    /// In balances, all together.
+    pub balances: Money,
+    /// In escrow for demands.
+    pub escrow: Money,
+    /// In clearing accounts.
+    pub clearing: Money,
+    /// In the bounty account.
+    pub bounty: Money,
+    /// In the carrier account.
+    pub carrier: Money,
+}
+
+/// Why a chain does not stand.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// A block breaks a rule, is missing or is not final; the chain stands up to the one before.
+    #[error("the chain does not stand: {0}")]
+    Replay(#[from] ReplayError),
+    /// Money appeared or vanished, although every block kept the rules.
+    #[error("money is not conserved: {got} micro-units at height {height}, {expected} at genesis")]
+    Money {
+        /// Where.
+        height: u64,
+        /// The sum there.
+        got: i128,
+        /// The sum at genesis.
+        expected: i128,
+    },
+}
+
+impl NodeChain {
+    /// Verifies the whole chain from genesis, showing each block to `observe` as it is found to stand;
+    /// returns the ledger at the head.
+    ///
+    /// # Errors
+    /// The first height at which it does not stand.
+    pub fn walk(&self, mut observe: impl FnMut(&FinalBlock)) -> Result<Ledger, ChainError> {
+        let expected = Ledger::new(Arc::clone(&self.network)).total_money();
+        let mut leak = None;
+        let ledger = replay_with(&self.store, Arc::clone(&self.network), |done| {
+            let got = done.ledger.total_money();
+            if got != expected && leak.is_none() {
+                leak = Some(ChainError::Money { height: done.ledger.head().height, got, expected });
+            }
+            observe(done);
+        })?;
+        leak.map_or(Ok(ledger), Err)
+    }
+
+    /// Verifies the whole chain from genesis.
+    ///
+    /// # Errors
+    /// The first height at which it does not stand.
+    pub fn verify(&self, mut observe: impl FnMut(&FinalBlock)) -> Result<Verified, ChainError> {
+        let mut records = 0;
+        let ledger = self.walk(|done| {
+            records += u64::from(done.report.records);
+            observe(done);
+        })?;
+        let head = ledger.head();
+        Ok(Verified {
+            network: self.network.id(),
+            name: self.network.genesis().name.clone(),
+            height: head.height,
+            head: head.hash,
+            timestamp_ms: head.timestamp_ms,
+            state_root: ledger.state_root(),
+            records,
+            demands: count(&ledger),
+            money_micros: ledger.total_money(),
+            accounts: accounts(&ledger),
+        })
+    }
+
+    /// The stored blocks with their certificates, ascending, as they are: nothing is verified.
+    pub fn blocks(&self) -> impl Iterator<Item = Result<(Block, CommitCertificate), ReplayError>> + '_ {
+        (1..=self.store.height()).map(|height| {
+            let found = self.store.block(height).map_err(|error| ReplayError::Store { height, error })?;
+            found.ok_or(ReplayError::Missing { height })
+        })
+    }
+}
+
+fn count(ledger: &Ledger) -> DemandCounts {
+    let mut counts = DemandCounts::default();
+    for (_, entry) in ledger.demands() {
+        let count = match entry.status.name() {
+            "open" => &mut counts.open,
+            "composed" => &mut counts.composed,
+            "frozen" => &mut counts.frozen,
+            _ => &mut counts.cancelled,
+        };
+        *count += 1;
+    }
+    counts
+}
+
+fn accounts(ledger: &Ledger) -> Accounts {
+    let mut accounts = Accounts {
+        bounty: ledger.bounty_account(),
+        carrier: ledger.carrier_account(),
+        ..Accounts::default()
+    };
+    for (_, entry) in ledger.demands() {
+        accounts.escrow += entry.escrow;
+        accounts.clearing += entry.clearing;
+    }
+    let elsewhere = [accounts.escrow, accounts.clearing, accounts.bounty, accounts.carrier];
+    let elsewhere: i128 = elsewhere.iter().map(|amount| i128::from(amount.micros())).sum();
+    // Genesis bounds all money together by 2^61.
+    let balances = i64::try_from(ledger.total_money() - elsewhere).unwrap_or(i64::MAX);
+    accounts.balances = Money::from_micros(balances);
+    accounts
+}

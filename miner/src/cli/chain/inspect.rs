@@ -1,0 +1,176 @@
+//! `miner chain inspect`: blocks in a table, or one of them whole.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use chain::{Composition, Record, Statement};
+use clap::Args;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
+use scenarios::Money;
+
+use super::super::OutputArguments;
+use super::super::output::{Progress, print, print_json};
+use super::{NodeArgument, refused};
+use crate::chain_tools::export::ExportedItem;
+use crate::chain_tools::report::{BlockDetail, BlockRow};
+
+/// Arguments of `miner chain inspect`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InspectArguments {
+    #[command(flatten)]
+    node: NodeArgument,
+    /// Show the block of this height whole.
+    #[arg(long, value_name = "N")]
+    height: Option<u64>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
+    let chain = arguments.node.open()?;
+    let last = chain.store.height();
+    if let Some(height) = arguments.height.filter(|height| !(1..=last).contains(height)) {
+        bail!("there is no block of height {height}: the chain has heights 1 to {last}");
+    }
+    let progress = Progress::start("verifying");
+    let (mut rows, mut detail) = (Vec::new(), None);
+    let walked = chain.walk(|done| {
+        let height = done.ledger.head().height;
+        progress.now(format!("block {height} of {last}"));
+        match arguments.height {
+            None => rows.push(BlockRow::new(done)),
+            Some(wanted) if wanted == height => detail = Some(BlockDetail::new(done)),
+            Some(_) => {}
+        }
+    });
+    drop(progress);
+    // What was verified is shown even if the chain stops standing further up.
+    match &detail {
+        Some(detail) if arguments.output.json => print_json(detail)?,
+        Some(detail) => print(&whole(detail))?,
+        None if arguments.height.is_some() => {}
+        None if arguments.output.json => print_json(&rows)?,
+        None => print(&table(&rows).to_string())?,
+    }
+    match walked {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(error) => Ok(refused(&error)),
+    }
+}
+
+fn table(rows: &[BlockRow]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "height",
+        "miner",
+        "records",
+        "demands",
+        "frozen",
+        "cost $",
+        "regret $",
+        "reward $",
+        "bound before $",
+        "after $",
+        "votes",
+        "round",
+        "market cost $",
+        "bound $",
+        "gap %",
+    ]);
+    for row in rows {
+        let market_cost = i64::try_from(row.market.cost_micros).map(Money::from_micros).ok();
+        let cells = [
+            row.height.to_string(),
+            row.miner.short(),
+            row.records.to_string(),
+            row.demands.to_string(),
+            row.frozen.to_string(),
+            amount(Some(row.cost)),
+            amount(Some(row.regret)),
+            amount(Some(row.reward)),
+            amount(row.bound_before),
+            amount(row.bound_after),
+            row.votes.to_string(),
+            row.round.to_string(),
+            amount(market_cost),
+            amount(row.market.bound),
+            row.market.gap_percent.map_or_else(|| "-".into(), |gap| format!("{gap:.3}")),
+        ];
+        table.add_row(cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right)));
+    }
+    table
+}
+
+fn amount(amount: Option<Money>) -> String {
+    amount.map_or_else(|| "-".into(), |amount| format!("{amount:.2}"))
+}
+
+/// One block in lines.
+fn whole(detail: &BlockDetail) -> String {
+    let (row, header) = (&detail.row, &detail.block.header.fields);
+    let mut lines = vec![
+        format!("height      {}", row.height),
+        format!("hash        {}", row.hash),
+        format!("parent      {}", header.parent),
+        format!("time        {} ms", row.timestamp_ms),
+        format!("miner       {}", row.miner),
+        format!("merkle root {} ({} items)", header.merkle_root, header.item_count),
+        format!("state root  {}", header.state_root),
+        format!("cost        {} $, regret {} $", row.cost, row.regret),
+        format!("reward      {} $ ({} ppm of its fees)", row.reward, row.reward_ppm),
+        format!("final       in round {} by {} votes", row.round, row.votes),
+        format!(
+            "market      {} demands ({} open), cost {} $, bound {} $",
+            row.market.demands,
+            row.market.open,
+            amount(i64::try_from(row.market.cost_micros).map(Money::from_micros).ok()),
+            amount(row.market.bound)
+        ),
+    ];
+    if let (Some(before), Some(after)) = (row.bound_before, row.bound_after) {
+        lines.push(format!("new prices  bound {before} $ -> {after} $, paid {} $", row.bounty));
+    }
+    for item in &detail.block.items {
+        lines.push(match &item.fields {
+            ExportedItem::Record(record) => record_line(record),
+            ExportedItem::PriceUpdate(update) => {
+                let prices = update.prices.0.iter().enumerate().filter(|(_, price)| **price > Money::ZERO);
+                let prices: Vec<String> = prices.map(|(id, price)| format!("#{id} {price} $")).collect();
+                format!("prices      {}", prices.join(", "))
+            }
+            ExportedItem::Composition(composition) => composition_line(composition),
+        });
+    }
+    lines.join("\n")
+}
+
+fn composition_line(composition: &Composition) -> String {
+    let Composition { demand, providers, cost, minutes, .. } = composition;
+    let providers: Vec<String> = providers.iter().map(|id| id.0.to_string()).collect();
+    format!("composition {demand}: {cost} $, {minutes} min, providers {}", providers.join(" "))
+}
+
+fn record_line(record: &Record) -> String {
+    let content = &record.content;
+    let said = match &content.statement {
+        Statement::Offer(offer) => {
+            let capacity =
+                offer.capacity.map_or_else(|| "unlimited".into(), |minutes| format!("{minutes} min"));
+            format!("{:?}, {} operations, capacity {capacity}", offer.name, offer.offers.len())
+        }
+        Statement::OfferWithdrawal => "everything".into(),
+        Statement::Demand(demand) => format!(
+            "{:?}, {} orders, budget {} $, fee {} $",
+            demand.name,
+            demand.orders.len(),
+            demand.budget,
+            demand.solver_fee
+        ),
+        Statement::DemandCancellation { demand } => demand.to_string(),
+        Statement::Transfer { to, amount } => format!("{amount} $ to {to}"),
+    };
+    let (id, author) = (record.id(), record.author().short());
+    format!("record      {id}: {} #{} of {author}: {said}", content.statement.kind(), content.sequence)
+}

@@ -1,0 +1,134 @@
+//! `miner chain prove` and `miner verify-proof`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use chain::ledger::DemandStatus;
+use chain::{Genesis, NetworkId};
+use clap::Args;
+
+use super::super::OutputArguments;
+use super::super::output::{Progress, print, print_json};
+use super::{NodeArgument, refused, write_json};
+use crate::chain_tools::proof::PROOF_FILE_BYTES;
+use crate::chain_tools::{DemandProof, Proven};
+
+/// Arguments of `miner chain prove`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ProveArguments {
+    #[command(flatten)]
+    node: NodeArgument,
+    /// The demand: its id, the first digits of it (at least 8), or its name.
+    #[arg(long, value_name = "ID|NAME")]
+    demand: String,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Arguments of `miner verify-proof`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct VerifyProofArguments {
+    /// A proof file, as `miner chain prove` writes it.
+    #[arg(value_name = "FILE")]
+    proof: PathBuf,
+    /// The id of the network the proof must be about.
+    #[arg(long, value_name = "ID", conflicts_with = "genesis")]
+    network: Option<String>,
+    /// The genesis file of the network the proof must be about.
+    #[arg(long, value_name = "FILE")]
+    genesis: Option<PathBuf>,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
+    let chain = arguments.node.open()?;
+    let (progress, last) = (Progress::start("verifying"), chain.store.height());
+    let walked = chain.walk(|done| progress.now(format!("block {} of {last}", done.ledger.head().height)));
+    drop(progress);
+    let ledger = match walked {
+        Ok(ledger) => ledger,
+        Err(error) => return Ok(refused(&error)),
+    };
+    let proof = chain.prove(&ledger, &arguments.demand)?;
+    // What is handed out has been checked the way its reader will.
+    let proven = proof.verify(Some(chain.network.id())).context("the proof made does not verify")?;
+    write_json(&arguments.out, &proof)?;
+    let (out, demand) = (arguments.out.display(), proven.demand);
+    eprintln!("proof that demand {demand} is composed, as of height {}, in {out}", proven.head_height);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(in crate::cli) fn verify_proof(arguments: &VerifyProofArguments) -> Result<ExitCode> {
+    let trusted = trusted_network(arguments)?;
+    let proof = read_proof(&arguments.proof)?;
+    match proof.verify(trusted) {
+        Ok(proven) if arguments.output.json => print_json(&proven)?,
+        Ok(proven) => print(&words(&proven, trusted.is_some()))?,
+        Err(error) => {
+            eprintln!("error: {} proves nothing: {error}", arguments.proof.display());
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn trusted_network(arguments: &VerifyProofArguments) -> Result<Option<NetworkId>> {
+    if let Some(text) = &arguments.network {
+        let id =
+            text.parse().with_context(|| format!("{text:?} is no network id (64 hexadecimal digits)"))?;
+        return Ok(Some(NetworkId(id)));
+    }
+    let Some(path) = &arguments.genesis else { return Ok(None) };
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let genesis = Genesis::from_bytes(&bytes).with_context(|| format!("{} is no genesis", path.display()))?;
+    Ok(Some(genesis.network_id()))
+}
+
+fn read_proof(path: &Path) -> Result<DemandProof> {
+    let context = || format!("cannot read {}", path.display());
+    let bytes = std::fs::metadata(path).with_context(context)?.len();
+    if bytes > PROOF_FILE_BYTES {
+        bail!("{} has {bytes} bytes, a proof has at most {PROOF_FILE_BYTES}", path.display());
+    }
+    let text = std::fs::read_to_string(path).with_context(context)?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no proof file", path.display()))
+}
+
+/// What a proof that holds proves, for people.
+fn words(proven: &Proven, is_trusted: bool) -> String {
+    let (composition, entry) = (&proven.composition, &proven.entry);
+    let (votes, validators, quorum) = proven.votes;
+    let status = match &entry.status {
+        DemandStatus::Frozen { height, .. } => format!("settled for good at height {height}"),
+        DemandStatus::Composed(_) | DemandStatus::Open | DemandStatus::Cancelled { .. } => {
+            "standing, not yet settled".to_owned()
+        }
+    };
+    let providers: Vec<String> = composition.providers.iter().map(|id| id.0.to_string()).collect();
+    let mut lines = vec![
+        "The proof holds. It proves:".to_owned(),
+        format!(
+            "- Demand {} ({:?}, {} orders, budget {} $)",
+            proven.demand,
+            entry.demand.name,
+            entry.demand.orders.len(),
+            entry.demand.budget
+        ),
+        format!("  was composed in block {} at height {}", proven.block, proven.height),
+        format!("  by miner {}", proven.miner),
+        format!("  at a cost of {} $ with providers {}.", composition.cost, providers.join(" ")),
+        format!("- The block is final: {votes} of {validators} validators signed it, {quorum} are needed."),
+        format!("- At height {} (block {})", proven.head_height, proven.head),
+        format!("  nothing has replaced this composition; it is {status}."),
+    ];
+    let (name, network) = (&proven.network_name, proven.network);
+    lines.push(if is_trusted {
+        format!("- The network is the one you named: {name:?}, {network}.")
+    } else {
+        format!("All this on the network {name:?} with the id\n  {network}\nCompare the id with the one you trust.")
+    });
+    lines.join("\n")
+}
