@@ -1,4 +1,4 @@
-//! The certified lower bound of a market and what each composition adds to its gap (DESIGN section 6).
+//! The certified lower bound of a market and what each composition adds to its gap (docs/design.md section 6).
 //!
 //! For any non-negative capacity prices `l`, by weak duality of the Lagrangian relaxation of the capacity
 //! constraints,

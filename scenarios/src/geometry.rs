@@ -70,7 +70,7 @@ impl Geometry {
     }
 }
 
-/// ceil(sqrt(dx^2 + dy^2)) by exact integer root (DESIGN: both ceilings keep the triangle inequality).
+/// ceil(sqrt(dx^2 + dy^2)) by exact integer root (docs/design.md section 2: both ceilings keep the triangle inequality).
 fn ceil_root(dx: u64, dy: u64) -> i64 {
     let (dx, dy) = (u128::from(dx), u128::from(dy));
     let square = dx * dx + dy * dy;

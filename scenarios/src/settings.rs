@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::Money;
 
-/// How blocks may share providers (DESIGN section 6, rule 3).
+/// How blocks may share providers (docs/design.md section 6, rule 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Allocation {
@@ -239,7 +239,7 @@ pub struct SearchSettings {
 pub enum Split {
     /// North-south strips of equal width across the window, each with its own demands and providers (paper A).
     Strips,
-    /// Balanced geographic cells of the open demands, all offers open to each (DESIGN section 9).
+    /// Balanced geographic cells of the open demands, all offers open to each (docs/design.md section 9).
     #[default]
     Cells,
 }
