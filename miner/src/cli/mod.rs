@@ -81,7 +81,18 @@ pub fn main() -> ExitCode {
         Command::VerifyProof(arguments) => chain::verify_proof(&arguments),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        eprintln!("error: {}", explain(&error));
         ExitCode::from(2)
     })
+}
+
+/// An error and its causes on one line; a cause that the error tells already is not told twice.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
