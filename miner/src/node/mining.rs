@@ -311,7 +311,7 @@ impl Mining {
     }
 
     /// A block of those `proposals` that the market accepts now. What would be paid too little is held
-    /// back until the market accepts more (DESIGN section 6: acceptance relaxes with age); what no longer
+    /// back until the market accepts more (docs/design.md section 6: acceptance relaxes with age); what no longer
     /// fits is left to the next search.
     fn draft_acceptable(
         &mut self,
