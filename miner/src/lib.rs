@@ -8,6 +8,8 @@ pub mod chain_tools;
 #[cfg(feature = "driver")]
 pub mod cli;
 #[cfg(feature = "driver")]
+pub mod client;
+#[cfg(feature = "driver")]
 pub mod compare;
 #[cfg(feature = "driver")]
 pub mod control;

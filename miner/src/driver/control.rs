@@ -31,10 +31,10 @@ pub enum Request {
         /// Their ids.
         ids: Vec<RecordId>,
     },
-    /// Where does this demand stand?
-    Demand {
-        /// Its id.
-        id: DemandId,
+    /// Where do these demands stand?
+    Demands {
+        /// Their ids.
+        ids: Vec<DemandId>,
     },
     /// Begin to mine.
     StartMining,
@@ -64,8 +64,11 @@ pub enum Response {
         /// Where each stands, in the order asked for.
         standings: Vec<RecordStanding>,
     },
-    /// To [`Request::Demand`].
-    Demand(Box<DemandReport>),
+    /// To [`Request::Demands`].
+    Demands {
+        /// The demands, in the order asked for.
+        demands: Vec<DemandReport>,
+    },
     /// Done as asked.
     Done,
 }
@@ -81,7 +84,10 @@ impl Driver {
                 let standings = ids.into_iter().map(|id| self.record_standing(id));
                 return Ok(Response::Records { standings: standings.collect::<Result<_>>()? });
             }
-            Request::Demand { id } => return Ok(Response::Demand(Box::new(self.demand(id)?))),
+            Request::Demands { ids } => {
+                let demands = ids.into_iter().map(|id| self.demand(id));
+                return Ok(Response::Demands { demands: demands.collect::<Result<_>>()? });
+            }
             Request::StartMining => self.handle(Input::Command(Command::StartMining))?,
             Request::Stop => self.is_stopping = true,
         }

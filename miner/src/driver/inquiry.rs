@@ -12,7 +12,6 @@ use scenarios::{Geometry, Minutes, Money, OperationId, ProviderId, Site};
 use serde::{Deserialize, Serialize};
 
 use super::Driver;
-use crate::node::NodeStatus;
 
 /// What a client must know to write records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -320,9 +319,10 @@ impl Driver {
     fn demand_standing(&self, id: DemandId, entry: &DemandEntry) -> Result<DemandStanding> {
         Ok(match &entry.status {
             DemandStatus::Open => {
-                let NodeStatus { unserved, .. } = self.node.status();
-                let reason = unserved.into_iter().find(|unserved| unserved.demand == id);
-                DemandStanding::Open { since: entry.since, unserved: reason.map(|unserved| unserved.reason) }
+                let mut unserved = self.node.unserved();
+                let unserved = unserved.find(|unserved| unserved.demand == id);
+                let unserved = unserved.map(|unserved| unserved.reason.clone());
+                DemandStanding::Open { since: entry.since, unserved }
             }
             DemandStatus::Composed(standing) => {
                 DemandStanding::Composed(Box::new(self.composition(entry, standing)?))

@@ -203,7 +203,7 @@ impl Node {
             pool_records: self.pool.len(),
             open_demands: open,
             composed_demands: composed,
-            unserved: mining.into_iter().flat_map(Mining::unserved).cloned().collect(),
+            unserved: self.unserved().cloned().collect(),
             is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
         }
@@ -212,6 +212,11 @@ impl Node {
     /// The state at this node's head.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Open demands its miner found no way to compose.
+    pub fn unserved(&self) -> impl Iterator<Item = &UnservedDemand> {
+        self.mining.iter().flat_map(Mining::unserved)
     }
 
     /// The records it knows that no block holds yet.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a miner assumes about its rivals.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AnnouncePolicy {
     /// Probability per second of being overtaken, before anything was observed.
     pub prior_hazard: f64,

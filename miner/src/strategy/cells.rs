@@ -170,7 +170,7 @@ mod tests {
     use proptest::prelude::*;
     use scenarios::{CostRules, Geometry, Money};
 
-    use super::*;
+    use super::{Strategy, *};
 
     fn demand(number: u8, x_m: i64, y_m: i64) -> CellDemand {
         CellDemand { id: RecordId(Hash([number; 32])), site: Site::point(x_m, y_m) }

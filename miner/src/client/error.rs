@@ -1,0 +1,37 @@
+//! What can go wrong between a client and its node.
+
+use std::path::PathBuf;
+
+use crate::control::ControlError;
+
+/// Why a node could not be asked, or nothing could be submitted to it.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nothing that is named belongs to a node.
+    #[error(
+        "{path} is no node: name its configuration file, the directory that holds its node.toml, or its data directory"
+    )]
+    NoNode {
+        /// What was named.
+        path: PathBuf,
+    },
+    /// The node's configuration cannot be read.
+    #[error("{0}")]
+    Configuration(String),
+    /// The control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The node's answer is not one to the question.
+    #[error("the node answered something else than was asked: use the program the node was started from")]
+    UnexpectedAnswer,
+    /// The pool holds as many records of this author as it may, and none left in time.
+    #[error(
+        "the node's pool holds {got} records of this key, at most {expected} are allowed: wait until some are on chain"
+    )]
+    PoolFull {
+        /// The author's records in the pool.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+}

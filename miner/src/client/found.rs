@@ -1,0 +1,409 @@
+//! Founding a network: keys, one genesis, and a directory for each node that `miner run` can start from.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use chain::genesis::GenesisError;
+use chain::{Address, Genesis, Network, NetworkId, PublicKey, SecretKey};
+use scenarios::settings::{NetworkSettings, SearchSettings, Split};
+use scenarios::{CostRules, Geometry, Instance, Money, Scenario, Supply, Window};
+use serde::Serialize;
+
+use super::connection::NODE_FILE;
+use super::node_toml;
+use crate::driver::{NodeFile, write_key};
+use crate::node::{MiningSettings, Pace};
+use crate::strategy::{AnnouncePolicy, Strategy};
+
+/// The canonical genesis, in a network's directory.
+pub const GENESIS_FILE: &str = "genesis.bin";
+/// The same for people.
+pub const GENESIS_JSON: &str = "genesis.json";
+/// The key that owns all money that nobody else owns at the start.
+pub const TREASURY_FILE: &str = "treasury.key";
+/// The part of an empty market's grant that becomes the bounty account, in parts per million.
+const BOUNTY_PPM: u64 = 10_000;
+/// The rectangle of a market that says nothing of its own; strips divide it, nothing else depends on it.
+const WINDOW: Window = Window::centred(100_000);
+
+/// What a new network is to be.
+#[derive(Clone, Debug)]
+pub struct FoundingPlan {
+    /// Where each node can be reached, one per node.
+    pub addresses: Vec<SocketAddr>,
+    /// How many of the nodes vote; the first ones.
+    pub validators: usize,
+    /// Whether the nodes talk to each other only.
+    pub private: bool,
+    /// What is traded.
+    pub market: FoundingMarket,
+    /// What the treasury key owns at the start.
+    pub grant: Money,
+    /// Milliseconds since the Unix epoch; blocks are later.
+    pub timestamp_ms: u64,
+}
+
+/// What a new network trades.
+#[derive(Clone, Debug)]
+pub enum FoundingMarket {
+    /// Nothing yet: offers and demands come as records.
+    Empty {
+        /// The network's name.
+        name: String,
+        /// Names of the operations.
+        operations: Vec<String>,
+        /// Transport and time.
+        rules: CostRules,
+    },
+    /// A scenario's offers, and its demanders' balances, under keys that follow from `rng_seed`.
+    Scenario {
+        /// The scenario.
+        scenario: Box<Scenario>,
+        /// What the keys follow from; anyone can compute them.
+        rng_seed: u64,
+    },
+}
+
+/// The files of a new network.
+#[derive(Clone, Debug, Serialize)]
+pub struct Founded {
+    /// The network's name.
+    pub name: String,
+    /// The hash of its genesis.
+    pub network: NetworkId,
+    /// Where everything is.
+    pub directory: PathBuf,
+    /// The genesis all nodes share.
+    pub genesis: PathBuf,
+    /// Who owns the grant.
+    pub treasury: Treasury,
+    /// The nodes.
+    pub nodes: Vec<FoundedNode>,
+}
+
+/// The key that owns the grant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Treasury {
+    /// The key file.
+    pub key_file: PathBuf,
+    /// Its address.
+    pub address: Address,
+    /// What it owns at the start.
+    pub balance: Money,
+}
+
+/// A node of a new network.
+#[derive(Clone, Debug, Serialize)]
+pub struct FoundedNode {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Its configuration.
+    pub config: PathBuf,
+    /// Its key.
+    pub key: PublicKey,
+    /// Where it can be reached.
+    pub address: SocketAddr,
+    /// Whether it votes.
+    pub is_validator: bool,
+}
+
+/// Why a network cannot be founded.
+#[derive(Debug, thiserror::Error)]
+pub enum FoundingError {
+    /// Something is there already; nothing is overwritten.
+    #[error("{0} is there already and not empty: name a new directory")]
+    NotEmpty(PathBuf),
+    /// There is nobody to run it.
+    #[error("a network has at least one node and one validator, and no more validators than nodes")]
+    NoNodes,
+    /// Two nodes cannot be told apart.
+    #[error("two nodes have the address {0}: give each its own")]
+    AddressTwice(SocketAddr),
+    /// The market breaks a rule.
+    #[error("the genesis breaks a rule: {0}")]
+    Genesis(#[from] GenesisError),
+    /// No key could be drawn.
+    #[error("the system gives no randomness for keys: {0}")]
+    Randomness(String),
+    /// A file could not be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A key file could not be written.
+    #[error("{0}")]
+    Key(String),
+}
+
+/// A new key, drawn from the operating system's randomness.
+///
+/// # Errors
+/// If the system gives none.
+pub fn draw_key() -> Result<SecretKey, FoundingError> {
+    use rand::TryRng as _;
+    let mut bytes = [0; 32];
+    let drawn = rand::rngs::SysRng.try_fill_bytes(&mut bytes);
+    drawn.map_err(|error| FoundingError::Randomness(error.to_string()))?;
+    Ok(SecretKey::from_bytes(&bytes))
+}
+
+/// Writes the keys, the genesis and the configurations of a new network into `directory`.
+///
+/// # Errors
+/// If the directory holds something, the plan makes no network, or a file cannot be written.
+pub fn found(plan: &FoundingPlan, directory: &Path) -> Result<Founded, FoundingError> {
+    validate(plan)?;
+    let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
+    if directory.exists() && !directory.read_dir().is_ok_and(is_empty) {
+        return Err(FoundingError::NotEmpty(directory.to_owned()));
+    }
+    let keys: Vec<SecretKey> = plan.addresses.iter().map(|_| draw_key()).collect::<Result<_, _>>()?;
+    let treasury = draw_key()?;
+    let network = Network::new(genesis(plan, &keys, &treasury))?;
+    write_genesis(&network, directory)?;
+    let treasury_file = directory.join(TREASURY_FILE);
+    write_key(&treasury_file, &treasury).map_err(|error| FoundingError::Key(format!("{error:#}")))?;
+    let mut nodes = Vec::new();
+    for (number, key) in (1..).zip(&keys) {
+        nodes.push(write_node(plan, number, key, &keys, directory)?);
+    }
+    let address = treasury.public().address();
+    Ok(Founded {
+        name: network.genesis().name.clone(),
+        network: network.id(),
+        directory: directory.to_owned(),
+        genesis: directory.join(GENESIS_FILE),
+        treasury: Treasury { key_file: treasury_file, address, balance: plan.grant },
+        nodes,
+    })
+}
+
+fn validate(plan: &FoundingPlan) -> Result<(), FoundingError> {
+    if !(1..=plan.addresses.len()).contains(&plan.validators) {
+        return Err(FoundingError::NoNodes);
+    }
+    let mut seen = BTreeSet::new();
+    match plan.addresses.iter().find(|address| !seen.insert(**address)) {
+        Some(twice) => Err(FoundingError::AddressTwice(*twice)),
+        None => Ok(()),
+    }
+}
+
+fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Genesis {
+    let validators = keys.iter().take(plan.validators).map(SecretKey::public).collect();
+    let mut genesis = match &plan.market {
+        FoundingMarket::Empty { name, operations, rules } => {
+            let supply = Supply { providers: Vec::new(), rules: *rules, geometry: Geometry::Euclidean };
+            let instance = Instance { supply, demands: Vec::new() };
+            let settings = NetworkSettings::default();
+            let mut genesis =
+                Genesis::from_instance(name, &instance, &settings, 0, validators, plan.timestamp_ms);
+            genesis.operations.clone_from(operations);
+            genesis.bounty = plan.grant.checked_ppm(BOUNTY_PPM).unwrap_or_default();
+            genesis
+        }
+        FoundingMarket::Scenario { scenario, rng_seed } => {
+            Genesis::from_scenario(scenario, *rng_seed, validators, plan.timestamp_ms)
+        }
+    };
+    genesis.miners = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    if plan.grant > Money::ZERO {
+        genesis.balances.insert(treasury.public().address(), plan.grant);
+    }
+    genesis
+}
+
+fn write_genesis(network: &Network, directory: &Path) -> Result<(), FoundingError> {
+    std::fs::create_dir_all(directory)
+        .map_err(|source| FoundingError::Write { path: directory.to_owned(), source })?;
+    write(&directory.join(GENESIS_FILE), &network.genesis().to_bytes())?;
+    let readable = serde_json::json!({ "network": network.id(), "genesis": network.genesis() });
+    write(&directory.join(GENESIS_JSON), format!("{readable:#}\n").as_bytes())
+}
+
+fn write_node(
+    plan: &FoundingPlan,
+    number: usize,
+    key: &SecretKey,
+    keys: &[SecretKey],
+    directory: &Path,
+) -> Result<FoundedNode, FoundingError> {
+    let place = directory.join(format!("node-{number}"));
+    std::fs::create_dir(&place).map_err(|source| FoundingError::Write { path: place.clone(), source })?;
+    let key_file = place.join("node.key");
+    write_key(&key_file, key).map_err(|error| FoundingError::Key(format!("{error:#}")))?;
+    let config = place.join(NODE_FILE);
+    write(&config, node_toml::render(&node_file(plan, number, keys)).as_bytes())?;
+    let address = plan.addresses[number - 1];
+    Ok(FoundedNode { number, config, key: key.public(), address, is_validator: number <= plan.validators })
+}
+
+fn node_file(plan: &FoundingPlan, number: usize, keys: &[SecretKey]) -> NodeFile {
+    let own = plan.addresses[number - 1];
+    let (listen, advertise) = listen_and_advertise(own);
+    let allow_list = plan.private.then(|| keys.iter().map(SecretKey::public).collect());
+    NodeFile {
+        key_file: "node.key".into(),
+        genesis_file: Path::new("..").join(GENESIS_FILE),
+        data_dir: "data".into(),
+        listen,
+        advertise,
+        bootstrap_peers: plan.addresses.iter().copied().filter(|&address| address != own).collect(),
+        allow_list,
+        threads: NonZeroUsize::MIN,
+        vote_from_height: None,
+        pace: Pace::default(),
+        mining: Some(mining(&plan.market, number)),
+    }
+}
+
+/// A node on this machine alone listens there; any other listens on every address of its kind, because the
+/// one under which others reach it may belong to a router before it.
+fn listen_and_advertise(address: SocketAddr) -> (SocketAddr, Vec<SocketAddr>) {
+    if address.ip().is_loopback() {
+        return (address, Vec::new());
+    }
+    let any = match address.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    (SocketAddr::new(any, address.port()), vec![address])
+}
+
+fn mining(market: &FoundingMarket, number: usize) -> MiningSettings {
+    let (search, strategy, window) = match market {
+        FoundingMarket::Empty { .. } => (SearchSettings::default(), Strategy::Cells, WINDOW),
+        FoundingMarket::Scenario { scenario, .. } => {
+            let strategy = match scenario.experiment.split {
+                Split::Strips => Strategy::Strips,
+                Split::Cells => Strategy::Cells,
+            };
+            (scenario.search, strategy, scenario.extent().unwrap_or(WINDOW))
+        }
+    };
+    MiningSettings {
+        strategy,
+        profile: search.profile,
+        search,
+        window,
+        rng_seed: number as u64,
+        announce: AnnouncePolicy::default(),
+        wait_for_start: false,
+    }
+}
+
+fn write(path: &Path, content: &[u8]) -> Result<(), FoundingError> {
+    std::fs::write(path, content).map_err(|source| FoundingError::Write { path: path.to_owned(), source })
+}
+
+/// The addresses of `count` nodes on this machine, from `base_port` on.
+pub fn loopback_addresses(count: usize, base_port: u16) -> Option<Vec<SocketAddr>> {
+    let last = usize::from(base_port).checked_add(count)?.checked_sub(1)?;
+    let last = u16::try_from(last).ok()?;
+    Some((base_port..=last).map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn plan(addresses: &[&str]) -> FoundingPlan {
+        FoundingPlan {
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            validators: addresses.len(),
+            private: false,
+            market: FoundingMarket::Empty {
+                name: "workshop".into(),
+                operations: vec!["turning".into(), "milling".into()],
+                rules: CostRules {
+                    rate_per_km: Money::from_micros(100_000),
+                    value_of_minute: Money::ZERO,
+                    metres_per_minute: 500,
+                    deliver: false,
+                },
+            },
+            grant: Money::from_units(1_000),
+            timestamp_ms: 7,
+        }
+    }
+
+    #[test]
+    fn every_node_of_a_new_network_loads_its_configuration_key_and_genesis() {
+        let directory = tempfile::tempdir().unwrap();
+        let founded = found(&plan(&["127.0.0.1:7001", "[::1]:7002"]), directory.path()).unwrap();
+        for node in &founded.nodes {
+            let file = NodeFile::load(&node.config).unwrap();
+            assert_eq!(file.key().unwrap().public(), node.key);
+            let network = file.network().unwrap();
+            assert_eq!(network.id(), founded.network);
+            assert_eq!(network.genesis().operations, ["turning", "milling"]);
+            assert_eq!(network.genesis().balances[&founded.treasury.address], Money::from_units(1_000));
+            assert_eq!(network.genesis().bounty, Money::from_units(10));
+            assert_eq!(network.genesis().validators.len(), 2);
+            assert_eq!(file.listen, node.address);
+            assert_eq!(file.allow_list, None);
+        }
+        let first = NodeFile::load(&founded.nodes[0].config).unwrap();
+        assert_eq!(first.bootstrap_peers, [founded.nodes[1].address]);
+    }
+
+    #[test]
+    fn secret_keys_are_for_their_owner_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let founded = found(&plan(&["127.0.0.1:7001"]), directory.path()).unwrap();
+        let node_key = founded.nodes[0].config.with_file_name("node.key");
+        for file in [&founded.treasury.key_file, &node_key] {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn nodes_of_a_private_network_talk_to_each_other_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut plan = plan(&["127.0.0.1:7001", "127.0.0.1:7002"]);
+        plan.private = true;
+        let founded = found(&plan, directory.path()).unwrap();
+        let file = NodeFile::load(&founded.nodes[1].config).unwrap();
+        assert_eq!(file.allow_list, Some(founded.nodes.iter().map(|node| node.key).collect()));
+    }
+
+    #[test]
+    fn a_node_behind_a_public_address_listens_everywhere_and_says_where_it_is() {
+        let public: SocketAddr = "[2001:db8::5]:7000".parse().unwrap();
+        let any: SocketAddr = "[::]:7000".parse().unwrap();
+        assert_eq!(listen_and_advertise(public), (any, vec![public]));
+        let local: SocketAddr = "127.0.0.1:7000".parse().unwrap();
+        assert_eq!(listen_and_advertise(local), (local, Vec::new()));
+    }
+
+    #[test]
+    fn nothing_is_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        found(&plan(&["127.0.0.1:7001"]), directory.path()).unwrap();
+        let again = found(&plan(&["127.0.0.1:7001"]), directory.path()).unwrap_err();
+        assert!(matches!(again, FoundingError::NotEmpty(_)), "{again}");
+    }
+
+    #[test]
+    fn two_nodes_do_not_share_an_address() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = found(&plan(&["127.0.0.1:7001", "127.0.0.1:7001"]), directory.path()).unwrap_err();
+        assert_eq!(error.to_string(), "two nodes have the address 127.0.0.1:7001: give each its own");
+    }
+
+    #[test]
+    fn ports_count_up_from_the_first_and_end_at_the_last() {
+        let ports = |count, base| {
+            loopback_addresses(count, base).map(|all| all.iter().map(SocketAddr::port).collect::<Vec<_>>())
+        };
+        assert_eq!(ports(2, 7_400), Some(vec![7_400, 7_401]));
+        assert_eq!(ports(2, 65_535), None);
+    }
+}

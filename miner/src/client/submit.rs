@@ -1,0 +1,226 @@
+//! Signing statements with the right sequence numbers and handing them to a node.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chain::{Height, Record, RecordContent, RecordId, SecretKey, Statement};
+use scenarios::Money;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::track::POLL_INTERVAL;
+use super::{ClientError, NodeClient};
+use crate::driver::{AccountReport, MarketFacts, Refusal};
+
+/// Records handed in with one request: far below what a request may hold.
+const BATCH: usize = 1_000;
+/// How often statements are signed anew because another client of the same key took their numbers.
+const ATTEMPTS: usize = 5;
+/// Rules that another client of the same key makes one break: the next numbers are free again.
+const NUMBER_TAKEN: [&str; 2] = ["pool-sequence-taken", "record-replayed"];
+
+/// How records are signed and handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubmitOptions {
+    /// The first sequence number; the next free one if absent.
+    pub sequence: Option<u64>,
+    /// How many heights, from the next one on, may bring the records; at least 1.
+    pub valid_for: Height,
+    /// How long to wait for room, if the pool holds as many records of this key as it may.
+    pub patience: Duration,
+}
+
+impl Default for SubmitOptions {
+    fn default() -> Self {
+        Self { sequence: None, valid_for: 1_000, patience: Duration::from_secs(60) }
+    }
+}
+
+/// A record that was handed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubmittedRecord {
+    /// Its id.
+    pub record: RecordId,
+    /// What kind of statement it makes.
+    pub kind: String,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// The last height that may bring it.
+    pub valid_until: Height,
+    /// Why it is not in the pool, if so.
+    pub refused: Option<Refusal>,
+    /// For a refusal for want of money: what the author lacks.
+    pub shortfall: Option<Shortfall>,
+}
+
+/// Money that a record needs and its author does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortfall {
+    /// What the record takes.
+    pub needed: Money,
+    /// What the author can spend.
+    pub balance: Money,
+    /// The difference.
+    pub missing: Money,
+}
+
+/// Signs statements, the first with this sequence number, the others with the next ones.
+pub fn sign_all(
+    key: &SecretKey,
+    facts: &MarketFacts,
+    first_sequence: u64,
+    valid_for: Height,
+    statements: impl IntoIterator<Item = Statement>,
+) -> Vec<Record> {
+    let author = key.public();
+    let valid_from = facts.height + 1;
+    let sign = |(sequence, statement)| {
+        let valid_until = facts.height.saturating_add(valid_for.max(1));
+        let network = facts.network;
+        RecordContent { network, author, sequence, valid_from, valid_until, statement }.sign(key)
+    };
+    (first_sequence..).zip(statements).map(sign).collect()
+}
+
+/// What a statement takes from its author's balance.
+pub fn money_needed(statement: &Statement) -> Money {
+    match statement {
+        Statement::Demand(demand) => {
+            demand.budget.checked_add(demand.solver_fee).unwrap_or(scenarios::limits::BUDGET)
+        }
+        Statement::Transfer { amount, .. } => *amount,
+        Statement::Offer(_) | Statement::OfferWithdrawal | Statement::DemandCancellation { .. } => {
+            Money::ZERO
+        }
+    }
+}
+
+impl NodeClient {
+    /// Signs statements of one author and hands them in, in order. A refusal is an answer, not an error.
+    ///
+    /// # Errors
+    /// If the node does not answer, or its pool has no room for the author in time.
+    pub async fn submit_statements(
+        &mut self,
+        key: &SecretKey,
+        statements: Vec<Statement>,
+        options: SubmitOptions,
+    ) -> Result<Vec<SubmittedRecord>, ClientError> {
+        let mut submitted = Vec::with_capacity(statements.len());
+        let mut sequence = options.sequence;
+        let mut left = statements.as_slice();
+        while !left.is_empty() {
+            let room = self.room(key, options.patience).await?;
+            let (now, later) = left.split_at(left.len().min(room).min(BATCH));
+            submitted.extend(self.submit_batch(key, now, sequence, options.valid_for).await?);
+            sequence = sequence.map(|first| first + now.len() as u64);
+            left = later;
+        }
+        Ok(submitted)
+    }
+
+    /// How many more records of this key the pool takes; waits until there is room for one.
+    async fn room(&mut self, key: &SecretKey, patience: Duration) -> Result<usize, ClientError> {
+        let deadline = Instant::now() + patience;
+        let expected = self.market().await?.records_per_author;
+        loop {
+            let got = self.account(key.public().address()).await?.pending.len();
+            if got < expected {
+                return Ok(expected - got);
+            }
+            if Instant::now() >= deadline {
+                return Err(ClientError::PoolFull { got, expected });
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Hands in what one request holds; signs again what lost its number to another client of the same key.
+    async fn submit_batch(
+        &mut self,
+        key: &SecretKey,
+        statements: &[Statement],
+        sequence: Option<u64>,
+        valid_for: Height,
+    ) -> Result<Vec<SubmittedRecord>, ClientError> {
+        let mut done: BTreeMap<usize, SubmittedRecord> = BTreeMap::new();
+        for attempt in 1..=ATTEMPTS {
+            let facts = self.market().await?;
+            let account = self.account(key.public().address()).await?;
+            let first = sequence.unwrap_or(account.next_sequence);
+            let left: Vec<usize> =
+                (0..statements.len()).filter(|position| !done.contains_key(position)).collect();
+            let chosen = left.iter().map(|&position| statements[position].clone());
+            let records = sign_all(key, &facts, first, valid_for, chosen);
+            let refused = self.submit(records.clone()).await?;
+            let mut refused: BTreeMap<RecordId, Refusal> =
+                refused.into_iter().map(|refusal| (refusal.record, refusal)).collect();
+            let may_try_again = sequence.is_none() && attempt < ATTEMPTS;
+            for (position, record) in left.into_iter().zip(&records) {
+                let refused = refused.remove(&record.id());
+                let number_taken =
+                    refused.as_ref().is_some_and(|refusal| NUMBER_TAKEN.contains(&refusal.rule.as_str()));
+                if !(may_try_again && number_taken) {
+                    done.insert(position, report(record, refused, &account));
+                }
+            }
+            if done.len() == statements.len() {
+                break;
+            }
+        }
+        Ok(done.into_values().collect())
+    }
+}
+
+fn report(record: &Record, refused: Option<Refusal>, account: &AccountReport) -> SubmittedRecord {
+    let (needed, balance) = (money_needed(&record.content.statement), account.balance);
+    let missing = needed.checked_sub(balance).filter(|missing| *missing > Money::ZERO);
+    let shortfall = missing.map(|missing| Shortfall { needed, balance, missing });
+    SubmittedRecord {
+        record: record.id(),
+        kind: record.content.statement.kind().to_owned(),
+        sequence: record.content.sequence,
+        valid_until: record.content.valid_until,
+        shortfall: shortfall.filter(|_| refused.is_some()),
+        refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chain::{Hash, NetworkId};
+
+    #[test]
+    fn records_are_numbered_on_and_valid_from_the_next_height() {
+        let key = SecretKey::for_scenario(1, "test", 0);
+        let facts = MarketFacts {
+            name: "test".into(),
+            network: NetworkId(Hash([7; 32])),
+            height: 41,
+            operations: Vec::new(),
+            providers: 0,
+            solver_fee_ppm: 0,
+            places: None,
+            records_per_author: 10,
+            validators: Vec::new(),
+        };
+        let statements = [Statement::OfferWithdrawal, Statement::OfferWithdrawal];
+        let records = sign_all(&key, &facts, 5, 3, statements);
+        let numbers: Vec<u64> = records.iter().map(|record| record.content.sequence).collect();
+        assert_eq!(numbers, [5, 6]);
+        for record in records {
+            assert_eq!((record.content.valid_from, record.content.valid_until), (42, 44));
+            assert_eq!(record.content.network, facts.network);
+            record.verify_signature().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_transfer_needs_its_amount_and_a_withdrawal_nothing() {
+        let to = SecretKey::for_scenario(1, "test", 0).public().address();
+        let amount = Money::from_units(3);
+        assert_eq!(money_needed(&Statement::Transfer { to, amount }), amount);
+        assert_eq!(money_needed(&Statement::OfferWithdrawal), Money::ZERO);
+    }
+}
