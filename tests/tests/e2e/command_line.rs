@@ -1,0 +1,103 @@
+//! The program as a user calls it: files in, reports out, exit codes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::network::{MINER, repository_file};
+
+/// Runs the program to its end.
+pub(crate) fn miner(arguments: &[&str]) -> Output {
+    Command::new(MINER).args(arguments).env_remove("RUST_LOG").output().unwrap()
+}
+
+/// What it printed, if it succeeded.
+fn stdout(arguments: &[&str]) -> String {
+    let output = miner(arguments);
+    assert!(output.status.success(), "{arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Makes a market of 5 providers and 6 demands of 3 orders.
+pub(crate) fn generate(directory: &Path, more: &[&str]) -> String {
+    let path = directory.join("scenario.json").to_str().unwrap().to_owned();
+    let sizes = ["--providers", "5", "--demands", "6", "--operations", "3", "--sites", "uniform"];
+    stdout(&[&["scenario", "generate", "--rng-seed", "3", "--out", &path], &sizes[..], more].concat());
+    path
+}
+
+#[test]
+fn generating_a_checked_in_scenario_again_gives_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("again.json");
+    for name in ["problem-1", "problem-2-capacitated"] {
+        let file = repository_file(&format!("scenarios/tehran/{name}.json"));
+        let expected = std::fs::read_to_string(&file).unwrap();
+        let again = ["scenario", "generate", "--again", file.to_str().unwrap()];
+        assert!(stdout(&again) == expected, "{name} differs on stdout");
+        stdout(&[&again[..], &["--out", out.to_str().unwrap()]].concat());
+        assert!(std::fs::read_to_string(&out).unwrap() == expected, "{name} differs in the file");
+    }
+}
+
+#[test]
+fn a_scenario_is_validated_and_inspected() {
+    let file = repository_file("scenarios/tehran/problem-1.json");
+    let file = file.to_str().unwrap();
+    let said = stdout(&["scenario", "validate", file]);
+    assert_eq!(said, "tehran-problem-1: valid (30 providers, 70 demands, 1050 orders)\n");
+    let text = stdout(&["scenario", "inspect", file]);
+    assert!(text.contains("tehran-problem-1"), "{text}");
+    let report: Value = serde_json::from_str(&stdout(&["scenario", "inspect", "--json", file])).unwrap();
+    assert!(report.is_object(), "{report}");
+}
+
+#[test]
+fn the_judge_finds_the_cost_that_the_solver_claims() {
+    let directory = tempfile::tempdir().unwrap();
+    let scenario = generate(directory.path(), &[]);
+    let solution = directory.path().join("solution.json");
+    let solution = solution.to_str().unwrap();
+    let solve = ["solve", &scenario, "--solution", solution, "--evaluations", "2000", "--json"];
+    let solved: Value = serde_json::from_str(&stdout(&solve)).unwrap();
+    let checked: Value = serde_json::from_str(&stdout(&["check", &scenario, solution, "--json"])).unwrap();
+    assert_eq!(checked["cost"], solved["cost"]);
+    assert_eq!(checked["violations"], Value::Array(Vec::new()));
+    assert_eq!(checked["unserved"], Value::Array(Vec::new()));
+    let text = stdout(&["check", &scenario, solution]);
+    assert!(text.contains("verdict    feasible"), "{text}");
+}
+
+#[test]
+fn the_judge_lists_the_violations_of_a_broken_solution() {
+    let directory = tempfile::tempdir().unwrap();
+    let scenario = generate(directory.path(), &[]);
+    let path = directory.path().join("solution.json");
+    let solution = path.to_str().unwrap();
+    stdout(&["solve", &scenario, "--solution", solution, "--evaluations", "500"]);
+    let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let (demand, providers) = document["compositions"].as_object_mut().unwrap().iter_mut().next().unwrap();
+    let demand = demand.clone();
+    providers.as_array_mut().unwrap().pop(); // its last order has no provider
+    std::fs::write(&path, document.to_string()).unwrap();
+    let output = miner(&["check", &scenario, solution]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("NOT feasible, 1 violation:"), "{text}");
+    assert!(text.contains(&demand), "the demand {demand} is not named: {text}");
+}
+
+#[test]
+fn a_comparison_on_a_tiny_market_is_parseable_and_passes_its_checks() {
+    let directory = tempfile::tempdir().unwrap();
+    let scenario = generate(directory.path(), &[]);
+    let report = stdout(&["compare", &scenario, "--miners", "2", "--json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let network = &report[0]["networks"][0];
+    assert_eq!(network["audit"]["failures"], Value::Array(Vec::new()));
+    assert_eq!((&network["miners"], &network["audit"]["chains"]), (&Value::from(2), &Value::from(2)));
+    let composed: u64 =
+        network["blocks"].as_array().unwrap().iter().filter_map(|b| b["demands"].as_u64()).sum();
+    assert_eq!(composed, 6);
+}

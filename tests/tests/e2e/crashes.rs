@@ -1,0 +1,155 @@
+//! Nodes killed with SIGKILL while there is work to do, and stores that are damaged.
+
+use std::collections::BTreeMap;
+
+use chain::consensus::ValidatorSet;
+use chain::{BlockHash, Height};
+use miner::node::{NodeEvent, NodeStatus};
+use miner::strategy::Strategy;
+
+use crate::network::{Setup, TestNetwork, never_end_the_search, set_generations, small_market, tehran};
+
+#[tokio::test]
+async fn when_one_of_four_miners_is_killed_the_others_finish_and_it_catches_up() {
+    const VICTIM: usize = 2;
+    let mut setup = Setup::new(tehran(1), 4);
+    setup.adjust = |number, file| {
+        if number == VICTIM {
+            never_end_the_search(file); // it can compose nothing before it is killed
+        }
+    };
+    let mut network = TestNetwork::start_with_demands(setup).await;
+    network.start_mining(1..=4).await;
+    let orphaned = network
+        .hear("the victim has chosen its cell", |node, event| match event {
+            NodeEvent::CellChosen { demands, .. } if node == VICTIM => Some(*demands),
+            _ => None,
+        })
+        .await;
+    network.kill(VICTIM).await;
+    assert!(orphaned > 0);
+
+    let statuses = network.settle().await;
+    assert_eq!(statuses.len(), 3);
+    for status in statuses {
+        assert_eq!((status.open_demands, status.composed_demands), (0, 70), "{status:?}");
+    }
+    network.restart(VICTIM, |file| set_generations(file, 50)).await;
+    network.settle().await;
+    let victim = network.key(VICTIM);
+    let outcome = network.finish().await;
+    assert_eq!(outcome.composed(), 70);
+    assert!(outcome.composing_blocks().iter().all(|block| block.header.miner != victim));
+}
+
+#[tokio::test]
+async fn records_that_were_acknowledged_survive_the_death_of_every_node() {
+    let mut network = TestNetwork::start_with_demands(Setup::new(small_market(), 2)).await;
+    for number in [1, 2] {
+        network.kill(number).await;
+    }
+    for number in [1, 2] {
+        network.restart(number, |_| {}).await;
+    }
+    network.wait_until("the pools are whole", |all| all.iter().all(|node| node.pool_records == 12)).await;
+    network.start_mining([1, 2]).await;
+    network.settle().await;
+    assert_eq!(network.finish().await.composed(), 12);
+}
+
+#[tokio::test]
+async fn when_all_nodes_are_killed_mid_run_they_go_on_where_they_were() {
+    const SLOW: usize = 1;
+    let mut setup = Setup::new(small_market(), 3);
+    setup.strategy = Some(Strategy::Strips); // nobody takes over the strip of a miner that is alive
+    setup.adjust = |number, file| {
+        if number == SLOW {
+            never_end_the_search(file);
+        }
+    };
+    let mut network = TestNetwork::start_with_demands(setup).await;
+    network.start_mining(1..=3).await;
+    let open = network
+        .hear("the slow miner has chosen its cell", |node, event| match event {
+            NodeEvent::CellChosen { demands, .. } if node == SLOW => Some(*demands),
+            _ => None,
+        })
+        .await;
+    assert!((1..12).contains(&open), "no demands, or all, are in the slow miner's strip");
+    network
+        .hear("all demands but the slow miner's are composed", |_, event| match event {
+            NodeEvent::BlockFinal { open_demands, .. } if *open_demands == open => Some(()),
+            _ => None,
+        })
+        .await;
+    for number in 1..=3 {
+        network.kill(number).await;
+    }
+    let told = network.count_events();
+    for number in 1..=3 {
+        network.restart(number, |file| set_generations(file, 50)).await;
+    }
+    let stand = |node: &NodeStatus| (node.open_demands, node.composed_demands);
+    network
+        .wait_until("all agree again", |all| all.iter().all(|node| stand(node) == (open, 12 - open)))
+        .await;
+    network.start_mining(1..=3).await;
+    network.settle().await;
+    let outcome = network.finish().await;
+
+    assert_eq!(outcome.composed(), 12);
+    let chain: BTreeMap<Height, BlockHash> =
+        outcome.chain.iter().map(|(block, _)| (block.header.height, block.hash())).collect();
+    for (node, event) in &outcome.events[..told] {
+        if let NodeEvent::BlockFinal { block, .. } = event {
+            assert_eq!(chain.get(&block.height), Some(&block.block), "node {node} told this block final");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_with_a_damaged_store_moves_it_aside_and_catches_up_without_voting() {
+    const DAMAGED: usize = 4;
+    let mut network = TestNetwork::start(Setup::new(small_market(), 4)).await;
+    let records = network.records.clone();
+    let (last, first) = records.split_last().unwrap();
+    network.submit(first).await;
+    network.start_mining(1..=4).await;
+    let height = network.settle().await[0].height;
+    network.kill(DAMAGED).await;
+    let store = network.store_dir(DAMAGED);
+    damage(&store);
+    network.restart(DAMAGED, |_| {}).await;
+    network
+        .wait_until("the damaged node has caught up", |all| all.iter().all(|node| node.height == height))
+        .await;
+    assert!(store.with_file_name("store.broken-1").is_dir(), "the damaged store was not kept");
+
+    // It mines again, but what follows is decided by the other three.
+    network.start_mining([DAMAGED]).await;
+    network.processes.submit(std::slice::from_ref(last)).await.unwrap();
+    network
+        .wait_until("one more demand is composed", |all| all.iter().all(|s| s.composed_demands == 12))
+        .await;
+    network.settle().await;
+    let keys = (1..=4).map(|number| network.key(number));
+    let validators = ValidatorSet::new(keys).unwrap();
+    let damaged = network.key(DAMAGED);
+    let outcome = network.finish().await;
+    let later = outcome.chain.iter().filter(|(block, _)| block.header.height > height);
+    let mut voters = later.flat_map(|(_, certificate)| &certificate.signatures);
+    assert!(
+        voters.all(|&(index, _)| validators.key(index) != Some(damaged)),
+        "it voted with no memory of its votes"
+    );
+}
+
+/// Overwrites a store's files with garbage.
+fn damage(store: &std::path::Path) {
+    for entry in std::fs::read_dir(store).unwrap().map(Result::unwrap) {
+        let (path, length) = (entry.path(), entry.metadata().unwrap().len());
+        if path.is_file() {
+            std::fs::write(path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
+        }
+    }
+}

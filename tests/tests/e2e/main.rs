@@ -1,0 +1,14 @@
+//! Real processes, real QUIC on loopback, real stores: what the simulator cannot show, and the command line
+//! as a user meets it. Protocol faults are looked for in the simulator, not here.
+//!
+//! No test waits "long enough": each waits for something to be seen, within a generous limit, and where two
+//! things must happen in an order, something real enforces it (a quorum that is missing, a search that never
+//! ends, a process that is killed).
+
+mod command_line;
+mod competition;
+mod crashes;
+mod joining;
+mod network;
+mod refused_files;
+mod scarcity;

@@ -1,0 +1,77 @@
+//! Markets that cannot serve everybody, or pay too little for what can be found.
+
+use std::collections::BTreeSet;
+
+use chain::Height;
+use miner::node::NodeEvent;
+use scenarios::Money;
+use scenarios::generate::generate;
+
+use crate::network::{Setup, TestNetwork, paid_from, small_market, small_parameters};
+
+#[tokio::test]
+async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
+    let mut parameters = small_parameters();
+    parameters.capacity_ppm = Some(500_000);
+    let mut scenario = generate(&parameters).unwrap();
+    scenario.network.relax_after_heights = 2;
+    scenario.network.relax_over_heights = 2;
+    scenario.search.hybrid.seconds = 1.0;
+    scenario.search.hybrid.subgradient_steps = 100;
+    let names: BTreeSet<String> =
+        scenario.instance.demands.iter().map(|demand| demand.name.clone()).collect();
+
+    let mut network = TestNetwork::start_with_demands(Setup::new(scenario, 2)).await;
+    network.start_mining([1, 2]).await;
+    let statuses = network.settle().await;
+    let unserved: BTreeSet<(String, String)> = statuses
+        .iter()
+        .flat_map(|status| &status.unserved)
+        .map(|unserved| (unserved.name.clone(), unserved.reason.clone()))
+        .collect();
+    let outcome = network.finish().await;
+
+    let missing: BTreeSet<String> = unserved.iter().map(|(name, _)| name.clone()).collect();
+    assert!(!missing.is_empty(), "half of the capacity served all demands");
+    assert!(missing.is_subset(&names), "{missing:?}");
+    assert!(outcome.composed() > 0);
+    assert_eq!(outcome.composed() + missing.len(), 12);
+    for (name, reason) in &unserved {
+        let explains = ["time left", "capacity left"].iter().any(|words| reason.contains(words));
+        assert!(explains, "{name} is unserved because {reason}");
+    }
+}
+
+/// The height that brought the demands, and the one that composed them.
+const BROUGHT_AT: Height = 1;
+
+#[tokio::test]
+async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_acceptance_has_relaxed() {
+    // Whatever is found costs more than two dollars per order and earns nothing; the floor asks for a tenth
+    // of the fee for three heights, then for less and less, and after four more for nothing at all.
+    let mut scenario = small_market();
+    scenario.network.schedule = paid_from(1);
+    scenario.network.relax_after_heights = 3;
+    scenario.network.relax_over_heights = 4;
+    let mut network = TestNetwork::start_with_demands(Setup::new(scenario, 2)).await;
+    network.start_mining([1, 2]).await;
+    let reason = network
+        .hear("compositions are held back", |_, event| match event {
+            NodeEvent::HeldBack { reason, .. } => Some(reason.clone()),
+            _ => None,
+        })
+        .await;
+    assert!(reason.contains("the block earns 0, expected at least"), "{reason}");
+    network.settle().await;
+    let outcome = network.finish().await;
+
+    assert_eq!(outcome.composed(), 12);
+    let first = outcome.composing_blocks()[0].header.height;
+    assert_eq!(outcome.chain[0].0.body.records.len(), 12);
+    assert_eq!(first, BROUGHT_AT + 3 + 4, "accepted at the first height whose floor is nothing");
+    let earned = outcome.events.iter().filter_map(|(_, event)| match event {
+        NodeEvent::BlockFinal { block, .. } => Some(block.reward),
+        _ => None,
+    });
+    assert_eq!(earned.max(), Some(Money::ZERO), "acceptance relaxes, pay does not");
+}
