@@ -9,7 +9,7 @@ use clap::Args;
 use ga::prices::find_prices;
 use scenarios::bound::gap_percent;
 use scenarios::file::read_file;
-use scenarios::{CapacityPrices, Instance, Money, Scenario, evaluate};
+use scenarios::{CapacityPrices, Instance, Money, Scenario, Violation, evaluate};
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         bound,
         gap_percent: gap_percent(penalised_cost, bound),
         unserved: evaluation.unserved.iter().map(|&at| instance.demands[at].name.clone()).collect(),
-        violations: evaluation.violations.iter().map(ToString::to_string).collect(),
+        violations: evaluation.violations.iter().map(|violation| named(violation, instance)).collect(),
     };
     if arguments.output.json {
         print_json(&verdict)?;
@@ -73,6 +73,23 @@ pub(super) fn certified_bound(instance: &Instance) -> Result<Money> {
     Ok(find_prices(&instance.supply, &instance.demands, &capacities, &start, steps, &cancel)?.bound)
 }
 
+/// A violation with the names of the demand and the provider that it numbers: the files know names only.
+fn named(violation: &Violation, instance: &Instance) -> String {
+    let (demand, provider) = match violation {
+        Violation::DemandCount { .. } => (None, None),
+        Violation::OrderCount { demand, .. }
+        | Violation::UnknownProvider { demand, .. }
+        | Violation::NoDistance { demand, .. }
+        | Violation::OverBudget { demand, .. } => (Some(*demand), None),
+        Violation::NotOffered { demand, provider, .. } => (Some(*demand), Some(*provider)),
+        Violation::OverCapacity { provider, .. } => (None, Some(*provider)),
+    };
+    let demand = demand.and_then(|position| instance.demands.get(position)).map(|demand| &demand.name);
+    let provider = provider.and_then(|id| instance.supply.provider(id)).map(|provider| &provider.name);
+    let names: Vec<&str> = demand.into_iter().chain(provider).map(String::as_str).collect();
+    if names.is_empty() { violation.to_string() } else { format!("{}: {violation}", names.join(", ")) }
+}
+
 fn text(verdict: &Verdict) -> String {
     let Verdict { scenario, cost, bound, gap_percent, unserved, violations, .. } = verdict;
     let mut lines = vec![
@@ -85,7 +102,8 @@ fn text(verdict: &Verdict) -> String {
     if violations.is_empty() {
         lines.push("verdict    feasible".into());
     } else {
-        lines.push(format!("verdict    NOT feasible, {} violations:", violations.len()));
+        let plural = if violations.len() == 1 { "" } else { "s" };
+        lines.push(format!("verdict    NOT feasible, {} violation{plural}:", violations.len()));
         lines.extend(violations.iter().map(|violation| format!("  {violation}")));
     }
     lines.join("\n")
