@@ -1,0 +1,143 @@
+"""What genesis and records must keep to by themselves (docs/protocol.md, sections 1, 5, 6 and 11)."""
+
+import crypto
+import wire
+from ledger import BUDGET_MAX, Mismatch, PROVIDERS_MAX, equal, require
+from market import MILLION, Supply, ppm
+
+NAME_BYTES, ORDERS_MAX, OPERATIONS_MAX, PLACES_MAX = 64, 256, 4_096, 1_024
+OFFER_COST_MAX, OFFER_MINUTES_MAX, CAPACITY_MAX = 1_000_000 * MILLION, 1_000_000, 1_000_000_000
+DISTANCE_MAX, COUNT_MAX = 1 << 31, 1 << 40
+SHARES = (
+    "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "bounty_share_ppm", "bounty_pay_ppm",
+    "min_saving_ppm", "amender_share_ppm",
+)
+
+
+def within(value, lowest, highest, what):
+    require(lowest <= value <= highest, f"{what} is {value}, expected {lowest} to {highest}")
+
+
+def check_name(name, what):
+    within(len(name.encode("utf-8")), 0, NAME_BYTES, f"the length of the name of {what}")
+
+
+def check_terms(genesis, supply, terms, what):
+    """Name, site, offers and capacity of a provider."""
+    check_name(terms["name"], what)
+    require(supply.has_site(terms["site"]), f"the site of {what} is none of this market")
+    require(terms["offers"], f"{what} offers nothing")
+    for operation, offer in terms["offers"].items():
+        require(operation < len(genesis["operations"]), f"{what} offers unknown operation {operation}")
+        within(offer["cost"], 0, OFFER_COST_MAX, f"a cost of {what}")
+        within(offer["minutes"], 0, OFFER_MINUTES_MAX, f"the minutes of an offer of {what}")
+    if terms["capacity"] is not None:
+        within(terms["capacity"], 0, CAPACITY_MAX, f"the capacity of {what}")
+
+
+def check_record(genesis, network, supply, record, data):
+    """What is right or wrong with a record by itself; `data` is its canonical bytes."""
+    content = record["content"]
+    equal(content["network"], network, "its network")
+    require(content["valid_from"] <= content["valid_until"], "its window is empty")
+    kind, said = content["statement"]
+    if kind == "Offer":
+        check_terms(genesis, supply, said, "the provider")
+    elif kind == "Demand":
+        check_demand(genesis, supply, said)
+    elif kind == "Transfer":
+        require(said["amount"] > 0, f"it transfers {said['amount']}")
+    within(len(data), 0, genesis["parameters"]["limits"]["record_bytes"], "its size")
+    signed = wire.RECORD_CONTENT.write(content)
+    fault = crypto.signature_fault("RecordSigning", signed, content["author"], record["signature"])
+    require(fault is None, f"its signature: {fault}")
+
+
+def check_demand(genesis, supply, said):
+    check_name(said["name"], "the demand")
+    require(supply.has_site(said["site"]), "its site is none of this market")
+    within(len(said["orders"]), 1, ORDERS_MAX, "the number of its orders")
+    known = all(operation < len(genesis["operations"]) for operation in said["orders"])
+    require(known, "it orders an unknown operation")
+    within(said["budget"], 1, BUDGET_MAX, "its budget")
+    least = ppm(said["budget"], genesis["parameters"]["solver_fee_ppm"])
+    within(said["solver_fee"], least, BUDGET_MAX, "its solver fee")
+
+
+def check_genesis(genesis):
+    equal(genesis["version"], 1, "the version of genesis")
+    check_name(genesis["name"], "the network")
+    check_parameters(genesis["parameters"])
+    rules = genesis["rules"]
+    within(rules["rate_per_km"], 0, 100 * MILLION, "rate_per_km")
+    within(rules["value_of_minute"], 0, 100_000, "value_of_minute")
+    within(rules["metres_per_minute"], 1, DISTANCE_MAX, "metres_per_minute")
+    check_geometry(genesis["geometry"])
+    within(len(genesis["operations"]), 1, OPERATIONS_MAX, "the number of operations")
+    for operation in genesis["operations"]:
+        check_name(operation, "an operation")
+    within(len(genesis["providers"]), 0, PROVIDERS_MAX, "the number of providers")
+    supply = Supply(rules, genesis["geometry"], [])
+    for number, provider in enumerate(genesis["providers"]):
+        check_terms(genesis, supply, provider["provider"], f"provider {number}")
+    owners = [provider["address"] for provider in genesis["providers"]]
+    require(len(set(owners)) == len(owners), "two providers have one address")
+    require(all(balance >= 0 for balance in genesis["balances"].values()), "a balance is negative")
+    within(genesis["bounty"], 0, 1 << 61, "the bounty account")
+    within(genesis["bounty"] + sum(genesis["balances"].values()), 0, 1 << 61, "all money")
+    within(genesis["miners"], 1, (1 << 32) - 1, "the number of miners")
+    check_validators(genesis["validators"])
+
+
+def check_geometry(geometry):
+    kind, rows = geometry
+    if kind == "Euclidean":
+        return
+    within(len(rows), 0, PLACES_MAX, "the number of places")
+    for start, row in enumerate(rows):
+        equal(len(row), len(rows), f"the length of row {start} of the distances")
+        equal(row[start], 0, f"the distance of place {start} from itself")
+        within(min(row), 0, DISTANCE_MAX, "a distance")
+        within(max(row), 0, DISTANCE_MAX, "a distance")
+
+
+def check_validators(validators):
+    within(len(validators), 1, 256, "the number of validators")
+    require(all(one < two for one, two in zip(validators, validators[1:])), "validators do not ascend")
+    for key in validators:
+        fault = crypto.key_fault(key)
+        require(fault is None, f"validator {key.hex()}: {fault}")
+
+
+def check_parameters(parameters):
+    check_schedule(parameters["schedule"])
+    for share in SHARES:
+        within(parameters[share], 0, MILLION, share)
+    for count in ("relax_after_heights", "relax_over_heights", "quiet_block_interval_ms"):
+        within(parameters[count], 0, COUNT_MAX, count)
+    within(parameters["freeze_after_heights"], 1, COUNT_MAX, "freeze_after_heights")
+    held = parameters["held_providers_max"]
+    require(held is None or held >= 1, "held_providers_max is 0")
+    limits = parameters["limits"]
+    within(limits["block_bytes"], 1 << 10, 256 << 20, "limits.block_bytes")
+    within(limits["record_bytes"], 256, limits["block_bytes"], "limits.record_bytes")
+    within(limits["records_per_block"], 1, MILLION, "limits.records_per_block")
+    within(limits["compositions_per_block"], 1, MILLION, "limits.compositions_per_block")
+    within(limits["verification_work"], 1, (1 << 64) - 1, "limits.verification_work")
+    within(limits["market_demands"], 1, MILLION, "limits.market_demands")
+    within(limits["clock_lead_ms"], 0, COUNT_MAX, "limits.clock_lead_ms")
+
+
+def check_schedule(schedule):
+    curve, (kind, ends) = schedule["curve"], schedule["measure"]
+    equal(len(curve), 65, "the number of points of the curve")
+    require(max(curve) <= MILLION, "a point of the curve is above the whole")
+    require(all(one >= two for one, two in zip(curve, curve[1:])), "the curve rises")
+    if kind == "Certified":
+        full, none = ends["gap_full_ppm"], ends["gap_max_ppm"]
+        within(none, 0, 1_000 * MILLION, "gap_max_ppm")
+    else:
+        full, none = ends["best_per_order"], ends["min_utility_per_order"]
+        if ends["sense"][0] == "Maximise":
+            full, none = -full, -none
+    require(none > full, "full pay does not end before pay ends")

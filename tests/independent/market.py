@@ -1,0 +1,196 @@
+"""Distances, costs, shortest paths, bounds and rewards (docs/protocol.md, sections 9 and 11). All integers."""
+
+from math import isqrt
+from operator import add
+
+MILLION = 1_000_000
+
+
+def ppm(amount, share):
+    return amount * share // MILLION
+
+
+def ceil_div(numerator, denominator):
+    return -(-numerator // denominator)
+
+
+class Evaluation:
+    """What one composition costs and uses."""
+
+    def __init__(self):
+        self.processing = self.transport = self.time_value = 0
+        self.minutes, self.owed = {}, {}
+
+    @property
+    def cost(self):
+        return self.processing + self.transport + self.time_value
+
+
+class Supply:
+    """The live offers, and how travel between providers is charged. Ids are positions in `providers`."""
+
+    def __init__(self, rules, geometry, providers):
+        self.rules, self.geometry, self.providers = rules, geometry, providers
+        self.changed()
+
+    def changed(self):
+        """To be called after offers have changed: forgets what was computed from them."""
+        self.offering, self.legs, self.rows, self.views = {}, {}, {}, {}
+        for number, provider in enumerate(self.providers):
+            for operation in provider["offers"]:
+                self.offering.setdefault(operation, []).append(number)
+
+    def has_site(self, site):
+        kind, content = site
+        if self.geometry[0] == "Euclidean":
+            return kind == "Point" and all(abs(content[axis]) < 1 << 30 for axis in ("x_m", "y_m"))
+        return kind == "Place" and content < len(self.geometry[1])
+
+    def distance(self, start, end):
+        if self.geometry[0] == "Matrix":
+            return self.geometry[1][start[1]][end[1]]
+        dx, dy = start[1]["x_m"] - end[1]["x_m"], start[1]["y_m"] - end[1]["y_m"]
+        square = dx * dx + dy * dy
+        root = isqrt(square)
+        return root + (root * root < square)
+
+    def transport(self, start, end):
+        return ceil_div(self.rules["rate_per_km"] * self.distance(start, end), 1000)
+
+    def travel_time_value(self, start, end):
+        minutes = ceil_div(self.distance(start, end), self.rules["metres_per_minute"])
+        return self.rules["value_of_minute"] * minutes
+
+    def leg(self, start, end):
+        return self.transport(start, end) + self.travel_time_value(start, end)
+
+    def evaluate(self, demand, chosen):
+        """Judges one composition of a demand; every order must be offered by its provider."""
+        found, value = Evaluation(), self.rules["value_of_minute"]
+        sites = []
+        for number, operation in zip(chosen, demand["orders"], strict=True):
+            provider = self.providers[number]
+            offer = provider["offers"][operation]
+            found.processing += offer["cost"]
+            found.time_value += value * offer["minutes"]
+            found.minutes[number] = found.minutes.get(number, 0) + offer["minutes"]
+            found.owed[number] = found.owed.get(number, 0) + offer["cost"]
+            sites.append(provider["site"])
+        if self.rules["deliver"]:
+            sites.append(demand["site"])
+        for start, end in zip(sites, sites[1:]):
+            found.transport += self.transport(start, end)
+            found.time_value += self.travel_time_value(start, end)
+        return found
+
+    def work(self, demand):
+        counts = [len(self.offering.get(operation, ())) for operation in demand["orders"]]
+        return sum(counts) + sum(before * after for before, after in zip(counts, counts[1:]))
+
+    def legs_between(self, first, second):
+        """For each provider of one operation, the legs to each provider of the next."""
+        if (first, second) not in self.rows:
+            ends = self.offering.get(second, ())
+            self.rows[first, second] = [
+                [self.leg_between(start, end) for end in ends] for start in self.offering.get(first, ())
+            ]
+        return self.rows[first, second]
+
+    def leg_between(self, start, end):
+        if (start, end) not in self.legs:
+            sites = self.providers[start]["site"], self.providers[end]["site"]
+            self.legs[start, end] = self.leg(*sites)
+        return self.legs[start, end]
+
+    def at(self, prices):
+        """This supply at capacity prices, which are a list by provider id."""
+        key = tuple(prices)
+        if key not in self.views:
+            self.views[key] = PricedSupply(self, key)
+        return self.views[key]
+
+
+class PricedSupply:
+    """Shortest paths at fixed prices, each worked out once."""
+
+    def __init__(self, supply, prices):
+        self.supply, self.prices = supply, prices
+        self.nodes, self.found = {}, {}
+
+    def price(self, number):
+        return self.prices[number] if number < len(self.prices) else 0
+
+    def node_costs(self, operation):
+        if operation not in self.nodes:
+            value, costs = self.supply.rules["value_of_minute"], []
+            for number in self.supply.offering.get(operation, ()):
+                offer = self.supply.providers[number]["offers"][operation]
+                costs.append(offer["cost"] + (value + self.price(number)) * offer["minutes"])
+            self.nodes[operation] = costs
+        return self.nodes[operation]
+
+    def shortest(self, demand):
+        """The least cost + charges over all compositions, or None if an order is offered by nobody."""
+        orders, supply = demand["orders"], self.supply
+        if not all(self.node_costs(operation) for operation in orders):
+            return None
+        to_go = self.node_costs(orders[-1])
+        if supply.rules["deliver"]:
+            ends = (supply.providers[number]["site"] for number in supply.offering[orders[-1]])
+            to_go = [rest + supply.leg(end, demand["site"]) for rest, end in zip(to_go, ends)]
+        for operation, onward in zip(orders[-2::-1], orders[:0:-1]):
+            rows = supply.legs_between(operation, onward)
+            to_go = [
+                cost + min(map(add, row, to_go)) for cost, row in zip(self.node_costs(operation), rows)
+            ]
+        return min(to_go)
+
+    def least(self, demand):
+        """What the demand adds to the cost of any plan, at least."""
+        site = repr(demand["site"]) if self.supply.rules["deliver"] else None
+        key = (tuple(demand["orders"]), site)
+        if key not in self.found:
+            self.found[key] = self.shortest(demand)
+        path = self.found[key]
+        return demand["budget"] if path is None else min(path, demand["budget"])
+
+    def regret(self, demand, evaluation):
+        charges = sum(self.price(number) * minutes for number, minutes in evaluation.minutes.items())
+        return evaluation.cost + charges - self.least(demand)
+
+    def bound(self, demands, capacities):
+        """LB over these demands with these capacities left (None is unlimited)."""
+        priced = sum(self.price(number) * (left or 0) for number, left in enumerate(capacities))
+        return sum(map(self.least, demands)) - priced
+
+
+def least_raised_bound(before, gain_ppm):
+    return before + max(1, ceil_div(abs(before) * gain_ppm, MILLION))
+
+
+def reward_share(schedule, cost, regret, orders):
+    """The share of its fees, in ppm, that a block earns."""
+    kind, ends = schedule["measure"]
+    if kind == "Certified":
+        x, per, full, none = regret * MILLION, cost, ends["gap_full_ppm"], ends["gap_max_ppm"]
+    else:
+        sign = 1 if ends["sense"][0] == "Minimise" else -1
+        x, per = sign * cost, orders
+        full, none = sign * ends["best_per_order"], sign * ends["min_utility_per_order"]
+    curve = schedule["curve"]
+    beyond, span = x - full * per, (none - full) * per
+    if beyond <= 0:
+        return curve[0]
+    if beyond >= span:
+        return 0
+    step, rest = divmod(64 * beyond, span)
+    return curve[step] - ceil_div((curve[step] - curve[step + 1]) * rest, span)
+
+
+def required_share(parameters, age):
+    """The share of its fee, in ppm, that a demand of this age must earn its solver."""
+    relaxing = max(0, age - parameters["relax_after_heights"])
+    over = parameters["relax_over_heights"]
+    if relaxing == 0:
+        return parameters["min_reward_ppm"]
+    return parameters["min_reward_ppm"] * max(0, over - relaxing) // over if over else 0

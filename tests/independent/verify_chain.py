@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""Checks a chain exported by `miner chain export` from genesis to its head, sharing no code with it.
+
+    python3 verify_chain.py chain.json [--network ID]
+
+Written from docs/protocol.md. Prints what was checked and ends with 0; at the first thing that is not as it
+must be, prints the place and ends with 1. Needs the packages of requirements.txt.
+"""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+import argparse
+import json
+import time
+from collections import Counter
+from decimal import Decimal
+
+try:
+    import crypto
+except ImportError as error:
+    sys.exit(f"{error}; install the packages of requirements.txt: pip install PyNaCl blake3")
+import wire
+from genesis import check_genesis, check_record
+from ledger import Block, Mismatch, State, equal, require
+
+ITEMS = (("record", wire.RECORD), ("price_update", wire.PRICE_UPDATE), ("composition", wire.COMPOSITION))
+
+
+class Checker:
+    """Follows a chain block by block."""
+
+    def __init__(self, export, network):
+        equal(export["format"], "mizan chain export", "the format")
+        equal(export["version"], 1, "the version of the format")
+        self.counts = Counter()
+        self.genesis = self.part(wire.GENESIS, export["genesis"], "genesis")
+        self.network = crypto.hash_in("Genesis", bytes.fromhex(export["genesis"]["bytes"]))
+        equal(self.network.hex(), export["network"], "the network id")
+        if network is not None:
+            equal(self.network.hex(), network.lower(), "the network id")
+        check_genesis(self.genesis)
+        self.state = State(self.genesis)
+        self.money = self.state.money()
+        self.height, self.head = 0, self.network
+        self.timestamp = self.genesis["timestamp_ms"]
+
+    def part(self, kind, encoded, what):
+        """Decodes one part and compares it with its readable form."""
+        try:
+            value = wire.decode(kind, bytes.fromhex(encoded["bytes"]))
+        except (wire.WireError, ValueError) as error:
+            raise Mismatch(f"{what}: {error}") from error
+        require(kind.readable(value) == encoded["fields"], f"{what}: the fields say something else than the bytes")
+        return value
+
+    def block(self, exported):
+        header = self.part(wire.HEADER, exported["header"], "header")
+        header_bytes = bytes.fromhex(exported["header"]["bytes"])
+        found = crypto.hash_in("Header", header_bytes)
+        equal(exported["hash"], found.hex(), "the block's hash")
+        signature = bytes.fromhex(exported["signature"])
+        self.check_form(header, header_bytes, signature)
+        leaves = [bytes.fromhex(item["bytes"]) for item in exported["items"]]
+        records, update, compositions = self.items(exported["items"], leaves)
+        self.check_items(header, header_bytes, leaves, records, compositions)
+        self.check_place(header, bool(compositions), bool(leaves))
+        self.certificate(exported["certificate"], header["height"], found)
+        self.take_effect(header, records, update, compositions)
+        self.height, self.head, self.timestamp = header["height"], found, header["timestamp_ms"]
+        self.counts["blocks"] += 1
+
+    def check_form(self, header, header_bytes, signature):
+        equal(header["version"], 1, "the block's version")
+        equal(header["network"], self.network, "the block's network")
+        fault = crypto.signature_fault("Header", header_bytes, header["miner"], signature)
+        require(fault is None, f"the miner's signature: {fault}")
+        self.counts["signatures of miners"] += 1
+
+    def items(self, exported, leaves):
+        """The items, decoded: records, price update or None, compositions."""
+        found, last = ([], [], []), 0
+        for index, (item, leaf) in enumerate(zip(exported, leaves)):
+            what = f"item {index}"
+            require(leaf, f"{what} is empty")
+            number = leaf[0]
+            require(last <= number < len(ITEMS), f"{what} of kind {number} where none may be")
+            last, (name, kind) = number, ITEMS[number]
+            equal(list(item["fields"]), [name], f"{what}: its kind")
+            body = {"bytes": leaf[1:].hex(), "fields": item["fields"][name]}
+            found[number].append((leaf[1:], self.part(kind, body, what)))
+        records, updates, compositions = found
+        require(len(updates) <= 1, "two price updates")
+        update = updates[0][1] if updates else None
+        if update is not None:
+            require(not update["prices"] or update["prices"][-1] != 0, "the price update ends in a zero")
+        return records, update, [composition for _, composition in compositions]
+
+    def check_items(self, header, header_bytes, leaves, records, compositions):
+        limits = self.genesis["parameters"]["limits"]
+        equal(header["item_count"], len(leaves), "the number of items")
+        equal(header["merkle_root"], crypto.merkle_root(leaves), "the Merkle root")
+        self.counts["items under Merkle roots"] += len(leaves)
+        require(len(records) <= limits["records_per_block"], "too many records")
+        require(len(compositions) <= limits["compositions_per_block"], "too many compositions")
+        # Header, signature, two lists with their lengths, an option, and an empty list.
+        size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves) + 2
+        size += len(wire.varint(len(records))) + len(wire.varint(len(compositions)))
+        require(size <= limits["block_bytes"], f"the block has {size} bytes")
+        for composition in compositions:
+            late = composition["timestamp_ms"] > header["timestamp_ms"]
+            require(not late, f"the composition of {composition['demand'].hex()} is dated after its block")
+        composed = [composition["demand"] for composition in compositions]
+        require(len(set(composed)) == len(composed), "a demand is composed twice")
+        ids = [crypto.hash_in("Record", data) for data, _ in records]
+        require(len(set(ids)) == len(ids), "a record stands twice")
+        for identity, (data, record) in zip(ids, records):
+            try:
+                check_record(self.genesis, self.network, self.state.supply, record, data)
+            except Mismatch as error:
+                raise Mismatch(f"record {identity.hex()}: {error}") from error
+            self.counts["signatures of records"] += 1
+
+    def check_place(self, header, composes, has_items):
+        equal(header["height"], self.height + 1, "the height")
+        equal(header["parent"], self.head, "the parent")
+        require(header["timestamp_ms"] > self.timestamp, "the block is not later than its parent")
+        if not composes:
+            interval = self.genesis["parameters"]["quiet_block_interval_ms"]
+            late_enough = header["timestamp_ms"] >= self.timestamp + interval
+            require(late_enough, "a block without compositions comes too soon after its parent")
+        waits = has_items or self.state.waits_for_heights(header["height"])
+        require(waits, "the block is empty and nothing waits for heights")
+
+    def certificate(self, exported, height, block):
+        certificate = self.part(wire.CERTIFICATE, exported, "certificate")
+        equal(certificate["height"], height, "the certificate's height")
+        equal(certificate["block"], block, "the certificate's block")
+        validators, signatures = self.genesis["validators"], certificate["signatures"]
+        quorum = 2 * len(validators) // 3 + 1
+        require(len(signatures) >= quorum, f"{len(signatures)} votes, a quorum is {quorum}")
+        vote = wire.VOTE.write({
+            "network": self.network, "height": height, "round": certificate["round"],
+            "kind": ("Precommit", None), "block": block,
+        })
+        last = -1
+        for position, signature in signatures:
+            require(last < position < len(validators), f"the vote of validator {position} is out of place")
+            fault = crypto.signature_fault("Vote", vote, validators[position], signature)
+            require(fault is None, f"the vote of validator {position}: {fault}")
+            last = position
+            self.counts["signatures of votes"] += 1
+
+    def take_effect(self, header, records, update, compositions):
+        state, height = self.state, header["height"]
+        self.counts["settlements"] += state.settle_due(height)
+        block = Block(state, height, header["miner"])
+        for data, record in records:
+            identity = crypto.hash_in("Record", data)
+            try:
+                state.bring(record, identity, height)
+            except Mismatch as error:
+                raise Mismatch(f"record {identity.hex()}: {error}") from error
+        block.meter([composition["demand"] for composition in compositions], update is not None)
+        for composition in compositions:
+            try:
+                block.stage(composition)
+            except Mismatch as error:
+                raise Mismatch(f"the composition of {composition['demand'].hex()}: {error}") from error
+        if update is not None:
+            block.reprice(update["prices"])
+            self.counts["price updates"] += 1
+        cost, regret, reward = block.judge()
+        equal(header["cost"], cost, "the total cost")
+        equal(header["regret"], regret, "the total regret")
+        self.counts["compositions"] += len(compositions)
+        self.counts["reward micro-units"] += reward
+        equal(state.money(), self.money, "all money")
+        try:
+            equal(header["state_root"], state.root(), "the state root")
+        except wire.WireError as error:
+            raise Mismatch(f"the state after the block: {error}") from error
+        self.counts["state roots"] += 1
+
+    def report(self):
+        state, statuses = self.state, Counter(entry["status"][0] for entry in self.state.demands.values())
+        capacities, demands = state.market_capacities(), state.market_demands()
+        bound = state.supply.at(state.prices).bound(demands, capacities)
+        dollars = lambda micros: f"{Decimal(micros) / 1_000_000:,.6f} $"
+        yield f"network {self.network.hex()} ({self.genesis['name']})"
+        yield f"head {self.head.hex()} at height {self.height}"
+        yield f"state root {state.root().hex()}"
+        for what in sorted(self.counts):
+            value = self.counts[what]
+            yield f"checked {dollars(value)} of rewards" if what.startswith("reward") else f"checked {value} {what}"
+        yield "demands " + (", ".join(f"{count} {name.lower()}" for name, count in sorted(statuses.items())) or "none")
+        yield f"certified bound of the market {dollars(bound)}"
+        yield f"money {dollars(self.money)} at every height"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("chain", help="a file written by `miner chain export`")
+    parser.add_argument("--network", help="the id of the network it must be (64 hexadecimal digits)")
+    arguments = parser.parse_args()
+    begun, place = time.monotonic(), "the file"
+    try:
+        with open(arguments.chain, encoding="utf-8") as file:
+            export = json.load(file, parse_float=Decimal)
+        place = "genesis"
+        checker = Checker(export, arguments.network)
+        for number, block in enumerate(export["blocks"], 1):
+            place = f"block {number}"
+            checker.block(block)
+    except (Mismatch, wire.WireError) as error:
+        print(f"MISMATCH in {place}: {error}")
+        return 1
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        print(f"MALFORMED in {place}: {type(error).__name__}: {error}")
+        return 1
+    for line in checker.report():
+        print(line)
+    print(f"everything stands ({time.monotonic() - begun:.1f} s)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,337 @@
+"""Canonical bytes (docs/protocol.md, section 2) and the structures written in them (sections 5 to 8, 13).
+
+A type here is an object with three methods: `read(reader)` gives a Python value, `write(value)` its canonical
+bytes, `readable(value)` what an export shows under `fields`. Structures are dicts, enums are pairs of the
+variant's name and its content, maps are dicts in ascending order of key, byte arrays are bytes.
+"""
+
+from decimal import Decimal
+
+
+class WireError(Exception):
+    """Bytes that are not the canonical form of anything."""
+
+
+class Reader:
+    """Takes bytes from the front."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, count):
+        if self.at + count > len(self.data):
+            raise WireError(f"the bytes end at {len(self.data)}, {count} more expected at {self.at}")
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+    def varint(self, bits):
+        value, shift = 0, 0
+        while True:
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+            if shift >= bits:
+                raise WireError(f"a number longer than {bits} bits at {self.at}")
+        if value >= 1 << bits:
+            raise WireError(f"{value} does not fit {bits} bits, at {self.at}")
+        return value
+
+
+def varint(value):
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+class Unsigned:
+    def __init__(self, bits):
+        self.bits = bits
+
+    def read(self, reader):
+        return reader.take(1)[0] if self.bits == 8 else reader.varint(self.bits)
+
+    def write(self, value):
+        if not 0 <= value < 1 << self.bits:
+            raise WireError(f"{value} is no unsigned number of {self.bits} bits")
+        return bytes([value]) if self.bits == 8 else varint(value)
+
+    def readable(self, value):
+        return value
+
+
+class Signed:
+    """i64 in zigzag form."""
+
+    def read(self, reader):
+        folded = reader.varint(64)
+        return folded >> 1 if folded & 1 == 0 else -(folded >> 1) - 1
+
+    def write(self, value):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise WireError(f"{value} does not fit 64 bits")
+        return varint(2 * value if value >= 0 else -2 * value - 1)
+
+    def readable(self, value):
+        return value
+
+
+class Money(Signed):
+    """Micro-units; readable as dollars."""
+
+    def readable(self, value):
+        dollars = Decimal(value) / 1_000_000
+        if value % 1_000_000 and abs(value) >= (1 << 31) * 1_000_000:
+            return f"{dollars:.6f}"
+        return dollars
+
+
+class Bool:
+    def read(self, reader):
+        byte = reader.take(1)[0]
+        if byte > 1:
+            raise WireError(f"{byte} is no truth value")
+        return byte == 1
+
+    def write(self, value):
+        return bytes([value])
+
+    def readable(self, value):
+        return value
+
+
+class Raw:
+    """A byte array of fixed length."""
+
+    def __init__(self, length):
+        self.length = length
+
+    def read(self, reader):
+        return reader.take(self.length)
+
+    def write(self, value):
+        if len(value) != self.length:
+            raise WireError(f"{len(value)} bytes, expected {self.length}")
+        return value
+
+    def readable(self, value):
+        return value.hex()
+
+
+class Text:
+    def read(self, reader):
+        try:
+            return reader.take(reader.varint(64)).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise WireError(f"a string that is not UTF-8: {error}") from error
+
+    def write(self, value):
+        encoded = value.encode("utf-8")
+        return varint(len(encoded)) + encoded
+
+    def readable(self, value):
+        return value
+
+
+class Optional:
+    def __init__(self, inner):
+        self.inner = inner
+
+    def read(self, reader):
+        tag = reader.take(1)[0]
+        if tag > 1:
+            raise WireError(f"{tag} is no option tag")
+        return self.inner.read(reader) if tag else None
+
+    def write(self, value):
+        return b"\0" if value is None else b"\1" + self.inner.write(value)
+
+    def readable(self, value):
+        return None if value is None else self.inner.readable(value)
+
+
+class Sequence:
+    def __init__(self, inner):
+        self.inner = inner
+
+    def read(self, reader):
+        return [self.inner.read(reader) for _ in range(reader.varint(64))]
+
+    def write(self, value):
+        return varint(len(value)) + b"".join(map(self.inner.write, value))
+
+    def readable(self, value):
+        return [self.inner.readable(element) for element in value]
+
+
+class Map:
+    def __init__(self, key, value):
+        self.key, self.value = key, value
+
+    def read(self, reader):
+        pairs, last = {}, None
+        for _ in range(reader.varint(64)):
+            key = self.key.read(reader)
+            if last is not None and key <= last:
+                raise WireError("the keys of a map do not ascend")
+            pairs[key] = self.value.read(reader)
+            last = key
+        return pairs
+
+    def write(self, value):
+        pairs = (self.key.write(key) + self.value.write(value[key]) for key in sorted(value))
+        return varint(len(value)) + b"".join(pairs)
+
+    def readable(self, value):
+        return {str(self.key.readable(key)): self.value.readable(value[key]) for key in value}
+
+
+class Struct:
+    def __init__(self, **fields):
+        self.fields = fields
+
+    def read(self, reader):
+        return {name: field.read(reader) for name, field in self.fields.items()}
+
+    def write(self, value):
+        if value.keys() != self.fields.keys():
+            raise WireError(f"fields {list(value)}, expected {list(self.fields)}")
+        return b"".join(field.write(value[name]) for name, field in self.fields.items())
+
+    def readable(self, value):
+        return {name: field.readable(value[name]) for name, field in self.fields.items()}
+
+
+class Tuple:
+    def __init__(self, *parts):
+        self.parts = parts
+
+    def read(self, reader):
+        return tuple(part.read(reader) for part in self.parts)
+
+    def write(self, value):
+        return b"".join(part.write(element) for part, element in zip(self.parts, value, strict=True))
+
+    def readable(self, value):
+        return [part.readable(element) for part, element in zip(self.parts, value, strict=True)]
+
+
+class Enum:
+    """Variants in order: a name, and the type of its content or None."""
+
+    def __init__(self, *variants, lower_case=False):
+        self.variants, self.lower_case = variants, lower_case
+
+    def read(self, reader):
+        number = reader.varint(32)
+        if number >= len(self.variants):
+            raise WireError(f"there is no variant {number}")
+        name, content = self.variants[number]
+        return (name, content.read(reader) if content else None)
+
+    def write(self, value):
+        for number, (name, content) in enumerate(self.variants):
+            if name == value[0]:
+                return varint(number) + (content.write(value[1]) if content else b"")
+        raise WireError(f"there is no variant {value[0]}")
+
+    def readable(self, value):
+        content = dict(self.variants)[value[0]]
+        name = value[0].lower() if self.lower_case else value[0]
+        return {name: content.readable(value[1])} if content else name
+
+
+U16, U32, U64, I64, MONEY = Unsigned(16), Unsigned(32), Unsigned(64), Signed(), Money()
+HASH, KEY, ADDRESS, SIGNATURE = Raw(32), Raw(32), Raw(32), Raw(64)
+
+SITE = Enum(("Point", Struct(x_m=I64, y_m=I64)), ("Place", U32))
+GEOMETRY = Enum(("Euclidean", None), ("Matrix", Sequence(Sequence(I64))))
+OFFER = Struct(cost=MONEY, minutes=I64)
+PROVIDER = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(I64))
+RULES = Struct(rate_per_km=MONEY, value_of_minute=MONEY, metres_per_minute=I64, deliver=Bool())
+SENSE = Enum(("Minimise", None), ("Maximise", None), lower_case=True)
+MEASURE = Enum(
+    ("Certified", Struct(gap_full_ppm=U64, gap_max_ppm=U64)),
+    ("Paper", Struct(best_per_order=MONEY, min_utility_per_order=MONEY, sense=SENSE)),
+)
+LIMITS = Struct(
+    block_bytes=U32, record_bytes=U32, records_per_block=U32, compositions_per_block=U32,
+    verification_work=U64, market_demands=U32, clock_lead_ms=U64,
+)
+PARAMETERS = Struct(
+    allocation=Enum(("Partial", None), ("Dedicated", None), lower_case=True),
+    held_providers_max=Optional(U32),
+    schedule=Struct(measure=MEASURE, curve=Sequence(U32)),
+    solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_heights=U64, relax_over_heights=U64,
+    min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
+    amender_share_ppm=U64, freeze_after_heights=U64, quiet_block_interval_ms=U64, limits=LIMITS,
+)
+GENESIS = Struct(
+    version=U16, name=Text(), timestamp_ms=U64, parameters=PARAMETERS, rules=RULES, geometry=GEOMETRY,
+    operations=Sequence(Text()), providers=Sequence(Struct(address=ADDRESS, provider=PROVIDER)),
+    balances=Map(ADDRESS, MONEY), bounty=MONEY, validators=Sequence(KEY), miners=U32,
+)
+
+DEMAND_STATEMENT = Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY, solver_fee=MONEY)
+STATEMENT = Enum(
+    ("Offer", PROVIDER),
+    ("OfferWithdrawal", None),
+    ("Demand", DEMAND_STATEMENT),
+    ("DemandCancellation", Struct(demand=HASH)),
+    ("Transfer", Struct(to=ADDRESS, amount=MONEY)),
+)
+RECORD_CONTENT = Struct(
+    network=HASH, author=KEY, sequence=U64, valid_from=U64, valid_until=U64, statement=STATEMENT
+)
+RECORD = Struct(content=RECORD_CONTENT, signature=SIGNATURE)
+
+HEADER = Struct(
+    version=U16, network=HASH, height=U64, parent=HASH, timestamp_ms=U64, miner=KEY, merkle_root=HASH,
+    item_count=U32, state_root=HASH, cost=MONEY, regret=MONEY,
+)
+PRICE_UPDATE = Struct(prices=Sequence(MONEY))
+COMPOSITION = Struct(demand=HASH, providers=Sequence(U32), cost=MONEY, minutes=I64, timestamp_ms=U64)
+
+STANDING = Struct(
+    version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, timestamp_ms=U64, minutes=Map(U32, I64),
+    owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY, cost=MONEY, price=MONEY, regret=MONEY,
+    earned=MONEY,
+)
+STATUS = Enum(
+    ("Open", None),
+    ("Composed", STANDING),
+    ("Frozen", Struct(composition=STANDING, height=U64)),
+    ("Cancelled", Struct(height=U64)),
+)
+DEMAND_ENTRY = Struct(
+    author=ADDRESS,
+    demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
+    solver_fee=MONEY, since=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
+)
+PROVIDER_ENTRY = Struct(
+    address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),
+    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY,
+)
+
+VOTE = Struct(
+    network=HASH, height=U64, round=U32, kind=Enum(("Prevote", None), ("Precommit", None)),
+    block=Optional(HASH),
+)
+CERTIFICATE = Struct(
+    height=U64, round=U32, block=HASH, signatures=Sequence(Tuple(U16, SIGNATURE))
+)
+
+
+def decode(kind, data):
+    """The value whose canonical bytes are exactly `data`."""
+    reader = Reader(data)
+    value = kind.read(reader)
+    if reader.at != len(data):
+        raise WireError(f"{len(data) - reader.at} bytes too many")
+    if kind.write(value) != data:
+        raise WireError("not the canonical form of its value")
+    return value
