@@ -1,0 +1,148 @@
+//! Blocks in the making: what goes out next, and how much of it the market accepts now.
+
+use std::sync::Arc;
+
+use chain::ledger::Ledger;
+use chain::validate::draft::Admissible;
+use chain::{Draft, PriceUpdate, Rejection};
+use scenarios::bound::{demand_bound, regret};
+use scenarios::{CapacityPrices, Money, Oracle, evaluate_composition};
+
+use super::{Action, Drafted, Effect, Mining, NodeEvent, Proposal, View};
+
+impl Mining {
+    /// The next block to send, if anything is ready and it is our turn.
+    pub(super) fn next_block(&mut self, view: &View<'_>, actions: &mut Vec<Action>) -> Option<Drafted> {
+        if let Some(prices) = self.pricing.found.clone() {
+            if !self.is_quiet_block_due(view, 0) {
+                return None;
+            }
+            self.settle_prices(view, actions);
+            if let Ok(drafted) = Self::draft(view, Some(trimmed(prices)), Vec::new()) {
+                return Some(drafted);
+            }
+            // No better than the prices in force: nothing to send, and no reason to look again.
+        }
+        if !self.ready.is_empty() {
+            let ready = std::mem::take(&mut self.ready);
+            if let Some(drafted) = self.draft_acceptable(&ready, view, actions) {
+                return Some(drafted);
+            }
+        }
+        let is_anything_to_do = !view.pending.is_empty() || !self.held.is_empty();
+        if is_anything_to_do && self.is_quiet_block_due(view, Self::turn(view)) {
+            return Self::draft(view, None, Vec::new()).ok();
+        }
+        None
+    }
+
+    /// A block on the present head with these contents and every record that waits.
+    pub(super) fn draft(
+        view: &View<'_>,
+        prices: Option<CapacityPrices>,
+        compositions: Vec<Proposal>,
+    ) -> Result<Drafted, Rejection> {
+        let draft = Draft {
+            records: view.pending.to_vec(),
+            price_update: prices.map(|prices| PriceUpdate { prices }),
+            compositions,
+            miner: view.own,
+            timestamp_ms: view.now_ms.max(view.ledger.head().timestamp_ms + 1),
+        };
+        let (header, body, report) = view.ledger.draft(draft)?;
+        Ok(Drafted { header, body, report })
+    }
+
+    /// A block of those `proposals` that the market accepts now. What would be paid too little is held
+    /// back until the market accepts more (docs/design.md section 6: acceptance relaxes with age); what no longer
+    /// fits is left to the next search.
+    pub(super) fn draft_acceptable(
+        &mut self,
+        proposals: &[Proposal],
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) -> Option<Drafted> {
+        let mut proposals = view.ledger.admissible(&view.own, proposals).kept;
+        if proposals.is_empty() {
+            return None;
+        }
+        let rejection = match Self::draft(view, None, proposals.clone()) {
+            Ok(drafted) => return Some(drafted),
+            Err(rejection) => rejection,
+        };
+        sort_by_regret_share(&mut proposals, view.ledger);
+        // The more of the worst are left out, the better the rest is paid, and the smaller the block:
+        // bisect for the longest prefix that is accepted.
+        let (mut accepted, mut best) = (0, None);
+        let mut refused = proposals.len();
+        while refused - accepted > 1 {
+            let middle = accepted.midpoint(refused);
+            match Self::draft(view, None, proposals[..middle].to_vec()) {
+                Ok(drafted) => (accepted, best) = (middle, Some(drafted)),
+                Err(_) => refused = middle,
+            }
+        }
+        let rest = proposals.split_off(accepted);
+        if matches!(rejection, Rejection::RewardBelowThreshold { .. }) {
+            let (demands, reason) = (rest.len(), rejection.to_string());
+            actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
+            self.held = rest;
+        } else {
+            self.ready = rest; // too much for one block: the next one takes it
+        }
+        best
+    }
+
+    /// Whether a block that composes nothing may follow the head now, `turns` later than the first could.
+    pub(super) fn is_quiet_block_due(&self, view: &View<'_>, turns: u64) -> bool {
+        let earliest =
+            view.ledger.head().timestamp_ms + view.ledger.network().parameters().quiet_block_interval_ms;
+        let ours = earliest.max(self.pending_since_ms.unwrap_or(0)) + turns * self.pace.turn_ms;
+        view.now_ms >= ours
+    }
+
+    /// How many miners come before this one in sending what any of them could; turns rotate with the height.
+    pub(super) fn turn(view: &View<'_>) -> u64 {
+        let count = view.cell_takers.len().max(1) as u64;
+        let rank = Self::rank(view) as u64;
+        (rank + count - view.ledger.head().height % count) % count
+    }
+
+    /// An own block lost the race: what still stands is to be sent on the new head.
+    pub(super) fn reanchor(
+        compositions: &[Proposal],
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) -> Vec<Proposal> {
+        let Admissible { kept, refused } = view.ledger.admissible(&view.own, compositions);
+        if !compositions.is_empty() {
+            let reason = refused.first().map(|(_, rejection)| rejection.to_string());
+            let event = NodeEvent::BlockReanchored { kept: kept.len(), dropped: refused.len(), reason };
+            actions.push(Action::Effect(Effect::Event(event)));
+        }
+        kept
+    }
+}
+
+/// The canonical form of prices has no zeros at its end.
+fn trimmed(CapacityPrices(mut prices): CapacityPrices) -> CapacityPrices {
+    while prices.last().is_some_and(|price| *price == Money::ZERO) {
+        prices.pop();
+    }
+    CapacityPrices(prices)
+}
+
+/// Sorts by regret over cost, the best first: the order in which proposals are worth sending.
+fn sort_by_regret_share(proposals: &mut [Proposal], ledger: &Ledger) {
+    let supply = Arc::clone(ledger.supply());
+    let oracle = Oracle::new(&supply);
+    let prices = ledger.prices();
+    proposals.sort_by_cached_key(|(id, providers)| {
+        let share = ledger.demand(*id).and_then(|entry| {
+            let evaluation = evaluate_composition(&supply, &entry.demand, 0, providers).ok()?;
+            let regret = regret(&evaluation, demand_bound(&oracle, &entry.demand, prices), prices);
+            Some(i128::from(regret.micros()) * 1_000_000 / i128::from(evaluation.cost().micros().max(1)))
+        });
+        (share.unwrap_or(i128::MAX), *id)
+    });
+}

@@ -1,0 +1,275 @@
+//! What this node does as a miner: which work it starts, and when it sends a block.
+//!
+//! One function, [`Mining::consider`], looks at everything the miner knows and decides on the next thing
+//! to do; it is called after every change and by a timer. In order of urgency a miner sends what it has
+//! ready, brings pending records on chain (both in `drafting`), raises the bound with better prices
+//! (`pricing`), and composes its cell (`searching`).
+
+mod drafting;
+mod pricing;
+mod searching;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chain::ledger::{BlockReport, Ledger, Market};
+use chain::{Block, BlockHash, Body, DemandId, Header, PublicKey, Record, Statement};
+use scenarios::ProviderId;
+
+use super::event::NodeEvent;
+use super::io::{Effect, UnservedDemand};
+use super::settings::{MiningSettings, Pace};
+use super::work::{SubProblem, WorkId, WorkReport};
+use crate::strategy::{Cell, Strategy};
+
+use pricing::Pricing;
+use searching::Search;
+
+/// A demand and the provider of each of its orders.
+type Proposal = (DemandId, Vec<ProviderId>);
+
+/// A block that breaks no rule, not signed yet.
+#[derive(Debug)]
+pub(in crate::node) struct Drafted {
+    pub(in crate::node) header: Header,
+    pub(in crate::node) body: Body,
+    pub(in crate::node) report: BlockReport,
+}
+
+/// What a miner sees of the rest of the node when it decides.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::node) struct View<'a> {
+    /// Milliseconds since the Unix epoch.
+    pub now_ms: u64,
+    /// The state at the head.
+    pub ledger: &'a Ledger,
+    /// Pool records that the next block may bring, in order.
+    pub pending: &'a [Record],
+    /// Keys of the live miners that share out the market, ascending.
+    pub cell_takers: &'a [PublicKey],
+    /// This node.
+    pub own: PublicKey,
+    /// Demands that valid blocks of others, not final yet, would compose.
+    pub in_flight: &'a BTreeSet<DemandId>,
+    /// A peer says that it has blocks we lack: what we would decide now would be stale.
+    pub is_behind: bool,
+}
+
+/// The miner's state between decisions.
+#[derive(Debug)]
+pub(in crate::node) struct Mining {
+    settings: MiningSettings,
+    pace: Pace,
+    started_ms: Option<u64>,
+    last_work: u64,
+    cell: Option<Cell>,
+    search: Option<Search>,
+    ready: Vec<Proposal>,
+    announced: Option<Announced>,
+    held: Vec<Proposal>,
+    pricing: Pricing,
+    stuck: BTreeMap<DemandId, UnservedDemand>,
+    overtaken: u32,
+    pending_since_ms: Option<u64>,
+    head_since_ms: u64,
+}
+
+/// An own block that is not final yet.
+#[derive(Debug)]
+struct Announced {
+    block: BlockHash,
+    compositions: Vec<Proposal>,
+}
+
+/// What a decision asks the node to do.
+#[derive(Debug)]
+pub(in crate::node) enum Action {
+    /// Carry this effect out.
+    Effect(Effect),
+    /// Sign this and send it.
+    Propose(Drafted),
+}
+
+impl Mining {
+    /// A miner that has done nothing yet.
+    pub(in crate::node) fn new(settings: MiningSettings, pace: Pace) -> Self {
+        Self {
+            settings,
+            pace,
+            started_ms: None,
+            last_work: 0,
+            cell: None,
+            search: None,
+            ready: Vec::new(),
+            announced: None,
+            held: Vec::new(),
+            pricing: Pricing::default(),
+            stuck: BTreeMap::new(),
+            overtaken: 0,
+            pending_since_ms: None,
+            head_since_ms: 0,
+        }
+    }
+
+    /// Whether this miner takes a cell when the market is split.
+    pub(in crate::node) fn takes_cell(&self) -> bool {
+        self.settings.strategy != Strategy::Roaming
+    }
+
+    /// Begins to mine.
+    pub(in crate::node) fn start(&mut self, now_ms: u64) {
+        self.started_ms.get_or_insert(now_ms);
+    }
+
+    /// Whether it has begun.
+    pub(in crate::node) fn is_running(&self) -> bool {
+        self.started_ms.is_some()
+    }
+
+    /// Nothing is searched, ready or announced.
+    pub(in crate::node) fn is_idle(&self) -> bool {
+        self.search.is_none()
+            && self.ready.is_empty()
+            && self.announced.is_none()
+            && self.pricing.work.is_none()
+            && self.pricing.found.is_none()
+            && self.pricing.due_since_ms.is_none()
+            && self.held.is_empty()
+    }
+
+    /// Open demands it found no way to compose.
+    pub(in crate::node) fn unserved(&self) -> impl Iterator<Item = &UnservedDemand> {
+        self.stuck.values()
+    }
+
+    /// Ends all work.
+    pub(in crate::node) fn stop(&mut self, actions: &mut Vec<Action>) {
+        self.started_ms = None;
+        let works = self.search.take().map(|search| search.work).into_iter().chain(self.pricing.work.take());
+        actions.extend(works.map(|work| Action::Effect(Effect::CancelWork(work))));
+    }
+
+    /// Looks at everything and does the next thing.
+    pub(in crate::node) fn consider(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        if !self.is_running() || self.announced.is_some() || view.is_behind {
+            return;
+        }
+        self.note_pending(view);
+        if let Some(drafted) = self.next_block(view, actions) {
+            actions.push(Action::Propose(drafted));
+            return;
+        }
+        if self.is_pricing_due(view) {
+            self.consider_pricing(view, actions);
+        } else {
+            self.pricing.due_since_ms = None;
+            self.consider_search(view, actions);
+        }
+    }
+
+    /// Takes in what a piece of work reports.
+    pub(in crate::node) fn on_report(
+        &mut self,
+        work: WorkId,
+        report: WorkReport,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        match report {
+            WorkReport::Composed(report) => self.on_search_report(work, report, view, actions),
+            WorkReport::Priced { prices, bound, cpu_micros } if self.pricing.work == Some(work) => {
+                let event = NodeEvent::Priced { work, bound, cpu_micros };
+                actions.push(Action::Effect(Effect::Event(event)));
+                self.pricing.work = None;
+                self.pricing.found = Some(prices);
+            }
+            WorkReport::Priced { .. } => {} // of work that was cancelled
+        }
+        self.consider(view, actions);
+    }
+
+    /// An own block was sent: it is in the race for the next height.
+    pub(in crate::node) fn on_announced(&mut self, block: &Block) {
+        let compositions = block.body.compositions.iter();
+        self.announced = Some(Announced {
+            block: block.hash(),
+            compositions: compositions.map(|c| (c.demand, c.providers.clone())).collect(),
+        });
+    }
+
+    /// The network's head moved on; `view` is of the new head.
+    pub(in crate::node) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
+        self.head_since_ms = view.now_ms;
+        let brings_offers = block.body.records.iter().any(|record| {
+            matches!(record.content.statement, Statement::Offer(_) | Statement::DemandCancellation { .. })
+        });
+        if brings_offers {
+            self.stuck.clear(); // there may be a way now
+        }
+        if block.body.price_update.is_some() {
+            self.settle_prices(view, actions);
+        }
+        let open = open_ids(view.ledger);
+        self.stuck.retain(|demand, _| open.contains(demand));
+        let lost = self.cell.as_mut().map_or(0, |cell| {
+            let before = cell.demands.len();
+            cell.demands.retain(|demand| open.contains(demand));
+            before - cell.demands.len()
+        });
+        if block.header.miner != view.own && lost > 0 {
+            self.overtaken += 1;
+        }
+        let mut standing = std::mem::take(&mut self.ready);
+        standing.append(&mut self.held); // a height older: the market may accept them now
+        let lost_race = self.announced.take().filter(|announced| announced.block != block.hash());
+        self.ready = match lost_race {
+            Some(announced) => {
+                standing.extend(announced.compositions);
+                Self::reanchor(&standing, view, actions)
+            }
+            None => view.ledger.admissible(&view.own, &standing).kept,
+        };
+        self.repair_search(&open, view, actions);
+        self.consider(view, actions);
+    }
+
+    /// This miner's place among those that share out the market.
+    fn rank(view: &View<'_>) -> usize {
+        view.cell_takers.iter().position(|&taker| taker == view.own).unwrap_or(view.cell_takers.len())
+    }
+
+    fn note_pending(&mut self, view: &View<'_>) {
+        let anything = !view.pending.is_empty();
+        self.pending_since_ms = anything.then(|| self.pending_since_ms.unwrap_or(view.now_ms));
+    }
+
+    /// A round begins when every record we know is on chain: all miners then split the same demands.
+    fn is_waiting_for_records(&self, view: &View<'_>) -> bool {
+        let patience_ms = 20 * self.pace.turn_ms;
+        self.pending_since_ms.is_some_and(|since| view.now_ms < since + patience_ms)
+    }
+
+    fn next_work(&mut self) -> WorkId {
+        self.last_work += 1;
+        WorkId(self.last_work)
+    }
+}
+
+fn open_ids(ledger: &Ledger) -> BTreeSet<DemandId> {
+    ledger.demands().filter(|(_, entry)| entry.is_open()).map(|(id, _)| id).collect()
+}
+
+/// The part of a market that `wanted` picks, as a search takes it.
+fn sub_problem(
+    market: Market,
+    allowed: Option<BTreeSet<ProviderId>>,
+    wanted: impl Fn(DemandId) -> bool,
+) -> SubProblem {
+    let demands = market.demands.into_iter().filter(|demand| wanted(demand.id));
+    SubProblem {
+        supply: market.supply,
+        demands: demands.map(|demand| (demand.id, demand.entry.demand.clone())).collect(),
+        capacities: market.capacities,
+        prices: market.prices,
+        allowed,
+    }
+}

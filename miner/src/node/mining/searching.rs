@@ -1,0 +1,201 @@
+//! Searches: which cell, when to start, when to stop, and what to do when a final block changes the problem.
+
+use std::collections::BTreeSet;
+
+use chain::ledger::{BlockReport, MarketDemand};
+use scenarios::settings::Profile;
+use scenarios::{Money, Oracle};
+
+use super::super::work::{SearchReport, Task};
+use super::{Action, DemandId, Effect, Mining, NodeEvent, UnservedDemand, View, WorkId, sub_problem};
+use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, why_unserved};
+
+/// A search that is running for this node.
+#[derive(Debug)]
+pub(super) struct Search {
+    pub(super) work: WorkId,
+    demands: BTreeSet<DemandId>,
+    trace: SearchTrace,
+    /// The best cost so far, and since when nothing better was found.
+    best: Option<(Money, u64)>,
+}
+
+impl Search {
+    pub(super) fn new(work: WorkId, demands: BTreeSet<DemandId>) -> Self {
+        Self { work, demands, trace: SearchTrace::default(), best: None }
+    }
+
+    /// For how long the incumbent has not become cheaper.
+    pub(super) fn stalled_ms(&mut self, report: &SearchReport, now_ms: u64) -> u64 {
+        let (cost, since_ms) = *self.best.get_or_insert((report.cost, now_ms));
+        if report.cost < cost {
+            self.best = Some((report.cost, now_ms));
+            return 0;
+        }
+        now_ms.saturating_sub(since_ms)
+    }
+}
+
+impl Mining {
+    pub(super) fn consider_search(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        if self.search.is_some() || self.is_waiting_for_records(view) {
+            return;
+        }
+        if self.left_in_cell().next().is_none() {
+            // Blocks that lost the race for the last height are on their way again: see them first.
+            if view.now_ms < self.head_since_ms + 2 * self.pace.turn_ms {
+                return;
+            }
+            self.choose_cell(view, actions);
+        }
+        let demands: BTreeSet<DemandId> = self.left_in_cell().collect();
+        if demands.is_empty() {
+            return;
+        }
+        let work = self.next_work();
+        let task = Box::new(self.compose_task(work, &demands, view));
+        actions.push(Action::Effect(Effect::StartWork { work, task }));
+        self.search = Some(Search::new(work, demands));
+    }
+
+    /// Demands of the own cell that are open, not held back, and not known to be hopeless.
+    pub(super) fn left_in_cell(&self) -> impl Iterator<Item = DemandId> + '_ {
+        let demands = self.cell.iter().flat_map(|cell| cell.demands.iter().copied());
+        demands.filter(|demand| self.is_worth_searching(demand))
+    }
+
+    pub(super) fn is_worth_searching(&self, demand: &DemandId) -> bool {
+        !self.stuck.contains_key(demand) && !self.held.iter().any(|(held, _)| held == demand)
+    }
+
+    pub(super) fn choose_cell(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        let open: Vec<CellDemand> = view
+            .ledger
+            .open_market()
+            .demands
+            .iter()
+            .filter(|demand| self.is_worth_searching(&demand.id) && !view.in_flight.contains(&demand.id))
+            .map(|demand| CellDemand { id: demand.id, site: demand.entry.demand.site })
+            .collect();
+        if open.is_empty() {
+            self.cell = None;
+            return;
+        }
+        let supply = view.ledger.supply();
+        let (strategy, window) = (self.settings.strategy, self.settings.window);
+        let cell = choose_cell(strategy, &open, supply, window, Self::rank(view), view.cell_takers.len());
+        if !cell.demands.is_empty() {
+            actions.push(Action::Effect(Effect::Event(NodeEvent::CellChosen {
+                cell: cell.label.clone(),
+                demands: cell.demands.len(),
+                providers: cell.providers.as_ref().map_or(supply.providers.len(), BTreeSet::len),
+                profile: self.settings.profile,
+            })));
+        }
+        self.cell = Some(cell);
+    }
+
+    pub(super) fn compose_task(&self, work: WorkId, demands: &BTreeSet<DemandId>, view: &View<'_>) -> Task {
+        let allowed = self.cell.as_ref().and_then(|cell| cell.providers.clone());
+        let market = view.ledger.open_market_for(&view.own);
+        let problem = sub_problem(market, allowed, |id| demands.contains(&id));
+        Task::Compose {
+            problem,
+            profile: self.settings.profile,
+            settings: self.settings.search,
+            rng_seed: self.settings.rng_seed.wrapping_add(work.0),
+        }
+    }
+
+    pub(super) fn on_search_report(
+        &mut self,
+        work: WorkId,
+        report: SearchReport,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(mut search) = self.search.take_if(|search| search.work == work) else { return };
+        actions.push(Action::Effect(Effect::Event(NodeEvent::Searching {
+            work,
+            generation: report.generation,
+            evaluations: report.evaluations,
+            cost: report.cost,
+            cpu_micros: report.cpu_micros,
+            finished: report.finished,
+        })));
+        if report.finished {
+            self.end_search(&report, view, actions);
+            return;
+        }
+        let stalled_ms = search.stalled_ms(&report, view.now_ms);
+        if self.settings.profile == Profile::Hybrid && stalled_ms >= self.settings.announce.stall_ms {
+            actions.push(Action::Effect(Effect::CancelWork(work)));
+            self.end_search(&report, view, actions);
+            return;
+        }
+        let drafted = Self::draft(view, None, report.compositions.clone());
+        let decision = drafted.map_or(Decision::Continue, |drafted| {
+            let BlockReport { reward, fees, .. } = drafted.report;
+            search.trace.observe(view.now_ms, reward);
+            let mining_ms = view.now_ms.saturating_sub(self.started_ms.unwrap_or(view.now_ms));
+            let hazard = self.settings.announce.hazard(self.overtaken, mining_ms);
+            self.settings.announce.decide(&search.trace, reward, fees, hazard)
+        });
+        // The published algorithm runs its fixed generations; only the hybrid is stopped when it pays, and a
+        // search that has found nothing yet has nothing that could.
+        let may_stop = self.settings.profile == Profile::Hybrid
+            && self.announced.is_none()
+            && !report.compositions.is_empty();
+        if may_stop && decision == Decision::Announce {
+            actions.push(Action::Effect(Effect::CancelWork(work)));
+            self.ready = report.compositions;
+        } else {
+            self.search = Some(search);
+        }
+    }
+
+    /// A search has ended: what it found is ready to send; if it found nothing, its demands are hopeless
+    /// on the capacity that is left.
+    pub(super) fn end_search(&mut self, report: &SearchReport, view: &View<'_>, actions: &mut Vec<Action>) {
+        self.ready.clone_from(&report.compositions);
+        if !report.compositions.is_empty() {
+            return;
+        }
+        let market = view.ledger.open_market();
+        let oracle = Oracle::new(&market.supply);
+        for MarketDemand { id, entry } in &market.demands {
+            if !report.unserved.contains(id) {
+                continue;
+            }
+            let reason = why_unserved(&oracle, &entry.demand, &market.capacities).to_string();
+            let (demand, name) = (*id, entry.demand.name.clone());
+            let event = NodeEvent::Unserved { demand, name: name.clone(), reason: reason.clone() };
+            actions.push(Action::Effect(Effect::Event(event)));
+            self.stuck.insert(demand, UnservedDemand { demand, name, reason });
+        }
+    }
+
+    /// Goes on with a search on what a final block left of its problem.
+    pub(super) fn repair_search(
+        &mut self,
+        open: &BTreeSet<DemandId>,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(mut search) = self.search.take() else { return };
+        let before = search.demands.len();
+        search.demands.retain(|demand| open.contains(demand));
+        let (lost, left) = (before - search.demands.len(), search.demands.len());
+        if left == 0 {
+            actions.push(Action::Effect(Effect::CancelWork(search.work)));
+            return;
+        }
+        let work = search.work;
+        let task = Box::new(self.compose_task(work, &search.demands, view));
+        actions.push(Action::Effect(Effect::AdaptWork { work, task }));
+        if lost > 0 {
+            actions.push(Action::Effect(Effect::Event(NodeEvent::Repaired { lost, left })));
+        }
+        self.search = Some(Search::new(work, search.demands));
+    }
+}
