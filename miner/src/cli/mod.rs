@@ -5,6 +5,7 @@
 
 mod chain;
 mod check;
+mod client;
 mod output;
 mod run;
 mod scenario;
@@ -44,6 +45,22 @@ enum Command {
     Scenario(scenario::ScenarioCommand),
     /// Run one node of a network.
     Run(run::RunArguments),
+    /// Make, show or derive keys.
+    #[command(subcommand)]
+    Key(client::KeyCommand),
+    /// Found a network, join one, or show one.
+    #[command(subcommand)]
+    Network(client::NetworkCommand),
+    /// Publish, change or withdraw a provider's offer.
+    #[command(subcommand)]
+    Offer(client::OfferCommand),
+    /// Submit, cancel or show demands.
+    #[command(subcommand)]
+    Demand(client::DemandCommand),
+    /// Give money to an address.
+    Transfer(client::TransferArguments),
+    /// Show what an address has.
+    Balance(client::BalanceArguments),
     /// Verify, inspect, prove or export the chain of a stopped node.
     #[command(subcommand)]
     Chain(chain::ChainCommand),
@@ -77,6 +94,12 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Scenario(command) => scenario::run(&command),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Key(command) => client::key(&command),
+        Command::Network(command) => client::network(&command),
+        Command::Offer(command) => client::offer(&command),
+        Command::Demand(command) => client::demand(&command),
+        Command::Transfer(arguments) => client::transfer(&arguments),
+        Command::Balance(arguments) => client::balance(&arguments),
         Command::Chain(command) => chain::run(&command),
         Command::VerifyProof(arguments) => chain::verify_proof(&arguments),
     };

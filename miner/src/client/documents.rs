@@ -176,7 +176,7 @@ fn operation(name: &str, facts: &MarketFacts) -> Result<OperationId, DocumentErr
         DocumentError::UnknownOperation { name: name.to_owned(), known }
     };
     let number = facts.operations.iter().position(|operation| operation == name).ok_or_else(unknown)?;
-    u16::try_from(number).map(OperationId).map_err(|_| unknown())
+    u16::try_from(number).ok().map(OperationId).ok_or_else(unknown)
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ pub struct Treasury {
 /// A node of a new network.
 #[derive(Clone, Debug, Serialize)]
 pub struct FoundedNode {
-    /// Its number, from 1.
+    /// Its number, from 1; 0 for one that joined.
     pub number: usize,
     /// Its configuration.
     pub config: PathBuf,
@@ -128,6 +128,14 @@ pub enum FoundingError {
     /// No key could be drawn.
     #[error("the system gives no randomness for keys: {0}")]
     Randomness(String),
+    /// The genesis could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
     /// A file could not be written.
     #[error("cannot write {path}: {source}")]
     Write {
@@ -159,10 +167,7 @@ pub fn draw_key() -> Result<SecretKey, FoundingError> {
 /// If the directory holds something, the plan makes no network, or a file cannot be written.
 pub fn found(plan: &FoundingPlan, directory: &Path) -> Result<Founded, FoundingError> {
     validate(plan)?;
-    let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
-    if directory.exists() && !directory.read_dir().is_ok_and(is_empty) {
-        return Err(FoundingError::NotEmpty(directory.to_owned()));
-    }
+    validate_empty(directory)?;
     let keys: Vec<SecretKey> = plan.addresses.iter().map(|_| draw_key()).collect::<Result<_, _>>()?;
     let treasury = draw_key()?;
     let network = Network::new(genesis(plan, &keys, &treasury))?;
@@ -182,6 +187,63 @@ pub fn found(plan: &FoundingPlan, directory: &Path) -> Result<Founded, FoundingE
         treasury: Treasury { key_file: treasury_file, address, balance: plan.grant },
         nodes,
     })
+}
+
+/// A node that joins a network which is there already. It mines and relays, but does not vote.
+#[derive(Clone, Debug)]
+pub struct JoiningPlan {
+    /// The network's genesis file.
+    pub genesis: PathBuf,
+    /// Where the node can be reached.
+    pub address: SocketAddr,
+    /// Nodes to connect to first.
+    pub bootstrap_peers: Vec<SocketAddr>,
+    /// In a private network: the keys of the nodes to talk to.
+    pub allow_list: Option<BTreeSet<PublicKey>>,
+}
+
+/// Writes a key, a copy of the genesis and a configuration into `directory`.
+///
+/// # Errors
+/// If the directory holds something, the genesis cannot be read, or a file cannot be written.
+pub fn join(plan: &JoiningPlan, directory: &Path) -> Result<FoundedNode, FoundingError> {
+    validate_empty(directory)?;
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| FoundingError::Read { path, source }
+    };
+    let bytes = std::fs::read(&plan.genesis).map_err(failed(&plan.genesis))?;
+    let genesis = Genesis::from_bytes(&bytes)
+        .map_err(|error| failed(&plan.genesis)(io::Error::new(io::ErrorKind::InvalidData, error)))?;
+    Network::new(genesis)?;
+    std::fs::create_dir_all(directory)
+        .map_err(|source| FoundingError::Write { path: directory.to_owned(), source })?;
+    write(&directory.join(GENESIS_FILE), &bytes)?;
+    let key = draw_key()?;
+    let (listen, advertise) = listen_and_advertise(plan.address);
+    let mut file = NodeFile {
+        genesis_file: GENESIS_FILE.into(),
+        listen,
+        advertise,
+        bootstrap_peers: plan.bootstrap_peers.clone(),
+        allow_list: plan.allow_list.clone(),
+        ..node_toml::defaults()
+    };
+    if let Some(mining) = &mut file.mining {
+        let bytes = key.public();
+        let number = bytes.as_bytes().iter().take(4).fold(0, |number, &byte| number << 8 | u64::from(byte));
+        mining.rng_seed = number; // another one than any other node's
+    }
+    let config = write_key_and_config(&key, &file, directory)?;
+    Ok(FoundedNode { number: 0, config, key: key.public(), address: plan.address, is_validator: false })
+}
+
+fn validate_empty(directory: &Path) -> Result<(), FoundingError> {
+    let is_empty = |mut entries: std::fs::ReadDir| entries.next().is_none();
+    if directory.exists() && !directory.read_dir().is_ok_and(is_empty) {
+        return Err(FoundingError::NotEmpty(directory.to_owned()));
+    }
+    Ok(())
 }
 
 fn validate(plan: &FoundingPlan) -> Result<(), FoundingError> {
@@ -236,12 +298,21 @@ fn write_node(
 ) -> Result<FoundedNode, FoundingError> {
     let place = directory.join(format!("node-{number}"));
     std::fs::create_dir(&place).map_err(|source| FoundingError::Write { path: place.clone(), source })?;
-    let key_file = place.join("node.key");
-    write_key(&key_file, key).map_err(|error| FoundingError::Key(format!("{error:#}")))?;
-    let config = place.join(NODE_FILE);
-    write(&config, node_toml::render(&node_file(plan, number, keys)).as_bytes())?;
+    let config = write_key_and_config(key, &node_file(plan, number, keys), &place)?;
     let address = plan.addresses[number - 1];
     Ok(FoundedNode { number, config, key: key.public(), address, is_validator: number <= plan.validators })
+}
+
+fn write_key_and_config(
+    key: &SecretKey,
+    file: &NodeFile,
+    directory: &Path,
+) -> Result<PathBuf, FoundingError> {
+    let key_file = directory.join(&file.key_file);
+    write_key(&key_file, key).map_err(|error| FoundingError::Key(format!("{error:#}")))?;
+    let config = directory.join(NODE_FILE);
+    write(&config, node_toml::render(file).as_bytes())?;
+    Ok(config)
 }
 
 fn node_file(plan: &FoundingPlan, number: usize, keys: &[SecretKey]) -> NodeFile {
@@ -389,6 +460,25 @@ mod tests {
         found(&plan(&["127.0.0.1:7001"]), directory.path()).unwrap();
         let again = found(&plan(&["127.0.0.1:7001"]), directory.path()).unwrap_err();
         assert!(matches!(again, FoundingError::NotEmpty(_)), "{again}");
+    }
+
+    #[test]
+    fn a_node_joins_with_a_key_of_its_own_and_the_same_genesis() {
+        let directory = tempfile::tempdir().unwrap();
+        let founded = found(&plan(&["127.0.0.1:7001"]), &directory.path().join("network")).unwrap();
+        let plan = JoiningPlan {
+            genesis: founded.genesis.clone(),
+            address: "[2001:db8::6]:7002".parse().unwrap(),
+            bootstrap_peers: vec![founded.nodes[0].address],
+            allow_list: None,
+        };
+        let joined = join(&plan, &directory.path().join("joined")).unwrap();
+        let file = NodeFile::load(&joined.config).unwrap();
+        assert_eq!(file.key().unwrap().public(), joined.key);
+        assert_eq!(file.network().unwrap().id(), founded.network);
+        assert_eq!(file.advertise, [plan.address]);
+        assert_eq!(file.bootstrap_peers, plan.bootstrap_peers);
+        assert!(!file.network().unwrap().genesis().validators.contains(&joined.key));
     }
 
     #[test]

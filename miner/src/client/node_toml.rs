@@ -247,7 +247,7 @@ fn sub_table<'a>(table: &'a Table, path: &str) -> Option<&'a Table> {
 }
 
 /// All defaults, and an example of everything that has none but must be given.
-fn defaults() -> NodeFile {
+pub(super) fn defaults() -> NodeFile {
     NodeFile {
         key_file: "node.key".into(),
         genesis_file: "genesis.bin".into(),
@@ -295,11 +295,10 @@ mod tests {
     fn paths(table: &Table, above: &str, found: &mut BTreeSet<String>) {
         for (key, value) in table {
             let path = format!("{above}{key}");
-            match value {
-                Value::Table(inner) if !["window", "selection"].contains(&key.as_str()) => {
-                    paths(inner, &format!("{path}."), found);
-                }
-                _ => drop(found.insert(path)),
+            let inner = value.as_table().filter(|_| !["window", "selection"].contains(&key.as_str()));
+            match inner {
+                Some(inner) => paths(inner, &format!("{path}."), found),
+                None => drop(found.insert(path)),
             }
         }
     }

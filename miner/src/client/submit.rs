@@ -172,16 +172,21 @@ impl NodeClient {
     }
 }
 
+/// What the author of a statement lacks to make it, if anything.
+pub fn shortfall(statement: &Statement, balance: Money) -> Option<Shortfall> {
+    let needed = money_needed(statement);
+    let missing = needed.checked_sub(balance).filter(|missing| *missing > Money::ZERO)?;
+    Some(Shortfall { needed, balance, missing })
+}
+
 fn report(record: &Record, refused: Option<Refusal>, account: &AccountReport) -> SubmittedRecord {
-    let (needed, balance) = (money_needed(&record.content.statement), account.balance);
-    let missing = needed.checked_sub(balance).filter(|missing| *missing > Money::ZERO);
-    let shortfall = missing.map(|missing| Shortfall { needed, balance, missing });
+    let statement = &record.content.statement;
     SubmittedRecord {
         record: record.id(),
-        kind: record.content.statement.kind().to_owned(),
+        kind: statement.kind().to_owned(),
         sequence: record.content.sequence,
         valid_until: record.content.valid_until,
-        shortfall: shortfall.filter(|_| refused.is_some()),
+        shortfall: refused.as_ref().and_then(|_| shortfall(statement, account.balance)),
         refused,
     }
 }
@@ -214,6 +219,15 @@ mod tests {
             assert_eq!(record.content.network, facts.network);
             record.verify_signature().unwrap();
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_to_the_micro_unit() {
+        let to = SecretKey::for_scenario(1, "test", 0).public().address();
+        let transfer = Statement::Transfer { to, amount: Money::from_units(3) };
+        let lacking = shortfall(&transfer, Money::from_micros(2_999_999)).map(|shortfall| shortfall.missing);
+        assert_eq!(lacking, Some(Money::from_micros(1)));
+        assert_eq!(shortfall(&transfer, Money::from_units(3)), None);
     }
 
     #[test]

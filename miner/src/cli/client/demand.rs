@@ -1,0 +1,180 @@
+//! `miner demand`: submit, cancel, show.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use chain::genesis::scenario_demand_records;
+use chain::{DemandId, Hash, Record, RecordId, Statement};
+use clap::Args;
+use scenarios::{Money, Scenario};
+use serde::Serialize;
+
+use super::report::{Entry, Wait, render_demand, submit_and_report};
+use super::{NodeArgument, SubmitArguments, parse_money, read_text};
+use crate::cli::OutputArguments;
+use crate::cli::output::{print, print_json};
+use crate::client::DemandDocument;
+use crate::client::documents::SiteDocument;
+use crate::driver::{DemandStanding, Refusal};
+
+/// Arguments of `miner demand submit`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SubmitDemandArguments {
+    /// The demand, or a list of them (JSON): name, site, orders by operation, budget, `solver_fee`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["orders", "budget", "x", "y", "place", "name", "solver_fee"])]
+    file: Option<PathBuf>,
+    /// Without --file: the operations, in the order in which they must be done.
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', required_unless_present = "file")]
+    orders: Vec<String>,
+    /// Without --file: the most to pay for the composition, in dollars.
+    #[arg(long, value_name = "DOLLARS", value_parser = parse_money, required_unless_present = "file")]
+    budget: Option<Money>,
+    /// Without --file: metres east of the market's origin.
+    #[arg(long, value_name = "METRES", default_value_t = 0, allow_negative_numbers = true)]
+    x: i64,
+    /// Without --file: metres north of the market's origin.
+    #[arg(long, value_name = "METRES", default_value_t = 0, allow_negative_numbers = true)]
+    y: i64,
+    /// Without --file, on a market with a distance matrix: the place, from 0.
+    #[arg(long, value_name = "ROW", conflicts_with_all = ["x", "y"])]
+    place: Option<u32>,
+    /// Without --file: a name for people.
+    #[arg(long, default_value = "demand")]
+    name: String,
+    /// Without --file: paid to solvers on top, in dollars; the least allowed if absent.
+    #[arg(long, value_name = "DOLLARS", value_parser = parse_money)]
+    solver_fee: Option<Money>,
+    /// Wait until the demand is final on chain, or until it is composed.
+    #[arg(long, value_name = "final|composed", num_args = 0..=1, default_missing_value = "final")]
+    wait: Option<Wait>,
+    #[command(flatten)]
+    submit: SubmitArguments,
+}
+
+/// Arguments of `miner demand submit-scenario`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SubmitScenarioArguments {
+    /// The scenario file that the network was made from.
+    #[arg(value_name = "FILE")]
+    scenario: PathBuf,
+    /// The number given to `miner network init`.
+    #[arg(long, default_value_t = 1)]
+    rng_seed: u64,
+    #[command(flatten)]
+    node: NodeArgument,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Arguments of `miner demand cancel`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct CancelArguments {
+    /// The demand's id, as printed when it was submitted.
+    #[arg(long, value_name = "ID", value_parser = parse_id)]
+    demand: DemandId,
+    /// Wait until the cancellation is final.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    submit: SubmitArguments,
+}
+
+/// Arguments of `miner demand show`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ShowArguments {
+    /// The demand's id, as printed when it was submitted.
+    #[arg(value_name = "ID", value_parser = parse_id)]
+    demand: DemandId,
+    #[command(flatten)]
+    node: NodeArgument,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Records handed in with one request, far below what one may hold: a demand has up to 256 orders.
+const SCENARIO_BATCH: usize = 500;
+
+fn parse_id(text: &str) -> Result<RecordId, String> {
+    let id: Result<Hash, _> = text.parse();
+    id.map(RecordId).map_err(|error| format!("an id has 64 hexadecimal digits: {error}"))
+}
+
+pub(super) async fn submit(arguments: &SubmitDemandArguments) -> Result<ExitCode> {
+    let mut client = arguments.submit.node.connect().await?;
+    let facts = client.market().await?;
+    let mut entries = Vec::new();
+    for document in documents(arguments)? {
+        let statement = document
+            .statement(&facts)
+            .with_context(|| format!("demand \"{}\" cannot be submitted", document.name))?;
+        entries.push(Entry { name: Some(document.name), statement: Statement::Demand(statement) });
+    }
+    submit_and_report(&mut client, &arguments.submit, entries, arguments.wait).await
+}
+
+fn documents(arguments: &SubmitDemandArguments) -> Result<Vec<DemandDocument>> {
+    if let Some(file) = &arguments.file {
+        let place = || format!("in {}", file.display());
+        return DemandDocument::many_from_json(&read_text(file)?).with_context(place);
+    }
+    let SubmitDemandArguments { x, y, place, budget, solver_fee, .. } = *arguments;
+    let site = place.map_or(SiteDocument::Point { x_m: x, y_m: y }, |place| SiteDocument::Place { place });
+    Ok(vec![DemandDocument {
+        name: arguments.name.clone(),
+        site,
+        orders: arguments.orders.clone(),
+        budget: budget.context("name a --budget")?,
+        solver_fee,
+    }])
+}
+
+/// What was handed in of a scenario.
+#[derive(Debug, Serialize)]
+struct ScenarioReport {
+    demands: Vec<DemandId>,
+    refused: Vec<Refusal>,
+}
+
+pub(super) async fn submit_scenario(arguments: &SubmitScenarioArguments) -> Result<ExitCode> {
+    let scenario = Scenario::load(&arguments.scenario)?;
+    let mut client = arguments.node.connect().await?;
+    let facts = client.market().await?;
+    let (seed, fee_ppm) = (arguments.rng_seed, facts.solver_fee_ppm);
+    let records = scenario_demand_records(&scenario.instance, facts.network, seed, fee_ppm);
+    let demands = records.iter().map(Record::id).collect();
+    let mut report = ScenarioReport { demands, refused: Vec::new() };
+    for batch in records.chunks(SCENARIO_BATCH) {
+        report.refused.extend(client.submit(batch.to_vec()).await?);
+    }
+    if arguments.output.json {
+        print_json(&report)?;
+    } else {
+        let (all, refused) = (report.demands.len(), report.refused.len());
+        print(&format!("{} demands in the pool, {refused} refused", all - refused))?;
+        if let Some(refusal) = report.refused.first() {
+            print(&format!("  the first ({}): {}", refusal.rule, refusal.reason))?;
+        }
+    }
+    Ok(if report.refused.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+pub(super) async fn cancel(arguments: &CancelArguments) -> Result<ExitCode> {
+    let mut client = arguments.submit.node.connect().await?;
+    let statement = Statement::DemandCancellation { demand: arguments.demand };
+    let entry = Entry { name: Some(format!("of {}", arguments.demand)), statement };
+    submit_and_report(&mut client, &arguments.submit, vec![entry], Wait::of(arguments.wait)).await
+}
+
+pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode> {
+    let mut client = arguments.node.connect().await?;
+    let reports = client.demands(&[arguments.demand]).await?;
+    let report = reports.first().context("the node gave no answer")?;
+    if arguments.output.json {
+        print_json(report)?;
+    } else {
+        print(&render_demand(report))?;
+    }
+    let is_known = !matches!(report.standing, DemandStanding::Unknown);
+    Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

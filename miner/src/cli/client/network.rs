@@ -1,0 +1,238 @@
+//! `miner network`: init, join, show.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use chain::PublicKey;
+use clap::Args;
+use scenarios::{CostRules, Money, Scenario};
+use serde::Serialize;
+
+use super::{NodeArgument, parse_money};
+use crate::cli::OutputArguments;
+use crate::cli::output::{print, print_json};
+use crate::client::found::{
+    Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
+};
+use crate::driver::{MarketFacts, WallClock};
+use crate::node::NodeStatus;
+
+/// Arguments of `miner network init`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InitArguments {
+    /// How many nodes; as many as there are --host if absent.
+    #[arg(long, value_name = "N", required_unless_present = "host")]
+    nodes: Option<usize>,
+    /// The directory to write; it must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Where each node can be reached, in order: `192.0.2.1:7400` or `[2001:db8::1]:7400`.
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', num_args = 1.., conflicts_with = "base_port")]
+    host: Vec<SocketAddr>,
+    /// Without --host all nodes are on this machine (127.0.0.1), on ports from here on.
+    #[arg(long, value_name = "PORT", default_value_t = 7_400, value_parser = clap::value_parser!(u16).range(1..))]
+    base_port: u16,
+    /// How many of the nodes vote, the first ones; all if absent.
+    #[arg(long, value_name = "M")]
+    validators: Option<usize>,
+    /// Nodes talk to each other only: each gets an allow-list of all keys.
+    #[arg(long)]
+    private: bool,
+    /// Start with this scenario's offers, and its demanders' balances.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["operations", "name", "rate_per_km", "deliver"])]
+    scenario: Option<PathBuf>,
+    /// With --scenario: the keys of its demanders and providers follow from this number.
+    #[arg(long, default_value_t = 1)]
+    rng_seed: u64,
+    /// Without --scenario: names of the operations.
+    #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', required_unless_present = "scenario")]
+    operations: Vec<String>,
+    /// Without --scenario: the network's name.
+    #[arg(long, default_value = "market")]
+    name: String,
+    /// Without --scenario: transport, in dollars per kilometre.
+    #[arg(long, value_name = "DOLLARS", default_value = "0.1", value_parser = parse_money)]
+    rate_per_km: Money,
+    /// Without --scenario: transport includes the leg to the demander.
+    #[arg(long)]
+    deliver: bool,
+    /// What the treasury key owns at the start, in dollars: it gives new customers their first money.
+    #[arg(long, value_name = "DOLLARS", default_value = "1000000", value_parser = parse_money)]
+    grant: Money,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Arguments of `miner network join`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct JoinArguments {
+    /// The network's genesis.bin.
+    #[arg(long, value_name = "FILE")]
+    genesis: PathBuf,
+    /// Where the new node can be reached.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    host: SocketAddr,
+    /// Nodes of the network to connect to first.
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', num_args = 1.., required = true)]
+    bootstrap: Vec<SocketAddr>,
+    /// In a private network: the public keys of the nodes to talk to.
+    #[arg(long, value_name = "KEY", value_delimiter = ',', num_args = 1..)]
+    allow: Vec<PublicKey>,
+    /// The directory to write; it must be new or empty.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// Arguments of `miner network show`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ShowArguments {
+    #[command(flatten)]
+    node: NodeArgument,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
+    let addresses = addresses(arguments)?;
+    let market = match &arguments.scenario {
+        Some(file) => FoundingMarket::Scenario {
+            scenario: Box::new(Scenario::load(file)?),
+            rng_seed: arguments.rng_seed,
+        },
+        None => FoundingMarket::Empty {
+            name: arguments.name.clone(),
+            operations: operations(arguments)?,
+            rules: CostRules {
+                rate_per_km: arguments.rate_per_km,
+                value_of_minute: Money::ZERO,
+                metres_per_minute: 500,
+                deliver: arguments.deliver,
+            },
+        },
+    };
+    let plan = FoundingPlan {
+        validators: arguments.validators.unwrap_or(addresses.len()),
+        addresses,
+        private: arguments.private,
+        market,
+        grant: arguments.grant,
+        timestamp_ms: WallClock::start().now_ms(),
+    };
+    let founded = found(&plan, &arguments.out)?;
+    if arguments.output.json {
+        print_json(&founded)?;
+    } else {
+        print(&render_founded(&founded))?;
+        if arguments.scenario.is_some() {
+            eprintln!(
+                "note: the keys of the scenario's demanders and providers follow from --rng-seed {}: anyone can \
+                 compute them (`miner key derive`), so this is a network for tests",
+                arguments.rng_seed
+            );
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn addresses(arguments: &InitArguments) -> Result<Vec<SocketAddr>> {
+    let nodes = arguments.nodes.unwrap_or(arguments.host.len());
+    if arguments.host.is_empty() {
+        ensure!(nodes > 0, "a network has at least one node");
+        return loopback_addresses(nodes, arguments.base_port)
+            .with_context(|| format!("there are no {nodes} ports from {} on", arguments.base_port));
+    }
+    let hosts = arguments.host.len();
+    ensure!(nodes == hosts, "--nodes {nodes} needs as many --host, got {hosts}");
+    Ok(arguments.host.clone())
+}
+
+fn operations(arguments: &InitArguments) -> Result<Vec<String>> {
+    let names: BTreeSet<&String> = arguments.operations.iter().collect();
+    ensure!(names.len() == arguments.operations.len(), "--operations names an operation twice");
+    if arguments.operations.iter().any(|name| name.trim().is_empty()) {
+        bail!("--operations has an empty name");
+    }
+    Ok(arguments.operations.clone())
+}
+
+fn render_founded(founded: &Founded) -> String {
+    let mut lines = vec![
+        format!("network   {} ({})", founded.network, founded.name),
+        format!("genesis   {}", founded.genesis.display()),
+        format!(
+            "treasury  {} owns {} (address {})",
+            founded.treasury.key_file.display(),
+            founded.treasury.balance,
+            founded.treasury.address
+        ),
+    ];
+    for node in &founded.nodes {
+        let vote = if node.is_validator { "votes" } else { "does not vote" };
+        lines.push(format!("node {}    {} {vote}, key {}", node.number, node.address, node.key));
+    }
+    lines.push("start each node where it lives:".into());
+    let commands = founded.nodes.iter().map(|node| format!("  miner run --config {}", node.config.display()));
+    lines.extend(commands);
+    lines.join("\n")
+}
+
+pub(super) fn join(arguments: &JoinArguments) -> Result<ExitCode> {
+    let plan = JoiningPlan {
+        genesis: arguments.genesis.clone(),
+        address: arguments.host,
+        bootstrap_peers: arguments.bootstrap.clone(),
+        allow_list: (!arguments.allow.is_empty()).then(|| arguments.allow.iter().copied().collect()),
+    };
+    let node = write_joining(&plan, &arguments.out)?;
+    if arguments.output.json {
+        print_json(&node)?;
+    } else {
+        let config = node.config.display();
+        print(&format!(
+            "node      {} does not vote, key {}\nstart it:\n  miner run --config {config}",
+            node.address, node.key
+        ))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a running node knows of its network.
+#[derive(Debug, Serialize)]
+struct ShowReport {
+    market: MarketFacts,
+    node: NodeStatus,
+}
+
+pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode> {
+    let mut client = arguments.node.connect().await?;
+    let report = ShowReport { market: client.market().await?, node: client.status().await? };
+    if arguments.output.json {
+        print_json(&report)?;
+    } else {
+        print(&render_show(&report))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn render_show(report: &ShowReport) -> String {
+    let ShowReport { market, node } = report;
+    let votes = if market.validators.contains(&node.node) { "votes" } else { "does not vote" };
+    let mining = if node.is_mining { "mines" } else { "does not mine" };
+    [
+        format!("network     {} ({})", market.network, market.name),
+        format!("operations  {}", market.operations.join(", ")),
+        format!("providers   {}", market.providers),
+        format!("demands     {} open, {} composed", node.open_demands, node.composed_demands),
+        format!("validators  {}", market.validators.len()),
+        format!("this node   {} ({votes}, {mining})", node.node),
+        format!("peers       {}", node.peers),
+        format!("height      {} (block {})", node.height, node.head),
+        format!("pool        {} records", node.pool_records),
+    ]
+    .join("\n")
+}
