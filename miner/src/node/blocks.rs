@@ -18,8 +18,18 @@ const CANDIDATES: usize = 64;
 const CANDIDATES_OF_A_MINER: usize = 4;
 /// Blocks being fetched.
 const WANTED: usize = 64;
+/// Peers asked for a block that nobody votes on, before it is given up.
+const ASKS: u32 = 3;
 /// Blocks kept until our clock has caught up with theirs.
 const EARLY: usize = 8;
+
+impl BlockDesk {
+    /// Whether a validator proposes this block, or it is decided: no limit on what miners send keeps it out.
+    fn is_voted_on(&self, block: &BlockHash) -> bool {
+        let is_decided = self.decided.as_ref().is_some_and(|certificate| certificate.block == *block);
+        is_decided || self.held_proposals.iter().any(|(_, signed)| signed.proposal.block == *block)
+    }
+}
 
 impl Node {
     // ---- own blocks ----
@@ -72,10 +82,11 @@ impl Node {
         let is_known = desk.candidates.contains_key(&block)
             || desk.judged.contains(&block)
             || desk.early.iter().any(|early| early.hash() == block);
-        if is_known || desk.wanted.contains_key(&block) || desk.wanted.len() >= WANTED {
+        let is_full = desk.wanted.len() >= WANTED && !desk.is_voted_on(&block);
+        if is_known || desk.wanted.contains_key(&block) || is_full {
             return;
         }
-        desk.wanted.insert(block, Wanted { from, asked_ms: now_ms });
+        desk.wanted.insert(block, Wanted { from, asked_ms: now_ms, asks: 1 });
         effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
     }
 
@@ -98,15 +109,18 @@ impl Node {
             self.catch_up(now_ms, effects);
         }
         let late = self.blocks.wanted.iter().filter(|(_, wanted)| now_ms > wanted.asked_ms + patience_ms);
-        let late: Vec<(BlockHash, PublicKey)> = late.map(|(&block, wanted)| (block, wanted.from)).collect();
-        for (block, asked) in late {
+        let late: Vec<(BlockHash, Wanted)> = late.map(|(&block, &wanted)| (block, wanted)).collect();
+        for (block, Wanted { from: asked, asks, .. }) in late {
             let others: Vec<PublicKey> = self.peers.keys().filter(|&peer| peer != asked).collect();
             let turn = usize::try_from(now_ms / patience_ms.max(1)).unwrap_or(0);
-            let Some(&from) = turn.checked_rem(others.len()).and_then(|turn| others.get(turn)) else {
-                self.blocks.wanted.remove(&block); // nobody else to ask; whoever has it will announce it
+            let next = turn.checked_rem(others.len()).and_then(|turn| others.get(turn));
+            // A mere name may be invented, and would take the place of real ones for good.
+            let is_given_up = asks >= ASKS && !self.blocks.is_voted_on(&block);
+            let Some(&from) = next.filter(|_| !is_given_up) else {
+                self.blocks.wanted.remove(&block); // whoever has it will announce it again
                 continue;
             };
-            self.blocks.wanted.insert(block, Wanted { from, asked_ms: now_ms });
+            self.blocks.wanted.insert(block, Wanted { from, asked_ms: now_ms, asks: asks.saturating_add(1) });
             effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
         }
     }
@@ -136,7 +150,9 @@ impl Node {
         }
         let miner = block.header.miner;
         let of_miner = self.blocks.candidates.values().filter(|other| other.block().header.miner == miner);
-        if of_miner.count() >= CANDIDATES_OF_A_MINER || self.blocks.candidates.len() >= CANDIDATES {
+        let is_full = of_miner.count() >= CANDIDATES_OF_A_MINER || self.blocks.candidates.len() >= CANDIDATES;
+        // A miner could show each node other blocks; what is proposed to all of them, all must judge.
+        if is_full && !self.blocks.is_voted_on(&hash) {
             return;
         }
         match self.judge(block.clone(), now_ms) {
@@ -255,8 +271,9 @@ impl Node {
         let (block, next, report) = valid.into_parts();
         self.ledger = next;
         self.state_root = block.header.state_root;
-        let losers = std::mem::take(&mut self.blocks);
+        let mut losers = std::mem::take(&mut self.blocks);
         self.blocks = BlockDesk { early: losers.early, ..BlockDesk::default() };
+        losers.candidates.remove(&block.hash()); // still there if it came as a final block of a peer
         let event = NodeEvent::BlockFinal {
             block: summary(&block, &report),
             votes: certificate.signatures.len(),

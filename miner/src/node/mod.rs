@@ -110,6 +110,8 @@ struct BlockDesk {
 struct Wanted {
     from: PublicKey,
     asked_ms: u64,
+    /// How many peers have been asked.
+    asks: u32,
 }
 
 /// A request for final blocks that is under way.
