@@ -1,11 +1,14 @@
 //! The backend on disk: one sled tree.
 //!
-//! Seen in runs: sled's `flush` does not fsync, so the `db` file is synced by hand; and it panics on a
-//! corrupt store instead of returning an error, so every call is guarded. sled holds an exclusive lock on
-//! its directory.
+//! Seen in runs: sled's `flush` does not fsync, so the `db` file is synced by hand; it panics on some damage
+//! instead of returning an error, so every call is guarded; and it takes other damage for a log that ends
+//! early, and goes on from an older state, or from nothing, without a word. A validator that forgets its
+//! votes like that could contradict them, so commits are counted, in the database and in a file beside it:
+//! a database that remembers fewer than the file has lost something. sled holds an exclusive lock on its
+//! directory.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -16,17 +19,39 @@ use super::{Backend, Changes, Pairs, StoreError};
 pub struct SledBackend {
     db: ::sled::Db,
     directory: PathBuf,
+    /// Commits so far.
+    commits: u64,
+    /// Holds that number too, as 8 bytes big-endian; at most behind the database, never ahead of it.
+    counter: File,
 }
+
+/// The key of the number of commits; no key of [`super::layout`] begins like it.
+const COMMITS: &[u8] = b"~commits";
+/// The file that holds it too.
+const COUNTER_FILE: &str = "commits";
 
 impl SledBackend {
     /// Opens the database in `directory`, making it if there is none.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if it is damaged: [`move_aside`] it and start anew. [`StoreError::Io`] if
-    /// it is locked by another process or the disk fails.
+    /// [`StoreError::Corrupt`] if it is damaged, or older than it was when last written: [`move_aside`] it
+    /// and start anew. [`StoreError::Io`] if it is locked by another process or the disk fails.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let db = guarded(|| ::sled::Config::new().path(directory).open())?;
-        Ok(Self { db, directory: directory.to_path_buf() })
+        let remembered = guarded(|| Ok(db.get(COMMITS)?.map(|value| value.to_vec())))?;
+        let commits = count(&remembered.unwrap_or_default());
+        let mut counter = guarded(|| {
+            let path = directory.join(COUNTER_FILE);
+            Ok(File::options().read(true).write(true).create(true).truncate(false).open(path)?)
+        })?;
+        let mut counted = Vec::new();
+        guarded(|| Ok(counter.read_to_end(&mut counted)?))?;
+        let expected = count(&counted);
+        if commits < expected {
+            let reason = format!("it remembers {commits} commits of {expected}: what came after is lost");
+            return Err(StoreError::Corrupt(reason));
+        }
+        Ok(Self { db, directory: directory.to_path_buf(), commits, counter })
     }
 }
 
@@ -50,13 +75,25 @@ impl Backend for SledBackend {
                 None => batch.remove(key),
             }
         }
+        let commits = self.commits.saturating_add(1);
+        batch.insert(COMMITS, &commits.to_be_bytes());
         guarded(|| {
             self.db.apply_batch(batch)?;
             self.db.flush()?;
             File::open(self.directory.join("db"))?.sync_all()?;
+            // Not synced: a counter that a power failure sets back only sees less.
+            self.counter.rewind()?;
+            self.counter.write_all(&commits.to_be_bytes())?;
             Ok(())
-        })
+        })?;
+        self.commits = commits;
+        Ok(())
     }
+}
+
+/// A number of commits; nothing, or a beginning of it, is none.
+fn count(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_be_bytes)
 }
 
 /// Turns sled's errors, and the panics it answers corruption with, into ours.

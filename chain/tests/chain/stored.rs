@@ -158,6 +158,53 @@ fn a_damaged_database_is_an_error_and_can_be_moved_aside() {
     assert_eq!(on_disk(&directory, &market).head(), None);
 }
 
+/// A way to damage the file of a database, given its length.
+type Damage = fn(&Path, u64);
+
+#[test]
+fn a_database_that_has_silently_forgotten_commits_is_damaged() {
+    let market = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let ways: [(&str, Damage); 4] = [
+        ("gone", |file, _| std::fs::remove_file(file).unwrap()),
+        ("empty", |file, _| std::fs::write(file, b"").unwrap()),
+        ("zeros", |file, length| std::fs::write(file, vec![0; usize::try_from(length).unwrap()]).unwrap()),
+        ("cut off", |file, length| {
+            std::fs::File::options().write(true).open(file).unwrap().set_len(length / 2).unwrap();
+        }),
+    ];
+    for (name, damage) in ways {
+        let directory = parent.path().join(name);
+        let mut store = on_disk(&directory, &market);
+        for write in writes(&market) {
+            store.write(&[write]).unwrap();
+        }
+        drop(store);
+        let file = directory.join("db");
+        damage(&file, std::fs::metadata(&file).unwrap().len());
+        let got = SledBackend::open(&directory).map(drop);
+        assert!(
+            matches!(&got, Err(StoreError::Corrupt(reason)) if reason.contains("of 4")),
+            "{name}: {got:?}"
+        );
+    }
+}
+
+#[test]
+fn a_database_that_is_ahead_of_its_counter_is_sound() {
+    let market = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    let mut store = on_disk(&directory, &market);
+    store.write(&writes(&market)).unwrap();
+    drop(store);
+    // As a crash leaves it between the commit and the count of it, or while the counter was made.
+    for counted in [&1_u64.to_be_bytes()[..], &[]] {
+        std::fs::write(directory.join("commits"), counted).unwrap();
+        assert_eq!(on_disk(&directory, &market).height(), 3);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 

@@ -18,23 +18,24 @@ use crate::node::Memory;
 /// If the directory cannot be used, or the store belongs to another network.
 pub fn open_store(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory)> {
     let place = || format!("the store in {}", directory.display());
-    match read(directory, network) {
-        Ok(found) => Ok(found),
-        Err(RecallError::Store(StoreError::Corrupt(reason))) => {
-            let moved = move_aside(directory)
-                .with_context(|| format!("{} is damaged ({reason}) and cannot be moved aside", place()))?;
-            tracing::error!(
-                %reason, moved_to = %moved.display(),
-                "the store is damaged: starting anew, without voting (what this node signed is lost with it). Set \
-                 vote_from_height above every height it may have voted on to let it vote again"
-            );
-            let (mut store, mut memory) = read(directory, network).with_context(place)?;
-            memory.safety = SafetyLog::new(Height::MAX);
-            store.write(&[Write::Safety(Box::new(memory.safety.clone()))]).with_context(place)?;
-            Ok((store, memory))
-        }
-        Err(error) => Err(error).with_context(place),
+    let error = match read(directory, network) {
+        Ok(found) => return Ok(found),
+        Err(error) => error,
+    };
+    if !error.is_damage() {
+        return Err(error).with_context(place);
     }
+    let moved = move_aside(directory)
+        .with_context(|| format!("{} is damaged ({error}) and cannot be moved aside", place()))?;
+    tracing::error!(
+        reason = %error, moved_to = %moved.display(),
+        "the store is damaged: starting anew, without voting (what this node signed is lost with it). Set \
+         vote_from_height above every height it may have voted on to let it vote again"
+    );
+    let (mut store, mut memory) = read(directory, network).with_context(place)?;
+    memory.safety = SafetyLog::new(Height::MAX);
+    store.write(&[Write::Safety(Box::new(memory.safety.clone()))]).with_context(place)?;
+    Ok((store, memory))
 }
 
 /// Why a store cannot be gone on from.
@@ -46,6 +47,14 @@ pub enum RecallError {
     /// Its chain does not verify from genesis.
     #[error(transparent)]
     Chain(#[from] ReplayError),
+}
+
+impl RecallError {
+    /// The content is damaged; otherwise the medium, or the operator's choice of directory, is at fault.
+    fn is_damage(&self) -> bool {
+        let (Self::Store(error) | Self::Chain(ReplayError::Store { error, .. })) = self else { return true };
+        matches!(error, StoreError::Corrupt(_))
+    }
 }
 
 fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory), RecallError> {
