@@ -16,7 +16,8 @@ pub enum Request {
     Status,
     /// Put these records into the pool.
     Submit {
-        /// Signed records.
+        /// Signed records, on the wire as their canonical bytes: what was signed is what arrives.
+        #[serde(with = "canonical")]
         records: Vec<Record>,
     },
     /// What must a record of this network say?
@@ -110,5 +111,61 @@ impl Driver {
         accepted.retain(|id| refused.iter().all(|refusal| refusal.record != *id));
         self.carry_out(effects)?;
         Ok(Response::Submitted { accepted, refused })
+    }
+}
+
+/// Records as hexadecimal digits of their canonical bytes.
+mod canonical {
+    use chain::{Record, codec};
+    use serde::{Deserialize as _, Deserializer, Serializer, de};
+
+    use crate::control::REQUEST_BYTES_MAX;
+
+    pub(super) fn serialize<S: Serializer>(records: &[Record], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(records.iter().map(|record| hex::encode(codec::encode(record))))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Record>, D::Error> {
+        let texts = Vec::<String>::deserialize(deserializer)?;
+        let record = |text: String| {
+            let bytes = hex::decode(text).map_err(de::Error::custom)?;
+            codec::decode(&bytes, REQUEST_BYTES_MAX).map_err(de::Error::custom)
+        };
+        texts.into_iter().map(record).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    use chain::record::OfferStatement;
+    use chain::{Hash, NetworkId, RecordContent, SecretKey, Statement};
+    use scenarios::{Money, Offer, OperationId, Site};
+
+    #[test]
+    fn an_offer_survives_the_way_to_the_node() {
+        let key = SecretKey::for_scenario(1, "test", 0);
+        let offer = OfferStatement {
+            name: "Ada".into(),
+            site: Site::point(1, -2),
+            offers: BTreeMap::from([(OperationId(3), Offer { cost: Money::from_units(4), minutes: 5 })]),
+            capacity: None,
+        };
+        let content = RecordContent {
+            network: NetworkId(Hash([1; 32])),
+            author: key.public(),
+            sequence: 0,
+            valid_from: 1,
+            valid_until: 9,
+            statement: Statement::Offer(offer),
+        };
+        let record = content.sign(&key);
+        let text = serde_json::to_string(&Request::Submit { records: vec![record.clone()] }).unwrap();
+        let Request::Submit { records } = serde_json::from_str(&text).unwrap() else {
+            panic!("another request came back: {text}");
+        };
+        assert_eq!(records, [record]);
     }
 }

@@ -40,7 +40,7 @@ pub(in crate::cli) struct SubmitDemandArguments {
     #[arg(long, value_name = "ROW", conflicts_with_all = ["x", "y"])]
     place: Option<u32>,
     /// Without --file: a name for people.
-    #[arg(long, default_value = "demand")]
+    #[arg(long, default_value = "unnamed")]
     name: String,
     /// Without --file: paid to solvers on top, in dollars; the least allowed if absent.
     #[arg(long, value_name = "DOLLARS", value_parser = parse_money)]

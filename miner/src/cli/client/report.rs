@@ -201,13 +201,14 @@ fn render_record(report: &Report) -> String {
     let name = report.name.as_ref().map_or(String::new(), |name| format!(" {name}"));
     let SubmittedRecord { record, kind, sequence, .. } = &report.submitted;
     let what = format!("{kind}{name}");
+    let tail = format!("\n  record  {record}");
     match &report.standing {
-        RecordStanding::Pending { waits_for: None } => format!("{what}: in the pool, record {record}"),
+        RecordStanding::Pending { waits_for: None } => format!("{what}: in the pool{tail}"),
         RecordStanding::Pending { waits_for: Some(reason) } => {
-            format!("{what}: in the pool (sequence {sequence}), record {record}\n  it waits: {reason}")
+            format!("{what}: in the pool (sequence {sequence}), waits: {reason}{tail}")
         }
         RecordStanding::Final { height, block } => {
-            let line = format!("{what}: final at height {height} in block {block}, record {record}");
+            let line = format!("{what}: final at height {height}{tail}\n  block   {block}");
             let demand = report.demand.as_ref();
             demand.map_or(line.clone(), |demand| {
                 format!("{line}\n  {}", render_standing(&demand.standing).replace('\n', "\n  "))
@@ -216,9 +217,7 @@ fn render_record(report: &Report) -> String {
         RecordStanding::Refused(refusal) => {
             format!("{what}: refused ({}): {}", refusal.rule, refusal.reason)
         }
-        RecordStanding::Unknown => {
-            format!("{what}: the node knows nothing of record {record} any more")
-        }
+        RecordStanding::Unknown => format!("{what}: the node knows nothing of it any more{tail}"),
     }
 }
 
@@ -283,7 +282,7 @@ fn render_standing(standing: &DemandStanding) -> String {
 fn render_composition(composition: &CompositionReport) -> String {
     let CompositionReport { height, block, miner, cost, transport, regret, .. } = composition;
     let mut lines = vec![
-        format!("composed at height {height} in block {block}"),
+        format!("composed at height {height}, block {block}"),
         format!("cost {cost}, of which transport {transport}; regret {regret}; found by {miner}"),
     ];
     let steps = composition.steps.iter();
