@@ -320,6 +320,7 @@ impl Node {
         effects: &mut Vec<Effect>,
         decide: impl FnOnce(&mut Mining, &View<'_>, &mut Vec<Action>),
     ) {
+        let is_behind = self.is_behind();
         let Some(mining) = &mut self.mining else { return };
         let pending = self.pool.pending(&self.ledger);
         let cell_takers = self.peers.cell_takers(mining.takes_cell());
@@ -335,11 +336,17 @@ impl Node {
             cell_takers: &cell_takers,
             own: self.own,
             in_flight: &in_flight,
-            is_behind: self.peers.ahead_of(self.ledger.head().height).is_some(),
+            is_behind,
         };
         let mut actions = Vec::new();
         decide(mining, &view, &mut actions);
         self.act(actions, now_ms, effects);
+    }
+
+    /// More validators say that they are ahead than may lie: anybody's word would let one boaster stop us.
+    fn is_behind(&self) -> bool {
+        let ahead = self.peers.count_ahead(self.ledger.head().height, self.validators.keys());
+        ahead > self.validators.faults_tolerated()
     }
 
     fn act(&mut self, actions: Vec<Action>, now_ms: u64, effects: &mut Vec<Effect>) {

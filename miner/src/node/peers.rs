@@ -150,6 +150,12 @@ impl Peers {
         ahead.max_by_key(|(_, peer)| peer.height).map(|(key, _)| *key)
     }
 
+    /// How many connected peers among `some` said that they are above `height`.
+    pub(super) fn count_ahead(&self, height: Height, some: &[PublicKey]) -> usize {
+        let ahead = some.iter().filter_map(|key| self.connected.get(key)).filter(|peer| peer.height > height);
+        ahead.count()
+    }
+
     /// A peer that promised a height but could not deliver is believed no longer.
     pub(super) fn forget_height(&mut self, peer: &PublicKey) {
         if let Some(peer) = self.connected.get_mut(peer) {

@@ -50,7 +50,7 @@ pub(in crate::node) struct View<'a> {
     pub own: PublicKey,
     /// Demands that valid blocks of others, not final yet, would compose.
     pub in_flight: &'a BTreeSet<DemandId>,
-    /// A peer says that it has blocks we lack: what we would decide now would be stale.
+    /// Others have blocks we lack: what we would decide now would be stale.
     pub is_behind: bool,
 }
 
