@@ -118,7 +118,11 @@ async fn a_node_with_a_damaged_store_moves_it_aside_and_catches_up_without_votin
     let height = network.settle().await[0].height;
     network.kill(DAMAGED).await;
     let store = network.store_dir(DAMAGED);
-    damage(&store);
+    if let Ok(how) = std::env::var("E2E_DAMAGE") {
+        truncate(&store, &how)
+    } else {
+        damage(&store)
+    }
     network.restart(DAMAGED, |_| {}).await;
     network
         .wait_until("the damaged node has caught up", |all| all.iter().all(|node| node.height == height))
@@ -151,5 +155,31 @@ fn damage(store: &std::path::Path) {
         if path.is_file() {
             std::fs::write(path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
         }
+    }
+}
+fn truncate(store: &std::path::Path, how: &str) {
+    let db = store.join("db");
+    let length = std::fs::metadata(&db).unwrap().len();
+    eprintln!(
+        "db {length} {:?}",
+        std::fs::read_dir(store).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>()
+    );
+    match how {
+        "empty" => std::fs::write(&db, b"").unwrap(),
+        "half" => std::fs::File::options().write(true).open(&db).unwrap().set_len(length / 2).unwrap(),
+        "zeros" => std::fs::write(&db, vec![0; length as usize]).unwrap(),
+        "garbage-db" => std::fs::write(&db, vec![0xa5; length as usize]).unwrap(),
+        "middle" => {
+            let mut b = std::fs::read(&db).unwrap();
+            for i in 0..4096 {
+                let n = 20_000 + i;
+                if n < b.len() {
+                    b[n] ^= 0x5a;
+                }
+            }
+            std::fs::write(&db, b).unwrap()
+        }
+        "gone" => std::fs::remove_file(&db).unwrap(),
+        _ => panic!(),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn repository_file(path: &str) -> PathBuf {
 
 /// One of the Tehran scenarios.
 pub(crate) fn tehran(problem: u8) -> Scenario {
-    Scenario::load(&repository_file(&format!("scenarios/tehran/problem-{problem}.json"))).unwrap()
+    Scenario::load(repository_file(&format!("scenarios/tehran/problem-{problem}.json"))).unwrap()
 }
 
 /// A generated market of 6 providers and 12 demands of 4 orders, composed by the published algorithm and

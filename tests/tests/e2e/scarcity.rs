@@ -1,4 +1,5 @@
-//! Markets that cannot serve everybody, or pay too little for what can be found.
+//! Markets that cannot serve everybody, or pay too little for what can be found. That peers refuse a block
+//! that is sent before acceptance has relaxed is tested on the ledger, in the `chain` crate.
 
 use std::collections::BTreeSet;
 

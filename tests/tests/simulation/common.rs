@@ -1,9 +1,9 @@
 //! Keys, miners and whole random stories for simulated networks.
 
 use chain::SecretKey;
-use miner::node::{MiningSettings, Pace};
+use miner::node::{MiningSettings, NodeEvent, Pace};
 use miner::strategy::{AnnouncePolicy, Strategy};
-use mizan_tests::sim::{Draws, Failure, HostSettings, Market, MarketKind, Report, Storm, World};
+use mizan_tests::sim::{Behaviour, Draws, Failure, HostId, HostSettings, Market, MarketKind, Report, Storm, World};
 
 /// How long the network may take once it is good: peer records of nodes that were gone must expire (30 s),
 /// and miners wait in turn to search for prices (5 s each).
@@ -42,6 +42,11 @@ pub(crate) enum Theme {
 
 /// Sets the scene of a random story: 4 to 7 miners with clocks that differ, all of them validators.
 pub(crate) fn scene(rng_seed: u64, theme: Theme) -> World {
+    scene_of(rng_seed, theme, Behaviour::Honest)
+}
+
+/// [`scene`], with one validator that behaves like this.
+pub(crate) fn scene_of(rng_seed: u64, theme: Theme, third: Behaviour) -> World {
     let mut draws = Draws::new(rng_seed, 0);
     let count = u32::try_from(draws.between(4, 7)).unwrap();
     let keys = keys(rng_seed, count);
@@ -65,6 +70,7 @@ pub(crate) fn scene(rng_seed: u64, theme: Theme) -> World {
         host.pace = Pace { pricing_turn_ms: 1_000, ..Pace::default() };
         host.clock_lead_ms = draws.below(300);
         host.starts_at_ms = draws.below(500);
+        host.behaviour = if number == 2 { third } else { Behaviour::Honest };
         hosts.push(host);
     }
     World::new(market, hosts, rng_seed)
@@ -83,4 +89,28 @@ pub(crate) fn story(rng_seed: u64, theme: Theme) -> Result<Report, Failure> {
     world.run_for(length_ms)?;
     world.calm()?;
     world.run_until_settled(PATIENCE_MS)
+}
+
+/// Everybody's event of one kind, with when and whose.
+pub(crate) fn told<'a, T>(
+    world: &'a World,
+    pick: impl Fn(&'a NodeEvent) -> Option<T> + 'a,
+) -> impl Iterator<Item = (u64, HostId, T)> + 'a {
+    world.told().iter().filter_map(move |told| Some((told.at_ms, told.host, pick(&told.event)?)))
+}
+
+/// One honest host per miner's settings, all of them validators; the rest of `keys` are voters.
+pub(crate) fn hosts(market: &Market, keys: &[SecretKey], strategies: &[Strategy]) -> Vec<HostSettings> {
+    let host = |(number, key): (u64, &SecretKey)| {
+        let strategy = usize::try_from(number).ok().and_then(|number| strategies.get(number));
+        match strategy {
+            Some(&strategy) => HostSettings::miner(key.clone(), mining(market, strategy, number * 1_000)),
+            None => HostSettings::voter(key.clone()),
+        }
+    };
+    (0..).zip(keys).map(host).collect()
+}
+
+pub(crate) fn public(keys: &[SecretKey]) -> Vec<chain::PublicKey> {
+    keys.iter().map(SecretKey::public).collect()
 }

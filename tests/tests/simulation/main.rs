@@ -1,4 +1,7 @@
-//! Simulated networks: many random stories, each from a seed, and a few told by hand.
+//! Simulated networks: many random stories, each from a seed, and some told by hand.
 
+mod adversaries;
 mod common;
+mod joining;
+mod market;
 mod seeds;

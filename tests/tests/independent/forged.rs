@@ -1,0 +1,165 @@
+//! Blocks that break one rule but are properly signed by their miner and by all validators: the
+//! independent program recomputes what signatures do not tell.
+
+use chain::consensus::{CommitCertificate, Vote, VoteKind};
+use chain::{Block, Body, Hash, Header, Record, Statement, merkle_root};
+use scenarios::{Money, ProviderId};
+
+use crate::growing::{Growing, Next, key, validators};
+use crate::markets::{open_market, treasurer};
+use crate::python::verify;
+
+/// The chain with one more block, changed by `change` and then signed by everybody.
+fn forged(market: &mut Growing, next: Next, change: impl FnOnce(&mut Header, &mut Body)) -> String {
+    let miner = key("miner", next.miner);
+    let (mut header, mut body) = market.draft(next);
+    change(&mut header, &mut body);
+    let items = body.items();
+    header.item_count = u32::try_from(items.len()).unwrap();
+    header.merkle_root = merkle_root(&items);
+    let block = Block::sign(header, body, &miner);
+    let certificate = market.certificate(&block);
+    market.blocks.push((block, certificate));
+    let verdict = verify(&market.export());
+    market.blocks.pop();
+    assert!(!verdict.stands, "{}", verdict.text);
+    verdict.text
+}
+
+/// A market with an order to compose, and the next block that composes it.
+fn composing() -> (Growing, Next) {
+    let mut market = open_market();
+    let newcomer = key("newcomer", 0);
+    let order = chain::record::DemandStatement {
+        name: "the last".into(),
+        site: scenarios::Site::point(1, 1),
+        orders: vec![scenarios::OperationId(0), scenarios::OperationId(2)],
+        budget: Money::from_units(90),
+        solver_fee: Money::from_units(1),
+    };
+    let record = market.record(&newcomer, 0, Statement::Demand(order));
+    market.add_records(vec![record]);
+    // After three heights any feasible composition will do.
+    market.wait_until(market.ledger.head().height + 2);
+    let compositions = market.cheapest(0, 1, 1_000);
+    assert_eq!(compositions.len(), 1);
+    (market, Next { compositions, ..Next::default() })
+}
+
+#[test]
+fn claims_are_recomputed() {
+    let cases: [(&str, fn(&mut Header, &mut Body)); 6] = [
+        ("its cost is", |_, body| body.compositions[0].cost = Money::from_micros(1)),
+        ("its minutes is", |_, body| body.compositions[0].minutes += 1),
+        ("the total cost is", |header, _| header.cost = Money::ZERO),
+        ("the total regret is", |header, _| header.regret = Money::from_micros(7)),
+        ("the state root is", |header, _| header.state_root = Hash::ZERO),
+        ("dated after its block", |header, body| {
+            body.compositions[0].timestamp_ms = header.timestamp_ms + 1;
+        }),
+    ];
+    for (expected, change) in cases {
+        let (mut market, next) = composing();
+        let text = forged(&mut market, next, change);
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[test]
+fn impossible_compositions_are_found() {
+    let cases: [(&str, fn(&mut Body)); 4] = [
+        ("there is no provider 77", |body| body.compositions[0].providers[0] = ProviderId(77)),
+        ("does not offer", |body| body.compositions[0].providers[0] = ProviderId(2)),
+        ("the number of its providers", |body| body.compositions[0].providers.truncate(1)),
+        ("composed twice", |body| body.compositions.push(body.compositions[0].clone())),
+    ];
+    for (expected, change) in cases {
+        let (mut market, next) = composing();
+        let text = forged(&mut market, next, |_, body| change(body));
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[test]
+fn places_and_times_are_checked() {
+    let cases: [(&str, fn(&mut Header)); 4] = [
+        ("the height is", |header| header.height += 1),
+        ("the parent is", |header| header.parent.0 = Hash::ZERO),
+        ("not later than its parent", |header| header.timestamp_ms -= 2_000),
+        ("comes too soon", |header| header.timestamp_ms -= 1_000),
+    ];
+    for (expected, change) in cases {
+        let mut market = open_market();
+        let record = gift(&market, Money::from_units(1));
+        let next = Next { records: vec![record], ..Next::default() };
+        let text = forged(&mut market, next, |header, _| change(header));
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+fn gift(market: &Growing, amount: Money) -> Record {
+    let to = key("pauper", 0).public().address();
+    market.record(&treasurer(), 0, Statement::Transfer { to, amount })
+}
+
+#[test]
+fn an_overdraft_a_replayed_record_and_a_forged_one_are_found() {
+    let mut market = open_market();
+    let honest = || Next { records: vec![gift(&open_market(), Money::from_units(1))], ..Next::default() };
+    let overdraft = gift(&market, Money::from_units(100_000));
+    let text = forged(&mut market, honest(), |_, body| body.records[0] = overdraft);
+    assert!(text.contains("pays 100000000000"), "{text}");
+    let replayed = market.blocks[0].0.body.records[0].clone();
+    let text = forged(&mut market, honest(), |_, body| body.records.push(replayed));
+    assert!(text.contains("its sequence number is 0, expected 1"), "{text}");
+    let text = forged(&mut market, honest(), |_, body| body.records[0].content.valid_until += 1);
+    assert!(text.contains("its signature: the signature does not match"), "{text}");
+    let mut weak = gift(&market, Money::from_units(1));
+    weak.content.author = chain::PublicKey::from_bytes(NEUTRAL);
+    let text = forged(&mut market, honest(), |_, body| body.records[0] = weak);
+    assert!(text.contains("weak"), "{text}");
+}
+
+/// The neutral element of the curve, the weakest of all keys.
+const NEUTRAL: [u8; 32] = {
+    let mut bytes = [0; 32];
+    bytes[0] = 1;
+    bytes
+};
+
+#[test]
+fn a_price_update_that_does_not_raise_the_bound_is_found() {
+    let mut market = open_market();
+    let record = gift(&market, Money::from_units(1));
+    let next = Next { records: vec![record], ..Next::default() };
+    let prices = scenarios::CapacityPrices(vec![Money::from_units(900)]);
+    let text = forged(&mut market, next, |_, body| body.price_update = Some(chain::PriceUpdate { prices }));
+    assert!(text.contains("the bound becomes"), "{text}");
+}
+
+#[test]
+fn certificates_short_of_a_quorum_with_a_repeated_vote_or_of_prevotes_are_found() {
+    let cases: [(&str, fn(&Growing, &mut CommitCertificate)); 4] = [
+        ("2 votes, a quorum is 3", |_, certificate| {
+            certificate.signatures.pop();
+        }),
+        ("is out of place", |_, certificate| certificate.signatures[1] = certificate.signatures[0]),
+        ("does not match", |market, certificate| {
+            let kind = VoteKind::Prevote;
+            let CommitCertificate { height, round, block, .. } = *certificate;
+            let vote = Vote { network: market.network().id(), height, round, kind, block: Some(block) };
+            let signed =
+                (0..).zip(validators()).map(|(index, key)| (index, vote.sign(index, &key).signature));
+            certificate.signatures = signed.collect();
+        }),
+        ("the certificate's height", |_, certificate| certificate.height += 1),
+    ];
+    for (expected, change) in cases {
+        let mut market = open_market();
+        let mut certificate = market.blocks[8].1.clone();
+        change(&market, &mut certificate);
+        market.blocks[8].1 = certificate;
+        let text = verify(&market.export()).text;
+        assert!(text.contains("MISMATCH in block 9") && text.contains(expected), "{expected:?}: {text}");
+    }
+}

@@ -1,0 +1,196 @@
+//! A chain that grows block by block in this process, with its certificates.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use chain::consensus::{CommitCertificate, Vote, VoteKind};
+use chain::ledger::BlockReport;
+use chain::store::{MemoryBackend, Store, Write};
+use chain::{
+    Block, Body, DemandId, Draft, FinalBlock, Genesis, Header, Ledger, Network, PriceUpdate, Record,
+    RecordContent, SecretKey, Statement, WellFormed,
+};
+use ga::prices::find_prices;
+use miner::chain_tools::{ChainExport, NodeChain};
+use scenarios::{CapacityPrices, Money, Oracle, ProviderId};
+
+pub(crate) const RNG_SEED: u64 = 11;
+
+/// A test key with a role of its own.
+pub(crate) fn key(role: &str, index: u64) -> SecretKey {
+    SecretKey::for_scenario(RNG_SEED, role, index)
+}
+
+/// Four validators, ascending; three make a quorum.
+pub(crate) fn validators() -> Vec<SecretKey> {
+    let mut keys: Vec<_> = (0..4).map(|index| key("validator", index)).collect();
+    keys.sort_by_key(SecretKey::public);
+    keys
+}
+
+/// A chain in the making.
+pub(crate) struct Growing {
+    pub(crate) ledger: Ledger,
+    pub(crate) blocks: Vec<(Block, CommitCertificate)>,
+    pub(crate) reports: Vec<BlockReport>,
+}
+
+/// What the next block brings.
+#[derive(Default)]
+pub(crate) struct Next {
+    pub(crate) miner: u64,
+    pub(crate) records: Vec<Record>,
+    pub(crate) prices: Option<CapacityPrices>,
+    pub(crate) compositions: Vec<(DemandId, Vec<ProviderId>)>,
+}
+
+impl Growing {
+    pub(crate) fn from(genesis: Genesis) -> Self {
+        let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
+        Self { ledger: Ledger::new(network), blocks: Vec::new(), reports: Vec::new() }
+    }
+
+    pub(crate) fn network(&self) -> &Arc<Network> {
+        self.ledger.network()
+    }
+
+    /// A record with the author's next sequence number, `earlier` of them being on their way.
+    pub(crate) fn record(&self, author: &SecretKey, earlier: u64, statement: Statement) -> Record {
+        let height = self.ledger.head().height;
+        let content = RecordContent {
+            network: self.network().id(),
+            author: author.public(),
+            sequence: self.ledger.next_sequence(author.public().address()) + earlier,
+            valid_from: height,
+            valid_until: height + 300,
+            statement,
+        };
+        content.sign(author)
+    }
+
+    /// Header and body of the next block, two seconds after the last.
+    pub(crate) fn draft(&self, next: Next) -> (Header, Body) {
+        let draft = Draft {
+            miner: key("miner", next.miner).public(),
+            timestamp_ms: self.ledger.head().timestamp_ms + 2_000,
+            records: next.records,
+            price_update: next.prices.map(|prices| PriceUpdate { prices }),
+            compositions: next.compositions,
+        };
+        let (header, body, _) = self.ledger.draft(draft).expect("a draft that keeps the rules");
+        (header, body)
+    }
+
+    /// Adds a block, fully validated and certified.
+    pub(crate) fn add(&mut self, next: Next) -> BlockReport {
+        let miner = key("miner", next.miner);
+        let (header, body) = self.draft(next);
+        let block = Block::sign(header, body, &miner);
+        let formed = WellFormed::new(self.network(), block).expect("what was drafted is well-formed");
+        let valid = self.ledger.validate(formed, None).expect("what was drafted is valid");
+        let certificate = self.certificate(valid.block());
+        let done: FinalBlock = valid.finalise(certificate).expect("three of four make a block final");
+        self.ledger = done.ledger;
+        self.blocks.push((done.block, done.certificate));
+        self.reports.push(done.report.clone());
+        done.report
+    }
+
+    pub(crate) fn add_records(&mut self, records: Vec<Record>) -> BlockReport {
+        self.add(Next { records, ..Next::default() })
+    }
+
+    /// Adds empty blocks up to a height.
+    pub(crate) fn wait_until(&mut self, height: u64) {
+        while self.ledger.head().height < height {
+            self.add(Next::default());
+        }
+    }
+
+    /// The precommits of three of the four validators, not always the same three.
+    pub(crate) fn certificate(&self, block: &Block) -> CommitCertificate {
+        let height = block.header.height;
+        let round = u32::try_from(height % 3).expect("a small round");
+        let (network, hash) = (self.network().id(), block.hash());
+        let vote = Vote { network, height, round, kind: VoteKind::Precommit, block: Some(hash) };
+        let absent = u16::try_from(height % 4).expect("a small position");
+        let signed = (0_u16..).zip(validators()).filter(|(index, _)| *index != absent);
+        let signatures = signed.map(|(index, key)| (index, vote.sign(index, &key).signature)).collect();
+        CommitCertificate { height, round, block: hash, signatures }
+    }
+
+    /// Up to `most` open demands, each composed at the prices in force as well as what is left allows, but
+    /// none that would cost more than `worst` percent over its cheapest composition.
+    pub(crate) fn cheapest(&self, miner: u64, most: usize, worst: i64) -> Vec<(DemandId, Vec<ProviderId>)> {
+        let miner = key("miner", miner).public();
+        let market = self.ledger.open_market_for(&miner);
+        let (oracle, everywhere) = (Oracle::new(&market.supply), self.ledger.market());
+        let everywhere = Oracle::new(&everywhere.supply);
+        let mut left = market.capacities.clone();
+        let mut found = Vec::new();
+        for demand in &market.demands {
+            let wanted = &demand.entry.demand;
+            // Room for a few orders each, so that hardly a composition overuses a provider.
+            let fits = |id: ProviderId, minutes: i64| left[id.index()].is_none_or(|left| left >= 4 * minutes);
+            let best = oracle.cheapest_among(wanted, &market.prices, fits);
+            let least = everywhere.cheapest(wanted, &market.prices);
+            let (Some(best), Some(least)) = (best, least) else { continue };
+            if best.priced_cost.micros() * 100 > least.priced_cost.micros() * (100 + worst) {
+                continue;
+            }
+            for (&id, operation) in best.providers.iter().zip(&wanted.orders) {
+                let minutes = market.supply.providers[id.index()].offers[operation].minutes;
+                left[id.index()] = left[id.index()].map(|left| left - minutes);
+            }
+            found.push((demand.id, best.providers));
+        }
+        let mut admissible = self.ledger.admissible(&miner, &found).kept;
+        admissible.truncate(most);
+        admissible
+    }
+
+    /// Prices that raise the bound of the market as it is.
+    pub(crate) fn better_prices(&self) -> CapacityPrices {
+        let market = self.ledger.market();
+        let demands: Vec<_> = market.demands.iter().map(|demand| demand.entry.demand.clone()).collect();
+        let (start, cancel) = (CapacityPrices::zero(), AtomicBool::new(false));
+        let found = find_prices(&market.supply, &demands, &market.capacities, &start, 200, &cancel);
+        let mut prices = found.expect("prices that suit the capacities").prices;
+        while prices.0.last() == Some(&Money::ZERO) {
+            prices.0.pop();
+        }
+        prices
+    }
+
+    /// How many demands stand where.
+    pub(crate) fn statuses(&self) -> BTreeMap<&'static str, usize> {
+        let mut statuses = BTreeMap::new();
+        for (_, entry) in self.ledger.demands() {
+            *statuses.entry(entry.status.name()).or_default() += 1;
+        }
+        statuses
+    }
+
+    /// The chain as a JSON document.
+    pub(crate) fn export(&self) -> serde_json::Value {
+        let mut export = ChainExport::new(self.network());
+        for (block, certificate) in &self.blocks {
+            export.push(block.clone(), certificate.clone());
+        }
+        serde_json::to_value(&export).expect("an export is JSON")
+    }
+
+    /// The chain in a store, as a stopped node leaves it.
+    pub(crate) fn stored(&self) -> NodeChain {
+        let backend = Box::new(MemoryBackend::default());
+        let mut store = Store::open(backend, self.network().id()).expect("an empty store opens");
+        store.write(&self.writes()).expect("a chain in order is stored");
+        NodeChain { network: Arc::clone(self.network()), store, directory: "in memory".into() }
+    }
+
+    pub(crate) fn writes(&self) -> Vec<Write> {
+        let blocks = self.blocks.iter().cloned();
+        blocks.map(|(block, certificate)| Write::Block(Box::new(block), Box::new(certificate))).collect()
+    }
+}

@@ -1,0 +1,233 @@
+//! Proofs of single compositions: they hold without node or store, and any change is refused.
+
+use chain::consensus::{CommitCertificate, Vote, VoteKind};
+use chain::ledger::root::{StateEntry, StateKey};
+use chain::ledger::{DemandEntry, DemandStatus};
+use chain::merkle::Merkle;
+use chain::{Block, DemandId, Domain, Hash, NetworkId, codec};
+use miner::chain_tools::proof::{Place, ProveError, SignedHeader};
+use miner::chain_tools::{DemandProof, ProofError};
+use scenarios::ProviderId;
+use serde_json::Value;
+
+use crate::growing::{Growing, key, validators};
+use crate::markets::{open_market, tehran};
+
+/// A demand with this status.
+fn demand_that_is(market: &Growing, status: &str) -> DemandId {
+    let found = market.ledger.demands().find(|(_, entry)| entry.status.name() == status);
+    found.unwrap_or_else(|| panic!("a demand is {status}")).0
+}
+
+fn prove(market: &Growing, demand: DemandId) -> DemandProof {
+    market.stored().prove(&market.ledger, &demand.to_string()).expect("a composed demand is proved")
+}
+
+/// A proof of a settled composition, whose head is far above its block.
+fn frozen_proof() -> DemandProof {
+    let market = open_market();
+    prove(&market, demand_that_is(&market, "frozen"))
+}
+
+#[test]
+fn a_settled_composition_is_proved_by_its_file_alone() {
+    let market = open_market();
+    let demand = demand_that_is(&market, "frozen");
+    let proof = prove(&market, demand);
+    let text = serde_json::to_string(&proof).unwrap();
+    let read: DemandProof = serde_json::from_str(&text).unwrap();
+    let proven = read.verify(Some(market.network().id())).unwrap();
+    let entry = market.ledger.demand(demand).unwrap();
+    assert_eq!((proven.demand, &proven.entry), (demand, entry));
+    assert_eq!(proven.composition.providers, entry.composition().unwrap().providers);
+    assert_eq!((proven.head, proven.head_height), (market.ledger.head().hash, 9));
+    assert!(proven.height < 9, "{}", proven.height);
+    assert_eq!(proven.votes, (3, 4, 3));
+}
+
+#[test]
+fn a_composition_of_the_head_block_is_proved_among_many() {
+    let market = tehran();
+    let demand = market.blocks[3].0.body.compositions[17].demand;
+    let proof = prove(&market, demand);
+    assert_eq!(proof.block, proof.head);
+    assert_eq!(proof.inclusion.index, 17);
+    assert_eq!(proof.verify(None).unwrap().demand, demand);
+}
+
+#[test]
+fn no_field_of_a_proof_can_be_changed() {
+    let proof = serde_json::to_value(frozen_proof()).unwrap();
+    let mut places = Vec::new();
+    leaves(&proof, String::new(), &mut places);
+    assert!(places.len() > 60, "{} fields", places.len());
+    for place in places {
+        let mut tampered = proof.clone();
+        change(tampered.pointer_mut(&place).unwrap());
+        let Ok(read) = serde_json::from_value::<DemandProof>(tampered) else { continue };
+        let error = read.verify(None).expect_err(&place);
+        assert!(!error.to_string().is_empty(), "{place} gives a reason");
+    }
+}
+
+/// Pointers to everything in a document that is neither list nor object.
+fn leaves(value: &Value, at: String, places: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            members.iter().for_each(|(name, value)| leaves(value, format!("{at}/{name}"), places));
+        }
+        Value::Array(elements) => {
+            elements
+                .iter()
+                .enumerate()
+                .for_each(|(index, value)| leaves(value, format!("{at}/{index}"), places));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => places.push(at),
+    }
+}
+
+fn change(value: &mut Value) {
+    *value = match value {
+        Value::String(text) => {
+            let middle = text.len() / 2;
+            let other = if &text[middle..=middle] == "0" { "1" } else { "0" };
+            text.replace_range(middle..=middle, other);
+            Value::String(text.clone())
+        }
+        Value::Number(number) => match number.as_i64() {
+            Some(number) => Value::from(number + 1),
+            None => Value::from(number.as_f64().unwrap() + 1.0),
+        },
+        other @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
+            panic!("{other} is not in a proof")
+        }
+    };
+}
+
+/// What a proof says after a change.
+fn after(change: impl FnOnce(&mut DemandProof)) -> ProofError {
+    let mut proof = frozen_proof();
+    change(&mut proof);
+    proof.verify(None).expect_err("a changed proof is refused")
+}
+
+#[test]
+fn each_broken_link_is_named() {
+    let other = NetworkId(Hash([7; 32]));
+    let network = frozen_proof().network;
+    let elsewhere = frozen_proof().verify(Some(other)).unwrap_err();
+    assert_eq!(elsewhere, ProofError::WrongNetwork { got: network, expected: other });
+    let renamed = after(|proof| proof.network = other);
+    assert_eq!(renamed, ProofError::GenesisMismatch { got: network, expected: other });
+    let no_digits = after(|proof| proof.genesis = "xyz".into());
+    assert!(matches!(no_digits, ProofError::Malformed { what: "the genesis", .. }), "{no_digits}");
+    let unsigned = after(|proof| proof.block.signature.0[0] ^= 1);
+    assert!(matches!(unsigned, ProofError::Miner { place: Place::Block, .. }), "{unsigned}");
+    let few = after(|proof| drop(proof.head.certificate.signatures.pop()));
+    assert_eq!(few.to_string(), "the head is not final: the certificate: 2 signatures, expected at least 3");
+    let absent = after(|proof| proof.composition.providers[0] = ProviderId(99));
+    assert!(matches!(absent, ProofError::NotIncluded(_)), "{absent}");
+    let shifted = after(|proof| proof.inclusion.total += 1);
+    assert!(matches!(shifted, ProofError::NotIncluded(_)), "{shifted}");
+    let reversed = after(|proof| std::mem::swap(&mut proof.block, &mut proof.head));
+    assert!(matches!(reversed, ProofError::NotIncluded(_)), "{reversed}");
+    let older = after(|proof| proof.state.value.replace_range(0..2, "ff"));
+    assert!(matches!(older, ProofError::NotInState(_)), "{older}");
+    let another = after(|proof| proof.state.key = hex(&StateKey::Bounty.to_bytes()));
+    assert!(matches!(another, ProofError::WrongEntry { .. }), "{another}");
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[test]
+fn a_head_below_the_block_or_a_second_block_of_its_height_is_refused() {
+    let market = open_market();
+    let header_of = |(block, certificate): &(Block, CommitCertificate)| SignedHeader {
+        header: block.header.clone(),
+        signature: block.signature,
+        certificate: certificate.clone(),
+    };
+    let mut proof = prove(&market, demand_that_is(&market, "frozen"));
+    proof.head = header_of(&market.blocks[0]);
+    let (got, expected) = (1, proof.block.header.height);
+    assert_eq!(proof.verify(None), Err(ProofError::HeadBelowBlock { got, expected }));
+    let height = usize::try_from(expected).unwrap();
+    let (mut second, _) = market.blocks[height - 1].clone();
+    second.header.timestamp_ms += 1;
+    let miner = (0..2).map(|index| key("miner", index)).find(|key| key.public() == second.header.miner);
+    let second = Block::sign(second.header, second.body, &miner.unwrap());
+    proof.head = header_of(&(second.clone(), market.certificate(&second)));
+    let (got, expected) = (second.hash(), proof.block.header.hash());
+    assert_eq!(proof.verify(None), Err(ProofError::TwoBlocks { got, expected }));
+}
+
+/// Only validators who lie together could sign a state in which the composition is another one.
+#[test]
+fn a_composition_that_the_state_has_replaced_is_not_current() {
+    let market = open_market();
+    let proof = prove(&market, demand_that_is(&market, "frozen"));
+    let entry = market.ledger.demand(proof.demand).unwrap();
+    let replaced: [(&str, fn(&mut DemandEntry)); 3] = [
+        ("the demand is cancelled", |entry| entry.status = DemandStatus::Cancelled { height: 9 }),
+        ("the cost is", |entry| composition(entry).cost = scenarios::Money::from_micros(1)),
+        ("the list of providers is", |entry| drop(composition(entry).providers.pop())),
+    ];
+    for (expected, change) in replaced {
+        let mut entry = entry.clone();
+        change(&mut entry);
+        let lie = with_state(&market, proof.clone(), &entry);
+        let error = lie.verify(None).unwrap_err();
+        assert!(matches!(error, ProofError::NotCurrent { .. }), "{error}");
+        assert!(error.to_string().contains(expected), "{expected:?} is not in {error}");
+    }
+}
+
+fn composition(entry: &mut DemandEntry) -> &mut chain::ledger::Standing {
+    match &mut entry.status {
+        DemandStatus::Frozen { composition, .. } | DemandStatus::Composed(composition) => composition,
+        DemandStatus::Open | DemandStatus::Cancelled { .. } => panic!("nothing is composed"),
+    }
+}
+
+/// The proof under a head whose state is this one entry, signed by all.
+fn with_state(market: &Growing, mut proof: DemandProof, entry: &DemandEntry) -> DemandProof {
+    let entry = StateEntry { key: StateKey::Demand(proof.demand).to_bytes(), value: codec::encode(entry) };
+    let tree = Merkle::new(&[entry.hash().0]);
+    let mut header = proof.head.header.clone();
+    header.state_root = Domain::StateRoot.hash(&[&1_u32.to_be_bytes(), &tree.root().0]);
+    let miner = (0..2).map(|index| key("miner", index)).find(|key| key.public() == header.miner).unwrap();
+    let block = Block::sign(header, chain::Body::default(), &miner);
+    let certificate = market.certificate(&block);
+    proof.head = SignedHeader { header: block.header, signature: block.signature, certificate };
+    proof.state.value = hex(&entry.value);
+    proof.state.proof = tree.prove(0).unwrap();
+    proof
+}
+
+#[test]
+fn a_certificate_of_prevotes_proves_nothing() {
+    let error = after(|proof| {
+        let CommitCertificate { height, round, block, .. } = proof.block.certificate;
+        let vote =
+            Vote { network: proof.network, height, round, kind: VoteKind::Prevote, block: Some(block) };
+        let signed = (0..).zip(validators()).map(|(index, key)| (index, vote.sign(index, &key).signature));
+        proof.block.certificate.signatures = signed.collect();
+    });
+    assert!(matches!(error, ProofError::NotFinal { place: Place::Block, .. }), "{error}");
+}
+
+#[test]
+fn demands_are_found_by_id_prefix_or_name_and_only_composed_ones_are_proved() {
+    let market = open_market();
+    let (chain, frozen) = (market.stored(), demand_that_is(&market, "frozen"));
+    let name = &market.ledger.demand(frozen).unwrap().demand.name;
+    assert_eq!(chain.prove(&market.ledger, name).unwrap().demand, frozen);
+    assert_eq!(chain.prove(&market.ledger, &frozen.to_string()[..12]).unwrap().demand, frozen);
+    let unknown = chain.prove(&market.ledger, "no such demand").unwrap_err();
+    assert_eq!(unknown, ProveError::Unknown("no such demand".into()));
+    let demand = demand_that_is(&market, "cancelled");
+    let cancelled = chain.prove(&market.ledger, &demand.to_string()).unwrap_err();
+    assert_eq!(cancelled, ProveError::NotComposed { demand, status: "cancelled" });
+}

@@ -1,0 +1,236 @@
+//! Liars and nuisances: honest nodes stay right, stay together, and get their work done.
+
+use std::collections::BTreeSet;
+
+use chain::consensus::CommitCertificate;
+use chain::{Block, BlockHash, Draft, Hash, Ledger, SecretKey};
+use coordinator_free_pool::{MESSAGE_IDS, PoolMessage};
+use miner::node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
+use miner::strategy::Strategy;
+use mizan_tests::sim::{Behaviour, Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, START_MS, World};
+
+use crate::common::{PATIENCE_MS, Theme, hosts, keys, public, scene_of, told};
+
+const PUPPET: HostId = HostId(4);
+
+fn puppet_key() -> SecretKey {
+    SecretKey::for_scenario(5, "puppet", 0)
+}
+
+/// Four validators that mine, and a puppet connected to all of them that is none.
+fn world_with_puppet() -> World {
+    let keys = keys(5, 4);
+    let kind = MarketKind::Capacitated { capacity_ppm: 2_000_000 };
+    let market = Market::generated(kind, 6, 10, &public(&keys), 5).unwrap();
+    let mut settings = hosts(&market, &keys, &[Strategy::Cells; 4]);
+    settings.push(HostSettings::puppet(puppet_key()));
+    let mut world = World::new(market, settings, 5);
+    connect_puppet(&mut world);
+    world.run_for(500).unwrap();
+    world
+}
+
+fn connect_puppet(world: &mut World) {
+    for host in (0..4).map(HostId) {
+        world.connect(PUPPET, host);
+    }
+}
+
+/// The honest ones serve the whole market within a minute, whatever the puppet did.
+fn assert_served(world: &mut World) {
+    let report = world.run_until_settled(60_000).unwrap();
+    assert_eq!(report.composed, 10);
+}
+
+fn dropped_by(world: &World) -> Vec<HostId> {
+    let mut hosts: Vec<HostId> = world.host(PUPPET).dropped().iter().map(|(host, _)| *host).collect();
+    hosts.sort_unstable();
+    hosts
+}
+
+/// A block of the puppet's that breaks no rule, with every record that may come now and nothing composed.
+fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Block {
+    let soonest_ms = ledger.head().timestamp_ms + world.market().network.parameters().quiet_block_interval_ms;
+    let draft = Draft {
+        miner: puppet_key().public(),
+        timestamp_ms: soonest_ms.max(START_MS + world.now_ms()) + later_ms,
+        records: ledger.admissible_records(&world.market().records).0,
+        price_update: None,
+        compositions: Vec::new(),
+    };
+    let (header, body, _) = ledger.draft(draft).unwrap();
+    Block::sign(header, body, &puppet_key())
+}
+
+#[test]
+fn a_validator_that_votes_twice_is_named_and_harms_nobody() {
+    for rng_seed in 0..12 {
+        eprintln!("seed {rng_seed}");
+        let theme = [Theme::Strips, Theme::Cells, Theme::Racers][usize::try_from(rng_seed % 3).unwrap()];
+        let mut world = scene_of(rng_seed, theme, Behaviour::DoubleVoter);
+        world.submit_all(1_000);
+        world.run_until_settled(PATIENCE_MS).unwrap();
+        let liar = world.host(HostId(2)).key();
+        let named: BTreeSet<_> = told(&world, |event| match event {
+            NodeEvent::Equivocation { validator, .. } => Some(*validator),
+            _ => None,
+        })
+        .map(|(_, _, validator)| validator)
+        .collect();
+        assert_eq!(named, BTreeSet::from([liar]));
+    }
+}
+
+#[test]
+fn a_peer_that_sends_garbage_is_dropped_with_the_reason() {
+    let too_many = Message::Pool(PoolMessage::Announce(vec![chain::RecordId(Hash([7; 32])); MESSAGE_IDS + 1])).encode();
+    let other_network = Hello { version: PROTOCOL_VERSION, network: chain::NetworkId(Hash([9; 32])), height: 0 };
+    let other_version = Hello { version: 99, ..other_network.clone() };
+    let mut trailing = Message::RequestFinal { from: 1 }.encode();
+    trailing.push(0);
+    let faults = [
+        (vec![0xff; 40], "malformed bytes"),
+        (vec![0; MESSAGE_BYTES + 1], "5242881 bytes"),
+        (trailing, "not the canonical encoding"),
+        (too_many, "at most 1024"),
+        (Message::Hello(other_network).encode(), "is on network 09090909"),
+        (Message::Hello(other_version).encode(), "speaks version 99"),
+    ];
+    for (bytes, expected) in faults {
+        let mut world = world_with_puppet();
+        for host in (0..4).map(HostId) {
+            world.say(PUPPET, host, bytes.clone());
+        }
+        world.run_for(200).unwrap();
+        assert_eq!(dropped_by(&world), (0..4).map(HostId).collect::<Vec<_>>(), "{expected}");
+        for (_, reason) in world.host(PUPPET).dropped() {
+            assert!(reason.contains(expected), "got {reason:?}, expected it to say {expected:?}");
+        }
+        world.submit_all(100);
+        assert_served(&mut world);
+    }
+}
+
+#[test]
+fn forged_blocks_are_refused_by_name_and_the_third_costs_the_connection() {
+    let mut world = world_with_puppet();
+    let ledger = world.node(HostId(0)).ledger().clone();
+    let honest = draft(&ledger, &world, 0);
+    let mut wrong_root = honest.clone();
+    wrong_root.header.state_root = Hash([1; 32]);
+    let mut wrong_merkle = honest.clone();
+    wrong_merkle.header.merkle_root = Hash([2; 32]);
+    let mut wrong_parent = honest.clone();
+    wrong_parent.header.parent = BlockHash(Hash([3; 32]));
+    for forged in [wrong_root, wrong_merkle, wrong_parent] {
+        let block = Block::sign(forged.header, forged.body, &puppet_key());
+        world.say_to_all(PUPPET, &Message::Block(Box::new(block)));
+        world.run_for(50).unwrap();
+    }
+    let rules: BTreeSet<&str> = told(&world, |event| match event {
+        NodeEvent::BlockRefused { rule, .. } => Some(rule.as_str()),
+        _ => None,
+    })
+    .map(|(_, _, rule)| rule)
+    .collect();
+    assert_eq!(rules, BTreeSet::from(["merkle-root", "parent", "state-root"]));
+    assert_eq!(dropped_by(&world).len(), 4);
+    world.submit_all(100);
+    assert_served(&mut world);
+}
+
+#[test]
+fn a_block_with_a_made_up_certificate_makes_nothing_final() {
+    let mut world = world_with_puppet();
+    let block = draft(&world.node(HostId(0)).ledger().clone(), &world, 0);
+    let signature = block.signature;
+    let certificate = CommitCertificate {
+        height: 1,
+        round: 0,
+        block: block.hash(),
+        signatures: (0..3).map(|validator| (validator, signature)).collect(),
+    };
+    world.say_to_all(PUPPET, &Message::Final(vec![FinalBlockMessage { block, certificate }]));
+    world.run_for(200).unwrap();
+    assert_eq!(world.checkers().height(), 0);
+    assert_eq!(dropped_by(&world).len(), 4);
+    world.submit_all(100);
+    assert_served(&mut world);
+}
+
+#[test]
+fn promises_of_heights_that_do_not_exist_do_not_keep_miners_from_work() {
+    let mut world = world_with_puppet();
+    world.run_for(2_000).unwrap();
+    world.submit_all(100);
+    for _ in 0..3_000 {
+        if world.is_settled() {
+            break;
+        }
+        let Status { votes, .. } = some_status(&world);
+        let boast = Status { height: 1_000, state_root: Hash([0; 32]), votes, candidates: Vec::new() };
+        connect_puppet(&mut world);
+        world.say_to_all(PUPPET, &Message::Status(boast));
+        world.run_for(20).unwrap();
+    }
+    assert_served(&mut world);
+}
+
+#[test]
+fn names_of_blocks_that_do_not_exist_do_not_keep_blocks_from_being_fetched() {
+    let mut world = world_with_puppet();
+    // Blocks that were sent get lost, so that they must be asked for.
+    world.inflict(0, Fault::Quality(LinkQuality { loss_percent: 20, ..LinkQuality::GOOD }));
+    world.submit_all(100);
+    let mut height = 0;
+    for _ in 0..3_000 {
+        if world.is_settled() {
+            break;
+        }
+        if height <= world.checkers().height() {
+            height = world.checkers().height() + 1;
+            for number in 0..100 {
+                let name = blake3::hash(&[height.to_le_bytes(), u64::to_le_bytes(number)].concat());
+                let block = BlockHash(Hash(*name.as_bytes()));
+                world.say_to_all(PUPPET, &Message::AnnounceBlock { height, block });
+            }
+        }
+        world.run_for(20).unwrap();
+    }
+    assert_served(&mut world);
+}
+
+#[test]
+fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() {
+    let mut world = world_with_puppet();
+    world.submit_all(100);
+    let mut seen = [u64::MAX; 4];
+    for _ in 0..2_000 {
+        if world.is_settled() {
+            break;
+        }
+        for host in (0..4).map(HostId) {
+            let (ledger, place) = (world.node(host).ledger().clone(), host.0 as usize);
+            let waits = ledger.is_waiting() || !ledger.admissible_records(&world.market().records).0.is_empty();
+            if seen[place] == ledger.head().height || !waits {
+                continue;
+            }
+            seen[place] = ledger.head().height;
+            for number in 0..6 {
+                let block = draft(&ledger, &world, 10 * u64::from(host.0) + number);
+                world.say(PUPPET, host, Message::Block(Box::new(block)).encode());
+            }
+        }
+        world.run_for(30).unwrap();
+    }
+    assert_served(&mut world);
+}
+
+/// What some node last told the puppet about the vote.
+fn some_status(world: &World) -> Status {
+    let status = world.host(PUPPET).heard().iter().rev().find_map(|(_, message)| match message {
+        Message::Status(status) => Some(status.clone()),
+        _ => None,
+    });
+    status.expect("nodes tell their status every quarter of a second")
+}

@@ -1,0 +1,133 @@
+//! Small markets whose outcome can be worked out by hand.
+
+use std::collections::BTreeSet;
+
+use miner::node::NodeEvent;
+use miner::strategy::Strategy;
+use mizan_tests::sim::{HostId, Market, World, demand, instance_of, provider};
+use scenarios::settings::{NetworkSettings, Profile};
+use scenarios::{Instance, Money, ProviderId};
+
+use crate::common::{hosts, keys, public, told};
+
+/// A network of four validators, of which the first ones mine.
+fn world(instance: Instance, settings: &NetworkSettings, profile: Profile, strategies: &[Strategy]) -> World {
+    let keys = keys(1, 4);
+    let market = Market::new(instance, settings, profile, &public(&keys), 1).unwrap();
+    let hosts = hosts(&market, &keys, strategies);
+    World::new(market, hosts, 1)
+}
+
+fn refusals(world: &World, rule: &str) -> usize {
+    told(world, |event| match event {
+        NodeEvent::BlockRefused { rule, .. } => Some(rule),
+        _ => None,
+    })
+    .filter(|(_, _, told)| *told == rule)
+    .count()
+}
+
+#[test]
+fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not() {
+    let providers = vec![provider("near", 0, 10, 30, None), provider("far", 9_000, 12, 30, None)];
+    let demands = ["a", "b", "c"].map(|name| demand(name, 100, 100)).to_vec();
+    let everything = [Strategy::Everything; 2];
+    let mut world =
+        world(instance_of(providers, demands), &NetworkSettings::default(), Profile::Hybrid, &everything);
+    world.submit_all(50);
+    let report = world.run_until_settled(30_000).unwrap();
+    assert_eq!(report.composed, 3);
+    let final_blocks: BTreeSet<_> = told(&world, |event| match event {
+        NodeEvent::BlockFinal { block, .. } if block.demands > 0 => Some((block.height, block.miner, block.cost)),
+        _ => None,
+    })
+    .map(|(_, _, block)| block)
+    .collect();
+    // One block with all three at the near provider stands ...
+    let [(_, winner, cost)] = final_blocks.into_iter().collect::<Vec<_>>()[..] else { panic!("one block") };
+    assert_eq!(cost, Money::from_units(30));
+    // ... and every node refuses the loser's with the rule, while the loser drops all of it.
+    assert_eq!(refusals(&world, "already-composed"), 4);
+    let dropped: Vec<_> = told(&world, |event| match event {
+        NodeEvent::BlockReanchored { kept, dropped, reason } => Some((*kept, *dropped, reason.is_some())),
+        _ => None,
+    })
+    .collect();
+    let [(_, loser, outcome)] = dropped[..] else { panic!("one block is taken back: {dropped:?}") };
+    assert_ne!(world.host(loser).key(), winner);
+    assert_eq!(outcome, (0, 3, true));
+}
+
+#[test]
+fn a_miner_that_loses_part_of_its_demands_repairs_and_composes_the_rest() {
+    // Eight demands in a row; two miners halve them, a third wants the middle four.
+    let providers = (0..4).map(|n| provider(&format!("p{n}"), n * 10_000, 10 + n, 30, None)).collect();
+    let demands = (0..8).map(|n| demand(&format!("d{n}"), n * 4_000, 100)).collect();
+    let strategies = [Strategy::Cells, Strategy::Cells, Strategy::Roaming];
+    let mut world =
+        world(instance_of(providers, demands), &NetworkSettings::default(), Profile::Hybrid, &strategies);
+    world.submit_all(50);
+    let report = world.run_until_settled(30_000).unwrap();
+    assert_eq!(report.composed, 8);
+    let repaired = told(&world, |event| match event {
+        NodeEvent::BlockReanchored { kept, dropped, .. } => (*kept > 0 && *dropped > 0).then_some(()),
+        NodeEvent::Repaired { lost, left } => (*lost > 0 && *left > 0).then_some(()),
+        _ => None,
+    });
+    assert!(repaired.count() > 0, "somebody keeps the part of its work that nobody took");
+}
+
+#[test]
+fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
+    // The cheap provider has time for one demand; the other costs 50 where the bound says 10. Without prices
+    // its regret is 40 of 50, far beyond what the schedule pays for.
+    let providers = vec![provider("cheap", 0, 10, 60, Some(60)), provider("dear", 0, 50, 60, None)];
+    let demands = vec![demand("a", 0, 100), demand("b", 0, 100)];
+    let settings = NetworkSettings {
+        relax_after_heights: 2,
+        relax_over_heights: 3,
+        min_bound_gain_ppm: 1_000_000, // no prices are ever good enough
+        ..NetworkSettings::default()
+    };
+    let mut world = world(instance_of(providers, demands), &settings, Profile::Hybrid, &[Strategy::Everything]);
+    let records = world.market().records.clone();
+    world.submit(0, HostId(0), records);
+    let report = world.run_until_settled(30_000).unwrap();
+    assert_eq!(report.composed, 2);
+    let held: Vec<_> = told(&world, |event| match event {
+        NodeEvent::HeldBack { demands, reason } => Some((*demands, reason.clone())),
+        _ => None,
+    })
+    .collect();
+    assert!(held.iter().any(|(_, _, (demands, _))| *demands == 1), "{held:?}");
+    let ledger = world.node(HostId(3)).ledger();
+    let mut since: Vec<(ProviderId, u64)> = ledger
+        .demands()
+        .map(|(_, entry)| (entry.composition().unwrap().providers[0], entry.composition().unwrap().since - entry.since))
+        .collect();
+    since.sort_unstable();
+    // The cheap one in the first block it could be in; the dear one when it had waited 2 + 3 heights.
+    assert_eq!(since, [(ProviderId(0), 1), (ProviderId(1), 5)]);
+    let earned: Vec<Money> = ledger.demands().map(|(_, entry)| entry.composition().unwrap().earned).collect();
+    assert!(earned.contains(&Money::ZERO), "acceptance relaxes, pay does not");
+}
+
+#[test]
+fn a_market_with_too_little_time_ends_with_the_demand_nobody_can_serve_and_why() {
+    let providers = vec![provider("only", 0, 10, 30, Some(70))];
+    let demands = ["a", "b", "c"].map(|name| demand(name, 0, 100)).to_vec();
+    let strategies = [Strategy::Cells, Strategy::Cells];
+    let mut world =
+        world(instance_of(providers, demands), &NetworkSettings::default(), Profile::Hybrid, &strategies);
+    world.submit_all(50);
+    let report = world.run_until_settled(60_000).unwrap();
+    assert_eq!(report.composed, 2);
+    let reasons: BTreeSet<String> = world
+        .statuses()
+        .into_iter()
+        .flat_map(|(_, status)| status.unserved)
+        .map(|unserved| unserved.reason)
+        .collect();
+    let expected = "no provider has time left for operation #0 (the most any has is 10 minutes)";
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), [expected]);
+}
