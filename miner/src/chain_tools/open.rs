@@ -55,16 +55,27 @@ fn node_file(node: &Path) -> Result<PathBuf> {
     if !node.is_dir() {
         bail!("{} does not exist; name a node's directory or its configuration file", node.display());
     }
-    let mut nodes: Vec<String> = std::fs::read_dir(node)?
-        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.join(NODE_FILE).is_file())
-        .map(|path| path.display().to_string())
-        .collect();
-    nodes.sort();
+    let mut nodes = nodes_in(node);
+    nodes.extend(directories(node).iter().flat_map(|below| nodes_in(below)));
     if nodes.is_empty() {
         bail!("{} is no node's directory: it has no {NODE_FILE}", node.display());
     }
-    bail!("{} holds several nodes; name one of them: {}", node.display(), nodes.join(", "))
+    bail!("{} holds nodes; name one of them: {}", node.display(), nodes.join(", "))
+}
+
+/// The directories of nodes that lie in this one, as of a network run by one program.
+fn nodes_in(directory: &Path) -> Vec<String> {
+    let nodes = directories(directory).into_iter().filter(|path| path.join(NODE_FILE).is_file());
+    nodes.map(|path| path.display().to_string()).collect()
+}
+
+/// The directories in a directory, sorted; none if it cannot be read.
+fn directories(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    let mut found: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
 }
 
 fn explain(directory: &Path, error: &StoreError) -> anyhow::Error {

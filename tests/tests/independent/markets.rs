@@ -197,7 +197,7 @@ pub(crate) fn dedicated_market() -> Growing {
         let compositions = market.cheapest(miner, 3, 1_000);
         market.add(Next { miner, compositions, ..Next::default() });
     }
-    market.wait_until(6);
+    market.wait_until(5);
     market
 }
 
