@@ -1,14 +1,16 @@
 //! `miner compare`, the main job: random assignment, the centralised search and networks of real miner
 //! processes on the same scenarios, in one table.
 //!
-//! [`central`] runs the baseline, [`network`] the processes, [`journal`] gathers what they say, [`audit`]
-//! verifies their chains afterwards, [`report`] is the result as data and [`table`] as text.
+//! [`central`] runs the baseline, [`setup`] makes a genesis, [`network`] runs the processes, [`journal`]
+//! gathers what they say, [`audit`] verifies their chains afterwards, [`report`] is the result as data and
+//! [`table`] as text.
 
 pub mod audit;
 pub mod central;
 pub mod journal;
 pub mod network;
 pub mod report;
+pub mod setup;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -18,12 +20,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::genesis::scenario_demand_records;
-use chain::{DemandId, Genesis, Network, Record, SecretKey};
+use chain::{DemandId, Network, Record, SecretKey};
 use clap::Args;
-use ga::exact::Group;
 use scenarios::random_assignment::RandomAssignment;
-use scenarios::settings::{Allocation, NetworkSettings, Profile, ScheduleSettings, Split};
-use scenarios::{Money, Oracle, ProviderId, Scenario};
+use scenarios::settings::{Profile, Split};
+use scenarios::{Money, Oracle, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
 use audit::{Audited, audit};
@@ -173,7 +174,9 @@ impl Job<'_> {
         let keys: Vec<SecretKey> = (0..miners + roaming)
             .map(|index| SecretKey::for_scenario(self.arguments.rng_seed, "miner", index as u64))
             .collect();
-        let network = Arc::new(self.network(miners, &keys)?);
+        let validators = keys.iter().map(SecretKey::public).collect();
+        let seed = self.arguments.rng_seed;
+        let network = Arc::new(setup::network(scenario, profile, miners, validators, seed)?);
         let records = self.records(&network);
         let demands: Vec<DemandId> = records.iter().map(Record::id).collect();
         let name = format!("{}-{profile:?}-{miners}-miners", scenario.name).to_lowercase();
@@ -266,81 +269,17 @@ impl Job<'_> {
         }
     }
 
-    /// The genesis of a network of these nodes, all of them validators.
-    fn network(&self, miners: usize, keys: &[SecretKey]) -> Result<Network> {
-        let Self { scenario, profile, .. } = *self;
-        let mut settings = settings_for(scenario, profile);
-        if settings.allocation == Allocation::Dedicated && settings.held_providers_max.is_none() {
-            settings.held_providers_max = Some(self.largest_share(miners));
-        }
-        let validators = keys.iter().map(SecretKey::public).collect();
-        let clock = crate::driver::WallClock::start();
-        let (name, seed) = (&scenario.name, self.arguments.rng_seed);
-        let mut genesis =
-            Genesis::from_instance(name, &scenario.instance, &settings, seed, validators, clock.now_ms());
-        genesis.operations.clone_from(&scenario.operations);
-        genesis.miners = u32::try_from(miners)?;
-        Ok(Network::new(genesis)?)
-    }
-
     fn records(&self, network: &Network) -> Vec<Record> {
         let fee_ppm = network.parameters().solver_fee_ppm;
         scenario_demand_records(&self.scenario.instance, network.id(), self.arguments.rng_seed, fee_ppm)
     }
 
-    /// Paper A's strips are not equally full: a miner may hold as many providers as the fullest strip has,
-    /// and never fewer than an equal share.
-    fn largest_share(&self, miners: usize) -> u32 {
-        let providers = self.scenario.instance.supply.providers.len();
-        let fullest = self.strips(miners).iter().map(|group| group.providers.len()).max().unwrap_or(0);
-        u32::try_from(fullest.max(providers.div_ceil(miners))).unwrap_or(u32::MAX)
-    }
-
-    fn strips(&self, miners: usize) -> Vec<Group> {
-        let Some(window) = self.scenario.extent() else { return Vec::new() };
-        let instance = &self.scenario.instance;
-        let group = |strip: usize| {
-            let providers = instance.supply.providers.iter().enumerate();
-            let demands = instance.demands.iter().enumerate();
-            Group {
-                providers: providers
-                    .filter(|(_, provider)| window.strip(provider.site, miners) == strip)
-                    .map(|(index, _)| ProviderId::from_index(index))
-                    .collect(),
-                demands: demands
-                    .filter(|(_, demand)| window.strip(demand.site, miners) == strip)
-                    .map(|(index, _)| index)
-                    .collect(),
-            }
-        };
-        (0..miners).map(group).collect()
-    }
-
     fn split_optimum(&self, miners: usize) -> Option<Money> {
         let is_split = self.scenario.experiment.split == Split::Strips;
         let is_free = central::is_uncapacitated(self.scenario);
-        (is_split && is_free)
-            .then(|| ga::exact::split_optimum(&self.scenario.instance, &self.strips(miners)))?
-    }
-}
-
-/// The scenario's own rules under its own profile. Under the other one: paper A's rules for the published
-/// algorithm (no certified schedule would take its blocks), certified ones for the hybrid.
-fn settings_for(scenario: &Scenario, profile: Profile) -> NetworkSettings {
-    if profile == scenario.search.profile {
-        return scenario.network;
-    }
-    match profile {
-        Profile::Paper => NetworkSettings {
-            schedule: ScheduleSettings::paper(),
-            held_providers_max: None,
-            ..scenario.network
-        },
-        Profile::Hybrid => NetworkSettings {
-            allocation: Allocation::Partial,
-            schedule: ScheduleSettings::default(),
-            ..scenario.network
-        },
+        (is_split && is_free).then(|| {
+            ga::exact::split_optimum(&self.scenario.instance, &setup::strips(self.scenario, miners))
+        })?
     }
 }
 
