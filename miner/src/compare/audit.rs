@@ -34,6 +34,21 @@ pub fn audit(
     instance: &Instance,
     demands: &[DemandId],
 ) -> Result<Audited> {
+    let (mut audit, ledger) = audit_chains(stores, network);
+    let solution = solution_of(&ledger, demands);
+    let evaluation = evaluate(instance, &solution);
+    audit.failures.extend(evaluation.violations.iter().map(|violation| format!("on chain: {violation}")));
+    let claimed: Money = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.cost)).sum();
+    if claimed != evaluation.cost {
+        let (got, expected) = (claimed, evaluation.cost);
+        audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
+    }
+    Ok(Audited { audit, cost: evaluation.cost, solution })
+}
+
+/// Verifies the stores of all nodes from genesis and against each other, whatever is on their chains; the
+/// state they agree on.
+pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, Ledger) {
     let mut audit = Audit::default();
     let mut reference: Option<Ledger> = None;
     for directory in stores {
@@ -58,15 +73,7 @@ pub fn audit(
             .failures
             .push(format!("money is not conserved: {got} micro-units at the head, {expected} at genesis"));
     }
-    let solution = solution_of(&ledger, demands);
-    let evaluation = evaluate(instance, &solution);
-    audit.failures.extend(evaluation.violations.iter().map(|violation| format!("on chain: {violation}")));
-    let claimed: Money = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.cost)).sum();
-    if claimed != evaluation.cost {
-        let (got, expected) = (claimed, evaluation.cost);
-        audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
-    }
-    Ok(Audited { audit, cost: evaluation.cost, solution })
+    (audit, ledger)
 }
 
 fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<Ledger> {

@@ -96,14 +96,14 @@ struct Listening {
 
 impl NodeProcesses {
     /// Starts every node of the plan: the first alone, the others with its address as their bootstrap node.
+    /// Nodes that the directory holds already go on where they were, as their configurations say.
     ///
     /// # Errors
-    /// If a file cannot be written or a node does not start.
+    /// If the directory holds another network, a file cannot be written, or a node does not start.
     pub async fn start(plan: &Plan<'_>) -> Result<Self> {
-        let genesis_file = plan.directory.join("genesis.bin");
-        std::fs::create_dir_all(plan.directory)?;
-        std::fs::write(&genesis_file, plan.network.genesis().to_bytes())
-            .with_context(|| format!("cannot write {}", genesis_file.display()))?;
+        std::fs::create_dir_all(plan.directory)
+            .with_context(|| format!("cannot create the directory {}", plan.directory.display()))?;
+        provide_genesis(plan)?;
         let (sender, events) = unbounded_channel();
         let mut network = Self { nodes: Vec::new(), program: plan.program.to_path_buf(), events, sender };
         for key in plan.keys {
@@ -120,8 +120,14 @@ impl NodeProcesses {
         let number = self.nodes.len() + 1;
         let directory = plan.directory.join(format!("node-{number}"));
         std::fs::create_dir_all(&directory)?;
-        write_key(&directory.join("node.key"), key)?;
-        let mut file = node_file(plan, number, self.bootstrap());
+        let key_file = directory.join("node.key");
+        let mut file = if key_file.exists() {
+            read_configuration(&directory)?
+        } else {
+            write_key(&key_file, key)?;
+            node_file(plan, number, Vec::new())
+        };
+        file.bootstrap_peers = self.bootstrap();
         (plan.adjust)(number, &mut file);
         write_configuration(&directory, &file)?;
         let node = NodeProcess::spawn(&self.program, number, directory, self.sender.clone()).await?;
@@ -257,6 +263,8 @@ impl NodeProcess {
             .stdout(Stdio::piped())
             .stderr(log)
             .kill_on_drop(true)
+            // Ctrl-C on the terminal is for this program, which then stops its nodes in order.
+            .process_group(0)
             .spawn()
             .context("cannot start a node process")?;
         let stdin = child.stdin.take().context("a node process has no stdin")?;
@@ -317,6 +325,31 @@ pub fn is_settled(statuses: &[NodeStatus]) -> bool {
     heads.len() == 1
         && statuses.iter().all(|status| status.is_quiescent && status.height > 0)
         && statuses.iter().all(|status| status.open_demands <= hopeless.len())
+}
+
+/// Writes the plan's genesis, or makes sure that it is the one that is there.
+fn provide_genesis(plan: &Plan<'_>) -> Result<()> {
+    let file = plan.directory.join("genesis.bin");
+    let bytes = plan.network.genesis().to_bytes();
+    match std::fs::read(&file) {
+        Ok(found) if found == bytes => {}
+        Ok(_) => bail!(
+            "{} holds another network already: name an empty directory, or delete it",
+            plan.directory.display()
+        ),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::write(&file, bytes).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+    Ok(())
+}
+
+/// A node's configuration as it is written, its paths still relative to it.
+fn read_configuration(directory: &Path) -> Result<NodeFile> {
+    let path = directory.join("node.toml");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("in {}", path.display()))
 }
 
 fn write_configuration(directory: &Path, file: &NodeFile) -> Result<()> {
