@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Driver;
 use super::inquiry::{AccountReport, DemandReport, MarketFacts, RecordStanding, Refusal};
+use super::market_status::MarketStatus;
 use crate::node::{Command, Effect, Input, NodeEvent, NodeStatus};
 
 /// A question or an order of the node's operator.
@@ -37,6 +38,8 @@ pub enum Request {
         /// Their ids.
         ids: Vec<DemandId>,
     },
+    /// How does the market stand?
+    MarketStatus,
     /// Begin to mine.
     StartMining,
     /// Shut down.
@@ -70,6 +73,8 @@ pub enum Response {
         /// The demands, in the order asked for.
         demands: Vec<DemandReport>,
     },
+    /// To [`Request::MarketStatus`].
+    MarketStatus(Box<MarketStatus>),
     /// Done as asked.
     Done,
 }
@@ -88,6 +93,9 @@ impl Driver {
             Request::Demands { ids } => {
                 let demands = ids.into_iter().map(|id| self.demand(id));
                 return Ok(Response::Demands { demands: demands.collect::<Result<_>>()? });
+            }
+            Request::MarketStatus => {
+                return Ok(Response::MarketStatus(Box::new(MarketStatus::of(self.node.ledger()))));
             }
             Request::StartMining => self.handle(Input::Command(Command::StartMining))?,
             Request::Stop => self.is_stopping = true,

@@ -7,6 +7,7 @@ mod clock;
 mod config;
 mod control;
 mod inquiry;
+mod market_status;
 mod memory;
 mod record_log;
 mod worker;
@@ -40,6 +41,7 @@ pub use inquiry::{
     AccountReport, CompositionReport, DemandReport, DemandStanding, MarketFacts, OfferReport,
     OfferedOperation, PendingRecord, RecordStanding, Refusal, StepReport, WantedReport,
 };
+pub use market_status::{Earnings, MarketStatus, ScarceProvider};
 pub use memory::{RecallError, open_store, recall};
 pub use worker::search_on_one_thread;
 
