@@ -18,4 +18,6 @@ pub mod driver;
 pub mod node;
 pub mod strategy;
 #[cfg(feature = "driver")]
+pub mod swarm;
+#[cfg(feature = "driver")]
 pub mod transport;

@@ -20,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::compare::{self, CompareArguments};
+use crate::swarm::{self, SwarmArguments};
 
 /// A coordinator-free market: miners compose manufacturing services and are paid for what they can prove.
 #[derive(Debug, Parser)]
@@ -36,6 +37,8 @@ struct CommandLine {
 enum Command {
     /// Run the centralised GA and N miners (real processes) on scenarios, and print one table.
     Compare(CompareArguments),
+    /// Keep a network of N miners (real processes) running on this machine, and watch it.
+    Swarm(SwarmArguments),
     /// Compose a scenario centrally, with live progress.
     Solve(solve::SolveArguments),
     /// Judge a solution independently of any solver: cost, violations, gap.
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
     output::start_logging(line.verbose);
     let outcome = match line.command {
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Swarm(arguments) => swarm::run(&arguments),
         Command::Solve(arguments) => solve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Scenario(command) => scenario::run(&command),

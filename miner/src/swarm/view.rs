@@ -1,0 +1,226 @@
+//! What a swarm's terminal shows, as lines of text. Nothing here talks to a node or to a terminal.
+
+use std::time::Duration;
+
+use crate::driver::{Earnings, MarketStatus, ScarceProvider};
+use crate::node::{NodeStatus, UnservedDemand};
+
+/// Everything on the screen.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    pub(super) title: String,
+    pub(super) running: Duration,
+    pub(super) validators: usize,
+    pub(super) miners: Vec<MinerRow<'a>>,
+    pub(super) market: Option<&'a MarketStatus>,
+    /// Votes and round of the last block.
+    pub(super) last_votes: Option<(usize, u32)>,
+    /// The last blocks, oldest first.
+    pub(super) blocks: Vec<&'a str>,
+    /// The last refusals, oldest first.
+    pub(super) refusals: Vec<&'a str>,
+    /// How to talk to it.
+    pub(super) hints: &'a [String],
+}
+
+/// One miner.
+#[derive(Debug)]
+pub(super) struct MinerRow<'a> {
+    pub(super) number: usize,
+    pub(super) cell: &'a str,
+    /// `None` while it does not answer.
+    pub(super) status: Option<&'a NodeStatus>,
+    pub(super) earnings: Option<&'a Earnings>,
+}
+
+impl View<'_> {
+    /// All lines, most important first.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!("{} - running for {}", self.title, clock(self.running))];
+        lines.extend(self.head());
+        lines.extend(self.market.map(market_lines).unwrap_or_default());
+        lines.push(String::new());
+        lines.push(
+            "miner  cell                  state       height  peers  blocks  demands    earned $".into(),
+        );
+        lines.extend(self.miners.iter().map(miner_line));
+        lines.extend(self.unserved());
+        lines.extend(self.market.map(scarce_lines).unwrap_or_default());
+        for (name, entries) in [("last blocks", &self.blocks), ("last refusals", &self.refusals)] {
+            if !entries.is_empty() {
+                lines.extend([String::new(), name.to_owned()]);
+                lines.extend(entries.iter().map(|entry| format!("  {entry}")));
+            }
+        }
+        lines.push(String::new());
+        lines.extend(self.hints.iter().cloned());
+        lines
+    }
+
+    /// The highest head of all nodes, and what it leaves to do.
+    fn head(&self) -> Vec<String> {
+        let statuses = self.miners.iter().filter_map(|row| row.status);
+        let Some(best) = statuses.clone().max_by_key(|status| status.height) else {
+            return vec!["no node answers".into()];
+        };
+        let pool = statuses.map(|status| status.pool_records).max().unwrap_or(0);
+        let votes = self.last_votes.map_or_else(String::new, |(votes, round)| {
+            format!(", {votes} of {} votes in round {round}", self.validators)
+        });
+        let (head, height) = (best.head.0.short(), best.height);
+        vec![format!("head {head} at height {height}{votes}; {pool} records in the pool")]
+    }
+
+    /// The first few demands that miners found no way to compose.
+    fn unserved(&self) -> Vec<String> {
+        let statuses = self.miners.iter().filter_map(|row| row.status);
+        let mut unserved: Vec<&UnservedDemand> = statuses.flat_map(|status| &status.unserved).collect();
+        unserved.sort_by_key(|unserved| unserved.demand);
+        unserved.dedup_by_key(|unserved| unserved.demand);
+        if unserved.is_empty() {
+            return Vec::new();
+        }
+        let shown = unserved.iter().take(3);
+        let mut lines = vec![String::new(), format!("unserved: {} demands", unserved.len())];
+        lines.extend(shown.map(|unserved| format!("  {}: {}", unserved.name, unserved.reason)));
+        lines
+    }
+}
+
+fn market_lines(market: &MarketStatus) -> Vec<String> {
+    let MarketStatus { open, composed, frozen, cancelled, .. } = market;
+    let demands =
+        format!("demands: {open} open, {composed} composed, {frozen} settled, {cancelled} cancelled");
+    match (market.cost, market.bound, market.gap_percent()) {
+        (Some(cost), Some(bound), Some(gap)) if open + composed > 0 => {
+            let budgets = if *open > 0 { " (what is open at its budget)" } else { "" };
+            let cost = format!("cost {cost:.0} ${budgets}, certified bound {bound:.0} $, gap {gap:.2} %");
+            vec![demands, format!("market: {cost}")]
+        }
+        _ => vec![demands],
+    }
+}
+
+fn miner_line(row: &MinerRow<'_>) -> String {
+    let state = match row.status {
+        None => "no answer",
+        Some(status) if !status.is_mining => "waiting",
+        Some(status) if status.is_quiescent => "idle",
+        Some(_) => "working",
+    };
+    let number = |value: Option<String>| value.unwrap_or_else(|| "-".into());
+    format!(
+        "{:>5}  {:<20}  {state:<10}  {:>6}  {:>5}  {:>6}  {:>7}  {:>10}",
+        row.number,
+        row.cell,
+        number(row.status.map(|status| status.height.to_string())),
+        number(row.status.map(|status| status.peers.to_string())),
+        row.earnings.map_or(0, |earnings| earnings.blocks),
+        row.earnings.map_or(0, |earnings| earnings.demands),
+        number(row.earnings.map(|earnings| format!("{:.2}", earnings.earned))),
+    )
+}
+
+fn scarce_lines(market: &MarketStatus) -> Vec<String> {
+    if market.scarce.is_empty() {
+        return Vec::new();
+    }
+    let line = |provider: &ScarceProvider| {
+        let ScarceProvider { name, price, .. } = provider;
+        format!("  {name:<32}  {price:>10.4}  {:>6.1}", provider.used_percent())
+    };
+    let mut lines = vec![
+        String::new(),
+        format!("scarcest of {:>3} priced providers     $ a minute  % used", market.priced_providers),
+    ];
+    lines.extend(market.scarce.iter().map(line));
+    lines
+}
+
+/// `1:02:03`, or `2:03` below an hour.
+fn clock(running: Duration) -> String {
+    let seconds = running.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::{BlockHash, Hash, PublicKey};
+    use scenarios::{Money, ProviderId};
+
+    use super::*;
+
+    fn status() -> NodeStatus {
+        NodeStatus {
+            node: PublicKey::from_bytes([1; 32]),
+            height: 7,
+            head: BlockHash(Hash([0xab; 32])),
+            peers: 3,
+            pool_records: 2,
+            open_demands: 1,
+            composed_demands: 4,
+            unserved: Vec::new(),
+            is_quiescent: false,
+            is_mining: true,
+        }
+    }
+
+    #[test]
+    fn the_view_shows_market_miners_prices_and_what_happened_last() {
+        let market = MarketStatus {
+            height: 7,
+            open: 1,
+            composed: 4,
+            frozen: 0,
+            cancelled: 2,
+            cost: Some(Money::from_units(1_010)),
+            bound: Some(Money::from_units(1_000)),
+            scarce: vec![ScarceProvider {
+                provider: ProviderId(3),
+                name: "Karaj Casting".into(),
+                price: Money::from_micros(12_500),
+                used: 90,
+                capacity: 120,
+            }],
+            priced_providers: 1,
+            earnings: Vec::new(),
+        };
+        let status = status();
+        let view = View {
+            title: "mizan swarm".into(),
+            running: Duration::from_secs(83),
+            validators: 4,
+            miners: vec![
+                MinerRow { number: 1, cell: "cell 1 of 2", status: Some(&status), earnings: None },
+                MinerRow { number: 2, cell: "", status: None, earnings: None },
+            ],
+            market: Some(&market),
+            last_votes: Some((3, 0)),
+            blocks: vec!["final: block 7"],
+            refusals: Vec::new(),
+            hints: &[],
+        };
+        let text = view.lines().join("\n");
+        for expected in [
+            "mizan swarm - running for 1:23",
+            "at height 7, 3 of 4 votes in round 0; 2 records in the pool",
+            "head abababab at height 7",
+            "demands: 1 open, 4 composed, 0 settled, 2 cancelled",
+            "market: cost 1,010 $ (what is open at its budget), certified bound 1,000 $, gap 1.00 %",
+            "    1  cell 1 of 2           working          7      3       0        0           -",
+            "    2                        no answer        -      -       0        0           -",
+            "  Karaj Casting                         0.0125    75.0",
+            "last blocks\n  final: block 7",
+        ] {
+            assert!(text.contains(expected), "{expected:?} is missing in\n{text}");
+        }
+        assert!(!text.contains("last refusals"), "{text}");
+    }
+
+    #[test]
+    fn time_is_shown_in_hours_only_when_there_are_any() {
+        assert_eq!(clock(Duration::from_secs(59)), "0:59");
+        assert_eq!(clock(Duration::from_secs(3_723)), "1:02:03");
+    }
+}
