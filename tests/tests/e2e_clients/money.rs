@@ -1,0 +1,71 @@
+//! A new user's way: found a network, publish offers, get money, have something made.
+
+use std::net::{IpAddr, Ipv6Addr, UdpSocket};
+
+use serde_json::{Value, json};
+
+use crate::network::{Setup, TestNetwork, address, providers};
+
+/// Turning costs 10 at Ada's; milling costs 20 at Bob's, 3 km away; a kilometre costs 0.1.
+fn trade(network: &TestNetwork) {
+    let (ada, bob) = (network.new_key("ada"), network.new_key("bob"));
+    let offer = network.publish(&ada, "Ada", 0, &json!({ "turning": { "cost": 10, "minutes": 5 } }));
+    assert_eq!(offer["standing"]["standing"], "final");
+    network.publish(&bob, "Bob", 3_000, &json!({ "milling": { "cost": 20, "minutes": 5 } }));
+
+    let customer = network.new_key("customer");
+    let customer_address = address(&customer);
+    let gift = ["transfer", "--to", &customer_address, "--amount", "1000", "--wait"];
+    network.submit(&network.treasury(), &gift);
+    assert_eq!(network.balance(&customer)["balance"], 1_000);
+
+    let made = network.compose(&customer, "turning,milling", "100");
+    let demand = &made["demand"];
+    assert_eq!(providers(demand), ["Ada", "Bob"]);
+    assert_eq!(demand["standing"]["cost"], 30.3);
+    assert_eq!(demand["standing"]["transport"], 0.3);
+    // The rest of the budget came back; the price and the fee (0.4 % of 100) are held until the settlement.
+    let account = network.balance(&customer);
+    assert_eq!(account["balance"], 969.3);
+    assert_eq!(account["held"], 30.7);
+    // The other node says the same.
+    let key = customer.to_str().unwrap();
+    network.wait_until("the second node knows", |network| {
+        network.ask_node(2, &["balance", "--key", key]).1["balance"] == json!(969.3)
+    });
+    let (_, seen) = network.ask_node(2, &["demand", "show", made["record"].as_str().unwrap()]);
+    assert_eq!(seen["standing"], demand["standing"]);
+    // Whoever found it is paid at the settlement, too.
+    assert_eq!(network.show(1).unwrap()["node"]["composed_demands"], 1);
+}
+
+#[test]
+fn two_nodes_serve_a_customer_who_was_given_money() {
+    trade(&TestNetwork::start(Setup::default()));
+}
+
+#[test]
+fn two_nodes_serve_a_customer_over_ipv6() {
+    let address = IpAddr::V6(Ipv6Addr::LOCALHOST);
+    if UdpSocket::bind((address, 0)).is_err() {
+        return; // this machine has no IPv6
+    }
+    trade(&TestNetwork::start(Setup { address, more: &["--private"], ..Setup::default() }));
+}
+
+#[test]
+fn a_stranger_without_money_is_told_what_is_missing() {
+    let network = TestNetwork::start(Setup { waits_for_start: true, ..Setup::default() });
+    let stranger = network.new_key("stranger");
+    let demand = ["demand", "submit", "--orders", "turning", "--budget", "500", "--wait"];
+    let (code, report) = network.submit_as(&stranger, &demand);
+    assert_eq!(code, 1);
+    let record = &report["records"][0];
+    assert_eq!(record["refused"]["rule"], "insufficient-escrow");
+    assert_eq!(record["shortfall"], json!({ "needed": 502, "balance": 0, "missing": 502 }));
+
+    let to = address(&stranger);
+    let (code, report) = network.submit_as(&stranger, &["transfer", "--to", &to, "--amount", "0.5"]);
+    assert_eq!((code, &report["records"][0]["refused"]["rule"]), (1, &Value::from("overdraft")));
+    assert_eq!(report["records"][0]["shortfall"]["missing"], 0.5);
+}
