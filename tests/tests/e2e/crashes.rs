@@ -1,6 +1,7 @@
 //! Nodes killed with SIGKILL while there is work to do, and stores that are damaged.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use chain::consensus::ValidatorSet;
 use chain::{BlockHash, Height};
@@ -109,6 +110,25 @@ async fn when_all_nodes_are_killed_mid_run_they_go_on_where_they_were() {
 
 #[tokio::test]
 async fn a_node_with_a_damaged_store_moves_it_aside_and_catches_up_without_voting() {
+    recover_from(|store| {
+        for entry in std::fs::read_dir(store).unwrap().map(Result::unwrap) {
+            let (path, length) = (entry.path(), entry.metadata().unwrap().len());
+            if path.is_file() {
+                std::fs::write(path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_node_whose_database_opens_as_if_new_knows_that_it_is_not() {
+    recover_from(|store| std::fs::write(store.join("db"), b"").unwrap()).await;
+}
+
+/// Kills one of four nodes, damages its store, and starts it again: it is to move the store aside, catch up
+/// and take no part in later votes.
+async fn recover_from(damage: fn(&Path)) {
     const DAMAGED: usize = 4;
     let mut network = TestNetwork::start(Setup::new(small_market(), 4)).await;
     let records = network.records.clone();
@@ -118,11 +138,7 @@ async fn a_node_with_a_damaged_store_moves_it_aside_and_catches_up_without_votin
     let height = network.settle().await[0].height;
     network.kill(DAMAGED).await;
     let store = network.store_dir(DAMAGED);
-    if let Ok(how) = std::env::var("E2E_DAMAGE") {
-        truncate(&store, &how)
-    } else {
-        damage(&store)
-    }
+    damage(&store);
     network.restart(DAMAGED, |_| {}).await;
     network
         .wait_until("the damaged node has caught up", |all| all.iter().all(|node| node.height == height))
@@ -146,40 +162,4 @@ async fn a_node_with_a_damaged_store_moves_it_aside_and_catches_up_without_votin
         voters.all(|&(index, _)| validators.key(index) != Some(damaged)),
         "it voted with no memory of its votes"
     );
-}
-
-/// Overwrites a store's files with garbage.
-fn damage(store: &std::path::Path) {
-    for entry in std::fs::read_dir(store).unwrap().map(Result::unwrap) {
-        let (path, length) = (entry.path(), entry.metadata().unwrap().len());
-        if path.is_file() {
-            std::fs::write(path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
-        }
-    }
-}
-fn truncate(store: &std::path::Path, how: &str) {
-    let db = store.join("db");
-    let length = std::fs::metadata(&db).unwrap().len();
-    eprintln!(
-        "db {length} {:?}",
-        std::fs::read_dir(store).unwrap().map(|e| e.unwrap().path()).collect::<Vec<_>>()
-    );
-    match how {
-        "empty" => std::fs::write(&db, b"").unwrap(),
-        "half" => std::fs::File::options().write(true).open(&db).unwrap().set_len(length / 2).unwrap(),
-        "zeros" => std::fs::write(&db, vec![0; length as usize]).unwrap(),
-        "garbage-db" => std::fs::write(&db, vec![0xa5; length as usize]).unwrap(),
-        "middle" => {
-            let mut b = std::fs::read(&db).unwrap();
-            for i in 0..4096 {
-                let n = 20_000 + i;
-                if n < b.len() {
-                    b[n] ^= 0x5a;
-                }
-            }
-            std::fs::write(&db, b).unwrap()
-        }
-        "gone" => std::fs::remove_file(&db).unwrap(),
-        _ => panic!(),
-    }
 }
