@@ -44,9 +44,9 @@ impl SledBackend {
             let path = directory.join(COUNTER_FILE);
             Ok(File::options().read(true).write(true).create(true).truncate(false).open(path)?)
         })?;
-        let mut counted = Vec::new();
-        guarded(|| Ok(counter.read_to_end(&mut counted)?))?;
-        let expected = count(&counted);
+        let mut bytes = Vec::new();
+        guarded(|| Ok(counter.read_to_end(&mut bytes)?))?;
+        let expected = count(&bytes);
         if commits < expected {
             let reason = format!("it remembers {commits} commits of {expected}: what came after is lost");
             return Err(StoreError::Corrupt(reason));
