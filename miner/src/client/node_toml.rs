@@ -105,6 +105,10 @@ const SECTIONS: [Section; 7] = [
                 "pricing_turn_ms",
                 "How long a miner leaves the search for capacity prices to those before it.",
             ),
+            option(
+                "takeover_ms",
+                "How long the head may rest before a miner without work takes over the cell of the next rank.",
+            ),
         ],
     },
     Section {

@@ -51,6 +51,8 @@ pub struct Pace {
     pub turn_ms: u64,
     /// How long a miner leaves a price search to those before it.
     pub pricing_turn_ms: u64,
+    /// How long the head may rest before a miner without work takes over the cell of the next rank.
+    pub takeover_ms: u64,
 }
 
 impl Default for Pace {
@@ -65,6 +67,7 @@ impl Default for Pace {
             fetch_ms: 1_000,
             turn_ms: 150,
             pricing_turn_ms: 5_000,
+            takeover_ms: 10_000,
         }
     }
 }

@@ -118,6 +118,7 @@ impl Mining {
     /// Begins to mine.
     pub(in crate::node) fn start(&mut self, now_ms: u64) {
         self.started_ms.get_or_insert(now_ms);
+        self.head_since_ms = self.head_since_ms.max(now_ms);
     }
 
     /// Whether it has begun.

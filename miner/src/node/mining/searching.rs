@@ -83,7 +83,8 @@ impl Mining {
         }
         let supply = view.ledger.supply();
         let (strategy, window) = (self.settings.strategy, self.settings.window);
-        let cell = choose_cell(strategy, &open, supply, window, Self::rank(view), view.cell_takers.len());
+        let cell =
+            choose_cell(strategy, &open, supply, window, self.rank_to_serve(view), view.cell_takers.len());
         if !cell.demands.is_empty() {
             actions.push(Action::Effect(Effect::Event(NodeEvent::CellChosen {
                 cell: cell.label.clone(),
@@ -93,6 +94,14 @@ impl Mining {
             })));
         }
         self.cell = Some(cell);
+    }
+
+    /// The own rank; once the head has rested for a while, the next one, and so on. A node that takes a
+    /// cell and does not compose it (it hangs, or was never told to mine) must not starve its demands.
+    fn rank_to_serve(&self, view: &View<'_>) -> usize {
+        let rested_ms = view.now_ms.saturating_sub(self.head_since_ms);
+        let turns = rested_ms.checked_div(self.pace.takeover_ms).unwrap_or(0);
+        Self::rank(view).saturating_add(usize::try_from(turns).unwrap_or(0))
     }
 
     pub(super) fn compose_task(&self, work: WorkId, demands: &BTreeSet<DemandId>, view: &View<'_>) -> Task {
