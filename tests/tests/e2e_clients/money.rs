@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 
 use serde_json::{Value, json};
 
-use crate::network::{Setup, TestNetwork, address, providers};
+use crate::network::{Setup, TIMEOUT, TestNetwork, address, providers, run, success};
 
 /// Turning costs 10 at Ada's; milling costs 20 at Bob's, 3 km away; a kilometre costs 0.1.
 fn trade(network: &TestNetwork) {
@@ -68,4 +68,36 @@ fn a_stranger_without_money_is_told_what_is_missing() {
     let (code, report) = network.submit_as(&stranger, &["transfer", "--to", &to, "--amount", "0.5"]);
     assert_eq!((code, &report["records"][0]["refused"]["rule"]), (1, &Value::from("overdraft")));
     assert_eq!(report["records"][0]["shortfall"]["missing"], 0.5);
+}
+
+#[test]
+fn a_private_network_refuses_a_node_that_is_not_on_its_list_and_tells_it_so() {
+    let network = TestNetwork::start(Setup { more: &["--private"], ..Setup::default() });
+    let intruder = network.join("intruder");
+    network.wait_until("the intruder's operator is told", |network| {
+        let log = std::fs::read_to_string(network.path("intruder/node.log")).unwrap();
+        log.contains("is not on the allow-list of this private network")
+    });
+    drop(intruder);
+    assert_eq!(network.show(1).unwrap()["node"]["peers"], 1);
+}
+
+#[test]
+fn a_node_that_joins_later_learns_everything_and_serves_clients() {
+    let network = TestNetwork::start(Setup::default());
+    let friend = network.new_key("friend");
+    let gift = ["transfer", "--to", &address(&friend), "--amount", "7", "--wait"];
+    network.submit(&network.treasury(), &gift);
+    let joined = network.join("joined");
+    let (node, key) = (network.path("joined"), friend.to_str().unwrap().to_owned());
+    network.wait_until("the new node knows the balance", |_| {
+        let asked = run(&["balance", "--json", "--key", &key, "--node", node.to_str().unwrap()]);
+        let account = serde_json::from_slice(&asked.stdout).unwrap_or(Value::Null);
+        account["balance"] == 7
+    });
+    let back = address(&network.treasury());
+    let back = ["transfer", "--to", &back, "--amount", "3", "--wait", "--timeout", TIMEOUT, "--key", &key];
+    success(&run(&[&back[..], &["--node", node.to_str().unwrap()]].concat()));
+    network.wait_until("the first node knows of it", |network| network.balance(&friend)["balance"] == 4);
+    drop(joined);
 }

@@ -42,14 +42,32 @@ impl Default for Setup {
 #[derive(Debug)]
 pub(crate) struct TestNetwork {
     nodes: Vec<NodeProcess>,
+    hosts: String,
     directory: TempDir,
 }
 
 /// A node that stops when its stdin closes, or is killed if it does not.
 #[derive(Debug)]
-struct NodeProcess {
+pub(crate) struct NodeProcess {
     child: Child,
     stdin: Option<ChildStdin>,
+}
+
+impl NodeProcess {
+    fn start(directory: &Path) -> Self {
+        let log = std::fs::File::create(directory.join("node.log")).unwrap();
+        let mut child = Command::new(MINER)
+            .args(["-v", "run", "--stop-with-stdin", "--config"])
+            .arg(directory.join("node.toml"))
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take();
+        Self { child, stdin }
+    }
 }
 
 impl Drop for NodeProcess {
@@ -81,14 +99,16 @@ impl TestNetwork {
         let out = directory.path().join("net");
         let hosts: Vec<String> = free_addresses(setup.address, 2).iter().map(SocketAddr::to_string).collect();
         let out = out.to_str().unwrap();
-        let init = ["network", "init", "--out", out, "--operations", OPERATIONS, "--host", &hosts.join(",")];
+        let hosts = hosts.join(",");
+        let init = ["network", "init", "--out", out, "--operations", OPERATIONS, "--host", &hosts];
         success(&run(&[&init[..], setup.more].concat()));
-        let mut network = Self { nodes: Vec::new(), directory };
+        let mut network = Self { nodes: Vec::new(), hosts, directory };
         for number in [1, 2] {
             if setup.waits_for_start {
                 network.edit_configuration(number, "#wait_for_start = false", "wait_for_start = true");
             }
-            network.start_node(number);
+            let node = NodeProcess::start(&network.node_directory(number));
+            network.nodes.push(node);
         }
         network.wait_until("the nodes see each other", |network| {
             [1, 2].iter().all(|&node| network.show(node).is_some_and(|shown| shown["node"]["peers"] == 1))
@@ -103,20 +123,14 @@ impl TestNetwork {
         std::fs::write(&file, text.replace(from, to)).unwrap();
     }
 
-    fn start_node(&mut self, number: usize) {
-        let directory = self.node_directory(number);
-        let log = std::fs::File::create(directory.join("node.log")).unwrap();
-        let mut child = Command::new(MINER)
-            .args(["-v", "run", "--stop-with-stdin", "--config"])
-            .arg(directory.join("node.toml"))
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take();
-        self.nodes.push(NodeProcess { child, stdin });
+    /// Starts another node, made with `miner network join`, in a directory of this name.
+    pub(crate) fn join(&self, name: &str) -> NodeProcess {
+        let (out, genesis) = (self.path(name), self.path("net/genesis.bin"));
+        let host = free_addresses(IpAddr::V4(Ipv4Addr::LOCALHOST), 1)[0].to_string();
+        let join = ["network", "join", "--host", &host, "--bootstrap", &self.hosts];
+        let files = ["--genesis", genesis.to_str().unwrap(), "--out", out.to_str().unwrap()];
+        success(&run(&[&join[..], &files].concat()));
+        NodeProcess::start(&out)
     }
 
     pub(crate) fn node_directory(&self, number: usize) -> PathBuf {

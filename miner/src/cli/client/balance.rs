@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use chain::Address;
 use clap::Args;
 
-use super::NodeArgument;
 use super::report::minutes;
+use super::{NodeArgument, parse_address};
 use crate::cli::OutputArguments;
 use crate::cli::output::{print, print_json};
 use crate::driver::{AccountReport, read_key};
@@ -22,7 +22,7 @@ pub(in crate::cli) struct BalanceArguments {
     #[arg(long, value_name = "FILE", required_unless_present = "address")]
     key: Option<PathBuf>,
     /// Whose: this address.
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "key")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "key", value_parser = parse_address)]
     address: Option<Address>,
     #[command(flatten)]
     output: OutputArguments,

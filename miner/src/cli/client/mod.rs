@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use chain::SecretKey;
+use chain::{Address, SecretKey};
 use clap::{Args, Subcommand};
 use scenarios::Money;
 
@@ -178,6 +178,12 @@ fn parse_money(text: &str) -> Result<Money, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 
+/// An address on the command line.
+fn parse_address(text: &str) -> Result<Address, String> {
+    let hint = "an address has 64 hexadecimal digits (`miner key show` tells it)";
+    text.parse().map_err(|error| format!("{hint}: {error}"))
+}
+
 fn read_text(path: &std::path::Path) -> Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
@@ -185,6 +191,13 @@ fn read_text(path: &std::path::Path) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_refused_with_what_one_is() {
+        let error = parse_address("abc").unwrap_err();
+        assert!(error.starts_with("an address has 64 hexadecimal digits"), "{error}");
+        assert_eq!(parse_address(&"ab".repeat(32)).unwrap().to_string(), "ab".repeat(32));
+    }
 
     #[test]
     fn money_is_read_exactly() {

@@ -30,7 +30,8 @@ pub(in crate::cli) struct InitArguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Where each node can be reached, in order: `192.0.2.1:7400` or `[2001:db8::1]:7400`.
-    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', num_args = 1.., conflicts_with = "base_port")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', num_args = 1.., value_parser = parse_host,
+          conflicts_with = "base_port")]
     host: Vec<SocketAddr>,
     /// Without --host all nodes are on this machine (127.0.0.1), on ports from here on.
     #[arg(long, value_name = "PORT", default_value_t = 7_400, value_parser = clap::value_parser!(u16).range(1..))]
@@ -73,10 +74,11 @@ pub(in crate::cli) struct JoinArguments {
     #[arg(long, value_name = "FILE")]
     genesis: PathBuf,
     /// Where the new node can be reached.
-    #[arg(long, value_name = "ADDRESS:PORT")]
+    #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_host)]
     host: SocketAddr,
     /// Nodes of the network to connect to first.
-    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', num_args = 1.., required = true)]
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', num_args = 1.., value_parser = parse_host,
+          required = true)]
     bootstrap: Vec<SocketAddr>,
     /// In a private network: the public keys of the nodes to talk to.
     #[arg(long, value_name = "KEY", value_delimiter = ',', num_args = 1..)]
@@ -95,6 +97,13 @@ pub(in crate::cli) struct ShowArguments {
     node: NodeArgument,
     #[command(flatten)]
     output: OutputArguments,
+}
+
+/// Where a node can be reached. Names are no help: a node's identity is its key, and its address is stated
+/// to all others, wherever they ask.
+fn parse_host(text: &str) -> Result<SocketAddr, String> {
+    let hint = "a numeric address and a port, such as 192.0.2.1:7400 or [2001:db8::1]:7400";
+    text.parse().map_err(|error| format!("{error}; expected {hint}"))
 }
 
 pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {

@@ -8,13 +8,13 @@ use clap::Args;
 use scenarios::Money;
 
 use super::report::{Entry, Wait, submit_and_report};
-use super::{SubmitArguments, parse_money};
+use super::{SubmitArguments, parse_address, parse_money};
 
 /// Arguments of `miner transfer`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct TransferArguments {
     /// To whom: an address of 64 hexadecimal digits (`miner key show`).
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     to: Address,
     /// How much, in dollars.
     #[arg(long, value_name = "DOLLARS", value_parser = parse_money)]
