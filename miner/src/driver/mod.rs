@@ -89,6 +89,8 @@ struct Driver {
     /// Addresses of connected peers, to know which bootstrap nodes to dial.
     connected: BTreeMap<PublicKey, SocketAddr>,
     bootstrap: BTreeSet<SocketAddr>,
+    /// Why bootstrap nodes could not be reached last.
+    failed_dials: BTreeMap<SocketAddr, String>,
     is_stopping: bool,
 }
 
@@ -129,6 +131,7 @@ impl Driver {
             records: RecordLog::default(),
             timers: BTreeMap::new(),
             connected: BTreeMap::new(),
+            failed_dials: BTreeMap::new(),
             is_stopping: false,
         };
         driver.carry_out(effects)?;
@@ -197,6 +200,7 @@ impl Driver {
     fn on_transport(&mut self, event: TransportEvent) -> Result<()> {
         match event {
             TransportEvent::Connected { peer, address, .. } => {
+                self.failed_dials.remove(&address);
                 self.connected.insert(peer, address);
                 self.handle(Input::PeerUp { peer })
             }
@@ -208,9 +212,20 @@ impl Driver {
                 self.handle(Input::Message { peer, bytes: bytes.into() })
             }
             TransportEvent::DialFailed { address, reason } => {
-                tracing::debug!(%address, %reason, "a dial failed");
+                self.note_failed_dial(address, reason.to_string());
                 Ok(())
             }
+        }
+    }
+
+    /// Tells the operator why a bootstrap node cannot be reached, once as long as the reason is the same.
+    fn note_failed_dial(&mut self, address: SocketAddr, reason: String) {
+        let is_news = self.bootstrap.contains(&address) && self.failed_dials.get(&address) != Some(&reason);
+        if is_news {
+            tracing::warn!(%address, %reason, "a bootstrap node cannot be reached; it is tried again");
+            self.failed_dials.insert(address, reason);
+        } else {
+            tracing::debug!(%address, %reason, "a dial failed");
         }
     }
 
