@@ -9,13 +9,19 @@ use crate::growing::{Growing, Next, key, validators};
 use crate::markets::{open_market, treasurer};
 use crate::python::verify;
 
+// What the program says, and the change that makes it say so.
+type Forgery = (&'static str, fn(&mut Header, &mut Body));
+type BadHeader = (&'static str, fn(&mut Header));
+type BadBody = (&'static str, fn(&mut Body));
+type BadCertificate = (&'static str, fn(&Growing, &mut CommitCertificate));
+
 /// The chain with one more block, changed by `change` and then signed by everybody.
 fn forged(market: &mut Growing, next: Next, change: impl FnOnce(&mut Header, &mut Body)) -> String {
     let miner = key("miner", next.miner);
     let (mut header, mut body) = market.draft(next);
     change(&mut header, &mut body);
     let items = body.items();
-    header.item_count = u32::try_from(items.len()).unwrap();
+    header.item_count = u32::try_from(items.len()).expect("a few items");
     header.merkle_root = merkle_root(&items);
     let block = Block::sign(header, body, &miner);
     let certificate = market.certificate(&block);
@@ -48,7 +54,7 @@ fn composing() -> (Growing, Next) {
 
 #[test]
 fn claims_are_recomputed() {
-    let cases: [(&str, fn(&mut Header, &mut Body)); 6] = [
+    let cases: [Forgery; 6] = [
         ("its cost is", |_, body| body.compositions[0].cost = Money::from_micros(1)),
         ("its minutes is", |_, body| body.compositions[0].minutes += 1),
         ("the total cost is", |header, _| header.cost = Money::ZERO),
@@ -67,7 +73,7 @@ fn claims_are_recomputed() {
 
 #[test]
 fn impossible_compositions_are_found() {
-    let cases: [(&str, fn(&mut Body)); 4] = [
+    let cases: [BadBody; 4] = [
         ("there is no provider 77", |body| body.compositions[0].providers[0] = ProviderId(77)),
         ("does not offer", |body| body.compositions[0].providers[0] = ProviderId(2)),
         ("the number of its providers", |body| body.compositions[0].providers.truncate(1)),
@@ -82,7 +88,7 @@ fn impossible_compositions_are_found() {
 
 #[test]
 fn places_and_times_are_checked() {
-    let cases: [(&str, fn(&mut Header)); 4] = [
+    let cases: [BadHeader; 4] = [
         ("the height is", |header| header.height += 1),
         ("the parent is", |header| header.parent.0 = Hash::ZERO),
         ("not later than its parent", |header| header.timestamp_ms -= 2_000),
@@ -139,7 +145,7 @@ fn a_price_update_that_does_not_raise_the_bound_is_found() {
 
 #[test]
 fn certificates_short_of_a_quorum_with_a_repeated_vote_or_of_prevotes_are_found() {
-    let cases: [(&str, fn(&Growing, &mut CommitCertificate)); 4] = [
+    let cases: [BadCertificate; 4] = [
         ("2 votes, a quorum is 3", |_, certificate| {
             certificate.signatures.pop();
         }),

@@ -15,15 +15,17 @@ use crate::markets::open_market;
 
 /// What a stopped node leaves behind.
 fn stopped_node(market: &Growing) -> TempDir {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a node's files are written");
     let path = directory.path();
     let text = "key_file = \"node.key\"\ngenesis_file = \"genesis.bin\"\ndata_dir = \"data\"\nlisten = \"127.0.0.1:0\"\n";
-    std::fs::write(path.join("node.toml"), text).unwrap();
-    std::fs::write(path.join("genesis.bin"), market.network().genesis().to_bytes()).unwrap();
-    std::fs::create_dir(path.join("data")).unwrap();
-    let backend = SledBackend::open(&path.join("data/store")).unwrap();
-    let mut store = Store::open(Box::new(backend), market.network().id()).unwrap();
-    store.write(&market.writes()).unwrap();
+    std::fs::write(path.join("node.toml"), text).expect("a node's files are written");
+    std::fs::write(path.join("genesis.bin"), market.network().genesis().to_bytes())
+        .expect("a node's files are written");
+    std::fs::create_dir(path.join("data")).expect("a node's files are written");
+    let backend = SledBackend::open(&path.join("data/store")).expect("a node's files are written");
+    let mut store =
+        Store::open(Box::new(backend), market.network().id()).expect("a node's files are written");
+    store.write(&market.writes()).expect("a node's files are written");
     directory
 }
 
@@ -143,8 +145,8 @@ fn the_command_line_verifies_inspects_exports_and_proves() {
     let holds = miner(&["verify-proof", &proof, "--network", &network]);
     assert!(holds.status.success() && said(&holds).contains("The proof holds"), "{}", said(&holds));
     let by_file = miner(&["verify-proof", &proof, "--genesis", &path("genesis.bin"), "--json"]);
-    let proven: serde_json::Value = serde_json::from_slice(&by_file.stdout).unwrap();
-    assert_eq!(proven["head_height"], 9);
+    let by_file: serde_json::Value = serde_json::from_slice(&by_file.stdout).unwrap();
+    assert_eq!(by_file["head_height"], 9);
     assert_refused(&node.path().join("proof.json"), &network);
 }
 
@@ -154,8 +156,8 @@ fn assert_refused(proof: &PathBuf, network: &str) {
     let elsewhere = miner(&["verify-proof", &name, "--network", &"ab".repeat(32)]);
     assert_eq!(elsewhere.status.code(), Some(1));
     assert!(said(&elsewhere).contains(&format!("is about network {network}")), "{}", said(&elsewhere));
-    let text = std::fs::read_to_string(proof).unwrap();
-    std::fs::write(proof, text.replacen("\"minutes\": ", "\"minutes\": 1", 1)).unwrap();
+    let text = std::fs::read_to_string(proof).expect("a proof file");
+    std::fs::write(proof, text.replacen("\"minutes\": ", "\"minutes\": 1", 1)).expect("a proof file");
     let changed = miner(&["verify-proof", &name]);
     assert_eq!(changed.status.code(), Some(1));
     assert!(said(&changed).contains("the composition is not in the block"), "{}", said(&changed));

@@ -8,3 +8,4 @@ mod inspection;
 mod markets;
 mod proof;
 mod python;
+mod vectors;

@@ -3,7 +3,7 @@
 
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
 use chain::record::{DemandStatement, OfferStatement};
-use chain::{Genesis, RecordId, SecretKey, Statement};
+use chain::{Genesis, Record, RecordId, SecretKey, Statement};
 use scenarios::settings::{Allocation, NetworkSettings, ScheduleSettings, Sense};
 use scenarios::{
     CostRules, Demand, DistanceMatrix, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario,
@@ -46,7 +46,7 @@ fn public_keys() -> Vec<chain::PublicKey> {
 }
 
 /// Delivery and time are paid for; the near provider is scarce, so prices matter.
-fn open_market_genesis() -> Genesis {
+fn open_market_genesis() -> (Genesis, Instance) {
     let rules = CostRules {
         rate_per_km: Money::from_micros(700_001),
         value_of_minute: Money::from_micros(12_345),
@@ -58,9 +58,10 @@ fn open_market_genesis() -> Genesis {
         provider("far", Site::point(3_000, -4_001), &[(0, 12, 5), (1, 11, 20), (2, 8, 3)], None),
         provider("dear", Site::point(7, 1_000), &[(1, 30, 5), (2, 20, 0)], Some(100)),
     ];
-    let demands = (0..7).map(|number| {
+    let kinds: [&[u16]; 3] = [&[0, 1], &[0, 1, 2], &[0, 1, 2, 1]];
+    let demands = (0..7).zip(kinds.into_iter().cycle()).map(|(number, orders)| {
         let site = Site::point(137 * number, -91 * number);
-        demand(&format!("demand {number}"), site, &[0, 1, 2, 1][..2 + usize::try_from(number % 3).unwrap()])
+        demand(&format!("demand {number}"), site, orders)
     });
     let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
     let instance = Instance { supply, demands: demands.collect() };
@@ -76,31 +77,21 @@ fn open_market_genesis() -> Genesis {
     genesis.balances.insert(treasurer().public().address(), units(1_000));
     genesis.balances.insert(key("pauper", 0).public().address(), Money::ZERO);
     genesis.bounty = units(3);
-    genesis
+    (genesis, instance)
 }
 
-/// The seven demands of genesis' demanders.
-fn demand_records(market: &Growing) -> Vec<chain::Record> {
-    let statement = |number: u64| {
-        let place = i64::try_from(number).expect("a small number");
-        let orders = [0, 1, 2, 1][..2 + usize::try_from(number % 3).expect("a small number")].iter();
-        let budget = units(200);
-        Statement::Demand(DemandStatement {
-            name: format!("demand {number}"),
-            site: Site::point(137 * place, -91 * place),
-            orders: orders.map(|&operation| OperationId(operation)).collect(),
-            budget,
-            solver_fee: Money::from_micros(budget.micros() * 4 / 1_000),
-        })
-    };
-    (0..7).map(|number| market.record(&demander_key(RNG_SEED, number), 0, statement(number))).collect()
+/// The signed demands of genesis' demanders.
+fn demand_records(market: &Growing, instance: &Instance) -> Vec<Record> {
+    let fee = market.network().parameters().solver_fee_ppm;
+    scenario_demand_records(instance, market.network().id(), RNG_SEED, fee)
 }
 
 /// A chain with every kind of record, two price updates, an empty block, and settlements.
 pub(crate) fn open_market() -> Growing {
-    let mut market = Growing::from(open_market_genesis());
-    let records = demand_records(&market);
-    let ids: Vec<RecordId> = records.iter().map(chain::Record::id).collect();
+    let (genesis, instance) = open_market_genesis();
+    let mut market = Growing::from(genesis);
+    let records = demand_records(&market, &instance);
+    let ids: Vec<RecordId> = records.iter().map(Record::id).collect();
     market.add_records(records);
     let prices = Some(market.better_prices());
     market.add(Next { prices, ..Next::default() });
@@ -111,11 +102,11 @@ pub(crate) fn open_market() -> Growing {
     let newcomer = key("newcomer", 0);
     let gift = Statement::Transfer { to: newcomer.public().address(), amount: units(300) };
     let site = Site::point(-500, 250);
-    let cancelled = ids.into_iter().find(|id| market.ledger.demand(*id).is_some_and(|entry| entry.is_open()));
-    let cancelled = cancelled.expect("five demands are open");
-    let owner = (0..7).map(|number| demander_key(RNG_SEED, number)).find(|owner| {
-        market.ledger.demand(cancelled).is_some_and(|entry| entry.author == owner.public().address())
-    });
+    let mut entries = ids.into_iter().filter_map(|id| Some((id, market.ledger.demand(id)?)));
+    let cancelled = entries.find(|(_, entry)| entry.is_open());
+    let (cancelled, entry) = cancelled.expect("five demands are open");
+    let mut owners = (0..7).map(|number| demander_key(RNG_SEED, number));
+    let owner = owners.find(|owner| entry.author == owner.public().address());
     let records = vec![
         market.record(&treasurer(), 0, gift),
         market.record(&newcomer, 0, offer("new", site, &[(0, 8, 12), (2, 6, 9)], Some(500))),
@@ -190,8 +181,7 @@ pub(crate) fn dedicated_market() -> Growing {
     // Two miners may hold four of the eight providers each.
     genesis.miners = 2;
     let mut market = Growing::from(genesis);
-    let fee = market.network().parameters().solver_fee_ppm;
-    let records = scenario_demand_records(&instance, market.network().id(), RNG_SEED, fee);
+    let records = demand_records(&market, &instance);
     market.add_records(records);
     for miner in [0, 1] {
         let compositions = market.cheapest(miner, 3, 1_000);
@@ -206,8 +196,7 @@ pub(crate) fn tehran() -> Growing {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/tehran/problem-2-capacitated.json");
     let scenario = Scenario::load(path).expect("a scenario of the repository");
     let mut market = Growing::from(Genesis::from_scenario(&scenario, RNG_SEED, public_keys(), START_MS));
-    let fee = market.network().parameters().solver_fee_ppm;
-    let records = scenario_demand_records(&scenario.instance, market.network().id(), RNG_SEED, fee);
+    let records = demand_records(&market, &scenario.instance);
     market.add_records(records);
     let prices = Some(market.better_prices());
     market.add(Next { prices, ..Next::default() });

@@ -96,7 +96,7 @@ fn change(value: &mut Value) {
         }
         Value::Number(number) => match number.as_i64() {
             Some(number) => Value::from(number + 1),
-            None => Value::from(number.as_f64().unwrap() + 1.0),
+            None => Value::from(number.as_f64().expect("a number") + 1.0),
         },
         other @ (Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_)) => {
             panic!("{other} is not in a proof")
@@ -123,7 +123,7 @@ fn each_broken_link_is_named() {
     assert!(matches!(no_digits, ProofError::Malformed { what: "the genesis", .. }), "{no_digits}");
     let unsigned = after(|proof| proof.block.signature.0[0] ^= 1);
     assert!(matches!(unsigned, ProofError::Miner { place: Place::Block, .. }), "{unsigned}");
-    let few = after(|proof| drop(proof.head.certificate.signatures.pop()));
+    let few = after(|proof| proof.head.certificate.signatures.truncate(2));
     assert_eq!(few.to_string(), "the head is not final: the certificate: 2 signatures, expected at least 3");
     let absent = after(|proof| proof.composition.providers[0] = ProviderId(99));
     assert!(matches!(absent, ProofError::NotIncluded(_)), "{absent}");
@@ -133,12 +133,8 @@ fn each_broken_link_is_named() {
     assert!(matches!(reversed, ProofError::NotIncluded(_)), "{reversed}");
     let older = after(|proof| proof.state.value.replace_range(0..2, "ff"));
     assert!(matches!(older, ProofError::NotInState(_)), "{older}");
-    let another = after(|proof| proof.state.key = hex(&StateKey::Bounty.to_bytes()));
+    let another = after(|proof| proof.state.key = hex::encode(StateKey::Bounty.to_bytes()));
     assert!(matches!(another, ProofError::WrongEntry { .. }), "{another}");
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[test]
@@ -163,16 +159,19 @@ fn a_head_below_the_block_or_a_second_block_of_its_height_is_refused() {
     assert_eq!(proof.verify(None), Err(ProofError::TwoBlocks { got, expected }));
 }
 
+/// What the proof is refused for, and what the state says instead.
+type Replacement = (&'static str, fn(&mut DemandEntry));
+
 /// Only validators who lie together could sign a state in which the composition is another one.
 #[test]
 fn a_composition_that_the_state_has_replaced_is_not_current() {
     let market = open_market();
     let proof = prove(&market, demand_that_is(&market, "frozen"));
     let entry = market.ledger.demand(proof.demand).unwrap();
-    let replaced: [(&str, fn(&mut DemandEntry)); 3] = [
+    let replaced: [Replacement; 3] = [
         ("the demand is cancelled", |entry| entry.status = DemandStatus::Cancelled { height: 9 }),
         ("the cost is", |entry| composition(entry).cost = scenarios::Money::from_micros(1)),
-        ("the list of providers is", |entry| drop(composition(entry).providers.pop())),
+        ("the list of providers is", |entry| composition(entry).providers.truncate(1)),
     ];
     for (expected, change) in replaced {
         let mut entry = entry.clone();
@@ -197,12 +196,15 @@ fn with_state(market: &Growing, mut proof: DemandProof, entry: &DemandEntry) -> 
     let tree = Merkle::new(&[entry.hash().0]);
     let mut header = proof.head.header.clone();
     header.state_root = Domain::StateRoot.hash(&[&1_u32.to_be_bytes(), &tree.root().0]);
-    let miner = (0..2).map(|index| key("miner", index)).find(|key| key.public() == header.miner).unwrap();
+    let miner = (0..2)
+        .map(|index| key("miner", index))
+        .find(|key| key.public() == header.miner)
+        .expect("it is there");
     let block = Block::sign(header, chain::Body::default(), &miner);
     let certificate = market.certificate(&block);
     proof.head = SignedHeader { header: block.header, signature: block.signature, certificate };
-    proof.state.value = hex(&entry.value);
-    proof.state.proof = tree.prove(0).unwrap();
+    proof.state.value = hex::encode(&entry.value);
+    proof.state.proof = tree.prove(0).expect("it is there");
     proof
 }
 

@@ -68,9 +68,9 @@ fn run(command: &mut Command) -> Output {
     match command.output() {
         Ok(output) => output,
         Err(error) => panic!(
-            "{:?} cannot be run ({error}). Install Python 3.11 or later, or set {PYTHON_VARIABLE} to one that \
+            "{} cannot be run ({error}). Install Python 3.11 or later, or set {PYTHON_VARIABLE} to one that \
              has the packages of {REQUIREMENTS}.",
-            command.get_program()
+            command.get_program().display()
         ),
     }
 }

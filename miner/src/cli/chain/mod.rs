@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
 use scenarios::Money;
+use serde_json::json;
 
 use super::OutputArguments;
 use super::output::{Progress, print, print_json};
@@ -70,6 +71,8 @@ pub(super) struct ExportArguments {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 pub(super) fn run(command: &ChainCommand) -> Result<ExitCode> {
@@ -135,7 +138,12 @@ fn export(arguments: &ExportArguments) -> Result<ExitCode> {
     }
     write_json(&arguments.out, &export)?;
     drop(progress);
-    eprintln!("{last} blocks of network {} in {}", chain.network.id(), arguments.out.display());
+    let (network, file) = (chain.network.id(), &arguments.out);
+    if arguments.output.json {
+        print_json(&json!({ "network": network, "blocks": last, "file": file }))?;
+    } else {
+        print(&format!("{last} blocks of network {network} in {}", file.display()))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -25,6 +25,8 @@ pub(in crate::cli) struct ProveArguments {
     /// The file to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    output: OutputArguments,
 }
 
 /// Arguments of `miner verify-proof`.
@@ -56,8 +58,12 @@ pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
     // What is handed out has been checked the way its reader will.
     let proven = proof.verify(Some(chain.network.id())).context("the proof made does not verify")?;
     write_json(&arguments.out, &proof)?;
-    let (out, demand) = (arguments.out.display(), proven.demand);
-    eprintln!("proof that demand {demand} is composed, as of height {}, in {out}", proven.head_height);
+    if arguments.output.json {
+        print_json(&proven)?;
+    } else {
+        let (demand, height, out) = (proven.demand, proven.head_height, arguments.out.display());
+        print(&format!("proof that demand {demand} is composed, as of height {height}, in {out}"))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

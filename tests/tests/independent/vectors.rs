@@ -1,0 +1,51 @@
+//! The test vectors of `docs/protocol.md`: what they say is what this program computes.
+
+use chain::genesis::scenario::demander_key;
+use chain::ledger::root::{StateEntry, StateKey};
+use chain::schedule::{Achievement, Schedule};
+use chain::{Domain, codec, merkle_root};
+use scenarios::settings::ScheduleSettings;
+use scenarios::{Geometry, Money, Site};
+
+const PROTOCOL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md"));
+
+fn vectors() -> Vec<(&'static str, String)> {
+    let key = demander_key(11, 0);
+    let public = key.public();
+    let bounty = StateEntry { key: StateKey::Bounty.to_bytes(), value: codec::encode(&Money::from_units(3)) };
+    let tree = merkle_root(&[bounty.hash().0]);
+    let root = Domain::StateRoot.hash(&[&1_u32.to_be_bytes(), &tree.0]);
+    let leaves = [b"a", b"b", b"c"];
+    let certified = Schedule::from_settings(&ScheduleSettings::default());
+    let (cost, orders) = (Money::from_units(10_000), 1);
+    let share = certified.reward_ppm(&Achievement { cost, regret: Money::from_micros(57_421_876), orders });
+    let far = (1 << 30) - 1;
+    let distance = Geometry::Euclidean.distance(Site::point(-far, -far), Site::point(far, far));
+    vec![
+        ("u16 300", hex::encode(codec::encode(&300_u16))),
+        ("i64 -3", hex::encode(codec::encode(&-3_i64))),
+        ("money 23.41 $", hex::encode(codec::encode(&Money::from_micros(23_410_000)))),
+        ("string \"ab\"", hex::encode(codec::encode(&"ab"))),
+        ("option of u32 5", hex::encode(codec::encode(&Some(5_u32)))),
+        ("site (1, -1)", hex::encode(codec::encode(&Site::point(1, -1)))),
+        ("secret of demander 0, seed 11", hex::encode(key.to_bytes())),
+        ("its public key", public.to_string()),
+        ("its address", public.address().to_string()),
+        ("its signature in Header over \"abc\"", hex::encode(key.sign(Domain::Header, &[b"abc"]).0)),
+        ("Merkle root of \"a\"", merkle_root(&leaves[..1]).to_string()),
+        ("Merkle root of \"a\", \"b\"", merkle_root(&leaves[..2]).to_string()),
+        ("Merkle root of \"a\", \"b\", \"c\"", merkle_root(&leaves).to_string()),
+        ("leaf of a bounty account of 3 $", bounty.hash().to_string()),
+        ("state root of that entry alone", root.to_string()),
+        ("metres from (-(2^30-1), -(2^30-1)) to (2^30-1, 2^30-1)", distance.expect("a distance").to_string()),
+        ("share at regret 57.421876 $ of 10,000 $", share.to_string()),
+    ]
+}
+
+#[test]
+fn the_vectors_of_the_protocol_are_what_this_program_computes() {
+    for (name, value) in vectors() {
+        let line = format!("| {name} | `{value}` |");
+        assert!(PROTOCOL.lines().any(|found| found == line), "docs/protocol.md lacks the line\n{line}");
+    }
+}
