@@ -1,5 +1,8 @@
 //! The bytes of messages between nodes. A change here is a change of protocol: it needs a new version.
 
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use chain::consensus::{CommitCertificate, ConsensusMessage, Vote, VoteKind};
 use chain::{Block, BlockHash, Body, Composition, DemandId, Domain, Hash, Header, NetworkId, SecretKey};
 use coordinator_free_pool::PoolMessage;
@@ -44,7 +47,10 @@ fn messages() -> Vec<(&'static str, Message)> {
     let peer = PeerContent {
         network: NETWORK,
         node: key().public(),
-        addresses: vec!["127.0.0.1:4433".parse().unwrap(), "[::1]:4433".parse().unwrap()],
+        addresses: vec![
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 4433)),
+            SocketAddr::from((Ipv6Addr::LOCALHOST, 4433)),
+        ],
         takes_cell: true,
         issued_ms: 1_800_000_000_000,
     };
@@ -163,5 +169,8 @@ proptest! {
 }
 
 fn hex_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // writing to a string cannot fail
+        text
+    })
 }
