@@ -123,13 +123,13 @@ async fn too_long_a_request_or_response_is_refused() {
     let mut client = ControlClient::connect(&path).await.unwrap();
     let repeat = |length: usize, times| Question::Repeat { text: "x".repeat(length), times };
     let error = client.call::<_, Answer>(&repeat(REQUEST_BYTES_MAX, 1)).await.unwrap_err().to_string();
-    assert_eq!(error, "the request has more than the 65536 bytes allowed");
+    assert_eq!(error, "the request has more than the 4194304 bytes allowed");
     let error = client.call::<_, Answer>(&repeat(1024, 16 * 1024)).await.unwrap_err().to_string();
     assert!(error.contains("at most 16777216 allowed"), "{error}");
     let longest = client.call::<_, Answer>(&repeat(1024, 16 * 1024 - 1)).await.unwrap();
     assert_eq!(longest, Answer::Text("x".repeat(16 * 1024 * 1024 - 1024)));
     let error = raw(&path, &"x".repeat(REQUEST_BYTES_MAX + 1)).await;
-    assert_eq!(error, "{\"version\":1,\"error\":\"a request has at most 65536 bytes\"}\n");
+    assert_eq!(error, "{\"version\":1,\"error\":\"a request has at most 4194304 bytes\"}\n");
 }
 
 #[tokio::test]
