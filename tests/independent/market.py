@@ -1,4 +1,4 @@
-"""Distances, costs, shortest paths, bounds and rewards (docs/protocol.md, sections 9 and 11). All integers."""
+"""Distances, costs, shortest paths, bounds, rewards (docs/protocol.md, sections 9 and 11); all integers."""
 
 from math import isqrt
 from operator import add

@@ -34,7 +34,7 @@ class Checker:
     def __init__(self, export, network):
         equal(export["format"], "mizan chain export", "the format")
         equal(export["version"], 1, "the version of the format")
-        self.counts = Counter()
+        self.counts, self.rewards = Counter(), 0
         self.genesis = self.part(wire.GENESIS, export["genesis"], "genesis")
         self.network = crypto.hash_in("Genesis", bytes.fromhex(export["genesis"]["bytes"]))
         equal(self.network.hex(), export["network"], "the network id")
@@ -52,7 +52,8 @@ class Checker:
             value = wire.decode(kind, bytes.fromhex(encoded["bytes"]))
         except (wire.WireError, ValueError) as error:
             raise Mismatch(f"{what}: {error}") from error
-        require(kind.readable(value) == encoded["fields"], f"{what}: the fields say something else than the bytes")
+        agree = kind.readable(value) == encoded["fields"]
+        require(agree, f"{what}: the fields say something else than the bytes")
         return value
 
     def block(self, exported):
@@ -175,7 +176,7 @@ class Checker:
         equal(header["cost"], cost, "the total cost")
         equal(header["regret"], regret, "the total regret")
         self.counts["compositions"] += len(compositions)
-        self.counts["reward micro-units"] += reward
+        self.rewards += reward
         equal(state.money(), self.money, "all money")
         try:
             equal(header["state_root"], state.root(), "the state root")
@@ -192,9 +193,10 @@ class Checker:
         yield f"head {self.head.hex()} at height {self.height}"
         yield f"state root {state.root().hex()}"
         for what in sorted(self.counts):
-            value = self.counts[what]
-            yield f"checked {dollars(value)} of rewards" if what.startswith("reward") else f"checked {value} {what}"
-        yield "demands " + (", ".join(f"{count} {name.lower()}" for name, count in sorted(statuses.items())) or "none")
+            yield f"checked {self.counts[what]} {what}"
+        yield f"checked rewards of {dollars(self.rewards)}"
+        stand = ", ".join(f"{count} {name.lower()}" for name, count in sorted(statuses.items()))
+        yield f"demands {stand or 'none'}"
         yield f"certified bound of the market {dollars(bound)}"
         yield f"money {dollars(self.money)} at every height"
 
