@@ -301,10 +301,10 @@ impl Checkers {
     /// # Errors
     /// If it is that it is broken.
     pub fn on_event(host: HostId, event: &NodeEvent) -> Result<(), Violation> {
-        match event {
-            NodeEvent::LocalFault { detail } => Err(Violation::LocalFault { host, detail: detail.clone() }),
-            _ => Ok(()),
+        if let NodeEvent::LocalFault { detail } = event {
+            return Err(Violation::LocalFault { host, detail: detail.clone() });
         }
+        Ok(())
     }
 
     /// Verifies a host's chain from genesis out of its store.

@@ -102,7 +102,7 @@ pub struct Failure {
     /// When it happened.
     pub at_ms: u64,
     /// What.
-    pub violation: Violation,
+    pub violation: Box<Violation>,
     /// The last things told before it.
     pub trace: String,
 }
@@ -361,7 +361,7 @@ impl World {
 
     pub(super) fn failure(&self, violation: Violation) -> Failure {
         let (rng_seed, at_ms) = (self.rng_seed, self.now_ms);
-        Failure { rng_seed, at_ms, violation, trace: self.trace.to_string() }
+        Failure { rng_seed, at_ms, violation: Box::new(violation), trace: self.trace.to_string() }
     }
 
     pub(super) fn schedule(&mut self, in_ms: u64, event: Event) {

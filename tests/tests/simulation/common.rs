@@ -3,7 +3,9 @@
 use chain::SecretKey;
 use miner::node::{MiningSettings, NodeEvent, Pace};
 use miner::strategy::{AnnouncePolicy, Strategy};
-use mizan_tests::sim::{Behaviour, Draws, Failure, HostId, HostSettings, Market, MarketKind, Report, Storm, World};
+use mizan_tests::sim::{
+    Behaviour, Draws, Failure, HostId, HostSettings, Market, MarketKind, Report, Storm, World,
+};
 
 /// How long the network may take once it is good: peer records of nodes that were gone must expire (30 s),
 /// and miners wait in turn to search for prices (5 s each).

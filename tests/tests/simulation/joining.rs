@@ -3,7 +3,9 @@
 use chain::SecretKey;
 use miner::node::NodeEvent;
 use miner::strategy::Strategy;
-use mizan_tests::sim::{Fault, HostId, HostSettings, Market, MarketKind, World, demand, instance_of, provider};
+use mizan_tests::sim::{
+    Fault, HostId, HostSettings, Market, MarketKind, World, demand, instance_of, provider,
+};
 use scenarios::settings::{NetworkSettings, Profile};
 
 use crate::common::{PATIENCE_MS, hosts, keys, public, told};
@@ -36,10 +38,11 @@ fn a_late_joiner_fetches_more_than_one_message_of_blocks_and_verifies_them_all()
         NodeEvent::BlockFinal { block, .. } => Some(block.height),
         _ => None,
     });
-    let verified: Vec<u64> = verified.filter(|(_, host, _)| *host == HostId(4)).map(|(_, _, height)| height).collect();
+    let verified: Vec<u64> =
+        verified.filter(|(_, host, _)| *host == HostId(4)).map(|(_, _, height)| height).collect();
     assert_eq!(verified, (1..=height).collect::<Vec<_>>());
-    let (joined, founder) = (world.node(HostId(4)).ledger(), world.node(HostId(0)).ledger());
-    assert_eq!(joined.state_root(), founder.state_root());
+    let (late, founder) = (world.node(HostId(4)).ledger(), world.node(HostId(0)).ledger());
+    assert_eq!(late.state_root(), founder.state_root());
 }
 
 #[test]

@@ -38,7 +38,9 @@ fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not()
     let report = world.run_until_settled(30_000).unwrap();
     assert_eq!(report.composed, 3);
     let final_blocks: BTreeSet<_> = told(&world, |event| match event {
-        NodeEvent::BlockFinal { block, .. } if block.demands > 0 => Some((block.height, block.miner, block.cost)),
+        NodeEvent::BlockFinal { block, .. } if block.demands > 0 => {
+            Some((block.height, block.miner, block.cost))
+        }
         _ => None,
     })
     .map(|(_, _, block)| block)
@@ -89,7 +91,8 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
         min_bound_gain_ppm: 1_000_000, // no prices are ever good enough
         ..NetworkSettings::default()
     };
-    let mut world = world(instance_of(providers, demands), &settings, Profile::Hybrid, &[Strategy::Everything]);
+    let mut world =
+        world(instance_of(providers, demands), &settings, Profile::Hybrid, &[Strategy::Everything]);
     let records = world.market().records.clone();
     world.submit(0, HostId(0), records);
     let report = world.run_until_settled(30_000).unwrap();
@@ -103,7 +106,9 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
     let ledger = world.node(HostId(3)).ledger();
     let mut since: Vec<(ProviderId, u64)> = ledger
         .demands()
-        .map(|(_, entry)| (entry.composition().unwrap().providers[0], entry.composition().unwrap().since - entry.since))
+        .map(|(_, entry)| {
+            (entry.composition().unwrap().providers[0], entry.composition().unwrap().since - entry.since)
+        })
         .collect();
     since.sort_unstable();
     // The cheap one in the first block it could be in; the dear one when it had waited 2 + 3 heights.
