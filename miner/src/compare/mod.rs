@@ -2,8 +2,8 @@
 //! processes on the same scenarios, in one table.
 //!
 //! [`central`] runs the baseline, [`setup`] makes a genesis, [`network`] runs the processes, [`journal`]
-//! gathers what they say, [`audit`] verifies their chains afterwards, [`report`] is the result as data and
-//! [`table`] as text.
+//! gathers what they say, [`mod@audit`] verifies their chains afterwards, [`report`] is the result as data and
+//! `table` as text.
 
 pub mod audit;
 pub mod central;

@@ -1,4 +1,4 @@
-//! What a comparison finds, as data: printed as a table by [`super::table`], or as JSON as it stands.
+//! What a comparison finds, as data: printed as a table by the module `table`, or as JSON as it stands.
 
 use chain::{BlockHash, Hash, Height, PublicKey};
 use scenarios::Money;

@@ -24,7 +24,7 @@ pub const FINAL_BLOCKS: usize = 64;
 pub enum Message {
     /// The first message of each side.
     Hello(Hello),
-    /// Where nodes can be reached; at most [`PEER_RECORDS`].
+    /// Where nodes can be reached; at most `PEER_RECORDS`.
     Peers(Vec<PeerRecord>),
     /// Records that no block holds yet.
     Pool(PoolMessage),
@@ -73,7 +73,7 @@ pub struct Status {
     pub state_root: Hash,
     /// The votes it holds for the next height.
     pub votes: VoteSummary,
-    /// Valid blocks it holds for the next height, at most [`STATUS_CANDIDATES`].
+    /// Valid blocks it holds for the next height, at most `STATUS_CANDIDATES`.
     pub candidates: Vec<BlockHash>,
 }
 

@@ -24,7 +24,7 @@ pub struct PeerContent {
     pub network: NetworkId,
     /// Who says it.
     pub node: PublicKey,
-    /// Where it listens; at most [`PEER_ADDRESSES`].
+    /// Where it listens; at most `PEER_ADDRESSES`.
     pub addresses: Vec<SocketAddr>,
     /// Whether it takes a cell of its own when the market is split.
     pub takes_cell: bool,

@@ -1,7 +1,7 @@
 //! `miner swarm`: a network of miner processes kept running on this machine, and a look at it.
 //!
-//! [`directory`] is what it keeps on disk, [`feed`] what its nodes said last, [`view`] the picture of it all
-//! as text and [`screen`] the terminal that shows it. The processes are those of [`crate::compare::network`].
+//! `directory` is what it keeps on disk, `feed` what its nodes said last, `view` the picture of it all
+//! as text and `screen` the terminal that shows it. The processes are those of [`crate::compare::network`].
 
 mod directory;
 mod feed;
