@@ -21,6 +21,8 @@ pub struct Audited {
     pub cost: Money,
     /// The compositions as a solution of the scenario.
     pub solution: Solution,
+    /// The state they stand in, as the first store that verifies has it.
+    pub ledger: Ledger,
 }
 
 /// Verifies the stores of all nodes against each other and against the scenario. `demands` names the
@@ -43,7 +45,7 @@ pub fn audit(
         let (got, expected) = (claimed, evaluation.cost);
         audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
     }
-    Ok(Audited { audit, cost: evaluation.cost, solution })
+    Ok(Audited { audit, cost: evaluation.cost, solution, ledger })
 }
 
 /// Verifies the stores of all nodes from genesis and against each other, whatever is on their chains; the

@@ -3,8 +3,9 @@
 //!
 //! [`central`] runs the baseline, [`setup`] makes a genesis, [`network`] runs the processes, [`journal`]
 //! gathers what they say, [`mod@audit`] verifies their chains afterwards, [`report`] is the result as data and
-//! `table` as text.
+//! `table` as text. [`arrivals`] asks another question: what if demands arrive over time?
 
+pub mod arrivals;
 pub mod audit;
 pub mod central;
 pub mod journal;
@@ -27,6 +28,7 @@ use scenarios::settings::{Profile, Split};
 use scenarios::{Money, Oracle, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
+use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
 use network::{NodeProcesses, Plan, is_settled};
@@ -44,8 +46,8 @@ pub struct CompareArguments {
     /// Scenario files; problem 2 without and with capacities if none is named.
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Numbers of miners, one network each.
-    #[arg(long, value_delimiter = ',', default_values_t = [2, 3, 4], value_name = "N,N,...")]
+    /// Numbers of miners, one network each [default: 2,3,4; with --arrivals: 4].
+    #[arg(long, value_delimiter = ',', value_name = "N,N,...")]
     miners: Vec<usize>,
     /// Algorithms; each scenario's own if absent.
     #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
@@ -64,7 +66,26 @@ pub struct CompareArguments {
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
+    arrivals: ArrivalArguments,
+    #[command(flatten)]
     output: OutputArguments,
+}
+
+impl CompareArguments {
+    fn miners(&self) -> &[usize] {
+        match (self.miners.as_slice(), self.arrivals.arrivals) {
+            ([], true) => &[4],
+            ([], false) => &[2, 3, 4],
+            (given, _) => given,
+        }
+    }
+
+    fn profiles(&self, scenario: &Scenario) -> Vec<Profile> {
+        if self.profile.is_empty() {
+            return vec![scenario.search.profile];
+        }
+        self.profile.iter().map(|&profile| profile.into()).collect()
+    }
 }
 
 /// Runs the comparison.
@@ -75,21 +96,19 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitCode> {
     let is_default = arguments.files.is_empty();
     let files = if is_default { DEFAULT_FILES.map(PathBuf::from).to_vec() } else { arguments.files.clone() };
     ensure!(
-        arguments.miners.iter().all(|&miners| (1..=64).contains(&miners)),
+        arguments.miners().iter().all(|&miners| (1..=64).contains(&miners)),
         "--miners takes numbers from 1 to 64"
     );
     let temporary = tempfile::tempdir().context("cannot create a temporary directory")?;
     let directory = arguments.out.as_deref().unwrap_or(temporary.path());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if arguments.arrivals.arrivals {
+        return run_arrivals(arguments, directory, &runtime);
+    }
     let mut comparisons = Vec::new();
     for file in &files {
         let scenario = load(file, is_default)?;
-        let profiles: Vec<Profile> = if arguments.profile.is_empty() {
-            vec![scenario.search.profile]
-        } else {
-            arguments.profile.iter().map(|&profile| profile.into()).collect()
-        };
-        for profile in profiles {
+        for profile in arguments.profiles(&scenario) {
             let roaming = arguments.roaming || (is_default && profile == Profile::Hybrid);
             let job = Job { scenario: &scenario, profile, roaming, directory, arguments };
             let comparison = job.run(&runtime)?;
@@ -110,6 +129,32 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitCode> {
         eprintln!("check failed: {failure}");
     }
     Ok(ExitCode::FAILURE)
+}
+
+/// `compare --arrivals`: the same files and networks, another question.
+fn run_arrivals(
+    arguments: &CompareArguments,
+    directory: &Path,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<ExitCode> {
+    let is_default = arguments.files.is_empty();
+    let files = if is_default { vec![PathBuf::from(DEFAULT_FILES[1])] } else { arguments.files.clone() };
+    let mut reports = Vec::new();
+    for file in &files {
+        let scenario = load(file, is_default)?;
+        for profile in arguments.profiles(&scenario) {
+            let experiment = Experiment {
+                scenario: &scenario,
+                profile,
+                miners: arguments.miners(),
+                rng_seed: arguments.rng_seed,
+                directory,
+                arguments: &arguments.arrivals,
+            };
+            reports.push(experiment.run(runtime, arguments.output.json)?);
+        }
+    }
+    arrivals::conclude(&reports, arguments.output.json)
 }
 
 fn load(file: &Path, is_default: bool) -> Result<Scenario> {
@@ -152,7 +197,7 @@ impl Job<'_> {
             if bound.is_exact { "optimum" } else { "certified bound" }
         ));
         let mut networks = Vec::new();
-        for &miners in &self.arguments.miners {
+        for &miners in self.arguments.miners() {
             networks.push(runtime.block_on(self.run_network(miners, &progress))?);
         }
         Ok(Comparison {

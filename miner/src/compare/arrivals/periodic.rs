@@ -1,0 +1,218 @@
+//! A centre that composes everybody who waits, once every period: simulated in virtual time, in which a
+//! solve takes the CPU time that it really took on one thread.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use ga::prices::find_prices;
+use ga::{Objective, Problem, Search, Termination};
+use scenarios::settings::Profile;
+use scenarios::{CapacityPrices, Instance, Minutes, ProviderId, Scenario, Solution, evaluate};
+
+use super::stream::{Customer, Fate};
+use crate::driver::search_on_one_thread;
+use crate::strategy::AnnouncePolicy;
+
+/// What a centre did.
+#[derive(Debug)]
+pub(super) struct PeriodicRun {
+    /// One per customer.
+    pub(super) fates: Vec<Fate>,
+    /// Its compositions, as a solution of the scenario.
+    pub(super) solution: Solution,
+    pub(super) solves: usize,
+    pub(super) longest_solve_micros: u64,
+}
+
+/// A centre between two solves.
+struct Centre<'a> {
+    scenario: &'a Scenario,
+    profile: Profile,
+    rng_seed: u64,
+    capacities: Vec<Option<Minutes>>,
+    solution: Solution,
+}
+
+/// Serves `customers` (by time of arrival) once every `period_ms`.
+///
+/// # Errors
+/// If the search returns what the independent evaluator refuses.
+pub(super) fn run(
+    scenario: &Scenario,
+    profile: Profile,
+    customers: &[Customer],
+    period_ms: u64,
+    rng_seed: u64,
+    observe: &dyn Fn(u64),
+) -> Result<PeriodicRun> {
+    let period_ms = period_ms.max(1);
+    let mut centre = Centre {
+        scenario,
+        profile,
+        rng_seed,
+        capacities: scenario.instance.supply.capacities(),
+        solution: Solution::unserved(scenario.instance.demands.len()),
+    };
+    let mut fates = vec![Fate::Left; customers.len()];
+    let last_ms = customers.iter().map(|customer| customer.leaves_ms).max().unwrap_or(0);
+    let (mut solves, mut longest_solve_micros) = (0, 0);
+    let mut tick_ms = period_ms;
+    while tick_ms <= last_ms {
+        observe(tick_ms);
+        let waits = |position: &usize| {
+            let customer = &customers[*position];
+            let is_here = customer.arrives_ms <= tick_ms && customer.leaves_ms > tick_ms;
+            is_here && fates[*position] == Fate::Left
+        };
+        let waiting: Vec<usize> = (0..customers.len()).filter(waits).collect();
+        let mut done_ms = tick_ms;
+        if !waiting.is_empty() {
+            let demands: Vec<usize> = waiting.iter().map(|&position| customers[position].demand).collect();
+            let (found, micros) = centre.solve(&demands, solves)?;
+            solves += 1;
+            longest_solve_micros = longest_solve_micros.max(micros);
+            done_ms = tick_ms + micros.div_ceil(1_000);
+            for (&position, composition) in waiting.iter().zip(found) {
+                let Some(providers) = composition else { continue };
+                // Whoever left while the centre was solving takes nothing.
+                if customers[position].leaves_ms > done_ms {
+                    fates[position] = Fate::Served { at_ms: done_ms };
+                    centre.commit(customers[position].demand, providers);
+                }
+            }
+        }
+        tick_ms = (done_ms / period_ms + 1) * period_ms;
+    }
+    Ok(PeriodicRun { fates, solution: centre.solution, solves, longest_solve_micros })
+}
+
+impl Centre<'_> {
+    /// Composes these demands on what is left; what comes back is one entry per demand, and the CPU time.
+    fn solve(&self, demands: &[usize], number: usize) -> Result<(Vec<Option<Vec<ProviderId>>>, u64)> {
+        let mut instance = self.scenario.instance.with_demands(demands);
+        for (provider, &left) in instance.supply.providers.iter_mut().zip(&self.capacities) {
+            provider.capacity = left;
+        }
+        let seed = self.rng_seed.wrapping_add(number as u64);
+        let (found, micros) = search_on_one_thread(|| self.search(&instance, seed))?;
+        let found = found?;
+        let evaluation = evaluate(&instance, &found);
+        ensure!(
+            evaluation.is_feasible(),
+            "the central search returned an infeasible solution: {}",
+            evaluation.violations.first().map(ToString::to_string).unwrap_or_default()
+        );
+        Ok((found.compositions, micros))
+    }
+
+    fn search(&self, instance: &Instance, seed: u64) -> Result<Solution> {
+        let cancel = AtomicBool::new(false);
+        let settings = &self.scenario.search;
+        let mut problem = Problem::whole(instance.clone());
+        if self.profile == Profile::Hybrid {
+            let (supply, start) = (&instance.supply, CapacityPrices::zero());
+            let (capacities, steps) = (supply.capacities(), settings.hybrid.subgradient_steps);
+            let found = find_prices(supply, &instance.demands, &capacities, &start, steps, &cancel)?;
+            problem = problem.with_prices(found.prices, Objective::Cost)?;
+        }
+        let profile = ga::Profile::of(self.profile, settings);
+        let mut search = Search::new(problem, profile, seed, None);
+        let mut stall = Stall::new(self.profile);
+        let mut observer = |progress: &ga::Progress| stall.look(progress);
+        ga::run(&mut search, &Termination::of(&profile), &mut observer, &cancel);
+        Ok(search.incumbent().0.clone())
+    }
+
+    fn commit(&mut self, demand: usize, providers: Vec<ProviderId>) {
+        let orders = &self.scenario.instance.demands[demand].orders;
+        for (&provider, operation) in providers.iter().zip(orders) {
+            let offer = self.scenario.instance.supply.provider(provider);
+            let minutes = offer.and_then(|provider| provider.offers.get(operation)).map_or(0, |o| o.minutes);
+            if let Some(Some(left)) = self.capacities.get_mut(provider.index()) {
+                *left -= minutes;
+            }
+        }
+        self.solution.compositions[demand] = Some(providers);
+    }
+}
+
+/// Ends a hybrid search that has found nothing better for as long as a miner would have waited.
+struct Stall {
+    limit: Option<Duration>,
+    best: Option<(scenarios::Money, Instant)>,
+}
+
+impl Stall {
+    fn new(profile: Profile) -> Self {
+        let limit = Duration::from_millis(AnnouncePolicy::default().stall_ms);
+        Self { limit: (profile == Profile::Hybrid).then_some(limit), best: None }
+    }
+
+    fn look(&mut self, progress: &ga::Progress) -> ControlFlow<()> {
+        let (cost, since) = *self.best.get_or_insert((progress.cost, Instant::now()));
+        if progress.cost < cost {
+            self.best = Some((progress.cost, Instant::now()));
+            return ControlFlow::Continue(());
+        }
+        match self.limit {
+            Some(limit) if since.elapsed() >= limit => ControlFlow::Break(()),
+            Some(_) | None => ControlFlow::Continue(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use scenarios::generate::{GenerateParameters, SiteParameters, generate};
+
+    use super::*;
+
+    fn market() -> Scenario {
+        let parameters = GenerateParameters {
+            name: "small".into(),
+            paper_problem: None,
+            providers: 3,
+            demands: 3,
+            operations: 2,
+            orders_per_demand: 2,
+            sites: SiteParameters::Uniform,
+            ..GenerateParameters::tehran(1, false).unwrap()
+        };
+        generate(&parameters).unwrap()
+    }
+
+    #[test]
+    fn whoever_is_there_at_a_tick_is_served_then_and_whoever_left_is_not() {
+        let scenario = market();
+        let customer = |demand, arrives_ms, leaves_ms| Customer { demand, arrives_ms, leaves_ms };
+        // A tick every 10 s: the first waits until then, the second is gone by then, the third waits for the
+        // next one. Solving two orders takes far less than a second of CPU time.
+        let customers = [customer(0, 1_000, 60_000), customer(1, 2_000, 9_000), customer(2, 10_001, 60_000)];
+        let run = run(&scenario, Profile::Paper, &customers, 10_000, 1, &|_| {}).unwrap();
+        let [Fate::Served { at_ms: first }, Fate::Left, Fate::Served { at_ms: third }] = run.fates[..] else {
+            panic!("{:?}", run.fates);
+        };
+        assert!((10_000..11_000).contains(&first) && (20_000..21_000).contains(&third), "{first} {third}");
+        assert_eq!(run.solves, 2);
+        let served: Vec<bool> = run.solution.compositions.iter().map(Option::is_some).collect();
+        assert_eq!(served, [true, false, true]);
+    }
+
+    #[test]
+    fn what_earlier_compositions_took_is_not_there_any_more() {
+        let mut scenario = market();
+        // Room for the cheapest composition of one demand at one provider alone, and nothing else.
+        let least: Minutes = scenario.instance.supply.providers[0].offers.values().map(|o| o.minutes).sum();
+        for provider in &mut scenario.instance.supply.providers {
+            provider.capacity = Some(0);
+        }
+        scenario.instance.supply.providers[0].capacity = Some(least);
+        let customers = [0, 1].map(|demand| Customer { demand, arrives_ms: 1, leaves_ms: 60_000 });
+        let run = run(&scenario, Profile::Paper, &customers, 10_000, 1, &|_| {}).unwrap();
+        let served = run.fates.iter().filter(|fate| matches!(fate, Fate::Served { .. })).count();
+        assert!(served <= 1, "{:?}", run.fates);
+        assert!(evaluate(&scenario.instance, &run.solution).is_feasible());
+    }
+}
