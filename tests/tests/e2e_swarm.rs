@@ -102,7 +102,7 @@ fn an_interrupt_stops_every_node_of_a_swarm() {
         }
     });
     let deadline = Instant::now() + PATIENCE;
-    let mut hear = |wanted: &str| loop {
+    let hear = |wanted: &str| loop {
         match said.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) if line.contains(wanted) => return,
             Ok(_) => {}

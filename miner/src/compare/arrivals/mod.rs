@@ -2,7 +2,7 @@
 //! drive away. Here demands arrive over time and customers leave when they have waited too long; a centre
 //! that solves once a period serves them, then a live network does.
 //!
-//! [`stream`] draws the customers, [`periodic`] simulates the centre, [`live`] runs the network, [`report`]
+//! `stream` draws the customers, `periodic` simulates the centre, `live` runs the network, [`report`]
 //! counts.
 
 mod live;
