@@ -102,7 +102,7 @@ impl Experiment<'_> {
             patience_seconds: habits.patience_seconds,
             last_arrival_seconds: customers.last().map_or(0.0, |last| seconds(last.arrives_ms * 1_000)),
             systems,
-            notes: notes(habits),
+            notes: notes(habits, self.profile),
         };
         if !json {
             print(&render(&report))?;
