@@ -1,5 +1,6 @@
 //! Networks that `miner swarm` and `miner compare --arrivals` run, as a user sees them: real processes, the
 //! command line, what is printed and how it ends.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: a failure here is a failed test")]
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
