@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use chain::ledger::{BlockReport, MarketDemand};
 use scenarios::settings::Profile;
-use scenarios::{Money, Oracle};
+use scenarios::{Money, Oracle, ProviderId};
 
-use super::super::work::{SearchReport, Task};
+use super::super::work::{SearchReport, SubProblem, Task};
 use super::{Action, DemandId, Effect, Mining, NodeEvent, UnservedDemand, View, WorkId, sub_problem};
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, why_unserved};
 
@@ -15,14 +15,16 @@ use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, why_unserv
 pub(super) struct Search {
     pub(super) work: WorkId,
     demands: BTreeSet<DemandId>,
+    /// What it works on.
+    task: Task,
     trace: SearchTrace,
     /// The best cost so far, and since when nothing better was found.
     best: Option<(Money, u64)>,
 }
 
 impl Search {
-    pub(super) fn new(work: WorkId, demands: BTreeSet<DemandId>) -> Self {
-        Self { work, demands, trace: SearchTrace::default(), best: None }
+    pub(super) fn new(work: WorkId, demands: BTreeSet<DemandId>, task: Task) -> Self {
+        Self { work, demands, task, trace: SearchTrace::default(), best: None }
     }
 
     /// For how long the incumbent has not become cheaper.
@@ -53,9 +55,10 @@ impl Mining {
             return;
         }
         let work = self.next_work();
-        let task = Box::new(self.compose_task(work, &demands, view));
-        actions.push(Action::Effect(Effect::StartWork { work, task }));
-        self.search = Some(Search::new(work, demands));
+        let task = self.compose_task(work, &demands, view);
+        let effect = Effect::StartWork { work, task: Box::new(task.clone()) };
+        actions.push(Action::Effect(effect));
+        self.search = Some(Search::new(work, demands, task));
     }
 
     /// Demands of the own cell that are open, not held back, and not known to be hopeless.
@@ -200,11 +203,33 @@ impl Mining {
             return;
         }
         let work = search.work;
-        let task = Box::new(self.compose_task(work, &search.demands, view));
-        actions.push(Action::Effect(Effect::AdaptWork { work, task }));
+        let task = self.compose_task(work, &search.demands, view);
+        if is_same_problem(&search.task, &task) {
+            self.search = Some(search); // the block was about something else
+            return;
+        }
+        let effect = Effect::AdaptWork { work, task: Box::new(task.clone()) };
+        actions.push(Action::Effect(effect));
         if lost > 0 {
             actions.push(Action::Effect(Effect::Event(NodeEvent::Repaired { lost, left })));
         }
-        self.search = Some(Search::new(work, search.demands));
+        self.search = Some(Search::new(work, search.demands, task));
     }
+}
+
+/// Whether two tasks ask for the same: what others did to providers that it may not use does not matter.
+fn is_same_problem(one: &Task, other: &Task) -> bool {
+    let (Task::Compose { problem: one, .. }, Task::Compose { problem: other, .. }) = (one, other) else {
+        return false;
+    };
+    let is_usable = |id: &ProviderId| one.allowed.as_ref().is_none_or(|allowed| allowed.contains(id));
+    let is_unchanged = |id: ProviderId| {
+        let capacity = |problem: &SubProblem| problem.capacities.get(id.index()).copied();
+        capacity(one) == capacity(other) && one.supply.provider(id) == other.supply.provider(id)
+    };
+    one.demands == other.demands
+        && one.prices == other.prices
+        && one.allowed == other.allowed
+        && one.supply.providers.len() == other.supply.providers.len()
+        && one.supply.provider_ids().filter(is_usable).all(is_unchanged)
 }
