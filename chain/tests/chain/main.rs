@@ -8,6 +8,7 @@ mod market;
 mod properties;
 mod records_refused;
 mod refused;
+mod refused_by_state;
 mod settlement;
 mod stored;
 mod tehran;

@@ -94,6 +94,10 @@ proptest! {
             let before = [0, 1, 2].map(|id| market.ledger.usage(ProviderId(id)).total());
             try_block(&mut market, attempt);
             prop_assert_eq!(market.ledger.total_money(), total);
+            if let Some(block) = market.blocks.last() {
+                let bytes = encode(block);
+                prop_assert_eq!(&decode::<Block>(&bytes, bytes.len()).unwrap(), block);
+            }
             for (id, before) in (0..).map(ProviderId).zip(before) {
                 // Nothing new beyond the capacity offered now; what stands may exceed a shrunken one.
                 let used = market.ledger.usage(id).total();

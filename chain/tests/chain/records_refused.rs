@@ -1,6 +1,6 @@
 //! One case per rule of a record, by itself and against the state; a block that brings it is refused too.
 
-use chain::key::KeyError;
+use chain::key::{KeyError, PublicKey};
 use chain::validate::OfferError;
 use chain::{Fault, Hash, NetworkId, Record, RecordError, RecordId, Rejection, Statement, check_record};
 use scenarios::{Money, OperationId, Site, limits};
@@ -56,6 +56,18 @@ fn signed_by_somebody_else() {
     let author = treasurer().public().address();
     let forged = RecordError::Signature { author, error: KeyError::BadSignature };
     refuse_form(&market, content.sign(&miner(1)), forged);
+}
+
+#[test]
+fn signed_under_a_weak_key() {
+    let market = Market::open();
+    // The neutral element: of order one, under it anything verifies loosely.
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
+    content.author = PublicKey::from_bytes(neutral);
+    let weak = RecordError::Signature { author: content.author.address(), error: KeyError::Weak };
+    refuse_form(&market, content.sign(&treasurer()), weak);
 }
 
 #[test]

@@ -1,0 +1,270 @@
+//! One test per rule of a block that asks the state: demands, offers, capacities, prices, claims, rewards.
+//! Each block breaks only that rule; where it can, it was valid until the chain went on without it.
+
+use chain::{Block, Fault, Hash, PriceUpdate, Rejection};
+use scenarios::settings::Allocation;
+use scenarios::{CapacityPrices, Money, OperationId, PriceError, ProviderId};
+
+use crate::market::{
+    Market, Proposed, demander, instance, micros, miner, offer, provider_of, providers, resign, units,
+};
+use crate::refused::{composing_two, refuse, tampered};
+
+/// A block of an earlier head, put on the present one as its miner would.
+fn reanchored(market: &Market, mut block: Block, by: u64) -> Block {
+    block.header.height = market.ledger.head().height + 1;
+    block.header.parent = market.ledger.head().hash;
+    block.header.timestamp_ms = market.next_time();
+    resign(block, &miner(by))
+}
+
+/// A block that is right but for the prices it brings.
+fn repricing(market: &Market, prices: &[Money]) -> Block {
+    let mut block = market.block(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    block.body.price_update = Some(PriceUpdate { prices: CapacityPrices(prices.to_vec()) });
+    resign(block, &miner(0))
+}
+
+#[test]
+fn a_demand_that_is_not_on_chain() {
+    let unknown = chain::RecordId(Hash([9; 32]));
+    tampered(
+        |_, block| block.body.compositions[0].demand = unknown,
+        |_, _| Rejection::UnknownDemand { demand: unknown },
+    );
+}
+
+#[test]
+fn a_demand_composed_by_an_earlier_block() {
+    let mut market = Market::open();
+    let late = composing_two(&market);
+    market.compose(&[(1, providers([0, 0]))]);
+    let (demand, miner_address) = (market.demand(1), miner(0).public().address());
+    let expected = Rejection::AlreadyComposed { demand, height: 2, miner: miner_address };
+    refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
+}
+
+#[test]
+fn a_cancelled_demand() {
+    let mut market = Market::open();
+    let late = composing_two(&market);
+    let demand = market.demand(0);
+    let cancel = market.record(&demander(0), chain::Statement::DemandCancellation { demand });
+    market.accept(Proposed { records: vec![cancel], ..Proposed::default() });
+    let expected = Rejection::DemandCancelled { demand, height: 2 };
+    refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
+}
+
+#[test]
+fn compositions_of_the_wrong_form() {
+    tampered(
+        |_, block| block.body.compositions[0].providers = providers([0]),
+        |market, _| Rejection::OrderCount { demand: market.demand(0), got: 1, expected: 2 },
+    );
+    tampered(
+        |_, block| block.body.compositions[0].providers = providers([0, 3]),
+        |market, _| Rejection::UnknownProvider {
+            demand: market.demand(0),
+            order: 1,
+            got: ProviderId(3),
+            expected: 3,
+        },
+    );
+    tampered(
+        |_, block| block.body.compositions[0].providers = providers([2, 0]),
+        |market, _| Rejection::NotOffered {
+            demand: market.demand(0),
+            order: 0,
+            got: ProviderId(2),
+            expected: OperationId(0),
+        },
+    );
+}
+
+#[test]
+fn a_withdrawn_offer() {
+    let mut market = Market::open();
+    let late = composing_two(&market);
+    let withdrawal = market.record(&provider_of(0), chain::Statement::OfferWithdrawal);
+    market.accept(Proposed { records: vec![withdrawal], ..Proposed::default() });
+    let expected = Rejection::OfferWithdrawn { demand: market.demand(0), order: 0, got: ProviderId(0) };
+    refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
+}
+
+#[test]
+fn a_budget_exceeded() {
+    let mut market = Market::open();
+    let late = composing_two(&market);
+    let mut dearer = instance().supply.providers.remove(0);
+    dearer.offers.get_mut(&OperationId(1)).unwrap().cost = units(91);
+    let record = market.record(&provider_of(0), offer(&dearer));
+    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    // 10 + 91.
+    let expected = Rejection::OverBudget { demand: market.demand(0), got: units(101), expected: units(100) };
+    refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
+}
+
+#[test]
+fn capacity_exceeded_in_one_block() {
+    tampered(
+        |market, block| {
+            let mut third = block.body.compositions[0].clone();
+            third.demand = market.demand(2);
+            block.body.compositions.push(third);
+            block.header.cost = units(57);
+        },
+        |market, _| Rejection::OverCapacity {
+            demand: market.demand(2),
+            provider: ProviderId(0),
+            got: 60,
+            expected: 40,
+        },
+    );
+}
+
+#[test]
+fn capacity_exceeded_across_two_blocks() {
+    let mut market = Market::open();
+    let late = market.block(market.composing(1, &[(2, providers([0, 0]))]));
+    market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    let (demand, provider) = (market.demand(2), ProviderId(0));
+    let expected = Rejection::OverCapacity { demand, provider, got: 60, expected: 40 };
+    refuse(&market, reanchored(&market, late, 1), &expected, Fault::Peer);
+}
+
+#[test]
+fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
+    let dedicated = |held| {
+        Market::open_with(|genesis| {
+            genesis.parameters.allocation = Allocation::Dedicated;
+            genesis.parameters.held_providers_max = held;
+        })
+    };
+    let mut market = dedicated(None);
+    let late = market.block(market.composing(1, &[(1, providers([0, 0]))]));
+    market.compose(&[(0, providers([0, 0]))]);
+    let held = Rejection::ProviderHeld {
+        demand: market.demand(1),
+        provider: ProviderId(0),
+        got: miner(1).public().address(),
+        expected: miner(0).public().address(),
+    };
+    refuse(&market, reanchored(&market, late, 1), &held, Fault::Peer);
+    assert_eq!(market.ledger.providers_left(&miner(0).public()), Some(0));
+    assert_eq!(market.ledger.providers_left(&miner(1).public()), Some(1));
+    let offers_left =
+        |index| market.ledger.open_market_for(&miner(index).public()).supply.providers[0].offers.len();
+    assert_eq!([offers_left(0), offers_left(1)], [2, 0]);
+    // Its holder may use it again, until the first composition freezes.
+    market.compose(&[(1, providers([0, 0]))]);
+    assert_eq!(market.ledger.holder(ProviderId(0)).unwrap().compositions, 2);
+    market.advance_to(36);
+    assert_eq!(market.ledger.holder(ProviderId(0)), None);
+
+    // ceil(3 providers / 4 miners) is one.
+    let market = dedicated(None);
+    let mut block = market.block(market.composing(0, &[(0, providers([0, 0]))]));
+    block.body.compositions[0].providers = providers([0, 1]);
+    let (demand, holder) = (market.demand(0), miner(0).public().address());
+    let expected = Rejection::TooManyProvidersHeld { demand, miner: holder, got: 2, expected: 1 };
+    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+    let market = dedicated(Some(2));
+    let got = market.draft(market.composing(0, &[(0, providers([0, 1]))])).unwrap_err();
+    assert_eq!(got.rule(), "reward");
+}
+
+#[test]
+fn understated_claims() {
+    tampered(
+        |_, block| block.body.compositions[0].cost = units(18),
+        |market, _| Rejection::WrongCost { demand: market.demand(0), got: units(18), expected: units(19) },
+    );
+    tampered(
+        |_, block| block.body.compositions[1].minutes = 19,
+        |market, _| Rejection::WrongMinutes { demand: market.demand(1), got: 19, expected: 20 },
+    );
+    tampered(
+        |_, block| block.header.cost = units(37),
+        |_, _| Rejection::WrongTotalCost { got: units(37), expected: units(38) },
+    );
+    tampered(
+        |_, block| block.header.regret = micros(-1),
+        |_, _| Rejection::WrongRegret { got: micros(-1), expected: Money::ZERO },
+    );
+    // At 0.1 $ a minute `[0, 0]` is worth 21 $ and `[1, 1]` 23 $: a regret of 2 $, not of nothing.
+    let mut market = Market::open();
+    market.accept(Proposed { prices: Some(vec![micros(100_000)]), ..Proposed::default() });
+    market.advance_to(20);
+    let mut block = market.block(market.composing(0, &[(2, providers([1, 1]))]));
+    assert_eq!(block.header.regret, units(2));
+    block.header.regret = Money::ZERO;
+    let expected = Rejection::WrongRegret { got: Money::ZERO, expected: units(2) };
+    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+}
+
+#[test]
+fn prices_that_do_not_raise_the_bound() {
+    let mut market = Market::open();
+    let propose = |market: &Market, prices: &[i64]| {
+        let prices = Some(prices.iter().map(|&price| micros(price)).collect());
+        market.draft(Proposed { prices, ..Proposed::default() }).map(|_| "accepted")
+    };
+    // At 1 $ a minute, all demands go to provider 1: 3 x 23 - 40 = 29 $. Raising 57 $ by 100 ppm: 57.0057 $.
+    let refused = Rejection::BoundNotRaised { got: units(29), expected: micros(57_005_700) };
+    assert_eq!(propose(&market, &[1_000_000]), Err(refused.clone()));
+    refuse(&market, repricing(&market, &[micros(1_000_000)]), &refused, Fault::Peer);
+    // At 0.000285 $: 3 x (19 + 0.0057) - 40 x 0.000285 = 57.0057 $ just passes, one micro-unit less does not.
+    assert_eq!(propose(&market, &[285]), Ok("accepted"));
+    let refused = Rejection::BoundNotRaised { got: micros(57_005_680), expected: micros(57_005_700) };
+    assert_eq!(propose(&market, &[284]), Err(refused));
+    market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    assert_eq!(propose(&market, &[200_000]).unwrap_err().rule(), "bound-gain");
+}
+
+#[test]
+fn prices_out_of_range() {
+    let market = Market::open();
+    let refused = |prices: &[Money], expected: PriceError| {
+        refuse(&market, repricing(&market, prices), &expected.into(), Fault::Peer);
+    };
+    let provider = ProviderId(0);
+    let negative = PriceError::OutOfRange { provider, got: micros(-1) };
+    refused(&[micros(-1)], negative);
+    let oversized = PriceError::OutOfRange { provider, got: micros(1_000_000_001) };
+    refused(&[micros(1_000_000_001)], oversized);
+    let unlimited = PriceError::Unlimited { provider: ProviderId(1), got: micros(1) };
+    refused(&[Money::ZERO, micros(1)], unlimited);
+    let surplus = PriceError::Count { got: 4, expected: 3 };
+    refused(&[Money::ZERO, Money::ZERO, micros(1), micros(1)], surplus);
+}
+
+#[test]
+fn a_price_update_in_two_spellings() {
+    let market = Market::open();
+    let mut block = market.block(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    block.body.price_update.as_mut().unwrap().prices.0.push(Money::ZERO);
+    refuse(&market, resign(block, &miner(0)), &Rejection::TrailingZeroPrice, Fault::Peer);
+}
+
+#[test]
+fn a_reward_below_the_threshold() {
+    let market = Market::open();
+    let mut block = market.block(market.composing(0, &[(2, providers([0, 0]))]));
+    let composition = &mut block.body.compositions[0];
+    (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
+    (block.header.cost, block.header.regret) = (units(23), units(4));
+    let expected = Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) };
+    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+}
+
+#[test]
+fn too_much_verification_work() {
+    // Two providers for operation 0, three for operation 1: 2 + 3 + 2 x 3 = 11 steps a demand.
+    let market = Market::open_with(|genesis| genesis.parameters.limits.verification_work = 66);
+    let mut block = market.block(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    let report = market.check(block.clone()).unwrap().into_parts().2;
+    assert_eq!(report.work, 66, "twice the market of three");
+    block.body.compositions = composing_two(&market).body.compositions;
+    let expected = Rejection::TooMuchWork { got: 88, expected: 66 };
+    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+}
