@@ -157,7 +157,19 @@ fn addresses(arguments: &InitArguments) -> Result<Vec<SocketAddr>> {
     }
     let hosts = arguments.host.len();
     ensure!(nodes == hosts, "--nodes {nodes} needs as many --host, got {hosts}");
+    validate_families(&arguments.host)?;
     Ok(arguments.host.clone())
+}
+
+/// A node has one socket, of the family of its address, and reaches nobody of the other.
+fn validate_families(addresses: &[SocketAddr]) -> Result<()> {
+    let of_family = |is_ipv6| addresses.iter().find(|address| address.is_ipv6() == is_ipv6);
+    if let (Some(ipv4), Some(ipv6)) = (of_family(false), of_family(true)) {
+        bail!(
+            "{ipv4} (IPv4) and {ipv6} (IPv6) cannot reach each other: give every node an address of the same family"
+        );
+    }
+    Ok(())
 }
 
 fn operations(arguments: &InitArguments) -> Result<Vec<String>> {
@@ -191,6 +203,7 @@ fn render_founded(founded: &Founded) -> String {
 }
 
 pub(super) fn join(arguments: &JoinArguments) -> Result<ExitCode> {
+    validate_families(&[&[arguments.host], arguments.bootstrap.as_slice()].concat())?;
     let plan = JoiningPlan {
         genesis: arguments.genesis.clone(),
         address: arguments.host,
@@ -244,4 +257,18 @@ fn render_show(report: &ShowReport) -> String {
         format!("pool        {} records", node.pool_records),
     ]
     .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_reach_each_other_are_named() {
+        let hosts = |texts: [&str; 2]| texts.map(|text| parse_host(text).expect("an address"));
+        assert!(validate_families(&hosts(["192.0.2.1:7400", "127.0.0.1:7400"])).is_ok());
+        let mixed = validate_families(&hosts(["[2001:db8::1]:7400", "192.0.2.1:7400"])).unwrap_err();
+        let told = "192.0.2.1:7400 (IPv4) and [2001:db8::1]:7400 (IPv6) cannot reach each other";
+        assert!(mixed.to_string().starts_with(told), "{mixed}");
+    }
 }
