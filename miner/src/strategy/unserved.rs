@@ -1,7 +1,5 @@
 //! Why a demand stays unserved: the question a customer asks first.
 
-use std::fmt;
-
 use scenarios::{CapacityPrices, Demand, Minutes, Money, OperationId, Oracle, ProviderId};
 use serde::Serialize;
 
@@ -73,27 +71,24 @@ pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, remaining: &[Option<Mi
     }
 }
 
-impl fmt::Display for UnservedReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl UnservedReason {
+    /// In words; `operations` are the market's names of operations, in order of id.
+    pub fn describe(&self, operations: &[String]) -> String {
+        let name = |id: OperationId| operations.get(id.index()).cloned().unwrap_or_else(|| id.to_string());
         match self {
-            Self::NotOffered { operation } => write!(f, "nobody offers {operation}"),
+            Self::NotOffered { operation } => format!("nobody offers {}", name(*operation)),
             Self::BudgetTooLow { cheapest, budget } => {
-                write!(f, "its budget of {budget:.2} $ is below the cheapest possible cost, {cheapest:.2} $")
+                format!("its budget of {budget:.2} $ is below the cheapest possible cost, {cheapest:.2} $")
             }
-            Self::NoCapacity { operation, most_left } => {
-                write!(
-                    f,
-                    "no provider has time left for {operation} (the most any has is {most_left} minutes)"
-                )
-            }
-            Self::LeftoverTooDear { cheapest, budget } => {
-                write!(
-                    f,
-                    "on the capacity left it costs at least {cheapest:.2} $, above its budget of {budget:.2} $"
-                )
-            }
+            Self::NoCapacity { operation, most_left } => format!(
+                "no provider has time left for {} (the most any has is {most_left} minutes)",
+                name(*operation)
+            ),
+            Self::LeftoverTooDear { cheapest, budget } => format!(
+                "on the capacity left it costs at least {cheapest:.2} $, above its budget of {budget:.2} $"
+            ),
             Self::NoRoomTogether => {
-                f.write_str("each order fits somewhere, but not all of them together on the capacity left")
+                "each order fits somewhere, but not all of them together on the capacity left".into()
             }
         }
     }
@@ -171,5 +166,11 @@ mod tests {
     #[test]
     fn orders_can_fit_one_by_one_but_not_together() {
         assert_eq!(reason(&[1, 1], 100, [40, 0]), UnservedReason::NoRoomTogether);
+    }
+
+    #[test]
+    fn people_read_the_names_of_operations() {
+        let reason = UnservedReason::NotOffered { operation: OperationId(1) };
+        assert_eq!(reason.describe(&["turning".into(), "milling".into()]), "nobody offers milling");
     }
 }

@@ -133,6 +133,6 @@ fn a_market_with_too_little_time_ends_with_the_demand_nobody_can_serve_and_why()
         .flat_map(|(_, status)| status.unserved)
         .map(|unserved| unserved.reason)
         .collect();
-    let expected = "no provider has time left for operation #0 (the most any has is 10 minutes)";
+    let expected = "no provider has time left for operation 0 (the most any has is 10 minutes)";
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), [expected]);
 }

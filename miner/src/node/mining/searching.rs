@@ -175,11 +175,12 @@ impl Mining {
         }
         let market = view.ledger.open_market();
         let oracle = Oracle::new(&market.supply);
+        let operations = &view.ledger.network().genesis().operations;
         for MarketDemand { id, entry } in &market.demands {
             if !report.unserved.contains(id) {
                 continue;
             }
-            let reason = why_unserved(&oracle, &entry.demand, &market.capacities).to_string();
+            let reason = why_unserved(&oracle, &entry.demand, &market.capacities).describe(operations);
             let (demand, name) = (*id, entry.demand.name.clone());
             let event = NodeEvent::Unserved { demand, name: name.clone(), reason: reason.clone() };
             actions.push(Action::Effect(Effect::Event(event)));
