@@ -21,6 +21,7 @@ pub mod projection;
 pub mod random_assignment;
 pub mod scenario;
 pub mod settings;
+pub mod shortage;
 pub mod units;
 mod validate;
 

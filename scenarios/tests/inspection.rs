@@ -33,13 +33,18 @@ fn a_small_scenario_is_inspected_as_the_hand_does() {
 fn what_cannot_be_served_is_named() {
     let text = include_str!("small.json").replace("\"milling\": {\"cost\": 14, \"minutes\": 30},", "");
     let inspection = inspect(text.as_bytes());
-    assert_eq!(inspection.unservable, ["Pardis Pumps"]);
+    assert_eq!(inspection.concerns.unservable, ["Pardis Pumps"]);
     assert_eq!((inspection.random_cost, inspection.unlimited_optimum), (None, None));
     assert_eq!(inspection.bound, Money::from_units(120));
     assert!(inspection.to_string().contains("nobody offers an order of Pardis Pumps\n"), "{inspection}");
     let text = include_str!("small.json").replace("\"budget\": 120", "\"budget\": 50");
     let inspection = inspect(text.as_bytes());
-    assert_eq!(inspection.beyond_budget, ["Pardis Pumps"]);
+    let [hopeless] = inspection.concerns.beyond_budget.as_slice() else { panic!("one demand") };
+    assert_eq!((hopeless.demand.as_str(), hopeless.budget), ("Pardis Pumps", Money::from_units(50)));
+    // 23.41 + 14 + 0.85 + 34.803 + 1.4 $, as above.
+    assert_eq!(hopeless.cheapest, Money::from_micros(74_463_000));
+    let line = "the budget is below the cheapest composition of Pardis Pumps (50.00 $, at least 74.46 $)\n";
+    assert!(inspection.to_string().contains(line), "{inspection}");
     assert_eq!(inspection.bound, Money::from_units(50));
 }
 

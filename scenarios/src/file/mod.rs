@@ -3,9 +3,15 @@
 //! Bytes are read in three steps: the header (`format`, `version`), the form (every field known
 //! and of the right type), the meaning (cross references and limits, all
 //! problems listed). No bytes make it panic.
+//!
+//! [`Scenario::import_numbered`] also reads *numbered instances*, a plain exchange format: a JSON object of
+//! `name`, `operations` (how many), `rate_milli_per_km`, `providers` (`x_m`, `y_m`, `cost_milli` and `minutes`
+//! with one entry for each operation, null where it is not offered, `capacity_minutes`, null where unlimited)
+//! and `demands` (`x_m`, `y_m`, `orders` as numbers of operations from 0), money in thousandths of a dollar.
 
 mod document;
 mod error;
+mod import;
 mod layout;
 mod read;
 mod solution;
@@ -20,6 +26,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 pub use error::ScenarioError;
+pub use import::Imported;
 
 use crate::scenario::Scenario;
 use document::ScenarioDocument;

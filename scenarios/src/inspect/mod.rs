@@ -1,11 +1,13 @@
 //! What a scenario holds, at a glance: sizes, the ends between which every cost lies, where capacity is short,
 //! and a map. Nothing is searched here: capacity prices, if any, come from elsewhere.
 
+mod concerns;
 mod map;
 mod text;
 
 use serde::Serialize;
 
+pub use concerns::{Concerns, HopelessBudget};
 pub use map::DensityMap;
 
 use crate::bound::dual_bound;
@@ -71,10 +73,9 @@ pub struct Inspection {
     pub unlimited_optimum: Option<Money>,
     /// The certified lower bound of the penalised cost at the prices given.
     pub bound: Money,
-    /// Names of demands with an order that nobody offers.
-    pub unservable: Vec<String>,
-    /// Names of demands whose cheapest composition is dearer than their budget.
-    pub beyond_budget: Vec<String>,
+    /// What stands in the way of serving every demand.
+    #[serde(flatten)]
+    pub concerns: Concerns,
     /// Work and capacity of the whole market.
     pub balance: CapacityBalance,
     /// Work and capacity by operation.
@@ -97,17 +98,7 @@ impl Inspection {
         let mut random = RandomAssignment::new(&oracle);
         let random_cost = instance.demands.iter().map(|demand| random.cost(demand)).sum();
         let operations = operation_balances(scenario, &oracle, &random);
-        let (mut unservable, mut beyond_budget) = (Vec::new(), Vec::new());
-        let mut unlimited_optimum = Some(Money::ZERO);
-        for demand in &instance.demands {
-            let least = oracle.cheapest(demand, &CapacityPrices::zero()).map(|best| best.priced_cost);
-            unlimited_optimum = unlimited_optimum.zip(least).map(|(sum, least)| sum + least);
-            match least {
-                None => unservable.push(demand.name.clone()),
-                Some(least) if least > demand.budget => beyond_budget.push(demand.name.clone()),
-                Some(_) => {}
-            }
-        }
+        let (concerns, unlimited_optimum) = Concerns::with_oracle(scenario, &oracle);
         Ok(Self {
             name: scenario.name.clone(),
             description: scenario.description.clone(),
@@ -126,8 +117,7 @@ impl Inspection {
             random_cost,
             unlimited_optimum,
             bound,
-            unservable,
-            beyond_budget,
+            concerns,
             balance: CapacityBalance {
                 work: operations.iter().map(|operation| operation.balance.work).sum(),
                 capacity: supply.capacities().into_iter().sum(),
@@ -140,7 +130,8 @@ impl Inspection {
     /// The exact optimum, where no capacity is limited and every budget suffices: each demand then takes its
     /// own shortest path.
     pub fn exact_optimum(&self) -> Option<Money> {
-        self.unlimited_optimum.filter(|_| self.limited_providers == 0 && self.beyond_budget.is_empty())
+        self.unlimited_optimum
+            .filter(|_| self.limited_providers == 0 && self.concerns.beyond_budget.is_empty())
     }
 }
 

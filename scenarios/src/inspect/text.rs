@@ -4,9 +4,6 @@ use std::fmt;
 
 use super::{CapacityBalance, Inspection};
 
-/// At most this many names of a list are shown.
-const NAMES: usize = 5;
-
 impl fmt::Display for Inspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.name)?;
@@ -26,8 +23,7 @@ impl fmt::Display for Inspection {
             writeln!(f, "places       {places:>14}  ({detours} than the direct way)")?;
         }
         self.write_costs(f)?;
-        write_names(f, "nobody offers an order of", &self.unservable)?;
-        write_names(f, "the budget is below the cheapest composition of", &self.beyond_budget)?;
+        write!(f, "{}", self.concerns)?;
         self.write_balance(f)?;
         if let Some(map) = &self.map {
             write!(f, "\n{map}")?;
@@ -86,16 +82,5 @@ fn write_capacity(f: &mut fmt::Formatter<'_>, balance: CapacityBalance) -> fmt::
         }
         Some(capacity) => writeln!(f, "  {capacity:>14}"),
         None => writeln!(f, "  {:>14}", "unlimited"),
-    }
-}
-
-fn write_names(f: &mut fmt::Formatter<'_>, what: &str, names: &[String]) -> fmt::Result {
-    if names.is_empty() {
-        return Ok(());
-    }
-    write!(f, "{what} {}", names[..names.len().min(NAMES)].join(", "))?;
-    match names.len().saturating_sub(NAMES) {
-        0 => writeln!(f),
-        more => writeln!(f, " and {more} more"),
     }
 }

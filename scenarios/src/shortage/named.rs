@@ -1,0 +1,77 @@
+//! A shortage as people read it: with names instead of numbers.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::Shortage;
+use crate::scenario::Scenario;
+use crate::units::Minutes;
+
+/// At most this many names of a list are shown in text; data has them all.
+const SHOWN: usize = 5;
+
+/// A [`Shortage`] with the scenario's names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NamedShortage {
+    /// The operations that are short.
+    pub operations: Vec<String>,
+    /// Minutes that their orders take at the fastest offers.
+    pub needed_minutes: Minutes,
+    /// Everybody who could do one of them.
+    pub providers: Vec<String>,
+    /// Minutes these have together.
+    pub capacity_minutes: Minutes,
+    /// Minutes missing at least.
+    pub missing_minutes: Minutes,
+}
+
+impl Shortage {
+    /// This shortage of the scenario's instance with the scenario's names.
+    pub fn named(&self, scenario: &Scenario) -> NamedShortage {
+        let operation = |id: &crate::OperationId| {
+            scenario.operations.get(id.index()).cloned().unwrap_or_else(|| id.to_string())
+        };
+        let provider = |&id: &crate::ProviderId| {
+            let provider = scenario.instance.supply.provider(id);
+            provider.map_or_else(|| id.to_string(), |provider| provider.name.clone())
+        };
+        NamedShortage {
+            operations: self.operations.iter().map(operation).collect(),
+            needed_minutes: self.needed,
+            providers: self.providers.iter().map(provider).collect(),
+            capacity_minutes: self.capacity,
+            missing_minutes: self.missing(),
+        }
+    }
+}
+
+impl fmt::Display for NamedShortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (operations, needed) = (list(&self.operations), self.needed_minutes);
+        if self.providers.is_empty() {
+            return write!(
+                f,
+                "capacity for {operations} is short: each order takes longer than any provider of it has \
+                 ({needed} minutes needed in all)"
+            );
+        }
+        write!(
+            f,
+            "capacity for {operations} is short by at least {} minutes: the orders take {needed} even at the \
+             fastest offers, and {} can give {}",
+            self.missing_minutes,
+            list(&self.providers),
+            self.capacity_minutes
+        )
+    }
+}
+
+/// The first few names of a list and how many more there are.
+pub(crate) fn list(names: &[String]) -> String {
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}

@@ -1,0 +1,163 @@
+//! Shortages of capacity: found where a hand finds them, checked by addition, and never claimed falsely.
+
+mod common;
+
+use std::collections::BTreeMap;
+
+use common::{all_feasible, tiny_instance};
+use proptest::prelude::*;
+use scenarios::shortage::{Shortage, ShortageError, find_shortages};
+use scenarios::{
+    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, ProviderId, Site,
+    Supply,
+};
+
+/// Operations and minutes.
+type Offers<'o> = &'o [(u16, Minutes)];
+
+/// Providers by their offers `(operation, minutes)` and capacity, demands by their orders; everything at one
+/// place and free.
+fn instance(providers: &[(Offers<'_>, Option<Minutes>)], demands: &[&[u16]]) -> Instance {
+    let offer = |&(operation, minutes): &(u16, Minutes)| {
+        (OperationId(operation), Offer { cost: Money::ZERO, minutes })
+    };
+    let providers = providers.iter().map(|&(offers, capacity)| {
+        let offers: BTreeMap<_, _> = offers.iter().map(offer).collect();
+        Provider { name: "provider".into(), site: Site::point(0, 0), offers, capacity }
+    });
+    let demands = demands.iter().map(|orders| Demand {
+        name: "demand".into(),
+        site: Site::point(0, 0),
+        orders: orders.iter().map(|&operation| OperationId(operation)).collect(),
+        budget: Money::from_units(1),
+    });
+    let rules = CostRules {
+        rate_per_km: Money::ZERO,
+        value_of_minute: Money::ZERO,
+        metres_per_minute: 1,
+        deliver: false,
+    };
+    let supply = Supply { providers: providers.collect(), rules, geometry: Geometry::Euclidean };
+    Instance { supply, demands: demands.collect() }
+}
+
+fn shortage(operations: &[u16], needed: Minutes, providers: &[u32], capacity: Minutes) -> Shortage {
+    Shortage {
+        operations: operations.iter().map(|&operation| OperationId(operation)).collect(),
+        needed,
+        providers: providers.iter().map(|&provider| ProviderId(provider)).collect(),
+        capacity,
+    }
+}
+
+#[test]
+fn an_operation_is_short_when_its_orders_take_longer_than_its_providers_have() {
+    // Three orders of 10 minutes at best; 15 + 12 minutes at those who offer it.
+    let market = instance(&[(&[(0, 10)], Some(15)), (&[(0, 11)], Some(12))], &[&[0], &[0, 0]]);
+    let found = find_shortages(&market);
+    assert_eq!(found, [shortage(&[0], 30, &[0, 1], 27)]);
+    assert_eq!(found[0].missing(), 3);
+    assert_eq!(found[0].verify(&market), Ok(()));
+}
+
+#[test]
+fn operations_that_share_a_provider_are_short_together_though_neither_is_alone() {
+    let both: &[(u16, Minutes)] = &[(0, 10), (1, 10)];
+    let market = instance(&[(both, Some(15)), (&[(2, 10)], Some(100))], &[&[0, 1, 2]]);
+    let found = find_shortages(&market);
+    assert_eq!(found, [shortage(&[0, 1], 20, &[0], 15)]);
+    assert_eq!(found[0].verify(&market), Ok(()));
+    let alone = shortage(&[0], 10, &[0], 15);
+    assert_eq!(alone.verify(&market), Err(ShortageError::NotShort { needed: 10, capacity: 15 }));
+}
+
+#[test]
+fn shortages_that_have_nothing_to_do_with_each_other_are_told_apart() {
+    let market = instance(&[(&[(0, 10)], Some(5)), (&[(1, 10)], Some(15))], &[&[0, 1], &[1]]);
+    // The first provider cannot do even one order of operation 0.
+    assert_eq!(find_shortages(&market), [shortage(&[0], 10, &[], 0), shortage(&[1], 20, &[1], 15)]);
+}
+
+#[test]
+fn an_unlimited_provider_ends_a_shortage() {
+    let market = instance(&[(&[(0, 10)], Some(5)), (&[(0, 90)], None)], &[&[0], &[0]]);
+    assert_eq!(find_shortages(&market), []);
+    let claimed = shortage(&[0], 180, &[1], 0);
+    assert_eq!(claimed.verify(&market), Err(ShortageError::Unlimited { got: ProviderId(1) }));
+}
+
+#[test]
+fn a_provider_helps_out_where_it_is_needed_most() {
+    // 20 + 10 minutes of work; the second provider can do either and the first only operation 0.
+    let market = instance(&[(&[(0, 10)], Some(20)), (&[(0, 10), (1, 10)], Some(10))], &[&[0, 1], &[0]]);
+    assert_eq!(find_shortages(&market), []);
+}
+
+#[test]
+fn a_certificate_that_says_anything_else_is_refused() {
+    let market = instance(&[(&[(0, 10)], Some(15)), (&[(1, 1)], Some(9))], &[&[0], &[0]]);
+    let right = shortage(&[0], 20, &[0], 15);
+    assert_eq!(right.verify(&market), Ok(()));
+    let (unsorted, unordered) = (shortage(&[0, 0], 40, &[0], 15), shortage(&[1], 1, &[1], 9));
+    assert_eq!(unsorted.verify(&market), Err(ShortageError::Operations));
+    assert_eq!(shortage(&[], 0, &[], 0).verify(&market), Err(ShortageError::Operations));
+    assert_eq!(unordered.verify(&market), Err(ShortageError::NotOffered { got: OperationId(1) }));
+    let more = Shortage { needed: 21, ..right.clone() };
+    assert_eq!(more.verify(&market), Err(ShortageError::Needed { got: 21, expected: 20 }));
+    let fewer = Shortage { providers: vec![], capacity: 0, ..right };
+    let expected = ShortageError::Capacity { got: 0, got_providers: 0, expected: 15, expected_providers: 1 };
+    assert_eq!(fewer.verify(&market), Err(expected));
+}
+
+/// The largest number of minutes that any set of operations misses, by trying every set.
+fn most_missing(market: &Instance) -> Minutes {
+    let sets = (1..8_u16).map(|set| (0..3).filter(|operation| set >> operation & 1 == 1).collect::<Vec<_>>());
+    let missing = sets.map(|operations| {
+        let mut needed = 0;
+        let mut sharing = std::collections::BTreeSet::new();
+        for &operation in &operations {
+            let orders = market.demands.iter().flat_map(|demand| &demand.orders);
+            let count = orders.filter(|&&order| order == OperationId(operation)).count();
+            let offers: Vec<(ProviderId, Minutes, Option<Minutes>)> = market
+                .supply
+                .provider_ids()
+                .zip(&market.supply.providers)
+                .filter_map(|(id, provider)| {
+                    Some((id, provider.offers.get(&OperationId(operation))?.minutes, provider.capacity))
+                })
+                .collect();
+            let fits = |&&(_, minutes, capacity): &&(ProviderId, Minutes, Option<Minutes>)| {
+                capacity.is_none_or(|capacity| minutes <= capacity)
+            };
+            let any = offers.iter().any(|offer| fits(&offer));
+            let fastest = offers.iter().filter(|offer| !any || fits(offer)).map(|offer| offer.1).min();
+            needed += fastest.unwrap_or(0) * Minutes::try_from(count).expect("few orders");
+            if count > 0 {
+                sharing.extend(offers.iter().filter(fits).map(|offer| offer.0));
+            }
+        }
+        let capacity: Option<Minutes> =
+            sharing.iter().map(|id| market.supply.providers[id.index()].capacity).sum();
+        capacity.map_or(0, |capacity| needed - capacity)
+    });
+    missing.max().unwrap_or(0).max(0)
+}
+
+proptest! {
+    #[test]
+    fn every_shortage_found_verifies_and_together_they_miss_the_most(market in tiny_instance()) {
+        let found = find_shortages(&market);
+        for shortage in &found {
+            prop_assert_eq!(shortage.verify(&market), Ok(()));
+        }
+        prop_assert_eq!(found.iter().map(Shortage::missing).sum::<Minutes>(), most_missing(&market));
+    }
+
+    #[test]
+    fn no_market_with_a_shortage_can_serve_everybody(market in tiny_instance()) {
+        if !find_shortages(&market).is_empty() {
+            let served = all_feasible(&market);
+            prop_assert!(served.iter().all(|solution| solution.compositions.contains(&None)));
+        }
+    }
+}
