@@ -43,7 +43,7 @@ enum Command {
     Solve(solve::SolveArguments),
     /// Judge a solution independently of any solver: cost, violations, gap.
     Check(check::CheckArguments),
-    /// Generate, validate or inspect scenario files.
+    /// Generate, import, validate or inspect scenario files.
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
     /// Run one node of a network.

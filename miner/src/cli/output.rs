@@ -68,6 +68,20 @@ impl Progress {
         self.bar.set_message(message);
     }
 
+    /// Whether the line changes in place.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// What is going on right now; off a terminal, a line of its own.
+    pub(crate) fn line(&self, message: String) {
+        if self.is_terminal {
+            self.now(message);
+        } else {
+            eprintln!("{message}");
+        }
+    }
+
     /// Something worth keeping on the screen.
     pub(crate) fn note(&self, message: &str) {
         if self.is_terminal {

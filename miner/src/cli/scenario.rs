@@ -1,15 +1,17 @@
-//! `miner scenario`: generate, validate, inspect.
+//! `miner scenario`: generate, validate, inspect, import.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use ga::prices::find_prices;
+use scenarios::file::read_file;
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::inspect::Inspection;
+use scenarios::inspect::{Concerns, Inspection};
 use scenarios::{CapacityPrices, Scenario};
+use serde::Serialize;
 
 use super::output::{print, print_json};
 use super::{OutputArguments, ScenarioArgument};
@@ -20,9 +22,20 @@ pub(super) enum ScenarioCommand {
     /// Make a scenario from a seed, or make the one in FILE again from what it records.
     Generate(GenerateArguments),
     /// Check a file's form and content.
-    Validate(ScenarioArgument),
+    ///
+    /// Says too what stands in the way of serving every demand, as far as that shows without a search:
+    /// operations that nobody offers, hopeless budgets, capacity that is too small. Such a file is valid.
+    Validate(ValidateArguments),
     /// Show contents, bounds, where capacity is short, and a map.
     Inspect(InspectArguments),
+    /// Make a scenario of a numbered instance, every number kept as it is.
+    ///
+    /// A numbered instance is a JSON object: `name`, `operations` (how many), `rate_milli_per_km` (transport),
+    /// `providers` with `x_m`, `y_m` (metres), `cost_milli` and `minutes` (one entry for each operation, null
+    /// where it is not offered) and `capacity_minutes` (null: unlimited), `demands` with `x_m`, `y_m` and
+    /// `orders` (numbers of operations, from 0). Money is in thousandths of a dollar. What is made up (names,
+    /// budgets) and what is not taken (unknown fields) is said on stderr.
+    Import(ImportArguments),
 }
 
 /// Arguments of `miner scenario generate`.
@@ -65,7 +78,7 @@ pub(super) struct GenerateArguments {
     #[arg(long, value_name = "FACTOR")]
     capacity: Option<f64>,
     /// Where to write the file; stdout if absent.
-    #[arg(long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
@@ -76,6 +89,39 @@ pub(super) enum SitesArgument {
     Tehran,
     /// Anywhere in the window.
     Uniform,
+}
+
+/// Arguments of `miner scenario validate`.
+#[derive(Debug, Args)]
+pub(super) struct ValidateArguments {
+    #[command(flatten)]
+    scenario: ScenarioArgument,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+/// What there is to say of a valid file.
+#[derive(Debug, Serialize)]
+struct Validation {
+    name: String,
+    providers: usize,
+    demands: usize,
+    orders: usize,
+    concerns: Concerns,
+}
+
+/// Arguments of `miner scenario import`.
+#[derive(Debug, Args)]
+pub(super) struct ImportArguments {
+    /// A numbered instance (JSON).
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The scenario's name; the instance's own if absent.
+    #[arg(long)]
+    name: Option<String>,
+    /// Where to write the scenario; stdout if absent.
+    #[arg(short, long, value_name = "FILE")]
+    out: Option<PathBuf>,
 }
 
 /// Arguments of `miner scenario inspect`.
@@ -90,25 +136,10 @@ pub(super) struct InspectArguments {
 pub(super) fn run(command: &ScenarioCommand) -> Result<ExitCode> {
     match command {
         ScenarioCommand::Generate(arguments) => {
-            let scenario = generate(&parameters(arguments)?)?;
-            let json = scenario.to_json();
-            match &arguments.out {
-                Some(path) => {
-                    std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display()))?;
-                }
-                None => print(json.trim_end())?,
-            }
+            write(&generate(&parameters(arguments)?)?, arguments.out.as_deref())?;
         }
-        ScenarioCommand::Validate(argument) => {
-            let scenario = Scenario::load(&argument.scenario)?;
-            let (providers, demands) =
-                (scenario.instance.supply.providers.len(), scenario.instance.demands.len());
-            let orders = scenario.instance.order_count();
-            print(&format!(
-                "{}: valid ({providers} providers, {demands} demands, {orders} orders)",
-                scenario.name
-            ))?;
-        }
+        ScenarioCommand::Validate(arguments) => validate(arguments)?,
+        ScenarioCommand::Import(arguments) => import(arguments)?,
         ScenarioCommand::Inspect(arguments) => {
             let scenario = Scenario::load(&arguments.scenario.scenario)?;
             let inspection = Inspection::new(&scenario, &prices(&scenario)?)?;
@@ -120,6 +151,40 @@ pub(super) fn run(command: &ScenarioCommand) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write(scenario: &Scenario, path: Option<&Path>) -> Result<()> {
+    let json = scenario.to_json();
+    match path {
+        Some(path) => std::fs::write(path, json).with_context(|| format!("cannot write {}", path.display())),
+        None => print(json.trim_end()),
+    }
+}
+
+fn validate(arguments: &ValidateArguments) -> Result<()> {
+    let scenario = Scenario::load(&arguments.scenario.scenario)?;
+    let validation = Validation {
+        name: scenario.name.clone(),
+        providers: scenario.instance.supply.providers.len(),
+        demands: scenario.instance.demands.len(),
+        orders: scenario.instance.order_count(),
+        concerns: Concerns::new(&scenario),
+    };
+    if arguments.output.json {
+        return print_json(&validation);
+    }
+    let Validation { name, providers, demands, orders, concerns } = validation;
+    print(&format!("{name}: valid ({providers} providers, {demands} demands, {orders} orders)"))?;
+    if concerns.is_empty() { Ok(()) } else { print(concerns.to_string().trim_end()) }
+}
+
+fn import(arguments: &ImportArguments) -> Result<()> {
+    let bytes = read_file(&arguments.file)?;
+    let imported = Scenario::import_numbered(&bytes, arguments.name.as_deref());
+    let imported = imported.with_context(|| arguments.file.display().to_string())?;
+    write(&imported.scenario, arguments.out.as_deref())?;
+    imported.notes.iter().for_each(|note| eprintln!("{note}"));
+    Ok(())
 }
 
 fn prices(scenario: &Scenario) -> Result<CapacityPrices> {

@@ -13,7 +13,7 @@ pub(crate) fn miner(arguments: &[&str]) -> Output {
 }
 
 /// What it printed, if it succeeded.
-fn stdout(arguments: &[&str]) -> String {
+pub(crate) fn stdout(arguments: &[&str]) -> String {
     let output = miner(arguments);
     assert!(output.status.success(), "{arguments:?} failed: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()

@@ -1,0 +1,205 @@
+//! `miner solve`: composes a scenario centrally, with live progress. The search is `ga`'s, the verdict the
+//! evaluator's; here are the limits on the command line, the watch over the search and the way it ends.
+
+mod first;
+mod report;
+mod watch;
+
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use ga::prices::find_prices;
+use ga::{Objective, PricedBound, Problem, Search, StopReason, Termination};
+use scenarios::settings::Profile;
+use scenarios::shortage::{NamedShortage, find_shortages};
+use scenarios::{CapacityPrices, Scenario, Solution};
+
+use super::output::{Progress, print, print_json};
+use super::{OutputArguments, ScenarioArgument};
+use first::compose_in_order;
+use report::{End, Report};
+use watch::Watch;
+
+/// The share of the time that finding capacity prices may take.
+const PRICE_TIME: f64 = 0.2;
+
+/// An algorithm, as named on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProfileArgument {
+    /// The published genetic algorithm.
+    Paper,
+    /// The island-parallel hybrid.
+    Hybrid,
+}
+
+impl From<ProfileArgument> for Profile {
+    fn from(argument: ProfileArgument) -> Self {
+        match argument {
+            ProfileArgument::Paper => Self::Paper,
+            ProfileArgument::Hybrid => Self::Hybrid,
+        }
+    }
+}
+
+const ENDINGS: &str = "\
+The first limit reached ends the search; without --time and --evaluations those of the scenario hold. An \
+incumbent that is certified optimal always ends it.
+
+Exit code: 0 with a feasible solution, even if it leaves demands unserved (the report says which and why) and \
+also after an interrupt (SIGINT, Ctrl-C), which ends the search with the best found so far; 130 after a second \
+interrupt, which ends the program at once and writes nothing; 2 on wrong usage or input.";
+
+/// Arguments of `miner solve`.
+#[derive(Debug, Args)]
+#[command(after_long_help = ENDINGS, after_help = "--help tells how a search ends and what the exit code says.")]
+pub(super) struct SolveArguments {
+    #[command(flatten)]
+    scenario: ScenarioArgument,
+    /// The algorithm; the scenario's own if absent.
+    #[arg(long)]
+    profile: Option<ProfileArgument>,
+    /// Stop after this many seconds, capacity prices included.
+    #[arg(long, value_name = "SECONDS")]
+    time: Option<f64>,
+    /// Stop after this many evaluations.
+    #[arg(long)]
+    evaluations: Option<u64>,
+    /// Stop when the incumbent is certified this close to the bound, in percent.
+    #[arg(long, value_name = "PERCENT")]
+    gap: Option<f64>,
+    /// Threads; all cores if absent.
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Fixes every random choice.
+    #[arg(long, default_value_t = 1)]
+    rng_seed: u64,
+    /// Write the solution to this file.
+    #[arg(long, value_name = "FILE")]
+    solution: Option<PathBuf>,
+    /// Show progress once a second even where stderr is no terminal, a line each time.
+    #[arg(long)]
+    progress: bool,
+    #[command(flatten)]
+    output: OutputArguments,
+}
+
+pub(super) fn run(arguments: &SolveArguments) -> Result<ExitCode> {
+    let scenario = Scenario::load(&arguments.scenario.scenario)?;
+    let threads = arguments.threads.map_or(0, NonZeroUsize::get);
+    let pool =
+        rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("no threads to search on")?;
+    let plan = Plan::new(&scenario, arguments)?;
+    let progress = Progress::start(&scenario.name);
+    let shortages: Vec<NamedShortage> =
+        find_shortages(&scenario.instance).iter().map(|shortage| shortage.named(&scenario)).collect();
+    for shortage in &shortages {
+        progress.note(&format!("not every demand can be served: {shortage}"));
+    }
+    let watch = Watch::begin(plan.termination.time, PRICE_TIME)?;
+    let shown = arguments.progress || progress.is_terminal();
+    let show = |line| {
+        if shown {
+            progress.line(line);
+        }
+    };
+    let (solution, end) = std::thread::scope(|scope| {
+        let ticker = scope.spawn(|| watch.tick(show));
+        let _ticking = watch.until_dropped(ticker.thread());
+        pool.install(|| search(&scenario, &plan, &watch))
+    })?;
+    drop(progress);
+    let report = pool.install(|| Report::new(&scenario, plan.name, &solution, &end, shortages))?;
+    if let Some(path) = &arguments.solution {
+        std::fs::write(path, scenario.solution_to_json(&solution))
+            .with_context(|| format!("cannot write the solution to {}", path.display()))?;
+    }
+    if arguments.output.json {
+        print_json(&report)?;
+    } else {
+        print(&report.to_string())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is run and how long.
+struct Plan {
+    name: Profile,
+    profile: ga::Profile,
+    termination: Termination,
+    rng_seed: u64,
+    price_steps: u32,
+}
+
+impl Plan {
+    fn new(scenario: &Scenario, arguments: &SolveArguments) -> Result<Self> {
+        let name = arguments.profile.map_or(scenario.search.profile, Into::into);
+        let profile = ga::Profile::of(name, &scenario.search);
+        let mut termination = Termination::of(&profile);
+        limit(&mut termination, arguments)?;
+        // Where nothing is scarce, prices are zero and one step certifies the exact optimum.
+        let limited = scenario.instance.supply.capacities().iter().any(Option::is_some);
+        let price_steps = if limited { scenario.search.hybrid.subgradient_steps } else { 1 };
+        Ok(Self { name, profile, termination, rng_seed: arguments.rng_seed, price_steps })
+    }
+}
+
+/// Limits on the command line replace those of the scenario.
+fn limit(termination: &mut Termination, arguments: &SolveArguments) -> Result<()> {
+    let SolveArguments { time, evaluations, gap, .. } = arguments;
+    if time.is_some() || evaluations.is_some() {
+        *termination = Termination { evaluations: *evaluations, ..Termination::default() };
+    }
+    if let Some(seconds) = time {
+        let limit = Duration::try_from_secs_f64(*seconds).ok();
+        termination.time = Some(limit.context("--time takes seconds, 0 or more")?);
+    }
+    if let Some(percent) = gap {
+        anyhow::ensure!((0.0..=100.0).contains(percent), "--gap takes a percentage, 0 to 100");
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,000,000")]
+        let ppm = (percent * 1e4).round() as u64;
+        termination.target_gap_ppm = Some(ppm);
+    }
+    Ok(())
+}
+
+fn search(scenario: &Scenario, plan: &Plan, watch: &Watch) -> Result<(Solution, End)> {
+    let instance = &scenario.instance;
+    let (start, capacities) = (CapacityPrices::zero(), instance.supply.capacities());
+    let PricedBound { prices, bound } = find_prices(
+        &instance.supply,
+        &instance.demands,
+        &capacities,
+        &start,
+        plan.price_steps,
+        watch.price_flag(),
+    )?;
+    watch.priced(bound);
+    let problem = Problem::whole(instance.clone()).with_prices(prices.clone(), Objective::Cost)?;
+    let mut search = Search::new(problem, plan.profile, plan.rng_seed, None);
+    let termination = Termination { time: watch.remaining(), ..plan.termination };
+    let mut observer = |now: &ga::Progress| {
+        watch.saw(now);
+        if now.cost <= bound { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    let outcome = ga::run(&mut search, &termination, &mut observer, watch.search_flag());
+    let stopped_by = match outcome.reason {
+        StopReason::Generations => "generations",
+        StopReason::Evaluations => "evaluations",
+        StopReason::TargetGap => "gap",
+        StopReason::Observer => "optimum",
+        StopReason::Cancelled if watch.is_interrupted() => "interrupt",
+        StopReason::Time | StopReason::Cancelled => "time",
+    };
+    let mut solution = search.incumbent().0.clone();
+    if solution.compositions.iter().all(Option::is_none) {
+        solution = compose_in_order(instance, &prices);
+    }
+    let evaluations = outcome.progress.evaluations;
+    let (seconds, search_seconds) = (watch.elapsed().as_secs_f64(), outcome.elapsed.as_secs_f64());
+    Ok((solution, End { bound, evaluations, seconds, search_seconds, stopped_by }))
+}

@@ -1,0 +1,133 @@
+//! What `miner solve` found, judged by the evaluator, as data and as text.
+
+use std::fmt;
+
+use anyhow::Result;
+use rayon::prelude::*;
+use scenarios::bound::gap_percent;
+use scenarios::settings::Profile;
+use scenarios::shortage::NamedShortage;
+use scenarios::{Evaluation, Minutes, Money, Oracle, Scenario, Solution, evaluate};
+use serde::Serialize;
+
+use crate::strategy::why_unserved;
+
+/// Reasons are looked for as long as there are no more unserved demands than this.
+const EXPLAINED: usize = 200;
+/// Unserved demands listed in text.
+const LISTED: usize = 10;
+
+/// How a search ended.
+pub(super) struct End {
+    pub(super) bound: Money,
+    pub(super) evaluations: u64,
+    pub(super) seconds: f64,
+    pub(super) search_seconds: f64,
+    pub(super) stopped_by: &'static str,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    scenario: String,
+    profile: Profile,
+    cost: Money,
+    penalised_cost: Money,
+    bound: Money,
+    gap_percent: f64,
+    unserved: Vec<Unserved>,
+    shortages: Vec<NamedShortage>,
+    evaluations: u64,
+    evaluations_per_second: f64,
+    seconds: f64,
+    stopped_by: &'static str,
+}
+
+/// A demand that nobody serves.
+#[derive(Debug, Serialize)]
+struct Unserved {
+    demand: String,
+    /// Why, in words; `None` where there are too many to ask for each.
+    why: Option<String>,
+}
+
+impl Report {
+    /// Judges the solution.
+    pub(super) fn new(
+        scenario: &Scenario,
+        profile: Profile,
+        solution: &Solution,
+        end: &End,
+        shortages: Vec<NamedShortage>,
+    ) -> Result<Self> {
+        let instance = &scenario.instance;
+        let evaluation = evaluate(instance, solution);
+        let violations = &evaluation.violations;
+        anyhow::ensure!(violations.is_empty(), "the judge refuses the solution: {violations:?}");
+        let penalised_cost = evaluation.penalised_cost(instance);
+        #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
+        let evaluations_per_second = end.evaluations as f64 / end.search_seconds.max(1e-9);
+        Ok(Self {
+            scenario: scenario.name.clone(),
+            profile,
+            cost: evaluation.cost,
+            penalised_cost,
+            bound: end.bound,
+            gap_percent: gap_percent(penalised_cost, end.bound),
+            unserved: unserved(scenario, &evaluation),
+            shortages,
+            evaluations: end.evaluations,
+            evaluations_per_second,
+            seconds: end.seconds,
+            stopped_by: end.stopped_by,
+        })
+    }
+}
+
+/// The unserved demands, with the reason where there are not too many: on the capacity that the solution leaves.
+fn unserved(scenario: &Scenario, evaluation: &Evaluation) -> Vec<Unserved> {
+    let instance = &scenario.instance;
+    let name = |at: usize| instance.demands[at].name.clone();
+    if !(1..=EXPLAINED).contains(&evaluation.unserved.len()) {
+        return evaluation.unserved.iter().map(|&at| Unserved { demand: name(at), why: None }).collect();
+    }
+    let used = |id| evaluation.minutes.get(&id).copied().unwrap_or(0);
+    let providers = instance.supply.provider_ids().zip(&instance.supply.providers);
+    let remaining: Vec<Option<Minutes>> =
+        providers.map(|(id, provider)| provider.capacity.map(|capacity| capacity - used(id))).collect();
+    let oracle = Oracle::new(&instance.supply);
+    let explain = |&at: &usize| {
+        let reason = why_unserved(&oracle, &instance.demands[at], &remaining);
+        Unserved { demand: name(at), why: Some(reason.describe(&scenario.operations)) }
+    };
+    evaluation.unserved.par_iter().map(explain).collect()
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let profile = format!("{:?}", self.profile).to_lowercase();
+        writeln!(f, "scenario     {}, profile {profile}", self.scenario)?;
+        writeln!(f, "cost         {:.2} $", self.cost)?;
+        if !self.unserved.is_empty() {
+            writeln!(f, "with budgets {:.2} $ (unserved demands at their budget)", self.penalised_cost)?;
+        }
+        writeln!(f, "bound        {:.2} $ (certified)", self.bound)?;
+        writeln!(f, "gap          {:.3} %", self.gap_percent)?;
+        write!(
+            f,
+            "evaluations  {} in {:.2} s ({:.0}/s while searching), stopped by {}",
+            self.evaluations, self.seconds, self.evaluations_per_second, self.stopped_by
+        )?;
+        for shortage in &self.shortages {
+            write!(f, "\nshort        {shortage}")?;
+        }
+        for Unserved { demand, why } in self.unserved.iter().take(LISTED) {
+            let why = why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            write!(f, "\nunserved     {demand}{why}")?;
+        }
+        match self.unserved.len().saturating_sub(LISTED) {
+            0 => Ok(()),
+            more => write!(f, "\nunserved     and {more} more"),
+        }
+    }
+}
