@@ -10,7 +10,6 @@
 pub mod exact;
 mod hybrid;
 mod individual;
-mod lanes;
 mod paper;
 mod paths;
 pub mod prices;

@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 use scenarios::bound::dual_bound;
+use scenarios::oracle::Limits;
 use scenarios::{CapacityPrices, Demand, Minutes, Money, Oracle, PriceError, Supply, limits};
 
-use crate::paths::{Limits, PathFinder, PricedOffers};
+use crate::paths::{PathFinder, priced_offers};
 use crate::table::Table;
 
 /// The first level aimed at lies this far above the bound, as a share of it.
@@ -106,7 +107,7 @@ impl PriceSearch {
     /// Every demand's cheapest composition at these prices, or its budget where that is less.
     fn respond(&self, prices: &[i64], cancel: &AtomicBool) -> Option<Response> {
         let table = &self.table;
-        let offers = PricedOffers::new(table, prices.to_vec());
+        let offers = priced_offers(table, prices);
         let answers = table.rows.par_iter().map_init(PathFinder::default, |finder, row| {
             if cancel.load(Ordering::Relaxed) {
                 return None;

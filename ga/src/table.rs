@@ -4,20 +4,19 @@
 //! A gene is the *position of an offer* among the offers of its order's operation (ascending provider id),
 //! so a gene always names a provider that offers the work. Nothing here searches.
 
+use std::sync::Arc;
+
+use scenarios::oracle::{Tables, Task};
 use scenarios::{Demand, Minutes, Money, ProviderId, Solution, Supply};
 
-use crate::lanes::LaneMarket;
 use crate::problem::{Objective, Problem};
 
 /// The cost of a leg that cannot be travelled. Above every budget (so no composition that uses it is ever
-/// served) and above every leg within `scenarios::limits`, yet paths below it are exact in a double.
+/// served) and above every leg within `scenarios::limits`; a path of such legs still adds up.
 pub(crate) const UNREACHABLE: i64 = 1 << 52;
 
 /// Minutes no search can use up: the capacity of an unlimited provider.
 const UNLIMITED: Minutes = i64::MAX / 4;
-
-/// Legs are tabulated for markets of at most this many providers (8 bytes a pair: 128 MiB).
-const TABULATED_PROVIDERS: usize = 4_096;
 
 /// One operation's offers, in order of provider id.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +45,8 @@ pub(crate) struct Row {
     pub(crate) layers: Vec<u16>,
     /// The leg from each offer of the last order to the demander; empty where nothing is delivered.
     pub(crate) delivery: Vec<i64>,
+    /// The same demand as the oracle takes it.
+    pub(crate) task: Task,
     /// The most it may cost, and what leaving it unserved costs.
     pub(crate) budget: i64,
     /// It has orders, and each is offered by somebody.
@@ -57,16 +58,6 @@ impl Row {
     pub(crate) fn genes(&self) -> std::ops::Range<usize> {
         self.first_gene..self.first_gene + self.layers.len()
     }
-}
-
-/// Legs between providers.
-#[derive(Clone, Debug)]
-struct Legs {
-    providers: usize,
-    /// Row by row; empty for markets too large to tabulate.
-    micros: Vec<i64>,
-    /// Only for markets too large to tabulate: where the providers are.
-    supply: Option<Supply>,
 }
 
 /// A problem, tabulated.
@@ -82,11 +73,8 @@ pub(crate) struct Table {
     pub(crate) prices: Vec<i64>,
     /// Whether the objective includes price * minutes.
     pub(crate) priced: bool,
-    /// Whether no detour is shorter than the direct leg, so that dominated providers can be pruned.
-    pub(crate) metric: bool,
-    /// The same market as lanes, where that pays.
-    pub(crate) lanes: Option<LaneMarket>,
-    legs: Legs,
+    /// What cheapest compositions are found on.
+    pub(crate) tables: Arc<Tables>,
 }
 
 impl Table {
@@ -102,41 +90,29 @@ impl Table {
     /// Without prices.
     pub(crate) fn of(supply: &Supply, demands: &[Demand]) -> Self {
         let layers = tabulate_offers(supply);
+        let tables = Arc::new(Tables::new(supply));
         let mut genes = 0;
         let mut rows = Vec::with_capacity(demands.len());
         for demand in demands {
-            rows.push(tabulate_demand(supply, &layers, demand, genes));
+            rows.push(tabulate_demand(supply, &layers, &tables, demand, genes));
             genes += demand.orders.len();
         }
         let capacity = |capacity: Option<Minutes>| capacity.map_or(UNLIMITED, |minutes| minutes.max(0));
-        let mut table = Self {
+        Self {
             layers,
             rows,
             genes,
             capacities: supply.capacities().into_iter().map(capacity).collect(),
             prices: vec![0; supply.providers.len()],
             priced: false,
-            metric: supply.geometry.is_metric(),
-            lanes: None,
-            legs: Legs::new(supply),
-        };
-        table.lanes = LaneMarket::new(&table);
-        table
-    }
-
-    /// The layer of one order of a demand.
-    pub(crate) fn layer(&self, row: &Row, order: usize) -> &Layer {
-        &self.layers[usize::from(row.layers[order])]
+            tables,
+        }
     }
 
     /// The leg between two providers.
     #[inline]
     pub(crate) fn leg(&self, from: u32, to: u32) -> i64 {
-        let position = from as usize * self.legs.providers + to as usize;
-        match self.legs.micros.get(position) {
-            Some(&leg) => leg,
-            None => self.legs.compute(from, to),
-        }
+        self.tables.leg(ProviderId(from), ProviderId(to)).min(UNREACHABLE)
     }
 
     /// The leg from the last provider to the demander; 0 where nothing is delivered.
@@ -213,7 +189,13 @@ fn tabulate_offers(supply: &Supply) -> Vec<Layer> {
     layers
 }
 
-fn tabulate_demand(supply: &Supply, layers: &[Layer], demand: &Demand, first_gene: usize) -> Row {
+fn tabulate_demand(
+    supply: &Supply,
+    layers: &[Layer],
+    tables: &Tables,
+    demand: &Demand,
+    first_gene: usize,
+) -> Row {
     let offered = |operation: &scenarios::OperationId| {
         layers.get(operation.index()).is_some_and(|layer| !layer.providers.is_empty())
     };
@@ -227,34 +209,9 @@ fn tabulate_demand(supply: &Supply, layers: &[Layer], demand: &Demand, first_gen
         first_gene,
         layers: demand.orders.iter().map(|operation| operation.0).collect(),
         delivery,
+        task: tables.task(demand),
         budget: demand.budget.micros(),
         servable,
-    }
-}
-
-impl Legs {
-    fn new(supply: &Supply) -> Self {
-        let providers = supply.providers.len();
-        let mut legs = Self { providers, micros: Vec::new(), supply: None };
-        if providers <= TABULATED_PROVIDERS {
-            legs.micros.reserve_exact(providers * providers);
-            for from in &supply.providers {
-                let row = supply.providers.iter().map(|to| leg_micros(supply, from.site, to.site));
-                legs.micros.extend(row);
-            }
-        } else {
-            let mut sites = supply.clone();
-            sites.providers.iter_mut().for_each(|provider| provider.offers.clear());
-            legs.supply = Some(sites);
-        }
-        legs
-    }
-
-    #[cold]
-    fn compute(&self, from: u32, to: u32) -> i64 {
-        let supply = self.supply.as_ref().expect("legs are either tabulated or have their sites");
-        let site = |id: u32| supply.providers[id as usize].site;
-        leg_micros(supply, site(from), site(to))
     }
 }
 

@@ -3,27 +3,59 @@
 //! `items` are passes over a whole instance (every demand once) and evaluations of a whole solution.
 
 use divan::{Bencher, counter::ItemsCount};
+use scenarios::bound::dual_bound;
 use scenarios::generate::{GenerateParameters, generate};
-use scenarios::{CapacityPrices, Instance, Oracle, ProviderId, Solution, evaluate};
+use scenarios::{CapacityPrices, Instance, Kernel, Oracle, ProviderId, Solution, evaluate};
 
 fn main() {
     divan::main();
 }
+
+/// Problems 2 and 4 on every kernel; one that this processor lacks is as fast as the portable one.
+const CASES: [(u8, Kernel); 6] = [
+    (2, Kernel::Portable),
+    (2, Kernel::Avx2),
+    (2, Kernel::Avx512),
+    (4, Kernel::Portable),
+    (4, Kernel::Avx2),
+    (4, Kernel::Avx512),
+];
 
 fn instance(problem: u8) -> Instance {
     let parameters = GenerateParameters::tehran(problem, true).expect("problems 1 to 4");
     generate(&parameters).expect("the parameters are valid").instance
 }
 
-#[divan::bench(args = [2, 4])]
-fn shortest_path_pass(bencher: Bencher<'_, '_>, problem: u8) {
+/// Every demand's shortest path once, on one kernel: its cost alone, at zero prices.
+#[divan::bench(args = CASES)]
+fn least_costs(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
     let instance = instance(problem);
-    let oracle = Oracle::new(&instance.supply);
+    let oracle = Oracle::new(&instance.supply).with_kernel(kernel);
+    let capacities = instance.supply.capacities();
+    bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &CapacityPrices::zero()));
+}
+
+/// Every demand's shortest path once, on one kernel: composed.
+#[divan::bench(args = CASES)]
+fn shortest_paths(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
+    let instance = instance(problem);
+    let oracle = Oracle::new(&instance.supply).with_kernel(kernel);
     let prices = CapacityPrices::zero();
-    bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {
+    bencher.bench_local(|| {
         let best = instance.demands.iter().map(|demand| oracle.cheapest(demand, &prices));
         best.flatten().map(|best| best.priced_cost.micros()).sum::<i64>()
     });
+}
+
+/// [`least_costs`] where 64-bit lanes are needed: one offer that nobody takes costs the most there may be.
+#[divan::bench(args = CASES)]
+fn least_costs_in_wide_lanes(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
+    let mut instance = instance(problem);
+    let offer = instance.supply.providers[0].offers.values_mut().next().expect("everybody offers something");
+    offer.cost = scenarios::limits::OFFER_COST;
+    let oracle = Oracle::new(&instance.supply).with_kernel(kernel);
+    let capacities = instance.supply.capacities();
+    bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &CapacityPrices::zero()));
 }
 
 #[divan::bench(args = [2, 4])]

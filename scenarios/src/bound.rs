@@ -24,7 +24,11 @@ use crate::units::{Minutes, Money};
 
 /// `min(u_d, shortest_d(l))`: the least this demand can add to the cost of any plan, capacity use priced in.
 pub fn demand_bound(oracle: &Oracle<'_>, demand: &Demand, prices: &CapacityPrices) -> Money {
-    oracle.cheapest(demand, prices).map_or(demand.budget, |best| best.priced_cost.min(demand.budget))
+    oracle.least_costs([demand], prices).map(|(demand, cost)| at_most_the_budget(demand, cost)).sum()
+}
+
+fn at_most_the_budget(demand: &Demand, cost: Option<Money>) -> Money {
+    cost.map_or(demand.budget, |cost| cost.min(demand.budget))
 }
 
 /// `sum of l_p * max(0, capacity_p)`, in micro-units.
@@ -46,8 +50,9 @@ pub fn dual_bound<'d>(
     prices: &CapacityPrices,
 ) -> Result<Money, PriceError> {
     validate_prices(prices, capacities)?;
+    let least = oracle.least_costs(demands, prices);
     let served: i128 =
-        demands.into_iter().map(|demand| i128::from(demand_bound(oracle, demand, prices).micros())).sum();
+        least.map(|(demand, cost)| i128::from(at_most_the_budget(demand, cost).micros())).sum();
     let bound = served - priced_capacity(prices, capacities);
     i64::try_from(bound).map(Money::from_micros).or(Err(PriceError::BoundOverflow))
 }

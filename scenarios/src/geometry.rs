@@ -72,8 +72,9 @@ impl Geometry {
 
 /// ceil(sqrt(dx^2 + dy^2)) by exact integer root (docs/design.md section 2: both ceilings keep the triangle inequality).
 fn ceil_root(dx: u64, dy: u64) -> i64 {
-    let (dx, dy) = (u128::from(dx), u128::from(dy));
-    let square = dx * dx + dy * dy;
+    // Within the plane each is below 2^31, so that the squares add up to less than 2^63.
+    let (Some(dx), Some(dy)) = (dx.checked_mul(dx), dy.checked_mul(dy)) else { return i64::MAX };
+    let square = dx.saturating_add(dy);
     let root = square.isqrt();
     let ceiling = if root * root < square { root + 1 } else { root };
     i64::try_from(ceiling).unwrap_or(i64::MAX)

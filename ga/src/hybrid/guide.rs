@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
+use scenarios::oracle::{Limits, PricedOffers};
 
-use crate::paths::{Limits, PathFinder, PricedOffers};
+use crate::paths::{PathFinder, priced_offers};
 use crate::table::{Row, Table};
 
 /// A demand's shortest path at a guide's prices.
@@ -27,7 +28,8 @@ pub(crate) struct Guide {
 impl Guide {
     /// Tabulates one level, in halves of the prices; `None` if cancelled.
     fn new(table: &Table, halves: i64, cancel: &AtomicBool) -> Option<Self> {
-        let offers = PricedOffers::new(table, table.prices.iter().map(|price| price * halves / 2).collect());
+        let prices: Vec<i64> = table.prices.iter().map(|price| price * halves / 2).collect();
+        let offers = priced_offers(table, &prices);
         let ideal = |finder: &mut PathFinder, row: &Row| {
             let Some(cost) = finder.cheapest(table, &offers, row, Limits::default()) else {
                 return Ideal::default();

@@ -1,19 +1,20 @@
 //! Serves one demand as cheaply as a guide's prices and the capacity that is left allow.
 
-use scenarios::Minutes;
+use scenarios::oracle::Limits;
+use scenarios::{Minutes, ProviderId};
 
 use super::Context;
 use super::guide::Guide;
 use crate::individual::Individual;
-use crate::paths::{Limits, PathFinder};
+use crate::paths::PathFinder;
 use crate::table::Table;
 
 /// Finds routes; keeps its buffers between them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Router {
     finder: PathFinder,
-    /// Orders and genes a route must avoid: visits beyond what their provider has left.
-    avoided: Vec<(usize, u32)>,
+    /// Orders and the provider that may not do each: visits beyond what their provider has left.
+    closed: Vec<(usize, ProviderId)>,
     /// Minutes the route takes at each provider; all zero between calls.
     taken: Vec<Minutes>,
 }
@@ -47,10 +48,10 @@ impl Router {
     /// routed exactly again.
     fn route(&mut self, table: &Table, guide: &Guide, demand: usize, spare: &[Minutes]) -> bool {
         let row = &table.rows[demand];
-        self.avoided.clear();
+        self.closed.clear();
         // Each round closes a visit at least; a demand that needs more rounds than orders is not worth them.
         for _ in 0..=row.layers.len() {
-            let limits = Limits { spare: Some(spare), avoided: &self.avoided };
+            let limits = Limits { spare: Some(spare), closed: &self.closed };
             if self.finder.cheapest(table, &guide.offers, row, limits).is_none() {
                 return false;
             }
@@ -65,12 +66,12 @@ impl Router {
     fn close_overdrawing_visits(&mut self, table: &Table, demand: usize, spare: &[Minutes]) -> bool {
         let row = &table.rows[demand];
         self.taken.resize(spare.len(), 0);
-        let closed = self.avoided.len();
+        let before = self.closed.len();
         let genes = self.finder.genes();
         for (order, (provider, minutes)) in table.uses(row, genes).enumerate() {
             let taken = &mut self.taken[provider as usize];
             if *taken + minutes > spare[provider as usize] {
-                self.avoided.push((order, genes[order]));
+                self.closed.push((order, ProviderId(provider)));
             } else {
                 *taken += minutes;
             }
@@ -78,6 +79,6 @@ impl Router {
         for (provider, _) in table.uses(row, genes) {
             self.taken[provider as usize] = 0;
         }
-        self.avoided.len() > closed
+        self.closed.len() > before
     }
 }

@@ -1,0 +1,240 @@
+//! A supply as flat tables, and its offers at given prices: what shortest paths are found on.
+
+use std::sync::OnceLock;
+
+use super::CapacityPrices;
+use super::lanes::{GROUP, Lane, Legs};
+use crate::geometry::Site;
+use crate::instance::{Demand, Supply};
+use crate::units::{Minutes, Money, OperationId, ProviderId};
+
+/// Larger than any path within [`crate::limits`], small enough that a few of them can be added.
+pub(super) const UNREACHABLE: i64 = <i64 as Lane>::CLOSED;
+
+/// Legs are tabulated for markets of at most this many providers (8 bytes a pair: 8 MiB); larger markets compute
+/// them as they go.
+const TABULATED_PROVIDERS: usize = 1_024;
+
+/// Rows of lanes are used where providers offer at least one operation in this many: in sparser markets, going
+/// from node to node is faster.
+const LEAST_FILL: usize = 4;
+
+/// One operation's offers, in order of provider id.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer {
+    pub(super) providers: Vec<ProviderId>,
+    /// Processing cost and the value of its time.
+    pub(super) costs: Vec<i64>,
+    pub(super) minutes: Vec<Minutes>,
+}
+
+/// A supply, tabulated. Prices and capacities are not in it.
+#[derive(Debug)]
+pub struct Tables {
+    pub(super) layers: Vec<Layer>,
+    sites: Vec<Site>,
+    /// Geometry and rules of the supply, without its providers.
+    ground: Supply,
+    /// Whether no detour is shorter than the direct leg, so that dominated providers can be pruned.
+    pub(super) metric: bool,
+    /// Whether rows of lanes pay.
+    dense: bool,
+    /// `legs[from][to]`; empty for markets too large to tabulate.
+    legs: Vec<i64>,
+    longest: i64,
+    narrow: OnceLock<Legs<i32>>,
+    wide: OnceLock<Legs<i64>>,
+    /// Minutes of every layer's offers as rows of lanes, where rows of lanes pay.
+    pub(super) minutes: Vec<i32>,
+}
+
+impl Tables {
+    /// Tabulates the offers by operation and the legs between providers.
+    pub fn new(supply: &Supply) -> Self {
+        let layers = tabulate_offers(supply);
+        let sites: Vec<Site> = supply.providers.iter().map(|provider| provider.site).collect();
+        let count = sites.len();
+        let mut legs = Vec::new();
+        if count <= TABULATED_PROVIDERS {
+            legs.reserve_exact(count * count);
+            for &from in &sites {
+                legs.extend(sites.iter().map(|&to| leg_micros(supply, from, to)));
+            }
+        }
+        let offers: usize = layers.iter().map(|layer| layer.providers.len()).sum();
+        let used = layers.iter().filter(|layer| !layer.providers.is_empty()).count();
+        let dense = !legs.is_empty() && offers * LEAST_FILL >= count * used;
+        Self {
+            minutes: if dense { minutes_rows(&layers, count) } else { Vec::new() },
+            dense,
+            longest: legs.iter().copied().filter(|&leg| leg < UNREACHABLE).max().unwrap_or(0),
+            layers,
+            sites,
+            ground: Supply { providers: Vec::new(), rules: supply.rules, geometry: supply.geometry.clone() },
+            metric: supply.geometry.is_metric(),
+            legs,
+            narrow: OnceLock::new(),
+            wide: OnceLock::new(),
+        }
+    }
+
+    /// The number of providers.
+    pub fn providers(&self) -> usize {
+        self.sites.len()
+    }
+
+    /// The leg between two providers in micro-units, the value of its travel time included; more than any path
+    /// within [`crate::limits`] costs if there is none.
+    #[inline]
+    pub fn leg(&self, from: ProviderId, to: ProviderId) -> i64 {
+        match self.legs.get(from.index() * self.sites.len() + to.index()) {
+            Some(&leg) => leg,
+            None => leg_micros(&self.ground, self.sites[from.index()], self.sites[to.index()]),
+        }
+    }
+
+    /// An operation's offers.
+    pub(super) fn layer(&self, operation: OperationId) -> Option<&Layer> {
+        self.layers.get(operation.index()).filter(|layer| !layer.providers.is_empty())
+    }
+
+    pub(super) fn narrow_legs(&self) -> &Legs<i32> {
+        self.narrow.get_or_init(|| Legs::new(self.sites.len(), &self.legs))
+    }
+
+    pub(super) fn wide_legs(&self) -> &Legs<i64> {
+        self.wide.get_or_init(|| Legs::new(self.sites.len(), &self.legs))
+    }
+
+    /// The offers at these prices.
+    pub fn priced(&self, prices: &CapacityPrices) -> PricedOffers {
+        let prices: Vec<i64> = (0..self.sites.len())
+            .map(|index| prices.0.get(index).copied().unwrap_or(Money::ZERO).micros())
+            .collect();
+        let mut offers =
+            PricedOffers { prices, dearest: 0, dense: self.dense, narrow: Vec::new(), wide: OnceLock::new() };
+        if self.dense {
+            let costs = self.layers.iter().flat_map(|layer| priced_layer(layer, &offers.prices));
+            offers.dearest = costs.map(|(_, cost)| cost).max().unwrap_or(0);
+            if i32::holds(offers.dearest, self.longest) {
+                offers.narrow = self.rows(&offers.prices);
+            }
+        }
+        offers
+    }
+
+    /// Every layer as a row of lanes.
+    fn rows<L: Lane>(&self, prices: &[i64]) -> Vec<L> {
+        let lanes = self.sites.len().next_multiple_of(GROUP);
+        let mut rows = vec![L::CLOSED; lanes * self.layers.len()];
+        for (layer, row) in self.layers.iter().zip(rows.chunks_exact_mut(lanes.max(1))) {
+            priced_layer(layer, prices).for_each(|(provider, cost)| row[provider.index()] = L::of(cost));
+        }
+        rows
+    }
+
+    /// A demand, made ready for [`super::PathFinder`].
+    pub fn task(&self, demand: &Demand) -> Task {
+        let servable = demand.orders.iter().all(|&operation| self.layer(operation).is_some());
+        let mut delivery = Vec::new();
+        if let (true, true, Some(&last)) = (self.ground.rules.deliver, servable, demand.orders.last()) {
+            let offering = self.layer(last).map_or(&[][..], |layer| &layer.providers);
+            let legs =
+                offering.iter().map(|id| leg_micros(&self.ground, self.sites[id.index()], demand.site));
+            delivery.extend(legs);
+        }
+        let longest = delivery.iter().copied().filter(|&leg| leg < UNREACHABLE).max().unwrap_or(0);
+        Task { orders: demand.orders.clone(), servable, delivery, longest_delivery: longest }
+    }
+
+    /// Whether this demand is exact in 32-bit lanes.
+    pub(super) fn is_narrow(&self, offers: &PricedOffers, task: &Task) -> bool {
+        let dearest = offers.dearest.saturating_add(task.longest_delivery);
+        !offers.narrow.is_empty() && i32::holds(dearest, self.longest)
+    }
+
+    /// Every layer at these prices as a row of 64-bit lanes.
+    pub(super) fn wide_rows<'o>(&self, offers: &'o PricedOffers) -> &'o [i64] {
+        offers.wide.get_or_init(|| self.rows(&offers.prices))
+    }
+}
+
+/// The offers of a supply at some capacity prices: see [`Tables::priced`].
+#[derive(Clone, Debug)]
+pub struct PricedOffers {
+    pub(super) prices: Vec<i64>,
+    /// The dearest offer.
+    dearest: i64,
+    /// Whether the market is solved as lanes at all.
+    pub(super) dense: bool,
+    /// Every layer as a row of 32-bit lanes; empty where they would not be exact.
+    pub(super) narrow: Vec<i32>,
+    /// Every layer as a row of 64-bit lanes, once that was needed.
+    wide: OnceLock<Vec<i64>>,
+}
+
+impl PricedOffers {
+    /// Whether these are the offers at `prices`.
+    pub(super) fn are_at(&self, prices: &CapacityPrices) -> bool {
+        let given = prices.0.iter().map(|price| price.micros()).chain(std::iter::repeat(0));
+        self.prices.iter().copied().eq(given.take(self.prices.len()))
+    }
+}
+
+/// A demand as the shortest path sees it: see [`Tables::task`].
+#[derive(Clone, Debug)]
+pub struct Task {
+    pub(super) orders: Vec<OperationId>,
+    /// Each order is offered by somebody.
+    pub(super) servable: bool,
+    /// The leg from each offer of the last order to the demander; empty where nothing is delivered.
+    pub(super) delivery: Vec<i64>,
+    longest_delivery: i64,
+}
+
+/// Who offers an operation at what cost, minutes priced in.
+pub(super) fn priced_layer<'a>(
+    layer: &'a Layer,
+    prices: &'a [i64],
+) -> impl Iterator<Item = (ProviderId, i64)> + 'a {
+    let offers = layer.providers.iter().zip(&layer.costs).zip(&layer.minutes);
+    offers.map(|((&provider, &cost), &minutes)| (provider, cost + prices[provider.index()] * minutes))
+}
+
+fn tabulate_offers(supply: &Supply) -> Vec<Layer> {
+    let mut layers: Vec<Layer> = Vec::new();
+    for (id, provider) in supply.provider_ids().zip(&supply.providers) {
+        for (operation, &offer) in &provider.offers {
+            if layers.len() <= operation.index() {
+                layers.resize(operation.index() + 1, Layer::default());
+            }
+            let layer = &mut layers[operation.index()];
+            layer.providers.push(id);
+            layer.costs.push((offer.cost + supply.processing_time_value(offer)).micros());
+            layer.minutes.push(offer.minutes);
+        }
+    }
+    layers
+}
+
+/// The leg, or [`UNREACHABLE`] where a site is not of the market's geometry.
+fn leg_micros(supply: &Supply, from: Site, to: Site) -> i64 {
+    supply.leg(from, to).map_or(UNREACHABLE, Money::micros)
+}
+
+/// Minutes as a lane. Offers take far fewer than `i32::MAX` ([`crate::limits`]), so nothing changes where more
+/// than that are left; and less than nothing is no time for any offer.
+pub(super) fn minutes_lane(minutes: Minutes) -> i32 {
+    i32::try_from(minutes.max(-1)).unwrap_or(i32::MAX)
+}
+
+fn minutes_rows(layers: &[Layer], providers: usize) -> Vec<i32> {
+    let lanes = providers.next_multiple_of(GROUP);
+    let mut rows = vec![0; lanes * layers.len()];
+    for (layer, row) in layers.iter().zip(rows.chunks_exact_mut(lanes.max(1))) {
+        for (provider, &minutes) in layer.providers.iter().zip(&layer.minutes) {
+            row[provider.index()] = minutes_lane(minutes);
+        }
+    }
+    rows
+}

@@ -1,0 +1,245 @@
+//! Every way the oracle finds a shortest path (each kernel this processor has, 32- and 64-bit lanes, node by node)
+//! gives the answers of the plain loop, ties included.
+
+use proptest::prelude::*;
+use scenarios::{
+    CapacityPrices, CostRules, Demand, DistanceMatrix, Geometry, Kernel, Money, Offer, OperationId, Oracle,
+    Provider, ProviderId, Site, Supply, limits,
+};
+
+/// The textbook method: order by order from the last, every provider after every provider; then forward along
+/// the cheapest path, to the smallest provider at every tie.
+fn plain(supply: &Supply, demand: &Demand, prices: &CapacityPrices) -> Option<(Money, Vec<ProviderId>)> {
+    let site = |id: ProviderId| supply.providers[id.index()].site;
+    let node = |id: ProviderId, operation: OperationId| {
+        let offer = *supply.providers[id.index()].offers.get(&operation)?;
+        Some(offer.cost + supply.processing_time_value(offer) + prices.charge(id, offer.minutes))
+    };
+    let mut layers: Vec<Vec<(ProviderId, Money)>> = Vec::new();
+    for (order, &operation) in demand.orders.iter().enumerate().rev() {
+        let to_go = |id: ProviderId| {
+            let here = node(id, operation)?;
+            if order + 1 < demand.orders.len() {
+                let onward = layers.last().expect("a later order").iter();
+                let onward =
+                    onward.filter_map(|&(to, value)| Some(here + supply.leg(site(id), site(to))? + value));
+                return onward.min();
+            }
+            if supply.rules.deliver { Some(here + supply.leg(site(id), demand.site)?) } else { Some(here) }
+        };
+        layers.push(supply.provider_ids().filter_map(|id| Some((id, to_go(id)?))).collect());
+    }
+    layers.reverse();
+    let Some(first) = layers.first() else { return Some((Money::ZERO, Vec::new())) };
+    let cost = first.iter().map(|&(_, value)| value).min()?;
+    let mut path: Vec<ProviderId> = Vec::new();
+    let mut left = cost;
+    for (layer, &operation) in layers.iter().zip(&demand.orders) {
+        let leg = |to| path.last().map_or(Some(Money::ZERO), |&from| supply.leg(site(from), site(to)));
+        let next = layer.iter().find_map(|&(to, value)| {
+            let leg = leg(to)?;
+            (leg + value == left).then_some((to, leg))
+        });
+        let (to, leg) = next.expect("the cheapest path goes on");
+        left = left - leg - node(to, operation).expect("an offer");
+        path.push(to);
+    }
+    Some((cost, path))
+}
+
+fn assert_all_kernels_agree_with_the_plain_loop(
+    supply: &Supply,
+    demands: &[Demand],
+    prices: &CapacityPrices,
+) {
+    for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
+        let oracle = Oracle::new(supply).with_kernel(kernel);
+        for demand in demands {
+            let found = oracle.cheapest(demand, prices).map(|best| (best.priced_cost, best.providers));
+            assert_eq!(found, plain(supply, demand, prices), "{kernel}");
+        }
+    }
+}
+
+/// Numbers of one market: few and coarse, so that many paths cost the same, or spread over the whole range.
+#[derive(Clone, Copy, Debug)]
+enum Spread {
+    Coarse,
+    Everyday,
+    Limits,
+}
+
+fn spread() -> impl Strategy<Value = Spread> {
+    prop_oneof![Just(Spread::Coarse), Just(Spread::Everyday), Just(Spread::Limits)]
+}
+
+impl Spread {
+    /// A draw below 2^32 as a whole number of `0..=limit`.
+    fn of(self, draw: u32, coarse: i64, everyday: i64, limit: i64) -> i64 {
+        let scaled =
+            |most: i64| i64::try_from(i128::from(draw) * i128::from(most) >> 32).expect("below most");
+        match self {
+            Self::Coarse => coarse * scaled(4),
+            Self::Everyday => scaled(everyday),
+            // The limit itself, nothing, or something between.
+            Self::Limits => [limit, 0, scaled(limit), scaled(everyday)][draw as usize % 4],
+        }
+    }
+
+    fn offer(self, cost: u32, minutes: u32) -> Offer {
+        let micros = self.of(cost, 1_000_000, 40_000_000, limits::OFFER_COST.micros());
+        let minutes = self.of(minutes, 10, 90, limits::OFFER_MINUTES);
+        Offer { cost: Money::from_micros(micros), minutes }
+    }
+
+    fn site(self, x: u32, y: u32) -> Site {
+        let furthest = limits::COORDINATE_METRES - 1;
+        let metres = |draw: u32| {
+            let side = if draw.is_multiple_of(2) { 1 } else { -1 };
+            side * self.of(draw, 1_000, 25_000, furthest)
+        };
+        Site::point(metres(x), metres(y))
+    }
+}
+
+type Draws = Vec<u32>;
+
+/// A market of up to 40 providers (three groups of lanes) and four operations, with the prices of its minutes.
+fn market() -> impl Strategy<Value = (Supply, Vec<Demand>, CapacityPrices)> {
+    let firms = prop::collection::vec(prop::collection::vec(any::<u32>(), 14), 1..=40);
+    let orders = prop::collection::vec(prop::collection::vec(0..4_u16, 0..8), 1..4);
+    let rules = prop::collection::vec(any::<u32>(), 4);
+    let fill = prop_oneof![Just(100_u32), Just(70), Just(20), Just(4)];
+    (spread(), firms, orders, rules, fill, any::<bool>()).prop_map(
+        |(spread, firms, orders, rules, fill, matrix)| {
+            let count = firms.len() + orders.len();
+            let geometry = if matrix { table(&firms, count.min(30)) } else { Geometry::Euclidean };
+            let site = |index: usize, draws: &[u32]| match geometry {
+                Geometry::Matrix(_) => Site::Place(draws[0] % u32::try_from(count.min(30)).expect("few")),
+                Geometry::Euclidean => {
+                    let at = spread.site(draws[0], draws[1]);
+                    // One in many is no point of the plane: nothing goes to it or from it.
+                    if index % 37 == 36 { Site::Place(0) } else { at }
+                }
+            };
+            let providers = firms.iter().enumerate().map(|(index, draws)| Provider {
+                name: String::new(),
+                site: site(index, draws),
+                offers: (0..4_u16)
+                    .filter(|&operation| draws[usize::from(operation) + 2] % 100 < fill)
+                    .map(|operation| {
+                        let at = usize::from(operation);
+                        (OperationId(operation), spread.offer(draws[at + 6], draws[at + 10]))
+                    })
+                    .collect(),
+                capacity: Some(0),
+            });
+            let price =
+                |draws: &Draws| spread.of(draws[5], 100_000, 300_000, limits::CAPACITY_PRICE.micros());
+            let prices = CapacityPrices(firms.iter().map(|draws| Money::from_micros(price(draws))).collect());
+            let demands = orders.into_iter().zip(&firms).enumerate().map(|(index, (orders, draws))| Demand {
+                name: String::new(),
+                site: site(index, &draws[2..]),
+                orders: orders.into_iter().map(OperationId).collect(),
+                budget: Money::ZERO,
+            });
+            let demands = demands.collect();
+            let supply =
+                Supply { providers: providers.collect(), rules: cost_rules(spread, &rules), geometry };
+            (supply, demands, prices)
+        },
+    )
+}
+
+fn cost_rules(spread: Spread, draws: &[u32]) -> CostRules {
+    CostRules {
+        rate_per_km: Money::from_micros(spread.of(draws[0], 500_000, 900_000, limits::RATE_PER_KM.micros())),
+        value_of_minute: Money::from_micros(spread.of(draws[1], 0, 5_000, limits::VALUE_OF_MINUTE.micros())),
+        metres_per_minute: 1 + i64::from(draws[2] % 1_000),
+        deliver: draws[3].is_multiple_of(2),
+    }
+}
+
+/// A table of distances that need be neither symmetric nor metric.
+fn table(firms: &[Draws], places: usize) -> Geometry {
+    let rows = (0..places).map(|from| {
+        let distance = |to: usize| {
+            let draw = firms[from % firms.len()][to % 14] ^ firms[to % firms.len()][from % 14];
+            if from == to { 0 } else { i64::from(draw % 30_000) }
+        };
+        (0..places).map(distance).collect()
+    });
+    let rows: Vec<Vec<i64>> = rows.collect();
+    Geometry::Matrix(DistanceMatrix::new(&rows).expect("a square of distances"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn every_kernel_gives_the_answers_of_the_plain_loop((supply, demands, prices) in market()) {
+        assert_all_kernels_agree_with_the_plain_loop(&supply, &demands, &prices);
+        assert_all_kernels_agree_with_the_plain_loop(&supply, &demands, &CapacityPrices::zero());
+    }
+}
+
+/// Everybody offers both operations at the same cost, from one place.
+fn alike(providers: usize, cost: Money) -> Supply {
+    let offer = Offer { cost, minutes: 1 };
+    let provider = Provider {
+        name: String::new(),
+        site: Site::point(0, 0),
+        offers: (0..2).map(|operation| (OperationId(operation), offer)).collect(),
+        capacity: None,
+    };
+    let rules = CostRules {
+        rate_per_km: Money::from_units(1),
+        value_of_minute: Money::ZERO,
+        metres_per_minute: 1,
+        deliver: false,
+    };
+    Supply { providers: vec![provider; providers], rules, geometry: Geometry::Euclidean }
+}
+
+fn demand(orders: usize) -> Demand {
+    Demand {
+        name: String::new(),
+        site: Site::point(0, 0),
+        orders: (0..orders).map(|order| OperationId((order % 2).try_into().expect("0 or 1"))).collect(),
+        budget: Money::ZERO,
+    }
+}
+
+#[test]
+fn where_everything_costs_the_same_the_first_provider_does_it_all() {
+    for kernel in Kernel::ALL {
+        let supply = alike(33, Money::from_units(2));
+        let best = Oracle::new(&supply).with_kernel(kernel).cheapest(&demand(5), &CapacityPrices::zero());
+        let best = best.expect("everybody offers it");
+        assert_eq!((best.priced_cost, best.providers), (Money::from_units(10), vec![ProviderId(0); 5]));
+    }
+}
+
+#[test]
+fn the_longest_path_at_the_largest_costs_is_exact() {
+    for kernel in Kernel::ALL {
+        let supply = alike(3, limits::OFFER_COST);
+        let longest = demand(limits::ORDERS_PER_DEMAND);
+        let prices = CapacityPrices(vec![limits::CAPACITY_PRICE; 3]);
+        let best = Oracle::new(&supply).with_kernel(kernel).cheapest(&longest, &prices);
+        // 256 orders of 1,000,000 $ and a minute at 1,000 $.
+        assert_eq!(best.expect("everybody offers it").priced_cost, Money::from_units(256 * 1_001_000));
+    }
+}
+
+#[test]
+fn a_market_too_large_for_a_table_of_legs_is_solved_from_node_to_node() {
+    let mut supply = alike(1_100, Money::from_units(3));
+    for (index, provider) in (0_i64..).zip(&mut supply.providers) {
+        provider.site = Site::point(index * 7_919 % 50_000, index * 104_729 % 50_000);
+        for (operation, offer) in &mut provider.offers {
+            offer.cost = Money::from_units(10 + (index * 31 + i64::from(operation.0) * 17) % 37);
+        }
+    }
+    assert_all_kernels_agree_with_the_plain_loop(&supply, &[demand(4)], &CapacityPrices::zero());
+}
