@@ -77,7 +77,7 @@ impl Spread {
     /// A draw below 2^32 as a whole number of `0..=limit`.
     fn of(self, draw: u32, coarse: i64, everyday: i64, limit: i64) -> i64 {
         let scaled =
-            |most: i64| i64::try_from(i128::from(draw) * i128::from(most) >> 32).expect("below most");
+            |most: i64| i64::try_from((i128::from(draw) * i128::from(most)) >> 32).expect("below most");
         match self {
             Self::Coarse => coarse * scaled(4),
             Self::Everyday => scaled(everyday),
