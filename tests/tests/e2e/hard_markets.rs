@@ -11,7 +11,7 @@ use crate::command_line::{miner, stdout};
 use crate::network::{MINER, repository_file};
 
 /// A scenario of operations `a` and `b`, with transport at 0.1 $/km.
-fn write(directory: &Path, providers: Value, demands: Value) -> String {
+fn write(directory: &Path, providers: &Value, demands: &Value) -> String {
     let path = directory.join("market.json");
     let scenario = json!({
         "format": "mizan-scenario", "version": 1, "name": "edge", "market": {"rate_per_km": 0.1},
@@ -21,7 +21,7 @@ fn write(directory: &Path, providers: Value, demands: Value) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn provider(name: &str, at: [i64; 2], capacity: Option<i64>, offers: Value) -> Value {
+fn provider(name: &str, at: [i64; 2], capacity: Option<i64>, offers: &Value) -> Value {
     json!({"name": name, "site": site(at), "capacity_minutes": capacity, "offers": offers})
 }
 
@@ -59,19 +59,19 @@ fn refusal(scenario: &str) -> String {
 fn a_market_without_providers_or_without_demands_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let demands = json!([demand("D", 100, &["a"])]);
-    let said = refusal(&write(directory.path(), json!([]), demands));
+    let said = refusal(&write(directory.path(), &json!([]), &demands));
     assert!(said.contains("providers: got 0 entries, expected 1 to "), "{said}");
-    let providers = json!([provider("P", [0, 0], None, json!({"a": offer(1, 1)}))]);
-    let said = refusal(&write(directory.path(), providers, json!([])));
+    let providers = json!([provider("P", [0, 0], None, &json!({"a": offer(1, 1)}))]);
+    let said = refusal(&write(directory.path(), &providers, &json!([])));
     assert!(said.contains("demands: got 0 entries, expected 1 to "), "{said}");
 }
 
 #[test]
 fn one_provider_and_one_order_have_one_solution() {
     let directory = tempfile::tempdir().unwrap();
-    let providers = json!([provider("P", [5, 5], Some(30), json!({"a": offer(12, 30)}))]);
+    let providers = json!([provider("P", [5, 5], Some(30), &json!({"a": offer(12, 30)}))]);
     let solved =
-        solve(directory.path(), &write(directory.path(), providers, json!([demand("D", 12, &["a"])])));
+        solve(directory.path(), &write(directory.path(), &providers, &json!([demand("D", 12, &["a"])])));
     assert_eq!((&solved["cost"], &solved["bound"]), (&json!(12), &json!(12)));
     assert_eq!((&solved["gap_percent"], &solved["stopped_by"]), (&json!(0.0), &json!("optimum")));
 }
@@ -81,9 +81,9 @@ fn where_everything_costs_the_same_the_first_solution_is_optimal() {
     let directory = tempfile::tempdir().unwrap();
     let offers = json!({"a": offer(10, 50), "b": offer(10, 50)});
     let providers: Vec<Value> =
-        ["P", "Q", "R"].map(|name| provider(name, [0, 0], Some(1_000_000), offers.clone())).into();
+        ["P", "Q", "R"].map(|name| provider(name, [0, 0], Some(1_000_000), &offers)).into();
     let demands: Vec<Value> = ["D", "E", "F"].map(|name| demand(name, 100, &["a", "b"])).into();
-    let solved = solve(directory.path(), &write(directory.path(), json!(providers), json!(demands)));
+    let solved = solve(directory.path(), &write(directory.path(), &json!(providers), &json!(demands)));
     assert_eq!((&solved["cost"], &solved["gap_percent"]), (&json!(60), &json!(0.0)));
     assert_eq!(solved["stopped_by"], "optimum");
 }
@@ -91,9 +91,9 @@ fn where_everything_costs_the_same_the_first_solution_is_optimal() {
 #[test]
 fn work_that_costs_nothing_has_no_gap() {
     let directory = tempfile::tempdir().unwrap();
-    let providers = json!([provider("P", [0, 0], None, json!({"a": offer(0, 0)}))]);
+    let providers = json!([provider("P", [0, 0], None, &json!({"a": offer(0, 0)}))]);
     let solved =
-        solve(directory.path(), &write(directory.path(), providers, json!([demand("D", 1, &["a"])])));
+        solve(directory.path(), &write(directory.path(), &providers, &json!([demand("D", 1, &["a"])])));
     assert_eq!((&solved["cost"], &solved["gap_percent"]), (&json!(0), &json!(0.0)));
 }
 
@@ -102,21 +102,21 @@ fn the_longest_way_there_is_is_paid_exactly() {
     let directory = tempfile::tempdir().unwrap();
     let far = (1 << 30) - 1;
     let providers = json!([
-        provider("west", [-far, -far], None, json!({"a": offer(1, 1)})),
-        provider("east", [far, far], None, json!({"b": offer(1, 1)})),
+        provider("west", [-far, -far], None, &json!({"a": offer(1, 1)})),
+        provider("east", [far, far], None, &json!({"b": offer(1, 1)})),
     ]);
     let demands = json!([demand("D", 1_000_000, &["a", "b"])]);
     // sqrt(2) * (2^31 - 2) m, rounded up, is 3,037,000,498 m; at 0.1 $/km 303,700.0498 $.
-    let solved = solve(directory.path(), &write(directory.path(), providers, demands));
+    let solved = solve(directory.path(), &write(directory.path(), &providers, &demands));
     assert_eq!(solved["cost"], json!(303_702.049_8));
 }
 
 #[test]
 fn of_two_orders_of_a_million_minutes_one_fits_a_million_minutes() {
     let directory = tempfile::tempdir().unwrap();
-    let providers = json!([provider("P", [0, 0], Some(1_000_000), json!({"a": offer(7, 1_000_000)}))]);
+    let providers = json!([provider("P", [0, 0], Some(1_000_000), &json!({"a": offer(7, 1_000_000)}))]);
     let demands = json!([demand("D", 100, &["a"]), demand("E", 90, &["a"])]);
-    let scenario = write(directory.path(), providers, demands);
+    let scenario = write(directory.path(), &providers, &demands);
     let solved = solve(directory.path(), &scenario);
     // The larger budget is served: 7 $, and 90 $ for the other.
     assert_eq!((&solved["cost"], &solved["penalised_cost"]), (&json!(7), &json!(97)));
@@ -134,9 +134,9 @@ fn of_two_orders_of_a_million_minutes_one_fits_a_million_minutes() {
 #[test]
 fn where_nobody_has_a_minute_nobody_is_served_and_it_ends() {
     let directory = tempfile::tempdir().unwrap();
-    let providers = json!([provider("P", [0, 0], Some(0), json!({"a": offer(1, 1)}))]);
+    let providers = json!([provider("P", [0, 0], Some(0), &json!({"a": offer(1, 1)}))]);
     let solved =
-        solve(directory.path(), &write(directory.path(), providers, json!([demand("D", 50, &["a"])])));
+        solve(directory.path(), &write(directory.path(), &providers, &json!([demand("D", 50, &["a"])])));
     assert_eq!((&solved["cost"], &solved["penalised_cost"]), (&json!(0), &json!(50)));
     assert_eq!(solved["shortages"][0]["providers"], json!([]));
 }
@@ -144,9 +144,9 @@ fn where_nobody_has_a_minute_nobody_is_served_and_it_ends() {
 #[test]
 fn a_budget_below_any_cost_and_an_operation_nobody_offers_are_named_and_the_rest_is_served() {
     let directory = tempfile::tempdir().unwrap();
-    let providers = json!([provider("P", [0, 0], None, json!({"a": offer(10, 1)}))]);
+    let providers = json!([provider("P", [0, 0], None, &json!({"a": offer(10, 1)}))]);
     let demands = json!([demand("poor", 9, &["a"]), demand("odd", 50, &["b"]), demand("fine", 10, &["a"])]);
-    let scenario = write(directory.path(), providers, demands);
+    let scenario = write(directory.path(), &providers, &demands);
     let solved = solve(directory.path(), &scenario);
     assert_eq!(solved["cost"], json!(10));
     let expected = json!([
