@@ -45,9 +45,11 @@ pub struct Header {
     pub item_count: u32,
     /// State root of the ledger after this block.
     pub state_root: Hash,
-    /// Total cost of its compositions.
+    /// What it adds to the cost of composed demands: the cost of first compositions, and the change of what
+    /// is re-composed, which may be negative.
     pub cost: Money,
-    /// Total regret of its compositions, at the prices in force after its price update.
+    /// What it adds to the regret of composed demands, at the prices in force after its price update; may be
+    /// negative.
     pub regret: Money,
 }
 
@@ -73,6 +75,30 @@ pub struct Composition {
     pub timestamp_ms: u64,
 }
 
+/// Composed demands re-composed together, and open ones for which they make room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amendment {
+    /// Not empty, ascending by demand. They take effect as one: all that is replaced gives its minutes back
+    /// before any of it takes new ones.
+    pub parts: Vec<Replacement>,
+}
+
+/// One demand of an amendment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// The version of the composition it replaces; 0: the demand is open and composed here for the first time.
+    pub replaces: u32,
+    /// What stands from now on.
+    pub composition: Composition,
+}
+
+impl Replacement {
+    /// Whether it composes an open demand for the first time.
+    pub const fn is_first(&self) -> bool {
+        self.replaces == 0
+    }
+}
+
 /// New capacity prices: they must raise the market's certified bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceUpdate {
@@ -91,10 +117,23 @@ pub struct Body {
     pub records: Vec<Record>,
     /// New prices, in force for this block's own compositions.
     pub price_update: Option<PriceUpdate>,
-    /// Demands served.
+    /// Open demands served.
     pub compositions: Vec<Composition>,
+    /// What is re-composed, each after what the one before it left.
+    pub amendments: Vec<Amendment>,
     /// Reserved.
     pub commitments: Vec<Commitment>,
+}
+
+/// What a block is for, which decides how soon after its parent it may come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Pace {
+    /// It composes an open demand: at once.
+    Composing,
+    /// It only improves what is composed: after the amendment interval.
+    Amending,
+    /// It composes nothing: after the quiet interval.
+    Quiet,
 }
 
 /// A block as it travels; nothing about it has been checked yet.
@@ -115,7 +154,8 @@ impl Body {
         let records = self.records.iter().map(|record| tagged(0, encode(record)));
         let price_update = self.price_update.iter().map(|update| tagged(1, encode(update)));
         let compositions = self.compositions.iter().map(|composition| tagged(2, encode(composition)));
-        records.chain(price_update).chain(compositions).collect()
+        let amendments = self.amendments.iter().map(|amendment| tagged(3, encode(amendment)));
+        records.chain(price_update).chain(compositions).chain(amendments).collect()
     }
 
     /// The body whose [`Body::items`] these are.
@@ -129,22 +169,44 @@ impl Body {
                 return Err(CodecError::Malformed("an empty item".into()));
             };
             match tag {
-                0 if body.price_update.is_none() && body.compositions.is_empty() => {
+                0 if body.price_update.is_none() && body.is_quiet() => {
                     body.records.push(decode(bytes, bytes.len())?);
                 }
-                1 if body.price_update.is_none() && body.compositions.is_empty() => {
+                1 if body.price_update.is_none() && body.is_quiet() => {
                     body.price_update = Some(decode(bytes, bytes.len())?);
                 }
-                2 => body.compositions.push(decode(bytes, bytes.len())?),
+                2 if body.amendments.is_empty() => body.compositions.push(decode(bytes, bytes.len())?),
+                3 => body.amendments.push(decode(bytes, bytes.len())?),
                 _ => return Err(CodecError::Malformed(format!("item of kind {tag} where none may be"))),
             }
         }
         Ok(body)
     }
 
-    /// Whether it composes no demand.
+    /// Whether it composes and re-composes no demand.
     pub const fn is_quiet(&self) -> bool {
-        self.compositions.is_empty()
+        self.compositions.is_empty() && self.amendments.is_empty()
+    }
+
+    /// All parts of all its amendments, in order of effect.
+    pub fn replacements(&self) -> impl Iterator<Item = &Replacement> {
+        self.amendments.iter().flat_map(|amendment| &amendment.parts)
+    }
+
+    /// Everything it composes, in order of effect: compositions of open demands, then the parts of amendments.
+    pub fn composed(&self) -> impl Iterator<Item = &Composition> {
+        self.compositions.iter().chain(self.replacements().map(|part| &part.composition))
+    }
+
+    /// How soon after its parent a block with this body may come.
+    pub fn pace(&self) -> Pace {
+        if self.is_quiet() {
+            Pace::Quiet
+        } else if self.compositions.is_empty() && !self.replacements().any(Replacement::is_first) {
+            Pace::Amending
+        } else {
+            Pace::Composing
+        }
     }
 }
 

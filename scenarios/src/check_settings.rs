@@ -38,8 +38,12 @@ impl NetworkSettings {
         }
         let held = self.held_providers_max.unwrap_or(1);
         check_range(findings, "network.held_providers_max", held, 1..=u32::MAX);
-        let milliseconds = 0..=u64::from(SECONDS) * 1_000;
-        check_range(findings, "network.quiet_block_interval_ms", self.quiet_block_interval_ms, milliseconds);
+        for (path, interval) in [
+            ("network.quiet_block_interval_ms", self.quiet_block_interval_ms),
+            ("network.amendment_interval_ms", self.amendment_interval_ms),
+        ] {
+            check_range(findings, path, interval, 0..=u64::from(SECONDS) * 1_000);
+        }
         check_schedule(findings, self.schedule);
     }
 }

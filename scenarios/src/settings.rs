@@ -92,14 +92,16 @@ pub struct NetworkSettings {
     pub bounty_share_ppm: u64,
     /// Share of the bounty account paid for a valid price update.
     pub bounty_pay_ppm: u64,
-    /// An amendment must save at least this share of what it re-composes (reserved for amendments).
+    /// An amendment that composes no open demand must save at least this share of what it re-composes.
     pub min_saving_ppm: u64,
-    /// The amender's share of the saving (reserved for amendments).
+    /// The amender's share of the saving.
     pub amender_share_ppm: u64,
-    /// Heights after which a composition freezes: it is settled and nothing may re-compose it.
+    /// Heights after its first composition at which a demand freezes: it is settled and nothing may re-compose it.
     pub freeze_after_heights: u64,
     /// The least time between a block and one that composes nothing after it, in milliseconds.
     pub quiet_block_interval_ms: u64,
+    /// The least time between a block and one after it that only re-composes, in milliseconds.
+    pub amendment_interval_ms: u64,
 }
 
 impl Default for NetworkSettings {
@@ -117,8 +119,9 @@ impl Default for NetworkSettings {
             bounty_pay_ppm: 50_000,
             min_saving_ppm: 500,
             amender_share_ppm: 100_000,
-            freeze_after_heights: 32,
+            freeze_after_heights: 128,
             quiet_block_interval_ms: 100,
+            amendment_interval_ms: 250,
         }
     }
 }

@@ -13,6 +13,8 @@ SHARES = (
     "min_saving_ppm", "amender_share_ppm",
 )
 
+COUNTS = ("relax_after_heights", "relax_over_heights", "quiet_block_interval_ms", "amendment_interval_ms")
+
 
 def within(value, lowest, highest, what):
     require(lowest <= value <= highest, f"{what} is {value}, expected {lowest} to {highest}")
@@ -113,7 +115,7 @@ def check_parameters(parameters):
     check_schedule(parameters["schedule"])
     for share in SHARES:
         within(parameters[share], 0, MILLION, share)
-    for count in ("relax_after_heights", "relax_over_heights", "quiet_block_interval_ms"):
+    for count in COUNTS:
         within(parameters[count], 0, COUNT_MAX, count)
     within(parameters["freeze_after_heights"], 1, COUNT_MAX, "freeze_after_heights")
     held = parameters["held_providers_max"]

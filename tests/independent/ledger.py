@@ -331,10 +331,11 @@ class Block:
         state, entry = self.state, self.state.demands[demand]
         entry["status"] = ("Composed", {
             "version": 1, "providers": composition["providers"], "miner": self.miner,
-            "since": self.height, "timestamp_ms": composition["timestamp_ms"],
+            "since": self.height, "height": self.height, "amended_by": None,
+            "timestamp_ms": composition["timestamp_ms"],
             "minutes": dict(sorted(found.minutes.items())), "owed": dict(sorted(found.owed.items())),
             "transport": found.transport, "time_value": found.time_value, "cost": found.cost,
-            "price": found.cost, "regret": regret, "earned": earned,
+            "first_cost": found.cost, "price": found.cost, "regret": regret, "earned": earned, "dues": {},
         })
         entry["clearing"], entry["escrow"] = found.cost, entry["solver_fee"]
         state.credit(entry["author"], entry["demand"]["budget"] - found.cost)

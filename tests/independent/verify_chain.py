@@ -105,8 +105,8 @@ class Checker:
         self.counts["items under Merkle roots"] += len(leaves)
         require(len(records) <= limits["records_per_block"], "too many records")
         require(len(compositions) <= limits["compositions_per_block"], "too many compositions")
-        # Header, signature, two lists with their lengths, an option, and an empty list.
-        size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves) + 2
+        # Header, signature, two lists with their lengths, an option, and two empty lists.
+        size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves) + 3
         size += len(wire.varint(len(records))) + len(wire.varint(len(compositions)))
         require(size <= limits["block_bytes"], f"the block has {size} bytes")
         for composition in compositions:

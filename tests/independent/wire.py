@@ -268,7 +268,8 @@ PARAMETERS = Struct(
     schedule=Struct(measure=MEASURE, curve=Sequence(U32)),
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_heights=U64, relax_over_heights=U64,
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
-    amender_share_ppm=U64, freeze_after_heights=U64, quiet_block_interval_ms=U64, limits=LIMITS,
+    amender_share_ppm=U64, freeze_after_heights=U64, quiet_block_interval_ms=U64, amendment_interval_ms=U64,
+    limits=LIMITS,
 )
 GENESIS = Struct(
     version=U16, name=Text(), timestamp_ms=U64, parameters=PARAMETERS, rules=RULES, geometry=GEOMETRY,
@@ -295,11 +296,13 @@ HEADER = Struct(
 )
 PRICE_UPDATE = Struct(prices=Sequence(MONEY))
 COMPOSITION = Struct(demand=HASH, providers=Sequence(U32), cost=MONEY, minutes=I64, timestamp_ms=U64)
+REPLACEMENT = Struct(replaces=U32, composition=COMPOSITION)
+AMENDMENT = Struct(parts=Sequence(REPLACEMENT))
 
 STANDING = Struct(
-    version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, timestamp_ms=U64, minutes=Map(U32, I64),
-    owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY, cost=MONEY, price=MONEY, regret=MONEY,
-    earned=MONEY,
+    version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, height=U64, amended_by=Optional(ADDRESS),
+    timestamp_ms=U64, minutes=Map(U32, I64), owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY,
+    cost=MONEY, first_cost=MONEY, price=MONEY, regret=MONEY, earned=MONEY, dues=Map(ADDRESS, MONEY),
 )
 STATUS = Enum(
     ("Open", None),

@@ -28,14 +28,17 @@ pub struct Parameters {
     pub bounty_share_ppm: u64,
     /// Share of the bounty account paid for a valid price update.
     pub bounty_pay_ppm: u64,
-    /// Reserved for amendments: the least saving, as a share of what is re-composed.
+    /// The least saving of an amendment that composes no open demand, as a share of what it re-composes.
     pub min_saving_ppm: u64,
-    /// Reserved for amendments: the amender's share of the saving.
+    /// The amender's share of a saving.
     pub amender_share_ppm: u64,
-    /// Heights after which a composition freezes, at least 1: it is settled and nothing may re-compose it.
+    /// Heights after its first composition at which a demand freezes, at least 1: it is settled and nothing may
+    /// re-compose it.
     pub freeze_after_heights: u64,
     /// The least time between a block and one that composes nothing after it, in milliseconds.
     pub quiet_block_interval_ms: u64,
+    /// The least time between a block and one that only re-composes after it, in milliseconds.
+    pub amendment_interval_ms: u64,
     /// How large things may be.
     pub limits: Limits,
 }
@@ -93,6 +96,7 @@ impl Parameters {
             amender_share_ppm: settings.amender_share_ppm,
             freeze_after_heights: settings.freeze_after_heights,
             quiet_block_interval_ms: settings.quiet_block_interval_ms,
+            amendment_interval_ms: settings.amendment_interval_ms,
             limits: Limits::default(),
         }
     }

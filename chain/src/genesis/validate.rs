@@ -188,6 +188,7 @@ impl Parameters {
         range("relax_over_heights", self.relax_over_heights, 0, heights)?;
         range("freeze_after_heights", self.freeze_after_heights, 1, heights)?;
         range("quiet_block_interval_ms", self.quiet_block_interval_ms, 0, heights)?;
+        range("amendment_interval_ms", self.amendment_interval_ms, 0, heights)?;
         range("held_providers_max", self.held_providers_max.unwrap_or(1), 1, u32::MAX)?;
         let limits = &self.limits;
         range("limits.block_bytes", limits.block_bytes, 1_024, 256 << 20)?;

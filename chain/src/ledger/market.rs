@@ -1,5 +1,6 @@
 //! The market as miners and bounds see it: demands, live offers, what is left of capacities, prices.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use scenarios::bound::dual_bound;
@@ -7,7 +8,8 @@ use scenarios::settings::Allocation;
 use scenarios::{CapacityPrices, Demand, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
 
 use super::Ledger;
-use super::state::{DemandEntry, State, Usage};
+use super::settle::freeze_height;
+use super::state::{DemandEntry, DemandStatus, State, Usage};
 use crate::genesis::Network;
 use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height};
@@ -76,13 +78,45 @@ impl Ledger {
     /// All demands not yet frozen, with the capacities that frozen compositions leave: what the certified
     /// bound is about.
     pub fn market(&self) -> Market {
-        self.view(self.state.market_capacities(), DemandEntry::is_in_market)
+        self.view(self.state.market_capacities(), |_, entry| entry.is_in_market())
     }
 
     /// The open demands, with the capacities that *all* compositions leave: what a miner searches on. In
     /// dedicated allocation, providers held by others are still listed; see [`Ledger::holder`].
     pub fn open_market(&self) -> Market {
-        self.view(self.state.capacities_left(Usage::total), DemandEntry::is_open)
+        self.view(self.state.capacities_left(Usage::total), |_, entry| entry.is_open())
+    }
+
+    /// The market of these demands alone, to re-compose them together: capacities are what all *other*
+    /// compositions, standing and frozen, leave. Demands that are unknown, cancelled, frozen, or about to freeze
+    /// at the next height are left out.
+    pub fn amendable_market(&self, demands: &[DemandId]) -> Market {
+        let amendable = |id: &&DemandId| self.demand(**id).is_some_and(|entry| self.is_amendable(entry));
+        let chosen: BTreeSet<DemandId> = demands.iter().filter(amendable).copied().collect();
+        let mut usage = self.state.usage.clone();
+        for standing in chosen.iter().filter_map(|id| self.demand(*id)?.composition()) {
+            for (provider, minutes) in &standing.minutes {
+                if let Some(usage) = usage.get_mut(provider.index()) {
+                    usage.standing = usage.standing.saturating_sub(*minutes);
+                }
+            }
+        }
+        let capacities = self.state.capacities_left_by(&usage, Usage::total);
+        self.view(capacities, |id, _| chosen.contains(&id))
+    }
+
+    /// The height at which a composed demand freezes; `None` unless it is composed and not frozen.
+    pub fn freeze_height(&self, entry: &DemandEntry) -> Option<Height> {
+        match &entry.status {
+            DemandStatus::Composed(standing) => Some(freeze_height(&self.network, standing)),
+            DemandStatus::Open | DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => None,
+        }
+    }
+
+    /// Whether an amendment in the next block may compose the demand, first or again.
+    pub fn is_amendable(&self, entry: &DemandEntry) -> bool {
+        let next = self.head.height.saturating_add(1);
+        entry.is_open() || self.freeze_height(entry).is_some_and(|height| height > next)
     }
 
     /// [`Ledger::open_market`] as one miner may use it: in dedicated allocation, without the offers of
@@ -125,8 +159,12 @@ impl Ledger {
         self.market().cost()
     }
 
-    fn view(&self, capacities: Vec<Option<Minutes>>, belongs: impl Fn(&DemandEntry) -> bool) -> Market {
-        let entries = self.state.demands.iter().filter(|(_, entry)| belongs(entry));
+    fn view(
+        &self,
+        capacities: Vec<Option<Minutes>>,
+        belongs: impl Fn(DemandId, &DemandEntry) -> bool,
+    ) -> Market {
+        let entries = self.state.demands.iter().filter(|(id, entry)| belongs(**id, entry));
         Market {
             height: self.head.height,
             supply: Arc::clone(&self.state.supply),
@@ -144,7 +182,11 @@ impl State {
     }
 
     fn capacities_left(&self, used: impl Fn(Usage) -> Minutes) -> Vec<Option<Minutes>> {
-        let providers = self.supply.providers.iter().zip(&self.usage);
+        self.capacities_left_by(&self.usage, used)
+    }
+
+    fn capacities_left_by(&self, usage: &[Usage], used: impl Fn(Usage) -> Minutes) -> Vec<Option<Minutes>> {
+        let providers = self.supply.providers.iter().zip(usage);
         let left = |capacity: Minutes, usage| capacity.saturating_sub(used(usage)).max(0);
         providers.map(|(provider, &usage)| provider.capacity.map(|capacity| left(capacity, usage))).collect()
     }

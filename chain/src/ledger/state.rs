@@ -71,7 +71,8 @@ pub struct DemandEntry {
     pub since: Height,
     /// Held for it: budget + fee while open, the fee while composed.
     pub escrow: Money,
-    /// Its clearing account: the price of first composition until the freeze.
+    /// Its clearing account until the freeze: at least the cost of what stands. What lies above that is the
+    /// demand's share of what amendments saved.
     pub clearing: Money,
     /// Where it stands.
     pub status: DemandStatus,
@@ -82,7 +83,7 @@ pub struct DemandEntry {
 pub enum DemandStatus {
     /// Waiting to be composed.
     Open,
-    /// Composed, not yet settled. Amendments will replace the composition and raise its version here.
+    /// Composed, not yet settled. Amendments replace the composition and raise its version here.
     Composed(Standing),
     /// Settled for good.
     Frozen {
@@ -105,10 +106,14 @@ pub struct Standing {
     pub version: u32,
     /// The provider of each order.
     pub providers: Vec<ProviderId>,
-    /// Who is paid for it.
+    /// Who composed the demand first and earns its fee.
     pub miner: Address,
-    /// The height of its block.
+    /// The height at which the demand was first composed: the freeze is counted from here.
     pub since: Height,
+    /// The height of the block that brought this version.
+    pub height: Height,
+    /// Whose amendment brought this version; `None` for the first.
+    pub amended_by: Option<Address>,
     /// When it was found, by its miner, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
     /// Minutes it takes from each provider.
@@ -121,13 +126,25 @@ pub struct Standing {
     pub time_value: Money,
     /// Processing + transport + value of time.
     pub cost: Money,
-    /// The cost of the first composition: what stands in the clearing account, and the most the demander
-    /// ever pays.
+    /// What the first composition cost.
+    pub first_cost: Money,
+    /// What the demander paid in: the cost of the first composition and what was charged to it for room that
+    /// others made. No demander ever pays more.
     pub price: Money,
     /// Its regret at the prices of its block.
     pub regret: Money,
-    /// What its miner is paid at the freeze, the bounty account's share included.
+    /// What the first composer earns of the fee, the bounty account's share included: what the first block
+    /// earned, and from the freeze on what was paid.
     pub earned: Money,
+    /// What amenders are paid at the freeze. Together with `earned` paid, never more than the fee.
+    pub dues: BTreeMap<Address, Money>,
+}
+
+impl Standing {
+    /// Who brought this version: its amender, or who composed it first.
+    pub fn author(&self) -> Address {
+        self.amended_by.unwrap_or(self.miner)
+    }
 }
 
 impl DemandEntry {
@@ -139,6 +156,11 @@ impl DemandEntry {
             }
             DemandStatus::Open | DemandStatus::Cancelled { .. } => None,
         }
+    }
+
+    /// The version of the composition that stands; 0 if there is none.
+    pub fn version(&self) -> u32 {
+        self.composition().map_or(0, |composition| composition.version)
     }
 
     /// Whether it may still be composed for the first time, or cancelled.

@@ -3,8 +3,10 @@
 use scenarios::ProviderId;
 
 use super::rejection::Rejection;
-use crate::block::{BLOCK_VERSION, Body, Composition, Header, PriceUpdate};
+use crate::block::{Amendment, BLOCK_VERSION, Body, Composition, Header, Pace, PriceUpdate, Replacement};
 use crate::key::PublicKey;
+use crate::ledger::amending::{Proposed, StagedAmendment};
+use crate::ledger::staging::Staged;
 use crate::ledger::transition::{BlockReport, Transition};
 use crate::ledger::{DemandEntry, DemandStatus, Ledger};
 use crate::merkle::merkle_root;
@@ -22,16 +24,31 @@ pub struct Draft {
     /// New prices.
     pub price_update: Option<PriceUpdate>,
     /// The provider of each order of each demand.
-    pub compositions: Vec<(DemandId, Vec<ProviderId>)>,
+    pub compositions: Vec<Serving>,
+    /// What is re-composed together, and open demands for which that makes room: see [`Amendment`]. Order
+    /// within a set does not matter; the versions replaced are those that stand.
+    pub amendments: Vec<Vec<Serving>>,
 }
+
+/// A demand and the provider of each of its orders.
+pub type Serving = (DemandId, Vec<ProviderId>);
 
 /// Compositions that the next block can bring together, and why not the others.
 #[derive(Clone, Debug, Default)]
 pub struct Admissible {
     /// Those that fit, in order.
-    pub kept: Vec<(DemandId, Vec<ProviderId>)>,
+    pub kept: Vec<Serving>,
     /// Those that don't, each with the rule it would break.
     pub refused: Vec<(DemandId, Rejection)>,
+}
+
+/// Amendments that the next block can bring together, and why not the others.
+#[derive(Clone, Debug, Default)]
+pub struct AdmissibleAmendments {
+    /// Those that fit, in order.
+    pub kept: Vec<Vec<Serving>>,
+    /// Positions of those that don't, each with the rule it would break.
+    pub refused: Vec<(usize, Rejection)>,
 }
 
 impl Ledger {
@@ -45,29 +62,26 @@ impl Ledger {
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
         }
-        let quiet = draft.compositions.is_empty();
-        let empty = quiet && draft.records.is_empty() && draft.price_update.is_none();
-        self.validate_pace(draft.timestamp_ms, quiet, empty)?;
+        let pace = self.pace_of(&draft);
+        let empty = pace == Pace::Quiet && draft.records.is_empty() && draft.price_update.is_none();
+        self.validate_pace(draft.timestamp_ms, pace, empty)?;
 
         let mut transition = Transition::begin(self, &draft.miner)?;
         transition.bring(&draft.records)?;
-        let demands = draft.compositions.iter().map(|(demand, _)| *demand);
+        let composed = draft.compositions.iter().chain(draft.amendments.iter().flatten());
+        let demands = composed.map(|(demand, _)| *demand);
         transition.meter(demands, draft.price_update.is_some())?;
         for (demand, providers) in &draft.compositions {
             transition.stage(*demand, providers, draft.timestamp_ms)?;
         }
+        for set in &draft.amendments {
+            propose(&mut transition, set, draft.timestamp_ms)?;
+        }
         transition.judge(draft.price_update.as_ref())?;
         transition.enter()?;
-        let staged = transition.staged().iter();
-        let compositions = staged.map(|staged| Composition {
-            demand: staged.demand,
-            providers: staged.providers.clone(),
-            cost: staged.evaluation.cost(),
-            minutes: staged.minutes(),
-            timestamp_ms: staged.timestamp_ms,
-        });
         let body = Body {
-            compositions: compositions.collect(),
+            compositions: transition.staged().iter().map(composition_of).collect(),
+            amendments: transition.amended().iter().map(amendment_of).collect(),
             records: draft.records,
             price_update: draft.price_update,
             commitments: Vec::new(),
@@ -79,7 +93,7 @@ impl Ledger {
 
     /// Which of these compositions the next block of `miner` can bring together, taken greedily in order:
     /// for re-anchoring a block mined on an older head, and to explain a refusal. Reward is not judged.
-    pub fn admissible(&self, miner: &PublicKey, compositions: &[(DemandId, Vec<ProviderId>)]) -> Admissible {
+    pub fn admissible(&self, miner: &PublicKey, compositions: &[Serving]) -> Admissible {
         let mut admissible = Admissible::default();
         let mut transition = match Transition::begin(self, miner) {
             Ok(transition) => transition,
@@ -98,6 +112,48 @@ impl Ledger {
         admissible
     }
 
+    /// Which of these sets the next block of `miner` can bring as amendments together, taken greedily in order,
+    /// after those of `compositions` that it can bring: for re-anchoring, as [`Ledger::admissible`].
+    pub fn admissible_amendments(
+        &self,
+        miner: &PublicKey,
+        compositions: &[Serving],
+        sets: &[Vec<Serving>],
+    ) -> AdmissibleAmendments {
+        let mut admissible = AdmissibleAmendments::default();
+        let mut transition = match Transition::begin(self, miner) {
+            Ok(transition) => transition,
+            Err(error) => {
+                admissible.refused = (0..sets.len()).map(|index| (index, error.clone())).collect();
+                return admissible;
+            }
+        };
+        let timestamp_ms = self.head().timestamp_ms;
+        for (demand, providers) in compositions {
+            // What does not fit takes nothing.
+            let _ = transition.stage(*demand, providers, timestamp_ms);
+        }
+        for (index, set) in sets.iter().enumerate() {
+            match propose(&mut transition, set, timestamp_ms) {
+                Ok(()) => admissible.kept.push(set.clone()),
+                Err(error) => admissible.refused.push((index, error)),
+            }
+        }
+        admissible
+    }
+
+    /// What a draft's block is for: see [`Body::pace`].
+    fn pace_of(&self, draft: &Draft) -> Pace {
+        // A demand that comes with this very block's records is not known yet, and open.
+        let is_first = |(demand, _): &Serving| self.demand(*demand).map_or(0, DemandEntry::version) == 0;
+        let firsts = draft.amendments.iter().flatten().any(is_first);
+        match (draft.compositions.is_empty() && !firsts, draft.amendments.is_empty()) {
+            (false, _) => Pace::Composing,
+            (true, false) => Pace::Amending,
+            (true, true) => Pace::Quiet,
+        }
+    }
+
     /// Whether the next block may be empty: something waits for heights to pass.
     pub fn is_waiting(&self) -> bool {
         self.awaits_relaxation() || self.awaits_settlement()
@@ -114,6 +170,38 @@ impl Ledger {
     pub fn awaits_settlement(&self) -> bool {
         self.demands().any(|(_, entry)| matches!(entry.status, DemandStatus::Composed(_)))
     }
+}
+
+/// Stages a set as an amendment of the versions that stand.
+fn propose(transition: &mut Transition<'_>, set: &[Serving], timestamp_ms: u64) -> Result<(), Rejection> {
+    let parts = set.iter().map(|(demand, providers)| Proposed {
+        replaces: transition.standing_version(*demand),
+        demand: *demand,
+        providers,
+        timestamp_ms,
+    });
+    let mut parts: Vec<Proposed<'_>> = parts.collect();
+    parts.sort_by_key(|part| part.demand);
+    transition.stage_amendment(&parts)?;
+    Ok(())
+}
+
+fn composition_of(staged: &Staged) -> Composition {
+    Composition {
+        demand: staged.demand,
+        providers: staged.providers.clone(),
+        cost: staged.evaluation.cost(),
+        minutes: staged.minutes(),
+        timestamp_ms: staged.timestamp_ms,
+    }
+}
+
+fn amendment_of(staged: &StagedAmendment) -> Amendment {
+    let parts = staged
+        .parts
+        .iter()
+        .map(|part| Replacement { replaces: part.entry.version(), composition: composition_of(part) });
+    Amendment { parts: parts.collect() }
 }
 
 fn header_of(

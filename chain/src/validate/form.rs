@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::record::check_record;
 use super::rejection::Rejection;
-use crate::block::{BLOCK_VERSION, Block};
+use crate::block::{Amendment, BLOCK_VERSION, Block};
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
 use crate::key::KeyError;
@@ -38,6 +38,7 @@ impl WellFormed {
         validate_network(network, &block)?;
         validate_counts(network, &block)?;
         validate_price_form(&block)?;
+        validate_amendment_form(&block)?;
         validate_composition_timestamps(&block)?;
         validate_size(network, &block, bytes)?;
         verify_signature(&block)?;
@@ -80,7 +81,7 @@ fn validate_counts(network: &Network, block: &Block) -> Result<(), Rejection> {
         return Err(Rejection::TooManyRecords { got, expected });
     }
     let expected = usize::try_from(limits.compositions_per_block).unwrap_or(usize::MAX);
-    let got = block.body.compositions.len();
+    let got = block.body.composed().count();
     if got > expected { Err(Rejection::TooManyCompositions { got, expected }) } else { Ok(()) }
 }
 
@@ -89,9 +90,23 @@ fn validate_price_form(block: &Block) -> Result<(), Rejection> {
     if last.is_some_and(|price| price.micros() == 0) { Err(Rejection::TrailingZeroPrice) } else { Ok(()) }
 }
 
+fn validate_amendment_form(block: &Block) -> Result<(), Rejection> {
+    for (amendment, Amendment { parts }) in block.body.amendments.iter().enumerate() {
+        if parts.is_empty() {
+            return Err(Rejection::EmptyAmendment { amendment });
+        }
+        // That no demand occurs twice is a rule of the whole block.
+        let demands = || parts.iter().map(|part| part.composition.demand);
+        if let Some((_, demand)) = demands().zip(demands().skip(1)).find(|(before, demand)| demand < before) {
+            return Err(Rejection::AmendmentOrder { amendment, demand });
+        }
+    }
+    Ok(())
+}
+
 fn validate_composition_timestamps(block: &Block) -> Result<(), Rejection> {
     let expected = block.header.timestamp_ms;
-    match block.body.compositions.iter().find(|composition| composition.timestamp_ms > expected) {
+    match block.body.composed().find(|composition| composition.timestamp_ms > expected) {
         Some(late) => {
             let (demand, got) = (late.demand, late.timestamp_ms);
             Err(Rejection::CompositionTimestamp { demand, got, expected })
@@ -132,7 +147,7 @@ fn validate_no_duplicates(block: &Block) -> Result<(), Rejection> {
         }
     }
     let mut demands = BTreeSet::new();
-    for composition in &block.body.compositions {
+    for composition in block.body.composed() {
         let demand = composition.demand;
         if !demands.insert(demand) {
             return Err(Rejection::DuplicateComposition { demand });

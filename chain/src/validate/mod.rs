@@ -12,7 +12,7 @@ pub mod rejection;
 mod stateful;
 
 pub use crate::block::Block;
-pub use draft::{Admissible, Draft};
+pub use draft::{Admissible, AdmissibleAmendments, Draft, Serving};
 pub use finality::{FinalBlock, FinalityError, verify_certificate};
 pub use form::WellFormed;
 pub use record::{OfferError, RecordError, check_record};

@@ -109,6 +109,22 @@ pub enum Rejection {
         /// The demand.
         demand: DemandId,
     },
+    /// An amendment without parts.
+    #[error("amendment {amendment} of the block is empty")]
+    EmptyAmendment {
+        /// Its position in the block.
+        amendment: usize,
+    },
+    /// The parts of an amendment are out of order.
+    #[error(
+        "amendment {amendment} of the block: demand {demand:?} after a later one, expected ascending ids"
+    )]
+    AmendmentOrder {
+        /// Its position in the block.
+        amendment: usize,
+        /// The demand whose id is below the one before it.
+        demand: DemandId,
+    },
     /// A composition claims to be found after its block was made.
     #[error("the composition of {demand:?} is dated {got} ms, after its block ({expected} ms)")]
     CompositionTimestamp {
@@ -169,6 +185,14 @@ pub enum Rejection {
     /// A block that composes nothing comes too soon after its parent.
     #[error("the block composes nothing and is dated {got} ms, expected at least {expected} ms")]
     QuietBlockTooSoon {
+        /// The header's time.
+        got: u64,
+        /// The earliest time allowed.
+        expected: u64,
+    },
+    /// A block that only re-composes comes too soon after its parent.
+    #[error("the block only re-composes and is dated {got} ms, expected at least {expected} ms")]
+    AmendmentTooSoon {
         /// The header's time.
         got: u64,
         /// The earliest time allowed.
@@ -312,6 +336,61 @@ pub enum Rejection {
         expected: usize,
     },
 
+    // Amendments.
+    /// In dedicated allocation nothing is re-composed: providers are held for what their miner composed.
+    #[error("amendments are not allowed in dedicated allocation")]
+    AmendmentsOff,
+    /// The demand is settled: nothing may re-compose it.
+    #[error("demand {demand} is frozen since height {height}")]
+    DemandFrozen {
+        /// The demand.
+        demand: DemandId,
+        /// Since when.
+        height: Height,
+    },
+    /// It replaces another version than the one that stands.
+    #[error("demand {demand}: version {got} is to be replaced, version {expected} stands (0: none)")]
+    StaleAmendment {
+        /// The demand.
+        demand: DemandId,
+        /// The version it names; 0 for a first composition.
+        got: u32,
+        /// The version that stands; 0 while the demand is open.
+        expected: u32,
+    },
+    /// An amendment of nothing but open demands.
+    #[error("amendment {amendment} of the block replaces no composition")]
+    NothingReplaced {
+        /// Its position in the block.
+        amendment: usize,
+    },
+    /// An amendment that leaves every composition it replaces with the providers it has.
+    #[error("amendment {amendment} of the block changes no composition that it replaces")]
+    NothingChanged {
+        /// Its position in the block.
+        amendment: usize,
+    },
+    /// An amendment that composes no open demand must save enough.
+    #[error("amendment {amendment} of the block saves {got}, expected at least {expected}")]
+    SavingTooSmall {
+        /// Its position in the block.
+        amendment: usize,
+        /// What it saves; negative if it costs more.
+        got: Money,
+        /// The least that would have passed.
+        expected: Money,
+    },
+    /// Those for whom room is made cannot pay for it.
+    #[error("amendment {amendment} of the block: budgets leave {got} for the room made, it costs {expected}")]
+    RoomNotPaid {
+        /// Its position in the block.
+        amendment: usize,
+        /// What the budgets of its first compositions leave beyond their cost.
+        got: Money,
+        /// What its other compositions become dearer by, together.
+        expected: Money,
+    },
+
     // Claims.
     /// A composition's cost is not what it claims.
     #[error("demand {demand:?}: claims a cost of {got}, it costs {expected}")]
@@ -333,7 +412,7 @@ pub enum Rejection {
         /// What the evaluator finds.
         expected: Minutes,
     },
-    /// The header's cost is not the sum of its compositions'.
+    /// The header's cost is not what its compositions add.
     #[error("the header claims a total cost of {got}, expected {expected}")]
     WrongTotalCost {
         /// The claim.
@@ -410,6 +489,8 @@ impl Rejection {
             Self::WrongMerkleRoot { .. } => "merkle-root",
             Self::DuplicateRecord { .. } => "duplicate-record",
             Self::DuplicateComposition { .. } => "duplicate-composition",
+            Self::EmptyAmendment { .. } => "empty-amendment",
+            Self::AmendmentOrder { .. } => "amendment-order",
             Self::CompositionTimestamp { .. } => "composition-timestamp",
             Self::TrailingZeroPrice => "price-form",
             Self::Record { error, .. } => error.rule(),
@@ -418,6 +499,7 @@ impl Rejection {
             Self::TimestampNotAboveParent { .. } => "timestamp",
             Self::TimestampAhead { .. } => "clock",
             Self::QuietBlockTooSoon { .. } => "quiet-interval",
+            Self::AmendmentTooSoon { .. } => "amendment-interval",
             Self::EmptyBlock => "empty-block",
             Self::TooMuchWork { .. } => "verification-work",
             Self::UnknownDemand { .. } => "unknown-demand",
@@ -432,6 +514,13 @@ impl Rejection {
             Self::OverCapacity { .. } => "capacity",
             Self::ProviderHeld { .. } => "provider-held",
             Self::TooManyProvidersHeld { .. } => "providers-held-max",
+            Self::AmendmentsOff => "amendments-off",
+            Self::DemandFrozen { .. } => "demand-frozen",
+            Self::StaleAmendment { .. } => "stale-amendment",
+            Self::NothingReplaced { .. } => "nothing-replaced",
+            Self::NothingChanged { .. } => "nothing-changed",
+            Self::SavingTooSmall { .. } => "saving",
+            Self::RoomNotPaid { .. } => "room",
             Self::WrongCost { .. } => "cost",
             Self::WrongMinutes { .. } => "minutes",
             Self::WrongTotalCost { .. } => "total-cost",

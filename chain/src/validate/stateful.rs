@@ -2,8 +2,10 @@
 
 use super::form::WellFormed;
 use super::rejection::Rejection;
-use crate::block::{Block, Composition, Header};
-use crate::ledger::transition::{BlockReport, Staged, Transition};
+use crate::block::{Amendment, Block, Composition, Header, Pace};
+use crate::ledger::amending::Proposed;
+use crate::ledger::staging::Staged;
+use crate::ledger::transition::{BlockReport, Transition};
 use crate::ledger::{Head, Ledger};
 
 /// A block that keeps every rule after its parent, and the ledger it leads to.
@@ -48,18 +50,21 @@ impl Ledger {
         validate_height(self, header)?;
         validate_parent(self, header)?;
         validate_timestamp(self, header)?;
-        self.validate_pace(header.timestamp_ms, body.is_quiet(), header.item_count == 0)?;
+        self.validate_pace(header.timestamp_ms, body.pace(), header.item_count == 0)?;
         if let Some(now) = local_time_ms {
             validate_clock(self, header, now)?;
         }
         let mut transition = Transition::begin(self, &header.miner)?;
         transition.bring(&body.records)?;
-        let demands = body.compositions.iter().map(|composition| composition.demand);
+        let demands = body.composed().map(|composition| composition.demand);
         transition.meter(demands, body.price_update.is_some())?;
         for composition in &body.compositions {
             let staged =
                 transition.stage(composition.demand, &composition.providers, composition.timestamp_ms)?;
             verify_composition(composition, staged)?;
+        }
+        for amendment in &body.amendments {
+            stage_amendment(&mut transition, amendment)?;
         }
         verify_total_cost(header, transition.report())?;
         transition.judge(body.price_update.as_ref())?;
@@ -73,17 +78,18 @@ impl Ledger {
         Ok(ValidBlock { block, next, report })
     }
 
-    /// A block that composes nothing must keep its distance, and without any item it needs a reason.
-    pub(super) fn validate_pace(&self, timestamp_ms: u64, quiet: bool, empty: bool) -> Result<(), Rejection> {
-        if !quiet {
-            return Ok(());
+    /// A block that composes no open demand must keep its distance, and without any item it needs a reason.
+    pub(super) fn validate_pace(&self, timestamp_ms: u64, pace: Pace, empty: bool) -> Result<(), Rejection> {
+        let (got, parameters) = (timestamp_ms, self.network().parameters());
+        let after = |interval: u64| self.head().timestamp_ms.saturating_add(interval);
+        let (amending, quiet) =
+            (after(parameters.amendment_interval_ms), after(parameters.quiet_block_interval_ms));
+        match pace {
+            Pace::Amending if got < amending => Err(Rejection::AmendmentTooSoon { got, expected: amending }),
+            Pace::Quiet if got < quiet => Err(Rejection::QuietBlockTooSoon { got, expected: quiet }),
+            Pace::Quiet if empty && !self.is_waiting() => Err(Rejection::EmptyBlock),
+            Pace::Composing | Pace::Amending | Pace::Quiet => Ok(()),
         }
-        let interval = self.network().parameters().quiet_block_interval_ms;
-        let (got, expected) = (timestamp_ms, self.head().timestamp_ms.saturating_add(interval));
-        if got < expected {
-            return Err(Rejection::QuietBlockTooSoon { got, expected });
-        }
-        if empty && !self.is_waiting() { Err(Rejection::EmptyBlock) } else { Ok(()) }
     }
 }
 
@@ -106,6 +112,15 @@ fn validate_clock(ledger: &Ledger, header: &Header, now_ms: u64) -> Result<(), R
     let lead = ledger.network().parameters().limits.clock_lead_ms;
     let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
     if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
+}
+
+fn stage_amendment(transition: &mut Transition<'_>, amendment: &Amendment) -> Result<(), Rejection> {
+    let proposed: Vec<Proposed<'_>> = amendment.parts.iter().map(Proposed::from).collect();
+    let staged = transition.stage_amendment(&proposed)?;
+    for (claim, staged) in amendment.parts.iter().zip(&staged.parts) {
+        verify_composition(&claim.composition, staged)?;
+    }
+    Ok(())
 }
 
 fn verify_composition(claim: &Composition, staged: &Staged) -> Result<(), Rejection> {

@@ -2,6 +2,7 @@
 //! checked by hand ([`market`]), and what blocks do to it.
 
 mod accepted;
+mod amended;
 mod genesis;
 mod golden;
 mod market;

@@ -20,6 +20,7 @@ use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
 use chain::ledger::BlockReport;
 use chain::record::{DemandStatement, OfferStatement};
+use chain::validate::Serving;
 use chain::{
     Block, Body, DemandId, Draft, Genesis, Header, Height, Ledger, Network, PriceUpdate, Record,
     RecordContent, Rejection, SecretKey, Statement, ValidBlock, WellFormed, merkle_root,
@@ -107,7 +108,7 @@ pub(crate) fn treasurer() -> SecretKey {
 
 pub(crate) fn genesis() -> Genesis {
     let validators = validator_keys().iter().map(SecretKey::public).collect();
-    let settings = NetworkSettings::default();
+    let settings = NetworkSettings { freeze_after_heights: 32, ..NetworkSettings::default() };
     let mut genesis =
         Genesis::from_instance("by hand", &instance(), &settings, RNG_SEED, validators, START_MS);
     genesis.balances.insert(treasurer().public().address(), units(1_000));
@@ -188,6 +189,7 @@ impl Market {
             records: proposed.records,
             price_update: proposed.prices.map(|prices| PriceUpdate { prices: CapacityPrices(prices) }),
             compositions: proposed.compositions,
+            amendments: proposed.amendments,
         })
     }
 
@@ -222,6 +224,19 @@ impl Market {
         Proposed { miner, compositions: named.collect(), ..Proposed::default() }
     }
 
+    /// A proposal of `miner` to amend these sets, by number of demand.
+    pub(crate) fn amending(&self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> Proposed {
+        let set = |set: &&[(usize, Vec<ProviderId>)]| {
+            set.iter().map(|(index, providers)| (self.demand(*index), providers.clone())).collect()
+        };
+        Proposed { miner, amendments: sets.iter().map(set).collect(), ..Proposed::default() }
+    }
+
+    /// Adds a block of `miner` that amends these.
+    pub(crate) fn amend(&mut self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> BlockReport {
+        self.accept(self.amending(miner, sets))
+    }
+
     /// Adds blocks that each bring a transfer of 1 $, until the chain has this height.
     pub(crate) fn advance_to(&mut self, height: Height) {
         while self.ledger.head().height < height {
@@ -241,7 +256,8 @@ pub(crate) struct Proposed {
     pub(crate) miner: u64,
     pub(crate) records: Vec<Record>,
     pub(crate) prices: Option<Vec<Money>>,
-    pub(crate) compositions: Vec<(DemandId, Vec<ProviderId>)>,
+    pub(crate) compositions: Vec<Serving>,
+    pub(crate) amendments: Vec<Vec<Serving>>,
 }
 
 /// The block with its header put right for whatever was done to body and header, and signed again.

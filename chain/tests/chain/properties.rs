@@ -132,7 +132,7 @@ proptest! {
         let records = vec![market.record(&treasurer(), transfer(&miner(1), units(1)))];
         let compositions = vec![(market.demand(0), providers([0, 0])), (market.demand(1), providers([0, 0]))];
         let prices = Some(vec![micros(200_000)]);
-        let mut block = market.block(Proposed { miner: 0, records, prices, compositions });
+        let mut block = market.block(Proposed { miner: 0, records, prices, compositions, amendments: vec![] });
         let mut bytes = encode(&block.body);
         let place = at.index(bytes.len());
         bytes[place] ^= 1 << bit;

@@ -26,7 +26,14 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
         scenario.instance.demands.iter().take(60).map(|demand| cheapest(demand).priced_cost).sum();
 
     let mut add = |records, compositions, timestamp_ms| {
-        let draft = Draft { miner: miner.public(), timestamp_ms, records, price_update: None, compositions };
+        let draft = Draft {
+            miner: miner.public(),
+            timestamp_ms,
+            records,
+            price_update: None,
+            compositions,
+            amendments: vec![],
+        };
         let (header, body, _) = ledger.draft(draft).unwrap();
         let block = WellFormed::new(&network, Block::sign(header, body, &miner)).unwrap();
         let valid = ledger.validate(block, Some(timestamp_ms)).unwrap();

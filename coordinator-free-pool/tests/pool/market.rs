@@ -100,6 +100,7 @@ pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
             records: records.to_vec(),
             price_update: None,
             compositions: Vec::new(),
+            amendments: Vec::new(),
         })
         .expect("records that the block can bring");
     let block = Block::sign(header, body, &miner);

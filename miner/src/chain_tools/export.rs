@@ -5,7 +5,8 @@
 use chain::codec::encode;
 use chain::consensus::CommitCertificate;
 use chain::{
-    Block, BlockHash, Composition, Genesis, Header, Network, NetworkId, PriceUpdate, Record, Signature,
+    Amendment, Block, BlockHash, Composition, Genesis, Header, Network, NetworkId, PriceUpdate, Record,
+    Signature,
 };
 use serde::Serialize;
 
@@ -63,6 +64,8 @@ pub enum ExportedItem {
     PriceUpdate(PriceUpdate),
     /// Kind 2.
     Composition(Composition),
+    /// Kind 3.
+    Amendment(Amendment),
 }
 
 impl<'a> ChainExport<'a> {
@@ -91,7 +94,8 @@ impl ExportedBlock {
         let records = block.body.records.into_iter().map(ExportedItem::Record);
         let update = block.body.price_update.into_iter().map(ExportedItem::PriceUpdate);
         let compositions = block.body.compositions.into_iter().map(ExportedItem::Composition);
-        let items = leaves.into_iter().zip(records.chain(update).chain(compositions));
+        let amendments = block.body.amendments.into_iter().map(ExportedItem::Amendment);
+        let items = leaves.into_iter().zip(records.chain(update).chain(compositions).chain(amendments));
         Self {
             hash: block.header.hash(),
             header: encoded(block.header),

@@ -177,6 +177,7 @@ mod tests {
             records: records.to_vec(),
             price_update: None,
             compositions,
+            amendments: Vec::new(),
             miner: key.public(),
             timestamp_ms: ledger.head().timestamp_ms + 1_000,
         };

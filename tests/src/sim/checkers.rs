@@ -204,14 +204,17 @@ impl Checkers {
     /// The first time a block is final anywhere: its compositions join the chain's, and all of them are judged.
     fn compose(&mut self, block: &Block) -> Result<(), Violation> {
         let height = block.header.height;
-        for composition in &block.body.compositions {
+        let firsts = block.body.compositions.iter().map(|composition| (composition, true));
+        let parts = block.body.replacements().map(|part| (&part.composition, part.is_first()));
+        for (composition, is_first) in firsts.chain(parts) {
             let demand = composition.demand;
             let wrong = |why: &str| Violation::WronglyComposed { demand, height, why: why.to_owned() };
             let position = self.positions.get(&demand).ok_or_else(|| wrong("nobody demanded it"))?;
             let slot = self.solution.compositions.get_mut(*position);
             let slot = slot.ok_or_else(|| wrong("it is not in the instance"))?;
-            if slot.replace(composition.providers.clone()).is_some() {
-                return Err(wrong("it was composed before"));
+            if slot.replace(composition.providers.clone()).is_none() != is_first {
+                let why = if is_first { "it was composed before" } else { "nothing stood to be replaced" };
+                return Err(wrong(why));
             }
         }
         self.cost += block.header.cost;

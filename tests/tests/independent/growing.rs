@@ -43,6 +43,7 @@ pub(crate) struct Next {
     pub(crate) records: Vec<Record>,
     pub(crate) prices: Option<CapacityPrices>,
     pub(crate) compositions: Vec<(DemandId, Vec<ProviderId>)>,
+    pub(crate) amendments: Vec<Vec<(DemandId, Vec<ProviderId>)>>,
 }
 
 impl Growing {
@@ -77,6 +78,7 @@ impl Growing {
             records: next.records,
             price_update: next.prices.map(|prices| PriceUpdate { prices }),
             compositions: next.compositions,
+            amendments: next.amendments,
         };
         let (header, body, _) = self.ledger.draft(draft).expect("a draft that keeps the rules");
         (header, body)

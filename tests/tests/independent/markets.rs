@@ -133,7 +133,7 @@ pub(crate) fn open_market() -> Growing {
     };
     let record = market.record(&newcomer, 0, Statement::Demand(order));
     let (prices, compositions) = (Some(market.better_prices()), market.cheapest(1, 2, 5));
-    market.add(Next { miner: 1, records: vec![record], prices, compositions });
+    market.add(Next { miner: 1, records: vec![record], prices, compositions, ..Next::default() });
     let compositions = market.cheapest(0, 9, 5);
     market.add(Next { compositions, ..Next::default() });
     market.wait_until(9);

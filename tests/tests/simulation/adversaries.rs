@@ -61,6 +61,7 @@ fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Block {
         records: ledger.admissible_records(&world.market().records).0,
         price_update: None,
         compositions: Vec::new(),
+        amendments: Vec::new(),
     };
     let (header, body, _) = ledger.draft(draft).unwrap();
     Block::sign(header, body, &puppet_key())

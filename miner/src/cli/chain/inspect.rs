@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use chain::{Composition, Record, Statement};
+use chain::{Amendment, Composition, Record, Statement};
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
@@ -141,6 +141,7 @@ fn whole(detail: &BlockDetail) -> String {
                 format!("prices      {}", prices.join(", "))
             }
             ExportedItem::Composition(composition) => composition_line(composition),
+            ExportedItem::Amendment(amendment) => amendment_lines(amendment),
         });
     }
     lines.join("\n")
@@ -150,6 +151,15 @@ fn composition_line(composition: &Composition) -> String {
     let Composition { demand, providers, cost, minutes, .. } = composition;
     let providers: Vec<String> = providers.iter().map(|id| id.0.to_string()).collect();
     format!("composition {demand}: {cost} $, {minutes} min, providers {}", providers.join(" "))
+}
+
+fn amendment_lines(amendment: &Amendment) -> String {
+    let parts = amendment.parts.iter().map(|part| {
+        let what = if part.is_first() { "first".into() } else { format!("for v{}", part.replaces) };
+        format!("  {what:<9} {}", composition_line(&part.composition))
+    });
+    let heading = format!("amendment   of {} demands", amendment.parts.len());
+    [heading].into_iter().chain(parts).collect::<Vec<_>>().join("\n")
 }
 
 fn record_line(record: &Record) -> String {

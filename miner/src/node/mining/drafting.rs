@@ -46,6 +46,7 @@ impl Mining {
             records: view.pending.to_vec(),
             price_update: prices.map(|prices| PriceUpdate { prices }),
             compositions,
+            amendments: Vec::new(),
             miner: view.own,
             timestamp_ms: view.now_ms.max(view.ledger.head().timestamp_ms + 1),
         };

@@ -82,6 +82,7 @@ struct Announced {
 
 /// What a decision asks the node to do.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a few at a time, for the length of one call")]
 pub(in crate::node) enum Action {
     /// Carry this effect out.
     Effect(Effect),

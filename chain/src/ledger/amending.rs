@@ -1,0 +1,327 @@
+//! Amendments against what is left: which re-compositions are allowed, and whose money pays for what
+//! (docs/design.md section 7).
+//!
+//! The amounts, for an amendment whose composed demands cost `before` and will cost `after`:
+//!
+//! - Each replaced demand's clearing account changes by the change of its cost, so that it goes on covering
+//!   what is owed.
+//! - A *saving*, `before - after`, is shared among all parts in proportion to what their demanders paid in;
+//!   each share stays in its demand's clearing account. A set with a saving moves no money in or out of the
+//!   clearing accounts but what its first compositions pay in for themselves.
+//! - A *displacement*, `after - before`, is charged to the first compositions for which room is made, so far
+//!   as their budgets reach: they pay in what the others become dearer by.
+//! - Of each demand's share of a saving, a part becomes the amender's due, unless what all its amenders are due
+//!   would exceed its solver fee.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use scenarios::settings::Allocation;
+use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId};
+
+use super::staging::{Staged, Terms};
+use super::state::{DemandEntry, DemandStatus, Standing};
+use super::transition::Transition;
+use crate::block::Replacement;
+use crate::genesis::Parameters;
+use crate::record::DemandId;
+use crate::schedule::PPM;
+use crate::validate::Rejection;
+
+/// A part of an amendment, nothing about it checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proposed<'p> {
+    pub(crate) replaces: u32,
+    pub(crate) demand: DemandId,
+    pub(crate) providers: &'p [ProviderId],
+    pub(crate) timestamp_ms: u64,
+}
+
+impl<'p> From<&'p Replacement> for Proposed<'p> {
+    fn from(part: &'p Replacement) -> Self {
+        let composition = &part.composition;
+        let (demand, providers) = (composition.demand, composition.providers.as_slice());
+        Self { replaces: part.replaces, demand, providers, timestamp_ms: composition.timestamp_ms }
+    }
+}
+
+/// An amendment that fits, its minutes exchanged.
+#[derive(Clone, Debug)]
+pub(crate) struct StagedAmendment {
+    /// As proposed, in order.
+    pub(crate) parts: Vec<Staged>,
+    /// Whether it composes open demands.
+    pub(super) makes_room: bool,
+}
+
+/// What an amendment does to the cost of the demands it replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Balance {
+    saving: Money,
+    displacement: Money,
+}
+
+/// A part whose demand and composition are fine, and what of it the money depends on.
+struct Part {
+    entry: Arc<DemandEntry>,
+    evaluation: CompositionEvaluation,
+}
+
+impl Part {
+    fn replaced(&self) -> Option<&Standing> {
+        self.entry.composition()
+    }
+
+    /// The cost it adds to that of composed demands; for a replacement, the change.
+    fn change(&self) -> Option<Money> {
+        let before = self.replaced().map_or(Money::ZERO, |standing| standing.cost);
+        self.evaluation.cost().checked_sub(before)
+    }
+
+    /// What the budget leaves beyond the cost of a first composition.
+    fn room(&self) -> Option<Money> {
+        self.entry.demand.budget.checked_sub(self.evaluation.cost())
+    }
+}
+
+impl Transition<'_> {
+    /// Checks an amendment of what stands and exchanges its minutes. `proposed` ascends by demand. On an
+    /// error nothing has changed but, after an internal one, the report.
+    pub(crate) fn stage_amendment(
+        &mut self,
+        proposed: &[Proposed<'_>],
+    ) -> Result<&StagedAmendment, Rejection> {
+        const WHAT: Rejection = Rejection::Arithmetic("an amendment");
+        let amendment = self.amended.len();
+        let entries = self.validate_amended(amendment, proposed)?;
+        let (parts, moved) = self.validate_exchange(proposed, entries)?;
+        validate_changed(amendment, proposed, &parts)?;
+        let balance = validate_balance(amendment, &parts, self.network.parameters())?;
+        let terms = terms(&parts, balance, self.network.parameters()).ok_or(WHAT)?;
+
+        self.state.exchange(&moved)?;
+        let makes_room = parts.iter().any(|part| part.replaced().is_none());
+        let parts = proposed.iter().zip(parts).zip(terms).map(|((proposed, part), terms)| Staged {
+            demand: proposed.demand,
+            entry: part.entry,
+            providers: proposed.providers.to_vec(),
+            evaluation: part.evaluation,
+            timestamp_ms: proposed.timestamp_ms,
+            terms,
+            regret: Money::ZERO,
+            earned: Money::ZERO,
+        });
+        let parts: Vec<Staged> = parts.collect();
+        for part in &parts {
+            self.count_part(part)?;
+            self.staged_ids.insert(part.demand);
+        }
+        let report = &mut self.report;
+        report.amendments = report.amendments.saturating_add(1);
+        report.saving = report.saving.checked_add(balance.saving).ok_or(WHAT)?;
+        report.displacement = report.displacement.checked_add(balance.displacement).ok_or(WHAT)?;
+        self.amended.push(StagedAmendment { parts, makes_room });
+        self.amended.last().ok_or(WHAT)
+    }
+
+    fn count_part(&mut self, part: &Staged) -> Result<(), Rejection> {
+        const WHAT: Rejection = Rejection::Arithmetic("a block's totals");
+        let Some(replaced) = part.entry.composition() else { return self.count(part) };
+        let change = part.evaluation.cost().checked_sub(replaced.cost).ok_or(WHAT)?;
+        self.report.cost = self.report.cost.checked_add(change).ok_or(WHAT)?;
+        self.report.replaced = self.report.replaced.saturating_add(1);
+        Ok(())
+    }
+
+    /// Each part names a demand of the market that nothing else in the block composes, and the version that
+    /// stands; at least one stands.
+    fn validate_amended(
+        &self,
+        amendment: usize,
+        proposed: &[Proposed<'_>],
+    ) -> Result<Vec<Arc<DemandEntry>>, Rejection> {
+        if self.network.parameters().allocation == Allocation::Dedicated {
+            return Err(Rejection::AmendmentsOff);
+        }
+        let mut entries = Vec::with_capacity(proposed.len());
+        let mut before = None;
+        for &Proposed { demand, replaces: got, .. } in proposed {
+            if before == Some(demand) || self.staged_ids.contains(&demand) {
+                return Err(Rejection::DuplicateComposition { demand });
+            }
+            before = Some(demand);
+            let entry = self.state.demands.get(&demand).ok_or(Rejection::UnknownDemand { demand })?;
+            match entry.status {
+                DemandStatus::Open | DemandStatus::Composed(_) => {}
+                DemandStatus::Frozen { height, .. } => {
+                    return Err(Rejection::DemandFrozen { demand, height });
+                }
+                DemandStatus::Cancelled { height } => {
+                    return Err(Rejection::DemandCancelled { demand, height });
+                }
+            }
+            let expected = entry.version();
+            if got != expected {
+                return Err(Rejection::StaleAmendment { demand, got, expected });
+            }
+            entries.push(Arc::clone(entry));
+        }
+        if entries.iter().all(|entry| entry.is_open()) {
+            return Err(Rejection::NothingReplaced { amendment });
+        }
+        Ok(entries)
+    }
+
+    /// Gives back the minutes of all that is replaced, then checks each part against what is left. Returns
+    /// the parts and the minutes that move.
+    fn validate_exchange(
+        &self,
+        proposed: &[Proposed<'_>],
+        entries: Vec<Arc<DemandEntry>>,
+    ) -> Result<(Vec<Part>, BTreeMap<ProviderId, Minutes>), Rejection> {
+        let mut moved: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
+        for standing in entries.iter().filter_map(|entry| entry.composition()) {
+            for (&provider, &minutes) in &standing.minutes {
+                let moved = moved.entry(provider).or_default();
+                *moved = moved.saturating_sub(minutes);
+            }
+        }
+        let mut parts = Vec::with_capacity(proposed.len());
+        for (proposed, entry) in proposed.iter().zip(entries) {
+            let evaluation = self.validate_feasible(proposed.demand, &entry, proposed.providers)?;
+            self.validate_capacity(proposed.demand, &evaluation, &moved)?;
+            for (&provider, &minutes) in &evaluation.minutes {
+                let moved = moved.entry(provider).or_default();
+                *moved = moved.saturating_add(minutes);
+            }
+            parts.push(Part { entry, evaluation });
+        }
+        Ok((parts, moved))
+    }
+}
+
+/// Something that stands gets other providers.
+fn validate_changed(amendment: usize, proposed: &[Proposed<'_>], parts: &[Part]) -> Result<(), Rejection> {
+    let changes = |(proposed, part): (&Proposed<'_>, &Part)| {
+        part.replaced().is_some_and(|standing| standing.providers != proposed.providers)
+    };
+    if proposed.iter().zip(parts).any(changes) {
+        Ok(())
+    } else {
+        Err(Rejection::NothingChanged { amendment })
+    }
+}
+
+/// An amendment saves enough, or those for whom it makes room can pay for it.
+fn validate_balance(amendment: usize, parts: &[Part], parameters: &Parameters) -> Result<Balance, Rejection> {
+    const WHAT: Rejection = Rejection::Arithmetic("an amendment's costs");
+    let (mut before, mut after, mut room, mut makes_room) = (0_i128, 0_i128, 0_i128, false);
+    for part in parts {
+        if let Some(standing) = part.replaced() {
+            before = before.saturating_add(i128::from(standing.cost.micros()));
+            after = after.saturating_add(i128::from(part.evaluation.cost().micros()));
+        } else {
+            makes_room = true;
+            room = room.saturating_add(i128::from(part.room().ok_or(WHAT)?.micros()));
+        }
+    }
+    let money = |micros: i128| i64::try_from(micros).map(Money::from_micros).or(Err(WHAT));
+    let saving = before.saturating_sub(after);
+    if makes_room {
+        let displacement = saving.saturating_neg().max(0);
+        if displacement > room {
+            let (got, expected) = (money(room)?, money(displacement)?);
+            return Err(Rejection::RoomNotPaid { amendment, got, expected });
+        }
+        return Ok(Balance { saving: money(saving.max(0))?, displacement: money(displacement)? });
+    }
+    let (got, expected) = (money(saving)?, money(least_saving(before, parameters.min_saving_ppm))?);
+    if got < expected {
+        return Err(Rejection::SavingTooSmall { amendment, got, expected });
+    }
+    Ok(Balance { saving: got, displacement: Money::ZERO })
+}
+
+/// `max(1, ceil(before * min_saving_ppm / 1,000,000))`, in micro-units.
+fn least_saving(before: i128, min_saving_ppm: u64) -> i128 {
+    let scaled = before.saturating_mul(i128::from(min_saving_ppm)).saturating_add(999_999);
+    scaled.checked_div(i128::from(PPM)).unwrap_or(0).max(1)
+}
+
+/// What each part does to its demand's money; `None` if a sum leaves its range.
+fn terms(parts: &[Part], balance: Balance, parameters: &Parameters) -> Option<Vec<Terms>> {
+    let mut left = balance.displacement;
+    let mut prices = Vec::with_capacity(parts.len());
+    for part in parts {
+        prices.push(if let Some(standing) = part.replaced() {
+            standing.price
+        } else {
+            let charge = left.min(part.room()?);
+            left = left.checked_sub(charge)?;
+            part.evaluation.cost().checked_add(charge)?
+        });
+    }
+    let shares = shares(balance.saving, &prices)?;
+    let terms = parts.iter().zip(prices).zip(shares).map(|((part, price), share)| {
+        let clearing = part.entry.clearing.checked_add(part.change()?)?.checked_add(share)?;
+        let due = share.checked_ppm(parameters.amender_share_ppm)?.min(undue(&part.entry)?);
+        Some(Terms { price, clearing, due })
+    });
+    terms.collect()
+}
+
+/// What of a demand's fee no amender is due yet. Beyond the fee nothing is: else somebody could compose a demand
+/// badly and earn more, by amending it under another key, than the fee that composing it well earns.
+fn undue(entry: &DemandEntry) -> Option<Money> {
+    let dues = entry.composition().map(|standing| &standing.dues);
+    let dues = dues.into_iter().flat_map(BTreeMap::values);
+    dues.copied().try_fold(entry.solver_fee, Money::checked_sub)
+}
+
+/// A saving in proportion to prices, floored; left-over units go to the first ones, one each. Where nobody paid
+/// anything, shares are equal.
+fn shares(saving: Money, prices: &[Money]) -> Option<Vec<Money>> {
+    let is_free = prices.iter().all(|price| *price == Money::ZERO);
+    let weight = |price: &Money| if is_free { 1 } else { i128::from(price.micros()) };
+    let (saving, whole) = (i128::from(saving.micros()), prices.iter().map(weight).sum::<i128>());
+    let shares = prices.iter().map(|price| saving.checked_mul(weight(price))?.checked_div(whole));
+    let mut shares = shares.collect::<Option<Vec<i128>>>()?;
+    let mut left = saving.checked_sub(shares.iter().sum())?;
+    for share in &mut shares {
+        if left == 0 {
+            break;
+        }
+        (*share, left) = (share.checked_add(1)?, left.checked_sub(1)?);
+    }
+    shares.into_iter().map(|share| i64::try_from(share).ok().map(Money::from_micros)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(amounts: &[i64]) -> Vec<Money> {
+        amounts.iter().copied().map(Money::from_micros).collect()
+    }
+
+    #[test]
+    fn a_saving_is_shared_by_price_and_what_is_left_over_goes_to_the_first() {
+        // 10 * 1/4, 10 * 1/4, 10 * 2/4 = 2.5, 2.5, 5: one unit is left over.
+        assert_eq!(shares(Money::from_micros(10), &micros(&[3, 3, 6])), Some(micros(&[3, 2, 5])));
+        assert_eq!(shares(Money::from_micros(2), &micros(&[1, 1, 1])), Some(micros(&[1, 1, 0])));
+        assert_eq!(shares(Money::ZERO, &micros(&[5, 0])), Some(micros(&[0, 0])));
+    }
+
+    #[test]
+    fn a_saving_on_what_nobody_paid_for_is_shared_equally() {
+        assert_eq!(shares(Money::from_micros(5), &micros(&[0, 0])), Some(micros(&[3, 2])));
+    }
+
+    #[test]
+    fn the_least_saving_is_rounded_up_and_never_nothing() {
+        assert_eq!(least_saving(10_000_000, 500), 5_000);
+        assert_eq!(least_saving(10_000_001, 500), 5_001);
+        assert_eq!(least_saving(0, 500), 1);
+        assert_eq!(least_saving(1_000_000, 0), 1);
+    }
+}
