@@ -13,6 +13,9 @@ use scenarios::{
     Provider, Site, Supply, Window,
 };
 
+/// Sooner than networks freeze by default: a run is over when everything is frozen.
+const FREEZE_AFTER_HEIGHTS: u64 = 32;
+
 /// The virtual time at which every run begins, in milliseconds since the Unix epoch.
 pub const START_MS: u64 = 1_800_000_000_000;
 
@@ -80,7 +83,9 @@ impl Market {
         })?;
         let settings = match kind {
             MarketKind::Paper => paper_rules(&scenario.instance),
-            MarketKind::Capacitated { .. } => NetworkSettings::default(),
+            MarketKind::Capacitated { .. } => {
+                NetworkSettings { freeze_after_heights: FREEZE_AFTER_HEIGHTS, ..NetworkSettings::default() }
+            }
         };
         let profile = match kind {
             MarketKind::Paper => Profile::Paper,
@@ -149,6 +154,7 @@ fn paper_rules(instance: &Instance) -> NetworkSettings {
             min_utility_per_order: Money::from_micros(per_order * 6),
             sense: Sense::Minimise,
         },
+        freeze_after_heights: FREEZE_AFTER_HEIGHTS,
         ..NetworkSettings::default()
     }
 }
