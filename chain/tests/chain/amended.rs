@@ -3,9 +3,29 @@
 //! Of the demands, `[0, 0]` costs 19 $ and 20 minutes of provider 0's 40, `[1, 1]` 23 $, `[0, 1]` 26 $ and 10 of
 //! those minutes, `[0, 2]` 41 $ and 10.
 
-use scenarios::Money;
+use chain::schedule::Measure;
+use chain::{Genesis, Pace, Rejection, Statement};
+use scenarios::{Money, ProviderId};
 
-use crate::market::{Market, micros, miner, providers, units};
+use crate::market::{
+    Market, Proposed, demand_statement, demander, micros, miner, offer, provider, provider_of, providers,
+    treasurer, units,
+};
+
+/// Amenders are due 1 % of what they save, and any composition is paid in full.
+fn generous(genesis: &mut Genesis) {
+    genesis.parameters.amender_share_ppm = 10_000;
+    genesis.parameters.schedule.measure =
+        Measure::Certified { gap_full_ppm: 2_000_000, gap_max_ppm: 3_000_000 };
+}
+
+/// Price and clearing account of a demand, and the due of `miner(1)`.
+fn account(market: &Market, index: usize) -> (Money, Money, Money) {
+    let entry = market.ledger.demand(market.demand(index)).unwrap();
+    let standing = entry.composition().unwrap();
+    let due = standing.dues.get(&miner(1).public().address()).copied().unwrap_or(Money::ZERO);
+    (standing.price, entry.clearing, due)
+}
 
 #[test]
 fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_demand() {
@@ -18,14 +38,272 @@ fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_deman
     assert_eq!((report.saving, report.displacement), (units(7), Money::ZERO));
     // What the block adds to cost and regret: from 26 to 19 $, and from 7 $ of regret to none.
     assert_eq!((report.cost, report.regret), (units(-7), units(-7)));
+    assert_eq!((report.reward, report.fees), (Money::ZERO, Money::ZERO));
     let entry = market.ledger.demand(market.demand(0)).unwrap();
     let standing = entry.composition().unwrap();
     assert_eq!((standing.version, standing.since, standing.height), (2, 21, 22));
     assert_eq!(standing.amended_by, Some(miner(1).public().address()));
     assert_eq!(standing.miner, miner(0).public().address());
-    assert_eq!((standing.first_cost, standing.price, standing.cost), (units(26), units(26), units(19)));
-    // A tenth of 7 $ would be 0.7 $; the fee is 0.4 $, and solvers never get more.
-    assert_eq!(standing.dues.get(&miner(1).public().address()), Some(&micros(400_000)));
-    assert_eq!(entry.clearing, units(26));
+    assert_eq!(standing.author(), miner(1).public().address());
+    assert_eq!((standing.first_cost, standing.cost, standing.regret), (units(26), units(19), Money::ZERO));
+    // A tenth of 7 $ would be 0.7 $; the fee is 0.4 $, and solvers together never get more.
+    assert_eq!(account(&market, 0), (units(26), units(26), micros(400_000)));
     assert_eq!(market.ledger.total_money(), total);
+    assert_eq!(market.ledger.usage(ProviderId(0)).standing, 20);
+    assert_eq!(market.ledger.usage(ProviderId(1)).standing, 0);
+}
+
+#[test]
+fn one_demand_becomes_dearer_so_that_another_saves_more() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 0])), (1, providers([0, 2]))]);
+    let report = market.amend(1, &[&[(0, providers([1, 1])), (1, providers([0, 0]))]]);
+    // 19 + 41 = 60 $ become 23 + 19 = 42 $. Of the 18 $ saved, 19/60 and 41/60 are 5.7 and 12.3 $.
+    assert_eq!((report.saving, report.cost, report.replaced), (units(18), units(-18), 2));
+    assert_eq!(account(&market, 0), (units(19), micros(28_700_000), micros(57_000)));
+    assert_eq!(account(&market, 1), (units(41), micros(31_300_000), micros(123_000)));
+    // What they pay in the end is below what they paid in: 23 - 5.7 - 4 of others' money, and so on.
+    market.advance_to(34);
+    assert_eq!(market.balance(&demander(0)), micros(81_000_000 + 5_700_000));
+    assert_eq!(market.balance(&demander(1)), micros(59_000_000 + 12_300_000));
+}
+
+#[test]
+fn room_is_made_for_an_open_demand_which_pays_for_it() {
+    let mut market = Market::open();
+    market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    let mut proposed = market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    // Without prices, moving alice from 19 to 23 $ is 4 $ of regret on 23 $: too much to be paid for.
+    let refused = market.draft(proposed.clone()).unwrap_err();
+    assert_eq!(refused, Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
+    // At the right prices, either composition is worth 23 $, and there is none.
+    proposed.prices = Some(vec![micros(200_000)]);
+    let report = market.accept(proposed);
+    assert_eq!((report.saving, report.displacement), (Money::ZERO, units(4)));
+    assert_eq!((report.compositions, report.replaced, report.orders), (1, 1, 2));
+    assert_eq!((report.cost, report.regret), (units(23), Money::ZERO));
+    assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(400_000)));
+    assert_eq!(account(&market, 0), (units(19), units(23), Money::ZERO));
+    assert_eq!(account(&market, 2), (units(23), units(19), Money::ZERO));
+    assert_eq!(market.balance(&demander(2)), units(77));
+    let carol = market.ledger.demand(market.demand(2)).unwrap().composition().unwrap();
+    assert_eq!((carol.version, carol.first_cost, carol.amended_by), (1, units(19), None));
+    assert_eq!(carol.earned, micros(400_000));
+    // At the end alice has paid 19 $ although she costs 23 $.
+    market.advance_to(34);
+    assert_eq!(market.balance(&demander(0)), units(81));
+}
+
+#[test]
+fn making_room_may_even_save_and_the_newcomer_has_a_share() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 1])), (1, providers([0, 0]))]);
+    let report = market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    // 3 $ saved on alice's 26 $. By price, 26/45 and 19/45 of it: 1.7333 and 1.2666 $, one unit left over.
+    assert_eq!((report.saving, report.displacement, report.cost), (units(3), Money::ZERO, units(16)));
+    let first = i64::from(market.demand(0) < market.demand(2));
+    assert_eq!(account(&market, 0), (units(26), micros(24_733_333 + first), micros(17_333)));
+    assert_eq!(account(&market, 2), (units(19), micros(20_266_667 - first), micros(12_666)));
+}
+
+#[test]
+fn a_later_amendment_uses_what_an_earlier_one_freed() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 0])), (1, providers([0, 1])), (2, providers([0, 1]))]);
+    let before = market.ledger.state_root();
+    let [bob, carol] = [1, 2].map(|index| [(index, providers([0, 0]))]);
+    let alice = [(0, providers([1, 1])), (1, providers([0, 0]))];
+    let both = market.draft(market.amending(0, &[&bob, &carol])).unwrap_err();
+    assert_eq!(both.rule(), "capacity");
+    // 19 + 26 $ become 23 + 19 $, then 26 become 19 $: only now is there room.
+    let report = market.amend(0, &[&alice, &carol]);
+    assert_eq!((report.amendments, report.replaced, report.saving), (2, 3, units(10)));
+    assert_ne!(market.ledger.state_root(), before);
+    let sets = |sets: [&[(usize, Vec<ProviderId>)]; 2]| market.amending(0, &sets).amendments;
+    let late = market.ledger.admissible_amendments(&miner(0).public(), &[], &sets([&alice, &bob]));
+    assert_eq!(late.kept.len(), 0);
+    assert_eq!(
+        late.refused.iter().map(|(at, why)| (*at, why.rule())).collect::<Vec<_>>(),
+        [(0, "nothing-changed"), (1, "nothing-changed"),]
+    );
+}
+
+#[test]
+fn what_is_admissible_together_is_found_in_order_and_after_the_compositions() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 1])), (1, providers([0, 1]))]);
+    let sets = market.amending(0, &[&[(0, providers([0, 0]))], &[(1, providers([0, 0]))]]).amendments;
+    let alone = market.ledger.admissible_amendments(&miner(0).public(), &[], &sets);
+    assert_eq!((alone.kept.len(), alone.refused.len()), (2, 0));
+    let carol = [(market.demand(2), providers([0, 2]))];
+    let beside = market.ledger.admissible_amendments(&miner(0).public(), &carol, &sets);
+    assert_eq!(beside.kept, sets[..1]);
+    assert_eq!(
+        beside.refused.iter().map(|(at, why)| (*at, why.rule())).collect::<Vec<_>>(),
+        [(1, "capacity")]
+    );
+}
+
+#[test]
+fn the_market_of_some_demands_has_what_all_others_leave() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 0])), (1, providers([0, 1]))]);
+    let unknown = chain::RecordId(chain::Hash([9; 32]));
+    let chosen = [market.demand(1), market.demand(2), unknown];
+    let view = market.ledger.amendable_market(&chosen);
+    let mut ids: Vec<_> = view.demands.iter().map(|demand| demand.id).collect();
+    ids.sort_unstable();
+    let mut expected = vec![market.demand(1), market.demand(2)];
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+    assert_eq!(view.capacities, [Some(20), None, Some(100)]);
+    assert_eq!(market.ledger.open_market().capacities[0], Some(10));
+    // Composed at height 2, they freeze at 34: the block of that height can no longer amend them.
+    market.advance_to(32);
+    assert_eq!(market.ledger.amendable_market(&chosen).demands.len(), 2);
+    let entry = market.ledger.demand(market.demand(1)).unwrap();
+    assert_eq!(market.ledger.freeze_height(entry), Some(34));
+    market.advance_to(33);
+    assert_eq!(market.ledger.amendable_market(&chosen).demands.len(), 1);
+}
+
+#[test]
+fn blocks_say_by_their_body_how_soon_they_may_come() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 1]))]);
+    let pace = |proposed| market.block(proposed).body.pace();
+    let set = [(0, providers([0, 0]))];
+    let with_carol = [(0, providers([0, 0])), (2, providers([1, 1]))];
+    assert_eq!(pace(market.amending(0, &[&set])), Pace::Amending);
+    assert_eq!(pace(market.amending(0, &[&set, &with_carol[1..]][..1])), Pace::Amending);
+    assert_eq!(pace(market.amending(0, &[&with_carol])), Pace::Composing);
+    assert_eq!(pace(market.composing(0, &[(1, providers([0, 0]))])), Pace::Composing);
+    assert_eq!(pace(Proposed::default()), Pace::Quiet);
+}
+
+#[test]
+fn amending_neither_helps_nor_hurts_the_reward_of_what_is_composed_beside_it() {
+    let reward = |amends: bool| {
+        let mut market = Market::open();
+        market.advance_to(20);
+        market.compose(&[(0, providers([0, 2]))]);
+        let mut proposed = market.composing(0, &[(1, providers([0, 0]))]);
+        if amends {
+            proposed.amendments = market.amending(0, &[&[(0, providers([0, 1]))]]).amendments;
+        }
+        let report = market.accept(proposed);
+        (report.reward_ppm, report.reward, report.required)
+    };
+    assert_eq!(reward(true), reward(false));
+}
+
+#[test]
+fn two_amenders_are_paid_from_what_the_first_composer_loses() {
+    let mut market = Market::open_with(generous);
+    let total = market.ledger.total_money();
+    market.compose(&[(0, providers([0, 2]))]);
+    market.amend(1, &[&[(0, providers([0, 1]))]]);
+    market.amend(2, &[&[(0, providers([0, 0]))]]);
+    market.advance_to(33);
+    assert_eq!(market.ledger.demand(market.demand(0)).unwrap().status.name(), "composed");
+    // 32 heights after its first composition at height 2.
+    market.advance_to(34);
+    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    assert_eq!(entry.status.name(), "frozen");
+    assert_eq!(entry.composition().unwrap().version, 3);
+    // 41 -> 26 -> 19 $: 1 % of 15 $ and of 7 $.
+    assert_eq!(market.balance(&miner(1)), micros(150_000));
+    assert_eq!(market.balance(&miner(2)), micros(70_000));
+    // Of the whole fee it earned, 0.4 - 0.22 = 0.18 $, 2 % of which top up the bounty account.
+    assert_eq!(entry.composition().unwrap().earned, micros(180_000));
+    assert_eq!(market.balance(&miner(0)), micros(176_400));
+    assert_eq!(market.ledger.bounty_account(), micros(2_003_600));
+    // 100 - 41 $ at once, 41 - 19 $ now, nothing of the fee.
+    assert_eq!(market.balance(&demander(0)), units(81));
+    assert_eq!(market.balance(&provider_of(0)), units(19));
+    assert_eq!(market.ledger.total_money(), total);
+}
+
+#[test]
+fn a_first_composition_that_proves_too_dear_loses_its_fee() {
+    let mut market = Market::open_with(|genesis| genesis.parameters.amender_share_ppm = 10_000);
+    let mut proposed = market.composing(0, &[(0, providers([1, 1]))]);
+    // At these prices 23 $ are as good as any, and earn the fee.
+    proposed.prices = Some(vec![micros(200_000)]);
+    assert_eq!(market.accept(proposed).reward, micros(400_000));
+    market.amend(1, &[&[(0, providers([0, 0]))]]);
+    market.advance_to(34);
+    // 4 of 23 $ too much is beyond the 10 % at which pay ends; of the fee, the amender gets 1 % of 4 $. The
+    // price update of before paid 5 % of 2 $.
+    assert_eq!(market.balance(&miner(0)), micros(100_000));
+    assert_eq!(market.balance(&miner(1)), micros(40_000));
+    // 77 $ at once; 4 $ saved and 0.36 $ of the fee now.
+    assert_eq!(market.balance(&demander(0)), micros(81_360_000));
+}
+
+#[test]
+fn whoever_composes_badly_and_amends_that_under_another_key_gains_nothing() {
+    let earned = |sybil: bool| {
+        let mut market = Market::open();
+        market.advance_to(20);
+        if sybil {
+            // 41 $ earn nothing, but 22 $ are saved then, and a tenth of that is more than five times the fee.
+            market.compose(&[(0, providers([0, 2]))]);
+            market.amend(1, &[&[(0, providers([0, 1]))]]);
+            market.amend(1, &[&[(0, providers([0, 0]))]]);
+        } else {
+            market.compose(&[(0, providers([0, 0]))]);
+        }
+        market.advance_to(53);
+        let share = market.ledger.bounty_account() - units(2);
+        market.balance(&miner(0)) + market.balance(&miner(1)) + share
+    };
+    assert_eq!((earned(true), earned(false)), (micros(400_000), micros(400_000)));
+}
+
+#[test]
+fn under_the_measure_of_paper_a_what_was_earned_stands_but_for_the_dues() {
+    let mut market = Market::open_with(|genesis| {
+        generous(genesis);
+        genesis.parameters.schedule.measure = Measure::Paper {
+            best_per_order: units(30),
+            min_utility_per_order: units(90),
+            sense: scenarios::settings::Sense::Minimise,
+        };
+    });
+    market.compose(&[(0, providers([0, 2]))]);
+    market.amend(1, &[&[(0, providers([0, 0]))]]);
+    market.advance_to(34);
+    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    // 0.4 $ less 1 % of 22 $.
+    assert_eq!(entry.composition().unwrap().earned, micros(180_000));
+}
+
+#[test]
+fn an_amendment_is_made_at_the_terms_of_the_day() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 1]))]);
+    // Provider 0 raises its first operation from 10 to 12 $: 26 $ stand, [0, 0] costs 21 $ from now on.
+    let site = scenarios::Site::point(0, 0);
+    let dearer = provider("near", site, &[(0, 12, 10), (1, 9, 10)], Some(40));
+    let record = market.record(&provider_of(0), offer(&dearer));
+    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    let report = market.amend(1, &[&[(0, providers([0, 0]))]]);
+    assert_eq!(report.saving, units(5));
+    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    assert_eq!(entry.composition().unwrap().owed[&ProviderId(0)], units(21));
+}
+
+#[test]
+fn a_demand_may_come_and_be_made_room_for_in_one_block() {
+    let mut market = Market::open_with(generous);
+    market.compose(&[(0, providers([0, 1])), (1, providers([0, 0]))]);
+    let dora = demand_statement(units(50), units(1));
+    let record = market.record(&treasurer(), Statement::Demand(dora));
+    let mut proposed = market.amending(1, &[&[(0, providers([1, 1]))]]);
+    proposed.amendments[0].push((record.id(), providers([0, 0])));
+    proposed.records = vec![record.clone()];
+    let report = market.accept(proposed);
+    assert_eq!((report.compositions, report.replaced, report.saving), (1, 1, units(3)));
+    assert_eq!(market.ledger.demand(record.id()).unwrap().version(), 1);
 }

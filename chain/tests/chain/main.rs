@@ -3,6 +3,7 @@
 
 mod accepted;
 mod amended;
+mod amended_refused;
 mod genesis;
 mod golden;
 mod market;

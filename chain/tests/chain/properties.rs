@@ -3,7 +3,7 @@
 use chain::codec::{decode, encode};
 use chain::{Block, Body, Record, Statement, WellFormed};
 use proptest::prelude::*;
-use scenarios::ProviderId;
+use scenarios::{Money, ProviderId};
 
 use crate::market::{
     Market, Proposed, demander, micros, miner, offer, provider_of, providers, resign, transfer, treasurer,
@@ -19,6 +19,8 @@ enum Attempt {
     Withdraw(u64),
     Offer(u64, i64, Option<i64>),
     Compose(u64, usize, [u32; 2]),
+    /// Several demands, each with its providers, in one set.
+    Amend(u64, Vec<(usize, [u32; 2])>),
     Reprice(i64, i64),
     Wait,
 }
@@ -31,6 +33,8 @@ fn attempt() -> impl Strategy<Value = Attempt> {
         1 => (0..3_u64).prop_map(Attempt::Withdraw),
         1 => (0..3_u64, 1..20_i64, prop::option::of(0..60_i64)).prop_map(|(i, c, m)| Attempt::Offer(i, c, m)),
         4 => (0..2_u64, 0..8_usize, [0..3_u32, 0..3_u32]).prop_map(|(m, d, p)| Attempt::Compose(m, d, p)),
+        5 => (0..3_u64, prop::collection::vec((0..8_usize, [0..2_u32, 0..3_u32]), 1..4))
+            .prop_map(|(miner, set)| Attempt::Amend(miner, set)),
         1 => (0..400_000_i64, 0..100_000_i64).prop_map(|(near, dear)| Attempt::Reprice(near, dear)),
         2 => Just(Attempt::Wait),
     ]
@@ -66,6 +70,12 @@ fn try_block(market: &mut Market, attempt: &Attempt) {
             proposed.miner = *miner;
             proposed.compositions = vec![(demands[index % demands.len()], providers(*ids))];
         }
+        Attempt::Amend(miner, set) => {
+            let demands: Vec<_> = market.ledger.demands().map(|(id, _)| id).collect();
+            let named = set.iter().map(|(index, ids)| (demands[index % demands.len()], providers(*ids)));
+            proposed.miner = *miner;
+            proposed.amendments = vec![named.collect()];
+        }
         Attempt::Reprice(near, dear) => {
             proposed.prices = Some(vec![micros(*near), units(0), micros(*dear + 1)]);
         }
@@ -82,7 +92,7 @@ proptest! {
 
     #[test]
     fn money_and_capacity_are_conserved_by_every_legal_block(
-        attempts in prop::collection::vec(attempt(), 1..60), freeze in 1..6_u64,
+        attempts in prop::collection::vec(attempt(), 1..60), freeze in 1..12_u64,
     ) {
         let mut market = Market::open_with(|genesis| {
             genesis.parameters.freeze_after_heights = freeze;
@@ -109,7 +119,61 @@ proptest! {
                     composition.owed.values().chain([&composition.transport]).map(|m| m.micros()).sum()
                 });
                 prop_assert!(entry.clearing.micros() >= owed);
+                if let Some(standing) = entry.composition() {
+                    prop_assert!(standing.price <= entry.demand.budget);
+                    prop_assert!(standing.first_cost <= standing.price);
+                    let surplus = entry.clearing.checked_sub(standing.cost).unwrap();
+                    prop_assert!(entry.is_in_market() == (surplus >= Money::ZERO) || standing.cost == Money::ZERO);
+                    let dues: Money = standing.dues.values().copied().sum();
+                    prop_assert!(dues <= entry.solver_fee);
+                    if entry.status.name() == "frozen" {
+                        prop_assert!(standing.earned + dues <= entry.solver_fee);
+                    }
+                }
             }
+        }
+    }
+
+    #[test]
+    fn no_demander_pays_more_than_the_price_and_the_fee(
+        attempts in prop::collection::vec(attempt(), 1..40),
+    ) {
+        let mut market = Market::open_with(|genesis| {
+            genesis.parameters.freeze_after_heights = 20;
+            genesis.parameters.relax_after_heights = 0;
+            genesis.parameters.relax_over_heights = 0;
+        });
+        for attempt in &attempts {
+            try_block(&mut market, attempt);
+        }
+        market.advance_to(70);
+        for index in 0..3 {
+            let entry = market.ledger.demand(market.demand(index)).unwrap();
+            let most = entry.composition().map_or(Money::ZERO, |standing| standing.price + entry.solver_fee);
+            let had = entry.demand.budget + entry.solver_fee;
+            prop_assert!(entry.is_open() || market.balance(&demander(index as u64)) >= had - most);
+        }
+    }
+
+    #[test]
+    fn an_amending_block_with_any_part_of_its_body_changed_and_signed_again_never_passes(
+        at in any::<prop::sample::Index>(), bit in 0..8_u8, makes_room in any::<bool>(),
+    ) {
+        let mut market = Market::open();
+        market.advance_to(20);
+        market.compose(&[(0, providers([0, 1])), (1, providers([0, 0]))]);
+        let set = if makes_room {
+            vec![(0, providers([1, 1])), (2, providers([0, 0]))]
+        } else {
+            vec![(0, providers([0, 0]))]
+        };
+        let mut block = market.block(market.amending(0, &[&set]));
+        let mut bytes = encode(&block.body);
+        let place = at.index(bytes.len());
+        bytes[place] ^= 1 << bit;
+        if let Ok(body) = decode::<Body>(&bytes, 10_000) {
+            block.body = body;
+            prop_assert!(market.check(resign(block, &miner(0))).is_err());
         }
     }
 

@@ -1,0 +1,371 @@
+//! One test per rule of amendments: each block breaks only that rule, gets that rule's error, and nothing
+//! changes.
+
+use chain::{Amendment, Block, Fault, Hash, Rejection};
+use scenarios::settings::Allocation;
+use scenarios::{Money, ProviderId};
+
+use crate::market::{
+    Market, Proposed, demand_statement, demander, micros, miner, offer, provider, provider_of, providers,
+    resign, treasurer, units,
+};
+use crate::refused::refuse;
+
+/// Alice at `[0, 1]` for 26 $, bob at `[0, 0]` for 19 $, which together leave 10 minutes of provider 0; any
+/// composition is paid.
+fn composed() -> Market {
+    composed_with(|_| {})
+}
+
+fn composed_with(change: impl FnOnce(&mut chain::Genesis)) -> Market {
+    let mut market = Market::open_with(|genesis| {
+        let measure = chain::schedule::Measure::Certified { gap_full_ppm: 2_000_000, gap_max_ppm: 3_000_000 };
+        genesis.parameters.schedule.measure = measure;
+        change(genesis);
+    });
+    market.compose(&[(0, providers([0, 1])), (1, providers([0, 0]))]);
+    market
+}
+
+/// A valid block: alice to `[0, 0]`, 7 $ saved.
+fn saving(market: &Market) -> Block {
+    market.block(market.amending(0, &[&[(0, providers([0, 0]))]]))
+}
+
+/// A valid block: alice to `[1, 1]`, carol composed at `[0, 0]`.
+fn making_room(market: &Market) -> Block {
+    market.block(market.amending(0, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]))
+}
+
+fn part_of(market: &Market, block: &Block, index: usize) -> usize {
+    let demand = market.demand(index);
+    let parts = &block.body.amendments[0].parts;
+    parts.iter().position(|part| part.composition.demand == demand).expect("a part of the amendment")
+}
+
+/// Changes a valid block, signs it again and expects the rejection, by the peer's fault.
+fn tampered(
+    valid: fn(&Market) -> Block,
+    rule: &str,
+    change: impl FnOnce(&Market, &mut Block),
+    expected: impl FnOnce(&Market, &Block) -> Rejection,
+) {
+    let market = composed();
+    let mut block = valid(&market);
+    assert!(market.check(block.clone()).is_ok());
+    let expected = expected(&market, &block);
+    assert_eq!(expected.rule(), rule);
+    change(&market, &mut block);
+    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+}
+
+/// A draft that is refused for this.
+fn undrafted(market: &Market, proposed: Proposed, expected: &Rejection) {
+    let before = market.ledger.state_root();
+    assert_eq!(&market.draft(proposed).unwrap_err(), expected);
+    assert_eq!(market.ledger.state_root(), before);
+}
+
+/// A block of an earlier head, put on the present one as its miner would.
+fn reanchored(market: &Market, mut block: Block) -> Block {
+    block.header.height = market.ledger.head().height + 1;
+    block.header.parent = market.ledger.head().hash;
+    block.header.timestamp_ms = market.next_time();
+    resign(block, &miner(0))
+}
+
+#[test]
+fn an_amendment_without_parts() {
+    tampered(
+        saving,
+        "empty-amendment",
+        |_, block| block.body.amendments.push(Amendment { parts: Vec::new() }),
+        |_, _| Rejection::EmptyAmendment { amendment: 1 },
+    );
+}
+
+#[test]
+fn parts_out_of_order() {
+    tampered(
+        making_room,
+        "amendment-order",
+        |_, block| block.body.amendments[0].parts.reverse(),
+        |_, block| {
+            let demand = block.body.amendments[0].parts[0].composition.demand;
+            Rejection::AmendmentOrder { amendment: 0, demand }
+        },
+    );
+}
+
+#[test]
+fn a_demand_twice_in_one_set_or_in_two_or_beside_its_composition() {
+    let twice = |market: &Market, _: &Block| Rejection::DuplicateComposition { demand: market.demand(0) };
+    let in_one = |_: &Market, block: &mut Block| {
+        let part = block.body.amendments[0].parts[0].clone();
+        block.body.amendments[0].parts.push(part);
+    };
+    tampered(saving, "duplicate-composition", in_one, twice);
+    let in_two = |_: &Market, block: &mut Block| {
+        let set = block.body.amendments[0].clone();
+        block.body.amendments.push(set);
+    };
+    tampered(saving, "duplicate-composition", in_two, twice);
+    let beside = |_: &Market, block: &mut Block| {
+        let part = block.body.amendments[0].parts[0].composition.clone();
+        block.body.compositions.push(part);
+    };
+    tampered(saving, "duplicate-composition", beside, twice);
+    // A draft meets the same rule, which is the state's too.
+    let market = composed();
+    let mut proposed = market.amending(0, &[&[(0, providers([0, 0])), (2, providers([1, 1]))]]);
+    proposed.compositions = vec![(market.demand(2), providers([1, 1]))];
+    undrafted(&market, proposed, &Rejection::DuplicateComposition { demand: market.demand(2) });
+}
+
+#[test]
+fn a_part_from_after_its_block() {
+    tampered(
+        saving,
+        "composition-timestamp",
+        |_, block| {
+            block.body.amendments[0].parts[0].composition.timestamp_ms = block.header.timestamp_ms + 1;
+        },
+        |market, block| Rejection::CompositionTimestamp {
+            demand: market.demand(0),
+            got: block.header.timestamp_ms + 1,
+            expected: block.header.timestamp_ms,
+        },
+    );
+}
+
+#[test]
+fn more_parts_than_compositions_are_allowed() {
+    tampered(
+        saving,
+        "composition-count",
+        |_, block| {
+            let part = block.body.amendments[0].parts[0].clone();
+            block.body.amendments[0].parts = vec![part; 2_001];
+        },
+        |_, _| Rejection::TooManyCompositions { got: 2_001, expected: 2_000 },
+    );
+}
+
+#[test]
+fn amendments_that_take_too_much_work_to_check() {
+    // Two orders with 2 and 3 offers: 2 + 3 + 2 * 3 = 11 steps a demand, 22 of them in the block before.
+    let market = composed_with(|genesis| genesis.parameters.limits.verification_work = 22);
+    let three = [(0, providers([0, 0])), (1, providers([1, 1])), (2, providers([1, 1]))];
+    undrafted(&market, market.amending(0, &[&three]), &Rejection::TooMuchWork { got: 33, expected: 22 });
+}
+
+#[test]
+fn a_block_that_only_amends_too_soon_after_its_parent() {
+    let market = composed();
+    let mut block = saving(&market);
+    let expected = market.ledger.head().timestamp_ms + 250;
+    block.header.timestamp_ms = expected - 1;
+    block.body.amendments[0].parts[0].composition.timestamp_ms = expected - 1;
+    let rejection = Rejection::AmendmentTooSoon { got: expected - 1, expected };
+    assert_eq!(rejection.rule(), "amendment-interval");
+    refuse(&market, resign(block.clone(), &miner(0)), &rejection, Fault::Peer);
+    // The state holds the times of compositions, so that is all that is wrong with the block of a moment later.
+    let on_time = |mut block: Block, timestamp_ms: u64| {
+        block.header.timestamp_ms = timestamp_ms;
+        for part in &mut block.body.amendments[0].parts {
+            part.composition.timestamp_ms = timestamp_ms;
+        }
+        market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err().rule()
+    };
+    assert_eq!(on_time(block, expected), "state-root");
+    // Making room for an open demand need not wait.
+    assert_eq!(on_time(making_room(&market), market.ledger.head().timestamp_ms + 1), "state-root");
+}
+
+#[test]
+fn amendments_in_dedicated_allocation() {
+    let market = composed_with(|genesis| {
+        genesis.parameters.allocation = Allocation::Dedicated;
+        genesis.parameters.held_providers_max = Some(3);
+    });
+    let proposed = market.amending(0, &[&[(0, providers([0, 0]))]]);
+    undrafted(&market, proposed, &Rejection::AmendmentsOff);
+    let rejection = Rejection::AmendmentsOff;
+    assert_eq!((rejection.rule(), rejection.fault()), ("amendments-off", Fault::Peer));
+}
+
+#[test]
+fn a_demand_that_is_not_on_chain() {
+    let unknown = chain::RecordId(Hash([0xff; 32]));
+    tampered(
+        saving,
+        "unknown-demand",
+        |_, block| block.body.amendments[0].parts[0].composition.demand = unknown,
+        |_, _| Rejection::UnknownDemand { demand: unknown },
+    );
+}
+
+#[test]
+fn a_cancelled_demand() {
+    let mut market = composed();
+    let late = making_room(&market);
+    let demand = market.demand(2);
+    let cancel = market.record(&demander(2), chain::Statement::DemandCancellation { demand });
+    market.accept(Proposed { records: vec![cancel], ..Proposed::default() });
+    let expected = Rejection::DemandCancelled { demand, height: 3 };
+    refuse(&market, reanchored(&market, late), &expected, Fault::Peer);
+}
+
+#[test]
+fn a_demand_frozen_before_or_in_this_very_block() {
+    let mut market = composed();
+    let late = saving(&market);
+    let expected = Rejection::DemandFrozen { demand: market.demand(0), height: 34 };
+    assert_eq!(expected.rule(), "demand-frozen");
+    market.advance_to(33);
+    refuse(&market, reanchored(&market, late.clone()), &expected, Fault::Peer);
+    market.advance_to(34);
+    refuse(&market, reanchored(&market, late), &expected, Fault::Peer);
+}
+
+#[test]
+fn another_version_than_the_one_that_stands() {
+    let stale = |index, got, expected| {
+        move |market: &Market, _: &Block| Rejection::StaleAmendment {
+            demand: market.demand(index),
+            got,
+            expected,
+        }
+    };
+    let name = |index, version| {
+        move |market: &Market, block: &mut Block| {
+            let part = part_of(market, block, index);
+            block.body.amendments[0].parts[part].replaces = version;
+        }
+    };
+    tampered(saving, "stale-amendment", name(0, 2), stale(0, 2, 1));
+    // Composed already, or not yet.
+    tampered(saving, "stale-amendment", name(0, 0), stale(0, 0, 1));
+    tampered(making_room, "stale-amendment", name(2, 1), stale(2, 1, 0));
+    // Somebody else was first.
+    let mut market = composed();
+    let late = saving(&market);
+    market.amend(1, &[&[(0, providers([1, 1]))]]);
+    let expected = Rejection::StaleAmendment { demand: market.demand(0), got: 1, expected: 2 };
+    refuse(&market, reanchored(&market, late), &expected, Fault::Peer);
+}
+
+#[test]
+fn an_amendment_of_open_demands_only() {
+    let market = composed();
+    let rejection = Rejection::NothingReplaced { amendment: 0 };
+    assert_eq!(rejection.rule(), "nothing-replaced");
+    undrafted(&market, market.amending(0, &[&[(2, providers([1, 1]))]]), &rejection);
+    undrafted(&market, market.amending(0, &[&[]]), &rejection);
+}
+
+#[test]
+fn an_amendment_that_changes_nothing() {
+    let mut market = composed();
+    let rejection = Rejection::NothingChanged { amendment: 0 };
+    assert_eq!(rejection.rule(), "nothing-changed");
+    let same = [(0, providers([0, 1])), (2, providers([1, 1]))];
+    undrafted(&market, market.amending(0, &[&same]), &rejection);
+    // Not even if the same providers have become cheaper since.
+    let site = scenarios::Site::point(0, 0);
+    let cheaper = provider("near", site, &[(0, 1, 10), (1, 9, 10)], Some(40));
+    let record = market.record(&provider_of(0), offer(&cheaper));
+    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    undrafted(&market, market.amending(0, &[&same[..1]]), &rejection);
+}
+
+#[test]
+fn a_composition_that_is_not_feasible() {
+    let market = composed();
+    let demand = market.demand(0);
+    let got = |ids| market.draft(market.amending(0, &[&[(0, ids)]])).unwrap_err();
+    assert_eq!(got(providers([0])), Rejection::OrderCount { demand, got: 1, expected: 2 });
+    assert_eq!(got(providers([0, 77])).rule(), "unknown-provider");
+    assert_eq!(got(providers([2, 0])).rule(), "not-offered");
+}
+
+#[test]
+fn more_minutes_than_are_left_when_what_is_replaced_has_given_back_its_own() {
+    let market = composed();
+    // Alice gives back 10 of 30 minutes, takes 20, and is at 40; carol's 10 more are too much.
+    let set = [(0, providers([0, 0])), (2, providers([0, 1]))];
+    let got = market.draft(market.amending(0, &[&set])).unwrap_err();
+    assert!(
+        matches!(got, Rejection::OverCapacity { provider: ProviderId(0), got: 50, expected: 40, .. }),
+        "{got}"
+    );
+}
+
+#[test]
+fn a_saving_that_is_too_small() {
+    let market = composed_with(|genesis| genesis.parameters.min_saving_ppm = 269_231);
+    // 26.923,1 % of 26 $, rounded up, is 7.000,006 $: 6 units more than is saved.
+    let expected = Rejection::SavingTooSmall { amendment: 0, got: units(7), expected: micros(7_000_006) };
+    assert_eq!(expected.rule(), "saving");
+    undrafted(&market, market.amending(0, &[&[(0, providers([0, 0]))]]), &expected);
+    let enough = composed_with(|genesis| genesis.parameters.min_saving_ppm = 269_230);
+    assert!(enough.draft(enough.amending(0, &[&[(0, providers([0, 0]))]])).is_ok());
+}
+
+#[test]
+fn an_amendment_that_costs_more() {
+    let market = composed();
+    let expected = Rejection::SavingTooSmall { amendment: 0, got: units(-4), expected: micros(9_500) };
+    undrafted(&market, market.amending(0, &[&[(1, providers([1, 1]))]]), &expected);
+}
+
+#[test]
+fn room_that_those_it_is_made_for_cannot_pay() {
+    let mut market = composed();
+    let dora = |budget| chain::Statement::Demand(demand_statement(budget, units(1)));
+    let mut ids = Vec::new();
+    for budget in [micros(22_999_999), units(23)] {
+        let record = market.record(&treasurer(), dora(budget));
+        ids.push(record.id());
+        market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    }
+    let room = |id| {
+        let mut proposed = market.amending(0, &[&[(1, providers([1, 1]))]]);
+        proposed.amendments[0].push((id, providers([0, 0])));
+        proposed
+    };
+    // Bob goes from 19 to 23 $.
+    let expected = Rejection::RoomNotPaid { amendment: 0, got: micros(3_999_999), expected: units(4) };
+    assert_eq!(expected.rule(), "room");
+    undrafted(&market, room(ids[0]), &expected);
+    let report = market.draft(room(ids[1])).unwrap().2;
+    assert_eq!(report.displacement, units(4));
+}
+
+#[test]
+fn claims_that_are_not_what_everybody_recomputes() {
+    tampered(
+        saving,
+        "cost",
+        |_, block| block.body.amendments[0].parts[0].composition.cost = units(18),
+        |market, _| Rejection::WrongCost { demand: market.demand(0), got: units(18), expected: units(19) },
+    );
+    tampered(
+        saving,
+        "minutes",
+        |_, block| block.body.amendments[0].parts[0].composition.minutes = 19,
+        |market, _| Rejection::WrongMinutes { demand: market.demand(0), got: 19, expected: 20 },
+    );
+    tampered(
+        saving,
+        "total-cost",
+        |_, block| block.header.cost = units(-8),
+        |_, _| Rejection::WrongTotalCost { got: units(-8), expected: units(-7) },
+    );
+    tampered(
+        saving,
+        "regret",
+        |_, block| block.header.regret = Money::ZERO,
+        |_, _| Rejection::WrongRegret { got: Money::ZERO, expected: units(-7) },
+    );
+}
