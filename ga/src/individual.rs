@@ -15,6 +15,8 @@ pub(crate) struct Individual {
     /// Minutes left at each provider.
     spare: Vec<Minutes>,
     cost: i64,
+    /// Demands that are not served.
+    unserved: usize,
 }
 
 impl Individual {
@@ -27,6 +29,7 @@ impl Individual {
             cost: costs.iter().sum(),
             costs,
             spare: table.capacities.clone(),
+            unserved: table.rows.len(),
         }
     }
 
@@ -54,6 +57,12 @@ impl Individual {
     /// The objective: costs (priced, if the problem says so) and the budgets of unserved demands.
     pub(crate) const fn cost(&self) -> i64 {
         self.cost
+    }
+
+    /// What individuals are compared by: the objective, and at the same one how many demands are unserved. (A demand
+    /// whose budget is just its cost adds the same either way, and is to be served.)
+    pub(crate) const fn standing(&self) -> (i64, usize) {
+        (self.cost, self.unserved)
     }
 
     /// What a demand adds to the objective.
@@ -113,6 +122,7 @@ impl Individual {
         }
         self.genes[row.genes()].copy_from_slice(genes);
         self.served[demand] = true;
+        self.unserved -= 1;
         self.cost += cost - self.costs[demand];
         self.costs[demand] = cost;
         true
@@ -128,6 +138,7 @@ impl Individual {
             self.spare[provider as usize] += minutes;
         }
         self.served[demand] = false;
+        self.unserved += 1;
         self.cost += row.budget - self.costs[demand];
         self.costs[demand] = row.budget;
     }

@@ -121,7 +121,7 @@ impl Search {
                 Engine::Hybrid(hybrid) => hybrid.evaluations(),
             },
             cost: self.cost,
-            unserved: self.incumbent.compositions.iter().filter(|composition| composition.is_none()).count(),
+            unserved: self.standing().1,
             bound: self.bound,
         }
     }
@@ -157,17 +157,28 @@ impl Search {
     fn note_best(&mut self) {
         let best = match &self.engine {
             Engine::Paper(paper) => Some(paper.best(&self.table)),
-            Engine::Hybrid(hybrid) => hybrid.best().filter(|best| best.cost() < self.cost.micros()).cloned(),
+            Engine::Hybrid(hybrid) => hybrid.best().filter(|best| best.standing() < self.standing()).cloned(),
         };
         if let Some(best) = best {
             self.offer(&best);
         }
+        if let Engine::Hybrid(hybrid) = &self.engine
+            && hybrid.is_solved()
+        {
+            self.bound = Some(self.cost);
+        }
+    }
+
+    /// The incumbent's objective, and how many demands it leaves unserved.
+    fn standing(&self) -> (i64, usize) {
+        let unserved = self.incumbent.compositions.iter().filter(|composition| composition.is_none());
+        (self.cost.micros(), unserved.count())
     }
 
     fn offer(&mut self, individual: &Individual) {
-        let cost = Money::from_micros(individual.cost());
-        if cost < self.cost {
-            (self.incumbent, self.cost) = (individual.solution(&self.table), cost);
+        if individual.standing() < self.standing() {
+            self.incumbent = individual.solution(&self.table);
+            self.cost = Money::from_micros(individual.cost());
         }
     }
 }

@@ -181,19 +181,33 @@ fn the_number_of_threads_changes_nothing() {
 }
 
 #[test]
-fn the_hybrid_solves_tiny_markets_to_the_optimum() {
-    let mut optimal = 0;
+fn the_hybrid_solves_tiny_markets_to_the_optimum_and_knows_it() {
     for case in 0..30 {
-        let mut instance = formula_market(3, 3, 2, Some(60 + 4 * case));
+        let mut instance = formula_market(3, 3, 3, Some(60 + 2 * case));
         instance.supply.rules.rate_per_km = Money::from_micros(200_000 + 40_000 * case);
         let mut search = Search::new(priced(&instance, Objective::Cost), hybrid(), 1, None);
-        steps(&mut search, 20);
+        let first = search.step(&NEVER);
+        assert_sound(&search);
         let optimum = brute_force(&instance);
-        assert!(search.incumbent().1 >= optimum);
-        assert!(search.progress().bound.unwrap() <= optimum);
-        optimal += u32::from(search.incumbent().1 == optimum);
+        assert_eq!((first.cost, first.bound), (optimum, Some(optimum)), "case {case}");
     }
-    assert!(optimal >= 26, "{optimal} of 30");
+}
+
+#[test]
+fn a_demand_whose_budget_is_just_its_least_cost_is_served() {
+    for demands in [3, 20] {
+        let mut instance = formula_market(6, demands, 3, None);
+        let oracle = scenarios::Oracle::new(&instance.supply);
+        let least = |demand| oracle.cheapest(demand, &CapacityPrices::zero()).unwrap().priced_cost;
+        let budgets: Vec<Money> = instance.demands.iter().map(least).collect();
+        for (demand, budget) in instance.demands.iter_mut().zip(budgets) {
+            demand.budget = budget;
+        }
+        let mut search = Search::new(Problem::whole(instance), hybrid(), 1, None);
+        steps(&mut search, 3);
+        assert_sound(&search);
+        assert_eq!(search.progress().unserved, 0, "of {demands}");
+    }
 }
 
 #[test]

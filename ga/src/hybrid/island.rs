@@ -41,7 +41,11 @@ impl Island {
 
     /// Its best individual, arrivals included.
     pub(crate) fn best(&self) -> Option<&Individual> {
-        self.population.best().into_iter().chain(&self.arrivals).min_by_key(|individual| individual.cost())
+        self.population
+            .best()
+            .into_iter()
+            .chain(&self.arrivals)
+            .min_by_key(|individual| individual.standing())
     }
 
     /// An individual from outside: a warm start or a migrant. It is completed in the next generation.

@@ -42,7 +42,7 @@ impl LocalSearch {
         let count = 1 + draws.below((context.settings.removed_max as usize).clamp(1, table.rows.len()));
         let level = context.draw_guide(draws);
         self.choose(table, &context.guides[level], draws, individual, count);
-        let before = individual.cost();
+        let before = individual.standing();
         self.take_out(table, individual);
         if draws.chance(0.5) {
             draws.shuffle(&mut self.removal);
@@ -50,7 +50,7 @@ impl LocalSearch {
         for &demand in &self.removal {
             router.insert(context, level, individual, demand);
         }
-        if individual.cost() > before {
+        if individual.standing() > before {
             self.put_back(table, individual);
         }
     }

@@ -5,6 +5,7 @@
 //! does not depend on the number of threads.
 
 mod crossover;
+mod exhaustive;
 mod guide;
 mod island;
 mod local_search;
@@ -53,6 +54,8 @@ pub(crate) struct HybridGa {
     guides: Option<Vec<Guide>>,
     islands: Vec<Island>,
     generation: u64,
+    /// The islands hold an optimum: every way was tried.
+    solved: bool,
 }
 
 impl HybridGa {
@@ -71,7 +74,7 @@ impl HybridGa {
                 island.welcome(individual.clone());
             }
         }
-        Self { settings, guides: None, islands, generation: 0 }
+        Self { settings, guides: None, islands, generation: 0, solved: false }
     }
 
     pub(crate) fn evaluations(&self) -> u64 {
@@ -80,15 +83,21 @@ impl HybridGa {
 
     /// The best individual of all islands; the first island's where several are equally good.
     pub(crate) fn best(&self) -> Option<&Individual> {
-        self.islands.iter().filter_map(Island::best).min_by_key(|individual| individual.cost())
+        self.islands.iter().filter_map(Island::best).min_by_key(|individual| individual.standing())
     }
 
     /// One generation on every island; false if it was cancelled.
     pub(crate) fn step(&mut self, table: &Table, cancel: &AtomicBool) -> bool {
-        let guides = match self.guides.take().or_else(|| guides(table, cancel)) {
+        let known = self.guides.take();
+        let first = known.is_none();
+        let guides = match known.or_else(|| guides(table, cancel)) {
             Some(guides) => self.guides.insert(guides),
             None => return false,
         };
+        if let (true, Some(optimum)) = (first, exhaustive::optimum(table, cancel)) {
+            self.solved = true;
+            self.islands.iter_mut().for_each(|island| island.welcome(optimum.clone()));
+        }
         let context = Context { table, guides, settings: &self.settings, cancel };
         self.islands.par_iter_mut().for_each(|island| island.generation(context));
         if context.cancelled() {
@@ -101,9 +110,14 @@ impl HybridGa {
         true
     }
 
+    /// Whether the best individual is known to be an optimum.
+    pub(crate) const fn is_solved(&self) -> bool {
+        self.solved
+    }
+
     /// Carries all islands over to another problem.
     pub(crate) fn adapt(&mut self, old: &Table, new: &Table, translate: impl Fn(&Solution) -> Solution) {
-        self.guides = None;
+        (self.guides, self.solved) = (None, false);
         let carry =
             |individual: &Individual| Individual::repaired(new, &translate(&individual.solution(old)));
         for island in &mut self.islands {

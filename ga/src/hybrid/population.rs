@@ -26,7 +26,7 @@ impl Population {
     /// Takes an individual in, and the worst one out if there are then too many. Equal costs count as the
     /// same individual: with costs in micro-units they nearly always are.
     pub(crate) fn offer(&mut self, individual: Individual) {
-        match self.members.binary_search_by_key(&individual.cost(), Individual::cost) {
+        match self.members.binary_search_by_key(&individual.standing(), Individual::standing) {
             Ok(_) => {}
             Err(rank) => {
                 self.members.insert(rank, individual);

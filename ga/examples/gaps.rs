@@ -1,0 +1,117 @@
+//! Prints how close the hybrid search comes to the certified bound of scenario files, and how fast.
+//!
+//! `cargo run --release -p ga --example gaps -- [--seconds 5,30] [--seeds 1,2,3] [--threads 2] FILE[=COST] ...`
+//!
+//! `COST` is a reference to compare with. The seconds are wall time from the loaded file on, prices included; every
+//! cost is the independent evaluator's. One row per file, the median over the seeds after each time.
+#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+
+use std::ops::ControlFlow;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use ga::prices::find_prices;
+use ga::{Objective, Problem, Profile, Search, Termination, run};
+use scenarios::bound::gap_percent;
+use scenarios::{CapacityPrices, Instance, Money, Scenario, evaluate};
+
+/// What the command line asks for.
+struct Arguments {
+    seconds: Vec<f64>,
+    rng_seeds: Vec<u64>,
+    threads: usize,
+    files: Vec<(String, Option<f64>)>,
+}
+
+/// Where one run stood after each of the times asked for.
+struct Run {
+    bound: Money,
+    costs: Vec<Money>,
+    evaluations: u64,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = parse(std::env::args().skip(1))?;
+    rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global()?;
+    println!("certified bound; then the median cost, % above the bound, % above the reference (if given)");
+    for (path, reference) in &arguments.files {
+        let scenario = Scenario::load(path)?;
+        let runs: Vec<Run> = arguments
+            .rng_seeds
+            .iter()
+            .map(|&rng_seed| search(&scenario, &arguments.seconds, rng_seed))
+            .collect::<anyhow::Result<_>>()?;
+        report(&scenario.name, &arguments.seconds, &runs, *reference);
+    }
+    Ok(())
+}
+
+fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Arguments> {
+    let mut arguments =
+        Arguments { seconds: vec![5.0, 30.0], rng_seeds: vec![1, 2, 3], threads: 2, files: Vec::new() };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().with_context(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--seconds" => arguments.seconds = list(&value()?)?,
+            "--seeds" => arguments.rng_seeds = list(&value()?)?,
+            "--threads" => arguments.threads = value()?.parse()?,
+            file => arguments.files.push(match file.split_once('=') {
+                Some((path, cost)) => (path.into(), Some(cost.parse()?)),
+                None => (file.into(), None),
+            }),
+        }
+    }
+    let ascending = arguments.seconds.is_sorted() && !arguments.seconds.is_empty();
+    ensure!(ascending && !arguments.rng_seeds.is_empty(), "expected ascending seconds and at least one seed");
+    Ok(arguments)
+}
+
+fn list<T: std::str::FromStr>(words: &str) -> Result<Vec<T>, T::Err> {
+    words.split(',').map(str::parse).collect()
+}
+
+fn search(scenario: &Scenario, seconds: &[f64], rng_seed: u64) -> anyhow::Result<Run> {
+    let begin = Instant::now();
+    let never = AtomicBool::new(false);
+    let instance = scenario.instance.clone();
+    let (problem, bound) = prepared(instance, scenario.search.hybrid.subgradient_steps, &never)?;
+    let mut search = Search::new(problem, Profile::Hybrid(scenario.search.hybrid), rng_seed, None);
+    let mut costs = Vec::new();
+    for &limit in seconds {
+        let left = Duration::try_from_secs_f64(limit)?.saturating_sub(begin.elapsed());
+        // A step may take a while on a large problem: the time limit also cuts it short.
+        let termination = Termination { time: Some(left), ..Termination::default() };
+        run(&mut search, &termination, &mut |_| ControlFlow::Continue(()), &never);
+        let evaluation = evaluate(search.problem().instance(), search.incumbent().0);
+        ensure!(evaluation.is_feasible(), "the evaluator found {:?}", evaluation.violations);
+        costs.push(search.problem().objective_of(&evaluation));
+    }
+    Ok(Run { bound, costs, evaluations: search.progress().evaluations })
+}
+
+/// The problem with the best prices found in so many steps, and the bound they certify.
+fn prepared(instance: Instance, steps: u32, never: &AtomicBool) -> anyhow::Result<(Problem, Money)> {
+    let (supply, demands) = (&instance.supply, &instance.demands);
+    let zero = CapacityPrices::zero();
+    let found = find_prices(supply, demands, &supply.capacities(), &zero, steps, never)?;
+    Ok((Problem::whole(instance).with_prices(found.prices, Objective::Cost)?, found.bound))
+}
+
+fn report(name: &str, seconds: &[f64], runs: &[Run], reference: Option<f64>) {
+    let bound = runs.iter().map(|run| run.bound).max().unwrap_or_default();
+    print!("{name:<24} {bound:>12.2}");
+    for (position, limit) in seconds.iter().enumerate() {
+        let mut costs: Vec<Money> = runs.iter().map(|run| run.costs[position]).collect();
+        costs.sort_unstable();
+        let median = costs[costs.len() / 2];
+        print!(" | {limit:>4} s {median:>12.2} {:>7.3}%", gap_percent(median, bound));
+        if let Some(reference) = reference {
+            print!(" {:>+7.3}%", (median.as_f64() / reference - 1.0) * 100.0);
+        }
+    }
+    let last = seconds.last().copied().unwrap_or(1.0);
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    let rate = runs.iter().map(|run| run.evaluations as f64).sum::<f64>() / runs.len() as f64 / last;
+    println!(" | {rate:.0} evaluations/s");
+}
