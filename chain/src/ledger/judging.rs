@@ -20,7 +20,7 @@ impl Transition<'_> {
             return Ok(());
         }
         let supply = Arc::clone(&self.state.supply);
-        let oracle = Oracle::new(&supply);
+        let oracle = Oracle::shared(&supply);
         if let Some(update) = update {
             self.reprice(&oracle, &update.prices)?;
         }

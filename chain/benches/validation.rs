@@ -1,0 +1,69 @@
+//! How long peers take to check a block that composes every demand of a Tehran problem: its form (encoding, Merkle
+//! root, signatures), and everything that depends on the state (feasibility, regrets, reward, state root).
+//! The oracle runs on the widest instructions of this processor; `scenarios/benches/core.rs` has it on each.
+
+use std::sync::Arc;
+
+use chain::genesis::scenario::scenario_demand_records;
+use chain::{Block, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
+use divan::{Bencher, bench};
+use scenarios::{CapacityPrices, Oracle, Scenario};
+
+fn main() {
+    divan::main();
+}
+
+/// A ledger in which a problem's demands are open, and a block that composes them all.
+struct Case {
+    network: Arc<Network>,
+    ledger: Ledger,
+    block: Block,
+}
+
+fn case(problem: u8) -> Case {
+    let path = format!("{}/../scenarios/tehran/problem-{problem}.json", env!("CARGO_MANIFEST_DIR"));
+    let scenario = Scenario::load(path).expect("a checked-in scenario");
+    let miner = SecretKey::for_scenario(1, "miner", 0);
+    let genesis = Genesis::from_scenario(&scenario, 1, vec![miner.public()], 1_000);
+    let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
+    let ledger = Ledger::new(network.clone());
+    let fee = network.parameters().solver_fee_ppm;
+    let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee);
+    let oracle = Oracle::new(&scenario.instance.supply);
+    let compositions = scenario.instance.demands.iter().zip(&records).map(|(demand, record)| {
+        let best = oracle.cheapest(demand, &CapacityPrices::zero()).expect("everybody offers everything");
+        (record.id(), best.providers)
+    });
+    let compositions = compositions.collect();
+    let draft = |records, compositions, timestamp_ms| Draft {
+        miner: miner.public(),
+        timestamp_ms,
+        records,
+        price_update: None,
+        compositions,
+        amendments: Vec::new(),
+    };
+    let drafted = |ledger: &Ledger, draft| {
+        let (header, body, _) = ledger.draft(draft).expect("a valid block");
+        Block::sign(header, body, &miner)
+    };
+    let opening = drafted(&ledger, draft(records, Vec::new(), 2_000));
+    let opening = WellFormed::new(&network, opening).expect("well-formed");
+    let ledger = ledger.validate(opening, Some(2_000)).expect("valid").next().clone();
+    let block = drafted(&ledger, draft(Vec::new(), compositions, 3_000));
+    Case { network, ledger, block }
+}
+
+#[bench(args = [2, 4])]
+fn the_form_of_a_block(bencher: Bencher<'_, '_>, problem: u8) {
+    let Case { network, block, .. } = case(problem);
+    let bencher = bencher.with_inputs(|| block.clone());
+    bencher.bench_local_values(|block| WellFormed::new(&network, block).is_ok());
+}
+
+#[bench(args = [2, 4])]
+fn a_block_against_the_state(bencher: Bencher<'_, '_>, problem: u8) {
+    let Case { network, ledger, block } = case(problem);
+    let bencher = bencher.with_inputs(|| WellFormed::new(&network, block.clone()).expect("well-formed"));
+    bencher.bench_local_values(|block| ledger.validate(block, Some(3_000)).is_ok());
+}
