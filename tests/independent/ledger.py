@@ -1,12 +1,10 @@
-"""The state and what a block does to it (docs/protocol.md, sections 6, 8, 10 and 12)."""
+"""The state, what records do to it, and settlement (docs/protocol.md, sections 6, 8 and 12)."""
 
 import wire
 from crypto import address, hash_in, state_root
-from market import (
-    MILLION, Supply, least_raised_bound, ppm, required_share, reward_share,
-)
+from market import MILLION, Supply, ppm, reward_share
 
-PROVIDERS_MAX, PRICE_MAX, BUDGET_MAX = 20_000, 1_000 * MILLION, 1_000_000 * MILLION
+PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
 BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER = range(6)
 
 
@@ -136,10 +134,17 @@ class State:
         self.carrier += standing["transport"]
         rest = entry["clearing"] - sum(standing["owed"].values()) - standing["transport"]
         require(rest >= 0, f"demand {demand.hex()}: its clearing account lacks {-rest}")
-        share = ppm(standing["earned"], self.parameters["bounty_share_ppm"])
+        dues = sum(standing["dues"].values())
+        paid = self.first_composers_pay(entry, standing, dues)
+        unearned = entry["escrow"] - paid - dues
+        require(unearned >= 0, f"demand {demand.hex()}: its solvers get {-unearned} more than its fee")
+        share = ppm(paid, self.parameters["bounty_share_ppm"])
         self.bounty += share
-        self.credit(standing["miner"], standing["earned"] - share)
-        self.credit(entry["author"], rest + entry["escrow"] - standing["earned"])
+        self.credit(standing["miner"], paid - share)
+        for amender, due in standing["dues"].items():
+            self.credit(amender, due)
+        self.credit(entry["author"], rest + unearned)
+        standing["earned"] = paid
         for number, minutes in standing["minutes"].items():
             self.usage[number]["standing"] -= minutes
             self.usage[number]["frozen"] += minutes
@@ -152,6 +157,14 @@ class State:
         entry["escrow"] = entry["clearing"] = 0
         entry["status"] = ("Frozen", {"composition": standing, "height": height})
         self.stale |= {(DEMAND, demand), (BOUNTY, b""), (CARRIER, b"")}
+
+    def first_composers_pay(self, entry, standing, dues):
+        earned, schedule = standing["earned"], self.parameters["schedule"]
+        vested, excess = earned, standing["first_cost"] - standing["cost"]
+        if schedule["measure"][0] == "Certified" and excess > 0:
+            share = reward_share(schedule, standing["first_cost"], excess, 0)
+            vested = min(earned, ppm(entry["solver_fee"], share))
+        return min(vested, earned - min(earned, dues))
 
     # ---- Records ----
 
@@ -218,125 +231,3 @@ class State:
         self.credit(author, entry["escrow"])
         entry["escrow"], entry["status"] = 0, ("Cancelled", {"height": height})
         self.stale.add((DEMAND, demand))
-
-
-class Block:
-    """One block taking effect on a state, step by step as in section 10; steps 1, 3 and 11 are the
-    caller's."""
-
-    def __init__(self, state, height, miner):
-        self.state, self.height, self.miner = state, height, address(miner)
-        self.staged = {}
-
-    def meter(self, demands, reprices):
-        state, known = self.state, []
-        for demand in demands:
-            if demand in state.demands:
-                known.append(state.demands[demand]["demand"])
-        work = sum(map(state.supply.work, known))
-        if reprices:
-            work += 2 * sum(map(state.supply.work, state.market_demands()))
-        limit = state.parameters["limits"]["verification_work"]
-        require(work <= limit, f"checking takes {work} steps, at most {limit} are allowed")
-
-    def stage(self, composition):
-        """Step 5 for one composition."""
-        state, demand, chosen = self.state, composition["demand"], composition["providers"]
-        entry = state.demands.get(demand)
-        require(entry is not None, "its demand is not on chain")
-        require(demand not in self.staged, "its demand is composed twice in the block")
-        equal(entry["status"][0], "Open", "the status of its demand")
-        wanted, providers = entry["demand"], state.supply.providers
-        equal(len(chosen), len(wanted["orders"]), "the number of its providers")
-        for number, operation in zip(chosen, wanted["orders"]):
-            require(number < len(providers), f"there is no provider {number}")
-            offers = providers[number]["offers"]
-            require(operation in offers, f"provider {number} does not offer operation {operation}")
-        found = state.supply.evaluate(wanted, chosen)
-        require(found.cost <= wanted["budget"], f"it costs {found.cost}, budget {wanted['budget']}")
-        for number, minutes in found.minutes.items():
-            usage, capacity = state.usage[number], providers[number]["capacity"]
-            used = usage["standing"] + usage["frozen"]
-            fits = capacity is None or used + minutes <= max(capacity, used)
-            require(fits, f"provider {number} is used {used + minutes} min, capacity {capacity}")
-        dedicated = state.parameters["allocation"][0] == "Dedicated"
-        if dedicated:
-            self.check_held(found.minutes)
-        equal(composition["cost"], found.cost, "its cost")
-        equal(composition["minutes"], sum(found.minutes.values()), "its minutes")
-        for number, minutes in found.minutes.items():
-            state.usage[number]["standing"] += minutes
-            if dedicated:
-                none = {"miner": self.miner, "compositions": 0}
-                state.holders.setdefault(number, none)["compositions"] += 1
-            state.stale.add((PROVIDER, number))
-        self.staged[demand] = (composition, found)
-
-    def check_held(self, used):
-        state = self.state
-        held = {number for number, holder in state.holders.items() if holder["miner"] == self.miner}
-        for number in used:
-            holder = state.holders.get(number)
-            require(not holder or holder["miner"] == self.miner, f"another miner holds provider {number}")
-        limit = state.parameters["held_providers_max"]
-        if limit is None:
-            limit = -(-len(state.addresses) // state.genesis["miners"])
-        count = len(held | set(used))
-        require(count <= limit, f"its miner holds {count} providers, at most {limit} are allowed")
-
-    def reprice(self, prices):
-        """Step 7; returns the bound before and after."""
-        state = self.state
-        capacities, demands = state.market_capacities(), state.market_demands()
-        require(len(prices) <= len(capacities), "there are more prices than providers")
-        prices = prices + [0] * (len(capacities) - len(prices))
-        for number, (price, capacity) in enumerate(zip(prices, capacities)):
-            require(0 <= price <= PRICE_MAX, f"the price of provider {number} is {price}")
-            require(price == 0 or capacity is not None, f"unlimited provider {number} has a price")
-        before = state.supply.at(state.prices).bound(demands, capacities)
-        after = state.supply.at(prices).bound(demands, capacities)
-        if not -(1 << 63) <= before < 1 << 63:
-            before = -(1 << 63)
-        least = least_raised_bound(before, state.parameters["min_bound_gain_ppm"])
-        require(least <= after < 1 << 63, f"the bound becomes {after}, expected at least {least}")
-        pay = ppm(state.bounty, state.parameters["bounty_pay_ppm"])
-        state.bounty -= pay
-        state.credit(self.miner, pay)
-        changed = (number for number, price in enumerate(prices) if price != state.prices[number])
-        state.stale |= {(PROVIDER, number) for number in changed} | {(BOUNTY, b"")}
-        state.prices = prices
-        return before, after
-
-    def judge(self):
-        """Steps 8 to 10; returns total cost, total regret and the reward."""
-        state, parameters, totals = self.state, self.state.parameters, [0, 0, 0]
-        priced, regrets = state.supply.at(state.prices), {}
-        for demand, (composition, found) in self.staged.items():
-            regrets[demand] = priced.regret(state.demands[demand]["demand"], found)
-            added = (found.cost, regrets[demand], len(composition["providers"]))
-            totals = [total + more for total, more in zip(totals, added)]
-        share = reward_share(parameters["schedule"], *totals) if self.staged else 0
-        reward = required = 0
-        for demand, (composition, found) in self.staged.items():
-            entry = state.demands[demand]
-            fee, age = entry["solver_fee"], self.height - entry["since"]
-            earned = ppm(fee, share)
-            reward += earned
-            required += ppm(fee, required_share(parameters, age))
-            self.enter(demand, composition, found, regrets[demand], earned)
-        require(reward >= required, f"the block earns {reward}, expected at least {required}")
-        return totals[0], totals[1], reward
-
-    def enter(self, demand, composition, found, regret, earned):
-        state, entry = self.state, self.state.demands[demand]
-        entry["status"] = ("Composed", {
-            "version": 1, "providers": composition["providers"], "miner": self.miner,
-            "since": self.height, "height": self.height, "amended_by": None,
-            "timestamp_ms": composition["timestamp_ms"],
-            "minutes": dict(sorted(found.minutes.items())), "owed": dict(sorted(found.owed.items())),
-            "transport": found.transport, "time_value": found.time_value, "cost": found.cost,
-            "first_cost": found.cost, "price": found.cost, "regret": regret, "earned": earned, "dues": {},
-        })
-        entry["clearing"], entry["escrow"] = found.cost, entry["solver_fee"]
-        state.credit(entry["author"], entry["demand"]["budget"] - found.cost)
-        state.stale.add((DEMAND, demand))

@@ -23,9 +23,13 @@ except ImportError as error:
     sys.exit(f"{error}; install the packages of requirements.txt: pip install PyNaCl blake3")
 import wire
 from genesis import check_genesis, check_record
-from ledger import Block, Mismatch, State, equal, require
+from block import Block
+from ledger import Mismatch, State, equal, require
 
-ITEMS = (("record", wire.RECORD), ("price_update", wire.PRICE_UPDATE), ("composition", wire.COMPOSITION))
+ITEMS = (
+    ("record", wire.RECORD), ("price_update", wire.PRICE_UPDATE), ("composition", wire.COMPOSITION),
+    ("amendment", wire.AMENDMENT),
+)
 
 
 class Checker:
@@ -64,11 +68,11 @@ class Checker:
         signature = bytes.fromhex(exported["signature"])
         self.check_form(header, header_bytes, signature)
         leaves = [bytes.fromhex(item["bytes"]) for item in exported["items"]]
-        records, update, compositions = self.items(exported["items"], leaves)
-        self.check_items(header, header_bytes, leaves, records, compositions)
-        self.check_place(header, bool(compositions), bool(leaves))
+        records, update, compositions, amendments = self.items(exported["items"], leaves)
+        self.check_items(header, header_bytes, leaves, records, compositions, amendments)
+        self.check_place(header, compositions, amendments, bool(leaves))
         self.certificate(exported["certificate"], header["height"], found)
-        self.take_effect(header, records, update, compositions)
+        self.take_effect(header, records, update, compositions, amendments)
         self.height, self.head, self.timestamp = header["height"], found, header["timestamp_ms"]
         self.counts["blocks"] += 1
 
@@ -80,8 +84,8 @@ class Checker:
         self.counts["signatures of miners"] += 1
 
     def items(self, exported, leaves):
-        """The items, decoded: records, price update or None, compositions."""
-        found, last = ([], [], []), 0
+        """The items, decoded: records, price update or None, compositions, amendments."""
+        found, last = ([], [], [], []), 0
         for index, (item, leaf) in enumerate(zip(exported, leaves)):
             what = f"item {index}"
             require(leaf, f"{what} is empty")
@@ -91,28 +95,33 @@ class Checker:
             equal(list(item["fields"]), [name], f"{what}: its kind")
             body = {"bytes": leaf[1:].hex(), "fields": item["fields"][name]}
             found[number].append((leaf[1:], self.part(kind, body, what)))
-        records, updates, compositions = found
+        records, updates, compositions, amendments = found
         require(len(updates) <= 1, "two price updates")
         update = updates[0][1] if updates else None
         if update is not None:
             require(not update["prices"] or update["prices"][-1] != 0, "the price update ends in a zero")
-        return records, update, [composition for _, composition in compositions]
+        return records, update, [item for _, item in compositions], [item for _, item in amendments]
 
-    def check_items(self, header, header_bytes, leaves, records, compositions):
+    def check_items(self, header, header_bytes, leaves, records, compositions, amendments):
         limits = self.genesis["parameters"]["limits"]
         equal(header["item_count"], len(leaves), "the number of items")
         equal(header["merkle_root"], crypto.merkle_root(leaves), "the Merkle root")
         self.counts["items under Merkle roots"] += len(leaves)
         require(len(records) <= limits["records_per_block"], "too many records")
-        require(len(compositions) <= limits["compositions_per_block"], "too many compositions")
-        # Header, signature, two lists with their lengths, an option, and two empty lists.
-        size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves) + 3
-        size += len(wire.varint(len(records))) + len(wire.varint(len(compositions)))
+        everything = compositions + [part["composition"] for part in parts_of(amendments)]
+        require(len(everything) <= limits["compositions_per_block"], "too many compositions")
+        # Header, signature, three lists with their lengths, an option, and an empty list.
+        size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves) + 2
+        size += sum(len(wire.varint(len(items))) for items in (records, compositions, amendments))
         require(size <= limits["block_bytes"], f"the block has {size} bytes")
-        for composition in compositions:
+        for amendment in amendments:
+            demands = [part["composition"]["demand"] for part in amendment["parts"]]
+            require(demands, "an amendment is empty")
+            require(demands == sorted(demands), "the parts of an amendment do not ascend")
+        for composition in everything:
             late = composition["timestamp_ms"] > header["timestamp_ms"]
             require(not late, f"the composition of {composition['demand'].hex()} is dated after its block")
-        composed = [composition["demand"] for composition in compositions]
+        composed = [composition["demand"] for composition in everything]
         require(len(set(composed)) == len(composed), "a demand is composed twice")
         ids = [crypto.hash_in("Record", data) for data, _ in records]
         require(len(set(ids)) == len(ids), "a record stands twice")
@@ -123,14 +132,14 @@ class Checker:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
             self.counts["signatures of records"] += 1
 
-    def check_place(self, header, composes, has_items):
+    def check_place(self, header, compositions, amendments, has_items):
         equal(header["height"], self.height + 1, "the height")
         equal(header["parent"], self.head, "the parent")
         require(header["timestamp_ms"] > self.timestamp, "the block is not later than its parent")
-        if not composes:
-            interval = self.genesis["parameters"]["quiet_block_interval_ms"]
-            late_enough = header["timestamp_ms"] >= self.timestamp + interval
-            require(late_enough, "a block without compositions comes too soon after its parent")
+        if not compositions and all(part["replaces"] for part in parts_of(amendments)):
+            name = "amendment_interval_ms" if amendments else "quiet_block_interval_ms"
+            late_enough = header["timestamp_ms"] >= self.timestamp + self.genesis["parameters"][name]
+            require(late_enough, "a block that composes no open demand comes too soon after its parent")
         waits = has_items or self.state.waits_for_heights(header["height"])
         require(waits, "the block is empty and nothing waits for heights")
 
@@ -153,7 +162,7 @@ class Checker:
             last = position
             self.counts["signatures of votes"] += 1
 
-    def take_effect(self, header, records, update, compositions):
+    def take_effect(self, header, records, update, compositions, amendments):
         state, height = self.state, header["height"]
         self.counts["settlements"] += state.settle_due(height)
         block = Block(state, height, header["miner"])
@@ -163,12 +172,18 @@ class Checker:
                 state.bring(record, identity, height)
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
-        block.meter([composition["demand"] for composition in compositions], update is not None)
+        everything = compositions + [part["composition"] for part in parts_of(amendments)]
+        block.meter([composition["demand"] for composition in everything], update is not None)
         for composition in compositions:
             try:
                 block.stage(composition)
             except Mismatch as error:
                 raise Mismatch(f"the composition of {composition['demand'].hex()}: {error}") from error
+        for number, amendment in enumerate(amendments):
+            try:
+                block.amend(amendment)
+            except Mismatch as error:
+                raise Mismatch(f"amendment {number}: {error}") from error
         if update is not None:
             block.reprice(update["prices"])
             self.counts["price updates"] += 1
@@ -176,6 +191,7 @@ class Checker:
         equal(header["cost"], cost, "the total cost")
         equal(header["regret"], regret, "the total regret")
         self.counts["compositions"] += len(compositions)
+        self.counts["amendments"] += len(amendments)
         self.rewards += reward
         equal(state.money(), self.money, "all money")
         try:
@@ -199,6 +215,10 @@ class Checker:
         yield f"demands {stand or 'none'}"
         yield f"certified bound of the market {dollars(bound)}"
         yield f"money {dollars(self.money)} at every height"
+
+
+def parts_of(amendments):
+    return [part for amendment in amendments for part in amendment["parts"]]
 
 
 def main():

@@ -4,7 +4,7 @@ use chain::codec::decode;
 use chain::ledger::root::{StateEntry, StateKey};
 use chain::ledger::{DemandEntry, StateProof};
 use chain::validate::verify_certificate;
-use chain::{Domain, Genesis, Network, NetworkId, codec};
+use chain::{Amendment, Domain, Genesis, Network, NetworkId, codec};
 
 use super::proof::{
     DemandProof, PROOF_FORMAT, PROOF_VERSION, Place, ProofError, Proven, SignedHeader, leaf_of,
@@ -82,10 +82,13 @@ impl DemandProof {
         if got != expected {
             return Err(ProofError::WrongDemand { got, expected });
         }
-        let header = &self.block.header;
-        self.inclusion
-            .verify(header.merkle_root, &leaf_of(&self.composition), header.item_count)
-            .map_err(ProofError::NotIncluded)
+        let is_part =
+            |amendment: &Amendment| amendment.parts.iter().any(|part| part.composition == self.composition);
+        if !self.amendment.as_ref().is_none_or(is_part) {
+            return Err(ProofError::NotAPart);
+        }
+        let (header, leaf) = (&self.block.header, leaf_of(&self.composition, self.amendment.as_ref()));
+        self.inclusion.verify(header.merkle_root, &leaf, header.item_count).map_err(ProofError::NotIncluded)
     }
 
     fn validate_order(&self) -> Result<(), ProofError> {
@@ -124,11 +127,11 @@ impl DemandProof {
             return not_current("the demand", entry.status.name().into(), "composed".into());
         };
         let (header, composition) = (&self.block.header, &self.composition);
-        if standing.since != header.height {
-            return not_current("the height", standing.since.to_string(), header.height.to_string());
+        if standing.height != header.height {
+            return not_current("the height", standing.height.to_string(), header.height.to_string());
         }
-        if standing.miner != header.miner.address() {
-            let (got, expected) = (standing.miner.to_string(), header.miner.address().to_string());
+        if standing.author() != header.miner.address() {
+            let (got, expected) = (standing.author().to_string(), header.miner.address().to_string());
             return not_current("the miner", got, expected);
         }
         if standing.providers != composition.providers {

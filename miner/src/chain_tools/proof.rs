@@ -13,8 +13,8 @@ use chain::ledger::root::StateKey;
 use chain::merkle::{Merkle, MerkleError};
 use chain::validate::FinalityError;
 use chain::{
-    BlockHash, Body, Composition, DemandId, Header, Height, KeyError, Ledger, MerkleProof, NetworkId,
-    Signature,
+    Amendment, BlockHash, Body, Composition, DemandId, Header, Height, KeyError, Ledger, MerkleProof,
+    NetworkId, Signature,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,11 +42,14 @@ pub struct DemandProof {
     pub genesis: String,
     /// The demand.
     pub demand: DemandId,
-    /// The block that composed it.
+    /// The block that brought the composition that stands.
     pub block: SignedHeader,
-    /// The composition, an item of that block.
+    /// The composition: an item of that block, or part of one.
     pub composition: Composition,
-    /// That it is one.
+    /// The amendment that it is part of, if it came with one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amendment: Option<Amendment>,
+    /// That composition or amendment is an item of the block.
     pub inclusion: MerkleProof,
     /// The block at whose height the composition is current.
     pub head: SignedHeader,
@@ -87,7 +90,7 @@ pub struct Proven {
     pub network_name: String,
     /// The demand.
     pub demand: DemandId,
-    /// The block that composed it.
+    /// The block that brought the composition.
     pub block: BlockHash,
     /// Its height.
     pub height: Height,
@@ -199,6 +202,9 @@ pub enum ProofError {
         /// The proof's.
         expected: DemandId,
     },
+    /// The amendment has no such part.
+    #[error("the composition is no part of the amendment in the proof")]
+    NotAPart,
     /// The composition is not an item of the block.
     #[error("the composition is not in the block: {0}")]
     NotIncluded(MerkleError),
@@ -290,10 +296,24 @@ pub fn find_demand(ledger: &Ledger, name: &str) -> Result<DemandId, ProveError> 
     }
 }
 
-/// The Merkle leaf of a composition.
-pub(super) fn leaf_of(composition: &Composition) -> Vec<u8> {
-    let body = Body { compositions: vec![composition.clone()], ..Body::default() };
+/// The Merkle leaf of the amendment, or else of the composition alone.
+pub(super) fn leaf_of(composition: &Composition, amendment: Option<&Amendment>) -> Vec<u8> {
+    let body = match amendment {
+        None => Body { compositions: vec![composition.clone()], ..Body::default() },
+        Some(amendment) => Body { amendments: vec![amendment.clone()], ..Body::default() },
+    };
     body.items().concat()
+}
+
+/// Where a body composes a demand: the composition, and the amendment it is part of, if it is.
+fn find_composition(body: &Body, demand: DemandId) -> Option<(Composition, Option<Amendment>)> {
+    if let Some(found) = body.compositions.iter().find(|found| found.demand == demand) {
+        return Some((found.clone(), None));
+    }
+    body.amendments.iter().find_map(|amendment| {
+        let part = amendment.parts.iter().find(|part| part.composition.demand == demand)?;
+        Some((part.composition.clone(), Some(amendment.clone())))
+    })
 }
 
 impl NodeChain {
@@ -311,13 +331,12 @@ impl NodeChain {
             let found = self.store.block(height).map_err(|error| ProveError::Store(error.to_string()))?;
             found.ok_or_else(|| ProveError::Store(format!("block {height}")))
         };
-        let (block, certificate) = at(standing.since)?;
+        let (block, certificate) = at(standing.height)?;
         let (head, head_certificate) = at(ledger.head().height)?;
         let lost = || ProveError::Store(format!("the composition of {demand}"));
-        let index = block.body.compositions.iter().position(|found| found.demand == demand);
-        let composition = block.body.compositions.get(index.ok_or_else(lost)?).ok_or_else(lost)?.clone();
-        let items = block.body.items();
-        let index = items.iter().position(|item| *item == leaf_of(&composition)).ok_or_else(lost)?;
+        let (composition, amendment) = find_composition(&block.body, demand).ok_or_else(lost)?;
+        let (items, leaf) = (block.body.items(), leaf_of(&composition, amendment.as_ref()));
+        let index = items.iter().position(|item| *item == leaf).ok_or_else(lost)?;
         let index = u32::try_from(index).ok().ok_or_else(lost)?;
         let inclusion = Merkle::new(&items).prove(index).ok_or_else(lost)?;
         let state = ledger.prove_state(StateKey::Demand(demand)).ok_or_else(lost)?;
@@ -329,6 +348,7 @@ impl NodeChain {
             demand,
             block: SignedHeader { header: block.header, signature: block.signature, certificate },
             composition,
+            amendment,
             inclusion,
             head: SignedHeader {
                 header: head.header,

@@ -7,7 +7,7 @@ use crate::markets::{dedicated_market, open_market, tehran};
 use crate::python::verify;
 
 /// The program finds the same chain, ledger and money as we do.
-fn assert_stands(market: &Growing) {
+pub(crate) fn assert_stands(market: &Growing) {
     let verdict = verify(&market.export());
     assert!(verdict.stands, "{}", verdict.text);
     let head = market.ledger.head();

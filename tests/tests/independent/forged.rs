@@ -16,7 +16,11 @@ type BadBody = (&'static str, fn(&mut Body));
 type BadCertificate = (&'static str, fn(&Growing, &mut CommitCertificate));
 
 /// The chain with one more block, changed by `change` and then signed by everybody.
-fn forged(market: &mut Growing, next: Next, change: impl FnOnce(&mut Header, &mut Body)) -> String {
+pub(crate) fn forged(
+    market: &mut Growing,
+    next: Next,
+    change: impl FnOnce(&mut Header, &mut Body),
+) -> String {
     let miner = key("miner", next.miner);
     let (mut header, mut body) = market.draft(next);
     change(&mut header, &mut body);

@@ -1,6 +1,7 @@
 //! Chains with blocks of every kind, given to a program that shares no code with ours, and to whoever
 //! checks a single composition; and what both say of chains and proofs that were tampered with.
 
+mod amended;
 mod export;
 mod forged;
 mod growing;

@@ -46,7 +46,7 @@ fn public_keys() -> Vec<chain::PublicKey> {
 }
 
 /// Delivery and time are paid for; the near provider is scarce, so prices matter.
-fn open_market_genesis() -> (Genesis, Instance) {
+pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
     let rules = CostRules {
         rate_per_km: Money::from_micros(700_001),
         value_of_minute: Money::from_micros(12_345),
@@ -81,7 +81,7 @@ fn open_market_genesis() -> (Genesis, Instance) {
 }
 
 /// The signed demands of genesis' demanders.
-fn demand_records(market: &Growing, instance: &Instance) -> Vec<Record> {
+pub(crate) fn demand_records(market: &Growing, instance: &Instance) -> Vec<Record> {
     let fee = market.network().parameters().solver_fee_ppm;
     scenario_demand_records(instance, market.network().id(), RNG_SEED, fee)
 }

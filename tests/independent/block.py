@@ -1,0 +1,242 @@
+"""What a block does to the state (docs/protocol.md, sections 10 and 11)."""
+
+from crypto import address
+from ledger import DEMAND, PROVIDER, BOUNTY, equal, require
+from market import MILLION, ceil_div, least_raised_bound, ppm, required_share, reward_share
+
+PRICE_MAX = 1_000 * MILLION
+
+
+class Part:
+    """A composition that fits: of an open demand, or in place of what stands (`before`)."""
+
+    def __init__(self, composition, entry, found):
+        self.composition, self.entry, self.found = composition, entry, found
+        self.demand = composition["demand"]
+        self.before = entry["status"][1] if entry["status"][0] == "Composed" else None
+        self.price = self.before["price"] if self.before else found.cost
+        self.clearing, self.due = entry["clearing"] + self.change, 0
+
+    @property
+    def change(self):
+        """What it adds to the cost of composed demands."""
+        return self.found.cost - (self.before["cost"] if self.before else 0)
+
+
+class Block:
+    """One block taking effect on a state, step by step as in section 10; steps 1, 3 and 12 are the
+    caller's."""
+
+    def __init__(self, state, height, miner):
+        self.state, self.height, self.miner = state, height, address(miner)
+        self.staged = {}  # by demand: the part, and whether the reward is judged on it
+        self.cost = self.displacement = 0
+
+    def meter(self, demands, reprices):
+        state, known = self.state, []
+        for demand in demands:
+            if demand in state.demands:
+                known.append(state.demands[demand]["demand"])
+        work = sum(map(state.supply.work, known))
+        if reprices:
+            work += 2 * sum(map(state.supply.work, state.market_demands()))
+        limit = state.parameters["limits"]["verification_work"]
+        require(work <= limit, f"checking takes {work} steps, at most {limit} are allowed")
+
+    # ---- Step 5 ----
+
+    def stage(self, composition):
+        """A composition of an open demand."""
+        state, entry = self.state, self.entry_of(composition)
+        equal(entry["status"][0], "Open", "the status of its demand")
+        part = self.fitting(composition, entry)
+        dedicated = state.parameters["allocation"][0] == "Dedicated"
+        if dedicated:
+            self.check_held(part.found.minutes)
+        self.take(part.found.minutes, 1)
+        if dedicated:
+            for number in part.found.minutes:
+                none = {"miner": self.miner, "compositions": 0}
+                state.holders.setdefault(number, none)["compositions"] += 1
+        self.staged[part.demand] = (part, True)
+        self.cost += part.change
+
+    def entry_of(self, composition):
+        entry = self.state.demands.get(composition["demand"])
+        require(entry is not None, "its demand is not on chain")
+        require(composition["demand"] not in self.staged, "its demand is composed twice in the block")
+        return entry
+
+    def fitting(self, composition, entry):
+        """Checks a composition against the demand and what is left now."""
+        wanted, chosen, providers = entry["demand"], composition["providers"], self.state.supply.providers
+        equal(len(chosen), len(wanted["orders"]), "the number of its providers")
+        for number, operation in zip(chosen, wanted["orders"]):
+            require(number < len(providers), f"there is no provider {number}")
+            offers = providers[number]["offers"]
+            require(operation in offers, f"provider {number} does not offer operation {operation}")
+        found = self.state.supply.evaluate(wanted, chosen)
+        require(found.cost <= wanted["budget"], f"it costs {found.cost}, budget {wanted['budget']}")
+        for number, minutes in found.minutes.items():
+            usage, capacity = self.state.usage[number], providers[number]["capacity"]
+            used = usage["standing"] + usage["frozen"]
+            fits = capacity is None or used + minutes <= max(capacity, used)
+            require(fits, f"provider {number} is used {used + minutes} min, capacity {capacity}")
+        equal(composition["cost"], found.cost, "its cost")
+        equal(composition["minutes"], sum(found.minutes.values()), "its minutes")
+        return Part(composition, entry, found)
+
+    def take(self, minutes, sign):
+        for number, taken in minutes.items():
+            self.state.usage[number]["standing"] += sign * taken
+            self.state.stale.add((PROVIDER, number))
+
+    def check_held(self, used):
+        state = self.state
+        held = {number for number, holder in state.holders.items() if holder["miner"] == self.miner}
+        for number in used:
+            holder = state.holders.get(number)
+            require(not holder or holder["miner"] == self.miner, f"another miner holds provider {number}")
+        limit = state.parameters["held_providers_max"]
+        if limit is None:
+            limit = -(-len(state.addresses) // state.genesis["miners"])
+        count = len(held | set(used))
+        require(count <= limit, f"its miner holds {count} providers, at most {limit} are allowed")
+
+    # ---- Step 6 ----
+
+    def amend(self, amendment):
+        """Replaces what stands, all of it at once."""
+        partial = self.state.parameters["allocation"][0] == "Partial"
+        require(partial, "in dedicated allocation there are no amendments")
+        changes, entries = False, []
+        for part in amendment["parts"]:
+            entry = self.entry_of(part["composition"])
+            status, standing = entry["status"]
+            require(status in ("Open", "Composed"), f"its demand is {status.lower()}")
+            composed = status == "Composed"
+            equal(part["replaces"], standing["version"] if composed else 0, "the version replaced")
+            if composed:
+                changes |= standing["providers"] != part["composition"]["providers"]
+                self.take(standing["minutes"], -1)
+            entries.append(entry)
+        composed = any(part["replaces"] for part in amendment["parts"])
+        require(composed, "it replaces no composition")
+        parts = []
+        for part, entry in zip(amendment["parts"], entries):
+            parts.append(self.fitting(part["composition"], entry))
+            self.take(parts[-1].found.minutes, 1)
+        require(changes, "it changes no composition that it replaces")
+        self.settle_balance(parts)
+        makes_room = any(part.before is None for part in parts)
+        for part in parts:
+            self.staged[part.demand] = (part, makes_room)
+            self.cost += part.change
+
+    def settle_balance(self, parts):
+        """Who saves, who pays for room, and what the amender is due."""
+        parameters = self.state.parameters
+        firsts = [part for part in parts if part.before is None]
+        saving = -sum(part.change for part in parts if part.before)
+        if not firsts:
+            before = sum(part.before["cost"] for part in parts)
+            least = max(1, ceil_div(before * parameters["min_saving_ppm"], MILLION))
+            require(saving >= least, f"it saves {saving}, expected at least {least}")
+        displaced = max(0, -saving)
+        self.displacement += displaced
+        for part in firsts:
+            charge = min(displaced, part.entry["demand"]["budget"] - part.found.cost)
+            part.price += charge
+            displaced -= charge
+        require(displaced == 0, f"its budgets lack {displaced} for the room it makes")
+        for part, share in zip(parts, shares(max(0, saving), [part.price for part in parts])):
+            part.clearing += share
+            dues = sum(part.before["dues"].values()) if part.before else 0
+            due = ppm(share, parameters["amender_share_ppm"])
+            part.due = min(due, part.entry["solver_fee"] - dues)
+
+    # ---- Step 8 ----
+
+    def reprice(self, prices):
+        """Returns the bound before and after."""
+        state = self.state
+        capacities, demands = state.market_capacities(), state.market_demands()
+        require(len(prices) <= len(capacities), "there are more prices than providers")
+        prices = prices + [0] * (len(capacities) - len(prices))
+        for number, (price, capacity) in enumerate(zip(prices, capacities)):
+            require(0 <= price <= PRICE_MAX, f"the price of provider {number} is {price}")
+            require(price == 0 or capacity is not None, f"unlimited provider {number} has a price")
+        before = state.supply.at(state.prices).bound(demands, capacities)
+        after = state.supply.at(prices).bound(demands, capacities)
+        if not -(1 << 63) <= before < 1 << 63:
+            before = -(1 << 63)
+        least = least_raised_bound(before, state.parameters["min_bound_gain_ppm"])
+        require(least <= after < 1 << 63, f"the bound becomes {after}, expected at least {least}")
+        pay = ppm(state.bounty, state.parameters["bounty_pay_ppm"])
+        state.bounty -= pay
+        state.credit(self.miner, pay)
+        changed = (number for number, price in enumerate(prices) if price != state.prices[number])
+        state.stale |= {(PROVIDER, number) for number in changed} | {(BOUNTY, b"")}
+        state.prices = prices
+        return before, after
+
+    # ---- Steps 9 to 11 ----
+
+    def judge(self):
+        """Returns what is added to cost and regret, and the reward."""
+        state, parameters = self.state, self.state.parameters
+        priced, regrets, total, judged = state.supply.at(state.prices), {}, 0, 0
+        for demand, (part, is_judged) in self.staged.items():
+            wanted = part.entry["demand"]
+            regrets[demand] = priced.regret(wanted, part.found)
+            added = regrets[demand]
+            if part.before:
+                charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
+                added -= part.before["cost"] + sum(charges) - priced.least(wanted)
+            total += added
+            judged += added if is_judged else 0
+        firsts = [part for part, _ in self.staged.values() if part.before is None]
+        cost = sum(part.found.cost for part in firsts) + self.displacement
+        orders = sum(len(part.composition["providers"]) for part in firsts)
+        share = reward_share(parameters["schedule"], cost, max(0, judged), orders) if firsts else 0
+        reward = required = 0
+        for part in firsts:
+            fee, age = part.entry["solver_fee"], self.height - part.entry["since"]
+            reward += ppm(fee, share)
+            required += ppm(fee, required_share(parameters, age))
+        require(reward >= required, f"the block earns {reward}, expected at least {required}")
+        for demand, (part, _) in self.staged.items():
+            self.enter(part, regrets[demand], ppm(part.entry["solver_fee"], share))
+        return self.cost, total, reward
+
+    def enter(self, part, regret, earned):
+        state, entry, found, before = self.state, part.entry, part.found, part.before
+        standing = {
+            "version": 1, "providers": part.composition["providers"], "miner": self.miner,
+            "since": self.height, "height": self.height, "amended_by": None,
+            "timestamp_ms": part.composition["timestamp_ms"],
+            "minutes": dict(sorted(found.minutes.items())), "owed": dict(sorted(found.owed.items())),
+            "transport": found.transport, "time_value": found.time_value, "cost": found.cost,
+            "first_cost": found.cost, "price": part.price, "regret": regret, "earned": earned, "dues": {},
+        }
+        if before:
+            kept = ("miner", "since", "first_cost", "earned")
+            standing |= {name: before[name] for name in kept}
+            standing |= {"version": before["version"] + 1, "amended_by": self.miner}
+            standing["dues"] = dict(before["dues"])
+        else:
+            entry["escrow"] = entry["solver_fee"]
+            state.credit(entry["author"], entry["demand"]["budget"] - part.price)
+        if part.due:
+            standing["dues"][self.miner] = standing["dues"].get(self.miner, 0) + part.due
+        require(part.clearing >= found.cost, "a clearing account does not cover what is owed")
+        entry["status"], entry["clearing"] = ("Composed", standing), part.clearing
+        state.stale.add((DEMAND, part.demand))
+
+
+def shares(saving, prices):
+    """A saving by price, floored; one unit each of what is left over to the first."""
+    weights = prices if any(prices) else [1] * len(prices)
+    found = [saving * weight // sum(weights) for weight in weights]
+    left = saving - sum(found)
+    return [share + (position < left) for position, share in enumerate(found)]

@@ -1,0 +1,172 @@
+//! A chain with amendments of every sort: the independent program follows it to the unit, finds what is
+//! forged in it, and single compositions of it are proved whichever block brought them.
+
+use chain::schedule::Measure;
+use chain::{Body, DemandId, Header, RecordId};
+use miner::chain_tools::ProofError;
+use scenarios::{ProviderId, evaluate_composition};
+
+use super::export::assert_stands;
+use super::forged::forged;
+use super::growing::{Growing, Next};
+use super::markets::{demand_records, open_market_genesis};
+
+/// Provider 0 is near and cheap, provider 1 far; every demand is to be had from either alone.
+const NEAR: u32 = 0;
+const FAR: u32 = 1;
+
+/// A market where any composition is paid, its demands in the order of the scenario.
+struct Amending {
+    market: Growing,
+    ids: Vec<RecordId>,
+}
+
+type Set = Vec<(DemandId, Vec<ProviderId>)>;
+
+impl Amending {
+    /// With four of seven demands composed at height 2, badly.
+    fn begin() -> Self {
+        let (mut genesis, instance) = open_market_genesis();
+        genesis.providers[0].provider.capacity = Some(80);
+        let parameters = &mut genesis.parameters;
+        parameters.freeze_after_heights = 6;
+        parameters.schedule.measure = Measure::Certified { gap_full_ppm: 200_000, gap_max_ppm: 900_000_000 };
+        parameters.amender_share_ppm = 9_999;
+        let mut market = Growing::from(genesis);
+        let records = demand_records(&market, &instance);
+        let ids = records.iter().map(chain::Record::id).collect();
+        market.add_records(records);
+        let mut chain = Self { market, ids };
+        let compositions = vec![
+            chain.all_at(0, FAR),
+            chain.all_at(1, NEAR),
+            chain.all_at(2, FAR),
+            (chain.ids[3], vec![ProviderId(NEAR), ProviderId(FAR)]),
+        ];
+        chain.market.add(Next { compositions, ..Next::default() });
+        chain
+    }
+
+    /// A demand with every order at one provider.
+    fn all_at(&self, index: usize, provider: u32) -> (DemandId, Vec<ProviderId>) {
+        let id = self.ids[index];
+        let entry = self.market.ledger.demand(id).expect("a demand on chain");
+        (id, vec![ProviderId(provider); entry.demand.orders.len()])
+    }
+
+    fn amend(&mut self, miner: u64, amendments: Vec<Set>) -> chain::BlockReport {
+        self.market.add(Next { miner, amendments, ..Next::default() })
+    }
+
+    /// Savings in one demand and across two, room that is paid for and room that saves, two amenders of one
+    /// demand, then everything frozen.
+    fn whole() -> Self {
+        let mut chain = Self::begin();
+        let saved = vec![chain.all_at(0, NEAR)];
+        let report = chain.amend(1, vec![saved]);
+        assert!(report.saving.micros() > 0 && report.regret == report.cost, "{report:?}");
+
+        let room = vec![chain.all_at(1, FAR), chain.all_at(4, NEAR)];
+        let prices = Some(chain.market.better_prices());
+        let compositions = vec![chain.all_at(5, FAR)];
+        let next = Next { miner: 2, prices, compositions, amendments: vec![room], ..Next::default() };
+        let report = chain.market.add(next);
+        assert!(report.displacement.micros() > 0 && report.compositions == 2, "{report:?}");
+
+        let simpler = vec![chain.all_at(3, FAR)];
+        let across = vec![chain.all_at(0, FAR), chain.all_at(2, NEAR)];
+        let report = chain.amend(1, vec![simpler, across]);
+        assert_eq!((report.amendments, report.replaced), (2, 3));
+
+        let room = vec![chain.all_at(5, NEAR), chain.all_at(4, FAR), chain.all_at(6, FAR)];
+        let report = chain.amend(2, vec![room]);
+        assert!(report.saving.micros() > 0 && report.compositions == 1, "{report:?}");
+        chain
+    }
+}
+
+#[test]
+fn a_chain_with_amendments_stands_until_everything_is_paid() {
+    let mut chain = Amending::whole();
+    assert_stands(&chain.market);
+    let versions =
+        chain.ids.iter().map(|id| chain.market.ledger.demand(*id).map_or(0, |entry| entry.version()));
+    assert_eq!(versions.collect::<Vec<_>>(), [3, 2, 2, 2, 2, 2, 1]);
+    chain.market.wait_until(12);
+    assert_eq!(chain.market.statuses().get("frozen"), Some(&7));
+    assert_stands(&chain.market);
+}
+
+#[test]
+fn what_is_forged_in_an_amendment_is_found() {
+    type Forgery = (&'static str, fn(&mut Header, &mut Body));
+    let cases: [Forgery; 7] = [
+        ("the version replaced is 2, expected 1", |_, body| body.amendments[0].parts[0].replaces = 2),
+        ("the version replaced is 0, expected 1", |_, body| body.amendments[0].parts[0].replaces = 0),
+        ("its cost is", |_, body| {
+            body.amendments[0].parts[0].composition.cost += scenarios::Money::from_micros(1)
+        }),
+        ("the total cost is", |header, _| header.cost = scenarios::Money::ZERO),
+        ("the total regret is", |header, _| header.regret = scenarios::Money::ZERO),
+        ("an amendment is empty", |_, body| body.amendments[0].parts.clear()),
+        ("a demand is composed twice", |_, body| body.amendments.push(body.amendments[0].clone())),
+    ];
+    for (expected, change) in cases {
+        let mut chain = Amending::begin();
+        let amendments = vec![vec![chain.all_at(0, NEAR)]];
+        let text = forged(&mut chain.market, Next { amendments, ..Next::default() }, change);
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[test]
+fn a_saving_that_is_none_is_found() {
+    let mut chain = Amending::begin();
+    let amendments = vec![vec![chain.all_at(3, FAR)]];
+    // All claims are true, but the demand is served from the near provider for the first order, as before, and
+    // from the dear one for the second.
+    let demand = chain.market.ledger.demand(chain.ids[3]).expect("a demand").demand.clone();
+    let providers = vec![ProviderId(NEAR), ProviderId(2)];
+    let found = evaluate_composition(chain.market.ledger.supply(), &demand, 0, &providers).expect("feasible");
+    let text = forged(&mut chain.market, Next { amendments, ..Next::default() }, |_, body| {
+        let composition = &mut body.amendments[0].parts[0].composition;
+        (composition.cost, composition.minutes) = (found.cost(), found.total_minutes());
+        composition.providers = providers;
+    });
+    assert!(text.contains("it saves -"), "{text}");
+}
+
+#[test]
+fn a_block_that_only_amends_too_soon_is_found() {
+    let mut chain = Amending::begin();
+    let amendments = vec![vec![chain.all_at(0, NEAR)]];
+    let text = forged(&mut chain.market, Next { amendments, ..Next::default() }, |header, body| {
+        header.timestamp_ms -= 1_800;
+        body.amendments[0].parts[0].composition.timestamp_ms = header.timestamp_ms;
+    });
+    assert!(text.contains("comes too soon"), "{text}");
+}
+
+#[test]
+fn compositions_are_proved_whichever_block_brought_them() {
+    let chain = Amending::whole();
+    let stored = chain.market.stored();
+    // The last was made room for at height 6, the first amended for the second time at 5.
+    for (index, height, is_amended) in [(0, 5, true), (6, 6, true), (3, 5, true)] {
+        let proof =
+            stored.prove(&chain.market.ledger, &chain.ids[index].to_string()).expect("it is composed");
+        let proven = proof.verify(Some(chain.market.network().id())).expect("the proof holds");
+        assert_eq!((proven.height, proof.amendment.is_some()), (height, is_amended));
+        let mut elsewhere = proof.clone();
+        elsewhere
+            .amendment
+            .as_mut()
+            .expect("an amendment")
+            .parts
+            .retain(|part| part.composition.demand != proven.demand);
+        assert_eq!(elsewhere.verify(None), Err(ProofError::NotAPart));
+        let mut alone = proof;
+        alone.amendment = None;
+        assert!(matches!(alone.verify(None), Err(ProofError::NotIncluded(_))));
+    }
+}
