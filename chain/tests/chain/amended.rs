@@ -21,8 +21,8 @@ fn generous(genesis: &mut Genesis) {
 
 /// Price and clearing account of a demand, and the due of `miner(1)`.
 fn account(market: &Market, index: usize) -> (Money, Money, Money) {
-    let entry = market.ledger.demand(market.demand(index)).unwrap();
-    let standing = entry.composition().unwrap();
+    let entry = market.ledger.demand(market.demand(index)).expect("a demand on chain");
+    let standing = entry.composition().expect("it is composed");
     let due = standing.dues.get(&miner(1).public().address()).copied().unwrap_or(Money::ZERO);
     (standing.price, entry.clearing, due)
 }

@@ -62,7 +62,7 @@ fn tampered(
 /// A draft that is refused for this.
 fn undrafted(market: &Market, proposed: Proposed, expected: &Rejection) {
     let before = market.ledger.state_root();
-    assert_eq!(&market.draft(proposed).unwrap_err(), expected);
+    assert_eq!(&market.draft(proposed).expect_err("a refusal"), expected);
     assert_eq!(market.ledger.state_root(), before);
 }
 

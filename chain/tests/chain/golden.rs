@@ -2,7 +2,7 @@
 
 use chain::codec::{decode, encode};
 use chain::ledger::root::StateKey;
-use chain::{Block, Record};
+use chain::{Amendment, Block, Body, Composition, Hash, Record, RecordId, Replacement};
 
 use crate::market::{Market, genesis, micros, providers};
 
@@ -23,6 +23,44 @@ fn ids_and_roots_of_the_small_market() {
     lines.push(got("state 2", market.ledger.state_root().to_string()));
     lines.push(got("block 2", market.ledger.head().hash.to_string()));
     assert_eq!(lines.join("\n"), include_str!("golden.txt").trim_end());
+}
+
+#[test]
+fn an_amendment_is_an_item_of_kind_three_after_the_compositions() {
+    let composition = |demand: u8| Composition {
+        demand: RecordId(Hash([demand; 32])),
+        providers: providers([1, 300]),
+        cost: micros(-3),
+        minutes: 5,
+        timestamp_ms: 6,
+    };
+    let parts = vec![
+        Replacement { replaces: 300, composition: composition(7) },
+        Replacement { replaces: 0, composition: composition(8) },
+    ];
+    let amendments = vec![Amendment { parts }];
+    let body = Body { compositions: vec![composition(9)], amendments, ..Body::default() };
+    let items = body.items();
+    let rest = [2, 1, 0xac, 2, 5, 10, 6]; // two providers, 1 and 300; zigzag -3 and 5; 6 ms
+    let first = [&[3, 2, 0xac, 2][..], &[7; 32], &rest].concat(); // kind, two parts, varint 300
+    let second = [&[0][..], &[8; 32], &rest].concat();
+    assert_eq!(items, [[&[2][..], &[9; 32], &rest].concat(), [first, second].concat()]);
+    assert_eq!(Body::from_items(&items).as_ref(), Ok(&body));
+    assert!(Body::from_items(&[&items[1], &items[0]]).is_err(), "a composition after an amendment");
+    // In a body: no records, no prices, one composition, one amendment, no commitments.
+    let bytes = [&[0, 0, 1][..], &items[0][1..], &[1], &items[1][1..], &[0]].concat();
+    assert_eq!(encode(&body), bytes);
+}
+
+#[test]
+fn an_amended_state_has_this_root() {
+    let mut market = Market::open();
+    market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    let mut proposed = market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    proposed.prices = Some(vec![micros(200_000)]);
+    market.accept(proposed);
+    let roots = [market.blocks[2].header.merkle_root.to_string(), market.ledger.state_root().to_string()];
+    assert_eq!(roots.join("\n"), include_str!("golden_amended.txt").trim_end());
 }
 
 #[test]

@@ -260,6 +260,13 @@ pub(crate) struct Proposed {
     pub(crate) amendments: Vec<Vec<Serving>>,
 }
 
+impl Proposed {
+    /// With the update that prices provider 0's minutes at 0.2 $.
+    pub(crate) fn at_right_prices(self) -> Self {
+        Self { prices: Some(vec![micros(200_000)]), ..self }
+    }
+}
+
 /// The block with its header put right for whatever was done to body and header, and signed again.
 pub(crate) fn resign(mut block: Block, key: &SecretKey) -> Block {
     let items = block.body.items();

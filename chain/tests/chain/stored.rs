@@ -19,6 +19,28 @@ fn three_blocks() -> Market {
     market
 }
 
+#[test]
+fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged_version_to_none() {
+    let mut market = three_blocks();
+    market.accept(market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]).at_right_prices());
+    market.advance_to(34);
+    let mut store = in_memory(&market);
+    store.write(&writes(&market)).unwrap();
+    let ledger = replay(&store, market.ledger.network().clone()).unwrap();
+    assert_eq!(ledger.state_root(), market.ledger.state_root());
+    let mut block = market.blocks[3].clone();
+    let replaced = block.body.amendments[0].parts.iter_mut().find(|part| !part.is_first());
+    replaced.expect("alice").replaces = 2;
+    market.blocks[3] = resign(block, &miner(1));
+    market.blocks.truncate(4);
+    let mut store = in_memory(&market);
+    store.write(&writes(&market)).unwrap();
+    let demand = market.demand(0);
+    let error = Rejection::StaleAmendment { demand, got: 2, expected: 1 };
+    let refused = replay(&store, market.ledger.network().clone()).unwrap_err();
+    assert_eq!(refused, ReplayError::Refused { height: 4, error });
+}
+
 fn writes(market: &Market) -> Vec<Write> {
     let certified = |block: &chain::Block| certificate(market.network(), block);
     market

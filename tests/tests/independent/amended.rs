@@ -89,8 +89,10 @@ impl Amending {
 fn a_chain_with_amendments_stands_until_everything_is_paid() {
     let mut chain = Amending::whole();
     assert_stands(&chain.market);
-    let versions =
-        chain.ids.iter().map(|id| chain.market.ledger.demand(*id).map_or(0, |entry| entry.version()));
+    let versions = chain
+        .ids
+        .iter()
+        .map(|id| chain.market.ledger.demand(*id).map_or(0, chain::ledger::DemandEntry::version));
     assert_eq!(versions.collect::<Vec<_>>(), [3, 2, 2, 2, 2, 2, 1]);
     chain.market.wait_until(12);
     assert_eq!(chain.market.statuses().get("frozen"), Some(&7));
@@ -104,7 +106,7 @@ fn what_is_forged_in_an_amendment_is_found() {
         ("the version replaced is 2, expected 1", |_, body| body.amendments[0].parts[0].replaces = 2),
         ("the version replaced is 0, expected 1", |_, body| body.amendments[0].parts[0].replaces = 0),
         ("its cost is", |_, body| {
-            body.amendments[0].parts[0].composition.cost += scenarios::Money::from_micros(1)
+            body.amendments[0].parts[0].composition.cost += scenarios::Money::from_micros(1);
         }),
         ("the total cost is", |header, _| header.cost = scenarios::Money::ZERO),
         ("the total regret is", |header, _| header.regret = scenarios::Money::ZERO),
