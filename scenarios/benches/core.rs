@@ -4,7 +4,7 @@
 
 use divan::{Bencher, counter::ItemsCount};
 use scenarios::bound::dual_bound;
-use scenarios::generate::{GenerateParameters, generate};
+use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::{CapacityPrices, Instance, Kernel, Oracle, ProviderId, Solution, evaluate};
 
 fn main() {
@@ -73,4 +73,31 @@ fn evaluation(bencher: Bencher<'_, '_>, problem: u8) {
     let compositions = instance.demands.iter().map(|demand| Some(serve(demand.orders.len())));
     let solution = Solution { compositions: compositions.collect() };
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| evaluate(&instance, &solution));
+}
+
+/// One demand of 20 orders, on markets of this many providers in a window of 100 km: how a shortest path's time
+/// grows. Tables and priced offers are made beforehand.
+#[divan::bench(args = [100, 300, 1_000, 3_000, 10_000], max_time = 2)]
+fn one_shortest_path_among_providers(bencher: Bencher<'_, '_>, providers: usize) {
+    let instance = instance_of(providers);
+    let oracle = Oracle::new(&instance.supply);
+    let prices = CapacityPrices::zero();
+    oracle.cheapest(&instance.demands[0], &prices);
+    bencher.bench_local(|| oracle.cheapest(&instance.demands[0], &prices));
+}
+
+/// What that takes beforehand: tables, and the first answer at new prices.
+#[divan::bench(args = [100, 300, 1_000, 3_000, 10_000], max_time = 2)]
+fn a_first_shortest_path_among_providers(bencher: Bencher<'_, '_>, providers: usize) {
+    let instance = instance_of(providers);
+    let prices = CapacityPrices::zero();
+    bencher.bench_local(|| Oracle::new(&instance.supply).cheapest(&instance.demands[0], &prices));
+}
+
+fn instance_of(providers: usize) -> Instance {
+    let mut parameters = GenerateParameters::tehran(1, false).expect("problem 1");
+    parameters.sites = SiteParameters::Uniform;
+    parameters.providers = providers.try_into().expect("a few thousand");
+    (parameters.demands, parameters.orders_per_demand, parameters.operations) = (1, 20, 20);
+    generate(&parameters).expect("the parameters are valid").instance
 }

@@ -81,17 +81,16 @@ impl<L: Lane> Legs<L> {
     /// From `legs[from][to]`, row by row.
     pub(super) fn new(providers: usize, legs: &[i64]) -> Self {
         let lanes = providers.next_multiple_of(GROUP);
-        let table = |leg: &dyn Fn(usize, usize) -> i64| {
-            let mut table = vec![L::CLOSED; lanes * lanes];
-            for (row, rows) in table.chunks_exact_mut(lanes.max(1)).enumerate().take(providers) {
-                let rows = rows.iter_mut().enumerate().take(providers);
-                rows.for_each(|(column, lane)| *lane = L::of(leg(row, column)));
-            }
-            table
-        };
-        let out_of = table(&|from, to| legs[from * providers + to]);
-        let into = table(&|to, from| legs[from * providers + to]);
-        let out_of = if out_of == into { Vec::new() } else { out_of };
+        let mut out_of = vec![L::CLOSED; lanes * lanes];
+        for (row, legs) in out_of.chunks_exact_mut(lanes.max(1)).zip(legs.chunks_exact(providers.max(1))) {
+            row.iter_mut().zip(legs).for_each(|(lane, &leg)| *lane = L::of(leg));
+        }
+        let pairs = || (0..lanes).flat_map(|from| (0..from).map(move |to| (from, to)));
+        if pairs().all(|(from, to)| out_of[from * lanes + to] == out_of[to * lanes + from]) {
+            return Self { lanes, into: out_of, out_of: Vec::new() };
+        }
+        let mut into = out_of.clone();
+        pairs().for_each(|(from, to)| into.swap(from * lanes + to, to * lanes + from));
         Self { lanes, into, out_of }
     }
 

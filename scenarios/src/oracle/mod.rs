@@ -8,6 +8,7 @@ mod finder;
 mod kernel;
 mod lanes;
 mod nodes;
+mod reckoning;
 mod shared;
 mod tables;
 

@@ -2,7 +2,7 @@
 //! providers for a table of legs.
 
 use super::finder::Limits;
-use super::tables::{PricedOffers, Tables, Task, UNREACHABLE, priced_layer};
+use super::tables::{PricedOffers, Tables, Task, UNREACHABLE};
 use crate::units::ProviderId;
 
 /// An offer that may do an order, and what it adds to a path.
@@ -65,14 +65,21 @@ impl NodeFinder {
             self.starts.push(self.nodes.len());
             let Some(layer) = tables.layer(operation) else { continue };
             let last = order + 1 == task.orders.len();
-            for (position, (provider, cost)) in priced_layer(layer, &offers.prices).enumerate() {
-                let minutes = layer.minutes[position];
+            let mut push = |position: usize| {
+                let (provider, minutes) = (layer.providers[position], layer.minutes[position]);
                 let fits = limits.spare.is_none_or(|spare| minutes <= spare[provider.index()]);
                 if fits && !limits.closed.contains(&(order, provider)) {
                     let delivery = task.delivery.get(position).copied().filter(|_| last).unwrap_or(0);
+                    let cost = layer.costs[position] + offers.prices[provider.index()] * minutes;
                     let cost = cost.saturating_add(delivery).min(UNREACHABLE);
                     self.nodes.push(Node { provider, cost });
                 }
+            };
+            // Which offers are dominated is known for when all are open.
+            let all_open = limits.spare.is_none() && limits.closed.is_empty();
+            match tables.undominated(offers, operation).filter(|_| all_open) {
+                Some(positions) => positions.iter().for_each(|&position| push(position as usize)),
+                None => (0..layer.providers.len()).for_each(push),
             }
         }
         self.starts.push(self.nodes.len());
@@ -84,7 +91,10 @@ impl NodeFinder {
             if open.value >= best {
                 break; // values ascend and legs are not negative
             }
-            best = best.min(tables.leg(from, open.provider) + open.value);
+            let better = best - open.value;
+            if !certainly_at_least(tables, from, open.provider, better) {
+                best = best.min(tables.leg(from, open.provider) + open.value);
+            }
         }
         best
     }
@@ -103,8 +113,12 @@ impl NodeFinder {
         let mut kept = 0;
         for candidate in 0..self.open.len() {
             let open = self.open[candidate];
-            let by_way = |best: &Open| tables.leg(open.provider, best.provider) + best.value;
-            if self.open[..kept].iter().all(|best| by_way(best) > open.value) {
+            let dominates = |best: &Open| {
+                let (to, dearer) = (best.provider, open.value - best.value);
+                !certainly_at_least(tables, open.provider, to, dearer + 1)
+                    && tables.leg(open.provider, to) <= dearer
+            };
+            if !self.open[..kept].iter().any(dominates) {
                 self.open[kept] = open;
                 kept += 1;
             }
@@ -129,4 +143,9 @@ impl NodeFinder {
             from = Some(node.provider);
         }
     }
+}
+
+/// Whether an estimate shows that a leg costs at least this much.
+fn certainly_at_least(tables: &Tables, from: ProviderId, to: ProviderId, micros: i64) -> bool {
+    tables.reckoning.as_ref().is_some_and(|reckoning| reckoning.costs_at_least(from, to, micros))
 }

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use super::CapacityPrices;
 use super::lanes::{GROUP, Lane, Legs};
+use super::reckoning::Reckoning;
 use crate::geometry::Site;
 use crate::instance::{Demand, Supply};
 use crate::units::{Minutes, Money, OperationId, ProviderId};
@@ -41,6 +42,8 @@ pub struct Tables {
     dense: bool,
     /// `legs[from][to]`; empty for markets too large to tabulate.
     legs: Vec<i64>,
+    /// Estimates of legs, where they are not tabulated and are straight lines.
+    pub(super) reckoning: Option<Reckoning>,
     longest: i64,
     narrow: OnceLock<Legs<i32>>,
     wide: OnceLock<Legs<i64>>,
@@ -70,6 +73,7 @@ impl Tables {
             longest: legs.iter().copied().filter(|&leg| leg < UNREACHABLE).max().unwrap_or(0),
             layers,
             sites,
+            reckoning: if legs.is_empty() { Reckoning::new(supply) } else { None },
             ground: Supply { providers: Vec::new(), rules: supply.rules, geometry: supply.geometry.clone() },
             metric: supply.geometry.is_metric(),
             legs,
@@ -111,8 +115,14 @@ impl Tables {
         let prices: Vec<i64> = (0..self.sites.len())
             .map(|index| prices.0.get(index).copied().unwrap_or(Money::ZERO).micros())
             .collect();
-        let mut offers =
-            PricedOffers { prices, dearest: 0, dense: self.dense, narrow: Vec::new(), wide: OnceLock::new() };
+        let mut offers = PricedOffers {
+            prices,
+            dearest: 0,
+            dense: self.dense,
+            narrow: Vec::new(),
+            wide: OnceLock::new(),
+            undominated: OnceLock::new(),
+        };
         if self.dense {
             let costs = self.layers.iter().flat_map(|layer| priced_layer(layer, &offers.prices));
             offers.dearest = costs.map(|(_, cost)| cost).max().unwrap_or(0);
@@ -153,6 +163,21 @@ impl Tables {
         !offers.narrow.is_empty() && i32::holds(dearest, self.longest)
     }
 
+    /// The offers of an operation, by position, that a cheapest path at these prices may use if all are open; `None`
+    /// where that is not known.
+    pub(super) fn undominated<'o>(
+        &self,
+        offers: &'o PricedOffers,
+        operation: OperationId,
+    ) -> Option<&'o [u32]> {
+        let reckoning = self.reckoning.as_ref()?;
+        let layers = offers.undominated.get_or_init(|| {
+            let layers = self.layers.iter().map(|layer| priced_layer(layer, &offers.prices).collect());
+            layers.map(|layer: Vec<_>| reckoning.undominated(&layer)).collect()
+        });
+        layers.get(operation.index()).map(Vec::as_slice)
+    }
+
     /// Every layer at these prices as a row of 64-bit lanes.
     pub(super) fn wide_rows<'o>(&self, offers: &'o PricedOffers) -> &'o [i64] {
         offers.wide.get_or_init(|| self.rows(&offers.prices))
@@ -171,6 +196,8 @@ pub struct PricedOffers {
     pub(super) narrow: Vec<i32>,
     /// Every layer as a row of 64-bit lanes, once that was needed.
     wide: OnceLock<Vec<i64>>,
+    /// See [`Tables::undominated`].
+    undominated: OnceLock<Vec<Vec<u32>>>,
 }
 
 impl PricedOffers {
