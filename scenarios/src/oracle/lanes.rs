@@ -66,43 +66,58 @@ macro_rules! lane {
 lane!(i32, (1 << 30) - 1);
 lane!(i64, (1 << 61) - 1);
 
+/// A group of lanes that a vector instruction can load at once, without touching two cache lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(64))]
+struct Group<L>([L; GROUP]);
+
 /// Legs between all pairs of providers, as lanes.
 #[derive(Clone, Debug)]
 pub(super) struct Legs<L> {
     /// Lanes of a row: the providers, rounded up to whole groups of closed ones.
     pub(super) lanes: usize,
     /// `into[to][from]`.
-    into: Vec<L>,
+    into: Vec<Group<L>>,
     /// `out_of[from][to]`; empty if the same.
-    out_of: Vec<L>,
+    out_of: Vec<Group<L>>,
 }
 
 impl<L: Lane> Legs<L> {
     /// From `legs[from][to]`, row by row.
     pub(super) fn new(providers: usize, legs: &[i64]) -> Self {
         let lanes = providers.next_multiple_of(GROUP);
-        let mut out_of = vec![L::CLOSED; lanes * lanes];
-        for (row, legs) in out_of.chunks_exact_mut(lanes.max(1)).zip(legs.chunks_exact(providers.max(1))) {
-            row.iter_mut().zip(legs).for_each(|(lane, &leg)| *lane = L::of(leg));
-        }
-        let pairs = || (0..lanes).flat_map(|from| (0..from).map(move |to| (from, to)));
-        if pairs().all(|(from, to)| out_of[from * lanes + to] == out_of[to * lanes + from]) {
+        let table = |leg: &dyn Fn(usize, usize) -> i64| {
+            let mut groups = Vec::with_capacity(lanes * lanes / GROUP);
+            for row in 0..lanes {
+                for first in (0..lanes).step_by(GROUP) {
+                    let mut group = [L::CLOSED; GROUP];
+                    let columns = (first..providers).take(if row < providers { GROUP } else { 0 });
+                    columns.zip(&mut group).for_each(|(column, lane)| *lane = L::of(leg(row, column)));
+                    groups.push(Group(group));
+                }
+            }
+            groups
+        };
+        let mut pairs = (0..providers).flat_map(|from| (0..from).map(move |to| (from, to)));
+        let symmetric = pairs.all(|(from, to)| legs[from * providers + to] == legs[to * providers + from]);
+        let out_of = table(&|from, to| legs[from * providers + to]);
+        if symmetric {
             return Self { lanes, into: out_of, out_of: Vec::new() };
         }
-        let mut into = out_of.clone();
-        pairs().for_each(|(from, to)| into.swap(from * lanes + to, to * lanes + from));
-        Self { lanes, into, out_of }
+        Self { lanes, into: table(&|to, from| legs[from * providers + to]), out_of }
     }
 
     #[inline(always)]
-    fn into(&self, to: usize) -> &[L] {
-        &self.into[to * self.lanes..(to + 1) * self.lanes]
+    fn into(&self, to: usize) -> &[Group<L>] {
+        let groups = self.lanes / GROUP;
+        &self.into[to * groups..(to + 1) * groups]
     }
 
     #[inline(always)]
-    fn out_of(&self, from: usize) -> &[L] {
+    fn out_of(&self, from: usize) -> &[Group<L>] {
         let table = if self.out_of.is_empty() { &self.into } else { &self.out_of };
-        &table[from * self.lanes..(from + 1) * self.lanes]
+        let groups = self.lanes / GROUP;
+        &table[from * groups..(from + 1) * groups]
     }
 }
 
@@ -213,7 +228,10 @@ fn arrive<L: Lane>(row: &mut [L], costs: &[L]) -> L {
 #[inline(always)]
 fn reach<L: Lane>(legs: &Legs<L>, prune: bool, next: &[L], row: &mut [L], open: &mut Vec<(usize, L)>) {
     match next.iter().position(|&value| value == L::ZERO) {
-        Some(cheapest) if prune => row.copy_from_slice(legs.into(cheapest)),
+        Some(cheapest) if prune => {
+            let groups = row.chunks_exact_mut(GROUP).zip(legs.into(cheapest));
+            groups.for_each(|(lanes, legs)| lanes.copy_from_slice(&legs.0));
+        }
         Some(_) | None => row.fill(L::CLOSED),
     }
     open.resize(next.len() + 1, (0, L::ZERO));
@@ -222,43 +240,50 @@ fn reach<L: Lane>(legs: &Legs<L>, prune: bool, next: &[L], row: &mut [L], open: 
     for (group, (values, by_way)) in groups.enumerate() {
         for lane in 0..GROUP {
             // Written always and kept only if undominated: without a branch between them.
-            open[count] = ((group * GROUP + lane) * legs.lanes, values[lane]);
+            open[count] = ((group * GROUP + lane) * (legs.lanes / GROUP), values[lane]);
             count += usize::from(values[lane] < by_way[lane]);
         }
     }
     let open = &open[..count];
+    let groups = legs.lanes / GROUP;
     let mut first = 0;
-    while let Some(lanes) = row.get_mut(first..).filter(|lanes| !lanes.is_empty()) {
-        first += if size_of::<L>() == 77 && lanes.len() >= 4 * GROUP {
-            relax::<L, { 4 * GROUP }>(legs, open, lanes, first)
-        } else if lanes.len() >= 2 * GROUP {
-            relax::<L, { 2 * GROUP }>(legs, open, lanes, first)
+    while first < groups {
+        // Two at a time: of three, the compiler no longer keeps the lanes in registers (measured 7 times slower).
+        first += if groups - first == 1 {
+            relax::<L, 1>(legs, open, row, first)
         } else {
-            relax::<L, GROUP>(legs, open, lanes, first)
+            relax::<L, 2>(legs, open, row, first)
         };
     }
 }
 
-/// Lowers the first `LANES` of `row`, which is the rest of a row from lane `first` on, to going on by way of the
-/// `open` providers; each is where its row of legs begins, and what it takes from there. Returns `LANES`.
+/// Lowers some `GROUPS` of `row`, from group `first` on, to going on by way of the `open` providers; each is
+/// where its row of legs begins, and what it takes from there. Returns `GROUPS`.
 #[inline(always)]
-fn relax<L: Lane, const LANES: usize>(
+fn relax<L: Lane, const GROUPS: usize>(
     legs: &Legs<L>,
     open: &[(usize, L)],
     row: &mut [L],
     first: usize,
 ) -> usize {
-    let mut reach = [L::CLOSED; LANES];
-    reach.copy_from_slice(&row[..LANES]);
+    let row = &mut row[first * GROUP..(first + GROUPS) * GROUP];
+    let mut reach = [[L::CLOSED; GROUP]; GROUPS];
+    for (reach, row) in reach.iter_mut().zip(row.chunks_exact(GROUP)) {
+        reach.copy_from_slice(row);
+    }
     let legs = &legs.into[first..];
     for &(start, value) in open {
-        let legs = &legs[start..start + LANES];
-        for lane in 0..LANES {
-            reach[lane] = reach[lane].min(legs[lane].plus(value));
+        let legs = &legs[start..start + GROUPS];
+        for group in 0..GROUPS {
+            for lane in 0..GROUP {
+                reach[group][lane] = reach[group][lane].min(legs[group].0[lane].plus(value));
+            }
         }
     }
-    row[..LANES].copy_from_slice(&reach);
-    LANES
+    for (reach, row) in reach.iter().zip(row.chunks_exact_mut(GROUP)) {
+        row.copy_from_slice(reach);
+    }
+    GROUPS
 }
 
 /// Follows the cheapest path of the last [`pass`], which found one, forward, to the smallest provider at every
@@ -283,10 +308,9 @@ pub(super) fn trace<L: Lane>(legs: &Legs<L>, rows: &Rows<L>, path: &mut Vec<u32>
 
 /// The first position where the two add up to `sum`.
 #[inline(always)]
-fn position_of_sum<L: Lane>(legs: &[L], values: &[L], sum: L) -> Option<usize> {
-    let groups = legs.chunks_exact(GROUP).zip(values.chunks_exact(GROUP)).enumerate();
-    for (group, (legs, values)) in groups {
-        let equal = |lane: usize| legs[lane].plus(values[lane]) == sum;
+fn position_of_sum<L: Lane>(legs: &[Group<L>], values: &[L], sum: L) -> Option<usize> {
+    for (group, (legs, values)) in legs.iter().zip(values.chunks_exact(GROUP)).enumerate() {
+        let equal = |lane: usize| legs.0[lane].plus(values[lane]) == sum;
         // A group at a time: without an early exit within it, it is one comparison of vectors.
         if (0..GROUP).fold(false, |found, lane| found | equal(lane)) {
             return (0..GROUP).find(|&lane| equal(lane)).map(|lane| group * GROUP + lane);
