@@ -3,9 +3,9 @@
 use chain::genesis::scenario::demander_key;
 use chain::ledger::root::{StateEntry, StateKey};
 use chain::schedule::{Achievement, Schedule};
-use chain::{Domain, codec, merkle_root};
+use chain::{Composition, Domain, Hash, RecordId, Replacement, codec, merkle_root};
 use scenarios::settings::ScheduleSettings;
-use scenarios::{Geometry, Money, Site};
+use scenarios::{Geometry, Money, ProviderId, Site};
 
 const PROTOCOL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md"));
 
@@ -20,6 +20,14 @@ fn vectors() -> Vec<(&'static str, String)> {
     let (cost, orders) = (Money::from_units(10_000), 1);
     let share = certified.reward_ppm(&Achievement { cost, regret: Money::from_micros(57_421_876), orders });
     let far = (1 << 30) - 1;
+    let composition = Composition {
+        demand: RecordId(Hash([7; 32])),
+        providers: vec![ProviderId(1), ProviderId(300)],
+        cost: Money::from_micros(-3),
+        minutes: 5,
+        timestamp_ms: 6,
+    };
+    let replacement = Replacement { replaces: 300, composition };
     let distance = Geometry::Euclidean.distance(Site::point(-far, -far), Site::point(far, far));
     vec![
         ("u16 300", hex::encode(codec::encode(&300_u16))),
@@ -35,6 +43,10 @@ fn vectors() -> Vec<(&'static str, String)> {
         ("Merkle root of \"a\"", merkle_root(&leaves[..1]).to_string()),
         ("Merkle root of \"a\", \"b\"", merkle_root(&leaves[..2]).to_string()),
         ("Merkle root of \"a\", \"b\", \"c\"", merkle_root(&leaves).to_string()),
+        (
+            "replacement of version 300 of demand 0707...07 by providers 1 and 300, cost -3, 5 minutes, at 6 ms",
+            hex::encode(codec::encode(&replacement)),
+        ),
         ("leaf of a bounty account of 3 $", bounty.hash().to_string()),
         ("state root of that entry alone", root.to_string()),
         ("metres from (-(2^30-1), -(2^30-1)) to (2^30-1, 2^30-1)", distance.expect("a distance").to_string()),
