@@ -5,6 +5,7 @@
 //! rule, cheapest first, signatures before anything expensive. An `Err` leaves everything unchanged.
 
 pub mod draft;
+mod fault;
 mod finality;
 mod form;
 pub mod record;
@@ -13,8 +14,9 @@ mod stateful;
 
 pub use crate::block::Block;
 pub use draft::{Admissible, AdmissibleAmendments, Draft, Serving};
+pub use fault::Fault;
 pub use finality::{FinalBlock, FinalityError, verify_certificate};
 pub use form::WellFormed;
 pub use record::{OfferError, RecordError, check_record};
-pub use rejection::{Fault, Rejection};
+pub use rejection::Rejection;
 pub use stateful::ValidBlock;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use scenarios::{Minutes, Money, Offer, OperationId, Site, limits};
 
-use super::rejection::Fault;
+use super::fault::Fault;
 use crate::codec::encode;
 use crate::genesis::scenario::least_solver_fee;
 use crate::genesis::{Genesis, Network};

@@ -1,0 +1,88 @@
+//! What follows from a refusal: whose fault it is, and the name of the rule.
+
+use super::rejection::Rejection;
+use crate::codec::CodecError;
+
+/// Whose fault it is that something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fault {
+    /// The sender's: an honest node never sends this.
+    Peer,
+    /// Nobody's: nodes are at different heights or their clocks differ; it may pass elsewhere or later.
+    Transient,
+    /// This node's own.
+    Local,
+}
+
+impl Rejection {
+    /// Whose fault it is. Once height and parent are right, every node judges from the same state, so
+    /// whatever is wrong then is the sender's fault.
+    pub const fn fault(&self) -> Fault {
+        if matches!(self, Self::WrongHeight { .. } | Self::TimestampAhead { .. }) {
+            Fault::Transient
+        } else if matches!(self, Self::Arithmetic(_)) {
+            Fault::Local
+        } else {
+            Fault::Peer
+        }
+    }
+
+    /// The rule's name, for logs and tables.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::Codec(CodecError::TooLarge { .. }) | Self::TooLarge { .. } => "block-size",
+            Self::Codec(_) => "encoding",
+            Self::WrongVersion { .. } => "version",
+            Self::WrongNetwork { .. } => "network",
+            Self::TooManyRecords { .. } => "record-count",
+            Self::TooManyCompositions { .. } => "composition-count",
+            Self::MinerKey { .. } => "miner-key",
+            Self::BadSignature { .. } => "signature",
+            Self::WrongItemCount { .. } => "item-count",
+            Self::WrongMerkleRoot { .. } => "merkle-root",
+            Self::DuplicateRecord { .. } => "duplicate-record",
+            Self::DuplicateComposition { .. } => "duplicate-composition",
+            Self::EmptyAmendment { .. } => "empty-amendment",
+            Self::AmendmentOrder { .. } => "amendment-order",
+            Self::CompositionTimestamp { .. } => "composition-timestamp",
+            Self::TrailingZeroPrice => "price-form",
+            Self::Record { error, .. } => error.rule(),
+            Self::WrongHeight { .. } => "height",
+            Self::WrongParent { .. } => "parent",
+            Self::TimestampNotAboveParent { .. } => "timestamp",
+            Self::TimestampAhead { .. } => "clock",
+            Self::QuietBlockTooSoon { .. } => "quiet-interval",
+            Self::AmendmentTooSoon { .. } => "amendment-interval",
+            Self::EmptyBlock => "empty-block",
+            Self::TooMuchWork { .. } => "verification-work",
+            Self::UnknownDemand { .. } => "unknown-demand",
+            Self::AlreadyComposed { .. } => "already-composed",
+            Self::DemandCancelled { .. } => "demand-cancelled",
+            Self::OrderCount { .. } => "order-count",
+            Self::UnknownProvider { .. } => "unknown-provider",
+            Self::NotOffered { .. } => "not-offered",
+            Self::OfferWithdrawn { .. } => "offer-withdrawn",
+            Self::NoDistance { .. } => "no-distance",
+            Self::OverBudget { .. } => "budget",
+            Self::OverCapacity { .. } => "capacity",
+            Self::ProviderHeld { .. } => "provider-held",
+            Self::TooManyProvidersHeld { .. } => "providers-held-max",
+            Self::AmendmentsOff => "amendments-off",
+            Self::DemandFrozen { .. } => "demand-frozen",
+            Self::StaleAmendment { .. } => "stale-amendment",
+            Self::NothingReplaced { .. } => "nothing-replaced",
+            Self::NothingChanged { .. } => "nothing-changed",
+            Self::SavingTooSmall { .. } => "saving",
+            Self::RoomNotPaid { .. } => "room",
+            Self::WrongCost { .. } => "cost",
+            Self::WrongMinutes { .. } => "minutes",
+            Self::WrongTotalCost { .. } => "total-cost",
+            Self::WrongRegret { .. } => "regret",
+            Self::Price(_) => "price",
+            Self::BoundNotRaised { .. } => "bound-gain",
+            Self::RewardBelowThreshold { .. } => "reward",
+            Self::WrongStateRoot { .. } => "state-root",
+            Self::Arithmetic(_) => "internal",
+        }
+    }
+}
