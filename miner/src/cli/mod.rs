@@ -3,6 +3,7 @@
 //! Data goes to stdout, logs and progress to stderr. Every command ends with 0 when what it was asked for
 //! holds, 1 when it does not (an infeasible solution, a failed check), 2 on wrong usage.
 
+mod bench;
 mod chain;
 mod check;
 mod client;
@@ -43,6 +44,8 @@ enum Command {
     Solve(solve::SolveArguments),
     /// Judge a solution independently of any solver: cost, violations, gap.
     Check(check::CheckArguments),
+    /// Measure how oracle, search and verification scale on this machine.
+    Bench(bench::BenchArguments),
     /// Generate, import, validate or inspect scenario files.
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Swarm(arguments) => swarm::run(&arguments),
         Command::Solve(arguments) => solve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Scenario(command) => scenario::run(&command),
         Command::Run(arguments) => run::run(&arguments),
         Command::Key(command) => client::key(&command),

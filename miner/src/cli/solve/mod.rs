@@ -22,7 +22,8 @@ use scenarios::{CapacityPrices, Scenario, Solution};
 use super::output::{Progress, print, print_json};
 use super::{OutputArguments, ScenarioArgument};
 use first::compose_in_order;
-use report::{End, Report};
+pub(super) use report::End;
+use report::Report;
 use watch::Watch;
 
 /// The share of the time that finding capacity prices may take.
@@ -100,18 +101,15 @@ pub(super) fn run(arguments: &SolveArguments) -> Result<ExitCode> {
     for shortage in &shortages {
         progress.note(&format!("not every demand can be served: {shortage}"));
     }
-    let watch = Watch::begin(plan.termination.time, PRICE_TIME)?;
+    let watch = Watch::begin(plan.termination.time, PRICE_TIME);
+    watch.listen_for_interrupts()?;
     let shown = arguments.progress || progress.is_terminal();
     let show = |line| {
         if shown {
             progress.line(line);
         }
     };
-    let (solution, end) = std::thread::scope(|scope| {
-        let ticker = scope.spawn(|| watch.tick(show));
-        let _ticking = watch.until_dropped(ticker.thread());
-        pool.install(|| search(&scenario, &plan, &watch))
-    })?;
+    let (solution, end) = watched(&scenario, &plan, &watch, &pool, show)?;
     drop(progress);
     let report = pool.install(|| Report::new(&scenario, plan.name, &solution, &end, shortages))?;
     if let Some(path) = &arguments.solution {
@@ -126,6 +124,32 @@ pub(super) fn run(arguments: &SolveArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Solves for this long with the scenario's own search: what `miner bench` measures.
+pub(super) fn solve_for(
+    scenario: &Scenario,
+    time: Duration,
+    pool: &rayon::ThreadPool,
+) -> Result<(Solution, End)> {
+    let mut plan = Plan::of(scenario, scenario.search.profile, 1);
+    plan.termination = Termination { time: Some(time), ..Termination::default() };
+    watched(scenario, &plan, &Watch::begin(plan.termination.time, PRICE_TIME), pool, |_| {})
+}
+
+/// Searches on the pool's threads while a thread of its own watches.
+fn watched(
+    scenario: &Scenario,
+    plan: &Plan,
+    watch: &Watch,
+    pool: &rayon::ThreadPool,
+    show: impl Fn(String) + Send,
+) -> Result<(Solution, End)> {
+    std::thread::scope(|scope| {
+        let ticker = scope.spawn(move || watch.tick(show));
+        let _ticking = watch.until_dropped(ticker.thread());
+        pool.install(|| search(scenario, plan, watch))
+    })
+}
+
 /// What is run and how long.
 struct Plan {
     name: Profile,
@@ -138,13 +162,19 @@ struct Plan {
 impl Plan {
     fn new(scenario: &Scenario, arguments: &SolveArguments) -> Result<Self> {
         let name = arguments.profile.map_or(scenario.search.profile, Into::into);
+        let mut plan = Self::of(scenario, name, arguments.rng_seed);
+        limit(&mut plan.termination, arguments)?;
+        Ok(plan)
+    }
+
+    /// What the scenario itself says.
+    fn of(scenario: &Scenario, name: Profile, rng_seed: u64) -> Self {
         let profile = ga::Profile::of(name, &scenario.search);
-        let mut termination = Termination::of(&profile);
-        limit(&mut termination, arguments)?;
+        let termination = Termination::of(&profile);
         // Where nothing is scarce, prices are zero and one step certifies the exact optimum.
         let limited = scenario.instance.supply.capacities().iter().any(Option::is_some);
         let price_steps = if limited { scenario.search.hybrid.subgradient_steps } else { 1 };
-        Ok(Self { name, profile, termination, rng_seed: arguments.rng_seed, price_steps })
+        Self { name, profile, termination, rng_seed, price_steps }
     }
 }
 
@@ -201,5 +231,5 @@ fn search(scenario: &Scenario, plan: &Plan, watch: &Watch) -> Result<(Solution, 
     }
     let evaluations = outcome.progress.evaluations;
     let (seconds, search_seconds) = (watch.elapsed().as_secs_f64(), outcome.elapsed.as_secs_f64());
-    Ok((solution, End { bound, evaluations, seconds, search_seconds, stopped_by }))
+    Ok((solution, End { prices, bound, evaluations, seconds, search_seconds, stopped_by }))
 }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use scenarios::bound::gap_percent;
 use scenarios::settings::Profile;
 use scenarios::shortage::NamedShortage;
-use scenarios::{Evaluation, Minutes, Money, Oracle, Scenario, Solution, evaluate};
+use scenarios::{CapacityPrices, Evaluation, Minutes, Money, Oracle, Scenario, Solution, evaluate};
 use serde::Serialize;
 
 use crate::strategy::why_unserved;
@@ -18,12 +18,16 @@ const EXPLAINED: usize = 200;
 const LISTED: usize = 10;
 
 /// How a search ended.
-pub(super) struct End {
-    pub(super) bound: Money,
-    pub(super) evaluations: u64,
-    pub(super) seconds: f64,
-    pub(super) search_seconds: f64,
-    pub(super) stopped_by: &'static str,
+pub(crate) struct End {
+    /// The prices that certify the bound.
+    pub(crate) prices: CapacityPrices,
+    pub(crate) bound: Money,
+    pub(crate) evaluations: u64,
+    /// Wall time in all.
+    pub(crate) seconds: f64,
+    /// Of these, what the search took; finding prices took the rest.
+    pub(crate) search_seconds: f64,
+    pub(crate) stopped_by: &'static str,
 }
 
 /// What was found.

@@ -42,17 +42,20 @@ struct Seen {
 
 impl Watch {
     /// Starts the clock: the search may take `time` in all, and finding prices this share of it.
-    pub(super) fn begin(time: Option<Duration>, price_share: f64) -> Result<Self> {
-        let flags = Arc::new(Flags::default());
-        listen_for_interrupts(Arc::clone(&flags))?;
-        Ok(Self {
+    pub(super) fn begin(time: Option<Duration>, price_share: f64) -> Self {
+        Self {
             begin: Instant::now(),
             time,
             price_time: time.map(|time| time.mul_f64(price_share)),
-            flags,
+            flags: Arc::default(),
             finished: AtomicBool::new(false),
             seen: Mutex::default(),
-        })
+        }
+    }
+
+    /// From now on SIGINT ends the search with the best found so far, and a second one the program.
+    pub(super) fn listen_for_interrupts(&self) -> Result<()> {
+        listen_for_interrupts(Arc::clone(&self.flags))
     }
 
     /// Set when no more time may be spent on prices.
