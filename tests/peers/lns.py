@@ -40,9 +40,10 @@ def cost(market, demand, path):
 def run_lns(search):
     market, demands = search.market, range(len(search.market.orders))
     prices, free = np.zeros(len(market.capacity)), np.full(len(market.capacity), np.inf)
+    limits = np.clip(market.capacity, 1, 1e18)  # finite and above zero, to divide by
     for step in range(60):
-        excess = sum(used(market, one, cheapest(market, one, prices, free)) for one in demands) - market.capacity
-        prices = np.maximum(prices + 0.3 * 0.95**step * excess / market.capacity, 0)
+        excess = sum(used(market, one, cheapest(market, one, prices, free)) for one in demands) - limits
+        prices = np.maximum(prices + 0.3 * 0.95**step * excess / limits, 0)
     left, plan, total = market.capacity.copy(), [None] * len(demands), market.budget.sum()
     evaluations, removed, best = 0, list(demands), (np.inf, plan)
     while not search.over():

@@ -70,6 +70,22 @@ fn the_judge_finds_the_cost_that_the_solver_claims() {
 }
 
 #[test]
+fn a_quick_benchmark_fills_every_table() {
+    let report: Value = serde_json::from_str(&stdout(&["bench", "--quick", "--json"])).unwrap();
+    let sizes = |table: &str, size: &str| -> Vec<u64> {
+        report[table].as_array().unwrap().iter().map(|row| row[size].as_u64().unwrap()).collect()
+    };
+    assert_eq!(sizes("oracle", "providers"), [50, 100]);
+    // 10 orders at any of 50 providers: 9 times 50 x 50 arcs, and one for each of 10 times 50 offers.
+    assert_eq!(report["oracle"][0]["arcs"], 23_000);
+    assert!(report["oracle"][0]["demand_ms"]["portable"].as_f64().is_some(), "{report}");
+    assert_eq!(sizes("solve", "orders"), [100, 200]);
+    assert_eq!(sizes("verify", "problem"), [1]);
+    let only: Value = serde_json::from_str(&stdout(&["bench", "oracle", "--quick", "--json"])).unwrap();
+    assert!(only.get("solve").is_none(), "{only}");
+}
+
+#[test]
 fn the_judge_lists_the_violations_of_a_broken_solution() {
     let directory = tempfile::tempdir().unwrap();
     let scenario = generate(directory.path(), &[]);
