@@ -274,9 +274,9 @@ fn relax<L: Lane, const GROUPS: usize>(
     let legs = &legs.into[first..];
     for &(start, value) in open {
         let legs = &legs[start..start + GROUPS];
-        for group in 0..GROUPS {
-            for lane in 0..GROUP {
-                reach[group][lane] = reach[group][lane].min(legs[group].0[lane].plus(value));
+        for (reach, legs) in reach.iter_mut().zip(legs) {
+            for (reach, &leg) in reach.iter_mut().zip(&legs.0) {
+                *reach = (*reach).min(leg.plus(value));
             }
         }
     }
