@@ -1,9 +1,10 @@
 //! Prints how close the hybrid search comes to the certified bound of scenario files, and how fast.
 //!
-//! `cargo run --release -p ga --example gaps -- [--seconds 5,30] [--seeds 1,2,3] [--threads 2] FILE[=COST] ...`
+//! `cargo run --release -p ga --example gaps -- [--seconds 5,30] [--seeds 1,2,3] [--threads 2] [--evaluations N] FILE[=COST] ...`
 //!
 //! `COST` is a reference to compare with. The seconds are wall time from the loaded file on, prices included; every
-//! cost is the independent evaluator's. One row per file, the median over the seeds after each time.
+//! cost is the independent evaluator's. One row per file, the median over the seeds after each time. With a limit
+//! on evaluations, which may end a run earlier, searches compare fairly on a machine that is not idle.
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
 use std::ops::ControlFlow;
@@ -21,6 +22,7 @@ struct Arguments {
     seconds: Vec<f64>,
     rng_seeds: Vec<u64>,
     threads: usize,
+    evaluations: Option<u64>,
     files: Vec<(String, Option<f64>)>,
 }
 
@@ -40,7 +42,7 @@ fn main() -> anyhow::Result<()> {
         let runs: Vec<Run> = arguments
             .rng_seeds
             .iter()
-            .map(|&rng_seed| search(&scenario, &arguments.seconds, rng_seed))
+            .map(|&rng_seed| search(&scenario, &arguments, rng_seed))
             .collect::<anyhow::Result<_>>()?;
         report(&scenario.name, &arguments.seconds, &runs, *reference);
     }
@@ -48,13 +50,19 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Arguments> {
-    let mut arguments =
-        Arguments { seconds: vec![5.0, 30.0], rng_seeds: vec![1, 2, 3], threads: 2, files: Vec::new() };
+    let mut arguments = Arguments {
+        seconds: vec![5.0, 30.0],
+        rng_seeds: vec![1, 2, 3],
+        threads: 2,
+        evaluations: None,
+        files: Vec::new(),
+    };
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} needs a value"));
         match word.as_str() {
             "--seconds" => arguments.seconds = list(&value()?)?,
             "--seeds" => arguments.rng_seeds = list(&value()?)?,
+            "--evaluations" => arguments.evaluations = Some(value()?.parse()?),
             "--threads" => arguments.threads = value()?.parse()?,
             file => arguments.files.push(match file.split_once('=') {
                 Some((path, cost)) => (path.into(), Some(cost.parse()?)),
@@ -71,17 +79,17 @@ fn list<T: std::str::FromStr>(words: &str) -> Result<Vec<T>, T::Err> {
     words.split(',').map(str::parse).collect()
 }
 
-fn search(scenario: &Scenario, seconds: &[f64], rng_seed: u64) -> anyhow::Result<Run> {
+fn search(scenario: &Scenario, arguments: &Arguments, rng_seed: u64) -> anyhow::Result<Run> {
     let begin = Instant::now();
     let never = AtomicBool::new(false);
     let instance = scenario.instance.clone();
     let (problem, bound) = prepared(instance, scenario.search.hybrid.subgradient_steps, &never)?;
     let mut search = Search::new(problem, Profile::Hybrid(scenario.search.hybrid), rng_seed, None);
     let mut costs = Vec::new();
-    for &limit in seconds {
+    for &limit in &arguments.seconds {
         let left = Duration::try_from_secs_f64(limit)?.saturating_sub(begin.elapsed());
-        // A step may take a while on a large problem: the time limit also cuts it short.
-        let termination = Termination { time: Some(left), ..Termination::default() };
+        let evaluations = arguments.evaluations;
+        let termination = Termination { time: Some(left), evaluations, ..Termination::default() };
         run(&mut search, &termination, &mut |_| ControlFlow::Continue(()), &never);
         let evaluation = evaluate(search.problem().instance(), search.incumbent().0);
         ensure!(evaluation.is_feasible(), "the evaluator found {:?}", evaluation.violations);

@@ -2,6 +2,7 @@
 //! gives the answers of the plain loop, ties included.
 
 use proptest::prelude::*;
+use scenarios::oracle::{Limits, PathFinder, Tables};
 use scenarios::{
     CapacityPrices, CostRules, Demand, DistanceMatrix, Geometry, Kernel, Money, Offer, OperationId, Oracle,
     Provider, ProviderId, Site, Supply, limits,
@@ -47,11 +48,7 @@ fn plain(supply: &Supply, demand: &Demand, prices: &CapacityPrices) -> Option<(M
     Some((cost, path))
 }
 
-fn assert_all_kernels_agree_with_the_plain_loop(
-    supply: &Supply,
-    demands: &[Demand],
-    prices: &CapacityPrices,
-) {
+fn assert_all_ways_agree_with_the_plain_loop(supply: &Supply, demands: &[Demand], prices: &CapacityPrices) {
     for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
         let oracle = Oracle::new(supply).with_kernel(kernel);
         for demand in demands {
@@ -177,9 +174,31 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
-    fn every_kernel_gives_the_answers_of_the_plain_loop((supply, demands, prices) in market()) {
-        assert_all_kernels_agree_with_the_plain_loop(&supply, &demands, &prices);
-        assert_all_kernels_agree_with_the_plain_loop(&supply, &demands, &CapacityPrices::zero());
+    fn every_way_gives_the_answers_of_the_plain_loop((supply, demands, prices) in market()) {
+        assert_all_ways_agree_with_the_plain_loop(&supply, &demands, &prices);
+        assert_all_ways_agree_with_the_plain_loop(&supply, &demands, &CapacityPrices::zero());
+    }
+
+    #[test]
+    fn with_closed_offers_every_way_gives_the_answers_of_a_market_without_them(
+        (supply, demands, prices) in market(), spare in prop::collection::vec(0_i64..100, 40),
+    ) {
+        let spare = &spare[..supply.providers.len()];
+        let mut without = supply.clone();
+        for (provider, &spare) in without.providers.iter_mut().zip(spare) {
+            provider.offers.retain(|_, offer| offer.minutes <= spare);
+        }
+        let limits = Limits { spare: Some(spare), closed: &[] };
+        for (kernel, legs) in Kernel::ALL.into_iter().flat_map(|kernel| [(kernel, 0), (kernel, 1_000)]) {
+            let tables = Tables::with_legs_up_to(&supply, legs);
+            let (offers, mut finder) = (tables.priced(&prices), PathFinder::new(kernel));
+            for demand in &demands {
+                let cost = finder.cheapest(&tables, &offers, &tables.task(demand), limits);
+                let path = finder.path().iter().copied().map(ProviderId).collect();
+                let found = cost.map(|cost| (Money::from_micros(cost), path));
+                prop_assert_eq!(found, plain(&without, demand, &prices));
+            }
+        }
     }
 }
 
@@ -241,5 +260,5 @@ fn a_market_too_large_for_a_table_of_legs_is_solved_from_node_to_node() {
             offer.cost = Money::from_units(10 + (index * 31 + i64::from(operation.0) * 17) % 37);
         }
     }
-    assert_all_kernels_agree_with_the_plain_loop(&supply, &[demand(4)], &CapacityPrices::zero());
+    assert_all_ways_agree_with_the_plain_loop(&supply, &[demand(4)], &CapacityPrices::zero());
 }

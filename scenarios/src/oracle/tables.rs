@@ -52,13 +52,19 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Tabulates the offers by operation and the legs between providers.
+    /// Tabulates the offers by operation and, in markets that are not too large, the legs between providers.
     pub fn new(supply: &Supply) -> Self {
+        Self::with_legs_up_to(supply, TABULATED_PROVIDERS)
+    }
+
+    /// [`Tables::new`], with legs tabulated in markets of at most this many providers and computed as they are needed
+    /// in larger ones. Changes no answer, only the memory and time it takes.
+    pub fn with_legs_up_to(supply: &Supply, providers: usize) -> Self {
         let layers = tabulate_offers(supply);
         let sites: Vec<Site> = supply.providers.iter().map(|provider| provider.site).collect();
         let count = sites.len();
         let mut legs = Vec::new();
-        if count <= TABULATED_PROVIDERS {
+        if count <= providers {
             legs.reserve_exact(count * count);
             for &from in &sites {
                 legs.extend(sites.iter().map(|&to| leg_micros(supply, from, to)));
