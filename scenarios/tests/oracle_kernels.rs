@@ -49,6 +49,15 @@ fn plain(supply: &Supply, demand: &Demand, prices: &CapacityPrices) -> Option<(M
 }
 
 fn assert_all_ways_agree_with_the_plain_loop(supply: &Supply, demands: &[Demand], prices: &CapacityPrices) {
+    // From node to node, as in markets too large for a table of legs.
+    let tables = Tables::with_legs_up_to(supply, 0);
+    let (offers, mut finder) = (tables.priced(prices), PathFinder::default());
+    for demand in demands {
+        let cost = finder.cheapest(&tables, &offers, &tables.task(demand), Limits::default());
+        let path = finder.path().iter().copied().map(ProviderId).collect();
+        let found = cost.map(|cost| (Money::from_micros(cost), path));
+        assert_eq!(found, plain(supply, demand, prices), "from node to node");
+    }
     for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
         let oracle = Oracle::new(supply).with_kernel(kernel);
         for demand in demands {
