@@ -16,7 +16,7 @@ use super::connection::NODE_FILE;
 use super::node_toml;
 use crate::driver::{NodeFile, write_key};
 use crate::node::{MiningSettings, Pace};
-use crate::strategy::{AnnouncePolicy, Strategy};
+use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 
 /// The canonical genesis, in a network's directory.
 pub const GENESIS_FILE: &str = "genesis.bin";
@@ -365,6 +365,7 @@ fn mining(market: &FoundingMarket, number: usize) -> MiningSettings {
         window,
         rng_seed: number as u64,
         announce: AnnouncePolicy::default(),
+        amend: AmendPolicy::default(),
         wait_for_start: false,
     }
 }

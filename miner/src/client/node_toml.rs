@@ -11,7 +11,7 @@ use toml::{Table, Value};
 
 use crate::driver::NodeFile;
 use crate::node::{MiningSettings, Pace};
-use crate::strategy::{AnnouncePolicy, Strategy};
+use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 
 /// A table of the file.
 struct Section {
@@ -47,7 +47,7 @@ const fn required(key: &'static str, about: &'static str) -> Choice {
     Choice { key, about, otherwise: Otherwise::Required }
 }
 
-const SECTIONS: [Section; 7] = [
+const SECTIONS: [Section; 8] = [
     Section {
         path: "",
         about: "A node's configuration, for `miner run --config FILE`. Relative paths start at this file.\n\
@@ -117,7 +117,7 @@ const SECTIONS: [Section; 7] = [
         options: &[
             required(
                 "strategy",
-                "How it picks its sub-problem: \"cells\" (balanced geographic cells), \"strips\" (equal strips of the\nwindow, each with its own providers), \"roaming\" (around the border of two cells) or \"everything\".",
+                "How it picks its sub-problem: \"cells\" (balanced geographic cells), \"strips\" (equal strips of the\nwindow, each with its own providers), \"operations\" or \"scarce_providers\" (equal shares, grouped by\nwhat the demands need), \"roaming\" (around the border of two cells) or \"everything\".",
             ),
             required(
                 "profile",
@@ -141,6 +141,16 @@ const SECTIONS: [Section; 7] = [
                 "stall_ms",
                 "A search that has found nothing cheaper for so long has ended, in milliseconds.",
             ),
+        ],
+    },
+    Section {
+        path: "mining.amend",
+        about: "How to look for amendments: composed demands that together can be had for less.",
+        options: &[
+            option("enabled", "Whether to look at all."),
+            option("first_size", "Demands in the first neighbourhood; they grow while nothing is found."),
+            option("generations", "Generations each neighbourhood is searched for."),
+            option("rest_after", "Looks in a row that find nothing before it rests until the market changes."),
         ],
     },
     Section {
@@ -270,6 +280,7 @@ pub(super) fn defaults() -> NodeFile {
             window: Window::centred(100_000),
             rng_seed: 1,
             announce: AnnouncePolicy::default(),
+            amend: AmendPolicy::default(),
             wait_for_start: false,
         }),
     }

@@ -19,6 +19,8 @@ pub struct Audited {
     pub audit: Audit,
     /// Cost of all compositions, by the evaluator.
     pub cost: Money,
+    /// What its demands cost when they were first composed.
+    pub first_cost: Money,
     /// The compositions as a solution of the scenario.
     pub solution: Solution,
     /// The state they stand in, as the first store that verifies has it.
@@ -45,7 +47,9 @@ pub fn audit(
         let (got, expected) = (claimed, evaluation.cost);
         audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
     }
-    Ok(Audited { audit, cost: evaluation.cost, solution, ledger })
+    let first = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.first_cost));
+    let first_cost = first.sum();
+    Ok(Audited { audit, cost: evaluation.cost, first_cost, solution, ledger })
 }
 
 /// Verifies the stores of all nodes from genesis and against each other, whatever is on their chains; the

@@ -1,5 +1,6 @@
-//! The centralised baseline: the same algorithm on the whole market, on one thread.
+//! The centralised baseline: the same algorithm on the whole market.
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -12,7 +13,7 @@ use scenarios::settings::Profile;
 use scenarios::{CapacityPrices, Money, Scenario, evaluate};
 
 use super::report::{Bound, CentralRun};
-use crate::driver::search_on_one_thread;
+use crate::driver::search_on_threads;
 
 /// Price steps for the bound that the table shows: more than any miner takes, so that no gap is due to it.
 const BOUND_STEPS: u32 = 800;
@@ -50,10 +51,13 @@ pub fn run(
     scenario: &Scenario,
     profile: Profile,
     rng_seed: u64,
+    threads: NonZeroUsize,
     observe: &(dyn Fn(&Progress) + Sync),
 ) -> Result<CentralRun> {
+    // The published algorithm has nothing to share out.
+    let threads = if profile == Profile::Paper { NonZeroUsize::MIN } else { threads };
     let started = Instant::now();
-    let (outcome, cpu_micros) = search_on_one_thread(|| search(scenario, profile, rng_seed, observe))?;
+    let (outcome, cpu_micros) = search_on_threads(threads, || search(scenario, profile, rng_seed, observe))?;
     let (solution, evaluations) = outcome?;
     let wall_seconds = started.elapsed().as_secs_f64();
     let evaluation = evaluate(&scenario.instance, &solution);

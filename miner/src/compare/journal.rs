@@ -22,6 +22,8 @@ pub struct Journal {
     refused: BTreeSet<BlockHash>,
     /// Refusals of blocks with compositions, in order of arrival.
     pub refusals: Vec<RefusalRow>,
+    /// Refusals of blocks with nothing but amendments: mostly overtaken by others, and sent again.
+    pub refused_amendments: usize,
     /// Re-anchored and repaired.
     pub repairs: Repairs,
     cpu_micros: BTreeMap<(usize, WorkId), u64>,
@@ -41,6 +43,7 @@ impl Journal {
             blocks: BTreeMap::new(),
             refused: BTreeSet::new(),
             refusals: Vec::new(),
+            refused_amendments: 0,
             repairs: Repairs { reanchored: 0, dropped: 0, searches: 0 },
             cpu_micros: BTreeMap::new(),
             last_composed: None,
@@ -85,6 +88,8 @@ impl Journal {
                     regret: block.regret,
                     reward: block.reward,
                     fees: block.fees,
+                    amended: block.amended,
+                    saving: block.saving,
                     bounds: block.bounds,
                     merkle_root: block.merkle_root,
                     votes,
@@ -94,8 +99,12 @@ impl Journal {
                 self.blocks.insert(row.height, row);
                 Some(line)
             }
-            NodeEvent::BlockRefused { block, height, miner, demands, rule, reason } => {
+            NodeEvent::BlockRefused { block, height, miner, demands, amended, rule, reason } => {
                 if !self.refused.insert(block) {
+                    return None;
+                }
+                if demands == 0 && amended > 0 {
+                    self.refused_amendments += 1;
                     return None;
                 }
                 let miner_number = self.number(&miner);
@@ -129,7 +138,7 @@ impl Journal {
             NodeEvent::Equivocation { validator, detail } => {
                 Some(format!("validator {} lied: {detail}", self.number(&validator)))
             }
-            NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. } | NodeEvent::RecordRefused { .. } => None,
+            NodeEvent::Amending { .. } | NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. } | NodeEvent::RecordRefused { .. } => None,
         }
     }
 
@@ -155,6 +164,9 @@ fn final_line(row: &BlockRow) -> String {
     }
     if let Some((before, after)) = row.bounds {
         parts.push(format!("bound raised from {before:.0} to {after:.0} $"));
+    }
+    if row.amended > 0 {
+        parts.push(format!("{} demands composed anew, {:.2} $ saved", row.amended, row.saving));
     }
     if *demands > 0 {
         parts.push(format!("{demands} demands for {cost:.0} $, earns {reward:.2} of {fees:.2} $"));

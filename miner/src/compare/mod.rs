@@ -14,6 +14,7 @@ pub mod report;
 pub mod setup;
 mod table;
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,16 +23,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::genesis::scenario_demand_records;
 use chain::{DemandId, Network, Record, SecretKey};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use scenarios::random_assignment::RandomAssignment;
 use scenarios::settings::{Profile, Split};
 use scenarios::{Money, Oracle, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
+use crate::strategy::Strategy;
 use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
-use network::{NodeProcesses, Plan, is_settled};
+use network::{NodeProcesses, Plan, is_composed, is_settled};
 use report::{Comparison, NetworkRun, Unserved};
 
 /// What is run when no file is named.
@@ -56,9 +58,19 @@ pub struct CompareArguments {
     /// capacities are limited).
     #[arg(long)]
     roaming: bool,
+    /// How miners share out the demands: one network each; as the scenario says if absent.
+    #[arg(long, value_delimiter = ',', value_name = "NAME,NAME")]
+    strategy: Vec<StrategyArgument>,
     /// Fixes every random choice of the searches.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
+    /// Search for this many seconds (profile hybrid): the centre, and each network from the start signal on,
+    /// composing and then amending. As the scenario says if absent.
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    seconds: Option<f64>,
+    /// Threads of the centralised search (profile hybrid); all cores if absent, as the miners share them too.
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
     /// Give a network up after this many seconds.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     patience: u64,
@@ -80,11 +92,45 @@ impl CompareArguments {
         }
     }
 
+    fn strategies(&self) -> Vec<Option<Strategy>> {
+        if self.strategy.is_empty() {
+            return vec![None];
+        }
+        self.strategy.iter().map(|&strategy| Some(strategy.into())).collect()
+    }
+
     fn profiles(&self, scenario: &Scenario) -> Vec<Profile> {
         if self.profile.is_empty() {
             return vec![scenario.search.profile];
         }
         self.profile.iter().map(|&profile| profile.into()).collect()
+    }
+}
+
+/// [`Strategy`] as the command line names it.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum StrategyArgument {
+    /// Balanced geographic cells.
+    Cells,
+    /// Equal strips of the map, each with its own providers (paper A).
+    Strips,
+    /// Equal shares by the rarest operation of each demand.
+    Operations,
+    /// Equal shares by the scarcest provider each demand would use.
+    ScarceProviders,
+    /// Everybody after everything.
+    Everything,
+}
+
+impl From<StrategyArgument> for Strategy {
+    fn from(argument: StrategyArgument) -> Self {
+        match argument {
+            StrategyArgument::Cells => Self::Cells,
+            StrategyArgument::Strips => Self::Strips,
+            StrategyArgument::Operations => Self::Operations,
+            StrategyArgument::ScarceProviders => Self::ScarceProviders,
+            StrategyArgument::Everything => Self::Everything,
+        }
     }
 }
 
@@ -107,7 +153,10 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitCode> {
     }
     let mut comparisons = Vec::new();
     for file in &files {
-        let scenario = load(file, is_default)?;
+        let mut scenario = load(file, is_default)?;
+        if let Some(seconds) = arguments.seconds {
+            scenario.search.hybrid.seconds = seconds;
+        }
         for profile in arguments.profiles(&scenario) {
             let roaming = arguments.roaming || (is_default && profile == Profile::Hybrid);
             let job = Job { scenario: &scenario, profile, roaming, directory, arguments };
@@ -157,6 +206,12 @@ fn run_arrivals(
     arrivals::conclude(&reports, arguments.output.json)
 }
 
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    let is_possible = Duration::try_from_secs_f64(seconds).is_ok_and(|time| !time.is_zero());
+    if is_possible { Ok(seconds) } else { Err("expected a positive number of seconds".into()) }
+}
+
 fn load(file: &Path, is_default: bool) -> Result<Scenario> {
     if is_default && !file.exists() {
         bail!(
@@ -188,7 +243,9 @@ impl Job<'_> {
         let observe = |now: &ga::Progress| {
             progress.now(format!("centralised search: generation {}, {:.0} $", now.generation, now.cost));
         };
-        let central = central::run(scenario, profile, self.arguments.rng_seed, &observe)?;
+        let threads = self.arguments.threads.map_or_else(std::thread::available_parallelism, Ok);
+        let threads = threads.unwrap_or(NonZeroUsize::MIN);
+        let central = central::run(scenario, profile, self.arguments.rng_seed, threads, &observe)?;
         progress.note(&format!(
             "central: {:.0} $ in {:.2} s of CPU time, {:.2} % above the {}",
             central.cost,
@@ -198,7 +255,9 @@ impl Job<'_> {
         ));
         let mut networks = Vec::new();
         for &miners in self.arguments.miners() {
-            networks.push(runtime.block_on(self.run_network(miners, &progress))?);
+            for strategy in self.arguments.strategies() {
+                networks.push(runtime.block_on(self.run_network(miners, strategy, &progress))?);
+            }
         }
         Ok(Comparison {
             scenario: scenario.name.clone(),
@@ -213,7 +272,12 @@ impl Job<'_> {
         })
     }
 
-    async fn run_network(&self, miners: usize, progress: &Progress) -> Result<NetworkRun> {
+    async fn run_network(
+        &self,
+        miners: usize,
+        strategy: Option<Strategy>,
+        progress: &Progress,
+    ) -> Result<NetworkRun> {
         let Self { scenario, profile, .. } = *self;
         let roaming = usize::from(self.roaming);
         let keys: Vec<SecretKey> = (0..miners + roaming)
@@ -224,7 +288,8 @@ impl Job<'_> {
         let network = Arc::new(setup::network(scenario, profile, miners, validators, seed)?);
         let records = self.records(&network);
         let demands: Vec<DemandId> = records.iter().map(Record::id).collect();
-        let name = format!("{}-{profile:?}-{miners}-miners", scenario.name).to_lowercase();
+        let shared = strategy.map(|strategy| format!("-{strategy:?}")).unwrap_or_default();
+        let name = format!("{}-{profile:?}-{miners}-miners{shared}", scenario.name).to_lowercase();
         let directory = self.directory.join(name);
         let program = std::env::current_exe().context("cannot find this program's own file")?;
         let plan = Plan {
@@ -235,12 +300,12 @@ impl Job<'_> {
             miners,
             directory: &directory,
             rng_seed: self.arguments.rng_seed,
-            strategy: None,
+            strategy,
             program: &program,
             adjust: |_, _| {},
         };
         progress
-            .note(&format!("-- {miners} miners{}", if self.roaming { " and one that roams" } else { "" }));
+            .note(&format!("-- {miners} miners{shared}{}", if self.roaming { " and one that roams" } else { "" }));
         progress.now("starting processes".into());
         let mut processes = NodeProcesses::start(&plan).await?;
         processes.submit(&records).await?;
@@ -248,12 +313,12 @@ impl Job<'_> {
         let mut journal = Journal::new(network::numbers(&keys));
         let started = Instant::now();
         processes.start_mining().await?;
-        let statuses = self.watch(&mut processes, &mut journal, progress).await;
+        let statuses = self.watch(&mut processes, &mut journal, progress, started).await;
         processes.stop().await;
         let statuses = statuses?;
         progress.now("verifying every chain from genesis".into());
         let stores: Vec<PathBuf> = processes.nodes.iter().map(|node| node.file.store_dir()).collect();
-        let Audited { mut audit, cost, .. } = audit(&stores, &network, &scenario.instance, &demands)?;
+        let Audited { mut audit, cost, first_cost, .. } = audit(&stores, &network, &scenario.instance, &demands)?;
         audit.failures.extend(journal.faults.iter().cloned());
         let mut unserved: Vec<Unserved> = statuses
             .iter()
@@ -266,27 +331,34 @@ impl Job<'_> {
         Ok(NetworkRun {
             miners,
             roaming,
+            strategy,
             cost,
+            first_cost,
+            amended: journal.blocks.values().map(|block| block.amended).sum(),
             unserved,
             slowest_cpu_seconds: journal.slowest_cpu_seconds(),
             wall_seconds: ended.saturating_duration_since(started).as_secs_f64(),
             split_optimum: self.split_optimum(miners),
             repairs: journal.repairs,
             refusals: journal.refusals,
+            refused_amendments: journal.refused_amendments,
             blocks: journal.blocks.into_values().collect(),
             audit,
         })
     }
 
-    /// Follows a network until every demand is composed or named unserved and all nodes agree.
+    /// Follows a network until every demand is composed or named unserved and all nodes agree, and for as long
+    /// as the centre searched.
     async fn watch(
         &self,
         processes: &mut NodeProcesses,
         journal: &mut Journal,
         progress: &Progress,
+        started: Instant,
     ) -> Result<Vec<crate::node::NodeStatus>> {
-        let deadline = Instant::now() + Duration::from_secs(self.arguments.patience);
-        let mut settled = 0;
+        let deadline = started + Duration::from_secs(self.arguments.patience);
+        let amending = Duration::try_from_secs_f64(self.scenario.search.hybrid.seconds).unwrap_or_default();
+        let (mut settled, mut is_paused) = (0, false);
         loop {
             for said in processes.drain_events() {
                 if let Some(line) = journal.note(said) {
@@ -304,6 +376,10 @@ impl Job<'_> {
             settled = if is_settled(&statuses) { settled + 1 } else { 0 };
             if settled == 2 {
                 return Ok(statuses);
+            }
+            if !is_paused && started.elapsed() >= amending && is_composed(&statuses) {
+                processes.pause_mining().await?;
+                is_paused = true;
             }
             ensure!(
                 Instant::now() < deadline,

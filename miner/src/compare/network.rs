@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::control::ControlClient;
 use crate::driver::{NodeFile, Request, Response, write_key};
 use crate::node::{MiningSettings, NodeEvent, NodeStatus, Pace};
-use crate::strategy::{AnnouncePolicy, Strategy};
+use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 
 /// How long a node may take to start, a network to connect, or a pool to converge.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -218,6 +218,17 @@ impl NodeProcesses {
         Ok(())
     }
 
+    /// Tells every node to mine no more.
+    ///
+    /// # Errors
+    /// If a node does not answer.
+    pub async fn pause_mining(&self) -> Result<()> {
+        for node in &self.nodes {
+            node.call(&Request::PauseMining).await?;
+        }
+        Ok(())
+    }
+
     /// Where every node stands.
     ///
     /// # Errors
@@ -320,11 +331,15 @@ impl NodeProcess {
 /// known to somebody as hopeless.
 pub fn is_settled(statuses: &[NodeStatus]) -> bool {
     let heads: BTreeSet<_> = statuses.iter().map(|status| status.head).collect();
+    heads.len() == 1 && statuses.iter().all(|status| status.is_quiescent) && is_composed(statuses)
+}
+
+/// Whether every demand is composed, or known to somebody as hopeless.
+pub fn is_composed(statuses: &[NodeStatus]) -> bool {
     let hopeless: BTreeSet<_> =
         statuses.iter().flat_map(|status| &status.unserved).map(|unserved| unserved.demand).collect();
-    heads.len() == 1
-        && statuses.iter().all(|status| status.is_quiescent && status.height > 0)
-        && statuses.iter().all(|status| status.open_demands <= hopeless.len())
+    let is_done = |status: &NodeStatus| status.height > 0 && status.open_demands <= hopeless.len();
+    statuses.iter().all(is_done) && statuses.iter().all(|status| status.pool_records == 0)
 }
 
 /// Writes the plan's genesis, or makes sure that it is the one that is there.
@@ -387,6 +402,7 @@ fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<SocketAddr>) -
             window: scenario.extent().unwrap_or(nowhere),
             rng_seed: plan.rng_seed.wrapping_add(number as u64 * 1_000_000),
             announce: AnnouncePolicy::default(),
+            amend: AmendPolicy::default(),
             wait_for_start: true,
         }),
     }

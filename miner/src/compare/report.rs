@@ -6,6 +6,8 @@ use scenarios::bound::gap_percent;
 use scenarios::settings::{Profile, PublishedResult};
 use serde::Serialize;
 
+use crate::strategy::Strategy;
+
 /// One scenario under one profile.
 #[derive(Clone, Debug, Serialize)]
 pub struct Comparison {
@@ -50,7 +52,7 @@ pub struct CentralRun {
     pub cost: Money,
     /// Demands it leaves unserved.
     pub unserved: usize,
-    /// CPU time of its one thread, seconds; the search for prices included.
+    /// CPU time of its threads together, seconds; the search for prices included.
     pub cpu_seconds: f64,
     /// Wall time, seconds.
     pub wall_seconds: f64,
@@ -65,21 +67,31 @@ pub struct NetworkRun {
     pub miners: usize,
     /// Miners that roam over the cells of others.
     pub roaming: usize,
-    /// Cost of all compositions on chain, as the independent evaluator finds.
+    /// How the demands were shared out, if not as the scenario says.
+    pub strategy: Option<Strategy>,
+    /// Cost of all compositions on chain at the end, as the independent evaluator finds.
     pub cost: Money,
+    /// What the same demands cost as they were first composed: the price of splitting the market, before
+    /// amendments.
+    pub first_cost: Money,
+    /// Demands that amendments composed anew, each time counted.
+    pub amended: usize,
     /// Demands left unserved, and why.
     pub unserved: Vec<Unserved>,
-    /// CPU time of the miner that searched longest, seconds: paper A's solving time, adapted.
+    /// CPU time for first compositions of the miner that searched longest, seconds: paper A's solving time,
+    /// adapted.
     pub slowest_cpu_seconds: f64,
-    /// Wall time from the start signal to the last composition's finality, seconds.
+    /// Wall time from the start signal to the finality of the last first composition, seconds.
     pub wall_seconds: f64,
     /// The exact cost when each strip serves its own demands with its own providers; `None` where the
     /// market is not split that way or capacities bind.
     pub split_optimum: Option<Money>,
     /// Final blocks that composed demands or raised the bound.
     pub blocks: Vec<BlockRow>,
-    /// Every refusal, once.
+    /// Every refusal, once, but for blocks of nothing but amendments.
     pub refusals: Vec<RefusalRow>,
+    /// How many of those were refused: mostly overtaken by others, and sent again.
+    pub refused_amendments: usize,
     /// Re-anchored blocks and repaired searches.
     pub repairs: Repairs,
     /// What was verified after the run.
@@ -120,6 +132,10 @@ pub struct BlockRow {
     pub reward: Money,
     /// What they could have earned.
     pub fees: Money,
+    /// Demands composed anew.
+    pub amended: usize,
+    /// What that saves.
+    pub saving: Money,
     /// The bound before and after, if it updated the prices.
     pub bounds: Option<(Money, Money)>,
     /// Merkle root of its body.

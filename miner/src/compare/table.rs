@@ -5,6 +5,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use scenarios::Money;
 
 use super::report::{Comparison, NetworkRun};
+use crate::strategy::Strategy;
 
 /// The whole report of one comparison.
 pub(super) fn render(comparison: &Comparison) -> String {
@@ -27,73 +28,84 @@ fn heading(comparison: &Comparison) -> String {
     )
 }
 
+/// The columns of the table of costs; those that say nothing in a comparison are left out.
+const COLUMNS: [&str; 13] = [
+    "",
+    "cost $",
+    "gap to\nbound %",
+    "first\ncost $",
+    "first\ngap %",
+    "composed\nanew",
+    "solving\nCPU s",
+    "wall s",
+    "improvement\ncost %",
+    "improvement\ntime %",
+    "split solved\nexactly $",
+    "paper A\ncost $",
+    "paper A\ns",
+];
+
 fn costs(comparison: &Comparison) -> Table {
-    let bound_name = if comparison.bound.is_exact { "gap to\noptimum %" } else { "gap to\nbound %" };
-    let mut table = new_table(&[
-        "",
-        "cost $",
-        bound_name,
-        "solving\nCPU s",
-        "wall s",
-        "improvement\ncost %",
-        "improvement\ntime %",
-        "split solved\nexactly $",
-        "paper A\ncost $",
-        "paper A\ns",
-    ]);
-    let gap = |cost: Money| format!("{:.2}", comparison.bound.gap_percent(cost));
+    let gap = |cost: Money| Some(format!("{:.2}", comparison.bound.gap_percent(cost)));
+    let dollars = |cost: Money| Some(format!("{cost:.0}"));
     let published = |solvers: usize| {
         let found = comparison.published.iter().find(|result| result.solvers as usize == solvers);
-        match found {
-            Some(result) => [format!("{:.0}", result.cost), format!("{:.1}", result.seconds)],
-            None => ["-".to_owned(), "-".to_owned()],
-        }
+        let cost = found.and_then(|result| dollars(result.cost));
+        [cost, found.map(|result| format!("{:.1}", result.seconds))]
     };
-    let mut add = |cells: Vec<String>| {
-        let cells = cells.into_iter().enumerate().map(|(column, text)| {
-            let side = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
-            Cell::new(text).set_alignment(side)
-        });
-        table.add_row(cells);
-    };
-    let dash = || "-".to_owned();
-    let named = |name: &str, cost: Money| {
-        let mut row = vec![name.to_owned(), format!("{cost:.0}"), gap(cost)];
-        row.resize(10, dash());
-        row
-    };
-    add(named("random assignment (mean)", comparison.random));
     let central = &comparison.central;
     let [published_cost, published_seconds] = published(1);
-    add(vec![
-        with_unserved("centralised GA", central.unserved),
-        format!("{:.0}", central.cost),
+    let named = |name: &str, cost: Money| {
+        let mut row = vec![Some(name.to_owned()), dollars(cost), gap(cost)];
+        row.resize(COLUMNS.len(), None);
+        row
+    };
+    let mut rows = vec![named("random assignment (mean)", comparison.random)];
+    rows.push(vec![
+        Some(with_unserved("centralised GA", central.unserved)),
+        dollars(central.cost),
         gap(central.cost),
-        format!("{:.2}", central.cpu_seconds),
-        format!("{:.2}", central.wall_seconds),
-        dash(),
-        dash(),
-        dash(),
+        None,
+        None,
+        None,
+        Some(format!("{:.2}", central.cpu_seconds)),
+        Some(format!("{:.2}", central.wall_seconds)),
+        None,
+        None,
+        None,
         published_cost,
         published_seconds,
     ]);
     for network in &comparison.networks {
         let [published_cost, published_seconds] = published(network.miners);
-        add(vec![
-            with_unserved(&describe(network), network.unserved.len()),
-            format!("{:.0}", network.cost),
+        let is_amended = network.amended > 0;
+        rows.push(vec![
+            Some(with_unserved(&describe(network), network.unserved.len())),
+            dollars(network.cost),
             gap(network.cost),
-            format!("{:.2}", network.slowest_cpu_seconds),
-            format!("{:.2}", network.wall_seconds),
-            format!("{:.2}", improvement(network.cost.as_f64(), central.cost.as_f64())),
-            format!("{:.2}", improvement(network.slowest_cpu_seconds, central.cpu_seconds)),
-            network.split_optimum.map_or_else(dash, |cost| format!("{cost:.0}")),
+            dollars(network.first_cost).filter(|_| is_amended),
+            gap(network.first_cost).filter(|_| is_amended),
+            is_amended.then(|| network.amended.to_string()),
+            Some(format!("{:.2}", network.slowest_cpu_seconds)),
+            Some(format!("{:.2}", network.wall_seconds)),
+            Some(format!("{:.2}", improvement(network.cost.as_f64(), central.cost.as_f64()))),
+            Some(format!("{:.2}", improvement(network.slowest_cpu_seconds, central.cpu_seconds))),
+            network.split_optimum.and_then(dollars),
             published_cost,
             published_seconds,
         ]);
     }
     let name = if comparison.bound.is_exact { "exact optimum" } else { "certified bound" };
-    add(named(name, comparison.bound.value));
+    rows.push(named(name, comparison.bound.value));
+    let is_told = |column: &usize| rows.iter().any(|row| row[*column].is_some());
+    let columns: Vec<usize> = (0..COLUMNS.len()).filter(is_told).collect();
+    let mut table = new_table(&columns.iter().map(|&column| COLUMNS[column]).collect::<Vec<_>>());
+    for row in rows {
+        table.add_row(columns.iter().map(|&column| {
+            let side = if column == 0 { CellAlignment::Left } else { CellAlignment::Right };
+            Cell::new(row[column].as_deref().unwrap_or("-")).set_alignment(side)
+        }));
+    }
     table
 }
 
@@ -108,15 +120,24 @@ fn with_unserved(name: &str, unserved: usize) -> String {
 
 fn describe(network: &NetworkRun) -> String {
     let roaming = if network.roaming > 0 { " + 1 roaming" } else { "" };
-    format!("{} miners{roaming}", network.miners)
+    let strategy = match network.strategy {
+        Some(Strategy::Cells) => ", by cells",
+        Some(Strategy::Strips) => ", by strips",
+        Some(Strategy::Operations) => ", by operations",
+        Some(Strategy::ScarceProviders) => ", by scarce providers",
+        Some(Strategy::Everything) => ", all after everything",
+        Some(Strategy::Roaming) | None => "",
+    };
+    format!("{} miners{roaming}{strategy}", network.miners)
 }
 
 fn notes(comparison: &Comparison) -> String {
     let mut lines = vec![
-        "solving: CPU time of the one thread that searches; of a network, that of its slowest miner (paper A's\n\
-         definition, adapted: cores are shared). improvement: over the centralised GA. split solved exactly: the\n\
-         optimum when each strip serves its own demands with its own providers. paper A: its published figures,\n\
-         on its own unpublished data."
+        "first cost: what the same demands cost when they were first composed, before amendments: the price of\n\
+         splitting. solving: CPU time of the threads that search; of a network, that of its slowest miner until all\n\
+         is composed (paper A's definition, adapted: cores are shared); wall: until then. improvement: over the\n\
+         centralised GA. split solved exactly: the optimum when each strip serves its own demands with its own\n\
+         providers. paper A: its published figures, on its own unpublished data."
             .to_owned(),
     ];
     for network in &comparison.networks {
@@ -143,12 +164,15 @@ fn blocks(network: &NetworkRun) -> Table {
         "regret $",
         "reward $",
         "of $",
+        "anew",
+        "saved $",
         "bound $",
         "votes",
         "Merkle root",
     ]);
     for block in &network.blocks {
         let composed = |text: String| if block.demands > 0 { text } else { "-".to_owned() };
+        let amended = |text: String| if block.amended > 0 { text } else { "-".to_owned() };
         let bound =
             block.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
         table.add_row([
@@ -161,6 +185,8 @@ fn blocks(network: &NetworkRun) -> Table {
             composed(format!("{:.2}", block.regret)),
             composed(format!("{:.2}", block.reward)),
             composed(format!("{:.2}", block.fees)),
+            amended(block.amended.to_string()),
+            amended(format!("{:.2}", block.saving)),
             bound,
             block.votes.to_string(),
             block.merkle_root.short(),
@@ -172,8 +198,9 @@ fn blocks(network: &NetworkRun) -> Table {
 fn refusals(network: &NetworkRun) -> String {
     let repairs = network.repairs;
     let mut lines = vec![format!(
-        "Refused: {} blocks. Re-anchored: {} ({} compositions fell out). Searches repaired: {}.",
+        "Refused: {} blocks, and {} of amendments alone. Re-anchored: {} ({} compositions fell out). Searches repaired: {}.",
         network.refusals.len(),
+        network.refused_amendments,
         repairs.reanchored,
         repairs.dropped,
         repairs.searches

@@ -42,6 +42,8 @@ pub enum Request {
     MarketStatus,
     /// Begin to mine.
     StartMining,
+    /// Mine no more until told to start again.
+    PauseMining,
     /// Shut down.
     Stop,
 }
@@ -97,6 +99,7 @@ impl Driver {
             Request::MarketStatus => {
                 return Ok(Response::MarketStatus(Box::new(MarketStatus::of(self.node.ledger()))));
             }
+            Request::PauseMining => self.handle(Input::Command(Command::PauseMining))?,
             Request::StartMining => self.handle(Input::Command(Command::StartMining))?,
             Request::Stop => self.is_stopping = true,
         }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ga::prices::PriceSearch;
 use ga::{Objective, Problem, ProblemError, Profile as GaProfile, Search, StopReason, Termination};
 use scenarios::settings::Profile;
-use scenarios::{Instance, Money};
+use scenarios::{Instance, Money, ProviderId, Solution};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock::thread_cpu_micros;
@@ -129,6 +129,19 @@ fn carry_out(
             };
             compose(problem, profile, &termination, rng_seed, handle, &send)
         }
+        Task::Amend { problem, standing, settings, generations, rng_seed } => {
+            let start = warm_start(&problem, &standing);
+            let problem_of_costs = ga_problem(&problem, Objective::Cost)?;
+            let profile = GaProfile::Hybrid(settings);
+            let mut search = Search::new(problem_of_costs, profile, rng_seed, Some(&start));
+            let end = Termination { generations: Some(u64::from(generations)), ..Termination::default() };
+            let mut observer = |_: &ga::Progress| ControlFlow::Continue(());
+            let outcome = ga::run(&mut search, &end, &mut observer, &handle.interrupt);
+            if outcome.reason != StopReason::Cancelled {
+                send(WorkReport::Amended(report(&search, &problem, true)));
+            }
+            Ok(())
+        }
         Task::Prices { market, steps } => {
             find_prices(&market, steps, handle, &send);
             Ok(())
@@ -144,7 +157,7 @@ fn compose(
     handle: &Handle,
     send: &impl Fn(WorkReport),
 ) -> Result<(), WorkError> {
-    let mut search = Search::new(ga_problem(&problem)?, profile, rng_seed, None);
+    let mut search = Search::new(ga_problem(&problem, Objective::PricedCost)?, profile, rng_seed, None);
     let mut started = Instant::now();
     loop {
         // A run holds the search, so the incumbent is read between two slices of it.
@@ -159,7 +172,7 @@ fn compose(
             Some(Order::Adapt(task)) => {
                 if let Task::Compose { problem: changed, .. } = *task {
                     problem = changed;
-                    search.adapt(ga_problem(&problem)?);
+                    search.adapt(ga_problem(&problem, Objective::PricedCost)?);
                     started = Instant::now();
                 }
                 continue;
@@ -171,20 +184,20 @@ fn compose(
             StopReason::Cancelled | StopReason::Observer => false,
             StopReason::Generations | StopReason::Evaluations | StopReason::TargetGap => true,
         };
-        send(report(&search, &problem, is_over));
+        send(WorkReport::Composed(report(&search, &problem, is_over)));
         if is_over {
             return Ok(());
         }
     }
 }
 
-fn ga_problem(problem: &SubProblem) -> Result<Problem, ProblemError> {
+fn ga_problem(problem: &SubProblem, objective: Objective) -> Result<Problem, ProblemError> {
     let demands = problem.demands.iter().map(|(_, demand)| demand.clone()).collect();
     let instance = Instance { supply: (*problem.supply).clone(), demands };
     let keys = problem.demands.iter().map(|(id, _)| key_of(*id)).collect();
     let mut whole = Problem::whole(instance)
         .with_capacities(&problem.capacities)?
-        .with_prices(problem.prices.clone(), Objective::PricedCost)?
+        .with_prices(problem.prices.clone(), objective)?
         .with_keys(keys)?;
     if let Some(allowed) = &problem.allowed {
         whole = whole.restricted_to(|provider| allowed.contains(&provider));
@@ -198,7 +211,14 @@ fn key_of(demand: chain::DemandId) -> u64 {
     u64::from_le_bytes(*head)
 }
 
-fn report(search: &Search, problem: &SubProblem, finished: bool) -> WorkReport {
+/// What stands, as a solution of the problem; open demands are unserved.
+fn warm_start(problem: &SubProblem, standing: &[(chain::DemandId, Vec<ProviderId>)]) -> Solution {
+    let standing: BTreeMap<_, _> = standing.iter().map(|(id, providers)| (id, providers)).collect();
+    let composition = |id| standing.get(id).map(|&providers| providers.clone());
+    Solution { compositions: problem.demands.iter().map(|(id, _)| composition(id)).collect() }
+}
+
+fn report(search: &Search, problem: &SubProblem, finished: bool) -> SearchReport {
     let (solution, cost) = search.incumbent();
     let progress = search.progress();
     let mut compositions = Vec::new();
@@ -209,7 +229,7 @@ fn report(search: &Search, problem: &SubProblem, finished: bool) -> WorkReport {
             None => unserved.push(*id),
         }
     }
-    WorkReport::Composed(SearchReport {
+    SearchReport {
         compositions,
         unserved,
         cost,
@@ -217,7 +237,7 @@ fn report(search: &Search, problem: &SubProblem, finished: bool) -> WorkReport {
         evaluations: progress.evaluations,
         cpu_micros: pool_cpu_micros(),
         finished,
-    })
+    }
 }
 
 /// CPU time of all threads of this pool.
@@ -238,18 +258,19 @@ fn find_prices(market: &SubProblem, steps: u32, handle: &Handle, send: &impl Fn(
     send(WorkReport::Priced { prices, bound, cpu_micros: pool_cpu_micros() });
 }
 
-/// Runs `search` on a rayon pool of one thread and gives back what it returns and the CPU time it took, in
-/// microseconds: the measure that stays comparable when many searches share few cores.
+/// Runs `search` on a rayon pool of so many threads and gives back what it returns and the CPU time they took
+/// together, in microseconds: the measure that stays comparable when many searches share few cores.
 ///
 /// # Errors
-/// If the system grants no thread.
-pub fn search_on_one_thread<T: Send>(
+/// If the system grants no threads.
+pub fn search_on_threads<T: Send>(
+    threads: NonZeroUsize,
     search: impl FnOnce() -> T + Send,
 ) -> Result<(T, u64), rayon::ThreadPoolBuildError> {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build()?;
     Ok(pool.install(|| {
-        let before = thread_cpu_micros();
+        let before = pool_cpu_micros();
         let result = search();
-        (result, thread_cpu_micros() - before)
+        (result, pool_cpu_micros() - before)
     }))
 }

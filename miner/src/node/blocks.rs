@@ -216,7 +216,12 @@ impl Node {
         let proposals: Vec<(DemandId, Vec<ProviderId>)> =
             block.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
         let Admissible { refused, .. } = self.ledger.admissible(&block.header.miner, &proposals);
-        if let Some((_, rejection)) = refused.first() {
+        let stale = block.body.replacements().find_map(|part| {
+            let demand = part.composition.demand;
+            let (got, expected) = (part.replaces, self.ledger.demand(demand)?.version());
+            (got != expected).then_some(Rejection::StaleAmendment { demand, got, expected })
+        });
+        if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(stale.as_ref()) {
             return refusal(block, rejection);
         }
         NodeEvent::BlockRefused {
@@ -224,6 +229,7 @@ impl Node {
             height: block.header.height,
             miner: block.header.miner,
             demands: block.body.compositions.len(),
+            amended: block.body.replacements().count(),
             rule: "superseded".to_owned(),
             reason: format!(
                 "another block was voted onto height {}; nothing in this one conflicts with it, so its miner can send \
@@ -360,7 +366,9 @@ fn summary(block: &Block, report: &BlockReport) -> BlockSummary {
         height: block.header.height,
         miner: block.header.miner,
         records: block.body.records.len(),
-        demands: block.body.compositions.len(),
+        demands: count(report.compositions),
+        amended: count(report.replaced),
+        saving: report.saving,
         cost: report.cost,
         regret: report.regret,
         reward: report.reward,
@@ -370,12 +378,17 @@ fn summary(block: &Block, report: &BlockReport) -> BlockSummary {
     }
 }
 
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 fn refusal(block: &Block, rejection: &Rejection) -> NodeEvent {
     NodeEvent::BlockRefused {
         block: block.hash(),
         height: block.header.height,
         miner: block.header.miner,
         demands: block.body.compositions.len(),
+        amended: block.body.replacements().count(),
         rule: rejection.rule().to_owned(),
         reason: rejection.to_string(),
     }

@@ -7,6 +7,7 @@ use scenarios::settings::Profile;
 use serde::{Deserialize, Serialize};
 
 use super::work::WorkId;
+use crate::strategy::NeighbourhoodKind;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,19 @@ pub enum NodeEvent {
         /// CPU time of the searching thread, microseconds.
         cpu_micros: u64,
     },
+    /// A neighbourhood of composed demands was searched for an amendment.
+    Amending {
+        /// Which search.
+        work: WorkId,
+        /// How the neighbourhood was chosen.
+        kind: NeighbourhoodKind,
+        /// Demands in it.
+        demands: usize,
+        /// Demands that the amendment found composes anew; 0 if none was found.
+        changed: usize,
+        /// CPU time of the searching thread, microseconds.
+        cpu_micros: u64,
+    },
     /// A running search goes on with what a final block left of its problem.
     Repaired {
         /// Demands taken by somebody else.
@@ -96,6 +110,9 @@ pub enum NodeEvent {
         miner: PublicKey,
         /// Demands it would have composed.
         demands: usize,
+        /// Demands its amendments would have composed, first or anew.
+        #[serde(default)]
+        amended: usize,
         /// The rule that refuses it.
         rule: String,
         /// The rule, got and expected, in words.
@@ -156,11 +173,17 @@ pub struct BlockSummary {
     pub miner: PublicKey,
     /// Records it brings.
     pub records: usize,
-    /// Demands it composes.
+    /// Open demands it composes.
     pub demands: usize,
-    /// Their total cost.
+    /// Composed demands it composes anew.
+    #[serde(default)]
+    pub amended: usize,
+    /// What that saves.
+    #[serde(default)]
+    pub saving: Money,
+    /// What it adds to the cost of composed demands.
     pub cost: Money,
-    /// Their total regret.
+    /// What it adds to their regret.
     pub regret: Money,
     /// What the miner earns when they freeze.
     pub reward: Money,

@@ -57,6 +57,8 @@ pub enum Command {
     Submit(Vec<Record>),
     /// Start to mine, if the node was told to wait.
     StartMining,
+    /// Mine no more until told to start again: what is searched is given up, what was sent stands.
+    PauseMining,
     /// Finish: cancel work, say goodbye.
     Stop,
 }

@@ -272,18 +272,23 @@ impl Node {
                 }
                 self.with_mining(now_ms, effects, Mining::consider);
             }
+            Command::PauseMining => self.stop_mining(now_ms, effects),
             Command::Stop => {
-                let mut actions = Vec::new();
-                if let Some(mining) = &mut self.mining {
-                    mining.stop(&mut actions);
-                }
-                self.act(actions, now_ms, effects);
+                self.stop_mining(now_ms, effects);
                 let reason = "the node is shutting down".to_owned();
                 effects.extend(
                     self.peers.keys().map(|peer| Effect::Disconnect { peer, reason: reason.clone() }),
                 );
             }
         }
+    }
+
+    fn stop_mining(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+        let mut actions = Vec::new();
+        if let Some(mining) = &mut self.mining {
+            mining.stop(&mut actions);
+        }
+        self.act(actions, now_ms, effects);
     }
 
     fn on_bytes(&mut self, peer: PublicKey, bytes: &[u8], now_ms: u64, effects: &mut Vec<Effect>) {
@@ -327,7 +332,7 @@ impl Node {
         let others = self.blocks.candidates.values().map(ValidBlock::block);
         let in_flight: BTreeSet<DemandId> = others
             .filter(|block| block.header.miner != self.own)
-            .flat_map(|block| block.body.compositions.iter().map(|composition| composition.demand))
+            .flat_map(|block| block.body.composed().map(|composition| composition.demand))
             .collect();
         let view = View {
             now_ms,

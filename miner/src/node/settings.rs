@@ -4,7 +4,7 @@ use scenarios::Window;
 use scenarios::settings::{Profile, SearchSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::strategy::{AnnouncePolicy, Strategy};
+use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 
 /// How a node mines.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,9 @@ pub struct MiningSettings {
     /// When to announce.
     #[serde(default)]
     pub announce: AnnouncePolicy,
+    /// How to look for amendments.
+    #[serde(default)]
+    pub amend: AmendPolicy,
     /// Wait for the command to start.
     #[serde(default)]
     pub wait_for_start: bool,

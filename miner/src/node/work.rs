@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chain::DemandId;
-use scenarios::settings::{Profile, SearchSettings};
+use scenarios::settings::{HybridGaSettings, Profile, SearchSettings};
 use scenarios::{CapacityPrices, Demand, Minutes, Money, ProviderId, Supply};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +43,19 @@ pub enum Task {
         /// Fixes every random choice.
         rng_seed: u64,
     },
+    /// Compose demands anew that are composed already, to cost less together. Prices only guide the search.
+    Amend {
+        /// The demands, on what all others leave.
+        problem: SubProblem,
+        /// What stands: where the search begins. Demands that are not here are open.
+        standing: Vec<(DemandId, Vec<ProviderId>)>,
+        /// Parameters of the hybrid search.
+        settings: HybridGaSettings,
+        /// Generations to search for.
+        generations: u32,
+        /// Fixes every random choice.
+        rng_seed: u64,
+    },
     /// Find capacity prices that raise the bound of this market.
     Prices {
         /// The whole market: all demands not frozen, capacities that frozen compositions leave, and the
@@ -58,6 +71,8 @@ pub enum Task {
 pub enum WorkReport {
     /// Of [`Task::Compose`].
     Composed(SearchReport),
+    /// Of [`Task::Amend`], at its end.
+    Amended(SearchReport),
     /// Of [`Task::Prices`], at its end.
     Priced {
         /// The best prices found.

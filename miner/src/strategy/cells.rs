@@ -21,6 +21,10 @@ pub enum Strategy {
     /// The demands around the border of the first two cells: overlaps both on purpose. A roaming miner
     /// takes no rank of its own, so the others split the market as if it were not there.
     Roaming,
+    /// Equal shares of the demands in order of their rarest operation; all providers are used.
+    Operations,
+    /// Equal shares of the demands in order of the scarcest provider they would use; all providers are used.
+    ScarceProviders,
     /// Every open demand.
     Everything,
 }
@@ -32,6 +36,8 @@ pub struct CellDemand {
     pub id: DemandId,
     /// Where it is.
     pub site: Site,
+    /// What it is grouped by, for strategies that group ([`super::group_of`]).
+    pub group: u64,
 }
 
 /// A sub-problem: some demands, and the providers that may serve them.
@@ -71,11 +77,26 @@ pub fn choose_cell(
                 providers: None,
             }
         }
+        Strategy::Operations => share("operations", demands, rank, miners),
+        Strategy::ScarceProviders => share("scarce providers", demands, rank, miners),
         Strategy::Roaming => Cell {
             label: "border of cells 1 and 2".into(),
             demands: border(demands, &balanced_cells(demands, miners.max(2))),
             providers: None,
         },
+    }
+}
+
+/// An equal share of the demands in order of their groups.
+fn share(of: &str, demands: &[CellDemand], rank: usize, miners: usize) -> Cell {
+    let own = rank % miners;
+    let mut order: Vec<&CellDemand> = demands.iter().collect();
+    order.sort_by_key(|demand| (demand.group, demand.id));
+    let (from, to) = (order.len() * own / miners, order.len() * (own + 1) / miners);
+    Cell {
+        label: format!("share {} of {miners} by {of}", own + 1),
+        demands: order[from..to].iter().map(|demand| demand.id).collect(),
+        providers: None,
     }
 }
 
@@ -173,7 +194,7 @@ mod tests {
     use super::{Strategy, *};
 
     fn demand(number: u8, x_m: i64, y_m: i64) -> CellDemand {
-        CellDemand { id: RecordId(Hash([number; 32])), site: Site::point(x_m, y_m) }
+        CellDemand { id: RecordId(Hash([number; 32])), site: Site::point(x_m, y_m), group: u64::from(number % 3) }
     }
 
     fn no_supply() -> Supply {
@@ -221,7 +242,9 @@ mod tests {
             xs in prop::collection::vec(0_i64..100, 1..40), miners in 1_usize..6,
         ) {
             let demands: Vec<CellDemand> = (0_u8..).zip(&xs).map(|(number, &x)| demand(number, x, 0)).collect();
-            for strategy in [Strategy::Strips, Strategy::Cells] {
+            let strategies =
+                [Strategy::Strips, Strategy::Cells, Strategy::Operations, Strategy::ScarceProviders];
+            for strategy in strategies {
                 let cells: Vec<Cell> = (0..miners)
                     .map(|rank| choose_cell(strategy, &demands, &no_supply(), WINDOW, rank, miners))
                     .collect();

@@ -13,6 +13,7 @@
 //! served: [`World::run_until_settled`].
 
 mod checkers;
+mod connections;
 mod draws;
 mod effects;
 mod faults;

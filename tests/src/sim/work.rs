@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use chain::DemandId;
 use ga::{Objective, PriceSearch, Problem, ProblemError, Profile, Search, Termination};
 use miner::node::{SearchReport, SubProblem, Task, WorkId, WorkReport};
-use scenarios::{Instance, Money};
+use scenarios::{Instance, Money, ProviderId, Solution};
 
 /// Virtual time that one generation takes, in milliseconds.
 const GENERATION_MS: u64 = 40;
@@ -22,6 +22,7 @@ pub(super) struct Workbench(BTreeMap<WorkId, Job>);
 #[derive(Debug)]
 enum Job {
     Compose(Box<Composing>),
+    Amend(Box<Composing>),
     Prices { market: SubProblem, steps: u32 },
 }
 
@@ -39,8 +40,18 @@ impl Workbench {
             Task::Compose { problem, profile, settings, rng_seed } => {
                 let profile = Profile::of(profile, &settings);
                 let termination = Termination { time: None, ..Termination::of(&profile) };
-                let search = Search::new(ga_problem(&problem)?, profile, rng_seed, None);
+                let search = Search::new(ga_problem(&problem, Objective::PricedCost)?, profile, rng_seed, None);
                 (Job::Compose(Box::new(Composing { search, problem, termination })), slice_ms())
+            }
+            Task::Amend { problem, standing, settings, generations, rng_seed } => {
+                let start = warm_start(&problem, &standing);
+                let profile = Profile::Hybrid(settings);
+                let generations = u64::from(generations);
+                let termination = Termination { generations: Some(generations), ..Termination::default() };
+                let search =
+                    Search::new(ga_problem(&problem, Objective::Cost)?, profile, rng_seed, Some(&start));
+                let job = Job::Amend(Box::new(Composing { search, problem, termination }));
+                (job, GENERATION_MS * generations.max(1))
             }
             Task::Prices { market, steps } => {
                 (Job::Prices { market, steps }, PRICE_STEP_MS * u64::from(steps.max(1)))
@@ -54,7 +65,7 @@ impl Workbench {
     pub(super) fn adapt(&mut self, work: WorkId, task: Task) -> Result<(), ProblemError> {
         if let (Some(Job::Compose(composing)), Task::Compose { problem, .. }) = (self.0.get_mut(&work), task)
         {
-            composing.search.adapt(ga_problem(&problem)?);
+            composing.search.adapt(ga_problem(&problem, Objective::PricedCost)?);
             composing.problem = problem;
         }
         Ok(())
@@ -75,6 +86,12 @@ impl Workbench {
                     self.0.remove(&work);
                 }
                 Some((WorkReport::Composed(report), (!is_over).then(slice_ms)))
+            }
+            Job::Amend(amending) => {
+                while !amending.work_on().finished {}
+                let report = amending.report(true);
+                self.0.remove(&work);
+                Some((WorkReport::Amended(report), None))
             }
             Job::Prices { market, steps } => {
                 let report = find_prices(market, *steps);
@@ -100,6 +117,10 @@ impl Composing {
             self.search.step(&never);
             finished = self.is_over();
         }
+        self.report(finished)
+    }
+
+    fn report(&self, finished: bool) -> SearchReport {
         let (solution, cost) = self.search.incumbent();
         let progress = self.search.progress();
         let (mut compositions, mut unserved) = (Vec::new(), Vec::new());
@@ -133,12 +154,19 @@ fn find_prices(market: &SubProblem, steps: u32) -> WorkReport {
     WorkReport::Priced { prices, bound, cpu_micros: 0 }
 }
 
-fn ga_problem(problem: &SubProblem) -> Result<Problem, ProblemError> {
+/// What stands, as a solution of the problem; open demands are unserved.
+fn warm_start(problem: &SubProblem, standing: &[(DemandId, Vec<ProviderId>)]) -> Solution {
+    let standing: BTreeMap<_, _> = standing.iter().map(|(id, providers)| (id, providers)).collect();
+    let composition = |id| standing.get(id).map(|&providers| providers.clone());
+    Solution { compositions: problem.demands.iter().map(|(id, _)| composition(id)).collect() }
+}
+
+fn ga_problem(problem: &SubProblem, objective: Objective) -> Result<Problem, ProblemError> {
     let demands = problem.demands.iter().map(|(_, demand)| demand.clone()).collect();
     let instance = Instance { supply: (*problem.supply).clone(), demands };
     let whole = Problem::whole(instance)
         .with_capacities(&problem.capacities)?
-        .with_prices(problem.prices.clone(), Objective::PricedCost)?
+        .with_prices(problem.prices.clone(), objective)?
         .with_keys(problem.demands.iter().map(|(id, _)| key_of(*id)).collect())?;
     Ok(match &problem.allowed {
         Some(allowed) => whole.restricted_to(|provider| allowed.contains(&provider)),

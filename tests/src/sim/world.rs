@@ -1,12 +1,12 @@
 //! The discrete-event loop: a virtual clock, the queue of what is to come, and everything that happens.
-//! What nodes ask for is carried out in `effects`.
+//! What nodes ask for is carried out in `effects`; connections are in `connections`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use chain::{DemandId, PublicKey, Record};
-use miner::node::{Command, Input, Message, Node, NodeEvent, NodeStatus, Timer, WorkId};
+use miner::node::{Command, Input, Node, NodeEvent, NodeStatus, Timer, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::draws::Draws;
@@ -16,8 +16,6 @@ use super::links::{LinkQuality, Links};
 use super::market::{Market, START_MS};
 use super::trace::Trace;
 
-/// How often a host dials its bootstrap nodes until it is connected.
-const BOOTSTRAP_MS: u64 = 2_000;
 /// After this long a connection across a cut is given up.
 const IDLE_TIMEOUT_MS: u64 = 8_000;
 /// The longest it takes until a peer notices a crash.
@@ -199,27 +197,6 @@ impl World {
         for record in self.market.records.clone() {
             let (at, in_ms) = (*self.draws.pick(&nodes), self.draws.below(within_ms.max(1)));
             self.submit(in_ms, at, vec![record]);
-        }
-    }
-
-    /// Connects a puppet to a host.
-    pub fn connect(&mut self, puppet: HostId, to: HostId) {
-        self.schedule(1, Event::Connect { from: puppet, to });
-    }
-
-    /// A puppet sends bytes to a host it is connected to, over a link that loses nothing.
-    pub fn say(&mut self, puppet: HostId, to: HostId, bytes: Vec<u8>) {
-        if let Some(&connection) = self.hosts[puppet.index()].puppet.connections.get(&to) {
-            let bytes = Arc::from(bytes);
-            self.schedule(1, Event::Deliver { from: puppet, to, connection, bytes });
-        }
-    }
-
-    /// [`World::say`] a message to every host it is connected to.
-    pub fn say_to_all(&mut self, puppet: HostId, message: &Message) {
-        let peers: Vec<HostId> = self.hosts[puppet.index()].puppet.connections.keys().copied().collect();
-        for peer in peers {
-            self.say(puppet, peer, message.encode());
         }
     }
 
@@ -470,84 +447,4 @@ impl World {
     }
 
     // ---- connections ----
-
-    fn dial_bootstrap(&mut self, at: HostId, life: u32) {
-        if self.host(at).life != life || self.host(at).running.is_none() {
-            return;
-        }
-        // Two bootstrap nodes, so that one may be down.
-        for to in [HostId(0), HostId(1)] {
-            let known = self.hosts[at.index()].connections().is_some_and(|open| open.contains_key(&to));
-            if to != at && !known {
-                self.dial(at, to);
-            }
-        }
-        self.schedule(BOOTSTRAP_MS, Event::Bootstrap { at, life });
-    }
-
-    pub(super) fn dial(&mut self, from: HostId, to: HostId) {
-        let in_ms = self.links.delay();
-        self.schedule(in_ms, Event::Connect { from, to });
-    }
-
-    fn open(&mut self, from: HostId, to: HostId) -> Result<(), Violation> {
-        if self.links.is_cut(from, to) || to.index() >= self.hosts.len() {
-            return Ok(());
-        }
-        let there = |world: &mut Self, one: HostId, other: HostId| {
-            world.hosts[one.index()].connections().map(|open| open.get(&other).copied())
-        };
-        let (Some(ours), Some(theirs)) = (there(self, from, to), there(self, to, from)) else {
-            return Ok(());
-        };
-        if ours.is_some() && ours == theirs {
-            return Ok(());
-        }
-        // One end still holds a connection that the other has lost: the new one replaces it.
-        for (one, other, old) in [(from, to, ours), (to, from, theirs)] {
-            if let Some(connection) = old {
-                self.close(one, other, connection, "replaced by a newer connection".to_owned())?;
-            }
-        }
-        self.connections += 1;
-        let connection = self.connections;
-        for (one, other) in [(from, to), (to, from)] {
-            if let Some(open) = self.hosts[one.index()].connections() {
-                open.insert(other, connection);
-            }
-        }
-        for (one, other) in [(from, to), (to, from)] {
-            let peer = self.host(other).key();
-            self.handle(one, Input::PeerUp { peer })?;
-        }
-        Ok(())
-    }
-
-    fn close(&mut self, at: HostId, peer: HostId, connection: u64, reason: String) -> Result<(), Violation> {
-        let Some(open) = self.hosts[at.index()].connections() else { return Ok(()) };
-        if open.get(&peer) != Some(&connection) {
-            return Ok(());
-        }
-        open.remove(&peer);
-        let host = &mut self.hosts[at.index()];
-        if host.is_puppet() {
-            host.puppet.dropped.push((peer, reason));
-            return Ok(());
-        }
-        let peer = self.host(peer).key();
-        self.handle(at, Input::PeerDown { peer, reason })
-    }
-
-    fn time_out(&mut self, one: HostId, other: HostId) -> Result<(), Violation> {
-        if !self.links.is_cut(one, other) {
-            return Ok(());
-        }
-        for (at, peer) in [(one, other), (other, one)] {
-            let open = self.hosts[at.index()].connections().and_then(|open| open.get(&peer).copied());
-            if let Some(connection) = open {
-                self.close(at, peer, connection, "timed out".to_owned())?;
-            }
-        }
-        Ok(())
-    }
 }

@@ -2,7 +2,7 @@
 
 use chain::SecretKey;
 use miner::node::{MiningSettings, NodeEvent, Pace};
-use miner::strategy::{AnnouncePolicy, Strategy};
+use miner::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use mizan_tests::sim::{
     Behaviour, Draws, Failure, HostId, HostSettings, Market, MarketKind, Report, Storm, World,
 };
@@ -27,6 +27,7 @@ pub(crate) fn mining(market: &Market, strategy: Strategy, rng_seed: u64) -> Mini
         window: market.window,
         rng_seed,
         announce: AnnouncePolicy::default(),
+        amend: AmendPolicy { first_size: 4, generations: 3, rest_after: 3, ..AmendPolicy::default() },
         wait_for_start: false,
     }
 }

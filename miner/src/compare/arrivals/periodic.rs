@@ -1,6 +1,7 @@
 //! A centre that composes everybody who waits, once every period: simulated in virtual time, in which a
 //! solve takes the CPU time that it really took on one thread.
 
+use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use scenarios::settings::Profile;
 use scenarios::{CapacityPrices, Instance, Minutes, ProviderId, Scenario, Solution, evaluate};
 
 use super::stream::{Customer, Fate};
-use crate::driver::search_on_one_thread;
+use crate::driver::search_on_threads;
 use crate::strategy::AnnouncePolicy;
 
 /// What a centre did.
@@ -96,7 +97,7 @@ impl Centre<'_> {
             provider.capacity = left;
         }
         let seed = self.rng_seed.wrapping_add(number as u64);
-        let (found, micros) = search_on_one_thread(|| self.search(&instance, seed))?;
+        let (found, micros) = search_on_threads(NonZeroUsize::MIN, || self.search(&instance, seed))?;
         let found = found?;
         let evaluation = evaluate(&instance, &found);
         ensure!(

@@ -29,6 +29,9 @@ impl Mining {
                 return Some(drafted);
             }
         }
+        if let Some(drafted) = self.next_amending_block(view) {
+            return Some(drafted);
+        }
         let is_anything_to_do = !view.pending.is_empty() || !self.held.is_empty();
         if is_anything_to_do && self.is_quiet_block_due(view, Self::turn(view)) {
             return Self::draft(view, None, Vec::new()).ok();
@@ -42,11 +45,21 @@ impl Mining {
         prices: Option<CapacityPrices>,
         compositions: Vec<Proposal>,
     ) -> Result<Drafted, Rejection> {
+        Self::draft_all(view, prices, compositions, Vec::new())
+    }
+
+    /// The same, with amendments.
+    pub(super) fn draft_all(
+        view: &View<'_>,
+        prices: Option<CapacityPrices>,
+        compositions: Vec<Proposal>,
+        amendments: Vec<Vec<Proposal>>,
+    ) -> Result<Drafted, Rejection> {
         let draft = Draft {
             records: view.pending.to_vec(),
             price_update: prices.map(|prices| PriceUpdate { prices }),
             compositions,
-            amendments: Vec::new(),
+            amendments,
             miner: view.own,
             timestamp_ms: view.now_ms.max(view.ledger.head().timestamp_ms + 1),
         };

@@ -3,8 +3,10 @@
 //! One function, [`Mining::consider`], looks at everything the miner knows and decides on the next thing
 //! to do; it is called after every change and by a timer. In order of urgency a miner sends what it has
 //! ready, brings pending records on chain (both in `drafting`), raises the bound with better prices
-//! (`pricing`), and composes its cell (`searching`).
+//! (`pricing`), composes its cell (`searching`), and with nothing left to compose looks for amendments
+//! (`amending`).
 
+mod amending;
 mod drafting;
 mod pricing;
 mod searching;
@@ -12,15 +14,16 @@ mod searching;
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::ledger::{BlockReport, Ledger, Market};
-use chain::{Block, BlockHash, Body, DemandId, Header, PublicKey, Record, Statement};
+use chain::{Block, BlockHash, Body, Composition, DemandId, Header, PublicKey, Record, Statement};
 use scenarios::ProviderId;
 
 use super::event::NodeEvent;
 use super::io::{Effect, UnservedDemand};
 use super::settings::{MiningSettings, Pace};
 use super::work::{SubProblem, WorkId, WorkReport};
-use crate::strategy::{Cell, Strategy};
+use crate::strategy::{Cell, Explorer, Strategy};
 
+use amending::Amending;
 use pricing::Pricing;
 use searching::Search;
 
@@ -67,6 +70,7 @@ pub(in crate::node) struct Mining {
     announced: Option<Announced>,
     held: Vec<Proposal>,
     pricing: Pricing,
+    amending: Amending,
     stuck: BTreeMap<DemandId, UnservedDemand>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
@@ -78,6 +82,7 @@ pub(in crate::node) struct Mining {
 struct Announced {
     block: BlockHash,
     compositions: Vec<Proposal>,
+    amendments: Vec<Vec<Proposal>>,
 }
 
 /// What a decision asks the node to do.
@@ -104,6 +109,7 @@ impl Mining {
             announced: None,
             held: Vec::new(),
             pricing: Pricing::default(),
+            amending: Amending::new(Explorer::new(settings.amend, settings.rng_seed)),
             stuck: BTreeMap::new(),
             overtaken: 0,
             pending_since_ms: None,
@@ -129,9 +135,13 @@ impl Mining {
 
     /// Nothing is searched, ready or announced.
     pub(in crate::node) fn is_idle(&self) -> bool {
+        if !self.is_running() {
+            return self.announced.is_none();
+        }
         self.search.is_none()
             && self.ready.is_empty()
             && self.announced.is_none()
+            && self.amending.is_idle()
             && self.pricing.work.is_none()
             && self.pricing.found.is_none()
             && self.pricing.due_since_ms.is_none()
@@ -146,7 +156,8 @@ impl Mining {
     /// Ends all work.
     pub(in crate::node) fn stop(&mut self, actions: &mut Vec<Action>) {
         self.started_ms = None;
-        let works = self.search.take().map(|search| search.work).into_iter().chain(self.pricing.work.take());
+        let search = self.search.take().map(|search| search.work);
+        let works = search.into_iter().chain(self.pricing.work.take()).chain(self.amending.stop());
         actions.extend(works.map(|work| Action::Effect(Effect::CancelWork(work))));
     }
 
@@ -165,6 +176,7 @@ impl Mining {
         } else {
             self.pricing.due_since_ms = None;
             self.consider_search(view, actions);
+            self.consider_amending(view, actions);
         }
     }
 
@@ -184,6 +196,7 @@ impl Mining {
                 self.pricing.work = None;
                 self.pricing.found = Some(prices);
             }
+            WorkReport::Amended(report) => self.on_amended(work, report, view, actions),
             WorkReport::Priced { .. } => {} // of work that was cancelled
         }
         self.consider(view, actions);
@@ -191,10 +204,14 @@ impl Mining {
 
     /// An own block was sent: it is in the race for the next height.
     pub(in crate::node) fn on_announced(&mut self, block: &Block) {
-        let compositions = block.body.compositions.iter();
+        let proposal = |c: &Composition| (c.demand, c.providers.clone());
+        let amendments = block.body.amendments.iter();
         self.announced = Some(Announced {
             block: block.hash(),
-            compositions: compositions.map(|c| (c.demand, c.providers.clone())).collect(),
+            compositions: block.body.compositions.iter().map(proposal).collect(),
+            amendments: amendments
+                .map(|amendment| amendment.parts.iter().map(|part| proposal(&part.composition)).collect())
+                .collect(),
         });
     }
 
@@ -225,12 +242,16 @@ impl Mining {
         let lost_race = self.announced.take().filter(|announced| announced.block != block.hash());
         self.ready = match lost_race {
             Some(announced) => {
+                self.amending.found.extend(announced.amendments);
                 standing.extend(announced.compositions);
                 Self::reanchor(&standing, view, actions)
             }
             None => view.ledger.admissible(&view.own, &standing).kept,
         };
         self.repair_search(&open, view, actions);
+        let is_changed =
+            brings_offers || !block.body.compositions.is_empty() || !block.body.amendments.is_empty();
+        self.repair_amending(view, is_changed, actions);
         self.consider(view, actions);
     }
 

@@ -8,7 +8,7 @@ use scenarios::{Money, Oracle, ProviderId};
 
 use super::super::work::{SearchReport, SubProblem, Task};
 use super::{Action, DemandId, Effect, Mining, NodeEvent, UnservedDemand, View, WorkId, sub_problem};
-use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, why_unserved};
+use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of, why_unserved};
 
 /// A search that is running for this node.
 #[derive(Debug)]
@@ -72,20 +72,24 @@ impl Mining {
     }
 
     pub(super) fn choose_cell(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        let supply = view.ledger.supply();
+        let (strategy, window) = (self.settings.strategy, self.settings.window);
+        let (oracle, prices) = (Oracle::new(supply), view.ledger.prices());
         let open: Vec<CellDemand> = view
             .ledger
             .open_market()
             .demands
             .iter()
             .filter(|demand| self.is_worth_searching(&demand.id) && !view.in_flight.contains(&demand.id))
-            .map(|demand| CellDemand { id: demand.id, site: demand.entry.demand.site })
+            .map(|MarketDemand { id, entry }| {
+                let group = group_of(strategy, &entry.demand, &oracle, prices);
+                CellDemand { id: *id, site: entry.demand.site, group }
+            })
             .collect();
         if open.is_empty() {
             self.cell = None;
             return;
         }
-        let supply = view.ledger.supply();
-        let (strategy, window) = (self.settings.strategy, self.settings.window);
         let cell =
             choose_cell(strategy, &open, supply, window, self.rank_to_serve(view), view.cell_takers.len());
         if !cell.demands.is_empty() {

@@ -1,0 +1,170 @@
+//! Amendments: with nothing left to compose, a miner looks for composed demands that together can be had for
+//! less (docs/design.md section 7), one neighbourhood after the other, and sends what it found in turn.
+
+use std::collections::BTreeMap;
+
+use chain::ledger::Ledger;
+use scenarios::settings::{Allocation, HybridGaSettings, Profile};
+
+use super::super::work::{SearchReport, Task};
+use super::{Action, DemandId, Drafted, Effect, Mining, NodeEvent, Proposal, View, WorkId, sub_problem};
+use crate::strategy::{AmendableDemand, Explorer, NeighbourhoodKind};
+
+/// Where this miner stands in looking for amendments.
+#[derive(Debug)]
+pub(super) struct Amending {
+    explorer: Explorer,
+    looking: Option<Looking>,
+    /// Amendments to send, each for itself.
+    pub(super) found: Vec<Vec<Proposal>>,
+}
+
+/// A neighbourhood that is being searched.
+#[derive(Debug)]
+struct Looking {
+    work: WorkId,
+    kind: NeighbourhoodKind,
+    /// The version and providers of each of its demands; version 0 is an open one.
+    standing: BTreeMap<DemandId, (u32, Vec<scenarios::ProviderId>)>,
+}
+
+impl Amending {
+    pub(super) const fn new(explorer: Explorer) -> Self {
+        Self { explorer, looking: None, found: Vec::new() }
+    }
+
+    /// Nothing is looked at and nothing waits to be sent.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.looking.is_none() && self.found.is_empty()
+    }
+
+    /// Ends the search; the work to cancel.
+    pub(super) fn stop(&mut self) -> Option<WorkId> {
+        self.found.clear();
+        self.looking.take().map(|looking| looking.work)
+    }
+}
+
+impl Mining {
+    /// Searches the next neighbourhood, unless there is something more urgent to do or nothing to look at.
+    pub(super) fn consider_amending(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        let is_free = self.search.is_none() && self.amending.looking.is_none();
+        let may_amend = view.ledger.network().parameters().allocation == Allocation::Partial
+            && self.settings.profile == Profile::Hybrid;
+        if !is_free || !may_amend || self.amending.explorer.is_resting() {
+            return;
+        }
+        let demands = amendable(view.ledger);
+        if demands.iter().all(|demand| demand.minutes.is_empty()) {
+            return;
+        }
+        let Some(chosen) = self.amending.explorer.choose(&demands, view.ledger.prices()) else { return };
+        let ids: Vec<DemandId> = chosen.demands.into_iter().collect();
+        let market = view.ledger.amendable_market(&ids);
+        let standing: BTreeMap<_, _> = ids.iter().map(|&id| (id, standing(view.ledger, id))).collect();
+        let composed = standing.iter().filter(|(_, (version, _))| *version > 0);
+        let task = Task::Amend {
+            standing: composed.map(|(&id, (_, providers))| (id, providers.clone())).collect(),
+            problem: sub_problem(market, None, |_| true),
+            settings: HybridGaSettings { islands: 1, ..self.settings.search.hybrid },
+            generations: self.settings.amend.generations,
+            rng_seed: self.settings.rng_seed.wrapping_add(self.last_work + 1),
+        };
+        let work = self.next_work();
+        actions.push(Action::Effect(Effect::StartWork { work, task: Box::new(task) }));
+        self.amending.looking = Some(Looking { work, kind: chosen.kind, standing });
+    }
+
+    /// A neighbourhood has been searched: what changed is an amendment, if the ledger takes it.
+    pub(super) fn on_amended(
+        &mut self,
+        work: WorkId,
+        report: SearchReport,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(looking) = self.amending.looking.take_if(|looking| looking.work == work) else { return };
+        let mut amendment: Vec<Proposal> = report.compositions;
+        amendment.retain(|(id, providers)| looking.standing.get(id).is_none_or(|(_, old)| old != providers));
+        amendment.sort();
+        let changed = amendment.len();
+        let mut proposals = std::mem::take(&mut self.amending.found);
+        let before = proposals.len();
+        if changed > 0 {
+            proposals.push(amendment);
+        }
+        self.amending.found = view.ledger.admissible_amendments(&view.own, &[], &proposals).kept;
+        let is_found = self.amending.found.len() > before;
+        if is_found {
+            self.amending.explorer.on_found(looking.kind);
+        } else {
+            self.amending.explorer.on_nothing(looking.kind);
+        }
+        actions.push(Action::Effect(Effect::Event(NodeEvent::Amending {
+            work,
+            kind: looking.kind,
+            demands: looking.standing.len(),
+            changed: if is_found { changed } else { 0 },
+            cpu_micros: report.cpu_micros,
+        })));
+    }
+
+    /// The block of what was found, if one may follow the head now.
+    pub(super) fn next_amending_block(&mut self, view: &View<'_>) -> Option<Drafted> {
+        if self.amending.found.is_empty() || !self.is_amendment_due(view) {
+            return None;
+        }
+        let found = std::mem::take(&mut self.amending.found);
+        let mut kept = view.ledger.admissible_amendments(&view.own, &[], &found).kept;
+        while !kept.is_empty() {
+            if let Ok(drafted) = Self::draft_all(view, None, Vec::new(), kept.clone()) {
+                return Some(drafted);
+            }
+            kept.truncate(kept.len() / 2); // too much for one block: the rest is found again
+        }
+        None
+    }
+
+    fn is_amendment_due(&self, view: &View<'_>) -> bool {
+        let interval_ms = view.ledger.network().parameters().amendment_interval_ms;
+        let ours = view.ledger.head().timestamp_ms + interval_ms + Self::turn(view) * self.pace.turn_ms;
+        view.now_ms >= ours
+    }
+
+    /// The head moved on: what no longer fits is dropped, and a search of demands that others amended ends.
+    pub(super) fn repair_amending(&mut self, view: &View<'_>, is_changed: bool, actions: &mut Vec<Action>) {
+        if !is_changed {
+            return;
+        }
+        self.amending.explorer.on_change();
+        let found = std::mem::take(&mut self.amending.found);
+        self.amending.found = view.ledger.admissible_amendments(&view.own, &[], &found).kept;
+        let is_stale = self
+            .amending
+            .looking
+            .as_ref()
+            .is_some_and(|looking| looking.standing.iter().any(|(&id, old)| standing(view.ledger, id) != *old));
+        if is_stale {
+            let work = self.amending.looking.take().map(|looking| looking.work);
+            actions.extend(work.map(|work| Action::Effect(Effect::CancelWork(work))));
+        }
+    }
+}
+
+/// The demands that may be composed again, and the open ones they could make room for.
+fn amendable(ledger: &Ledger) -> Vec<AmendableDemand> {
+    let market = ledger.demands().filter(|(_, entry)| entry.is_in_market());
+    market
+        .map(|(id, entry)| AmendableDemand {
+            id,
+            site: entry.demand.site,
+            minutes: entry.composition().map(|standing| standing.minutes.clone()).unwrap_or_default(),
+        })
+        .collect()
+}
+
+/// Version and providers of what stands for a demand; version 0 if nothing does.
+fn standing(ledger: &Ledger, demand: DemandId) -> (u32, Vec<scenarios::ProviderId>) {
+    let composition = ledger.demand(demand).and_then(|entry| entry.composition());
+    composition.map(|standing| (standing.version, standing.providers.clone())).unwrap_or_default()
+}
