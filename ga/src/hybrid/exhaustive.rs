@@ -10,10 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::individual::Individual;
 use crate::table::Table;
 
-/// The most demands, compositions of one demand, and branches of a problem that is tried.
-const DEMANDS_MAX: usize = 12;
-const COMPOSITIONS_MAX: usize = 20_000;
-const BRANCHES_MAX: u64 = 1_000_000;
+/// The most demands, compositions of one demand, and branches of a problem that is tried: some ten milliseconds,
+/// as every search of a small market pays for it.
+const DEMANDS_MAX: usize = 6;
+const COMPOSITIONS_MAX: usize = 1_000;
+const BRANCHES_MAX: u64 = 50_000;
 
 /// A way to deal with a demand.
 #[derive(Clone, Debug)]

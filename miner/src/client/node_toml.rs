@@ -150,7 +150,10 @@ const SECTIONS: [Section; 8] = [
             option("enabled", "Whether to look at all."),
             option("first_size", "Demands in the first neighbourhood; they grow while nothing is found."),
             option("generations", "Generations each neighbourhood is searched for."),
-            option("rest_after", "Looks in a row that find nothing before it rests until the market changes."),
+            option(
+                "rest_after",
+                "Looks in a row that find nothing before it rests until the market changes.",
+            ),
         ],
     },
     Section {

@@ -138,7 +138,10 @@ impl Journal {
             NodeEvent::Equivocation { validator, detail } => {
                 Some(format!("validator {} lied: {detail}", self.number(&validator)))
             }
-            NodeEvent::Amending { .. } | NodeEvent::PeerUp { .. } | NodeEvent::PeerDown { .. } | NodeEvent::RecordRefused { .. } => None,
+            NodeEvent::Amending { .. }
+            | NodeEvent::PeerUp { .. }
+            | NodeEvent::PeerDown { .. }
+            | NodeEvent::RecordRefused { .. } => None,
         }
     }
 

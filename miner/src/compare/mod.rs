@@ -304,8 +304,10 @@ impl Job<'_> {
             program: &program,
             adjust: |_, _| {},
         };
-        progress
-            .note(&format!("-- {miners} miners{shared}{}", if self.roaming { " and one that roams" } else { "" }));
+        progress.note(&format!(
+            "-- {miners} miners{shared}{}",
+            if self.roaming { " and one that roams" } else { "" }
+        ));
         progress.now("starting processes".into());
         let mut processes = NodeProcesses::start(&plan).await?;
         processes.submit(&records).await?;
@@ -318,7 +320,8 @@ impl Job<'_> {
         let statuses = statuses?;
         progress.now("verifying every chain from genesis".into());
         let stores: Vec<PathBuf> = processes.nodes.iter().map(|node| node.file.store_dir()).collect();
-        let Audited { mut audit, cost, first_cost, .. } = audit(&stores, &network, &scenario.instance, &demands)?;
+        let Audited { mut audit, cost, first_cost, .. } =
+            audit(&stores, &network, &scenario.instance, &demands)?;
         audit.failures.extend(journal.faults.iter().cloned());
         let mut unserved: Vec<Unserved> = statuses
             .iter()

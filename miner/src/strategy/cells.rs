@@ -194,7 +194,11 @@ mod tests {
     use super::{Strategy, *};
 
     fn demand(number: u8, x_m: i64, y_m: i64) -> CellDemand {
-        CellDemand { id: RecordId(Hash([number; 32])), site: Site::point(x_m, y_m), group: u64::from(number % 3) }
+        CellDemand {
+            id: RecordId(Hash([number; 32])),
+            site: Site::point(x_m, y_m),
+            group: u64::from(number % 3),
+        }
     }
 
     fn no_supply() -> Supply {

@@ -85,7 +85,13 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn close(&mut self, at: HostId, peer: HostId, connection: u64, reason: String) -> Result<(), Violation> {
+    pub(super) fn close(
+        &mut self,
+        at: HostId,
+        peer: HostId,
+        connection: u64,
+        reason: String,
+    ) -> Result<(), Violation> {
         let Some(open) = self.hosts[at.index()].connections() else { return Ok(()) };
         if open.get(&peer) != Some(&connection) {
             return Ok(());

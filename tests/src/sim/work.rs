@@ -40,7 +40,8 @@ impl Workbench {
             Task::Compose { problem, profile, settings, rng_seed } => {
                 let profile = Profile::of(profile, &settings);
                 let termination = Termination { time: None, ..Termination::of(&profile) };
-                let search = Search::new(ga_problem(&problem, Objective::PricedCost)?, profile, rng_seed, None);
+                let search =
+                    Search::new(ga_problem(&problem, Objective::PricedCost)?, profile, rng_seed, None);
                 (Job::Compose(Box::new(Composing { search, problem, termination })), slice_ms())
             }
             Task::Amend { problem, standing, settings, generations, rng_seed } => {

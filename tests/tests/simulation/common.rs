@@ -27,7 +27,7 @@ pub(crate) fn mining(market: &Market, strategy: Strategy, rng_seed: u64) -> Mini
         window: market.window,
         rng_seed,
         announce: AnnouncePolicy::default(),
-        amend: AmendPolicy { first_size: 4, generations: 3, rest_after: 3, ..AmendPolicy::default() },
+        amend: AmendPolicy { first_size: 4, generations: 1, rest_after: 2, ..AmendPolicy::default() },
         wait_for_start: false,
     }
 }

@@ -139,11 +139,9 @@ impl Mining {
         self.amending.explorer.on_change();
         let found = std::mem::take(&mut self.amending.found);
         self.amending.found = view.ledger.admissible_amendments(&view.own, &[], &found).kept;
-        let is_stale = self
-            .amending
-            .looking
-            .as_ref()
-            .is_some_and(|looking| looking.standing.iter().any(|(&id, old)| standing(view.ledger, id) != *old));
+        let is_stale = self.amending.looking.as_ref().is_some_and(|looking| {
+            looking.standing.iter().any(|(&id, old)| standing(view.ledger, id) != *old)
+        });
         if is_stale {
             let work = self.amending.looking.take().map(|looking| looking.work);
             actions.extend(work.map(|work| Action::Effect(Effect::CancelWork(work))));
