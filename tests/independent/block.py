@@ -160,14 +160,14 @@ class Block:
     def reprice(self, prices):
         """Returns the bound before and after."""
         state = self.state
-        capacities, demands = state.market_capacities(), state.market_demands()
+        capacities, entries = state.market_capacities(), state.market()
         require(len(prices) <= len(capacities), "there are more prices than providers")
         prices = prices + [0] * (len(capacities) - len(prices))
         for number, (price, capacity) in enumerate(zip(prices, capacities)):
             require(0 <= price <= PRICE_MAX, f"the price of provider {number} is {price}")
             require(price == 0 or capacity is not None, f"unlimited provider {number} has a price")
-        before = state.supply.at(state.prices).bound(demands, capacities)
-        after = state.supply.at(prices).bound(demands, capacities)
+        before = state.supply.at(state.prices).bound(entries, capacities)
+        after = state.supply.at(prices).bound(entries, capacities)
         if not -(1 << 63) <= before < 1 << 63:
             before = -(1 << 63)
         least = least_raised_bound(before, state.parameters["min_bound_gain_ppm"])

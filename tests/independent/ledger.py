@@ -1,5 +1,7 @@
 """The state, what records do to it, and settlement (docs/protocol.md, sections 6, 8 and 12)."""
 
+from collections import Counter
+
 import wire
 from crypto import address, hash_in, state_root
 from market import MILLION, Supply, ppm, reward_share
@@ -101,10 +103,15 @@ class State:
         return [entry["demand"] for entry in self.market()]
 
     def market_capacities(self):
-        providers = zip(self.supply.providers, self.usage)
+        standing = Counter()
+        for entry in self.market():
+            if entry["status"][0] == "Composed":
+                standing.update(entry["status"][1]["minutes"])
+        providers = enumerate(zip(self.supply.providers, self.usage))
         return [
-            None if provider["capacity"] is None else max(0, provider["capacity"] - usage["frozen"])
-            for provider, usage in providers
+            None if provider["capacity"] is None
+            else max(0, provider["capacity"] - usage["frozen"], standing[number])
+            for number, (provider, usage) in providers
         ]
 
     def waits_for_heights(self, height):

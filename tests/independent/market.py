@@ -158,10 +158,18 @@ class PricedSupply:
         charges = sum(self.price(number) * minutes for number, minutes in evaluation.minutes.items())
         return evaluation.cost + charges - self.least(demand)
 
-    def bound(self, demands, capacities):
-        """LB over these demands with these capacities left (None is unlimited)."""
+    def least_cost(self, entry):
+        """The same for a demand on chain: what stands for it is one way more to serve it."""
+        least, (status, *standing) = self.least(entry["demand"]), entry["status"]
+        if status != "Composed":
+            return least
+        minutes = standing[0]["minutes"].items()
+        return min(least, standing[0]["cost"] + sum(self.price(number) * taken for number, taken in minutes))
+
+    def bound(self, entries, capacities):
+        """LB over these entries with these capacities left (None is unlimited)."""
         priced = sum(self.price(number) * (left or 0) for number, left in enumerate(capacities))
-        return sum(map(self.least, demands)) - priced
+        return sum(map(self.least_cost, entries)) - priced
 
 
 def least_raised_bound(before, gain_ppm):

@@ -202,8 +202,8 @@ class Checker:
 
     def report(self):
         state, statuses = self.state, Counter(entry["status"][0] for entry in self.state.demands.values())
-        capacities, demands = state.market_capacities(), state.market_demands()
-        bound = state.supply.at(state.prices).bound(demands, capacities)
+        capacities, entries = state.market_capacities(), state.market()
+        bound = state.supply.at(state.prices).bound(entries, capacities)
         dollars = lambda micros: f"{Decimal(micros) / 1_000_000:,.6f} $"
         yield f"network {self.network.hex()} ({self.genesis['name']})"
         yield f"head {self.head.hex()} at height {self.height}"

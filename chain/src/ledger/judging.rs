@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use scenarios::bound::{demand_bound, dual_bound, regret};
+use scenarios::bound::{demand_bound, regret};
 use scenarios::{CapacityPrices, Money, Oracle};
 
+use super::market::{certified_bound, priced_cost};
 use super::staging::Staged;
 use super::state::Standing;
 use super::transition::Transition;
@@ -34,8 +35,9 @@ impl Transition<'_> {
     fn reprice(&mut self, oracle: &Oracle<'_>, prices: &CapacityPrices) -> Result<(), Rejection> {
         const WHAT: Rejection = Rejection::Arithmetic("the bounty account");
         let capacities = self.state.market_capacities();
-        let bound =
-            |prices: &CapacityPrices| dual_bound(oracle, self.state.market_demands(), &capacities, prices);
+        let bound = |prices: &CapacityPrices| {
+            certified_bound(oracle, self.state.market_entries(), &capacities, prices)
+        };
         let got = bound(prices)?;
         // Prices in force always suit the capacities, but an offer of more capacity may have pushed their
         // bound out of range: then any bound is better.
@@ -108,8 +110,7 @@ impl Transition<'_> {
 /// The regret of what stands at other prices than those of its block, at the terms it was made at.
 /// `None` if it leaves the range of money.
 fn regret_of_standing(standing: &Standing, least: Money, prices: &CapacityPrices) -> Option<Money> {
-    let mut charges = standing.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
-    charges.try_fold(standing.cost, Money::checked_add)?.checked_sub(least)
+    priced_cost(standing, prices)?.checked_sub(least)
 }
 
 /// The least bound that raises `before` enough: by at least `gain_ppm` of its size and one micro-unit.

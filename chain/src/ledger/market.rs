@@ -1,15 +1,16 @@
 //! The market as miners and bounds see it: demands, live offers, what is left of capacities, prices.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use scenarios::bound::dual_bound;
+use scenarios::bound::{demand_bound, priced_capacity};
+use scenarios::oracle::validate_prices;
 use scenarios::settings::Allocation;
 use scenarios::{CapacityPrices, Demand, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
 
 use super::Ledger;
 use super::settle::freeze_height;
-use super::state::{DemandEntry, DemandStatus, State, Usage};
+use super::state::{DemandEntry, DemandStatus, Standing, State, Usage};
 use crate::genesis::Network;
 use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height};
@@ -61,8 +62,8 @@ impl Market {
     /// # Errors
     /// If the prices do not suit the capacities or the bound leaves the range of money.
     pub fn bound_at(&self, prices: &CapacityPrices) -> Result<Money, PriceError> {
-        let demands = self.demands.iter().map(|demand| &demand.entry.demand);
-        dual_bound(&Oracle::new(&self.supply), demands, &self.capacities, prices)
+        let entries = self.demands.iter().map(|demand| demand.entry.as_ref());
+        certified_bound(&Oracle::shared(&self.supply), entries, &self.capacities, prices)
     }
 
     /// What the bound bounds: cost of what is composed + budgets of what is open, in micro-units.
@@ -176,9 +177,23 @@ impl Ledger {
 }
 
 impl State {
-    /// What frozen compositions leave.
+    /// What frozen compositions leave, and at least what standing ones take: an offer may have shrunk below
+    /// that, and then what stands is still a plan of the market.
     pub(super) fn market_capacities(&self) -> Vec<Option<Minutes>> {
-        self.capacities_left(|usage| usage.frozen)
+        let mut capacities = self.capacities_left(|usage| usage.frozen);
+        let mut standing: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
+        for composition in self.market_entries().filter_map(DemandEntry::composition) {
+            for (&provider, &minutes) in &composition.minutes {
+                let sum = standing.entry(provider).or_default();
+                *sum = sum.saturating_add(minutes);
+            }
+        }
+        for (provider, minutes) in standing {
+            if let Some(Some(capacity)) = capacities.get_mut(provider.index()) {
+                *capacity = minutes.max(*capacity);
+            }
+        }
+        capacities
     }
 
     fn capacities_left(&self, used: impl Fn(Usage) -> Minutes) -> Vec<Option<Minutes>> {
@@ -208,9 +223,40 @@ impl State {
     }
 
     /// The demands of the market, by id.
-    pub(super) fn market_demands(&self) -> impl Iterator<Item = &Demand> {
-        self.demands.values().filter(|entry| entry.is_in_market()).map(|entry| &entry.demand)
+    pub(super) fn market_entries(&self) -> impl Iterator<Item = &DemandEntry> {
+        self.demands.values().map(Arc::as_ref).filter(|entry| entry.is_in_market())
     }
+}
+
+/// The certified bound of the market of these demands (docs/design.md section 6).
+///
+/// # Errors
+/// If the prices do not suit the capacities or the bound leaves the range of money.
+pub(super) fn certified_bound<'e>(
+    oracle: &Oracle<'_>,
+    entries: impl Iterator<Item = &'e DemandEntry>,
+    capacities: &[Option<Minutes>],
+    prices: &CapacityPrices,
+) -> Result<Money, PriceError> {
+    validate_prices(prices, capacities)?;
+    let least = |entry| i128::from(least_cost(oracle, entry, prices).micros());
+    let served = entries.map(least).fold(0_i128, i128::saturating_add);
+    let bound = served.saturating_sub(priced_capacity(prices, capacities));
+    i64::try_from(bound).map(Money::from_micros).or(Err(PriceError::BoundOverflow))
+}
+
+/// The least a demand can add to the cost of any plan of the market. What stands for it is one way more to serve
+/// it, whatever has become of the offers it was made from.
+fn least_cost(oracle: &Oracle<'_>, entry: &DemandEntry, prices: &CapacityPrices) -> Money {
+    let least = demand_bound(oracle, &entry.demand, prices);
+    let standing = entry.composition().and_then(|standing| priced_cost(standing, prices));
+    standing.map_or(least, |standing| least.min(standing))
+}
+
+/// What a composition costs, with the minutes it takes at these prices; `None` if that leaves the range of money.
+pub(super) fn priced_cost(standing: &Standing, prices: &CapacityPrices) -> Option<Money> {
+    let mut charges = standing.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
+    charges.try_fold(standing.cost, Money::checked_add)
 }
 
 /// How many shortest-path edge relaxations a demand takes: [`Oracle::work`], without building an oracle.

@@ -120,7 +120,7 @@ impl<'a> Transition<'a> {
         let entries = composed.filter_map(|id| self.state.demands.get(&id));
         let mut got = entries.fold(0_u64, |sum, entry| sum.saturating_add(meter.work(&entry.demand)));
         if reprices {
-            let market = self.state.market_demands();
+            let market = self.state.market_entries().map(|entry| &entry.demand);
             let pass = market.fold(0_u64, |sum, demand| sum.saturating_add(meter.work(demand)));
             got = got.saturating_add(pass.saturating_mul(2));
         }

@@ -1,7 +1,7 @@
 //! Blocks that pass, and the figures they lead to.
 
 use chain::ledger::{DemandStatus, RecordOutlook};
-use chain::{Fault, RecordError, Rejection};
+use chain::{Fault, RecordError, Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
@@ -128,6 +128,32 @@ fn prices_that_more_capacity_made_too_high_can_be_lowered_to_nothing() {
     assert_eq!(report.bound_after, Some(units(57)));
 }
 
+/// Provider 0 at another cost and capacity.
+fn changed(cost: i64, capacity: i64) -> scenarios::Provider {
+    let mut near = instance().supply.providers.remove(0);
+    near.offers.values_mut().for_each(|offer| offer.cost = units(cost));
+    near.capacity = Some(capacity);
+    near
+}
+
+#[test]
+fn the_bound_stays_below_what_stands_when_its_offers_are_gone_dearer_or_smaller() {
+    // `[0, 0]` stands at 19 $; without provider 0 the cheapest way is `[1, 1]` at 23 $.
+    let gap = |record: fn(&Market) -> chain::Record| {
+        let mut market = Market::open();
+        market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+        market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+        market.compose(&[(2, providers([1, 1]))]);
+        let record = record(&market);
+        market.accept(Proposed { records: vec![record], ..Proposed::default() });
+        let bound = i128::from(market.ledger.market_bound().unwrap().micros());
+        market.ledger.market_cost() - bound
+    };
+    assert_eq!(gap(|market| market.record(&provider_of(0), Statement::OfferWithdrawal)), 0);
+    assert_eq!(gap(|market| market.record(&provider_of(0), offer(&changed(90, 40)))), 0);
+    assert_eq!(gap(|market| market.record(&provider_of(0), offer(&changed(90, 0)))), 0);
+}
+
 #[test]
 fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
     let mut market = Market::open();
@@ -136,7 +162,7 @@ fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
     let records = vec![market.record(&provider_of(0), offer(&smaller))];
     market.accept(Proposed { records, ..Proposed::default() });
     assert_eq!(market.ledger.open_market().capacities[0], Some(0));
-    assert_eq!(market.ledger.market().capacities[0], Some(10));
+    assert_eq!(market.ledger.market().capacities[0], Some(20), "what stands is a plan of the market");
     let entry = market.ledger.demand(market.demand(0)).unwrap();
     assert_eq!(entry.composition().unwrap().cost, units(19));
 }
@@ -168,7 +194,7 @@ fn a_new_provider_gets_the_next_id_and_is_used() {
 #[test]
 fn a_cancelled_demand_gives_back_its_escrow() {
     let mut market = Market::open();
-    let cancel = chain::Statement::DemandCancellation { demand: market.demand(0) };
+    let cancel = Statement::DemandCancellation { demand: market.demand(0) };
     let records = vec![market.record(&demander(0), cancel)];
     market.accept(Proposed { records, ..Proposed::default() });
     assert_eq!(market.balance(&demander(0)), micros(100_400_000));
@@ -189,7 +215,7 @@ fn the_outlook_of_a_record_is_now_later_or_never() {
     let gap = RecordError::SequenceGap { author, got: 2, expected: 0 };
     assert_eq!(market.ledger.check_record_now(&content.sign(&treasurer())), RecordOutlook::Later(gap));
 
-    let poor = market.record(&miner(1), chain::Statement::Demand(demand_statement(units(10), units(1))));
+    let poor = market.record(&miner(1), Statement::Demand(demand_statement(units(10), units(1))));
     let author = miner(1).public().address();
     let short = RecordError::InsufficientEscrow { author, got: Money::ZERO, expected: units(11) };
     assert_eq!(short.fault(), Fault::Transient);

@@ -20,13 +20,17 @@ pub struct BlockRow {
     pub miner: PublicKey,
     /// Records it brings.
     pub records: u32,
-    /// Demands it composes.
+    /// Open demands it composes.
     pub demands: u32,
+    /// Composed demands it composes anew.
+    pub replaced: u32,
+    /// What that saves.
+    pub saving: Money,
     /// Earlier compositions that froze with it.
     pub frozen: u32,
-    /// Total cost of its compositions.
+    /// What it adds to the cost of composed demands.
     pub cost: Money,
-    /// Total regret of its compositions.
+    /// What it adds to their regret.
     pub regret: Money,
     /// What it earns for them.
     pub reward: Money,
@@ -81,6 +85,8 @@ impl BlockRow {
             miner: header.miner,
             records: report.records,
             demands: report.compositions,
+            replaced: report.replaced,
+            saving: report.saving,
             frozen: report.frozen,
             cost: report.cost,
             regret: report.regret,

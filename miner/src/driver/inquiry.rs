@@ -203,7 +203,7 @@ pub struct CompositionReport {
     pub height: Height,
     /// The block.
     pub block: BlockHash,
-    /// Who is paid for finding it.
+    /// Who found it.
     pub miner: Address,
     /// 1 for the first composition; one more with each amendment.
     pub version: u32,
@@ -213,7 +213,7 @@ pub struct CompositionReport {
     pub cost: Money,
     /// Transport alone.
     pub transport: Money,
-    /// The most the demander pays: the cost of the first composition.
+    /// The most the demander pays: the cost of the first composition, and the room it was charged for.
     pub price: Money,
     /// What this choice adds to the market's gap.
     pub regret: Money,
@@ -343,9 +343,9 @@ impl Driver {
             StepReport { operation: operation_name(ledger, operation), provider, name }
         });
         Ok(CompositionReport {
-            height: standing.since,
-            block: self.block_at(standing.since)?,
-            miner: standing.miner,
+            height: standing.height,
+            block: self.block_at(standing.height)?,
+            miner: standing.author(),
             version: standing.version,
             steps: steps.collect(),
             cost: standing.cost,

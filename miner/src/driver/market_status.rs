@@ -52,7 +52,7 @@ pub struct ScarceProvider {
     pub capacity: Minutes,
 }
 
-/// What one miner's compositions earn it, settled or not, the bounty account's share included.
+/// What one miner's compositions and amendments earn it, vested or not, settled or not, the bounty account's share included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earnings {
     /// The miner.
@@ -136,6 +136,9 @@ fn earnings<'l>(compositions: impl Iterator<Item = &'l Standing>) -> Vec<Earning
         blocks.insert(composition.since);
         *demands += 1;
         *earned += composition.earned;
+        for (&amender, &due) in &composition.dues {
+            miners.entry(amender).or_default().2 += due;
+        }
     }
     let earnings = miners.into_iter();
     earnings
