@@ -2,7 +2,10 @@
 
 use chain::key::{KeyError, PublicKey};
 use chain::validate::OfferError;
-use chain::{Fault, Hash, NetworkId, Record, RecordError, RecordId, Rejection, Statement, check_record};
+use chain::{
+    Address, Fault, GenesisProvider, Hash, NetworkId, Record, RecordError, RecordId, Rejection, Statement,
+    check_record,
+};
 use scenarios::{Money, OperationId, Site, limits};
 
 use crate::market::{
@@ -241,4 +244,20 @@ fn a_demand_too_many() {
     let market = Market::open_with(|genesis| genesis.parameters.limits.market_demands = 3);
     let record = market.record(&treasurer(), Statement::Demand(demand_statement(units(10), units(1))));
     refuse_now(&market, record, RecordError::MarketFull { got: 3, expected: 3 });
+}
+
+#[test]
+fn a_provider_too_many() {
+    let market = Market::with(|genesis| {
+        let known = genesis.providers[0].clone();
+        let addresses = (genesis.providers.len()..limits::PROVIDERS).map(|number| {
+            let digest = blake3::hash(&number.to_le_bytes());
+            Address(Hash(*digest.as_bytes()))
+        });
+        genesis.providers.extend(addresses.map(|address| GenesisProvider { address, ..known.clone() }));
+    });
+    let provider = instance().supply.providers.remove(0);
+    let record = market.record(&miner(7), offer(&provider));
+    let full = RecordError::TooManyProviders { got: limits::PROVIDERS, expected: limits::PROVIDERS };
+    refuse_now(&market, record, full);
 }

@@ -19,7 +19,7 @@ pub struct Audited {
     pub audit: Audit,
     /// Cost of all compositions, by the evaluator.
     pub cost: Money,
-    /// What its demands cost when they were first composed.
+    /// What its demands cost as they were first composed, with the room that was made for them.
     pub first_cost: Money,
     /// The compositions as a solution of the scenario.
     pub solution: Solution,
@@ -47,7 +47,7 @@ pub fn audit(
         let (got, expected) = (claimed, evaluation.cost);
         audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
     }
-    let first = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.first_cost));
+    let first = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.price));
     let first_cost = first.sum();
     Ok(Audited { audit, cost: evaluation.cost, first_cost, solution, ledger })
 }

@@ -71,8 +71,8 @@ pub struct NetworkRun {
     pub strategy: Option<Strategy>,
     /// Cost of all compositions on chain at the end, as the independent evaluator finds.
     pub cost: Money,
-    /// What the same demands cost as they were first composed: the price of splitting the market, before
-    /// amendments.
+    /// What the same demands cost as they were first composed, with the room that others made for them: the price
+    /// of splitting the market, before amendments saved anything.
     pub first_cost: Money,
     /// Demands that amendments composed anew, each time counted.
     pub amended: usize,

@@ -28,7 +28,7 @@ pub struct AmendPolicy {
 
 impl Default for AmendPolicy {
     fn default() -> Self {
-        Self { enabled: true, first_size: 12, generations: 12, rest_after: 12 }
+        Self { enabled: true, first_size: 12, generations: 12, rest_after: 24 }
     }
 }
 
@@ -57,6 +57,15 @@ pub enum NeighbourhoodKind {
 
 impl NeighbourhoodKind {
     const ALL: [Self; 3] = [Self::Near, Self::Scarce, Self::Scattered];
+
+    /// One word for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Near => "near",
+            Self::Scarce => "scarce",
+            Self::Scattered => "scattered",
+        }
+    }
 }
 
 /// A neighbourhood to search.
@@ -256,7 +265,7 @@ mod tests {
             explorer.on_nothing(chosen.kind);
         }
         assert_eq!(sizes[..4], [4, 6, 8, 8]);
-        assert_eq!(sizes.len(), 12, "as often as the policy says");
+        assert_eq!(sizes.len(), 24, "as often as the policy says");
         explorer.on_change();
         assert_eq!(explorer.choose(&villages(), &CapacityPrices::zero()).unwrap().demands.len(), 4);
     }

@@ -46,7 +46,7 @@ impl Feed {
         }
     }
 
-    /// The cell a miner last took.
+    /// The cell a miner last took, or the neighbourhood it last searched for an amendment.
     pub(super) fn cell(&self, node: usize) -> &str {
         self.cells.get(&node).map_or("", String::as_str)
     }
@@ -60,6 +60,9 @@ impl Feed {
         }
         if let NodeEvent::CellChosen { cell, .. } = &said.event {
             self.cells.insert(said.node, cell.clone());
+        }
+        if let NodeEvent::Amending { kind, demands, .. } = &said.event {
+            self.cells.insert(said.node, format!("amends {demands} {}", kind.name()));
         }
         if let NodeEvent::BlockFinal { block, votes, round, .. } = &said.event {
             if block.height < self.floor {

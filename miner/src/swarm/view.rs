@@ -106,6 +106,7 @@ fn miner_line(row: &MinerRow<'_>) -> String {
         None => "no answer",
         Some(status) if !status.is_mining => "waiting",
         Some(status) if status.is_quiescent => "idle",
+        Some(status) if status.open_demands == 0 => "amending",
         Some(_) => "working",
     };
     let number = |value: Option<String>| value.unwrap_or_else(|| "-".into());

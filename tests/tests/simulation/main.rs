@@ -3,6 +3,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind of event among many")]
 
 mod adversaries;
+mod amendments;
 mod common;
 mod joining;
 mod market;

@@ -1,0 +1,65 @@
+//! Miners that take up again what was composed apart.
+
+use std::collections::BTreeMap;
+
+use chain::Height;
+use miner::node::NodeEvent;
+use miner::strategy::{AmendPolicy, Strategy};
+use mizan_tests::sim::{HostId, Market, MarketKind, World};
+use scenarios::Money;
+
+use crate::common::{PATIENCE_MS, hosts, keys, public, told};
+
+/// Three miners share out 18 demands on scarce capacity, and amend or not.
+fn settled_world(enabled: bool) -> World {
+    let keys = keys(5, 3);
+    let kind = MarketKind::Capacitated { capacity_ppm: 1_100_000 };
+    let market = Market::generated(kind, 6, 18, &public(&keys), 5).unwrap();
+    let mut settings = hosts(&market, &keys, &[Strategy::Cells; 3]);
+    for mining in settings.iter_mut().filter_map(|host| host.mining.as_mut()) {
+        mining.amend = AmendPolicy { enabled, first_size: 6, generations: 6, rest_after: 8 };
+    }
+    let mut world = World::new(market, settings, 5);
+    world.submit_all(100);
+    world.run_until_settled(PATIENCE_MS).unwrap();
+    world
+}
+
+/// What the compositions on chain cost, and what their demanders paid in when they were first made.
+fn cost_and_price(world: &World) -> (Money, Money) {
+    let compositions =
+        || world.node(HostId(0)).ledger().demands().filter_map(|(_, entry)| entry.composition());
+    (compositions().map(|standing| standing.cost).sum(), compositions().map(|standing| standing.price).sum())
+}
+
+/// What each block with amendments saved.
+fn savings(world: &World) -> BTreeMap<Height, Money> {
+    told(world, |event| match event {
+        NodeEvent::BlockFinal { block, .. } if block.amended > 0 => Some((block.height, block.saving)),
+        _ => None,
+    })
+    .map(|(_, _, saving)| saving)
+    .collect()
+}
+
+#[test]
+fn what_was_composed_apart_is_composed_anew_to_cost_less_and_nobody_pays_more() {
+    let world = settled_world(true);
+    let (cost, price) = cost_and_price(&world);
+    let saved: Money = savings(&world).into_values().sum();
+    assert!(saved > Money::ZERO);
+    assert_eq!(price - cost, saved);
+    for (_, entry) in world.node(HostId(0)).ledger().demands() {
+        let Some(standing) = entry.composition() else { continue };
+        assert!(standing.price >= standing.first_cost && standing.price <= entry.demand.budget);
+        assert_eq!(standing.version > 1, standing.amended_by.is_some());
+    }
+}
+
+#[test]
+fn who_is_told_not_to_amend_does_not() {
+    let world = settled_world(false);
+    let (cost, price) = cost_and_price(&world);
+    assert_eq!(cost, price);
+    assert_eq!(savings(&world), BTreeMap::new());
+}
