@@ -19,8 +19,6 @@ pub struct Audited {
     pub audit: Audit,
     /// Cost of all compositions, by the evaluator.
     pub cost: Money,
-    /// What its demands cost as they were first composed, with the room that was made for them.
-    pub first_cost: Money,
     /// The compositions as a solution of the scenario.
     pub solution: Solution,
     /// The state they stand in, as the first store that verifies has it.
@@ -47,9 +45,7 @@ pub fn audit(
         let (got, expected) = (claimed, evaluation.cost);
         audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
     }
-    let first = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.price));
-    let first_cost = first.sum();
-    Ok(Audited { audit, cost: evaluation.cost, first_cost, solution, ledger })
+    Ok(Audited { audit, cost: evaluation.cost, solution, ledger })
 }
 
 /// Verifies the stores of all nodes from genesis and against each other, whatever is on their chains; the
@@ -84,10 +80,17 @@ pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (A
 
 fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<Ledger> {
     let store = Store::open(Box::new(SledBackend::open(directory)?), network.id())?;
-    let mut blocks = 0;
-    let ledger = replay_with(&store, Arc::clone(network), |_| blocks += 1)
-        .context("the chain does not verify from genesis")?;
+    let (mut blocks, mut cost, mut first_cost) = (0, Money::ZERO, Money::ZERO);
+    let ledger = replay_with(&store, Arc::clone(network), |done| {
+        blocks += 1;
+        cost += done.report.cost;
+        if done.report.compositions > 0 {
+            first_cost = cost;
+        }
+    })
+    .context("the chain does not verify from genesis")?;
     audit.blocks += blocks;
+    audit.first_cost = first_cost;
     Ok(ledger)
 }
 

@@ -320,8 +320,7 @@ impl Job<'_> {
         let statuses = statuses?;
         progress.now("verifying every chain from genesis".into());
         let stores: Vec<PathBuf> = processes.nodes.iter().map(|node| node.file.store_dir()).collect();
-        let Audited { mut audit, cost, first_cost, .. } =
-            audit(&stores, &network, &scenario.instance, &demands)?;
+        let Audited { mut audit, cost, .. } = audit(&stores, &network, &scenario.instance, &demands)?;
         audit.failures.extend(journal.faults.iter().cloned());
         let mut unserved: Vec<Unserved> = statuses
             .iter()
@@ -336,7 +335,7 @@ impl Job<'_> {
             roaming,
             strategy,
             cost,
-            first_cost,
+            first_cost: audit.first_cost,
             amended: journal.blocks.values().map(|block| block.amended).sum(),
             unserved,
             slowest_cpu_seconds: journal.slowest_cpu_seconds(),

@@ -71,8 +71,8 @@ pub struct NetworkRun {
     pub strategy: Option<Strategy>,
     /// Cost of all compositions on chain at the end, as the independent evaluator finds.
     pub cost: Money,
-    /// What the same demands cost as they were first composed, with the room that others made for them: the price
-    /// of splitting the market, before amendments saved anything.
+    /// What all compositions cost when the last demand had been composed: the price of splitting the market, which
+    /// amendments go on to win back.
     pub first_cost: Money,
     /// Demands that amendments composed anew, each time counted.
     pub amended: usize,
@@ -183,6 +183,8 @@ pub struct Audit {
     pub blocks: u64,
     /// The head all agree on.
     pub head: Option<BlockHash>,
+    /// What all compositions cost when the last demand had been composed.
+    pub first_cost: Money,
     /// What does not hold; empty if all is well.
     pub failures: Vec<String>,
 }

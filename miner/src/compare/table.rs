@@ -133,8 +133,8 @@ fn describe(network: &NetworkRun) -> String {
 
 fn notes(comparison: &Comparison) -> String {
     let mut lines = vec![
-        "first cost: what the same demands cost as they were first composed, with the room that was made for them,\n\
-         before amendments saved anything: the price of splitting. solving: CPU time of the threads that search; of a network, that of its slowest miner until all\n\
+        "first cost: what everything cost when the last demand had been composed: the price of splitting, which\n\
+         amendments go on to win back. solving: CPU time of the threads that search; of a network, that of its slowest miner until all\n\
          is composed (paper A's definition, adapted: cores are shared); wall: until then. improvement: over the\n\
          centralised GA. split solved exactly: the optimum when each strip serves its own demands with its own\n\
          providers. paper A: its published figures, on its own unpublished data."

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use chain::ledger::Ledger;
+use scenarios::ProviderId;
 use scenarios::settings::{Allocation, HybridGaSettings, Profile};
 
 use super::super::work::{SearchReport, Task};
@@ -25,7 +26,7 @@ struct Looking {
     work: WorkId,
     kind: NeighbourhoodKind,
     /// The version and providers of each of its demands; version 0 is an open one.
-    standing: BTreeMap<DemandId, (u32, Vec<scenarios::ProviderId>)>,
+    standing: BTreeMap<DemandId, (u32, Vec<ProviderId>)>,
 }
 
 impl Amending {
@@ -151,7 +152,7 @@ impl Mining {
 
 /// The demands that may be composed again, and the open ones they could make room for.
 fn amendable(ledger: &Ledger) -> Vec<AmendableDemand> {
-    let market = ledger.demands().filter(|(_, entry)| entry.is_in_market());
+    let market = ledger.demands().filter(|(_, entry)| ledger.is_amendable(entry));
     market
         .map(|(id, entry)| AmendableDemand {
             id,
@@ -162,7 +163,7 @@ fn amendable(ledger: &Ledger) -> Vec<AmendableDemand> {
 }
 
 /// Version and providers of what stands for a demand; version 0 if nothing does.
-fn standing(ledger: &Ledger, demand: DemandId) -> (u32, Vec<scenarios::ProviderId>) {
+fn standing(ledger: &Ledger, demand: DemandId) -> (u32, Vec<ProviderId>) {
     let composition = ledger.demand(demand).and_then(|entry| entry.composition());
     composition.map(|standing| (standing.version, standing.providers.clone())).unwrap_or_default()
 }
