@@ -15,7 +15,7 @@ use anyhow::{Context, ensure};
 use ga::prices::find_prices;
 use ga::{Objective, Problem, Profile, Search, Termination, run};
 use scenarios::bound::gap_percent;
-use scenarios::{CapacityPrices, Instance, Money, Scenario, evaluate};
+use scenarios::{CapacityPrices, Evaluation, Instance, Money, Scenario, evaluate};
 
 /// What the command line asks for.
 struct Arguments {
@@ -30,7 +30,17 @@ struct Arguments {
 struct Run {
     bound: Money,
     costs: Vec<Money>,
+    /// What the last solution leaves unused of each provider's capacity, at its price.
+    unused: Money,
     evaluations: u64,
+}
+
+impl Run {
+    /// How much of the last solution's distance from the bound is capacity left unused, in per cent.
+    fn share_unused(&self) -> Option<f64> {
+        let distance = self.costs.last()?.as_f64() - self.bound.as_f64();
+        (distance > 0.0).then(|| self.unused.as_f64() / distance * 100.0)
+    }
 }
 
 fn main() -> anyhow::Result<()> {
@@ -85,7 +95,7 @@ fn search(scenario: &Scenario, arguments: &Arguments, rng_seed: u64) -> anyhow::
     let instance = scenario.instance.clone();
     let (problem, bound) = prepared(instance, scenario.search.hybrid.subgradient_steps, &never)?;
     let mut search = Search::new(problem, Profile::Hybrid(scenario.search.hybrid), rng_seed, None);
-    let mut costs = Vec::new();
+    let (mut costs, mut unused) = (Vec::new(), Money::ZERO);
     for &limit in &arguments.seconds {
         let left = Duration::try_from_secs_f64(limit)?.saturating_sub(begin.elapsed());
         let evaluations = arguments.evaluations;
@@ -94,8 +104,9 @@ fn search(scenario: &Scenario, arguments: &Arguments, rng_seed: u64) -> anyhow::
         let evaluation = evaluate(search.problem().instance(), search.incumbent().0);
         ensure!(evaluation.is_feasible(), "the evaluator found {:?}", evaluation.violations);
         costs.push(search.problem().objective_of(&evaluation));
+        unused = value_of_unused(search.problem(), &evaluation);
     }
-    Ok(Run { bound, costs, evaluations: search.progress().evaluations })
+    Ok(Run { bound, costs, unused, evaluations: search.progress().evaluations })
 }
 
 /// The problem with the best prices found in so many steps, and the bound they certify.
@@ -104,6 +115,17 @@ fn prepared(instance: Instance, steps: u32, never: &AtomicBool) -> anyhow::Resul
     let zero = CapacityPrices::zero();
     let found = find_prices(supply, demands, &supply.capacities(), &zero, steps, never)?;
     Ok((Problem::whole(instance).with_prices(found.prices, Objective::Cost)?, found.bound))
+}
+
+/// The minutes a solution leaves unused, at the price of a minute of each provider. A solution's distance from the
+/// bound is exactly this and what its compositions cost, prices included, beyond the cheapest (its regret).
+fn value_of_unused(problem: &Problem, evaluation: &Evaluation) -> Money {
+    let supply = &problem.instance().supply;
+    let used = |id| evaluation.minutes.get(&id).copied().unwrap_or(0);
+    let unused = supply.provider_ids().zip(&supply.providers).filter_map(|(id, provider)| {
+        Some((provider.capacity? - used(id)) * problem.prices().of(id).micros())
+    });
+    Money::from_micros(unused.sum())
 }
 
 fn report(name: &str, seconds: &[f64], runs: &[Run], reference: Option<f64>) {
@@ -121,5 +143,10 @@ fn report(name: &str, seconds: &[f64], runs: &[Run], reference: Option<f64>) {
     let last = seconds.last().copied().unwrap_or(1.0);
     #[expect(clippy::cast_precision_loss, reason = "for display")]
     let rate = runs.iter().map(|run| run.evaluations as f64).sum::<f64>() / runs.len() as f64 / last;
+    let mut shares: Vec<f64> = runs.iter().filter_map(Run::share_unused).collect();
+    shares.sort_unstable_by(f64::total_cmp);
+    if let Some(share) = shares.get(shares.len() / 2) {
+        print!(" | {share:>3.0}% of it unused capacity");
+    }
     println!(" | {rate:.0} evaluations/s");
 }

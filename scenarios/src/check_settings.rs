@@ -87,8 +87,7 @@ impl SearchSettings {
         check_range(findings, "search.hybrid.islands", hybrid.islands, 1..=4_096);
         check_range(findings, "search.hybrid.population", hybrid.population, 2..=SEARCH_COUNT);
         for (path, count) in [
-            ("search.hybrid.children", hybrid.children),
-            ("search.hybrid.moves_per_child", hybrid.moves_per_child),
+            ("search.hybrid.moves_per_generation", hybrid.moves_per_generation),
             ("search.hybrid.removed_max", hybrid.removed_max),
             ("search.hybrid.migration_interval", hybrid.migration_interval),
         ] {

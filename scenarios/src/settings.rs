@@ -178,10 +178,9 @@ pub struct HybridGaSettings {
     pub islands: u32,
     /// Individuals on an island.
     pub population: u32,
-    /// Children bred on each island in a generation.
-    pub children: u32,
-    /// Local-search moves (remove a few demands, re-route each exactly) on each child.
-    pub moves_per_child: u32,
+    /// Local-search moves (remove a few demands, re-route each exactly) on each island in a generation. One child
+    /// after another is annealed by them, each for longer than those before.
+    pub moves_per_generation: u32,
     /// The most demands removed in one move.
     pub removed_max: u32,
     /// Generations between migrations.
@@ -201,8 +200,7 @@ impl Default for HybridGaSettings {
         Self {
             islands: 4,
             population: 16,
-            children: 4,
-            moves_per_child: 60,
+            moves_per_generation: 240,
             removed_max: 5,
             migration_interval: 20,
             generations: 4_000,

@@ -28,7 +28,7 @@ pub(crate) fn cross(
         let genes = second.genes_of(table, demand);
         !(second.serves(demand) && child.serve_at(table, demand, genes, second.cost_of(demand)))
     });
-    let level = context.draw_guide(draws);
+    let level = context.guides.draw(draws);
     for demand in between {
         if context.cancelled() {
             break;

@@ -7,7 +7,11 @@ use rayon::prelude::*;
 use scenarios::oracle::{Limits, PricedOffers};
 
 use crate::paths::{PathFinder, priced_offers};
+use crate::rng::Draws;
 use crate::table::{Row, Table};
+
+/// How often a draw of guides gives the one at the full prices.
+const FULL_PRICES: f64 = 2.0 / 3.0;
 
 /// A demand's shortest path at a guide's prices.
 #[derive(Clone, Debug, Default)]
@@ -50,14 +54,40 @@ impl Guide {
 }
 
 /// The guides of a problem, from its full prices down to none (from 3/2 down to the full prices where the
-/// objective includes them); one alone where prices change nothing. `None` if cancelled.
-pub(crate) fn guides(table: &Table, cancel: &AtomicBool) -> Option<Vec<Guide>> {
-    let levels: &[i64] = if table.prices.iter().all(|&price| price == 0) {
-        &[0]
-    } else if table.priced {
-        &[3, 2]
-    } else {
-        &[2, 1, 0]
-    };
-    levels.iter().map(|&halves| Guide::new(table, halves, cancel)).collect()
+/// objective includes them); one alone where prices change nothing.
+#[derive(Clone, Debug)]
+pub(crate) struct Guides {
+    levels: Vec<Guide>,
+    /// The level at the full prices.
+    full: usize,
+}
+
+impl Guides {
+    /// Tabulates all levels; `None` if cancelled.
+    pub(crate) fn new(table: &Table, cancel: &AtomicBool) -> Option<Self> {
+        let (halves, full): (&[i64], usize) = if table.prices.iter().all(|&price| price == 0) {
+            (&[0], 0)
+        } else if table.priced {
+            (&[3, 2], 1)
+        } else {
+            (&[2, 1, 0], 0)
+        };
+        let levels = halves.iter().map(|&halves| Guide::new(table, halves, cancel));
+        Some(Self { levels: levels.collect::<Option<_>>()?, full })
+    }
+
+    /// The guide of one level; 0 is the dearest.
+    pub(crate) fn at(&self, level: usize) -> &Guide {
+        &self.levels[level]
+    }
+
+    /// The cheapest level.
+    pub(crate) fn last(&self) -> usize {
+        self.levels.len() - 1
+    }
+
+    /// A level drawn at random, most often that of the full prices.
+    pub(crate) fn draw(&self, draws: &mut Draws) -> usize {
+        if draws.chance(FULL_PRICES) { self.full } else { draws.below(self.levels.len()) }
+    }
 }

@@ -1,4 +1,4 @@
-//! Local search: take a few demands out, route each anew through what is left, keep what is no dearer.
+//! Local search: take a few demands out, route each anew through what is left, keep it unless it is too dear.
 
 use super::Context;
 use super::guide::Guide;
@@ -27,21 +27,23 @@ pub(crate) struct LocalSearch {
 }
 
 impl LocalSearch {
-    /// One move on a complete or partial individual.
+    /// One move on a complete or partial individual. A dearer one is kept with probability exp(-increase /
+    /// temperature), the temperature in micro-units (Kirkpatrick, Gelatt and Vecchi, Science 220, 1983); at 0 never.
     pub(crate) fn improve(
         &mut self,
         context: Context<'_>,
         router: &mut Router,
         draws: &mut Draws,
         individual: &mut Individual,
+        temperature: f64,
     ) {
         let table = context.table;
         if table.rows.is_empty() {
             return;
         }
         let count = 1 + draws.below((context.settings.removed_max as usize).clamp(1, table.rows.len()));
-        let level = context.draw_guide(draws);
-        self.choose(table, &context.guides[level], draws, individual, count);
+        let level = context.guides.draw(draws);
+        self.choose(table, context.guides.at(level), draws, individual, count);
         let before = individual.standing();
         self.take_out(table, individual);
         if draws.chance(0.5) {
@@ -50,7 +52,8 @@ impl LocalSearch {
         for &demand in &self.removal {
             router.insert(context, level, individual, demand);
         }
-        if individual.standing() > before {
+        let (cost, unserved) = before;
+        if individual.standing() > (cost.saturating_add(tolerated_increase(temperature, draws)), unserved) {
             self.put_back(table, individual);
         }
     }
@@ -122,6 +125,12 @@ impl LocalSearch {
             debug_assert!(fits, "what was taken out fits back in");
         }
     }
+}
+
+/// The most that the cost may rise in a move, in micro-units: above any limit x with probability exp(-x / temperature).
+#[expect(clippy::cast_possible_truncation, reason = "whole micro-units are wanted, and the cast saturates")]
+fn tolerated_increase(temperature: f64, draws: &mut Draws) -> i64 {
+    (-temperature * (1.0 - draws.unit()).ln()) as i64
 }
 
 /// A provider that the demand's shortest path wants but that has too little left for it, drawn at random; else

@@ -1,9 +1,10 @@
-//! The island-parallel hybrid: a genetic algorithm over whole compositions whose children are improved by
+//! The island-parallel hybrid: a genetic algorithm over whole compositions whose children are annealed by
 //! exact re-routing under capacity prices and remaining capacity.
 //!
 //! Islands share nothing while they breed and meet only at the end of a generation, in order; so the answer
 //! does not depend on the number of threads.
 
+mod annealing;
 mod crossover;
 mod exhaustive;
 mod guide;
@@ -19,18 +20,16 @@ use scenarios::Solution;
 use scenarios::settings::HybridGaSettings;
 
 use crate::individual::Individual;
-use crate::rng::Draws;
 use crate::table::Table;
 
-use self::guide::{Guide, guides};
+use self::guide::Guides;
 use self::island::Island;
 
 /// What breeding on a problem needs and never changes.
 #[derive(Clone, Copy, Debug)]
 struct Context<'a> {
     table: &'a Table,
-    /// From the full prices down.
-    guides: &'a [Guide],
+    guides: &'a Guides,
     settings: &'a HybridGaSettings,
     cancel: &'a AtomicBool,
 }
@@ -39,11 +38,6 @@ impl Context<'_> {
     fn cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
-
-    /// One of the guides, drawn at random.
-    fn draw_guide(&self, draws: &mut Draws) -> usize {
-        draws.below(self.guides.len())
-    }
 }
 
 /// The hybrid between two generations.
@@ -51,7 +45,7 @@ impl Context<'_> {
 pub(crate) struct HybridGa {
     settings: HybridGaSettings,
     /// Tabulated in the first generation on a problem, which can be cancelled.
-    guides: Option<Vec<Guide>>,
+    guides: Option<Guides>,
     islands: Vec<Island>,
     generation: u64,
     /// The islands hold an optimum: every way was tried.
@@ -90,7 +84,7 @@ impl HybridGa {
     pub(crate) fn step(&mut self, table: &Table, cancel: &AtomicBool) -> bool {
         let known = self.guides.take();
         let first = known.is_none();
-        let guides = match known.or_else(|| guides(table, cancel)) {
+        let guides = match known.or_else(|| Guides::new(table, cancel)) {
             Some(guides) => self.guides.insert(guides),
             None => return false,
         };

@@ -29,9 +29,9 @@ impl Router {
         individual: &mut Individual,
         demand: usize,
     ) -> bool {
-        let last = context.guides.len() - 1;
+        let last = context.guides.last();
         for level in [level, last] {
-            if self.route(context.table, &context.guides[level], demand, individual.spare())
+            if self.route(context.table, context.guides.at(level), demand, individual.spare())
                 && individual.serve(context.table, demand, self.finder.genes())
             {
                 return true;

@@ -188,8 +188,7 @@ const SECTIONS: [Section; 8] = [
         options: &[
             option("islands", "Islands; more than threads is fine."),
             option("population", "Individuals on an island."),
-            option("children", "Children bred on each island in a generation."),
-            option("moves_per_child", "Local-search moves on each child."),
+            option("moves_per_generation", "Local-search moves on each island in a generation."),
             option("removed_max", "The most demands re-routed in one move."),
             option("migration_interval", "Generations between migrations."),
             option(

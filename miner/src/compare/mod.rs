@@ -155,7 +155,8 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitCode> {
     for file in &files {
         let mut scenario = load(file, is_default)?;
         if let Some(seconds) = arguments.seconds {
-            scenario.search.hybrid.seconds = seconds;
+            // Nothing but the time is to end the hybrid, else a small market would not use what it is given.
+            (scenario.search.hybrid.seconds, scenario.search.hybrid.generations) = (seconds, u32::MAX);
         }
         for profile in arguments.profiles(&scenario) {
             let roaming = arguments.roaming || (is_default && profile == Profile::Hybrid);

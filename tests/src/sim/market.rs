@@ -128,8 +128,7 @@ impl Market {
         settings.paper.generations = 12;
         settings.hybrid.islands = 1;
         settings.hybrid.population = 4;
-        settings.hybrid.children = 2;
-        settings.hybrid.moves_per_child = 6;
+        settings.hybrid.moves_per_generation = 12;
         settings.hybrid.removed_max = 3;
         settings.hybrid.generations = 12;
         settings.hybrid.subgradient_steps = 30;
