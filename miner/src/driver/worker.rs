@@ -49,6 +49,7 @@ impl Workers {
 
     /// Begins a piece of work on a new thread.
     pub(super) fn start(&mut self, work: WorkId, task: Task) {
+        self.running.retain(|_, handle| handle.is_held());
         let handle = Handle::default();
         self.running.insert(work, handle.clone());
         let (threads, reports) = (self.threads, self.reports.clone());
@@ -90,6 +91,11 @@ impl Workers {
 }
 
 impl Handle {
+    /// Whether the search that it reaches still runs: its thread holds the other half.
+    fn is_held(&self) -> bool {
+        Arc::strong_count(&self.interrupt) > 1
+    }
+
     /// The latest order, if there is one; the interrupt is then lowered.
     fn take_order(&self) -> Option<Order> {
         // Lowered first: an order given meanwhile raises it again and is seen at the next look.

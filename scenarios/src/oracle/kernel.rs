@@ -10,6 +10,7 @@
 #![expect(clippy::inline_always, reason = "what is not inlined is compiled for the baseline's instructions")]
 
 use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::lanes::{Graph, Lane, Legs, Rows, load, pass, trace};
 
@@ -24,13 +25,24 @@ pub enum Kernel {
     Avx512,
 }
 
+/// What [`Kernel::use_at_most`] was told last.
+static WIDEST: AtomicU8 = AtomicU8::new(Kernel::Avx512 as u8);
+
 impl Kernel {
     /// All kernels, the widest last.
     pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
 
-    /// The widest that this processor has.
+    /// The widest that this processor has, or that [`Kernel::use_at_most`] allows.
     pub fn detect() -> Self {
-        Self::ALL.into_iter().rev().find(|kernel| kernel.is_available()).unwrap_or(Self::Portable)
+        let widest = WIDEST.load(Ordering::Relaxed);
+        let mut allowed = Self::ALL.into_iter().rev().filter(|&kernel| kernel as u8 <= widest);
+        allowed.find(|kernel| kernel.is_available()).unwrap_or(Self::Portable)
+    }
+
+    /// From now on, whoever detects a kernel in this process finds none wider than this one: to measure what a
+    /// processor without the wider ones would take for more than a shortest path.
+    pub fn use_at_most(widest: Self) {
+        WIDEST.store(widest as u8, Ordering::Relaxed);
     }
 
     /// Whether this processor has it. A search told to use one that is not available uses the portable one.

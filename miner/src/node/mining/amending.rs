@@ -90,12 +90,13 @@ impl Mining {
         amendment.sort();
         let changed = amendment.len();
         let mut proposals = std::mem::take(&mut self.amending.found);
-        let before = proposals.len();
+        let ours = proposals.len();
         if changed > 0 {
             proposals.push(amendment);
         }
-        self.amending.found = view.ledger.admissible_amendments(&view.own, &[], &proposals).kept;
-        let is_found = self.amending.found.len() > before;
+        let admissible = view.ledger.admissible_amendments(&view.own, &[], &proposals);
+        self.amending.found = admissible.kept;
+        let is_found = changed > 0 && admissible.refused.iter().all(|&(index, _)| index != ours);
         if is_found {
             self.amending.explorer.on_found(looking.kind);
         } else {
