@@ -109,6 +109,10 @@ const SECTIONS: [Section; 8] = [
                 "takeover_ms",
                 "How long the head may rest before a miner without work takes over the cell of the next rank.",
             ),
+            option(
+                "heartbeat_ms",
+                "How long the head may rest, while compositions wait to be paid, before a block without contents.\nLonger than takeover_ms.",
+            ),
         ],
     },
     Section {

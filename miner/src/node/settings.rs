@@ -56,6 +56,9 @@ pub struct Pace {
     pub pricing_turn_ms: u64,
     /// How long the head may rest before a miner without work takes over the cell of the next rank.
     pub takeover_ms: u64,
+    /// How long the head may rest before a miner sends a block that brings nothing, while compositions wait for
+    /// heights to pass until they are paid. Longer than `takeover_ms`, which counts from the head too.
+    pub heartbeat_ms: u64,
 }
 
 impl Default for Pace {
@@ -71,6 +74,7 @@ impl Default for Pace {
             turn_ms: 150,
             pricing_turn_ms: 5_000,
             takeover_ms: 10_000,
+            heartbeat_ms: 15_000,
         }
     }
 }

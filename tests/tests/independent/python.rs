@@ -1,5 +1,6 @@
 //! The independent program and the Python it runs on.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
@@ -44,6 +45,9 @@ fn make_environment() -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("independent-venv");
     let (python, stamp) = (directory.join("bin").join("python"), directory.join("requirements.txt"));
     let wanted = std::fs::read_to_string(REQUIREMENTS).expect("the list of packages");
+    // Held until the end: some test runners give every test a process of its own.
+    let lock = File::create(directory.with_extension("lock")).expect("a lock file can be made");
+    lock.lock().expect("the lock can be taken");
     if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return python;
     }

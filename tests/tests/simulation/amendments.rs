@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use chain::Height;
-use miner::node::NodeEvent;
+use chain::ledger::DemandStatus;
+use miner::node::{NodeEvent, Pace};
 use miner::strategy::{AmendPolicy, Strategy};
 use mizan_tests::sim::{HostId, Market, MarketKind, World};
 use scenarios::Money;
@@ -62,4 +63,20 @@ fn who_is_told_not_to_amend_does_not() {
     let (cost, price) = cost_and_price(&world);
     assert_eq!(cost, price);
     assert_eq!(savings(&world), BTreeMap::new());
+}
+
+#[test]
+fn an_idle_network_lets_heights_pass_until_everything_is_paid_and_then_rests() {
+    let mut world = settled_world(false);
+    let is_paid = |world: &World| {
+        let demands = world.node(HostId(0)).ledger().demands();
+        demands.into_iter().all(|(_, entry)| !matches!(entry.status, DemandStatus::Composed(_)))
+    };
+    assert!(!is_paid(&world));
+    let heights = world.market().network.parameters().freeze_after_heights;
+    let pace = Pace::default();
+    assert!(world.run_until(2 * heights * pace.heartbeat_ms, is_paid).unwrap());
+    let height = world.node(HostId(0)).ledger().head().height;
+    world.run_for(4 * pace.heartbeat_ms).unwrap();
+    assert_eq!(world.node(HostId(0)).ledger().head().height, height);
 }

@@ -33,10 +33,22 @@ impl Mining {
             return Some(drafted);
         }
         let is_anything_to_do = !view.pending.is_empty() || !self.held.is_empty();
-        if is_anything_to_do && self.is_quiet_block_due(view, Self::turn(view)) {
+        let is_due = is_anything_to_do && self.is_quiet_block_due(view, Self::turn(view));
+        if is_due || self.is_heartbeat_due(view) {
             return Self::draft(view, None, Vec::new()).ok();
         }
         None
+    }
+
+    /// Whether only heights have to pass until compositions are paid, and nothing else makes them pass. Demands that
+    /// this miner has not found to be unservable do: somebody will take over their cell while the head rests.
+    fn is_heartbeat_due(&self, view: &View<'_>) -> bool {
+        let ours =
+            view.ledger.head().timestamp_ms + self.pace.heartbeat_ms + Self::turn(view) * self.pace.turn_ms;
+        view.now_ms >= ours
+            && self.is_idle()
+            && view.ledger.awaits_settlement()
+            && super::open_ids(view.ledger).iter().all(|demand| self.stuck.contains_key(demand))
     }
 
     /// A block on the present head with these contents and every record that waits.
