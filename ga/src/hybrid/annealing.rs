@@ -66,3 +66,45 @@ impl Annealing {
         self.moves_left = self.moves_left.saturating_sub(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use scenarios::settings::HybridGaSettings;
+
+    use super::super::guide::Guides;
+    use super::*;
+    use crate::instances::formula_market;
+    use crate::table::Table;
+
+    #[test]
+    fn an_annealing_cools_from_the_hottest_to_the_coldest_and_keeps_the_best() {
+        let instance = formula_market(8, 12, 6, Some(110));
+        let table = Table::of(&instance.supply, &instance.demands);
+        let (settings, cancel) = (HybridGaSettings::default(), AtomicBool::new(false));
+        let guides = Guides::new(&table, &cancel).unwrap();
+        let context = Context { table: &table, guides: &guides, settings: &settings, cancel: &cancel };
+        let (mut local_search, mut router) = (LocalSearch::default(), Router::default());
+        let mut draws = Draws::new(1, 0);
+        let mut start = Individual::empty(&table);
+        for demand in 0..table.rows.len() {
+            router.insert(context, 0, &mut start, demand);
+        }
+
+        let mut annealing = Annealing::new(context, start.clone(), 300);
+        let hottest = annealing.temperature;
+        let (mut best, mut moves, mut rises) = (start.standing(), 0, 0);
+        while !annealing.is_over() {
+            let before = annealing.current.standing();
+            annealing.advance(context, (&mut local_search, &mut router), &mut draws);
+            let now = annealing.current.standing();
+            best = best.min(now);
+            assert_eq!(annealing.best().standing(), best);
+            (moves, rises) = (moves + 1, rises + usize::from(now > before));
+        }
+        assert_eq!(moves, 300);
+        assert!(rises > 0 && best < start.standing());
+        assert!((annealing.temperature / hottest * HOTTEST / COLDEST - 1.0).abs() < 1e-9);
+    }
+}

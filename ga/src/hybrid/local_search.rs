@@ -153,3 +153,22 @@ fn contested_provider(
     let mut uses = table.uses(row, individual.genes_of(table, demand));
     full.next().or_else(|| uses.nth(start)).map(|(provider, _)| provider)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dearer_a_move_the_more_seldom_it_is_tolerated() {
+        let mut draws = Draws::new(3, 0);
+        let limits: Vec<i64> = (0..20_000).map(|_| tolerated_increase(1_000.0, &mut draws)).collect();
+        for (increase, expected) in
+            [(1_000, 20_000.0 * (-1.0_f64).exp()), (3_000, 20_000.0 * (-3.0_f64).exp())]
+        {
+            let tolerated = limits.iter().filter(|&&limit| limit >= increase).count();
+            // Three standard deviations of a count are at most 205 here.
+            assert!((f64::from(u32::try_from(tolerated).unwrap()) - expected).abs() < 205.0, "{tolerated}");
+        }
+        assert_eq!(tolerated_increase(0.0, &mut draws), 0);
+    }
+}
