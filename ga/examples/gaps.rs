@@ -3,7 +3,8 @@
 //! `cargo run --release -p ga --example gaps -- [--seconds 5,30] [--seeds 1,2,3] [--threads 2] [--evaluations N] FILE[=COST] ...`
 //!
 //! `COST` is a reference to compare with. The seconds are wall time from the loaded file on, prices included; every
-//! cost is the independent evaluator's. One row per file, the median over the seeds after each time. With a limit
+//! cost is the independent evaluator's. One row per file, the median over the seeds after each time; then how much of
+//! the last distance from the bound is the value of capacity left unused (the rest is regret). With a limit
 //! on evaluations, which may end a run earlier, searches compare fairly on a machine that is not idle.
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 

@@ -153,7 +153,7 @@ const SECTIONS: [Section; 8] = [
         options: &[
             option("enabled", "Whether to look at all."),
             option("first_size", "Demands in the first neighbourhood; they grow while nothing is found."),
-            option("generations", "Generations each neighbourhood is searched for."),
+            option("generations", "Generations a neighbourhood is searched for; more after looks in vain."),
             option(
                 "rest_after",
                 "Looks in a row that find nothing before it rests until the market changes.",

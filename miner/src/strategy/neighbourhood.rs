@@ -20,7 +20,7 @@ pub struct AmendPolicy {
     pub enabled: bool,
     /// Demands in the first neighbourhood.
     pub first_size: usize,
-    /// Generations each neighbourhood is searched for.
+    /// Generations a neighbourhood is searched for; more after looks in vain.
     pub generations: u32,
     /// Looks in a row that find nothing before it rests until the market changes.
     pub rest_after: u32,
@@ -75,6 +75,8 @@ pub struct Neighbourhood {
     pub kind: NeighbourhoodKind,
     /// Its demands.
     pub demands: BTreeSet<DemandId>,
+    /// For how many generations to search it.
+    pub generations: u32,
 }
 
 /// Chooses neighbourhoods and learns from what came of them. Its draws follow from its seed.
@@ -90,6 +92,9 @@ pub struct Explorer {
 
 /// A kind that never pays is still tried now and then, one that always does at most this much more often.
 const WEIGHT_MAX: u32 = 8;
+
+/// After as many looks in vain, neighbourhoods are searched as long again as the first: what is easily found has been.
+const LOOKS_PER_DEPTH: u32 = 4;
 
 impl Explorer {
     /// One that has not looked yet.
@@ -125,7 +130,8 @@ impl Explorer {
             NeighbourhoodKind::Scattered => {}
         }
         let demands = order[..size].iter().map(|&position| demands[position].id).collect();
-        Some(Neighbourhood { kind, demands })
+        let depth = 1 + self.fruitless / LOOKS_PER_DEPTH;
+        Some(Neighbourhood { kind, demands, generations: self.policy.generations.saturating_mul(depth) })
     }
 
     /// A neighbourhood of this kind gave a saving.
@@ -257,13 +263,15 @@ mod tests {
     }
 
     #[test]
-    fn neighbourhoods_grow_while_nothing_is_found_until_the_explorer_rests() {
+    fn neighbourhoods_grow_and_take_longer_while_nothing_is_found_until_the_explorer_rests() {
         let mut explorer = only(NeighbourhoodKind::Scattered);
-        let mut sizes = Vec::new();
+        let (mut sizes, mut depths) = (Vec::new(), Vec::new());
         while let Some(chosen) = explorer.choose(&villages(), &CapacityPrices::zero()) {
             sizes.push(chosen.demands.len());
+            depths.push(chosen.generations / AmendPolicy::default().generations);
             explorer.on_nothing(chosen.kind);
         }
+        assert_eq!((&depths[..6], depths.last()), (&[1, 1, 1, 1, 2, 2][..], Some(&6)));
         assert_eq!(sizes[..4], [4, 6, 8, 8]);
         assert_eq!(sizes.len(), 24, "as often as the policy says");
         explorer.on_change();

@@ -68,7 +68,7 @@ impl Mining {
             standing: composed.map(|(&id, (_, providers))| (id, providers.clone())).collect(),
             problem: sub_problem(market, None, |_| true),
             settings: HybridGaSettings { islands: 1, ..self.settings.search.hybrid },
-            generations: self.settings.amend.generations,
+            generations: chosen.generations,
             rng_seed: self.settings.rng_seed.wrapping_add(self.last_work + 1),
         };
         let work = self.next_work();
