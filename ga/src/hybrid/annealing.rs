@@ -87,10 +87,7 @@ mod tests {
         let context = Context { table: &table, guides: &guides, settings: &settings, cancel: &cancel };
         let (mut local_search, mut router) = (LocalSearch::default(), Router::default());
         let mut draws = Draws::new(1, 0);
-        let mut start = Individual::empty(&table);
-        for demand in 0..table.rows.len() {
-            router.insert(context, 0, &mut start, demand);
-        }
+        let start = Individual::empty(&table);
 
         let mut annealing = Annealing::new(context, start.clone(), 300);
         let hottest = annealing.temperature;
