@@ -87,6 +87,7 @@ impl Island {
                 self.to_found = self.to_found.saturating_sub(1);
                 let founder = self.found(context);
                 self.population.offer(founder);
+                // A founder counts as the shortest annealing, so that a generation founds a few.
                 moves_left = moves_left.saturating_sub(FIRST_MOVES);
                 continue;
             }

@@ -111,7 +111,7 @@ const SECTIONS: [Section; 8] = [
             ),
             option(
                 "heartbeat_ms",
-                "How long the head may rest, while compositions wait to be paid, before a block without contents.\nLonger than takeover_ms.",
+                "How long the head may rest, while compositions wait to be paid, before a block without contents.",
             ),
         ],
     },

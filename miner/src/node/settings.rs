@@ -57,7 +57,7 @@ pub struct Pace {
     /// How long the head may rest before a miner without work takes over the cell of the next rank.
     pub takeover_ms: u64,
     /// How long the head may rest before a miner sends a block that brings nothing, while compositions wait for
-    /// heights to pass until they are paid. Longer than `takeover_ms`, which counts from the head too.
+    /// heights to pass until they are paid.
     pub heartbeat_ms: u64,
 }
 
