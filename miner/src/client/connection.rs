@@ -9,7 +9,7 @@ use crate::control::ControlClient;
 use crate::driver::{
     AccountReport, DemandReport, MarketFacts, NodeFile, RecordStanding, Refusal, Request, Response,
 };
-use crate::node::NodeStatus;
+use miner_node::NodeStatus;
 
 /// The file a node's configuration has in a directory that `miner network init` wrote.
 pub const NODE_FILE: &str = "node.toml";

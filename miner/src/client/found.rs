@@ -15,8 +15,8 @@ use serde::Serialize;
 use super::connection::NODE_FILE;
 use super::node_toml;
 use crate::driver::{NodeFile, write_key};
-use crate::node::{MiningSettings, Pace};
-use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, Pace};
+use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 
 /// The canonical genesis, in a network's directory.
 pub const GENESIS_FILE: &str = "genesis.bin";

@@ -10,8 +10,8 @@ use scenarios::settings::{Profile, SearchSettings};
 use toml::{Table, Value};
 
 use crate::driver::NodeFile;
-use crate::node::{MiningSettings, Pace};
-use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, Pace};
+use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 
 /// A table of the file.
 struct Section {

@@ -8,7 +8,7 @@ use chain::{BlockHash, PublicKey};
 use super::central::seconds;
 use super::network::Said;
 use super::report::{BlockRow, RefusalRow, Repairs};
-use crate::node::{NodeEvent, WorkId};
+use miner_node::{NodeEvent, WorkId};
 
 /// Everything worth telling of a run.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ use scenarios::settings::{Profile, Split};
 use scenarios::{Money, Oracle, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
-use crate::strategy::Strategy;
+use miner_node::strategy::Strategy;
 use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
@@ -358,7 +358,7 @@ impl Job<'_> {
         journal: &mut Journal,
         progress: &Progress,
         started: Instant,
-    ) -> Result<Vec<crate::node::NodeStatus>> {
+    ) -> Result<Vec<miner_node::NodeStatus>> {
         let deadline = started + Duration::from_secs(self.arguments.patience);
         let amending = Duration::try_from_secs_f64(self.scenario.search.hybrid.seconds).unwrap_or_default();
         let (mut settled, mut is_paused) = (0, false);

@@ -18,8 +18,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::control::ControlClient;
 use crate::driver::{NodeFile, Request, Response, write_key};
-use crate::node::{MiningSettings, NodeEvent, NodeStatus, Pace};
-use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, NodeEvent, NodeStatus, Pace};
+use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 
 /// How long a node may take to start, a network to connect, or a pool to converge.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);

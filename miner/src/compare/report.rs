@@ -6,7 +6,7 @@ use scenarios::bound::gap_percent;
 use scenarios::settings::{Profile, PublishedResult};
 use serde::Serialize;
 
-use crate::strategy::Strategy;
+use miner_node::strategy::Strategy;
 
 /// One scenario under one profile.
 #[derive(Clone, Debug, Serialize)]

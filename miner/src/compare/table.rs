@@ -5,7 +5,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use scenarios::Money;
 
 use super::report::{Comparison, NetworkRun};
-use crate::strategy::Strategy;
+use miner_node::strategy::Strategy;
 
 /// The whole report of one comparison.
 pub(super) fn render(comparison: &Comparison) -> String {

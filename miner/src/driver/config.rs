@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use chain::{Network, PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 
-use crate::node::{MiningSettings, Pace};
+use miner_node::{MiningSettings, Pace};
 
 /// What `miner run --config` reads (TOML). Relative paths are relative to the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]

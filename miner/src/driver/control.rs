@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Driver;
 use super::inquiry::{AccountReport, DemandReport, MarketFacts, RecordStanding, Refusal};
 use super::market_status::MarketStatus;
-use crate::node::{Command, Effect, Input, NodeEvent, NodeStatus};
+use miner_node::{Command, Effect, Input, NodeEvent, NodeStatus};
 
 /// A question or an order of the node's operator.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use chain::consensus::SafetyLog;
 use chain::store::{ReplayError, SledBackend, Store, StoreError, Write, move_aside, replay};
 use chain::{Height, Ledger, Network};
 
-use crate::node::Memory;
+use miner_node::Memory;
 
 /// Opens a node's store and verifies its whole chain. A store that is damaged is moved aside (nothing is
 /// deleted) and a new one begun; the node then fetches the chain from its peers, and does not vote until

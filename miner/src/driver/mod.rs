@@ -1,4 +1,4 @@
-//! Runs a node in the real world: QUIC, sled, threads and the clock around [`crate::node::Node`].
+//! Runs a node in the real world: QUIC, sled, threads and the clock around [`miner_node::Node`].
 //!
 //! One task owns the node and its store and handles one thing at a time; what the node asks for is carried
 //! out in order, so that whatever is to be durable is on disk before anything that follows it is sent.
@@ -28,7 +28,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::control::ControlServer;
-use crate::node::{
+use miner_node::{
     Command, Effect, FINAL_BLOCKS, FinalBlockMessage, Input, MESSAGE_BYTES, Message, Node, NodeConfig,
     NodeEvent, Timer, WorkId, WorkReport,
 };

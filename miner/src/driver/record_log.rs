@@ -9,7 +9,7 @@ use chain::store::StoreError;
 use chain::{Height, RecordId, Store};
 
 use super::inquiry::Refusal;
-use crate::node::NodeEvent;
+use miner_node::NodeEvent;
 
 /// Refusals remembered.
 const REFUSALS: usize = 20_000;

@@ -14,7 +14,7 @@ use scenarios::{Instance, Money, ProviderId, Solution};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock::thread_cpu_micros;
-use crate::node::{SearchReport, SubProblem, Task, WorkId, WorkReport};
+use miner_node::{SearchReport, SubProblem, Task, WorkId, WorkReport};
 
 /// A running search reports its incumbent at most this often.
 const REPORT_INTERVAL: Duration = Duration::from_millis(250);

@@ -7,7 +7,7 @@ use chain::{PublicKey, RecordId};
 
 use crate::compare::journal::Journal;
 use crate::compare::network::Said;
-use crate::node::NodeEvent;
+use miner_node::NodeEvent;
 
 /// Lines of each kind that are kept.
 const LINES: usize = 6;

@@ -25,7 +25,7 @@ use crate::compare::audit::audit_chains;
 use crate::compare::network::{self, NodeProcesses, Plan, Said, is_settled};
 use crate::compare::report::Audit;
 use crate::driver::{MarketStatus, RecordStanding, Request, Response, WallClock};
-use crate::node::{NodeEvent, NodeStatus};
+use miner_node::{NodeEvent, NodeStatus};
 use directory::{SwarmDirectory, Wanted};
 use feed::Feed;
 use screen::Screen;

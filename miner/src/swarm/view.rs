@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::driver::{Earnings, MarketStatus, ScarceProvider};
-use crate::node::{NodeStatus, UnservedDemand};
+use miner_node::{NodeStatus, UnservedDemand};
 
 /// Everything on the screen.
 #[derive(Debug)]

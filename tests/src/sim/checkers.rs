@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chain::consensus::{ConsensusMessage, Proposal, Round, SignedProposal, Vote, VoteKind};
 use chain::store::{Store, Write, replay};
 use chain::{Block, BlockHash, DemandId, Hash, Height, Ledger, Network, RecordId};
-use miner::node::{Message, NodeEvent};
+use miner_node::{Message, NodeEvent};
 use scenarios::{Instance, Money, Solution, evaluate};
 
 use super::host::HostId;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use miner::node::{Input, Message};
+use miner_node::{Input, Message};
 
 use super::checkers::Violation;
 use super::host::HostId;

@@ -7,7 +7,7 @@ use chain::BlockHash;
 use chain::Hash;
 use chain::consensus::{ConsensusMessage, Proposal, Vote};
 use chain::store::Write;
-use miner::node::{Effect, Input, Message, WorkId};
+use miner_node::{Effect, Input, Message, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::host::{Behaviour, HostId};

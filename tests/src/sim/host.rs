@@ -9,7 +9,7 @@ use chain::consensus::SafetyLog;
 use chain::store::{Backend, MemoryBackend, ReplayError, Store, StoreError, replay};
 use chain::{Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
-use miner::node::{
+use miner_node::{
     Effect, FINAL_BLOCKS, FinalBlockMessage, MESSAGE_BYTES, Memory, Message, MiningSettings, Node,
     NodeConfig, Pace, Timer,
 };

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use chain::DemandId;
 use ga::{Objective, PriceSearch, Problem, ProblemError, Profile, Search, Termination};
-use miner::node::{SearchReport, SubProblem, Task, WorkId, WorkReport};
+use miner_node::{SearchReport, SubProblem, Task, WorkId, WorkReport};
 use scenarios::{Instance, Money, ProviderId, Solution};
 
 /// Virtual time that one generation takes, in milliseconds.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chain::{DemandId, PublicKey, Record};
-use miner::node::{Command, Input, Node, NodeEvent, NodeStatus, Timer, WorkId};
+use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, Timer, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::draws::Draws;

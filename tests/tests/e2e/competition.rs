@@ -2,8 +2,8 @@
 //! the demands on chain and is killed: without it nothing is decided, so both miners' blocks are out before
 //! either can win.
 
-use miner::node::NodeEvent;
-use miner::strategy::Strategy;
+use miner_node::NodeEvent;
+use miner_node::strategy::Strategy;
 
 use crate::network::{Setup, TestNetwork, never_end_the_search, set_generations, small_market, tehran};
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use chain::Height;
-use miner::node::NodeEvent;
+use miner_node::NodeEvent;
 use scenarios::Money;
 use scenarios::generate::generate;
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chain::Height;
 use chain::ledger::DemandStatus;
-use miner::node::{NodeEvent, Pace};
-use miner::strategy::{AmendPolicy, Strategy};
+use miner_node::{NodeEvent, Pace};
+use miner_node::strategy::{AmendPolicy, Strategy};
 use mizan_tests::sim::{HostId, Market, MarketKind, World};
 use scenarios::Money;
 

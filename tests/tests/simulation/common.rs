@@ -1,8 +1,8 @@
 //! Keys, miners and whole random stories for simulated networks.
 
 use chain::SecretKey;
-use miner::node::{MiningSettings, NodeEvent, Pace};
-use miner::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, NodeEvent, Pace};
+use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use mizan_tests::sim::{
     Behaviour, Draws, Failure, HostId, HostSettings, Market, MarketKind, Report, Storm, World,
 };

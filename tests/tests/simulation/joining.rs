@@ -1,8 +1,8 @@
 //! Nodes that come late, or come back.
 
 use chain::SecretKey;
-use miner::node::NodeEvent;
-use miner::strategy::Strategy;
+use miner_node::NodeEvent;
+use miner_node::strategy::Strategy;
 use mizan_tests::sim::{
     Fault, HostId, HostSettings, Market, MarketKind, World, demand, instance_of, provider,
 };

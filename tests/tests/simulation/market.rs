@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use miner::node::NodeEvent;
-use miner::strategy::Strategy;
+use miner_node::NodeEvent;
+use miner_node::strategy::Strategy;
 use mizan_tests::sim::{HostId, Market, World, demand, instance_of, provider};
 use scenarios::settings::{NetworkSettings, Profile};
 use scenarios::{Instance, Money, ProviderId};

@@ -18,7 +18,7 @@ use crate::client::found::{
     Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
 };
 use crate::driver::{MarketFacts, WallClock};
-use crate::node::NodeStatus;
+use miner_node::NodeStatus;
 
 /// Arguments of `miner network init`.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use scenarios::shortage::NamedShortage;
 use scenarios::{CapacityPrices, Evaluation, Minutes, Money, Oracle, Scenario, Solution, evaluate};
 use serde::Serialize;
 
-use crate::strategy::why_unserved;
+use miner_node::strategy::why_unserved;
 
 /// Reasons are looked for as long as there are no more unserved demands than this.
 const EXPLAINED: usize = 200;

@@ -22,7 +22,7 @@ use crate::compare::network::{self, NodeProcesses, Plan, is_settled};
 use crate::compare::report::Audit;
 use crate::compare::setup;
 use crate::driver::{Request, Response};
-use crate::node::NodeEvent;
+use miner_node::NodeEvent;
 
 /// Between two looks at the nodes.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);

@@ -14,7 +14,7 @@ use scenarios::{CapacityPrices, Instance, Minutes, ProviderId, Scenario, Solutio
 
 use super::stream::{Customer, Fate};
 use crate::driver::search_on_threads;
-use crate::strategy::AnnouncePolicy;
+use miner_node::strategy::AnnouncePolicy;
 
 /// What a centre did.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use chain::ledger::Ledger;
 use scenarios::ProviderId;
 use scenarios::settings::{Allocation, HybridGaSettings, Profile};
 
-use super::super::work::{SearchReport, Task};
+use crate::work::{SearchReport, Task};
 use super::{Action, DemandId, Drafted, Effect, Mining, NodeEvent, Proposal, View, WorkId, sub_problem};
 use crate::strategy::{AmendableDemand, Explorer, NeighbourhoodKind};
 

@@ -4,7 +4,7 @@ use chain::ledger::Ledger;
 use scenarios::CapacityPrices;
 use scenarios::settings::Profile;
 
-use super::super::work::Task;
+use crate::work::Task;
 use super::{Action, Effect, Mining, View, WorkId, open_ids, sub_problem};
 
 /// Where this miner stands in finding prices.

@@ -6,7 +6,7 @@ use chain::ledger::{BlockReport, MarketDemand};
 use scenarios::settings::Profile;
 use scenarios::{Money, Oracle, ProviderId};
 
-use super::super::work::{SearchReport, SubProblem, Task};
+use crate::work::{SearchReport, SubProblem, Task};
 use super::{Action, DemandId, Effect, Mining, NodeEvent, UnservedDemand, View, WorkId, sub_problem};
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of, why_unserved};
 

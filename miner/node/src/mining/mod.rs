@@ -32,15 +32,15 @@ type Proposal = (DemandId, Vec<ProviderId>);
 
 /// A block that breaks no rule, not signed yet.
 #[derive(Debug)]
-pub(in crate::node) struct Drafted {
-    pub(in crate::node) header: Header,
-    pub(in crate::node) body: Body,
-    pub(in crate::node) report: BlockReport,
+pub(crate) struct Drafted {
+    pub(crate) header: Header,
+    pub(crate) body: Body,
+    pub(crate) report: BlockReport,
 }
 
 /// What a miner sees of the rest of the node when it decides.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::node) struct View<'a> {
+pub(crate) struct View<'a> {
     /// Milliseconds since the Unix epoch.
     pub now_ms: u64,
     /// The state at the head.
@@ -59,7 +59,7 @@ pub(in crate::node) struct View<'a> {
 
 /// The miner's state between decisions.
 #[derive(Debug)]
-pub(in crate::node) struct Mining {
+pub(crate) struct Mining {
     settings: MiningSettings,
     pace: Pace,
     started_ms: Option<u64>,
@@ -88,7 +88,7 @@ struct Announced {
 /// What a decision asks the node to do.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "a few at a time, for the length of one call")]
-pub(in crate::node) enum Action {
+pub(crate) enum Action {
     /// Carry this effect out.
     Effect(Effect),
     /// Sign this and send it.
@@ -97,7 +97,7 @@ pub(in crate::node) enum Action {
 
 impl Mining {
     /// A miner that has done nothing yet.
-    pub(in crate::node) fn new(settings: MiningSettings, pace: Pace) -> Self {
+    pub(crate) fn new(settings: MiningSettings, pace: Pace) -> Self {
         Self {
             settings,
             pace,
@@ -118,23 +118,23 @@ impl Mining {
     }
 
     /// Whether this miner takes a cell when the market is split.
-    pub(in crate::node) fn takes_cell(&self) -> bool {
+    pub(crate) fn takes_cell(&self) -> bool {
         self.settings.strategy != Strategy::Roaming
     }
 
     /// Begins to mine.
-    pub(in crate::node) fn start(&mut self, now_ms: u64) {
+    pub(crate) fn start(&mut self, now_ms: u64) {
         self.started_ms.get_or_insert(now_ms);
         self.head_since_ms = self.head_since_ms.max(now_ms);
     }
 
     /// Whether it has begun.
-    pub(in crate::node) fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.started_ms.is_some()
     }
 
     /// Nothing is searched, ready or announced.
-    pub(in crate::node) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         if !self.is_running() {
             return self.announced.is_none();
         }
@@ -149,12 +149,12 @@ impl Mining {
     }
 
     /// Open demands it found no way to compose.
-    pub(in crate::node) fn unserved(&self) -> impl Iterator<Item = &UnservedDemand> {
+    pub(crate) fn unserved(&self) -> impl Iterator<Item = &UnservedDemand> {
         self.stuck.values()
     }
 
     /// Ends all work.
-    pub(in crate::node) fn stop(&mut self, actions: &mut Vec<Action>) {
+    pub(crate) fn stop(&mut self, actions: &mut Vec<Action>) {
         self.started_ms = None;
         let search = self.search.take().map(|search| search.work);
         let works = search.into_iter().chain(self.pricing.work.take()).chain(self.amending.stop());
@@ -162,7 +162,7 @@ impl Mining {
     }
 
     /// Looks at everything and does the next thing.
-    pub(in crate::node) fn consider(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+    pub(crate) fn consider(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         if !self.is_running() || self.announced.is_some() || view.is_behind {
             return;
         }
@@ -181,7 +181,7 @@ impl Mining {
     }
 
     /// Takes in what a piece of work reports.
-    pub(in crate::node) fn on_report(
+    pub(crate) fn on_report(
         &mut self,
         work: WorkId,
         report: WorkReport,
@@ -203,7 +203,7 @@ impl Mining {
     }
 
     /// An own block was sent: it is in the race for the next height.
-    pub(in crate::node) fn on_announced(&mut self, block: &Block) {
+    pub(crate) fn on_announced(&mut self, block: &Block) {
         let proposal = |c: &Composition| (c.demand, c.providers.clone());
         let amendments = block.body.amendments.iter();
         self.announced = Some(Announced {
@@ -216,7 +216,7 @@ impl Mining {
     }
 
     /// The network's head moved on; `view` is of the new head.
-    pub(in crate::node) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
+    pub(crate) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
         self.head_since_ms = view.now_ms;
         let brings_offers = block.body.records.iter().any(|record| {
             matches!(record.content.statement, Statement::Offer(_) | Statement::DemandCancellation { .. })

@@ -16,6 +16,7 @@ mod mining;
 mod peers;
 mod records;
 mod settings;
+pub mod strategy;
 mod voting;
 mod work;
 

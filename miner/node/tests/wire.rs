@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use chain::consensus::{CommitCertificate, ConsensusMessage, Vote, VoteKind};
 use chain::{Block, BlockHash, Body, Composition, DemandId, Domain, Hash, Header, NetworkId, SecretKey};
 use coordinator_free_pool::PoolMessage;
-use miner::node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, PeerContent};
+use miner_node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, PeerContent};
 use proptest::prelude::*;
 use scenarios::{Money, ProviderId};
 
