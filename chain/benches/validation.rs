@@ -1,5 +1,5 @@
 //! How long peers take to check a block that composes every demand of a Tehran problem: its form (encoding, Merkle
-//! root, signatures), and everything that depends on the state (feasibility, regrets, reward, state root).
+//! root, signatures), and everything that depends on the state (feasibility, reduced costs, reward, state root).
 //! What depends on the state needs a shortest path for every demand, and is measured on every set of vector
 //! instructions; a set that this processor lacks is measured as the portable one.
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chain::genesis::scenario::scenario_demand_records;
 use chain::{Block, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
 use divan::{Bencher, bench};
-use scenarios::{CapacityPrices, Kernel, Oracle, Scenario};
+use scenarios::{DualPrices, Kernel, Oracle, Scenario};
 
 fn main() {
     divan::main();
@@ -32,7 +32,7 @@ fn case(problem: u8) -> Case {
     let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee);
     let oracle = Oracle::new(&scenario.instance.supply);
     let compositions = scenario.instance.demands.iter().zip(&records).map(|(demand, record)| {
-        let best = oracle.cheapest(demand, &CapacityPrices::zero()).expect("everybody offers everything");
+        let best = oracle.cheapest(demand, &DualPrices::zero()).expect("everybody offers everything");
         (record.id(), best.providers)
     });
     let compositions = compositions.collect();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use scenarios::{CapacityPrices, Minutes, Money, ProviderId};
+use scenarios::{DualPrices, Minutes, Money, ProviderId};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::{CodecError, decode, encode};
@@ -48,9 +48,9 @@ pub struct Header {
     /// What it adds to the cost of composed demands: the cost of first compositions, and the change of what
     /// is re-composed, which may be negative.
     pub cost: Money,
-    /// What it adds to the regret of composed demands, at the prices in force after its price update; may be
+    /// What it adds to the reduced cost of composed demands, at the prices in force after its price update; may be
     /// negative.
-    pub regret: Money,
+    pub reduced_cost: Money,
 }
 
 impl Header {
@@ -99,11 +99,11 @@ impl Replacement {
     }
 }
 
-/// New capacity prices: they must raise the market's certified bound.
+/// New dual prices: they must raise the market's certified bound.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceUpdate {
     /// A price per provider, in order of id; trailing zeros left out.
-    pub prices: CapacityPrices,
+    pub prices: DualPrices,
 }
 
 /// A place kept for commitments (contracts, receipts); no kind is defined yet, so none can be built.
@@ -127,7 +127,7 @@ pub struct Body {
 
 /// What a block is for, which decides how soon after its parent it may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pace {
+pub enum BlockKind {
     /// It composes an open demand: at once.
     Composing,
     /// It only improves what is composed: after the amendment interval.
@@ -199,13 +199,13 @@ impl Body {
     }
 
     /// How soon after its parent a block with this body may come.
-    pub fn pace(&self) -> Pace {
+    pub fn kind(&self) -> BlockKind {
         if self.is_quiet() {
-            Pace::Quiet
+            BlockKind::Quiet
         } else if self.compositions.is_empty() && !self.replacements().any(Replacement::is_first) {
-            Pace::Amending
+            BlockKind::Amending
         } else {
-            Pace::Composing
+            BlockKind::Composing
         }
     }
 }

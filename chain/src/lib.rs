@@ -29,7 +29,9 @@ pub mod schedule;
 pub mod store;
 pub mod validate;
 
-pub use block::{Amendment, Block, BlockHash, Body, Composition, Header, Pace, PriceUpdate, Replacement};
+pub use block::{
+    Amendment, Block, BlockHash, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
+};
 pub use genesis::{Genesis, GenesisProvider, Network, Parameters};
 pub use hash::{Domain, Hash};
 pub use key::{Address, KeyError, PublicKey, SecretKey, Signature};

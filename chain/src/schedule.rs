@@ -34,15 +34,15 @@ pub const ARCCOT_CURVE: [u32; POINTS] = [
     0,
 ];
 
-/// What the pay depends on. The ends are in the unit of the measure: parts per million of regret over
+/// What the pay depends on. The ends are in the unit of the measure: parts per million of reduced cost over
 /// cost, or micro-units per order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Measure {
-    /// Regret over cost: what the block is proved to lose at most.
+    /// Reduced cost over cost: what the block is proved to lose at most.
     Certified {
-        /// Full pay up to this regret, in ppm of the cost.
+        /// Full pay up to this reduced cost, in ppm of the cost.
         gap_full_ppm: u64,
-        /// No pay from this regret, in ppm of the cost; above `gap_full_ppm`.
+        /// No pay from this reduced cost, in ppm of the cost; above `gap_full_ppm`.
         gap_max_ppm: u64,
     },
     /// Cost per order (paper A).
@@ -113,8 +113,8 @@ pub enum ScheduleError {
 pub struct Achievement {
     /// Total cost of its compositions.
     pub cost: Money,
-    /// Total regret of its compositions.
-    pub regret: Money,
+    /// Total reduced cost of its compositions.
+    pub reduced_cost: Money,
     /// Orders of its compositions.
     pub orders: u64,
 }
@@ -168,8 +168,8 @@ impl Schedule {
         let cost = i128::from(achievement.cost.micros());
         let (x, per) = match self.measure {
             Measure::Certified { .. } => {
-                let regret = i128::from(achievement.regret.micros());
-                (regret.saturating_mul(i128::from(PPM)), cost)
+                let reduced_cost = i128::from(achievement.reduced_cost.micros());
+                (reduced_cost.saturating_mul(i128::from(PPM)), cost)
             }
             Measure::Paper { sense: Sense::Minimise, .. } => (cost, i128::from(achievement.orders)),
             Measure::Paper { sense: Sense::Maximise, .. } => {
@@ -234,8 +234,12 @@ mod tests {
         Schedule::from_settings(&ScheduleSettings::default())
     }
 
-    fn regret_of(units: i64, regret: i64) -> Achievement {
-        Achievement { cost: Money::from_units(units), regret: Money::from_units(regret), orders: 1 }
+    fn reduced_cost_of(units: i64, reduced_cost: i64) -> Achievement {
+        Achievement {
+            cost: Money::from_units(units),
+            reduced_cost: Money::from_units(reduced_cost),
+            orders: 1,
+        }
     }
 
     #[test]
@@ -251,12 +255,12 @@ mod tests {
 
     #[test]
     fn certified_pay_is_full_to_half_a_percent_and_nothing_from_ten() {
-        assert_eq!(certified().reward_ppm(&regret_of(1_000, 0)), 1_000_000);
-        assert_eq!(certified().reward_ppm(&regret_of(1_000, 5)), 1_000_000);
-        assert_eq!(certified().reward_ppm(&regret_of(1_000, 100)), 0);
-        assert_eq!(certified().reward_ppm(&regret_of(1_000, 5_000)), 0);
+        assert_eq!(certified().reward_ppm(&reduced_cost_of(1_000, 0)), 1_000_000);
+        assert_eq!(certified().reward_ppm(&reduced_cost_of(1_000, 5)), 1_000_000);
+        assert_eq!(certified().reward_ppm(&reduced_cost_of(1_000, 100)), 0);
+        assert_eq!(certified().reward_ppm(&reduced_cost_of(1_000, 5_000)), 0);
         // Halfway, (0.5 % + 10 %) / 2 = 5.25 %, is point 32 of the table.
-        assert_eq!(certified().reward_ppm(&regret_of(10_000, 525)), 164_931);
+        assert_eq!(certified().reward_ppm(&reduced_cost_of(10_000, 525)), 164_931);
     }
 
     #[test]
@@ -265,26 +269,30 @@ mod tests {
         // 5,000, pays halfway between 1,000,000 and 952,920.
         let achievement = Achievement {
             cost: Money::from_units(10_000),
-            regret: Money::from_micros(57_421_875), // 5,742.1875 ppm
+            reduced_cost: Money::from_micros(57_421_875), // 5,742.1875 ppm
             orders: 1,
         };
         assert_eq!(certified().reward_ppm(&achievement), 976_460);
         // One micro-unit worse costs a fraction of a ppm, which is floored away from the miner.
-        let worse = Achievement { regret: Money::from_micros(57_421_876), ..achievement };
+        let worse = Achievement { reduced_cost: Money::from_micros(57_421_876), ..achievement };
         assert_eq!(certified().reward_ppm(&worse), 976_459);
     }
 
     #[test]
-    fn a_free_block_without_regret_is_paid_and_one_with_regret_is_not() {
-        assert_eq!(certified().reward_ppm(&regret_of(0, 0)), 1_000_000);
-        assert_eq!(certified().reward_ppm(&regret_of(0, 1)), 0);
+    fn a_free_block_without_reduced_cost_is_paid_and_one_with_reduced_cost_is_not() {
+        assert_eq!(certified().reward_ppm(&reduced_cost_of(0, 0)), 1_000_000);
+        assert_eq!(certified().reward_ppm(&reduced_cost_of(0, 1)), 0);
     }
 
     #[test]
     fn paper_pay_depends_on_cost_per_order() {
         let schedule = Schedule::from_settings(&ScheduleSettings::paper());
         let of = |cost: i64, orders| {
-            schedule.reward_ppm(&Achievement { cost: Money::from_micros(cost), regret: Money::ZERO, orders })
+            schedule.reward_ppm(&Achievement {
+                cost: Money::from_micros(cost),
+                reduced_cost: Money::ZERO,
+                orders,
+            })
         };
         assert_eq!(of(51_700_000 * 25, 25), 1_000_000);
         assert_eq!(of(90_000_000 * 25, 25), 0);
@@ -305,7 +313,7 @@ mod tests {
         let of = |units: i64| {
             schedule.reward_ppm(&Achievement {
                 cost: Money::from_units(units),
-                regret: Money::ZERO,
+                reduced_cost: Money::ZERO,
                 orders: 1,
             })
         };
@@ -331,12 +339,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn more_regret_never_pays_more(cost in 0..i64::MAX, regret in 0..i64::MAX / 2, more in 0..i64::MAX / 2) {
-            let of = |regret| certified().reward_ppm(&Achievement {
-                cost: Money::from_micros(cost), regret: Money::from_micros(regret), orders: 1,
+        fn more_reduced_cost_never_pays_more(cost in 0..i64::MAX, reduced_cost in 0..i64::MAX / 2, more in 0..i64::MAX / 2) {
+            let of = |reduced_cost| certified().reward_ppm(&Achievement {
+                cost: Money::from_micros(cost), reduced_cost: Money::from_micros(reduced_cost), orders: 1,
             });
-            prop_assert!(of(regret + more) <= of(regret));
-            prop_assert!(of(regret) <= PPM);
+            prop_assert!(of(reduced_cost + more) <= of(reduced_cost));
+            prop_assert!(of(reduced_cost) <= PPM);
         }
     }
 }

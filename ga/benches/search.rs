@@ -6,9 +6,9 @@ use std::sync::atomic::AtomicBool;
 use divan::counter::ItemsCount;
 use divan::{Bencher, bench};
 use ga::prices::{PriceSearch, find_prices};
-use ga::{Objective, Problem, Profile, Search};
+use ga::{Algorithm, Objective, Problem, Search};
 use scenarios::settings::{HybridGaSettings, PaperGaSettings};
-use scenarios::{CapacityPrices, Instance, Scenario};
+use scenarios::{DualPrices, Instance, Scenario};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -22,7 +22,7 @@ fn instance(problem: &str) -> Instance {
 }
 
 /// A search that has stepped often enough to be in its stride.
-fn warmed_up(problem: Problem, profile: Profile, steps: u32) -> Search {
+fn warmed_up(problem: Problem, profile: Algorithm, steps: u32) -> Search {
     let mut search = Search::new(problem, profile, 1, None);
     for _ in 0..steps {
         search.step(&NEVER);
@@ -38,7 +38,7 @@ fn evaluations_of_a_step(search: &Search) -> ItemsCount {
 
 #[bench(args = ["2", "4"], max_time = 2)]
 fn a_generation_of_the_published_algorithm(bencher: Bencher<'_, '_>, problem: &str) {
-    let profile = Profile::Paper(PaperGaSettings::default());
+    let profile = Algorithm::Paper(PaperGaSettings::default());
     let search = warmed_up(Problem::whole(instance(problem)), profile, 2);
     let evaluations = evaluations_of_a_step(&search);
     let bencher = bencher.counter(evaluations).with_inputs(|| search.clone());
@@ -49,12 +49,12 @@ fn a_generation_of_the_published_algorithm(bencher: Bencher<'_, '_>, problem: &s
 fn a_generation_of_the_hybrid(bencher: Bencher<'_, '_>, problem: &str) {
     let instance = instance(problem);
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let zero = CapacityPrices::zero();
+    let zero = DualPrices::zero();
     let found =
         find_prices(supply, demands, &supply.capacities(), &zero, 100, &NEVER).expect("a bound within range");
     let problem =
         Problem::whole(instance.clone()).with_prices(found.prices, Objective::Cost).expect("suitable prices");
-    let search = warmed_up(problem, Profile::Hybrid(HybridGaSettings::default()), 6);
+    let search = warmed_up(problem, Algorithm::Hybrid(HybridGaSettings::default()), 6);
     let evaluations = evaluations_of_a_step(&search);
     let bencher = bencher.counter(evaluations).with_inputs(|| search.clone());
     bencher.bench_local_values(|mut search| search.step(&NEVER));
@@ -64,6 +64,6 @@ fn a_generation_of_the_hybrid(bencher: Bencher<'_, '_>, problem: &str) {
 fn a_step_of_the_price_search(bencher: Bencher<'_, '_>, problem: &str) {
     let instance = instance(problem);
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let mut search = PriceSearch::new(supply, demands, &supply.capacities(), &CapacityPrices::zero());
+    let mut search = PriceSearch::new(supply, demands, &supply.capacities(), &DualPrices::zero());
     bencher.counter(ItemsCount::new(demands.len())).bench_local(|| search.step(&NEVER));
 }

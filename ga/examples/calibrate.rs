@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use ga::exact::{Group, optimum, split_optimum};
 use ga::random::random_cost;
-use ga::{Problem, Profile, Search, Termination, run};
+use ga::{Algorithm, Problem, Search, Termination, run};
 use scenarios::{Money, Scenario, Site, evaluate};
 
 /// The published algorithm is run with these seeds; their mean is printed.
@@ -77,7 +77,7 @@ fn solve_strips(scenario: &Scenario, groups: &[Group], rng_seed: u64) -> (Money,
         let part = scenario.instance.with_demands(&group.demands);
         let problem = Problem::whole(part).restricted_to(|id| group.providers.contains(&id));
         let begin = Instant::now();
-        let mut search = Search::new(problem, Profile::Paper(settings), rng_seed, None);
+        let mut search = Search::new(problem, Algorithm::Paper(settings), rng_seed, None);
         let termination = Termination::paper(&settings);
         run(&mut search, &termination, &mut |_| ControlFlow::Continue(()), &AtomicBool::new(false));
         slowest = slowest.max(begin.elapsed());

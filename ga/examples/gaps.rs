@@ -4,7 +4,7 @@
 //!
 //! `COST` is a reference to compare with. The seconds are wall time from the loaded file on, prices included; every
 //! cost is the independent evaluator's. One row per file, the median over the seeds after each time; then how much of
-//! the last distance from the bound is the value of capacity left unused (the rest is regret). With a limit
+//! the last distance from the bound is the value of capacity left unused (the rest is reduced cost). With a limit
 //! on evaluations, which may end a run earlier, searches compare fairly on a machine that is not idle.
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use ga::prices::find_prices;
-use ga::{Objective, Problem, Profile, Search, Termination, run};
+use ga::{Algorithm, Objective, Problem, Search, Termination, run};
 use scenarios::bound::gap_percent;
-use scenarios::{CapacityPrices, Evaluation, Instance, Money, Scenario, evaluate};
+use scenarios::{DualPrices, Evaluation, Instance, Money, Scenario, evaluate};
 
 /// What the command line asks for.
 struct Arguments {
@@ -95,7 +95,7 @@ fn search(scenario: &Scenario, arguments: &Arguments, rng_seed: u64) -> anyhow::
     let never = AtomicBool::new(false);
     let instance = scenario.instance.clone();
     let (problem, bound) = prepared(instance, scenario.search.hybrid.subgradient_steps, &never)?;
-    let mut search = Search::new(problem, Profile::Hybrid(scenario.search.hybrid), rng_seed, None);
+    let mut search = Search::new(problem, Algorithm::Hybrid(scenario.search.hybrid), rng_seed, None);
     let (mut costs, mut unused) = (Vec::new(), Money::ZERO);
     for &limit in &arguments.seconds {
         let left = Duration::try_from_secs_f64(limit)?.saturating_sub(begin.elapsed());
@@ -113,13 +113,13 @@ fn search(scenario: &Scenario, arguments: &Arguments, rng_seed: u64) -> anyhow::
 /// The problem with the best prices found in so many steps, and the bound they certify.
 fn prepared(instance: Instance, steps: u32, never: &AtomicBool) -> anyhow::Result<(Problem, Money)> {
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let zero = CapacityPrices::zero();
+    let zero = DualPrices::zero();
     let found = find_prices(supply, demands, &supply.capacities(), &zero, steps, never)?;
     Ok((Problem::whole(instance).with_prices(found.prices, Objective::Cost)?, found.bound))
 }
 
 /// The minutes a solution leaves unused, at the price of a minute of each provider. A solution's distance from the
-/// bound is exactly this and what its compositions cost, prices included, beyond the cheapest (its regret).
+/// bound is exactly this and what its compositions cost, prices included, beyond the cheapest (its reduced cost).
 fn value_of_unused(problem: &Problem, evaluation: &Evaluation) -> Money {
     let supply = &problem.instance().supply;
     let used = |id| evaluation.minutes.get(&id).copied().unwrap_or(0);

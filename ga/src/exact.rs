@@ -1,7 +1,7 @@
 //! Exact optima where capacities do not bind: what every search is read against.
 
 use rayon::prelude::*;
-use scenarios::{CapacityPrices, Instance, Money, Oracle, ProviderId};
+use scenarios::{DualPrices, Instance, Money, Oracle, ProviderId};
 
 /// Demands to be served by these providers alone (a strip of the map, a miner's share).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct Group {
 /// path. `None` if some demand cannot be served at all.
 pub fn optimum(instance: &Instance) -> Option<Money> {
     let oracle = Oracle::new(&instance.supply);
-    let zero = CapacityPrices::zero();
+    let zero = DualPrices::zero();
     let costs = instance.demands.par_iter().map(|demand| oracle.cheapest(demand, &zero));
     costs.map(|best| Some(best?.priced_cost)).collect::<Option<Vec<_>>>().map(|costs| costs.into_iter().sum())
 }
@@ -25,7 +25,7 @@ pub fn optimum(instance: &Instance) -> Option<Money> {
 /// added up, capacities and budgets left aside. `None` if some demand cannot be served within its group.
 pub fn split_optimum(instance: &Instance, groups: &[Group]) -> Option<Money> {
     let oracle = Oracle::new(&instance.supply);
-    let zero = CapacityPrices::zero();
+    let zero = DualPrices::zero();
     let mut total = Money::ZERO;
     for group in groups {
         let mut usable = vec![false; instance.supply.providers.len()];

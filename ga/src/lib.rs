@@ -1,8 +1,8 @@
 //! Search for cheap service compositions.
 //!
-//! A [`Problem`] is searched by a [`Search`] under a [`Profile`]: `paper`, the published genetic algorithm,
+//! A [`Problem`] is searched by a [`Search`] under a [`Algorithm`]: `paper`, the published genetic algorithm,
 //! or `hybrid`, an island-parallel one with exact re-routing of demands. [`run()`] steps it until a
-//! [`Termination`]; [`prices`] finds the capacity prices that guide it and certify how good it is.
+//! [`Termination`]; [`prices`] finds the dual prices that guide it and certify how good it is.
 //! [`exact`] and [`random`] give the two ends every cost is read against.
 //!
 //! Nothing here judges: whether a solution is feasible and what it costs is for [`scenarios::evaluate()`].
@@ -23,7 +23,7 @@ mod table;
 pub use prices::{PriceSearch, PricedBound};
 pub use problem::{Objective, Problem, ProblemError};
 pub use run::{Outcome, StopReason, Termination, run};
-pub use search::{Profile, Progress, Search};
+pub use search::{Algorithm, Progress, Search};
 
 #[cfg(test)]
 #[path = "../tests/instances/mod.rs"]

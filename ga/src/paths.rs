@@ -2,14 +2,14 @@
 
 use rayon::prelude::*;
 use scenarios::oracle::{self, Limits, PricedOffers};
-use scenarios::{CapacityPrices, Money, ProviderId};
+use scenarios::{DualPrices, Money, ProviderId};
 
 use crate::problem::{Objective, Problem};
 use crate::table::{Row, Table};
 
 /// The offers of a table at some prices per minute.
 pub(crate) fn priced_offers(table: &Table, prices: &[i64]) -> PricedOffers {
-    table.tables.priced(&CapacityPrices(prices.iter().map(|&price| Money::from_micros(price)).collect()))
+    table.tables.priced(&DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect()))
 }
 
 /// Finds shortest paths; keeps its buffers between them.
@@ -80,7 +80,7 @@ mod tests {
     ) {
         let oracle = Oracle::new(&instance.supply);
         let offers = priced_offers(table, prices);
-        let prices = CapacityPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
+        let prices = DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
         let mut finder = PathFinder::default();
         for (row, demand) in table.rows.iter().zip(&instance.demands) {
             let fits = |provider: ProviderId, minutes| minutes <= spare[provider.index()];

@@ -1,4 +1,4 @@
-//! Capacity prices by a subgradient method: the prices whose certified bound is (nearly) the largest.
+//! Dual prices by a subgradient method: the prices whose certified bound is (nearly) the largest.
 //!
 //! The bound `LB(l)` of [`scenarios::bound`] is concave and piecewise linear in the prices; at any prices,
 //! the minutes that all cheapest compositions together take from a provider, less its capacity, is a
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use scenarios::bound::dual_bound;
 use scenarios::oracle::Limits;
-use scenarios::{CapacityPrices, Demand, Minutes, Money, Oracle, PriceError, Supply, limits};
+use scenarios::{Demand, DualPrices, Minutes, Money, Oracle, PriceError, Supply, limits};
 
 use crate::paths::{PathFinder, priced_offers};
 use crate::table::Table;
@@ -32,7 +32,7 @@ const LEAST_LEVEL: f64 = 1e-7;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PricedBound {
     /// One price per provider, in whole micro-units a minute; zero where capacity is unlimited.
-    pub prices: CapacityPrices,
+    pub prices: DualPrices,
     /// `LB(prices)` of the market ([`scenarios::bound::dual_bound`]).
     pub bound: Money,
 }
@@ -63,7 +63,7 @@ impl PriceSearch {
         supply: &Supply,
         demands: &[Demand],
         capacities: &[Option<Minutes>],
-        start: &CapacityPrices,
+        start: &DualPrices,
     ) -> Self {
         let providers = supply.providers.len();
         let capacities: Vec<_> =
@@ -100,7 +100,7 @@ impl PriceSearch {
     pub fn best(&self) -> Option<PricedBound> {
         let (prices, bound) = self.best.as_ref()?;
         let bound = Money::from_micros(i64::try_from(*bound).ok()?);
-        let prices = CapacityPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
+        let prices = DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
         Some(PricedBound { prices, bound })
     }
 
@@ -195,7 +195,7 @@ pub fn find_prices(
     supply: &Supply,
     demands: &[Demand],
     capacities: &[Option<Minutes>],
-    start: &CapacityPrices,
+    start: &DualPrices,
     steps: u32,
     cancel: &AtomicBool,
 ) -> Result<PricedBound, PriceError> {

@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use scenarios::oracle::validate_prices;
 use scenarios::{
-    CapacityPrices, CompositionEvaluation, Evaluation, Instance, Minutes, Money, PriceError, ProviderId,
-    Solution,
+    CompositionEvaluation, DualPrices, Evaluation, Instance, Minutes, Money, PriceError, ProviderId, Solution,
 };
 
 /// What a search minimises over the served demands; an unserved one always adds its budget.
@@ -16,7 +15,7 @@ pub enum Objective {
     #[default]
     Cost,
     /// Cost + price * minutes. Right for a part of a market: what is left of a scarce provider is worth its
-    /// price to the rest. The distance to the bound is then exactly the sum of regrets. A demand whose
+    /// price to the rest. The distance to the bound is then exactly the sum of reduced costs. A demand whose
     /// cheapest priced composition exceeds its budget is better left unserved.
     PricedCost,
 }
@@ -26,7 +25,7 @@ pub enum Objective {
 pub struct Problem {
     instance: Instance,
     keys: Vec<u64>,
-    prices: CapacityPrices,
+    prices: DualPrices,
     objective: Objective,
 }
 
@@ -61,7 +60,7 @@ impl Problem {
     /// The whole of an instance at its own capacities: no prices, each demand's key its position.
     pub fn whole(instance: Instance) -> Self {
         let keys = (0..instance.demands.len() as u64).collect();
-        Self { instance, keys, prices: CapacityPrices::zero(), objective: Objective::Cost }
+        Self { instance, keys, prices: DualPrices::zero(), objective: Objective::Cost }
     }
 
     /// The same problem with these capacities left, in order of provider id.
@@ -80,12 +79,12 @@ impl Problem {
         Ok(self)
     }
 
-    /// The same problem searched under these capacity prices: they guide every search, and count in the
+    /// The same problem searched under these dual prices: they guide every search, and count in the
     /// objective if `objective` says so.
     ///
     /// # Errors
     /// If the prices do not suit the capacities.
-    pub fn with_prices(mut self, prices: CapacityPrices, objective: Objective) -> Result<Self, ProblemError> {
+    pub fn with_prices(mut self, prices: DualPrices, objective: Objective) -> Result<Self, ProblemError> {
         validate_prices(&prices, &self.instance.supply.capacities())?;
         self.prices = prices;
         self.objective = objective;
@@ -136,8 +135,8 @@ impl Problem {
         &self.keys
     }
 
-    /// The capacity prices it is searched under.
-    pub const fn prices(&self) -> &CapacityPrices {
+    /// The dual prices it is searched under.
+    pub const fn prices(&self) -> &DualPrices {
         &self.prices
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use scenarios::settings::{HybridGaSettings, PaperGaSettings};
 
-use crate::search::{Profile, Progress, Search};
+use crate::search::{Algorithm, Progress, Search};
 
 /// When a search ends: at the first limit it reaches. No limit at all is a search that only cancelling (or
 /// the observer) ends.
@@ -24,10 +24,10 @@ pub struct Termination {
 
 impl Termination {
     /// What a profile's own settings say.
-    pub fn of(profile: &Profile) -> Self {
+    pub fn of(profile: &Algorithm) -> Self {
         match profile {
-            Profile::Paper(settings) => Self::paper(settings),
-            Profile::Hybrid(settings) => Self::hybrid(settings),
+            Algorithm::Paper(settings) => Self::paper(settings),
+            Algorithm::Hybrid(settings) => Self::hybrid(settings),
         }
     }
 

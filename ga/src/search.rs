@@ -15,14 +15,14 @@ use crate::table::Table;
 
 /// Which algorithm searches, with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Profile {
+pub enum Algorithm {
     /// The published genetic algorithm (paper A, figures 7-9), single-threaded.
     Paper(PaperGaSettings),
     /// The island-parallel hybrid.
     Hybrid(HybridGaSettings),
 }
 
-impl Profile {
+impl Algorithm {
     /// The named profile with a scenario's settings for it.
     pub const fn of(name: settings::Profile, settings: &SearchSettings) -> Self {
         match name {
@@ -81,13 +81,13 @@ impl Search {
     /// A search that has not stepped yet. Its incumbent is what can be kept of `warm_start` (a solution of
     /// this problem's instance; compositions that are malformed, over budget or over capacity are dropped),
     /// or serves nothing.
-    pub fn new(problem: Problem, profile: Profile, rng_seed: u64, warm_start: Option<&Solution>) -> Self {
+    pub fn new(problem: Problem, profile: Algorithm, rng_seed: u64, warm_start: Option<&Solution>) -> Self {
         let table = Table::new(&problem);
         let engine = match profile {
-            Profile::Paper(settings) => {
+            Algorithm::Paper(settings) => {
                 Engine::Paper(Box::new(PaperGa::new(&table, settings, rng_seed, warm_start)))
             }
-            Profile::Hybrid(settings) => {
+            Algorithm::Hybrid(settings) => {
                 Engine::Hybrid(HybridGa::new(&table, settings, rng_seed, warm_start))
             }
         };

@@ -11,7 +11,7 @@ use instances::{formula_market, market};
 use proptest::prelude::*;
 use scenarios::bound::dual_bound;
 use scenarios::oracle::validate_prices;
-use scenarios::{CapacityPrices, Instance, Money, Oracle, ProviderId, Site};
+use scenarios::{DualPrices, Instance, Money, Oracle, ProviderId, Site};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -38,8 +38,7 @@ fn two_shops() -> Instance {
 fn a_scarce_shops_minute_is_worth_what_the_next_one_charges_more() {
     let instance = two_shops();
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let found =
-        find_prices(supply, demands, &supply.capacities(), &CapacityPrices::zero(), 400, &NEVER).unwrap();
+    let found = find_prices(supply, demands, &supply.capacities(), &DualPrices::zero(), 400, &NEVER).unwrap();
     // The best plan: one order at 10 $, two at 15 $. At 0.5 $ a minute the first shop is no cheaper than the
     // second, and 3 x 15 $ - 10 minutes x 0.5 $ = 40 $ proves it.
     let best = Money::from_units(40);
@@ -52,7 +51,7 @@ fn a_scarce_shops_minute_is_worth_what_the_next_one_charges_more() {
 fn good_prices_at_the_start_are_kept() {
     let instance = two_shops();
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let start = CapacityPrices(vec![Money::from_micros(500_000)]);
+    let start = DualPrices(vec![Money::from_micros(500_000)]);
     let found = find_prices(supply, demands, &supply.capacities(), &start, 1, &NEVER).unwrap();
     assert_eq!(found.bound, Money::from_units(40));
     // A price on a shop that has become unlimited is dropped, not refused.
@@ -64,7 +63,7 @@ fn good_prices_at_the_start_are_kept() {
 fn a_cancelled_step_changes_nothing() {
     let instance = formula_market(8, 12, 6, Some(105));
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let mut search = PriceSearch::new(supply, demands, &supply.capacities(), &CapacityPrices::zero());
+    let mut search = PriceSearch::new(supply, demands, &supply.capacities(), &DualPrices::zero());
     assert!(!search.step(&AtomicBool::new(true)));
     assert_eq!(search.best(), None);
     assert!(search.step(&NEVER));
@@ -80,8 +79,8 @@ proptest! {
     fn every_bound_is_certified_and_never_falls(instance in market(6, 6, 4)) {
         let (supply, demands) = (&instance.supply, &instance.demands);
         let capacities = supply.capacities();
-        let mut search = PriceSearch::new(supply, demands, &capacities, &CapacityPrices::zero());
-        let mut before = dual_bound(&Oracle::new(supply), demands, &capacities, &CapacityPrices::zero()).unwrap();
+        let mut search = PriceSearch::new(supply, demands, &capacities, &DualPrices::zero());
+        let mut before = dual_bound(&Oracle::new(supply), demands, &capacities, &DualPrices::zero()).unwrap();
         for _ in 0..12 {
             search.step(&NEVER);
             let found = search.best().unwrap();

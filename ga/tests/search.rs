@@ -7,20 +7,20 @@ use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
 use ga::prices::find_prices;
-use ga::{Objective, Problem, ProblemError, Profile, Progress, Search, StopReason, Termination, run};
+use ga::{Algorithm, Objective, Problem, ProblemError, Progress, Search, StopReason, Termination, run};
 use instances::{formula_market, market};
 use proptest::prelude::*;
 use scenarios::settings::{HybridGaSettings, PaperGaSettings, Selection};
-use scenarios::{CapacityPrices, Evaluation, Instance, Money, ProviderId, Solution, evaluate};
+use scenarios::{DualPrices, Evaluation, Instance, Money, ProviderId, Solution, evaluate};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-fn paper() -> Profile {
-    Profile::Paper(PaperGaSettings { population: 12, generations: 6, ..PaperGaSettings::default() })
+fn paper() -> Algorithm {
+    Algorithm::Paper(PaperGaSettings { population: 12, generations: 6, ..PaperGaSettings::default() })
 }
 
-fn hybrid() -> Profile {
-    Profile::Hybrid(HybridGaSettings {
+fn hybrid() -> Algorithm {
+    Algorithm::Hybrid(HybridGaSettings {
         islands: 3,
         population: 4,
         moves_per_generation: 16,
@@ -32,7 +32,7 @@ fn hybrid() -> Profile {
 /// The problem of a whole market, at prices of a few subgradient steps.
 fn priced(instance: &Instance, objective: Objective) -> Problem {
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let zero = CapacityPrices::zero();
+    let zero = DualPrices::zero();
     let found =
         find_prices(supply, demands, &supply.capacities(), &zero, 20, &NEVER).expect("a bound within range");
     Problem::whole(instance.clone()).with_prices(found.prices, objective).expect("suitable prices")
@@ -197,7 +197,7 @@ fn a_demand_whose_budget_is_just_its_least_cost_is_served() {
     for demands in [3, 20] {
         let mut instance = formula_market(6, demands, 3, None);
         let oracle = scenarios::Oracle::new(&instance.supply);
-        let least = |demand| oracle.cheapest(demand, &CapacityPrices::zero()).unwrap().priced_cost;
+        let least = |demand| oracle.cheapest(demand, &DualPrices::zero()).unwrap().priced_cost;
         let budgets: Vec<Money> = instance.demands.iter().map(least).collect();
         for (demand, budget) in instance.demands.iter_mut().zip(budgets) {
             demand.budget = budget;
@@ -222,8 +222,7 @@ fn without_capacities_the_hybrid_finds_the_exact_optimum_at_once() {
 fn the_hybrid_ends_close_to_the_bound_where_the_published_algorithm_does_not() {
     let instance = formula_market(10, 30, 8, Some(105));
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let found =
-        find_prices(supply, demands, &supply.capacities(), &CapacityPrices::zero(), 200, &NEVER).unwrap();
+    let found = find_prices(supply, demands, &supply.capacities(), &DualPrices::zero(), 200, &NEVER).unwrap();
     let problem = Problem::whole(instance.clone()).with_prices(found.prices, Objective::Cost).unwrap();
     let gap = |profile| {
         let mut search = Search::new(problem.clone(), profile, 1, None);
@@ -269,7 +268,7 @@ fn adapting_to_less_capacity_gives_a_feasible_population() {
 }
 
 #[test]
-fn at_the_priced_objective_the_distance_to_the_bound_is_the_sum_of_regrets() {
+fn at_the_priced_objective_the_distance_to_the_bound_is_the_sum_of_reduced_costs() {
     let instance = formula_market(8, 12, 6, Some(110));
     let problem = priced(&instance, Objective::PricedCost);
     let mut search = Search::new(problem.clone(), hybrid(), 3, None);
@@ -277,13 +276,13 @@ fn at_the_priced_objective_the_distance_to_the_bound_is_the_sum_of_regrets() {
     let evaluation = evaluate(problem.instance(), search.incumbent().0);
     assert!(evaluation.is_complete());
     let oracle = scenarios::Oracle::new(&instance.supply);
-    let regrets =
+    let reduced_costs =
         evaluation.compositions.iter().flatten().zip(&instance.demands).map(|(composition, demand)| {
             let least = scenarios::bound::demand_bound(&oracle, demand, problem.prices());
-            scenarios::bound::regret(composition, least, problem.prices())
+            scenarios::bound::reduced_cost(composition, least, problem.prices())
         });
     let progress = search.progress();
-    assert_eq!(progress.cost - progress.bound.unwrap(), regrets.sum::<Money>());
+    assert_eq!(progress.cost - progress.bound.unwrap(), reduced_costs.sum::<Money>());
 }
 
 #[test]
@@ -380,7 +379,7 @@ fn the_published_algorithm_converges_under_both_selections() {
     let random = ga::random::random_cost(&instance, 50, 1).unwrap();
     for selection in [Selection::Tournament { size: 2 }, Selection::Roulette] {
         let settings = PaperGaSettings { generations: 60, selection, ..PaperGaSettings::default() };
-        let mut search = Search::new(Problem::whole(instance.clone()), Profile::Paper(settings), 1, None);
+        let mut search = Search::new(Problem::whole(instance.clone()), Algorithm::Paper(settings), 1, None);
         let outcome =
             run(&mut search, &Termination::paper(&settings), &mut |_| ControlFlow::Continue(()), &NEVER);
         // 100 individuals, then 99 children in each of 60 generations beside the elite.
@@ -399,7 +398,7 @@ fn problems_refuse_what_does_not_fit_them() {
     assert_eq!(twice, ProblemError::DuplicateKey(5));
     let capacities = problem.clone().with_capacities(&[None]).unwrap_err();
     assert_eq!(capacities, ProblemError::CapacityCount { got: 1, expected: 3 });
-    let price = CapacityPrices(vec![Money::from_units(1)]);
+    let price = DualPrices(vec![Money::from_units(1)]);
     let unlimited = problem.with_prices(price, Objective::Cost).unwrap_err();
     assert_eq!(
         unlimited,

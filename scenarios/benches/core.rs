@@ -5,7 +5,7 @@
 use divan::{Bencher, counter::ItemsCount};
 use scenarios::bound::dual_bound;
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::{CapacityPrices, Instance, Kernel, Oracle, ProviderId, Solution, evaluate};
+use scenarios::{DualPrices, Instance, Kernel, Oracle, ProviderId, Solution, evaluate};
 
 fn main() {
     divan::main();
@@ -32,7 +32,7 @@ fn least_costs(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
     let instance = instance(problem);
     let oracle = Oracle::new(&instance.supply).with_kernel(kernel);
     let capacities = instance.supply.capacities();
-    bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &CapacityPrices::zero()));
+    bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &DualPrices::zero()));
 }
 
 /// Every demand's shortest path once, on one kernel: composed.
@@ -40,7 +40,7 @@ fn least_costs(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
 fn shortest_paths(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
     let instance = instance(problem);
     let oracle = Oracle::new(&instance.supply).with_kernel(kernel);
-    let prices = CapacityPrices::zero();
+    let prices = DualPrices::zero();
     bencher.bench_local(|| {
         let best = instance.demands.iter().map(|demand| oracle.cheapest(demand, &prices));
         best.flatten().map(|best| best.priced_cost.micros()).sum::<i64>()
@@ -55,7 +55,7 @@ fn least_costs_in_wide_lanes(bencher: Bencher<'_, '_>, (problem, kernel): (u8, K
     offer.cost = scenarios::limits::OFFER_COST;
     let oracle = Oracle::new(&instance.supply).with_kernel(kernel);
     let capacities = instance.supply.capacities();
-    bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &CapacityPrices::zero()));
+    bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &DualPrices::zero()));
 }
 
 #[divan::bench(args = [2, 4])]
@@ -81,7 +81,7 @@ fn evaluation(bencher: Bencher<'_, '_>, problem: u8) {
 fn one_shortest_path_among_providers(bencher: Bencher<'_, '_>, providers: usize) {
     let instance = instance_of(providers);
     let oracle = Oracle::new(&instance.supply);
-    let prices = CapacityPrices::zero();
+    let prices = DualPrices::zero();
     oracle.cheapest(&instance.demands[0], &prices);
     bencher.bench_local(|| oracle.cheapest(&instance.demands[0], &prices));
 }
@@ -90,7 +90,7 @@ fn one_shortest_path_among_providers(bencher: Bencher<'_, '_>, providers: usize)
 #[divan::bench(args = [100, 300, 1_000, 3_000, 10_000], max_time = 2)]
 fn a_first_shortest_path_among_providers(bencher: Bencher<'_, '_>, providers: usize) {
     let instance = instance_of(providers);
-    let prices = CapacityPrices::zero();
+    let prices = DualPrices::zero();
     bencher.bench_local(|| Oracle::new(&instance.supply).cheapest(&instance.demands[0], &prices));
 }
 

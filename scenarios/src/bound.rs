@@ -1,6 +1,6 @@
 //! The certified lower bound of a market and what each composition adds to its gap (docs/design.md section 6).
 //!
-//! For any non-negative capacity prices `l`, by weak duality of the Lagrangian relaxation of the capacity
+//! For any non-negative dual prices `l`, by weak duality of the Lagrangian relaxation of the capacity
 //! constraints,
 //!
 //! ```text
@@ -11,19 +11,19 @@
 //! of every feasible plan. For every plan, exactly,
 //!
 //! ```text
-//! penalised cost - LB(l) = sum of regrets + sum over providers of l_p * unused minutes
+//! penalised cost - LB(l) = sum of reduced costs + sum over providers of l_p * unused minutes
 //! ```
 //!
-//! where a served demand's regret is `cost + l * minutes - min(u_d, shortest_d(l))` and an unserved one's
-//! is `u_d - min(u_d, shortest_d(l))`. A regret is never negative.
+//! where a served demand's reduced cost is `cost + l * minutes - min(u_d, shortest_d(l))` and an unserved one's
+//! is `u_d - min(u_d, shortest_d(l))`. A reduced cost is never negative.
 
 use crate::evaluate::CompositionEvaluation;
 use crate::instance::Demand;
-use crate::oracle::{CapacityPrices, Oracle, PriceError, validate_prices};
+use crate::oracle::{DualPrices, Oracle, PriceError, validate_prices};
 use crate::units::{Minutes, Money};
 
 /// `min(u_d, shortest_d(l))`: the least this demand can add to the cost of any plan, capacity use priced in.
-pub fn demand_bound(oracle: &Oracle<'_>, demand: &Demand, prices: &CapacityPrices) -> Money {
+pub fn demand_bound(oracle: &Oracle<'_>, demand: &Demand, prices: &DualPrices) -> Money {
     oracle.least_costs([demand], prices).map(|(demand, cost)| at_most_the_budget(demand, cost)).sum()
 }
 
@@ -32,7 +32,7 @@ fn at_most_the_budget(demand: &Demand, cost: Option<Money>) -> Money {
 }
 
 /// `sum of l_p * max(0, capacity_p)`, in micro-units.
-pub fn priced_capacity(prices: &CapacityPrices, capacities: &[Option<Minutes>]) -> i128 {
+pub fn priced_capacity(prices: &DualPrices, capacities: &[Option<Minutes>]) -> i128 {
     let minutes = prices.0.iter().zip(capacities);
     minutes
         .map(|(price, capacity)| i128::from(price.micros()) * i128::from(capacity.unwrap_or(0).max(0)))
@@ -47,7 +47,7 @@ pub fn dual_bound<'d>(
     oracle: &Oracle<'_>,
     demands: impl IntoIterator<Item = &'d Demand>,
     capacities: &[Option<Minutes>],
-    prices: &CapacityPrices,
+    prices: &DualPrices,
 ) -> Result<Money, PriceError> {
     validate_prices(prices, capacities)?;
     let least = oracle.least_costs(demands, prices);
@@ -58,7 +58,7 @@ pub fn dual_bound<'d>(
 }
 
 /// What this composition adds to the market's gap; `least` is the demand's [`demand_bound`] at the same prices.
-pub fn regret(composition: &CompositionEvaluation, least: Money, prices: &CapacityPrices) -> Money {
+pub fn reduced_cost(composition: &CompositionEvaluation, least: Money, prices: &DualPrices) -> Money {
     let charges = composition.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
     composition.cost() + charges.sum::<Money>() - least
 }

@@ -2,7 +2,7 @@
 //!
 //! Everything else in the project trusts this crate: the [`Instance`] that is solved, the independent
 //! evaluator ([`evaluate()`]) that is the only judge of cost and feasibility, exact shortest-path
-//! composition under capacity prices ([`Oracle`]), the certified bound and regret ([`bound`]), and the
+//! composition under dual prices ([`Oracle`]), the certified bound and reduced cost ([`bound`]), and the
 //! scenario files. No search happens here and no float decides anything.
 
 pub mod bound;
@@ -30,6 +30,6 @@ pub use file::ScenarioError;
 pub use geometry::{DistanceMatrix, Geometry, Site};
 pub use instance::{CostRules, Demand, Instance, Offer, Provider, Solution, Supply};
 pub use money::Money;
-pub use oracle::{CapacityPrices, Kernel, Oracle, PriceError, PricedComposition};
+pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition};
 pub use scenario::{Scenario, Window};
 pub use units::{Minutes, OperationId, ProviderId};

@@ -35,7 +35,7 @@ pub const RATE_PER_KM: Money = Money::from_units(100);
 pub const VALUE_OF_MINUTE: Money = Money::from_micros(100_000);
 /// The largest budget of one demand.
 pub const BUDGET: Money = Money::from_units(1_000_000);
-/// The largest capacity price of one minute.
+/// The largest dual price of one minute.
 pub const CAPACITY_PRICE: Money = Money::from_units(1_000);
 /// The longest name of an operation, provider or demand, in bytes.
 pub const NAME_BYTES: usize = 64;

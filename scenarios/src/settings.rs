@@ -32,11 +32,11 @@ pub enum Sense {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ScheduleSettings {
-    /// Regret over cost: full pay up to `gap_full_ppm`, nothing from `gap_max_ppm`.
+    /// Reduced cost over cost: full pay up to `gap_full_ppm`, nothing from `gap_max_ppm`.
     Certified {
-        /// Full pay up to this regret/cost.
+        /// Full pay up to this reduced cost/cost.
         gap_full_ppm: u64,
-        /// No pay from this regret/cost.
+        /// No pay from this reduced cost/cost.
         gap_max_ppm: u64,
     },
     /// Cost per order (paper A, table 6): full pay up to `best_per_order`, nothing from `min_utility_per_order`.
@@ -191,7 +191,7 @@ pub struct HybridGaSettings {
     pub seconds: f64,
     /// The search ends when the incumbent is certified this close to the bound.
     pub target_gap_ppm: u64,
-    /// Steps of the subgradient method that finds capacity prices.
+    /// Steps of the subgradient method that finds dual prices.
     pub subgradient_steps: u32,
 }
 

@@ -1,22 +1,21 @@
 //! The integer core against definitions and brute force: the oracle finds the cheapest and lexicographically
-//! smallest composition, the bound bounds, regrets add up to the gap exactly.
+//! smallest composition, the bound bounds, reduced costs add up to the gap exactly.
 
 mod common;
 
 use common::{all_feasible, all_lists, tiny_instance};
 use proptest::prelude::*;
-use scenarios::bound::{demand_bound, dual_bound, priced_capacity, regret};
+use scenarios::bound::{demand_bound, dual_bound, priced_capacity, reduced_cost};
 use scenarios::random_assignment::RandomAssignment;
 use scenarios::{
-    CapacityPrices, Demand, Instance, Money, Oracle, ProviderId, Supply, evaluate, evaluate_composition,
-    limits,
+    Demand, DualPrices, Instance, Money, Oracle, ProviderId, Supply, evaluate, evaluate_composition, limits,
 };
 
 /// The cost of a composition at prices, budget left aside.
 fn priced_cost(
     supply: &Supply,
     demand: &Demand,
-    prices: &CapacityPrices,
+    prices: &DualPrices,
     providers: &[ProviderId],
 ) -> Option<Money> {
     let demand = Demand { budget: Money::from_micros(i64::MAX), ..demand.clone() };
@@ -26,10 +25,10 @@ fn priced_cost(
 }
 
 /// Prices of this many micro-units a minute, zero where capacity is unlimited.
-fn prices_for(instance: &Instance, micros: &[i64]) -> CapacityPrices {
+fn prices_for(instance: &Instance, micros: &[i64]) -> DualPrices {
     let providers = instance.supply.providers.iter().zip(micros);
     let price = |capacity: Option<i64>, micros| capacity.map_or(Money::ZERO, |_| Money::from_micros(micros));
-    CapacityPrices(providers.map(|(provider, &micros)| price(provider.capacity, micros)).collect())
+    DualPrices(providers.map(|(provider, &micros)| price(provider.capacity, micros)).collect())
 }
 
 fn price_micros() -> impl Strategy<Value = Vec<i64>> {
@@ -70,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn the_bound_is_below_every_plan_and_regrets_and_unused_minutes_make_up_the_gap(
+    fn the_bound_is_below_every_plan_and_reduced_costs_and_unused_minutes_make_up_the_gap(
         instance in tiny_instance(), micros in price_micros(),
     ) {
         let prices = prices_for(&instance, &micros);
@@ -83,18 +82,18 @@ proptest! {
             let evaluation = evaluate(&instance, &solution);
             let gap = evaluation.penalised_cost(&instance) - bound;
             prop_assert!(gap >= Money::ZERO);
-            let mut regrets = Money::ZERO;
+            let mut reduced_costs = Money::ZERO;
             for (position, composition) in evaluation.compositions.iter().enumerate() {
-                let regret = match composition {
-                    Some(composition) => regret(composition, least[position], &prices),
+                let reduced_cost = match composition {
+                    Some(composition) => reduced_cost(composition, least[position], &prices),
                     None => instance.demands[position].budget - least[position],
                 };
-                prop_assert!(regret >= Money::ZERO);
-                regrets += regret;
+                prop_assert!(reduced_cost >= Money::ZERO);
+                reduced_costs += reduced_cost;
             }
             let used = evaluation.minutes.iter().map(|(&id, &minutes)| prices.charge(id, minutes));
             let unused = priced_capacity(&prices, &capacities) - i128::from(used.sum::<Money>().micros());
-            prop_assert_eq!(i128::from(gap.micros()), i128::from(regrets.micros()) + unused);
+            prop_assert_eq!(i128::from(gap.micros()), i128::from(reduced_costs.micros()) + unused);
         }
     }
 
@@ -106,7 +105,7 @@ proptest! {
         let costs = plans.iter().map(|plan| evaluate(&instance, plan).penalised_cost(&instance));
         let oracle = Oracle::new(&instance.supply);
         let capacities = instance.supply.capacities();
-        let bound = dual_bound(&oracle, &instance.demands, &capacities, &CapacityPrices::zero());
+        let bound = dual_bound(&oracle, &instance.demands, &capacities, &DualPrices::zero());
         prop_assert_eq!(costs.min(), bound.ok());
     }
 
@@ -150,7 +149,7 @@ proptest! {
         let mut random = RandomAssignment::new(&oracle);
         for demand in &instance.demands {
             let lists = all_lists(instance.supply.providers.len(), demand.orders.len());
-            let zero = CapacityPrices::zero();
+            let zero = DualPrices::zero();
             let costs: Vec<i64> = lists
                 .iter()
                 .filter_map(|list| priced_cost(&instance.supply, demand, &zero, list))

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use scenarios::bound::{dual_bound, gap_percent, regret};
+use scenarios::bound::{dual_bound, gap_percent, reduced_cost};
 use scenarios::oracle::validate_prices;
 use scenarios::{
-    CapacityPrices, CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle,
+    CostRules, Demand, DualPrices, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle,
     PriceError, Provider, ProviderId, Site, Solution, Supply, Violation, evaluate, limits,
 };
 
@@ -106,19 +106,19 @@ fn a_value_of_time_adds_minutes_of_work_and_travel() {
 fn provider_1_alone_is_the_optimum_of_table_5() {
     let instance = table_5();
     let oracle = Oracle::new(&instance.supply);
-    let best = oracle.cheapest(&instance.demands[0], &CapacityPrices::zero()).unwrap();
+    let best = oracle.cheapest(&instance.demands[0], &DualPrices::zero()).unwrap();
     assert_eq!(best.providers, vec![ProviderId(0); 3]);
     assert_eq!(best.priced_cost, Money::from_units(11 + 12 + 14));
     // 37 + 25 + 36: the chromosome of the paper is 209 dollars above.
     let bound =
-        dual_bound(&oracle, &instance.demands, &instance.supply.capacities(), &CapacityPrices::zero())
-            .unwrap();
+        dual_bound(&oracle, &instance.demands, &instance.supply.capacities(), &DualPrices::zero()).unwrap();
     assert_eq!(bound, Money::from_units(98));
     let evaluation = evaluate(&instance, &chromosome());
     let least = [37, 25, 36].map(Money::from_units);
-    let regrets = evaluation.compositions.iter().flatten().zip(least);
-    let regrets = regrets.map(|(composition, least)| regret(composition, least, &CapacityPrices::zero()));
-    assert_eq!(regrets.sum::<Money>(), Money::from_units(209));
+    let reduced_costs = evaluation.compositions.iter().flatten().zip(least);
+    let reduced_costs =
+        reduced_costs.map(|(composition, least)| reduced_cost(composition, least, &DualPrices::zero()));
+    assert_eq!(reduced_costs.sum::<Money>(), Money::from_units(209));
     assert!((gap_percent(evaluation.cost, bound) - 213.265_306).abs() < 1e-6);
 }
 
@@ -131,7 +131,7 @@ fn a_tie_goes_to_the_lexicographically_smallest_list() {
     }
     instance.supply.providers[0].offers.remove(&OperationId(1));
     let oracle = Oracle::new(&instance.supply);
-    let best = oracle.cheapest(&instance.demands[0], &CapacityPrices::zero()).unwrap();
+    let best = oracle.cheapest(&instance.demands[0], &DualPrices::zero()).unwrap();
     assert_eq!(best.providers, [ProviderId(0), ProviderId(1), ProviderId(0)]);
 }
 
@@ -142,11 +142,11 @@ fn what_nobody_offers_cannot_be_composed_and_is_bounded_by_the_budget() {
         provider.offers.remove(&OperationId(3));
     }
     let oracle = Oracle::new(&instance.supply);
-    assert_eq!(oracle.cheapest(&instance.demands[0], &CapacityPrices::zero()), None);
-    let bound = scenarios::bound::demand_bound(&oracle, &instance.demands[0], &CapacityPrices::zero());
+    assert_eq!(oracle.cheapest(&instance.demands[0], &DualPrices::zero()), None);
+    let bound = scenarios::bound::demand_bound(&oracle, &instance.demands[0], &DualPrices::zero());
     assert_eq!(bound, Money::from_units(1_000));
     let unknown = demand(0, &[9_999]);
-    assert_eq!(oracle.cheapest(&unknown, &CapacityPrices::zero()), None);
+    assert_eq!(oracle.cheapest(&unknown, &DualPrices::zero()), None);
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn no_orders_cost_nothing_to_the_evaluator_and_to_the_oracle() {
     let evaluation = evaluate(&instance, &solution);
     assert!(evaluation.is_complete());
     let oracle = Oracle::new(&instance.supply);
-    let best = oracle.cheapest(&instance.demands[0], &CapacityPrices::zero()).unwrap();
+    let best = oracle.cheapest(&instance.demands[0], &DualPrices::zero()).unwrap();
     assert_eq!((evaluation.cost, best.priced_cost), (Money::ZERO, Money::ZERO));
 }
 
@@ -221,20 +221,20 @@ fn an_unserved_demand_is_feasible_and_costs_its_budget_in_the_penalised_cost() {
 #[test]
 fn prices_are_refused_below_zero_above_the_limit_and_where_capacity_is_unlimited() {
     let capacities = [Some(10), None];
-    let price = |micros| CapacityPrices(vec![Money::from_micros(micros)]);
+    let price = |micros| DualPrices(vec![Money::from_micros(micros)]);
     assert_eq!(validate_prices(&price(5), &capacities), Ok(()));
     let (provider, got) = (ProviderId(0), Money::from_micros(-1));
     assert_eq!(validate_prices(&price(-1), &capacities), Err(PriceError::OutOfRange { provider, got }));
     let above = limits::CAPACITY_PRICE + Money::from_micros(1);
-    let error = validate_prices(&CapacityPrices(vec![above]), &capacities).unwrap_err();
+    let error = validate_prices(&DualPrices(vec![above]), &capacities).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the price of a minute at provider #0 is 1,000.000001, expected 0 to 1,000"
     );
-    let unlimited = CapacityPrices(vec![Money::ZERO, Money::from_units(1)]);
+    let unlimited = DualPrices(vec![Money::ZERO, Money::from_units(1)]);
     let (provider, got) = (ProviderId(1), Money::from_units(1));
     assert_eq!(validate_prices(&unlimited, &capacities), Err(PriceError::Unlimited { provider, got }));
-    let three = CapacityPrices(vec![Money::ZERO; 3]);
+    let three = DualPrices(vec![Money::ZERO; 3]);
     assert_eq!(validate_prices(&three, &capacities), Err(PriceError::Count { got: 3, expected: 2 }));
 }
 
@@ -279,7 +279,7 @@ fn the_dearest_composition_within_the_limits_is_computed_without_overflow() {
     assert_eq!(evaluation.violations, [Violation::OverBudget { demand: 0, got: cost, expected }]);
 
     let oracle = Oracle::new(&instance.supply);
-    let prices = CapacityPrices(vec![limits::CAPACITY_PRICE; 2]);
+    let prices = DualPrices(vec![limits::CAPACITY_PRICE; 2]);
     let best = oracle.cheapest(&instance.demands[0], &prices).unwrap();
     let minutes_charge = 256 * 1_000_000 * limits::CAPACITY_PRICE.micros();
     assert_eq!(best.priced_cost, cost + Money::from_micros(minutes_charge));
@@ -289,12 +289,12 @@ fn the_dearest_composition_within_the_limits_is_computed_without_overflow() {
 fn a_bound_at_absurd_prices_is_an_error_not_an_overflow() {
     let instance = extreme();
     let oracle = Oracle::new(&instance.supply);
-    let dearest = CapacityPrices(vec![limits::CAPACITY_PRICE; 2]);
+    let dearest = DualPrices(vec![limits::CAPACITY_PRICE; 2]);
     let capacities = instance.supply.capacities();
     // 2 providers x 1e9 minutes x 1,000 $: 2e18 micro-units still fit.
     let bound = dual_bound(&oracle, &instance.demands, &capacities, &dearest).unwrap();
     assert_eq!(bound, limits::BUDGET - Money::from_units(2_000_000_000_000));
     let many = vec![Some(limits::CAPACITY_MINUTES); 20];
-    let prices = CapacityPrices(vec![limits::CAPACITY_PRICE; 20]);
+    let prices = DualPrices(vec![limits::CAPACITY_PRICE; 20]);
     assert_eq!(dual_bound(&oracle, &instance.demands, &many, &prices), Err(PriceError::BoundOverflow));
 }

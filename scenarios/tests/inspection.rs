@@ -1,11 +1,11 @@
 //! Inspection of scenarios: numbers that can be checked by hand, and the text a user sees.
 
 use scenarios::inspect::Inspection;
-use scenarios::{CapacityPrices, Money, Oracle, Scenario};
+use scenarios::{DualPrices, Money, Oracle, Scenario};
 
 fn inspect(json: &[u8]) -> Inspection {
     let scenario = Scenario::from_json(json).expect("a valid file");
-    Inspection::new(&scenario, &CapacityPrices::zero()).expect("zero prices suit every market")
+    Inspection::new(&scenario, &DualPrices::zero()).expect("zero prices suit every market")
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn tehran_problem_2_shows_its_optimum_and_every_site_on_the_map() {
     let inspection = inspect(json);
     let scenario = Scenario::from_json(json).unwrap();
     let oracle = Oracle::new(&scenario.instance.supply);
-    let cheapest = |demand| oracle.cheapest(demand, &CapacityPrices::zero()).unwrap().priced_cost;
+    let cheapest = |demand| oracle.cheapest(demand, &DualPrices::zero()).unwrap().priced_cost;
     let optimum: Money = scenario.instance.demands.iter().map(cheapest).sum();
     assert_eq!(inspection.exact_optimum(), Some(optimum));
     assert_eq!(inspection.bound, optimum);

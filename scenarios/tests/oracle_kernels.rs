@@ -4,13 +4,13 @@
 use proptest::prelude::*;
 use scenarios::oracle::{Limits, PathFinder, Tables};
 use scenarios::{
-    CapacityPrices, CostRules, Demand, DistanceMatrix, Geometry, Kernel, Money, Offer, OperationId, Oracle,
+    CostRules, Demand, DistanceMatrix, DualPrices, Geometry, Kernel, Money, Offer, OperationId, Oracle,
     Provider, ProviderId, Site, Supply, limits,
 };
 
 /// The textbook method: order by order from the last, every provider after every provider; then forward along
 /// the cheapest path, to the smallest provider at every tie.
-fn plain(supply: &Supply, demand: &Demand, prices: &CapacityPrices) -> Option<(Money, Vec<ProviderId>)> {
+fn plain(supply: &Supply, demand: &Demand, prices: &DualPrices) -> Option<(Money, Vec<ProviderId>)> {
     let site = |id: ProviderId| supply.providers[id.index()].site;
     let node = |id: ProviderId, operation: OperationId| {
         let offer = *supply.providers[id.index()].offers.get(&operation)?;
@@ -48,7 +48,7 @@ fn plain(supply: &Supply, demand: &Demand, prices: &CapacityPrices) -> Option<(M
     Some((cost, path))
 }
 
-fn assert_all_ways_agree_with_the_plain_loop(supply: &Supply, demands: &[Demand], prices: &CapacityPrices) {
+fn assert_all_ways_agree_with_the_plain_loop(supply: &Supply, demands: &[Demand], prices: &DualPrices) {
     // From node to node, as in markets too large for a table of legs.
     let tables = Tables::with_legs_up_to(supply, 0);
     let (offers, mut finder) = (tables.priced(prices), PathFinder::default());
@@ -111,7 +111,7 @@ impl Spread {
 type Draws = Vec<u32>;
 
 /// A market of up to 40 providers (three groups of lanes) and four operations, with the prices of its minutes.
-fn market() -> impl Strategy<Value = (Supply, Vec<Demand>, CapacityPrices)> {
+fn market() -> impl Strategy<Value = (Supply, Vec<Demand>, DualPrices)> {
     let firms = prop::collection::vec(prop::collection::vec(any::<u32>(), 14), 1..=40);
     let orders = prop::collection::vec(prop::collection::vec(0..4_u16, 0..8), 1..4);
     let rules = prop::collection::vec(any::<u32>(), 4);
@@ -142,7 +142,7 @@ fn market() -> impl Strategy<Value = (Supply, Vec<Demand>, CapacityPrices)> {
             });
             let price =
                 |draws: &Draws| spread.of(draws[5], 100_000, 300_000, limits::CAPACITY_PRICE.micros());
-            let prices = CapacityPrices(firms.iter().map(|draws| Money::from_micros(price(draws))).collect());
+            let prices = DualPrices(firms.iter().map(|draws| Money::from_micros(price(draws))).collect());
             let demands = orders.into_iter().zip(&firms).enumerate().map(|(index, (orders, draws))| Demand {
                 name: String::new(),
                 site: site(index, &draws[2..]),
@@ -185,7 +185,7 @@ proptest! {
     #[test]
     fn every_way_gives_the_answers_of_the_plain_loop((supply, demands, prices) in market()) {
         assert_all_ways_agree_with_the_plain_loop(&supply, &demands, &prices);
-        assert_all_ways_agree_with_the_plain_loop(&supply, &demands, &CapacityPrices::zero());
+        assert_all_ways_agree_with_the_plain_loop(&supply, &demands, &DualPrices::zero());
     }
 
     #[test]
@@ -242,7 +242,7 @@ fn demand(orders: usize) -> Demand {
 fn where_everything_costs_the_same_the_first_provider_does_it_all() {
     for kernel in Kernel::ALL {
         let supply = alike(33, Money::from_units(2));
-        let best = Oracle::new(&supply).with_kernel(kernel).cheapest(&demand(5), &CapacityPrices::zero());
+        let best = Oracle::new(&supply).with_kernel(kernel).cheapest(&demand(5), &DualPrices::zero());
         let best = best.expect("everybody offers it");
         assert_eq!((best.priced_cost, best.providers), (Money::from_units(10), vec![ProviderId(0); 5]));
     }
@@ -253,7 +253,7 @@ fn the_longest_path_at_the_largest_costs_is_exact() {
     for kernel in Kernel::ALL {
         let supply = alike(3, limits::OFFER_COST);
         let longest = demand(limits::ORDERS_PER_DEMAND);
-        let prices = CapacityPrices(vec![limits::CAPACITY_PRICE; 3]);
+        let prices = DualPrices(vec![limits::CAPACITY_PRICE; 3]);
         let best = Oracle::new(&supply).with_kernel(kernel).cheapest(&longest, &prices);
         // 256 orders of 1,000,000 $ and a minute at 1,000 $.
         assert_eq!(best.expect("everybody offers it").priced_cost, Money::from_units(256 * 1_001_000));
@@ -269,5 +269,5 @@ fn a_market_too_large_for_a_table_of_legs_is_solved_from_node_to_node() {
             offer.cost = Money::from_units(10 + (index * 31 + i64::from(operation.0) * 17) % 37);
         }
     }
-    assert_all_ways_agree_with_the_plain_loop(&supply, &[demand(4)], &CapacityPrices::zero());
+    assert_all_ways_agree_with_the_plain_loop(&supply, &[demand(4)], &DualPrices::zero());
 }

@@ -183,13 +183,13 @@ class Block:
     # ---- Steps 9 to 11 ----
 
     def judge(self):
-        """Returns what is added to cost and regret, and the reward."""
+        """Returns what is added to cost and reduced cost, and the reward."""
         state, parameters = self.state, self.state.parameters
-        priced, regrets, total, judged = state.supply.at(state.prices), {}, 0, 0
+        priced, reduced_costs, total, judged = state.supply.at(state.prices), {}, 0, 0
         for demand, (part, is_judged) in self.staged.items():
             wanted = part.entry["demand"]
-            regrets[demand] = priced.regret(wanted, part.found)
-            added = regrets[demand]
+            reduced_costs[demand] = priced.reduced_cost(wanted, part.found)
+            added = reduced_costs[demand]
             if part.before:
                 charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
                 added -= part.before["cost"] + sum(charges) - priced.least(wanted)
@@ -206,10 +206,10 @@ class Block:
             required += ppm(fee, required_share(parameters, age))
         require(reward >= required, f"the block earns {reward}, expected at least {required}")
         for demand, (part, _) in self.staged.items():
-            self.enter(part, regrets[demand], ppm(part.entry["solver_fee"], share))
+            self.enter(part, reduced_costs[demand], ppm(part.entry["solver_fee"], share))
         return self.cost, total, reward
 
-    def enter(self, part, regret, earned):
+    def enter(self, part, reduced_cost, earned):
         state, entry, found, before = self.state, part.entry, part.found, part.before
         standing = {
             "version": 1, "providers": part.composition["providers"], "miner": self.miner,
@@ -217,7 +217,7 @@ class Block:
             "timestamp_ms": part.composition["timestamp_ms"],
             "minutes": dict(sorted(found.minutes.items())), "owed": dict(sorted(found.owed.items())),
             "transport": found.transport, "time_value": found.time_value, "cost": found.cost,
-            "first_cost": found.cost, "price": part.price, "regret": regret, "earned": earned, "dues": {},
+            "first_cost": found.cost, "price": part.price, "reduced_cost": reduced_cost, "earned": earned, "dues": {},
         }
         if before:
             kept = ("miner", "since", "first_cost", "earned")

@@ -103,7 +103,7 @@ class Supply:
         return self.legs[start, end]
 
     def at(self, prices):
-        """This supply at capacity prices, which are a list by provider id."""
+        """This supply at dual prices, which are a list by provider id."""
         key = tuple(prices)
         if key not in self.views:
             self.views[key] = PricedSupply(self, key)
@@ -154,7 +154,7 @@ class PricedSupply:
         path = self.found[key]
         return demand["budget"] if path is None else min(path, demand["budget"])
 
-    def regret(self, demand, evaluation):
+    def reduced_cost(self, demand, evaluation):
         charges = sum(self.price(number) * minutes for number, minutes in evaluation.minutes.items())
         return evaluation.cost + charges - self.least(demand)
 
@@ -176,11 +176,11 @@ def least_raised_bound(before, gain_ppm):
     return before + max(1, ceil_div(abs(before) * gain_ppm, MILLION))
 
 
-def reward_share(schedule, cost, regret, orders):
+def reward_share(schedule, cost, reduced_cost, orders):
     """The share of its fees, in ppm, that a block earns."""
     kind, ends = schedule["measure"]
     if kind == "Certified":
-        x, per, full, none = regret * MILLION, cost, ends["gap_full_ppm"], ends["gap_max_ppm"]
+        x, per, full, none = reduced_cost * MILLION, cost, ends["gap_full_ppm"], ends["gap_max_ppm"]
     else:
         sign = 1 if ends["sense"][0] == "Minimise" else -1
         x, per = sign * cost, orders

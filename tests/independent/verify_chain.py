@@ -187,9 +187,9 @@ class Checker:
         if update is not None:
             block.reprice(update["prices"])
             self.counts["price updates"] += 1
-        cost, regret, reward = block.judge()
+        cost, reduced_cost, reward = block.judge()
         equal(header["cost"], cost, "the total cost")
-        equal(header["regret"], regret, "the total regret")
+        equal(header["reduced_cost"], reduced_cost, "the total reduced cost")
         self.counts["compositions"] += len(compositions)
         self.counts["amendments"] += len(amendments)
         self.rewards += reward

@@ -292,7 +292,7 @@ RECORD = Struct(content=RECORD_CONTENT, signature=SIGNATURE)
 
 HEADER = Struct(
     version=U16, network=HASH, height=U64, parent=HASH, timestamp_ms=U64, miner=KEY, merkle_root=HASH,
-    item_count=U32, state_root=HASH, cost=MONEY, regret=MONEY,
+    item_count=U32, state_root=HASH, cost=MONEY, reduced_cost=MONEY,
 )
 PRICE_UPDATE = Struct(prices=Sequence(MONEY))
 COMPOSITION = Struct(demand=HASH, providers=Sequence(U32), cost=MONEY, minutes=I64, timestamp_ms=U64)
@@ -302,7 +302,7 @@ AMENDMENT = Struct(parts=Sequence(REPLACEMENT))
 STANDING = Struct(
     version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, height=U64, amended_by=Optional(ADDRESS),
     timestamp_ms=U64, minutes=Map(U32, I64), owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY,
-    cost=MONEY, first_cost=MONEY, price=MONEY, regret=MONEY, earned=MONEY, dues=Map(ADDRESS, MONEY),
+    cost=MONEY, first_cost=MONEY, price=MONEY, reduced_cost=MONEY, earned=MONEY, dues=Map(ADDRESS, MONEY),
 )
 STATUS = Enum(
     ("Open", None),

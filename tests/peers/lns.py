@@ -1,4 +1,4 @@
-"""A large-neighbourhood search in numpy: capacity prices by subgradient steps, then a few demands at a time are
+"""A large-neighbourhood search in numpy: dual prices by subgradient steps, then a few demands at a time are
 taken out and composed anew by shortest paths on the capacity that the others leave, under simulated annealing."""
 
 import numpy as np

@@ -11,7 +11,7 @@ use crate::validate::Fault;
 
 /// Where a validator stands in a round, and which timeout is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TimeoutStep {
+pub enum Step {
     /// Waiting for the proposal.
     Propose,
     /// Waiting for two thirds of prevotes to agree.
@@ -43,7 +43,7 @@ pub enum Input {
         /// As it was set.
         round: Round,
         /// As it was set.
-        step: TimeoutStep,
+        step: Step,
     },
 }
 
@@ -59,7 +59,7 @@ pub enum Output {
         /// To be given back.
         round: Round,
         /// To be given back.
-        step: TimeoutStep,
+        step: Step,
     },
     /// The height is decided, once and for all. The node fetches the block if it does not have it.
     Decided(CommitCertificate),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::certificate::{CommitCertificate, PolkaCertificate};
-use super::interface::{ConsensusError, Input, Output, TimeoutStep};
+use super::interface::{ConsensusError, Input, Output, Step};
 use super::message::{ConsensusMessage, Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 use super::round::RoundMessages;
 use super::safety::SafetyLog;
@@ -23,7 +23,7 @@ pub struct Consensus {
     /// Whether round 0 has been started.
     pub(super) awake: bool,
     /// `step_p`.
-    step: TimeoutStep,
+    step: Step,
     /// `h_p`, `round_p`, `lockedRound_p`, `lockedValue_p`, `validRound_p`, `validValue_p`.
     pub(super) log: SafetyLog,
     /// What the paper's `getValue()` returns.
@@ -68,7 +68,7 @@ impl Consensus {
             validators,
             signer,
             awake: false,
-            step: TimeoutStep::Propose,
+            step: Step::Propose,
             log,
             candidate: None,
             rounds: BTreeMap::new(),
@@ -151,12 +151,12 @@ impl Consensus {
             self.send_vote(vote, &mut outputs);
         }
         self.step = match (prevote, precommit) {
-            (_, Some(_)) => TimeoutStep::Precommit,
-            (Some(_), None) => TimeoutStep::Prevote,
-            (None, None) => TimeoutStep::Propose,
+            (_, Some(_)) => Step::Precommit,
+            (Some(_), None) => Step::Prevote,
+            (None, None) => Step::Propose,
         };
-        if self.step == TimeoutStep::Propose {
-            outputs.push(Output::SetTimeout { round, step: TimeoutStep::Propose });
+        if self.step == Step::Propose {
+            outputs.push(Output::SetTimeout { round, step: Step::Propose });
         }
         self.finish(outputs)
     }
@@ -298,12 +298,12 @@ impl Consensus {
     /// Lines 11 to 13, and 20 and 21 for who has nothing to propose (yet); lines 14 to 19 are a rule.
     fn start_round(&mut self, round: Round, outputs: &mut Vec<Output>) {
         self.log.enter_round(round);
-        self.step = TimeoutStep::Propose;
+        self.step = Step::Propose;
         self.once = OncePerRound::default();
         let oldest = round.saturating_sub(PAST_ROUNDS);
         self.rounds = self.rounds.split_off(&oldest);
         if !self.is_proposer() || self.value().is_none() {
-            outputs.push(Output::SetTimeout { round, step: TimeoutStep::Propose });
+            outputs.push(Output::SetTimeout { round, step: Step::Propose });
         }
     }
 
@@ -330,7 +330,7 @@ impl Consensus {
 
     /// Lines 14 to 19; also later in the step, should a candidate come only then.
     fn propose(&mut self, outputs: &mut Vec<Output>) -> bool {
-        if self.step != TimeoutStep::Propose || self.log.proposal.is_some() || !self.is_proposer() {
+        if self.step != Step::Propose || self.log.proposal.is_some() || !self.is_proposer() {
             return false;
         }
         let Some((block, polka)) = self.value() else { return false };
@@ -342,7 +342,7 @@ impl Consensus {
 
     /// Lines 22 to 33. The quorum of line 28 came, verified, with the proposal.
     fn prevote_proposal(&mut self, outputs: &mut Vec<Output>) -> bool {
-        if self.step != TimeoutStep::Propose {
+        if self.step != Step::Propose {
             return false;
         }
         let Some(held) = self.rounds.get(&self.log.round).and_then(|round| round.proposals.first()) else {
@@ -360,7 +360,7 @@ impl Consensus {
 
     /// Lines 36 to 43.
     fn notice_polka(&mut self, outputs: &mut Vec<Output>) -> bool {
-        if self.step == TimeoutStep::Propose || self.once.polka {
+        if self.step == Step::Propose || self.once.polka {
             return false;
         }
         let round = self.log.round;
@@ -371,7 +371,7 @@ impl Consensus {
         }
         self.once.polka = true;
         self.log.valid = Some(PolkaCertificate { height: self.log.height, round, block, signatures });
-        if self.step == TimeoutStep::Prevote {
+        if self.step == Step::Prevote {
             self.log.locked = Some((round, block));
             self.precommit(Some(block), outputs);
         }
@@ -383,7 +383,7 @@ impl Consensus {
         let quorum = self.validators.quorum();
         let held = self.rounds.get(&self.log.round);
         let rejected = held.is_some_and(|held| held.prevotes.count(None) >= quorum);
-        let applies = self.step == TimeoutStep::Prevote && rejected;
+        let applies = self.step == Step::Prevote && rejected;
         if applies {
             self.precommit(None, outputs);
         }
@@ -395,14 +395,14 @@ impl Consensus {
         let (round, quorum) = (self.log.round, self.validators.quorum());
         let Some(held) = self.rounds.get(&round) else { return false };
         let (prevoters, precommitters) = (held.prevotes.voters(), held.precommits.voters());
-        if self.step == TimeoutStep::Prevote && prevoters >= quorum && !self.once.prevote_timeout {
+        if self.step == Step::Prevote && prevoters >= quorum && !self.once.prevote_timeout {
             self.once.prevote_timeout = true;
-            outputs.push(Output::SetTimeout { round, step: TimeoutStep::Prevote });
+            outputs.push(Output::SetTimeout { round, step: Step::Prevote });
             return true;
         }
         if precommitters >= quorum && !self.once.precommit_timeout {
             self.once.precommit_timeout = true;
-            outputs.push(Output::SetTimeout { round, step: TimeoutStep::Precommit });
+            outputs.push(Output::SetTimeout { round, step: Step::Precommit });
             return true;
         }
         false
@@ -438,25 +438,25 @@ impl Consensus {
     }
 
     /// Lines 57 to 67.
-    fn on_timeout(&mut self, round: Round, step: TimeoutStep, outputs: &mut Vec<Output>) {
+    fn on_timeout(&mut self, round: Round, step: Step, outputs: &mut Vec<Output>) {
         if !self.awake || round != self.log.round {
             return;
         }
         match step {
-            TimeoutStep::Propose if self.step == step => self.prevote(None, outputs),
-            TimeoutStep::Prevote if self.step == step => self.precommit(None, outputs),
-            TimeoutStep::Precommit => self.start_round(round.saturating_add(1), outputs),
-            TimeoutStep::Propose | TimeoutStep::Prevote => {}
+            Step::Propose if self.step == step => self.prevote(None, outputs),
+            Step::Prevote if self.step == step => self.precommit(None, outputs),
+            Step::Precommit => self.start_round(round.saturating_add(1), outputs),
+            Step::Propose | Step::Prevote => {}
         }
     }
 
     fn prevote(&mut self, block: Option<BlockHash>, outputs: &mut Vec<Output>) {
-        self.step = TimeoutStep::Prevote;
+        self.step = Step::Prevote;
         self.send_vote(self.own_vote(VoteKind::Prevote, block), outputs);
     }
 
     fn precommit(&mut self, block: Option<BlockHash>, outputs: &mut Vec<Output>) {
-        self.step = TimeoutStep::Precommit;
+        self.step = Step::Precommit;
         self.send_vote(self.own_vote(VoteKind::Precommit, block), outputs);
     }
 

@@ -34,7 +34,7 @@ mod tests;
 mod validators;
 
 pub use certificate::{CertificateError, CommitCertificate, PolkaCertificate};
-pub use interface::{ConsensusError, Input, Output, TimeoutStep};
+pub use interface::{ConsensusError, Input, Output, Step};
 pub use machine::Consensus;
 pub use message::{ConsensusMessage, Equivocation, Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 pub use safety::{SafetyError, SafetyLog};

@@ -30,14 +30,14 @@ use crate::validate::Rejection;
 
 /// A part of an amendment, nothing about it checked.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Proposed<'p> {
+pub(crate) struct ProposedPart<'p> {
     pub(crate) replaces: u32,
     pub(crate) demand: DemandId,
     pub(crate) providers: &'p [ProviderId],
     pub(crate) timestamp_ms: u64,
 }
 
-impl<'p> From<&'p Replacement> for Proposed<'p> {
+impl<'p> From<&'p Replacement> for ProposedPart<'p> {
     fn from(part: &'p Replacement) -> Self {
         let composition = &part.composition;
         let (demand, providers) = (composition.demand, composition.providers.as_slice());
@@ -89,7 +89,7 @@ impl Transition<'_> {
     /// error nothing has changed but, after an internal one, the report.
     pub(crate) fn stage_amendment(
         &mut self,
-        proposed: &[Proposed<'_>],
+        proposed: &[ProposedPart<'_>],
     ) -> Result<&StagedAmendment, Rejection> {
         const WHAT: Rejection = Rejection::Arithmetic("an amendment");
         let amendment = self.amended.len();
@@ -108,7 +108,7 @@ impl Transition<'_> {
             evaluation: part.evaluation,
             timestamp_ms: proposed.timestamp_ms,
             terms,
-            regret: Money::ZERO,
+            reduced_cost: Money::ZERO,
             earned: Money::ZERO,
         });
         let parts: Vec<Staged> = parts.collect();
@@ -138,14 +138,14 @@ impl Transition<'_> {
     fn validate_amended(
         &self,
         amendment: usize,
-        proposed: &[Proposed<'_>],
+        proposed: &[ProposedPart<'_>],
     ) -> Result<Vec<Arc<DemandEntry>>, Rejection> {
         if self.network.parameters().allocation == Allocation::Dedicated {
             return Err(Rejection::AmendmentsOff);
         }
         let mut entries = Vec::with_capacity(proposed.len());
         let mut before = None;
-        for &Proposed { demand, replaces: got, .. } in proposed {
+        for &ProposedPart { demand, replaces: got, .. } in proposed {
             if before == Some(demand) || self.staged_ids.contains(&demand) {
                 return Err(Rejection::DuplicateComposition { demand });
             }
@@ -176,7 +176,7 @@ impl Transition<'_> {
     /// the parts and the minutes that move.
     fn validate_exchange(
         &self,
-        proposed: &[Proposed<'_>],
+        proposed: &[ProposedPart<'_>],
         entries: Vec<Arc<DemandEntry>>,
     ) -> Result<(Vec<Part>, BTreeMap<ProviderId, Minutes>), Rejection> {
         let mut moved: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
@@ -201,8 +201,12 @@ impl Transition<'_> {
 }
 
 /// Something that stands gets other providers.
-fn validate_changed(amendment: usize, proposed: &[Proposed<'_>], parts: &[Part]) -> Result<(), Rejection> {
-    let changes = |(proposed, part): (&Proposed<'_>, &Part)| {
+fn validate_changed(
+    amendment: usize,
+    proposed: &[ProposedPart<'_>],
+    parts: &[Part],
+) -> Result<(), Rejection> {
+    let changes = |(proposed, part): (&ProposedPart<'_>, &Part)| {
         part.replaced().is_some_and(|standing| standing.providers != proposed.providers)
     };
     if proposed.iter().zip(parts).any(changes) {

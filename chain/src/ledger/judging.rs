@@ -1,9 +1,9 @@
-//! What a block's work is worth: new prices in force, regrets at them, the reward of what is composed first.
+//! What a block's work is worth: new prices in force, reduced costs at them, the reward of what is composed first.
 
 use std::sync::Arc;
 
-use scenarios::bound::{demand_bound, regret};
-use scenarios::{CapacityPrices, Money, Oracle};
+use scenarios::bound::{demand_bound, reduced_cost};
+use scenarios::{DualPrices, Money, Oracle};
 
 use super::market::{certified_bound, priced_cost};
 use super::staging::Staged;
@@ -14,7 +14,7 @@ use crate::schedule::Achievement;
 use crate::validate::Rejection;
 
 impl Transition<'_> {
-    /// Puts new prices in force if they raise the market's bound, pays the bounty, and finds regrets and
+    /// Puts new prices in force if they raise the market's bound, pays the bounty, and finds reduced costs and
     /// reward of what is staged.
     pub(crate) fn judge(&mut self, update: Option<&PriceUpdate>) -> Result<(), Rejection> {
         if self.staged.is_empty() && self.amended.is_empty() && update.is_none() {
@@ -25,19 +25,18 @@ impl Transition<'_> {
         if let Some(update) = update {
             self.reprice(&oracle, &update.prices)?;
         }
-        let judged = self.find_regrets(&oracle)?;
+        let judged = self.find_reduced_costs(&oracle)?;
         if self.report.compositions > 0 {
             self.find_reward(judged)?;
         }
         Ok(())
     }
 
-    fn reprice(&mut self, oracle: &Oracle<'_>, prices: &CapacityPrices) -> Result<(), Rejection> {
+    fn reprice(&mut self, oracle: &Oracle<'_>, prices: &DualPrices) -> Result<(), Rejection> {
         const WHAT: Rejection = Rejection::Arithmetic("the bounty account");
         let capacities = self.state.market_capacities();
-        let bound = |prices: &CapacityPrices| {
-            certified_bound(oracle, self.state.market_entries(), &capacities, prices)
-        };
+        let bound =
+            |prices: &DualPrices| certified_bound(oracle, self.state.market_entries(), &capacities, prices);
         let got = bound(prices)?;
         // Prices in force always suit the capacities, but an offer of more capacity may have pushed their
         // bound out of range: then any bound is better.
@@ -56,29 +55,29 @@ impl Transition<'_> {
         Ok(())
     }
 
-    /// Finds the regret of everything staged and what the block adds to the regret of composed demands.
+    /// Finds the reduced cost of everything staged and what the block adds to the reduced cost of composed demands.
     /// Returns what its reward is judged on: amendments that compose no open demand are left out, so that
     /// they neither help nor hurt.
-    fn find_regrets(&mut self, oracle: &Oracle<'_>) -> Result<Achievement, Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("the regret");
+    fn find_reduced_costs(&mut self, oracle: &Oracle<'_>) -> Result<Achievement, Rejection> {
+        const WHAT: Rejection = Rejection::Arithmetic("the reduced cost");
         let prices = &self.state.prices;
         let (mut total, mut judged) = (Money::ZERO, Achievement::default());
         let room_makers =
             self.amended.iter_mut().flat_map(|set| set.parts.iter_mut().map(|part| (part, set.makes_room)));
         for (staged, is_judged) in self.staged.iter_mut().map(|staged| (staged, true)).chain(room_makers) {
             let least = demand_bound(oracle, &staged.entry.demand, prices);
-            staged.regret = regret(&staged.evaluation, least, prices);
-            let added = staged.entry.composition().map_or(Some(staged.regret), |replaced| {
-                staged.regret.checked_sub(regret_of_standing(replaced, least, prices)?)
+            staged.reduced_cost = reduced_cost(&staged.evaluation, least, prices);
+            let added = staged.entry.composition().map_or(Some(staged.reduced_cost), |replaced| {
+                staged.reduced_cost.checked_sub(reduced_cost_of_standing(replaced, least, prices)?)
             });
             let added = added.ok_or(WHAT)?;
             total = total.checked_add(added).ok_or(WHAT)?;
             if is_judged {
-                judged.regret = judged.regret.checked_add(added).ok_or(WHAT)?;
+                judged.reduced_cost = judged.reduced_cost.checked_add(added).ok_or(WHAT)?;
             }
         }
-        self.report.regret = total;
-        judged.regret = judged.regret.max(Money::ZERO);
+        self.report.reduced_cost = total;
+        judged.reduced_cost = judged.reduced_cost.max(Money::ZERO);
         let firsts = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
         let mut cost = self.report.displacement;
         for first in firsts.filter(|staged| staged.is_first()) {
@@ -107,9 +106,9 @@ impl Transition<'_> {
     }
 }
 
-/// The regret of what stands at other prices than those of its block, at the terms it was made at.
+/// The reduced cost of what stands at other prices than those of its block, at the terms it was made at.
 /// `None` if it leaves the range of money.
-fn regret_of_standing(standing: &Standing, least: Money, prices: &CapacityPrices) -> Option<Money> {
+fn reduced_cost_of_standing(standing: &Standing, least: Money, prices: &DualPrices) -> Option<Money> {
     priced_cost(standing, prices)?.checked_sub(least)
 }
 

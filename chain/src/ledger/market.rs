@@ -6,7 +6,7 @@ use std::sync::Arc;
 use scenarios::bound::{demand_bound, priced_capacity};
 use scenarios::oracle::validate_prices;
 use scenarios::settings::Allocation;
-use scenarios::{CapacityPrices, Demand, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
+use scenarios::{Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
 
 use super::Ledger;
 use super::settle::freeze_height;
@@ -33,8 +33,8 @@ pub struct Market {
     pub supply: Arc<Supply>,
     /// What is left of each provider's capacity, in order of id, never negative; `None` is unlimited.
     pub capacities: Vec<Option<Minutes>>,
-    /// The capacity prices in force.
-    pub prices: CapacityPrices,
+    /// The dual prices in force.
+    pub prices: DualPrices,
     /// The demands, by id.
     pub demands: Vec<MarketDemand>,
 }
@@ -61,7 +61,7 @@ impl Market {
     ///
     /// # Errors
     /// If the prices do not suit the capacities or the bound leaves the range of money.
-    pub fn bound_at(&self, prices: &CapacityPrices) -> Result<Money, PriceError> {
+    pub fn bound_at(&self, prices: &DualPrices) -> Result<Money, PriceError> {
         let entries = self.demands.iter().map(|demand| demand.entry.as_ref());
         certified_bound(&Oracle::shared(&self.supply), entries, &self.capacities, prices)
     }
@@ -236,7 +236,7 @@ pub(super) fn certified_bound<'e>(
     oracle: &Oracle<'_>,
     entries: impl Iterator<Item = &'e DemandEntry>,
     capacities: &[Option<Minutes>],
-    prices: &CapacityPrices,
+    prices: &DualPrices,
 ) -> Result<Money, PriceError> {
     validate_prices(prices, capacities)?;
     let least = |entry| i128::from(least_cost(oracle, entry, prices).micros());
@@ -247,14 +247,14 @@ pub(super) fn certified_bound<'e>(
 
 /// The least a demand can add to the cost of any plan of the market. What stands for it is one way more to serve
 /// it, whatever has become of the offers it was made from.
-fn least_cost(oracle: &Oracle<'_>, entry: &DemandEntry, prices: &CapacityPrices) -> Money {
+fn least_cost(oracle: &Oracle<'_>, entry: &DemandEntry, prices: &DualPrices) -> Money {
     let least = demand_bound(oracle, &entry.demand, prices);
     let standing = entry.composition().and_then(|standing| priced_cost(standing, prices));
     standing.map_or(least, |standing| least.min(standing))
 }
 
 /// What a composition costs, with the minutes it takes at these prices; `None` if that leaves the range of money.
-pub(super) fn priced_cost(standing: &Standing, prices: &CapacityPrices) -> Option<Money> {
+pub(super) fn priced_cost(standing: &Standing, prices: &DualPrices) -> Option<Money> {
     let mut charges = standing.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
     charges.try_fold(standing.cost, Money::checked_add)
 }

@@ -17,7 +17,7 @@ pub(crate) mod transition;
 
 use std::sync::Arc;
 
-use scenarios::{CapacityPrices, Money, ProviderId, Supply};
+use scenarios::{DualPrices, Money, ProviderId, Supply};
 
 use crate::block::BlockHash;
 use crate::genesis::Network;
@@ -116,8 +116,8 @@ impl Ledger {
         self.state.holders.get(&id)
     }
 
-    /// The capacity prices in force.
-    pub const fn prices(&self) -> &CapacityPrices {
+    /// The dual prices in force.
+    pub const fn prices(&self) -> &DualPrices {
         &self.state.prices
     }
 

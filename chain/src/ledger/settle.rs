@@ -12,7 +12,7 @@
 //! first composition earned only as far as the amenders' dues exceed that. The whole fee is what composing well
 //! earns, at once and safe from others, who may announce the improvement first. And a first composition that
 //! turns out dearer than it had to be is paid as if its excess had been known: its share vests by the schedule
-//! at that regret.
+//! at that reduced cost.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -180,13 +180,13 @@ fn fees(parameters: &Parameters, fee: Money, composition: &Standing) -> Option<F
 }
 
 /// What the first composer's work is worth now that the demand costs what it does: the excess of the first
-/// composition over that was regret, whether or not the prices of its time showed it. The measure of paper A knows
-/// no regret, and what it earned stands.
+/// composition over that was reduced cost, whether or not the prices of its time showed it. The measure of paper A knows
+/// no reduced cost, and what it earned stands.
 fn vested(parameters: &Parameters, fee: Money, composition: &Standing) -> Option<Money> {
     let excess = composition.first_cost.checked_sub(composition.cost)?;
     match parameters.schedule.measure {
         Measure::Certified { .. } if excess > Money::ZERO => {
-            let hindsight = Achievement { cost: composition.first_cost, regret: excess, orders: 0 };
+            let hindsight = Achievement { cost: composition.first_cost, reduced_cost: excess, orders: 0 };
             let worth = fee.checked_ppm(parameters.schedule.reward_ppm(&hindsight))?;
             Some(composition.earned.min(worth))
         }

@@ -23,7 +23,7 @@ pub(crate) struct Staged {
     pub(crate) evaluation: CompositionEvaluation,
     pub(crate) timestamp_ms: u64,
     pub(super) terms: Terms,
-    pub(super) regret: Money,
+    pub(super) reduced_cost: Money,
     pub(super) earned: Money,
 }
 
@@ -66,7 +66,7 @@ impl Staged {
             cost: evaluation.cost(),
             first_cost: evaluation.cost(),
             price: self.terms.price,
-            regret: self.regret,
+            reduced_cost: self.reduced_cost,
             earned: self.earned,
             dues: BTreeMap::new(),
         };
@@ -120,7 +120,7 @@ impl Transition<'_> {
             evaluation,
             timestamp_ms,
             terms: Terms { price: cost, clearing: cost, due: Money::ZERO },
-            regret: Money::ZERO,
+            reduced_cost: Money::ZERO,
             earned: Money::ZERO,
         };
         self.count(&staged)?;

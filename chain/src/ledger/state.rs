@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scenarios::{CapacityPrices, Demand, Minutes, Money, ProviderId, Supply};
+use scenarios::{Demand, DualPrices, Minutes, Money, ProviderId, Supply};
 use serde::{Deserialize, Serialize};
 
 use crate::genesis::Genesis;
@@ -28,7 +28,7 @@ pub(crate) struct State {
     pub(crate) demands: BTreeMap<DemandId, Arc<DemandEntry>>,
     /// The number of `demands` that are open or composed.
     pub(crate) market_size: usize,
-    pub(crate) prices: CapacityPrices,
+    pub(crate) prices: DualPrices,
     pub(crate) bounty: Money,
     pub(crate) carrier: Money,
 }
@@ -131,8 +131,8 @@ pub struct Standing {
     /// What the demander paid in: the cost of the first composition and what was charged to it for room that
     /// others made. No demander ever pays more.
     pub price: Money,
-    /// Its regret at the prices of its block.
-    pub regret: Money,
+    /// Its reduced cost at the prices of its block.
+    pub reduced_cost: Money,
     /// What the first composer earns of the fee, the bounty account's share included: what the first block
     /// earned, and from the freeze on what was paid.
     pub earned: Money,
@@ -203,7 +203,7 @@ impl State {
             holders: BTreeMap::new(),
             demands: BTreeMap::new(),
             market_size: 0,
-            prices: CapacityPrices::zero(),
+            prices: DualPrices::zero(),
             bounty: genesis.bounty,
             carrier: Money::ZERO,
         }

@@ -2,7 +2,7 @@
 //! and explained. Claims of a header are compared elsewhere ([`crate::validate`]).
 //!
 //! Order of effects: freezes due at this height, records, compositions staged against what is left
-//! (`staging`), amendments likewise (`amending`), price update, regrets and reward at the prices then in force
+//! (`staging`), amendments likewise (`amending`), price update, reduced costs and reward at the prices then in force
 //! (`judging`), everything entered. A transition works on a state of its own; dropping it leaves no trace.
 
 use std::collections::BTreeSet;
@@ -43,8 +43,8 @@ pub struct BlockReport {
     pub displacement: Money,
     /// What it adds to the cost of composed demands; may be negative.
     pub cost: Money,
-    /// What it adds to their regret; may be negative.
-    pub regret: Money,
+    /// What it adds to their reduced cost; may be negative.
+    pub reduced_cost: Money,
     /// Fees of the demands composed for the first time.
     pub fees: Money,
     /// The share of the fees it earns, in ppm; 0 if it composes no open demand.

@@ -3,9 +3,11 @@
 use scenarios::ProviderId;
 
 use super::rejection::Rejection;
-use crate::block::{Amendment, BLOCK_VERSION, Body, Composition, Header, Pace, PriceUpdate, Replacement};
+use crate::block::{
+    Amendment, BLOCK_VERSION, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
+};
 use crate::key::PublicKey;
-use crate::ledger::amending::{Proposed, StagedAmendment};
+use crate::ledger::amending::{ProposedPart, StagedAmendment};
 use crate::ledger::staging::Staged;
 use crate::ledger::transition::{BlockReport, Transition};
 use crate::ledger::{DemandEntry, DemandStatus, Ledger};
@@ -62,9 +64,9 @@ impl Ledger {
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
         }
-        let pace = self.pace_of(&draft);
-        let empty = pace == Pace::Quiet && draft.records.is_empty() && draft.price_update.is_none();
-        self.validate_pace(draft.timestamp_ms, pace, empty)?;
+        let kind = self.kind_of(&draft);
+        let empty = kind == BlockKind::Quiet && draft.records.is_empty() && draft.price_update.is_none();
+        self.validate_interval(draft.timestamp_ms, kind, empty)?;
 
         let mut transition = Transition::begin(self, &draft.miner)?;
         transition.bring(&draft.records)?;
@@ -142,15 +144,15 @@ impl Ledger {
         admissible
     }
 
-    /// What a draft's block is for: see [`Body::pace`].
-    fn pace_of(&self, draft: &Draft) -> Pace {
+    /// What a draft's block is for: see [`Body::kind`].
+    fn kind_of(&self, draft: &Draft) -> BlockKind {
         // A demand that comes with this very block's records is not known yet, and open.
         let is_first = |(demand, _): &Serving| self.demand(*demand).map_or(0, DemandEntry::version) == 0;
         let firsts = draft.amendments.iter().flatten().any(is_first);
         match (draft.compositions.is_empty() && !firsts, draft.amendments.is_empty()) {
-            (false, _) => Pace::Composing,
-            (true, false) => Pace::Amending,
-            (true, true) => Pace::Quiet,
+            (false, _) => BlockKind::Composing,
+            (true, false) => BlockKind::Amending,
+            (true, true) => BlockKind::Quiet,
         }
     }
 
@@ -174,13 +176,13 @@ impl Ledger {
 
 /// Stages a set as an amendment of the versions that stand.
 fn propose(transition: &mut Transition<'_>, set: &[Serving], timestamp_ms: u64) -> Result<(), Rejection> {
-    let parts = set.iter().map(|(demand, providers)| Proposed {
+    let parts = set.iter().map(|(demand, providers)| ProposedPart {
         replaces: transition.standing_version(*demand),
         demand: *demand,
         providers,
         timestamp_ms,
     });
-    let mut parts: Vec<Proposed<'_>> = parts.collect();
+    let mut parts: Vec<ProposedPart<'_>> = parts.collect();
     parts.sort_by_key(|part| part.demand);
     transition.stage_amendment(&parts)?;
     Ok(())
@@ -223,6 +225,6 @@ fn header_of(
         item_count: u32::try_from(items.len()).unwrap_or(u32::MAX),
         state_root: transition.state_root(),
         cost: transition.report().cost,
-        regret: transition.report().regret,
+        reduced_cost: transition.report().reduced_cost,
     }
 }

@@ -77,7 +77,7 @@ impl Rejection {
             Self::WrongCost { .. } => "cost",
             Self::WrongMinutes { .. } => "minutes",
             Self::WrongTotalCost { .. } => "total-cost",
-            Self::WrongRegret { .. } => "regret",
+            Self::WrongReducedCost { .. } => "reduced-cost",
             Self::Price(_) => "price",
             Self::BoundNotRaised { .. } => "bound-gain",
             Self::RewardBelowThreshold { .. } => "reward",

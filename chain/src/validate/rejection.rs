@@ -409,9 +409,9 @@ pub enum Rejection {
         /// The sum.
         expected: Money,
     },
-    /// The header's regret is not what a verifier finds.
-    #[error("the header claims a total regret of {got}, expected {expected}")]
-    WrongRegret {
+    /// The header's reduced cost is not what a verifier finds.
+    #[error("the header claims a total reduced cost of {got}, expected {expected}")]
+    WrongReducedCost {
         /// The claim.
         got: Money,
         /// What a verifier finds.

@@ -2,8 +2,8 @@
 
 use super::form::WellFormed;
 use super::rejection::Rejection;
-use crate::block::{Amendment, Block, Composition, Header, Pace};
-use crate::ledger::amending::Proposed;
+use crate::block::{Amendment, Block, BlockKind, Composition, Header};
+use crate::ledger::amending::ProposedPart;
 use crate::ledger::staging::Staged;
 use crate::ledger::transition::{BlockReport, Transition};
 use crate::ledger::{Head, Ledger};
@@ -50,7 +50,7 @@ impl Ledger {
         validate_height(self, header)?;
         validate_parent(self, header)?;
         validate_timestamp(self, header)?;
-        self.validate_pace(header.timestamp_ms, body.pace(), header.item_count == 0)?;
+        self.validate_interval(header.timestamp_ms, body.kind(), header.item_count == 0)?;
         if let Some(now) = local_time_ms {
             validate_clock(self, header, now)?;
         }
@@ -68,7 +68,7 @@ impl Ledger {
         }
         verify_total_cost(header, transition.report())?;
         transition.judge(body.price_update.as_ref())?;
-        verify_regret(header, transition.report())?;
+        verify_reduced_cost(header, transition.report())?;
         transition.enter()?;
         verify_state_root(header, &transition)?;
 
@@ -79,16 +79,23 @@ impl Ledger {
     }
 
     /// A block that composes no open demand must keep its distance, and without any item it needs a reason.
-    pub(super) fn validate_pace(&self, timestamp_ms: u64, pace: Pace, empty: bool) -> Result<(), Rejection> {
+    pub(super) fn validate_interval(
+        &self,
+        timestamp_ms: u64,
+        kind: BlockKind,
+        empty: bool,
+    ) -> Result<(), Rejection> {
         let (got, parameters) = (timestamp_ms, self.network().parameters());
         let after = |interval: u64| self.head().timestamp_ms.saturating_add(interval);
         let (amending, quiet) =
             (after(parameters.amendment_interval_ms), after(parameters.quiet_block_interval_ms));
-        match pace {
-            Pace::Amending if got < amending => Err(Rejection::AmendmentTooSoon { got, expected: amending }),
-            Pace::Quiet if got < quiet => Err(Rejection::QuietBlockTooSoon { got, expected: quiet }),
-            Pace::Quiet if empty && !self.is_waiting() => Err(Rejection::EmptyBlock),
-            Pace::Composing | Pace::Amending | Pace::Quiet => Ok(()),
+        match kind {
+            BlockKind::Amending if got < amending => {
+                Err(Rejection::AmendmentTooSoon { got, expected: amending })
+            }
+            BlockKind::Quiet if got < quiet => Err(Rejection::QuietBlockTooSoon { got, expected: quiet }),
+            BlockKind::Quiet if empty && !self.is_waiting() => Err(Rejection::EmptyBlock),
+            BlockKind::Composing | BlockKind::Amending | BlockKind::Quiet => Ok(()),
         }
     }
 }
@@ -115,7 +122,7 @@ fn validate_clock(ledger: &Ledger, header: &Header, now_ms: u64) -> Result<(), R
 }
 
 fn stage_amendment(transition: &mut Transition<'_>, amendment: &Amendment) -> Result<(), Rejection> {
-    let proposed: Vec<Proposed<'_>> = amendment.parts.iter().map(Proposed::from).collect();
+    let proposed: Vec<ProposedPart<'_>> = amendment.parts.iter().map(ProposedPart::from).collect();
     let staged = transition.stage_amendment(&proposed)?;
     for (claim, staged) in amendment.parts.iter().zip(&staged.parts) {
         verify_composition(&claim.composition, staged)?;
@@ -138,9 +145,9 @@ fn verify_total_cost(header: &Header, report: &BlockReport) -> Result<(), Reject
     if got == expected { Ok(()) } else { Err(Rejection::WrongTotalCost { got, expected }) }
 }
 
-fn verify_regret(header: &Header, report: &BlockReport) -> Result<(), Rejection> {
-    let (got, expected) = (header.regret, report.regret);
-    if got == expected { Ok(()) } else { Err(Rejection::WrongRegret { got, expected }) }
+fn verify_reduced_cost(header: &Header, report: &BlockReport) -> Result<(), Rejection> {
+    let (got, expected) = (header.reduced_cost, report.reduced_cost);
+    if got == expected { Ok(()) } else { Err(Rejection::WrongReducedCost { got, expected }) }
 }
 
 fn verify_state_root(header: &Header, transition: &Transition<'_>) -> Result<(), Rejection> {

@@ -5,7 +5,7 @@ use chain::{Fault, RecordError, Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, Proposed, demand_statement, demander, instance, micros, miner, offer, provider, provider_of,
+    Market, ProposedBlock, demand_statement, demander, instance, micros, miner, offer, provider, provider_of,
     providers, transfer, treasurer, units,
 };
 
@@ -29,7 +29,7 @@ fn the_bound_of_the_market_is_three_times_the_cheapest_composition() {
 fn optimal_compositions_earn_the_whole_fee_and_pay_providers_later() {
     let mut market = Market::open();
     let report = market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    assert_eq!((report.cost, report.regret), (units(38), Money::ZERO));
+    assert_eq!((report.cost, report.reduced_cost), (units(38), Money::ZERO));
     assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(800_000)));
     // 10 % of the fees is asked for.
     assert_eq!((report.fees, report.required), (micros(800_000), micros(80_000)));
@@ -47,7 +47,8 @@ fn optimal_compositions_earn_the_whole_fee_and_pay_providers_later() {
 #[test]
 fn a_price_update_raises_the_bound_to_the_optimum_and_is_paid() {
     let mut market = Market::open();
-    let report = market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    let report =
+        market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
     assert_eq!((report.bound_before, report.bound_after), (Some(units(57)), Some(units(61))));
     // 5 % of the 2 $ in the bounty account.
     assert_eq!(report.bounty, micros(100_000));
@@ -57,32 +58,32 @@ fn a_price_update_raises_the_bound_to_the_optimum_and_is_paid() {
 }
 
 #[test]
-fn at_the_right_prices_the_last_demand_has_no_regret_either() {
+fn at_the_right_prices_the_last_demand_has_no_reduced_cost_either() {
     let mut market = Market::open();
     let all = [(0, providers([0, 0])), (1, providers([0, 0])), (2, providers([1, 1]))];
     let mut proposed = market.composing(0, &all);
     proposed.prices = Some(vec![micros(200_000)]);
     let report = market.accept(proposed);
-    assert_eq!((report.cost, report.regret, report.reward_ppm), (units(61), Money::ZERO, 1_000_000));
+    assert_eq!((report.cost, report.reduced_cost, report.reward_ppm), (units(61), Money::ZERO, 1_000_000));
     assert_eq!(market.ledger.market_cost(), i128::from(units(61).micros()));
 }
 
 #[test]
-fn regrets_of_a_complete_market_add_up_to_its_gap() {
+fn reduced_costs_of_a_complete_market_add_up_to_its_gap() {
     let mut market = Market::open();
     market.advance_to(20);
     // Without prices, the third demand's 23 $ are 4 $ above its cheapest composition.
     let all = [(0, providers([0, 0])), (1, providers([0, 0])), (2, providers([1, 1]))];
     let report = market.compose(&all);
     let gap = market.ledger.market_cost() - i128::from(market.ledger.market_bound().unwrap().micros());
-    assert_eq!((report.regret, gap), (units(4), i128::from(units(4).micros())));
+    assert_eq!((report.reduced_cost, gap), (units(4), i128::from(units(4).micros())));
 }
 
 #[test]
 fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
     let mut market = Market::open();
     let poor = [(2, providers([1, 1]))];
-    // Regret 4 $ of 23 $ is beyond the 10 % at which pay ends.
+    // Reduced cost 4 $ of 23 $ is beyond the 10 % at which pay ends.
     let below = Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) };
     assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below);
     // The demand came at height 1; the floor is gone 4 + 12 heights later.
@@ -99,32 +100,32 @@ fn a_demand_and_its_composition_may_come_in_one_block() {
     let mut market = Market::new();
     let records = market.demand_records();
     let compositions = vec![(records[0].id(), providers([0, 0]))];
-    let report = market.accept(Proposed { records, compositions, ..Proposed::default() });
+    let report = market.accept(ProposedBlock { records, compositions, ..ProposedBlock::default() });
     assert_eq!((report.records, report.compositions), (3, 1));
 }
 
 #[test]
 fn an_empty_block_passes_only_while_something_waits_for_heights() {
     let mut market = Market::open();
-    market.accept(Proposed::default());
+    market.accept(ProposedBlock::default());
     assert!(market.ledger.is_waiting());
     let mut idle = Market::new();
-    assert_eq!(idle.draft(Proposed::default()).unwrap_err(), Rejection::EmptyBlock);
+    assert_eq!(idle.draft(ProposedBlock::default()).unwrap_err(), Rejection::EmptyBlock);
     idle.advance_to(1);
-    assert_eq!(idle.draft(Proposed::default()).unwrap_err(), Rejection::EmptyBlock);
+    assert_eq!(idle.draft(ProposedBlock::default()).unwrap_err(), Rejection::EmptyBlock);
 }
 
 #[test]
 fn prices_that_more_capacity_made_too_high_can_be_lowered_to_nothing() {
     let mut market = Market::open();
-    market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
     let mut huge = instance().supply.providers.remove(0);
     huge.capacity = Some(scenarios::limits::CAPACITY_MINUTES);
     let records = vec![market.record(&provider_of(0), offer(&huge))];
-    market.accept(Proposed { records, ..Proposed::default() });
+    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
     // 3 x 23 $ - 10^9 minutes at 0.2 $.
     assert_eq!(market.ledger.market_bound(), Ok(units(69 - 200_000_000)));
-    let report = market.accept(Proposed { prices: Some(Vec::new()), ..Proposed::default() });
+    let report = market.accept(ProposedBlock { prices: Some(Vec::new()), ..ProposedBlock::default() });
     assert_eq!(report.bound_after, Some(units(57)));
 }
 
@@ -141,11 +142,11 @@ fn the_bound_stays_below_what_stands_when_its_offers_are_gone_dearer_or_smaller(
     // `[0, 0]` stands at 19 $; without provider 0 the cheapest way is `[1, 1]` at 23 $.
     let gap = |record: fn(&Market) -> chain::Record| {
         let mut market = Market::open();
-        market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+        market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
         market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
         market.compose(&[(2, providers([1, 1]))]);
         let record = record(&market);
-        market.accept(Proposed { records: vec![record], ..Proposed::default() });
+        market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
         let bound = i128::from(market.ledger.market_bound().unwrap().micros());
         market.ledger.market_cost() - bound
     };
@@ -160,7 +161,7 @@ fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
     market.compose(&[(0, providers([0, 0]))]);
     let smaller = provider("near", scenarios::Site::point(0, 0), &[(0, 10, 10), (1, 9, 10)], Some(10));
     let records = vec![market.record(&provider_of(0), offer(&smaller))];
-    market.accept(Proposed { records, ..Proposed::default() });
+    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
     assert_eq!(market.ledger.open_market().capacities[0], Some(0));
     assert_eq!(market.ledger.market().capacities[0], Some(20), "what stands is a plan of the market");
     let entry = market.ledger.demand(market.demand(0)).unwrap();
@@ -170,11 +171,11 @@ fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
 #[test]
 fn an_offer_without_limit_has_no_price_any_more() {
     let mut market = Market::open();
-    market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
     let mut unlimited = instance().supply.providers.remove(0);
     unlimited.capacity = None;
     let records = vec![market.record(&provider_of(0), offer(&unlimited))];
-    market.accept(Proposed { records, ..Proposed::default() });
+    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
     assert_eq!(market.ledger.prices().of(ProviderId(0)), Money::ZERO);
     assert_eq!(market.ledger.market_bound(), Ok(units(57)));
 }
@@ -185,10 +186,10 @@ fn a_new_provider_gets_the_next_id_and_is_used() {
     let newcomer = miner(5);
     let cheap = provider("new", scenarios::Site::point(0, 0), &[(0, 1, 1), (1, 1, 1)], None);
     let records = vec![market.record(&newcomer, offer(&cheap))];
-    market.accept(Proposed { records, ..Proposed::default() });
+    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
     assert_eq!(market.ledger.provider_id(newcomer.public().address()), Some(ProviderId(3)));
     let report = market.compose(&[(0, providers([3, 3]))]);
-    assert_eq!((report.cost, report.regret), (units(2), Money::ZERO));
+    assert_eq!((report.cost, report.reduced_cost), (units(2), Money::ZERO));
 }
 
 #[test]
@@ -196,7 +197,7 @@ fn a_cancelled_demand_gives_back_its_escrow() {
     let mut market = Market::open();
     let cancel = Statement::DemandCancellation { demand: market.demand(0) };
     let records = vec![market.record(&demander(0), cancel)];
-    market.accept(Proposed { records, ..Proposed::default() });
+    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
     assert_eq!(market.balance(&demander(0)), micros(100_400_000));
     let entry = market.ledger.demand(market.demand(0)).unwrap();
     assert_eq!(entry.status, DemandStatus::Cancelled { height: 2 });

@@ -4,12 +4,12 @@
 //! those minutes, `[0, 2]` 41 $ and 10.
 
 use chain::schedule::Measure;
-use chain::{Genesis, Pace, Rejection, Statement};
+use chain::{BlockKind, Genesis, Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, Proposed, demand_statement, demander, micros, miner, offer, provider, provider_of, providers,
-    treasurer, units,
+    Market, ProposedBlock, demand_statement, demander, micros, miner, offer, provider, provider_of,
+    providers, treasurer, units,
 };
 
 /// Amenders are due 1 % of what they save, and any composition is paid in full.
@@ -36,8 +36,8 @@ fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_deman
     let report = market.amend(1, &[&[(0, providers([0, 0]))]]);
     assert_eq!((report.amendments, report.replaced, report.compositions), (1, 1, 0));
     assert_eq!((report.saving, report.displacement), (units(7), Money::ZERO));
-    // What the block adds to cost and regret: from 26 to 19 $, and from 7 $ of regret to none.
-    assert_eq!((report.cost, report.regret), (units(-7), units(-7)));
+    // What the block adds to cost and reduced cost: from 26 to 19 $, and from 7 $ of reduced cost to none.
+    assert_eq!((report.cost, report.reduced_cost), (units(-7), units(-7)));
     assert_eq!((report.reward, report.fees), (Money::ZERO, Money::ZERO));
     let entry = market.ledger.demand(market.demand(0)).unwrap();
     let standing = entry.composition().unwrap();
@@ -45,7 +45,10 @@ fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_deman
     assert_eq!(standing.amended_by, Some(miner(1).public().address()));
     assert_eq!(standing.miner, miner(0).public().address());
     assert_eq!(standing.author(), miner(1).public().address());
-    assert_eq!((standing.first_cost, standing.cost, standing.regret), (units(26), units(19), Money::ZERO));
+    assert_eq!(
+        (standing.first_cost, standing.cost, standing.reduced_cost),
+        (units(26), units(19), Money::ZERO)
+    );
     // A tenth of 7 $ would be 0.7 $; the fee is 0.4 $, and solvers together never get more.
     assert_eq!(account(&market, 0), (units(26), units(26), micros(400_000)));
     assert_eq!(market.ledger.total_money(), total);
@@ -73,7 +76,7 @@ fn room_is_made_for_an_open_demand_which_pays_for_it() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
     let mut proposed = market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
-    // Without prices, moving alice from 19 to 23 $ is 4 $ of regret on 23 $: too much to be paid for.
+    // Without prices, moving alice from 19 to 23 $ is 4 $ of reduced cost on 23 $: too much to be paid for.
     let refused = market.draft(proposed.clone()).unwrap_err();
     assert_eq!(refused, Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
     // At the right prices, either composition is worth 23 $, and there is none.
@@ -81,7 +84,7 @@ fn room_is_made_for_an_open_demand_which_pays_for_it() {
     let report = market.accept(proposed);
     assert_eq!((report.saving, report.displacement), (Money::ZERO, units(4)));
     assert_eq!((report.compositions, report.replaced, report.orders), (1, 1, 2));
-    assert_eq!((report.cost, report.regret), (units(23), Money::ZERO));
+    assert_eq!((report.cost, report.reduced_cost), (units(23), Money::ZERO));
     assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(400_000)));
     assert_eq!(account(&market, 0), (units(19), units(23), Money::ZERO));
     assert_eq!(account(&market, 2), (units(23), units(19), Money::ZERO));
@@ -171,14 +174,14 @@ fn the_market_of_some_demands_has_what_all_others_leave() {
 fn blocks_say_by_their_body_how_soon_they_may_come() {
     let mut market = Market::open_with(generous);
     market.compose(&[(0, providers([0, 1]))]);
-    let pace = |proposed| market.block(proposed).body.pace();
+    let kind = |proposed| market.block(proposed).body.kind();
     let set = [(0, providers([0, 0]))];
     let with_carol = [(0, providers([0, 0])), (2, providers([1, 1]))];
-    assert_eq!(pace(market.amending(0, &[&set])), Pace::Amending);
-    assert_eq!(pace(market.amending(0, &[&set, &with_carol[1..]][..1])), Pace::Amending);
-    assert_eq!(pace(market.amending(0, &[&with_carol])), Pace::Composing);
-    assert_eq!(pace(market.composing(0, &[(1, providers([0, 0]))])), Pace::Composing);
-    assert_eq!(pace(Proposed::default()), Pace::Quiet);
+    assert_eq!(kind(market.amending(0, &[&set])), BlockKind::Amending);
+    assert_eq!(kind(market.amending(0, &[&set, &with_carol[1..]][..1])), BlockKind::Amending);
+    assert_eq!(kind(market.amending(0, &[&with_carol])), BlockKind::Composing);
+    assert_eq!(kind(market.composing(0, &[(1, providers([0, 0]))])), BlockKind::Composing);
+    assert_eq!(kind(ProposedBlock::default()), BlockKind::Quiet);
 }
 
 #[test]
@@ -287,7 +290,7 @@ fn an_amendment_is_made_at_the_terms_of_the_day() {
     let site = scenarios::Site::point(0, 0);
     let dearer = provider("near", site, &[(0, 12, 10), (1, 9, 10)], Some(40));
     let record = market.record(&provider_of(0), offer(&dearer));
-    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     let report = market.amend(1, &[&[(0, providers([0, 0]))]]);
     assert_eq!(report.saving, units(5));
     let entry = market.ledger.demand(market.demand(0)).unwrap();

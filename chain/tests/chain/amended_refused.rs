@@ -6,8 +6,8 @@ use scenarios::settings::Allocation;
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, Proposed, demand_statement, demander, micros, miner, offer, provider, provider_of, providers,
-    resign, treasurer, units,
+    Market, ProposedBlock, demand_statement, demander, micros, miner, offer, provider, provider_of,
+    providers, resign, treasurer, units,
 };
 use crate::refused::refuse;
 
@@ -60,7 +60,7 @@ fn tampered(
 }
 
 /// A draft that is refused for this.
-fn undrafted(market: &Market, proposed: Proposed, expected: &Rejection) {
+fn undrafted(market: &Market, proposed: ProposedBlock, expected: &Rejection) {
     let before = market.ledger.state_root();
     assert_eq!(&market.draft(proposed).expect_err("a refusal"), expected);
     assert_eq!(market.ledger.state_root(), before);
@@ -211,7 +211,7 @@ fn a_cancelled_demand() {
     let late = making_room(&market);
     let demand = market.demand(2);
     let cancel = market.record(&demander(2), chain::Statement::DemandCancellation { demand });
-    market.accept(Proposed { records: vec![cancel], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
     let expected = Rejection::DemandCancelled { demand, height: 3 };
     refuse(&market, reanchored(&market, late), &expected, Fault::Peer);
 }
@@ -275,7 +275,7 @@ fn an_amendment_that_changes_nothing() {
     let site = scenarios::Site::point(0, 0);
     let cheaper = provider("near", site, &[(0, 1, 10), (1, 9, 10)], Some(40));
     let record = market.record(&provider_of(0), offer(&cheaper));
-    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     undrafted(&market, market.amending(0, &[&same[..1]]), &rejection);
 }
 
@@ -327,7 +327,7 @@ fn room_that_those_it_is_made_for_cannot_pay() {
     for budget in [micros(22_999_999), units(23)] {
         let record = market.record(&treasurer(), dora(budget));
         ids.push(record.id());
-        market.accept(Proposed { records: vec![record], ..Proposed::default() });
+        market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     }
     let room = |id| {
         let mut proposed = market.amending(0, &[&[(1, providers([1, 1]))]]);
@@ -364,8 +364,8 @@ fn claims_that_are_not_what_everybody_recomputes() {
     );
     tampered(
         saving,
-        "regret",
-        |_, block| block.header.regret = Money::ZERO,
-        |_, _| Rejection::WrongRegret { got: Money::ZERO, expected: units(-7) },
+        "reduced_cost",
+        |_, block| block.header.reduced_cost = Money::ZERO,
+        |_, _| Rejection::WrongReducedCost { got: Money::ZERO, expected: units(-7) },
     );
 }

@@ -27,8 +27,8 @@ use chain::{
 };
 use scenarios::settings::NetworkSettings;
 use scenarios::{
-    CapacityPrices, CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId,
-    Site, Supply,
+    CostRules, Demand, DualPrices, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId, Site,
+    Supply,
 };
 
 pub(crate) const RNG_SEED: u64 = 7;
@@ -143,7 +143,7 @@ impl Market {
     pub(crate) fn open_with(change: impl FnOnce(&mut Genesis)) -> Self {
         let mut market = Self::with(change);
         let records = market.demand_records();
-        market.accept(Proposed { records, ..Proposed::default() });
+        market.accept(ProposedBlock { records, ..ProposedBlock::default() });
         market
     }
 
@@ -182,19 +182,19 @@ impl Market {
     }
 
     /// What `miner(0)` drafts from this, one second after the head.
-    pub(crate) fn draft(&self, proposed: Proposed) -> Result<(Header, Body, BlockReport), Rejection> {
+    pub(crate) fn draft(&self, proposed: ProposedBlock) -> Result<(Header, Body, BlockReport), Rejection> {
         self.ledger.draft(Draft {
             miner: miner(proposed.miner).public(),
             timestamp_ms: self.next_time(),
             records: proposed.records,
-            price_update: proposed.prices.map(|prices| PriceUpdate { prices: CapacityPrices(prices) }),
+            price_update: proposed.prices.map(|prices| PriceUpdate { prices: DualPrices(prices) }),
             compositions: proposed.compositions,
             amendments: proposed.amendments,
         })
     }
 
     /// The valid block drafted from this.
-    pub(crate) fn block(&self, proposed: Proposed) -> Block {
+    pub(crate) fn block(&self, proposed: ProposedBlock) -> Block {
         let key = miner(proposed.miner);
         let (header, body, _) = self.draft(proposed).expect("a draft that keeps the rules");
         Block::sign(header, body, &key)
@@ -205,7 +205,7 @@ impl Market {
     }
 
     /// Adds a block to the chain and reports on it.
-    pub(crate) fn accept(&mut self, proposed: Proposed) -> BlockReport {
+    pub(crate) fn accept(&mut self, proposed: ProposedBlock) -> BlockReport {
         let valid = self.check(self.block(proposed)).expect("what was drafted is valid");
         let (block, ledger, report) = valid.into_parts();
         self.ledger = ledger;
@@ -219,17 +219,17 @@ impl Market {
     }
 
     /// A proposal of `miner` to compose these, by number of demand.
-    pub(crate) fn composing(&self, miner: u64, compositions: &[(usize, Vec<ProviderId>)]) -> Proposed {
+    pub(crate) fn composing(&self, miner: u64, compositions: &[(usize, Vec<ProviderId>)]) -> ProposedBlock {
         let named = compositions.iter().map(|(index, providers)| (self.demand(*index), providers.clone()));
-        Proposed { miner, compositions: named.collect(), ..Proposed::default() }
+        ProposedBlock { miner, compositions: named.collect(), ..ProposedBlock::default() }
     }
 
     /// A proposal of `miner` to amend these sets, by number of demand.
-    pub(crate) fn amending(&self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> Proposed {
+    pub(crate) fn amending(&self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> ProposedBlock {
         let set = |set: &&[(usize, Vec<ProviderId>)]| {
             set.iter().map(|(index, providers)| (self.demand(*index), providers.clone())).collect()
         };
-        Proposed { miner, amendments: sets.iter().map(set).collect(), ..Proposed::default() }
+        ProposedBlock { miner, amendments: sets.iter().map(set).collect(), ..ProposedBlock::default() }
     }
 
     /// Adds a block of `miner` that amends these.
@@ -241,7 +241,7 @@ impl Market {
     pub(crate) fn advance_to(&mut self, height: Height) {
         while self.ledger.head().height < height {
             let record = self.record(&treasurer(), transfer(&miner(9), units(1)));
-            self.accept(Proposed { records: vec![record], ..Proposed::default() });
+            self.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
         }
     }
 
@@ -252,7 +252,7 @@ impl Market {
 
 /// What a block is drafted from.
 #[derive(Clone, Default)]
-pub(crate) struct Proposed {
+pub(crate) struct ProposedBlock {
     pub(crate) miner: u64,
     pub(crate) records: Vec<Record>,
     pub(crate) prices: Option<Vec<Money>>,
@@ -260,7 +260,7 @@ pub(crate) struct Proposed {
     pub(crate) amendments: Vec<Vec<Serving>>,
 }
 
-impl Proposed {
+impl ProposedBlock {
     /// With the update that prices provider 0's minutes at 0.2 $.
     pub(crate) fn at_right_prices(self) -> Self {
         Self { prices: Some(vec![micros(200_000)]), ..self }

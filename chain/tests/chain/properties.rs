@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, Proposed, demander, micros, miner, offer, provider_of, providers, resign, transfer, treasurer,
-    units,
+    Market, ProposedBlock, demander, micros, miner, offer, provider_of, providers, resign, transfer,
+    treasurer, units,
 };
 
 /// One thing somebody may try; what the rules refuse is left out of the block.
@@ -42,7 +42,7 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 
 /// Drafts a block from the attempt, or an empty one, and adds it if the rules allow.
 fn try_block(market: &mut Market, attempt: &Attempt) {
-    let mut proposed = Proposed::default();
+    let mut proposed = ProposedBlock::default();
     let record = |author, statement| market.record(author, statement);
     match attempt {
         Attempt::Transfer(to, amount) => {
@@ -196,7 +196,7 @@ proptest! {
         let records = vec![market.record(&treasurer(), transfer(&miner(1), units(1)))];
         let compositions = vec![(market.demand(0), providers([0, 0])), (market.demand(1), providers([0, 0]))];
         let prices = Some(vec![micros(200_000)]);
-        let mut block = market.block(Proposed { miner: 0, records, prices, compositions, amendments: vec![] });
+        let mut block = market.block(ProposedBlock { miner: 0, records, prices, compositions, amendments: vec![] });
         let mut bytes = encode(&block.body);
         let place = at.index(bytes.len());
         bytes[place] ^= 1 << bit;

@@ -9,7 +9,7 @@ use chain::{
 use scenarios::{Money, OperationId, Site, limits};
 
 use crate::market::{
-    Market, Proposed, demand_statement, demander, instance, micros, miner, offer, provider_of, resign,
+    Market, ProposedBlock, demand_statement, demander, instance, micros, miner, offer, provider_of, resign,
     transfer, treasurer, units,
 };
 
@@ -29,7 +29,7 @@ fn refuse_now(market: &Market, record: Record, expected: RecordError) {
 
 fn refuse_in_block(market: &Market, record: Record, expected: RecordError) {
     let good = market.record(&treasurer(), transfer(&miner(1), units(1)));
-    let mut block = market.block(Proposed { records: vec![good], ..Proposed::default() });
+    let mut block = market.block(ProposedBlock { records: vec![good], ..ProposedBlock::default() });
     let id = record.id();
     block.body.records = vec![record];
     let before = market.ledger.state_root();
@@ -157,7 +157,7 @@ fn before_and_after_its_window() {
 fn replayed_or_out_of_order() {
     let mut market = Market::open();
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
-    market.accept(Proposed { records: vec![record.clone()], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![record.clone()], ..ProposedBlock::default() });
     let author = treasurer().public().address();
     refuse_now(&market, record, RecordError::SequenceUsed { author, got: 0, expected: 1 });
     let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
@@ -171,7 +171,7 @@ fn two_of_one_sequence_number_in_one_block() {
     let market = Market::open();
     let first = market.record(&treasurer(), transfer(&miner(1), units(1)));
     let second = market.record(&treasurer(), transfer(&miner(2), units(1)));
-    let mut block = market.block(Proposed { records: vec![first], ..Proposed::default() });
+    let mut block = market.block(ProposedBlock { records: vec![first], ..ProposedBlock::default() });
     block.body.records.push(second.clone());
     let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
@@ -198,7 +198,7 @@ fn the_same_money_twice_in_one_block() {
     let mut content = market.content(&treasurer(), transfer(&miner(2), units(600)));
     content.sequence = 1;
     let second = content.sign(&treasurer());
-    let mut block = market.block(Proposed { records: vec![first], ..Proposed::default() });
+    let mut block = market.block(ProposedBlock { records: vec![first], ..ProposedBlock::default() });
     block.body.records.push(second.clone());
     let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
@@ -233,7 +233,7 @@ fn a_withdrawal_of_nothing() {
     let record = market.record(&miner(1), Statement::OfferWithdrawal);
     refuse_now(&market, record, RecordError::NothingOffered { author });
     let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
-    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     let author = provider_of(0).public().address();
     let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
     refuse_now(&market, record, RecordError::NothingOffered { author });

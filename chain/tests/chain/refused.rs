@@ -6,7 +6,7 @@ use chain::codec::{CodecError, encode};
 use chain::key::{KeyError, PublicKey, Signature};
 use chain::{Block, BlockHash, Fault, Hash, NetworkId, Rejection, WellFormed};
 
-use crate::market::{Market, Proposed, miner, providers, resign, transfer, treasurer, units};
+use crate::market::{Market, ProposedBlock, miner, providers, resign, transfer, treasurer, units};
 
 /// A valid block that composes alice's and bob's demands.
 pub(crate) fn composing_two(market: &Market) -> Block {
@@ -102,7 +102,7 @@ fn a_body_changed_after_signing() {
 fn the_same_record_twice() {
     let market = Market::open();
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
-    let mut block = market.block(Proposed { records: vec![record.clone()], ..Proposed::default() });
+    let mut block = market.block(ProposedBlock { records: vec![record.clone()], ..ProposedBlock::default() });
     block.body.records.push(record.clone());
     let expected = Rejection::DuplicateRecord { record: record.id() };
     refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
@@ -231,7 +231,7 @@ fn a_time_ahead_of_the_clock_may_pass_later() {
 fn a_block_that_composes_nothing_too_soon() {
     let market = Market::open();
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
-    let mut block = market.block(Proposed { records: vec![record], ..Proposed::default() });
+    let mut block = market.block(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     let parent = market.ledger.head().timestamp_ms;
     block.header.timestamp_ms = parent + 99;
     let expected = Rejection::QuietBlockTooSoon { got: parent + 99, expected: parent + 100 };
@@ -242,7 +242,7 @@ fn a_block_that_composes_nothing_too_soon() {
 fn an_empty_block_that_nothing_waits_for() {
     let market = Market::new();
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
-    let mut block = market.block(Proposed { records: vec![record], ..Proposed::default() });
+    let mut block = market.block(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     block.body.records.clear();
     refuse(&market, resign(block, &miner(0)), &Rejection::EmptyBlock, Fault::Peer);
 }

@@ -3,10 +3,10 @@
 
 use chain::{Block, Fault, Hash, PriceUpdate, Rejection};
 use scenarios::settings::Allocation;
-use scenarios::{CapacityPrices, Money, OperationId, PriceError, ProviderId};
+use scenarios::{DualPrices, Money, OperationId, PriceError, ProviderId};
 
 use crate::market::{
-    Market, Proposed, demander, instance, micros, miner, offer, provider_of, providers, resign, units,
+    Market, ProposedBlock, demander, instance, micros, miner, offer, provider_of, providers, resign, units,
 };
 use crate::refused::{composing_two, refuse, tampered};
 
@@ -20,8 +20,9 @@ fn reanchored(market: &Market, mut block: Block, by: u64) -> Block {
 
 /// A block that is right but for the prices it brings.
 fn repricing(market: &Market, prices: &[Money]) -> Block {
-    let mut block = market.block(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
-    block.body.price_update = Some(PriceUpdate { prices: CapacityPrices(prices.to_vec()) });
+    let mut block =
+        market.block(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
+    block.body.price_update = Some(PriceUpdate { prices: DualPrices(prices.to_vec()) });
     resign(block, &miner(0))
 }
 
@@ -50,7 +51,7 @@ fn a_cancelled_demand() {
     let late = composing_two(&market);
     let demand = market.demand(0);
     let cancel = market.record(&demander(0), chain::Statement::DemandCancellation { demand });
-    market.accept(Proposed { records: vec![cancel], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
     let expected = Rejection::DemandCancelled { demand, height: 2 };
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
 }
@@ -86,7 +87,7 @@ fn a_withdrawn_offer() {
     let mut market = Market::open();
     let late = composing_two(&market);
     let withdrawal = market.record(&provider_of(0), chain::Statement::OfferWithdrawal);
-    market.accept(Proposed { records: vec![withdrawal], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![withdrawal], ..ProposedBlock::default() });
     let expected = Rejection::OfferWithdrawn { demand: market.demand(0), order: 0, got: ProviderId(0) };
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
 }
@@ -98,7 +99,7 @@ fn a_budget_exceeded() {
     let mut dearer = instance().supply.providers.remove(0);
     dearer.offers.get_mut(&OperationId(1)).unwrap().cost = units(91);
     let record = market.record(&provider_of(0), offer(&dearer));
-    market.accept(Proposed { records: vec![record], ..Proposed::default() });
+    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     // 10 + 91.
     let expected = Rejection::OverBudget { demand: market.demand(0), got: units(101), expected: units(100) };
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
@@ -188,17 +189,17 @@ fn understated_claims() {
         |_, _| Rejection::WrongTotalCost { got: units(37), expected: units(38) },
     );
     tampered(
-        |_, block| block.header.regret = micros(-1),
-        |_, _| Rejection::WrongRegret { got: micros(-1), expected: Money::ZERO },
+        |_, block| block.header.reduced_cost = micros(-1),
+        |_, _| Rejection::WrongReducedCost { got: micros(-1), expected: Money::ZERO },
     );
-    // At 0.1 $ a minute `[0, 0]` is worth 21 $ and `[1, 1]` 23 $: a regret of 2 $, not of nothing.
+    // At 0.1 $ a minute `[0, 0]` is worth 21 $ and `[1, 1]` 23 $: a reduced cost of 2 $, not of nothing.
     let mut market = Market::open();
-    market.accept(Proposed { prices: Some(vec![micros(100_000)]), ..Proposed::default() });
+    market.accept(ProposedBlock { prices: Some(vec![micros(100_000)]), ..ProposedBlock::default() });
     market.advance_to(20);
     let mut block = market.block(market.composing(0, &[(2, providers([1, 1]))]));
-    assert_eq!(block.header.regret, units(2));
-    block.header.regret = Money::ZERO;
-    let expected = Rejection::WrongRegret { got: Money::ZERO, expected: units(2) };
+    assert_eq!(block.header.reduced_cost, units(2));
+    block.header.reduced_cost = Money::ZERO;
+    let expected = Rejection::WrongReducedCost { got: Money::ZERO, expected: units(2) };
     refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
 }
 
@@ -207,7 +208,7 @@ fn prices_that_do_not_raise_the_bound() {
     let mut market = Market::open();
     let propose = |market: &Market, prices: &[i64]| {
         let prices = Some(prices.iter().map(|&price| micros(price)).collect());
-        market.draft(Proposed { prices, ..Proposed::default() }).map(|_| "accepted")
+        market.draft(ProposedBlock { prices, ..ProposedBlock::default() }).map(|_| "accepted")
     };
     // At 1 $ a minute, all demands go to provider 1: 3 x 23 - 40 = 29 $. Raising 57 $ by 100 ppm: 57.0057 $.
     let refused = Rejection::BoundNotRaised { got: units(29), expected: micros(57_005_700) };
@@ -217,7 +218,7 @@ fn prices_that_do_not_raise_the_bound() {
     assert_eq!(propose(&market, &[285]), Ok("accepted"));
     let refused = Rejection::BoundNotRaised { got: micros(57_005_680), expected: micros(57_005_700) };
     assert_eq!(propose(&market, &[284]), Err(refused));
-    market.accept(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
     assert_eq!(propose(&market, &[200_000]).unwrap_err().rule(), "bound-gain");
 }
 
@@ -241,7 +242,8 @@ fn prices_out_of_range() {
 #[test]
 fn a_price_update_in_two_spellings() {
     let market = Market::open();
-    let mut block = market.block(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    let mut block =
+        market.block(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
     block.body.price_update.as_mut().unwrap().prices.0.push(Money::ZERO);
     refuse(&market, resign(block, &miner(0)), &Rejection::TrailingZeroPrice, Fault::Peer);
 }
@@ -252,7 +254,7 @@ fn a_reward_below_the_threshold() {
     let mut block = market.block(market.composing(0, &[(2, providers([0, 0]))]));
     let composition = &mut block.body.compositions[0];
     (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
-    (block.header.cost, block.header.regret) = (units(23), units(4));
+    (block.header.cost, block.header.reduced_cost) = (units(23), units(4));
     let expected = Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) };
     refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
 }
@@ -261,7 +263,8 @@ fn a_reward_below_the_threshold() {
 fn too_much_verification_work() {
     // Two providers for operation 0, three for operation 1: 2 + 3 + 2 x 3 = 11 steps a demand.
     let market = Market::open_with(|genesis| genesis.parameters.limits.verification_work = 66);
-    let mut block = market.block(Proposed { prices: Some(vec![micros(200_000)]), ..Proposed::default() });
+    let mut block =
+        market.block(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
     let report = market.check(block.clone()).unwrap().into_parts().2;
     assert_eq!(report.work, 66, "twice the market of three");
     block.body.compositions = composing_two(&market).body.compositions;

@@ -10,7 +10,7 @@ fn a_composition_freezes_after_its_heights_and_pays_everybody() {
     let mut market = Market::open();
     let total = market.ledger.total_money();
     market.advance_to(20);
-    // [0, 1]: 10 $ to provider 0, 11 $ to provider 1, 5 $ to the carrier. Regret 7 $ of 26 $ earns nothing.
+    // [0, 1]: 10 $ to provider 0, 11 $ to provider 1, 5 $ to the carrier. Reduced cost 7 $ of 26 $ earns nothing.
     market.compose(&[(0, providers([0, 1]))]);
     market.advance_to(52);
     assert!(matches!(market.ledger.demand(market.demand(0)).unwrap().status, DemandStatus::Composed(_)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chain::genesis::scenario::scenario_demand_records;
 use chain::{Block, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
-use scenarios::{CapacityPrices, Money, Oracle, Scenario};
+use scenarios::{DualPrices, Money, Oracle, Scenario};
 
 #[test]
 fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
@@ -18,7 +18,7 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
     let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee);
 
     let oracle = Oracle::new(&scenario.instance.supply);
-    let cheapest = |demand| oracle.cheapest(demand, &CapacityPrices::zero()).unwrap();
+    let cheapest = |demand| oracle.cheapest(demand, &DualPrices::zero()).unwrap();
     let demands = scenario.instance.demands.iter().zip(&records).take(60);
     let compositions: Vec<_> =
         demands.map(|(demand, record)| (record.id(), cheapest(demand).providers)).collect();
@@ -42,6 +42,6 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
     };
     assert_eq!(add(records, Vec::new(), 2_000).records, 90);
     let report = add(Vec::new(), compositions, 3_000);
-    assert_eq!((report.cost, report.regret, report.reward), (optimum, Money::ZERO, report.fees));
+    assert_eq!((report.cost, report.reduced_cost, report.reward), (optimum, Money::ZERO, report.fees));
     assert_eq!((report.compositions, report.orders), (60, 60 * 25));
 }

@@ -1,4 +1,4 @@
-//! What guides re-routing: the market's offers at some level of the capacity prices, and every demand's
+//! What guides re-routing: the market's offers at some level of the dual prices, and every demand's
 //! shortest path there, whatever the capacities.
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,5 +1,5 @@
 //! The island-parallel hybrid: a genetic algorithm over whole compositions whose children are annealed by
-//! exact re-routing under capacity prices and remaining capacity.
+//! exact re-routing under dual prices and remaining capacity.
 //!
 //! Islands share nothing while they breed and meet only at the end of a generation, in order; so the answer
 //! does not depend on the number of threads.

@@ -11,7 +11,7 @@ use super::event::{BlockSummary, NodeEvent};
 use super::io::Effect;
 use super::message::{FinalBlockMessage, Message};
 use super::mining::Drafted;
-use super::{Blame, BlockDesk, CatchUp, Node, PublicKey, Wanted, is_peers};
+use super::{Blame, CatchUp, Node, PendingBlocks, PublicKey, Wanted, is_peers};
 
 /// Candidates kept for one height, and of one miner; more are not fetched.
 const CANDIDATES: usize = 64;
@@ -23,7 +23,7 @@ const ASKS: u32 = 3;
 /// Blocks kept until our clock has caught up with theirs.
 const EARLY: usize = 8;
 
-impl BlockDesk {
+impl PendingBlocks {
     /// Whether a validator proposes this block, or it is decided: no limit on what miners send keeps it out.
     fn is_voted_on(&self, block: &BlockHash) -> bool {
         let is_decided = self.decided.as_ref().is_some_and(|certificate| certificate.block == *block);
@@ -99,7 +99,7 @@ impl Node {
 
     /// Asks somebody else for what has not come in time.
     pub(super) fn retry_fetches(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
-        let patience_ms = self.pace.fetch_ms;
+        let patience_ms = self.timing.fetch_ms;
         if self.catching_up.is_some_and(|request| now_ms > request.asked_ms + patience_ms) {
             if let Some(request) = self.catching_up.take() {
                 self.peers.forget_height(&request.from);
@@ -278,7 +278,7 @@ impl Node {
         self.ledger = next;
         self.state_root = block.header.state_root;
         let mut losers = std::mem::take(&mut self.blocks);
-        self.blocks = BlockDesk { early: losers.early, ..BlockDesk::default() };
+        self.blocks = PendingBlocks { early: losers.early, ..PendingBlocks::default() };
         losers.candidates.remove(&block.hash()); // still there if it came as a final block of a peer
         let event = NodeEvent::BlockFinal {
             block: summary(&block, &report),
@@ -370,7 +370,7 @@ fn summary(block: &Block, report: &BlockReport) -> BlockSummary {
         amended: count(report.replaced),
         saving: report.saving,
         cost: report.cost,
-        regret: report.regret,
+        reduced_cost: report.reduced_cost,
         reward: report.reward,
         fees: report.fees,
         bounds: report.bound_before.zip(report.bound_after),

@@ -183,8 +183,8 @@ pub struct BlockSummary {
     pub saving: Money,
     /// What it adds to the cost of composed demands.
     pub cost: Money,
-    /// What it adds to their regret.
-    pub regret: Money,
+    /// What it adds to their reduced cost.
+    pub reduced_cost: Money,
     /// What the miner earns when they freeze.
     pub reward: Money,
     /// All their fees.

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use chain::consensus::{Round, TimeoutStep};
+use chain::consensus::{Round, Step};
 use chain::store::Write;
 use chain::{BlockHash, Height, PublicKey, Record};
 
@@ -79,7 +79,7 @@ pub enum Timer {
         /// The round.
         round: Round,
         /// The step.
-        step: TimeoutStep,
+        step: Step,
     },
 }
 

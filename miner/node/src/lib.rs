@@ -35,7 +35,7 @@ pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
 pub use peers::{PeerContent, PeerRecord, PeerRecordError};
-pub use settings::{MiningSettings, Pace};
+pub use settings::{MiningSettings, Timing};
 pub use work::{SearchReport, SubProblem, Task, WorkId, WorkReport};
 
 use mining::{Action, Mining, View};
@@ -49,14 +49,14 @@ pub struct NodeConfig {
     /// How it mines; `None` is a node that only relays and votes.
     pub mining: Option<MiningSettings>,
     /// How often and how long.
-    pub pace: Pace,
+    pub timing: Timing,
     /// What its pool holds at most.
     pub pool: PoolLimits,
 }
 
 /// What a node kept from an earlier run.
 #[derive(Clone, Debug)]
-pub struct Memory {
+pub struct Recovered {
     /// The state at its last final block, verified.
     pub ledger: Ledger,
     /// What it signed last.
@@ -74,7 +74,7 @@ pub struct Node {
     own: PublicKey,
     network: Arc<Network>,
     validators: ValidatorSet,
-    pace: Pace,
+    timing: Timing,
     addresses: Vec<SocketAddr>,
     ledger: Ledger,
     pool: Pool,
@@ -84,14 +84,14 @@ pub struct Node {
     /// What was signed last, as persisted; of a later height than the head's if blocks were lost.
     safety: SafetyLog,
     mining: Option<Mining>,
-    blocks: BlockDesk,
+    blocks: PendingBlocks,
     state_root: Hash,
     catching_up: Option<CatchUp>,
 }
 
 /// Blocks on their way to becoming final.
 #[derive(Debug, Default)]
-struct BlockDesk {
+struct PendingBlocks {
     /// Valid for the next height, in order of name.
     candidates: BTreeMap<BlockHash, ValidBlock>,
     /// Asked for and not here yet: whom we asked, and when.
@@ -127,7 +127,7 @@ impl Node {
     ///
     /// # Panics
     /// If the network's validators are no validator set; a checked genesis never is.
-    pub fn new(config: NodeConfig, memory: Memory, now_ms: u64) -> (Self, Vec<Effect>) {
+    pub fn new(config: NodeConfig, memory: Recovered, now_ms: u64) -> (Self, Vec<Effect>) {
         let network = Arc::clone(memory.ledger.network());
         let validators = ValidatorSet::new(network.genesis().validators.iter().copied())
             .expect("a checked genesis has a validator set");
@@ -142,16 +142,16 @@ impl Node {
             pool: Pool::new(config.pool, Arc::clone(&network)),
             exchange: Exchange::default(),
             peers: Peers::new(network.id(), own),
-            mining: config.mining.map(|settings| Mining::new(settings, config.pace)),
+            mining: config.mining.map(|settings| Mining::new(settings, config.timing)),
             network,
             validators,
-            pace: config.pace,
+            timing: config.timing,
             addresses: Vec::new(),
             state_root: memory.ledger.state_root(),
             ledger: memory.ledger,
             consensus,
             safety: memory.safety,
-            blocks: BlockDesk::default(),
+            blocks: PendingBlocks::default(),
             catching_up: None,
         };
         let mut effects = Vec::new();
@@ -243,15 +243,15 @@ impl Node {
         let period_ms = match timer {
             Timer::Gossip => {
                 self.gossip(now_ms, effects);
-                self.pace.gossip_ms
+                self.timing.gossip_ms
             }
             Timer::Membership => {
                 self.renew_membership(now_ms, effects);
-                self.pace.membership_ms
+                self.timing.membership_ms
             }
             Timer::Mining => {
                 self.with_mining(now_ms, effects, Mining::consider);
-                self.pace.mining_ms
+                self.timing.mining_ms
             }
             Timer::Consensus { height, round, step } => {
                 self.on_consensus_timeout(height, round, step, now_ms, effects);

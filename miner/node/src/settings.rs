@@ -35,7 +35,7 @@ pub struct MiningSettings {
 /// How often a node does what it does regularly, and how long it waits, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Pace {
+pub struct Timing {
     /// Between two rounds of anti-entropy.
     pub gossip_ms: u64,
     /// Between two statements of where this node can be reached.
@@ -61,7 +61,7 @@ pub struct Pace {
     pub heartbeat_ms: u64,
 }
 
-impl Default for Pace {
+impl Default for Timing {
     fn default() -> Self {
         Self {
             gossip_ms: 250,

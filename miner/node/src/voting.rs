@@ -3,7 +3,7 @@
 use chain::Height;
 use chain::consensus::{
     Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Round, SignedProposal,
-    TimeoutStep,
+    Step,
 };
 use chain::store::Write;
 
@@ -112,7 +112,7 @@ impl Node {
         &mut self,
         height: Height,
         round: Round,
-        step: TimeoutStep,
+        step: Step,
         now_ms: u64,
         effects: &mut Vec<Effect>,
     ) {
@@ -141,12 +141,12 @@ impl Node {
     }
 
     /// Waits grow with the round, so that a slow network decides in the end.
-    fn patience_ms(&self, round: Round, step: TimeoutStep) -> u64 {
+    fn patience_ms(&self, round: Round, step: Step) -> u64 {
         let first = match step {
-            TimeoutStep::Propose => self.pace.propose_ms,
-            TimeoutStep::Prevote | TimeoutStep::Precommit => self.pace.vote_ms,
+            Step::Propose => self.timing.propose_ms,
+            Step::Prevote | Step::Precommit => self.timing.vote_ms,
         };
-        first.saturating_add(self.pace.round_growth_ms.saturating_mul(u64::from(round)))
+        first.saturating_add(self.timing.round_growth_ms.saturating_mul(u64::from(round)))
     }
 
     fn report_equivocation(&self, equivocation: &Equivocation, effects: &mut Vec<Effect>) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chain::DemandId;
 use scenarios::settings::{HybridGaSettings, Profile, SearchSettings};
-use scenarios::{CapacityPrices, Demand, Minutes, Money, ProviderId, Supply};
+use scenarios::{Demand, DualPrices, Minutes, Money, ProviderId, Supply};
 use serde::{Deserialize, Serialize};
 
 /// Names one piece of work of one node.
@@ -23,8 +23,8 @@ pub struct SubProblem {
     pub demands: Vec<(DemandId, Demand)>,
     /// Minutes left at each provider, in order of id.
     pub capacities: Vec<Option<Minutes>>,
-    /// Capacity prices in force.
-    pub prices: CapacityPrices,
+    /// Dual prices in force.
+    pub prices: DualPrices,
     /// The providers that may be used; `None` is all of them.
     pub allowed: Option<BTreeSet<ProviderId>>,
 }
@@ -56,7 +56,7 @@ pub enum Task {
         /// Fixes every random choice.
         rng_seed: u64,
     },
-    /// Find capacity prices that raise the bound of this market.
+    /// Find dual prices that raise the bound of this market.
     Prices {
         /// The whole market: all demands not frozen, capacities that frozen compositions leave, and the
         /// prices to start from.
@@ -76,7 +76,7 @@ pub enum WorkReport {
     /// Of [`Task::Prices`], at its end.
     Priced {
         /// The best prices found.
-        prices: CapacityPrices,
+        prices: DualPrices,
         /// The bound they certify.
         bound: Money,
         /// CPU time of the searching thread, in microseconds; 0 where a driver cannot measure it.

@@ -36,7 +36,7 @@ fn block() -> Block {
         item_count: 1,
         state_root: Hash([8; 32]),
         cost: Money::from_micros(12_345_678),
-        regret: Money::from_micros(17),
+        reduced_cost: Money::from_micros(17),
     };
     Block::sign(header, body, &key())
 }

@@ -30,8 +30,8 @@ pub struct BlockRow {
     pub frozen: u32,
     /// What it adds to the cost of composed demands.
     pub cost: Money,
-    /// What it adds to their regret.
-    pub regret: Money,
+    /// What it adds to their reduced cost.
+    pub reduced_cost: Money,
     /// What it earns for them.
     pub reward: Money,
     /// The share of its fees it earns, in parts per million.
@@ -89,7 +89,7 @@ impl BlockRow {
             saving: report.saving,
             frozen: report.frozen,
             cost: report.cost,
-            regret: report.regret,
+            reduced_cost: report.reduced_cost,
             reward: report.reward,
             reward_ppm: report.reward_ppm,
             bound_before: report.bound_before,

@@ -9,7 +9,7 @@ use clap::Args;
 use ga::prices::find_prices;
 use scenarios::bound::gap_percent;
 use scenarios::file::read_file;
-use scenarios::{CapacityPrices, Instance, Money, Scenario, Violation, evaluate};
+use scenarios::{DualPrices, Instance, Money, Scenario, Violation, evaluate};
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
 pub(super) fn certified_bound(instance: &Instance) -> Result<Money> {
     const STEPS: u32 = 400;
     let limited = instance.supply.providers.iter().any(|provider| provider.capacity.is_some());
-    let (start, cancel) = (CapacityPrices::zero(), AtomicBool::new(false));
+    let (start, cancel) = (DualPrices::zero(), AtomicBool::new(false));
     let steps = if limited { STEPS } else { 1 };
     let capacities = instance.supply.capacities();
     Ok(find_prices(&instance.supply, &instance.demands, &capacities, &start, steps, &cancel)?.bound)

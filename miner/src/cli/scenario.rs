@@ -10,7 +10,7 @@ use ga::prices::find_prices;
 use scenarios::file::read_file;
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::inspect::{Concerns, Inspection};
-use scenarios::{CapacityPrices, Scenario};
+use scenarios::{DualPrices, Scenario};
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -187,13 +187,13 @@ fn import(arguments: &ImportArguments) -> Result<()> {
     Ok(())
 }
 
-fn prices(scenario: &Scenario) -> Result<CapacityPrices> {
+fn prices(scenario: &Scenario) -> Result<DualPrices> {
     let instance = &scenario.instance;
     let capacities = instance.supply.capacities();
     if capacities.iter().all(Option::is_none) {
-        return Ok(CapacityPrices::zero());
+        return Ok(DualPrices::zero());
     }
-    let (start, steps) = (CapacityPrices::zero(), scenario.search.hybrid.subgradient_steps);
+    let (start, steps) = (DualPrices::zero(), scenario.search.hybrid.subgradient_steps);
     let cancel = AtomicBool::new(false);
     Ok(find_prices(&instance.supply, &instance.demands, &capacities, &start, steps, &cancel)?.prices)
 }

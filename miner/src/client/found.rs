@@ -15,8 +15,8 @@ use serde::Serialize;
 use super::connection::NODE_FILE;
 use super::node_toml;
 use crate::driver::{NodeFile, write_key};
-use miner_node::{MiningSettings, Pace};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, Timing};
 
 /// The canonical genesis, in a network's directory.
 pub const GENESIS_FILE: &str = "genesis.bin";
@@ -329,7 +329,7 @@ fn node_file(plan: &FoundingPlan, number: usize, keys: &[SecretKey]) -> NodeFile
         allow_list,
         threads: NonZeroUsize::MIN,
         vote_from_height: None,
-        pace: Pace::default(),
+        timing: Timing::default(),
         mining: Some(mining(&plan.market, number)),
     }
 }

@@ -10,8 +10,8 @@ use scenarios::settings::{Profile, SearchSettings};
 use toml::{Table, Value};
 
 use crate::driver::NodeFile;
-use miner_node::{MiningSettings, Pace};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, Timing};
 
 /// A table of the file.
 struct Section {
@@ -87,7 +87,7 @@ const SECTIONS: [Section; 8] = [
         ],
     },
     Section {
-        path: "pace",
+        path: "timing",
         about: "How often and how long, in milliseconds. What suits one machine suits most networks.",
         options: &[
             option("gossip_ms", "Between two rounds of anti-entropy."),
@@ -103,7 +103,7 @@ const SECTIONS: [Section; 8] = [
             ),
             option(
                 "pricing_turn_ms",
-                "How long a miner leaves the search for capacity prices to those before it.",
+                "How long a miner leaves the search for dual prices to those before it.",
             ),
             option(
                 "takeover_ms",
@@ -204,7 +204,7 @@ const SECTIONS: [Section; 8] = [
                 "target_gap_ppm",
                 "A search ends when it is certified this close to the bound, in parts per million.",
             ),
-            option("subgradient_steps", "Steps of the search for capacity prices."),
+            option("subgradient_steps", "Steps of the search for dual prices."),
         ],
     },
 ];
@@ -278,7 +278,7 @@ pub(super) fn defaults() -> NodeFile {
         allow_list: None,
         threads: NonZeroUsize::MIN,
         vote_from_height: None,
-        pace: Pace::default(),
+        timing: Timing::default(),
         mining: Some(MiningSettings {
             strategy: Strategy::Cells,
             profile: Profile::Hybrid,
@@ -300,7 +300,7 @@ mod tests {
     fn miner() -> NodeFile {
         let mut file = defaults();
         file.bootstrap_peers = vec!["[::1]:7401".parse().unwrap()];
-        file.pace.turn_ms = 99;
+        file.timing.turn_ms = 99;
         file
     }
 
@@ -357,7 +357,7 @@ mod tests {
     fn what_is_commented_out_is_the_default() {
         let text = render(&NodeFile { mining: None, ..miner() });
         let read: NodeFile = toml::from_str(&switched_on(&text)).unwrap();
-        assert_eq!(read.pace, Pace { turn_ms: 99, ..Pace::default() });
+        assert_eq!(read.timing, Timing { turn_ms: 99, ..Timing::default() });
         assert_eq!(read.mining, defaults().mining);
         assert_eq!(read.threads, NonZeroUsize::MIN);
     }

@@ -10,7 +10,7 @@ use ga::exact::optimum;
 use ga::prices::{PricedBound, find_prices};
 use ga::{Objective, Problem, Progress, Search, Termination};
 use scenarios::settings::Profile;
-use scenarios::{CapacityPrices, Money, Scenario, evaluate};
+use scenarios::{DualPrices, Money, Scenario, evaluate};
 
 use super::report::{Bound, CentralRun};
 use crate::driver::search_on_threads;
@@ -38,7 +38,7 @@ pub fn is_uncapacitated(scenario: &Scenario) -> bool {
 
 fn prices(scenario: &Scenario, steps: u32) -> Result<PricedBound> {
     let instance = &scenario.instance;
-    let (start, cancel) = (CapacityPrices::zero(), AtomicBool::new(false));
+    let (start, cancel) = (DualPrices::zero(), AtomicBool::new(false));
     let capacities = instance.supply.capacities();
     Ok(find_prices(&instance.supply, &instance.demands, &capacities, &start, steps, &cancel)?)
 }
@@ -85,13 +85,13 @@ fn search(
     let (problem, profile, termination) = match profile {
         Profile::Paper => {
             let settings = scenario.search.paper;
-            (whole, ga::Profile::Paper(settings), Termination::paper(&settings))
+            (whole, ga::Algorithm::Paper(settings), Termination::paper(&settings))
         }
         Profile::Hybrid => {
             let settings = scenario.search.hybrid;
             let prices = prices(scenario, settings.subgradient_steps)?.prices;
             let problem = whole.with_prices(prices, Objective::Cost)?;
-            (problem, ga::Profile::Hybrid(settings), Termination::hybrid(&settings))
+            (problem, ga::Algorithm::Hybrid(settings), Termination::hybrid(&settings))
         }
     };
     let mut search = Search::new(problem, profile, rng_seed, None);

@@ -6,7 +6,7 @@ use std::time::Instant;
 use chain::{BlockHash, PublicKey};
 
 use super::central::seconds;
-use super::network::Said;
+use super::network::ObservedEvent;
 use super::report::{BlockRow, RefusalRow, Repairs};
 use miner_node::{NodeEvent, WorkId};
 
@@ -52,8 +52,8 @@ impl Journal {
     }
 
     /// Takes one event in; a line worth showing while it runs comes back.
-    pub fn note(&mut self, said: Said) -> Option<String> {
-        let Said { node, at, event } = said;
+    pub fn note(&mut self, said: ObservedEvent) -> Option<String> {
+        let ObservedEvent { node, at, event } = said;
         match event {
             NodeEvent::CellChosen { cell, demands, .. } => {
                 let line = format!("miner {node} takes {cell}: {demands} demands");
@@ -85,7 +85,7 @@ impl Journal {
                     records: block.records,
                     demands: block.demands,
                     cost: block.cost,
-                    regret: block.regret,
+                    reduced_cost: block.reduced_cost,
                     reward: block.reward,
                     fees: block.fees,
                     amended: block.amended,

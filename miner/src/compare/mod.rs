@@ -29,10 +29,10 @@ use scenarios::settings::{Profile, Split};
 use scenarios::{Money, Oracle, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
-use miner_node::strategy::Strategy;
 use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
+use miner_node::strategy::Strategy;
 use network::{NodeProcesses, Plan, is_composed, is_settled};
 use report::{Comparison, NetworkRun, Unserved};
 

@@ -18,8 +18,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::control::ControlClient;
 use crate::driver::{NodeFile, Request, Response, write_key};
-use miner_node::{MiningSettings, NodeEvent, NodeStatus, Pace};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, NodeEvent, NodeStatus, Timing};
 
 /// How long a node may take to start, a network to connect, or a pool to converge.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ pub struct NodeProcess {
 
 /// What a node said and when.
 #[derive(Debug)]
-pub struct Said {
+pub struct ObservedEvent {
     /// The node's number, from 1.
     pub node: usize,
     /// When this program read it.
@@ -84,8 +84,8 @@ pub struct NodeProcesses {
     /// The nodes.
     pub nodes: Vec<NodeProcess>,
     program: PathBuf,
-    events: UnboundedReceiver<Said>,
-    sender: UnboundedSender<Said>,
+    events: UnboundedReceiver<ObservedEvent>,
+    sender: UnboundedSender<ObservedEvent>,
 }
 
 /// The first line a node prints.
@@ -140,7 +140,7 @@ impl NodeProcesses {
     }
 
     /// What the nodes have said since the last call.
-    pub fn drain_events(&mut self) -> Vec<Said> {
+    pub fn drain_events(&mut self) -> Vec<ObservedEvent> {
         std::iter::from_fn(|| self.events.try_recv().ok()).collect()
     }
 
@@ -261,7 +261,7 @@ impl NodeProcess {
         program: &Path,
         number: usize,
         directory: PathBuf,
-        events: UnboundedSender<Said>,
+        events: UnboundedSender<ObservedEvent>,
     ) -> Result<Self> {
         let config = directory.join("node.toml");
         let file = NodeFile::load(&config)?;
@@ -294,7 +294,7 @@ impl NodeProcess {
             while let Ok(Some(line)) = lines.next_line().await {
                 match serde_json::from_str(&line) {
                     Ok(event) => {
-                        if events.send(Said { node: number, at: Instant::now(), event }).is_err() {
+                        if events.send(ObservedEvent { node: number, at: Instant::now(), event }).is_err() {
                             break;
                         }
                     }
@@ -394,7 +394,7 @@ fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<SocketAddr>) -
         allow_list: None,
         threads: NonZeroUsize::MIN,
         vote_from_height: None,
-        pace: Pace::default(),
+        timing: Timing::default(),
         mining: Some(MiningSettings {
             strategy,
             profile: *profile,

@@ -126,8 +126,8 @@ pub struct BlockRow {
     pub demands: usize,
     /// Their cost.
     pub cost: Money,
-    /// Their regret.
-    pub regret: Money,
+    /// Their reduced cost.
+    pub reduced_cost: Money,
     /// What they earn.
     pub reward: Money,
     /// What they could have earned.
@@ -177,7 +177,7 @@ pub struct Repairs {
 /// What was verified after the nodes had stopped, each from its own store.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Audit {
-    /// Nodes whose chain was verified from genesis: signatures, votes, roots, costs, regrets, rewards.
+    /// Nodes whose chain was verified from genesis: signatures, votes, roots, costs, reduced costs, rewards.
     pub chains: usize,
     /// Blocks verified, in all.
     pub blocks: u64,

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use chain::{Network, PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 
-use miner_node::{MiningSettings, Pace};
+use miner_node::{MiningSettings, Timing};
 
 /// What `miner run --config` reads (TOML). Relative paths are relative to the file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,7 +40,7 @@ pub struct NodeFile {
     pub vote_from_height: Option<u64>,
     /// How often and how long.
     #[serde(default)]
-    pub pace: Pace,
+    pub timing: Timing,
     /// How it mines; a node without this only relays and votes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mining: Option<MiningSettings>,

@@ -208,7 +208,7 @@ pub struct CompositionReport {
     /// 1 for the first composition; one more with each amendment.
     pub version: u32,
     /// The provider of each order.
-    pub steps: Vec<StepReport>,
+    pub steps: Vec<OrderReport>,
     /// Processing + transport + value of time.
     pub cost: Money,
     /// Transport alone.
@@ -216,12 +216,12 @@ pub struct CompositionReport {
     /// The most the demander pays: the cost of the first composition, and the room it was charged for.
     pub price: Money,
     /// What this choice adds to the market's gap.
-    pub regret: Money,
+    pub reduced_cost: Money,
 }
 
 /// One order of a composition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StepReport {
+pub struct OrderReport {
     /// The operation's name.
     pub operation: String,
     /// The provider's number.
@@ -340,7 +340,7 @@ impl Driver {
         let steps = entry.demand.orders.iter().zip(&standing.providers).map(|(&operation, &provider)| {
             let name = ledger.supply().provider(provider).map(|provider| provider.name.clone());
             let name = name.unwrap_or_default();
-            StepReport { operation: operation_name(ledger, operation), provider, name }
+            OrderReport { operation: operation_name(ledger, operation), provider, name }
         });
         Ok(CompositionReport {
             height: standing.height,
@@ -351,7 +351,7 @@ impl Driver {
             cost: standing.cost,
             transport: standing.transport,
             price: standing.price,
-            regret: standing.regret,
+            reduced_cost: standing.reduced_cost,
         })
     }
 

@@ -217,7 +217,7 @@ mod tests {
         let total: Money = costs.into_iter().sum();
         assert_eq!((status.open, status.composed, status.cost), (0, 3, Some(total)));
         assert_eq!((status.bound, status.gap_percent()), (Some(total), Some(0.0)));
-        // Without regret it earns every fee: 4,000 ppm of the budgets, which are whole dollars.
+        // Without reduced cost it earns every fee: 4,000 ppm of the budgets, which are whole dollars.
         let fees = budgets.checked_ppm(4_000).unwrap();
         let earnings = Earnings { miner: key.public().address(), blocks: 1, demands: 3, earned: fees };
         assert_eq!((status.earnings, status.scarce), (vec![earnings], Vec::new()));

@@ -8,7 +8,7 @@ use chain::consensus::SafetyLog;
 use chain::store::{ReplayError, SledBackend, Store, StoreError, Write, move_aside, replay};
 use chain::{Height, Ledger, Network};
 
-use miner_node::Memory;
+use miner_node::Recovered;
 
 /// Opens a node's store and verifies its whole chain. A store that is damaged is moved aside (nothing is
 /// deleted) and a new one begun; the node then fetches the chain from its peers, and does not vote until
@@ -16,7 +16,7 @@ use miner_node::Memory;
 ///
 /// # Errors
 /// If the directory cannot be used, or the store belongs to another network.
-pub fn open_store(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory)> {
+pub fn open_store(directory: &Path, network: &Arc<Network>) -> Result<(Store, Recovered)> {
     let place = || format!("the store in {}", directory.display());
     let error = match read(directory, network) {
         Ok(found) => return Ok(found),
@@ -57,7 +57,7 @@ impl RecallError {
     }
 }
 
-fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory), RecallError> {
+fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Recovered), RecallError> {
     let backend = SledBackend::open(directory)?;
     let store = Store::open(Box::new(backend), network.id())?;
     let memory = recall(&store, network)?;
@@ -68,9 +68,9 @@ fn read(directory: &Path, network: &Arc<Network>) -> Result<(Store, Memory), Rec
 ///
 /// # Errors
 /// If it cannot be read or its chain does not verify.
-pub fn recall(store: &Store, network: &Arc<Network>) -> Result<Memory, RecallError> {
+pub fn recall(store: &Store, network: &Arc<Network>) -> Result<Recovered, RecallError> {
     let ledger: Ledger = replay(store, Arc::clone(network))?;
-    Ok(Memory {
+    Ok(Recovered {
         ledger,
         safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
         candidates: store.candidates()?,

@@ -28,18 +28,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::control::ControlServer;
+use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
 use miner_node::{
     Command, Effect, FINAL_BLOCKS, FinalBlockMessage, Input, MESSAGE_BYTES, Message, Node, NodeConfig,
     NodeEvent, Timer, WorkId, WorkReport,
 };
-use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
 
 pub use clock::{WallClock, thread_cpu_micros};
 pub use config::{NodeFile, read_key, write_key};
 pub use control::{Request, Response};
 pub use inquiry::{
     AccountReport, CompositionReport, DemandReport, DemandStanding, MarketFacts, OfferReport,
-    OfferedOperation, PendingRecord, RecordStanding, Refusal, StepReport, WantedReport,
+    OfferedOperation, OrderReport, PendingRecord, RecordStanding, Refusal, WantedReport,
 };
 pub use market_status::{Earnings, MarketStatus, ScarceProvider};
 pub use memory::{RecallError, open_store, recall};
@@ -113,7 +113,8 @@ impl Driver {
             limits: transport_limits(),
         })?;
         let control = ControlServer::bind(&file.control_socket())?;
-        let config = NodeConfig { key, mining: file.mining, pace: file.pace, pool: PoolLimits::default() };
+        let config =
+            NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
         let (node, effects) = Node::new(config, memory, clock.now_ms());
         let (sender, reports) = unbounded_channel();
         let mut driver = Self {

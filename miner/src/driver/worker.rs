@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ga::prices::PriceSearch;
-use ga::{Objective, Problem, ProblemError, Profile as GaProfile, Search, StopReason, Termination};
+use ga::{Algorithm, Objective, Problem, ProblemError, Search, StopReason, Termination};
 use scenarios::settings::Profile;
 use scenarios::{Instance, Money, ProviderId, Solution};
 use tokio::sync::mpsc::UnboundedSender;
@@ -128,9 +128,9 @@ fn carry_out(
     pool.install(|| match task {
         Task::Compose { problem, profile, settings, rng_seed } => {
             let (profile, termination) = match profile {
-                Profile::Paper => (GaProfile::Paper(settings.paper), Termination::paper(&settings.paper)),
+                Profile::Paper => (Algorithm::Paper(settings.paper), Termination::paper(&settings.paper)),
                 Profile::Hybrid => {
-                    (GaProfile::Hybrid(settings.hybrid), Termination::hybrid(&settings.hybrid))
+                    (Algorithm::Hybrid(settings.hybrid), Termination::hybrid(&settings.hybrid))
                 }
             };
             compose(problem, profile, &termination, rng_seed, handle, &send)
@@ -138,7 +138,7 @@ fn carry_out(
         Task::Amend { problem, standing, settings, generations, rng_seed } => {
             let start = warm_start(&problem, &standing);
             let problem_of_costs = ga_problem(&problem, Objective::Cost)?;
-            let profile = GaProfile::Hybrid(settings);
+            let profile = Algorithm::Hybrid(settings);
             let mut search = Search::new(problem_of_costs, profile, rng_seed, Some(&start));
             let end = Termination { generations: Some(u64::from(generations)), ..Termination::default() };
             let mut observer = |_: &ga::Progress| ControlFlow::Continue(());
@@ -157,7 +157,7 @@ fn carry_out(
 
 fn compose(
     mut problem: SubProblem,
-    profile: GaProfile,
+    profile: Algorithm,
     termination: &Termination,
     rng_seed: u64,
     handle: &Handle,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use chain::{PublicKey, RecordId};
 
 use crate::compare::journal::Journal;
-use crate::compare::network::Said;
+use crate::compare::network::ObservedEvent;
 use miner_node::NodeEvent;
 
 /// Lines of each kind that are kept.
@@ -52,7 +52,7 @@ impl Feed {
     }
 
     /// Takes in one event; a line worth showing comes back.
-    pub(super) fn note(&mut self, said: Said) -> Option<String> {
+    pub(super) fn note(&mut self, said: ObservedEvent) -> Option<String> {
         if let NodeEvent::RecordRefused { record, reason, .. } = &said.event {
             let line = self.record_refused(*record, reason)?;
             keep_last(&mut self.refusals, line.clone());
@@ -112,13 +112,13 @@ mod tests {
 
     use super::*;
 
-    fn refused(node: usize, record: u8) -> Said {
+    fn refused(node: usize, record: u8) -> ObservedEvent {
         let event = NodeEvent::RecordRefused {
             record: Some(RecordId(Hash([record; 32]))),
             rule: "expired".into(),
             reason: "too late".into(),
         };
-        Said { node, at: Instant::now(), event }
+        ObservedEvent { node, at: Instant::now(), event }
     }
 
     #[test]

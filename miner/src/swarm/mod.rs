@@ -22,12 +22,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{OutputArguments, ProfileArgument, print};
 use crate::compare::audit::audit_chains;
-use crate::compare::network::{self, NodeProcesses, Plan, Said, is_settled};
+use crate::compare::network::{self, NodeProcesses, ObservedEvent, Plan, is_settled};
 use crate::compare::report::Audit;
 use crate::driver::{MarketStatus, RecordStanding, Request, Response, WallClock};
-use miner_node::{NodeEvent, NodeStatus};
 use directory::{SwarmDirectory, Wanted};
 use feed::Feed;
+use miner_node::{NodeEvent, NodeStatus};
 use screen::Screen;
 use view::{MinerRow, View};
 
@@ -302,9 +302,9 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn tell(&mut self, said: Said) -> Result<()> {
+    fn tell(&mut self, said: ObservedEvent) -> Result<()> {
         if matches!(self.display, Display::Json) {
-            let Said { node, event, .. } = &said;
+            let ObservedEvent { node, event, .. } = &said;
             let line = EventLine { node: *node, time_ms: self.clock.now_ms(), event };
             print(&serde_json::to_string(&line)?)?;
         }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::oracle::{CapacityPrices, Oracle};
+use crate::oracle::{DualPrices, Oracle};
 use crate::scenario::Scenario;
 use crate::shortage::{NamedShortage, find_shortages, list};
 use crate::units::Money;
@@ -45,7 +45,7 @@ impl Concerns {
         let mut concerns = Self { shortages, ..Self::default() };
         let mut optimum = Some(Money::ZERO);
         for demand in &scenario.instance.demands {
-            let least = oracle.cheapest(demand, &CapacityPrices::zero()).map(|best| best.priced_cost);
+            let least = oracle.cheapest(demand, &DualPrices::zero()).map(|best| best.priced_cost);
             optimum = optimum.zip(least).map(|(sum, least)| sum + least);
             let (name, budget) = (demand.name.clone(), demand.budget);
             match least {

@@ -1,5 +1,5 @@
 //! What a scenario holds, at a glance: sizes, the ends between which every cost lies, where capacity is short,
-//! and a map. Nothing is searched here: capacity prices, if any, come from elsewhere.
+//! and a map. Nothing is searched here: dual prices, if any, come from elsewhere.
 
 mod concerns;
 mod map;
@@ -13,7 +13,7 @@ pub use map::DensityMap;
 use crate::bound::dual_bound;
 use crate::geometry::Geometry;
 use crate::instance::{Instance, Supply};
-use crate::oracle::{CapacityPrices, Oracle, PriceError};
+use crate::oracle::{DualPrices, Oracle, PriceError};
 use crate::random_assignment::RandomAssignment;
 use crate::scenario::Scenario;
 use crate::units::{Minutes, Money, OperationId};
@@ -90,7 +90,7 @@ impl Inspection {
     ///
     /// # Errors
     /// If the prices do not suit the capacities.
-    pub fn new(scenario: &Scenario, prices: &CapacityPrices) -> Result<Self, PriceError> {
+    pub fn new(scenario: &Scenario, prices: &DualPrices) -> Result<Self, PriceError> {
         let instance = &scenario.instance;
         let supply = &instance.supply;
         let oracle = Oracle::new(supply);

@@ -1,4 +1,4 @@
-//! Exact composition of one demand under capacity prices: a shortest path through a layered graph.
+//! Exact composition of one demand under dual prices: a shortest path through a layered graph.
 //!
 //! One layer per order, one node per provider that offers its operation. A node costs `processing +
 //! value of its minutes + price * minutes`, an edge costs the leg between two providers. Ties go to the
@@ -28,9 +28,9 @@ pub use tables::{PricedOffers, Tables, Task};
 /// providers beyond the end cost nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct CapacityPrices(pub Vec<Money>);
+pub struct DualPrices(pub Vec<Money>);
 
-impl CapacityPrices {
+impl DualPrices {
     /// Minutes cost nothing anywhere.
     pub const fn zero() -> Self {
         Self(Vec::new())
@@ -114,7 +114,7 @@ impl<'a> Oracle<'a> {
 
     /// The cheapest composition of `demand` at these prices over all offers, its budget and capacities
     /// ignored; `None` if one of its orders is offered by nobody. No orders cost nothing.
-    pub fn cheapest(&self, demand: &Demand, prices: &CapacityPrices) -> Option<PricedComposition> {
+    pub fn cheapest(&self, demand: &Demand, prices: &DualPrices) -> Option<PricedComposition> {
         self.cheapest_within(demand, prices, &[])
     }
 
@@ -123,7 +123,7 @@ impl<'a> Oracle<'a> {
     pub fn cheapest_among(
         &self,
         demand: &Demand,
-        prices: &CapacityPrices,
+        prices: &DualPrices,
         usable: impl Fn(ProviderId, Minutes) -> bool,
     ) -> Option<PricedComposition> {
         let mut closed = Vec::new();
@@ -140,7 +140,7 @@ impl<'a> Oracle<'a> {
     pub(crate) fn least_costs<'d>(
         &self,
         demands: impl IntoIterator<Item = &'d Demand>,
-        prices: &CapacityPrices,
+        prices: &DualPrices,
     ) -> impl Iterator<Item = (&'d Demand, Option<Money>)> {
         let offers = self.priced(prices);
         let mut finder = PathFinder::new(self.kernel);
@@ -153,7 +153,7 @@ impl<'a> Oracle<'a> {
     fn cheapest_within(
         &self,
         demand: &Demand,
-        prices: &CapacityPrices,
+        prices: &DualPrices,
         closed: &[(usize, ProviderId)],
     ) -> Option<PricedComposition> {
         let offers = self.priced(prices);
@@ -165,7 +165,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The offers at these prices, tabulated anew only if others were asked about last.
-    fn priced(&self, prices: &CapacityPrices) -> Arc<PricedOffers> {
+    fn priced(&self, prices: &DualPrices) -> Arc<PricedOffers> {
         let mut last = self.priced.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
             Some(offers) if offers.are_at(prices) => Arc::clone(offers),
@@ -174,7 +174,7 @@ impl<'a> Oracle<'a> {
     }
 }
 
-/// Why capacity prices are refused.
+/// Why dual prices are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PriceError {
     /// A price is negative or above [`limits::CAPACITY_PRICE`].
@@ -210,7 +210,7 @@ pub enum PriceError {
 ///
 /// # Errors
 /// The first price that is out of range or put on unlimited capacity, or too many prices.
-pub fn validate_prices(prices: &CapacityPrices, capacities: &[Option<Minutes>]) -> Result<(), PriceError> {
+pub fn validate_prices(prices: &DualPrices, capacities: &[Option<Minutes>]) -> Result<(), PriceError> {
     if prices.0.len() > capacities.len() {
         return Err(PriceError::Count { got: prices.0.len(), expected: capacities.len() });
     }

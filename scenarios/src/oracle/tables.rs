@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::CapacityPrices;
+use super::DualPrices;
 use super::lanes::{GROUP, Lane, Legs};
 use super::reckoning::Reckoning;
 use crate::geometry::Site;
@@ -117,7 +117,7 @@ impl Tables {
     }
 
     /// The offers at these prices.
-    pub fn priced(&self, prices: &CapacityPrices) -> PricedOffers {
+    pub fn priced(&self, prices: &DualPrices) -> PricedOffers {
         let prices: Vec<i64> = (0..self.sites.len())
             .map(|index| prices.0.get(index).copied().unwrap_or(Money::ZERO).micros())
             .collect();
@@ -190,7 +190,7 @@ impl Tables {
     }
 }
 
-/// The offers of a supply at some capacity prices: see [`Tables::priced`].
+/// The offers of a supply at some dual prices: see [`Tables::priced`].
 #[derive(Clone, Debug)]
 pub struct PricedOffers {
     pub(super) prices: Vec<i64>,
@@ -208,7 +208,7 @@ pub struct PricedOffers {
 
 impl PricedOffers {
     /// Whether these are the offers at `prices`.
-    pub(super) fn are_at(&self, prices: &CapacityPrices) -> bool {
+    pub(super) fn are_at(&self, prices: &DualPrices) -> bool {
         let given = prices.0.iter().map(|price| price.micros()).chain(std::iter::repeat(0));
         self.prices.iter().copied().eq(given.take(self.prices.len()))
     }

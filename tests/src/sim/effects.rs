@@ -12,7 +12,7 @@ use miner_node::{Effect, Input, Message, WorkId};
 use super::checkers::{Checkers, Violation};
 use super::host::{Behaviour, HostId};
 use super::market::START_MS;
-use super::world::{Event, Told, World};
+use super::world::{Event, ObservedEvent, World};
 
 /// A block that does not exist.
 const NO_BLOCK: BlockHash = BlockHash(Hash([0xee; 32]));
@@ -104,7 +104,7 @@ impl World {
             Effect::Event(event) => {
                 self.trace.tell(self.now_ms, id, "event", format!("{event:?}"));
                 Checkers::on_event(id, &event)?;
-                self.told.push(Told { at_ms: self.now_ms, host: id, event });
+                self.told.push(ObservedEvent { at_ms: self.now_ms, host: id, event });
                 Ok(())
             }
         }

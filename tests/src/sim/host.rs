@@ -10,8 +10,8 @@ use chain::store::{Backend, MemoryBackend, ReplayError, Store, StoreError, repla
 use chain::{Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
 use miner_node::{
-    Effect, FINAL_BLOCKS, FinalBlockMessage, MESSAGE_BYTES, Memory, Message, MiningSettings, Node,
-    NodeConfig, Pace, Timer,
+    Effect, FINAL_BLOCKS, FinalBlockMessage, MESSAGE_BYTES, Message, MiningSettings, Node, NodeConfig,
+    Recovered, Timer, Timing,
 };
 
 use super::work::Workbench;
@@ -40,7 +40,7 @@ pub struct HostSettings {
     /// How it mines; `None` is a node that relays and, if the genesis lists it, votes.
     pub mining: Option<MiningSettings>,
     /// How often and how long.
-    pub pace: Pace,
+    pub timing: Timing,
     /// How it behaves.
     pub behaviour: Behaviour,
     /// How far its clock is ahead of true time, in milliseconds.
@@ -125,7 +125,7 @@ impl HostSettings {
         Self {
             key,
             mining: None,
-            pace: Pace::default(),
+            timing: Timing::default(),
             behaviour: Behaviour::Honest,
             clock_lead_ms: 0,
             starts_at_ms: 0,
@@ -202,15 +202,15 @@ impl Host {
     pub(super) fn start(&mut self, network: &Arc<Network>, now_ms: u64) -> Result<Vec<Effect>, StartError> {
         let disk = self.disk.take().unwrap_or_else(|| Box::new(MemoryBackend::default()));
         let store = Store::open(disk, network.id())?;
-        let memory = Memory {
+        let memory = Recovered {
             ledger: replay(&store, Arc::clone(network))?,
             safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
             candidates: store.candidates()?,
             records: store.pool_records()?,
         };
-        let HostSettings { key, mining, pace, .. } = self.settings.clone();
+        let HostSettings { key, mining, timing, .. } = self.settings.clone();
         let (node, effects) =
-            Node::new(NodeConfig { key, mining, pace, pool: PoolLimits::default() }, memory, now_ms);
+            Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now_ms);
         let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workbench::default());
         self.running = Some(Running { node, store, timers, connections, work });
         self.life += 1;

@@ -9,8 +9,8 @@ use chain::{Genesis, Network, PublicKey, Record};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::settings::{Allocation, NetworkSettings, Profile, ScheduleSettings, SearchSettings, Sense};
 use scenarios::{
-    CapacityPrices, CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle,
-    Provider, Site, Supply, Window,
+    CostRules, Demand, DualPrices, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle, Provider,
+    Site, Supply, Window,
 };
 
 /// Sooner than networks freeze by default: a run is over when everything is frozen.
@@ -24,7 +24,7 @@ pub const START_MS: u64 = 1_800_000_000_000;
 pub enum MarketKind {
     /// The paper's: no capacities, a provider belongs to one miner, pay by cost per order.
     Paper,
-    /// Capacities that bind, pay by certified regret.
+    /// Capacities that bind, pay by certified reduced cost.
     Capacitated {
         /// Total capacity, in ppm of the work of a random assignment.
         capacity_ppm: u64,
@@ -140,7 +140,7 @@ impl Market {
 /// cost per order, nothing from six times.
 fn paper_rules(instance: &Instance) -> NetworkSettings {
     let oracle = Oracle::new(&instance.supply);
-    let free = CapacityPrices::zero();
+    let free = DualPrices::zero();
     let cheapest = instance.demands.iter().filter_map(|demand| oracle.cheapest(demand, &free));
     let cost: i64 = cheapest.map(|composition| composition.priced_cost.micros()).sum();
     let orders: usize = instance.demands.iter().map(|demand| demand.orders.len()).sum();

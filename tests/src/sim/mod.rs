@@ -31,4 +31,4 @@ pub use host::{Behaviour, Host, HostId, HostSettings};
 pub use links::{LinkQuality, Links};
 pub use market::{Market, MarketKind, START_MS, demand, instance_of, provider};
 pub use trace::Trace;
-pub use world::{Failure, Report, Told, World};
+pub use world::{Failure, ObservedEvent, Report, World};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 
 use chain::DemandId;
-use ga::{Objective, PriceSearch, Problem, ProblemError, Profile, Search, Termination};
+use ga::{Algorithm, Objective, PriceSearch, Problem, ProblemError, Search, Termination};
 use miner_node::{SearchReport, SubProblem, Task, WorkId, WorkReport};
 use scenarios::{Instance, Money, ProviderId, Solution};
 
@@ -38,7 +38,7 @@ impl Workbench {
     pub(super) fn start(&mut self, work: WorkId, task: Task) -> Result<u64, ProblemError> {
         let (job, delay_ms) = match task {
             Task::Compose { problem, profile, settings, rng_seed } => {
-                let profile = Profile::of(profile, &settings);
+                let profile = Algorithm::of(profile, &settings);
                 let termination = Termination { time: None, ..Termination::of(&profile) };
                 let search =
                     Search::new(ga_problem(&problem, Objective::PricedCost)?, profile, rng_seed, None);
@@ -46,7 +46,7 @@ impl Workbench {
             }
             Task::Amend { problem, standing, settings, generations, rng_seed } => {
                 let start = warm_start(&problem, &standing);
-                let profile = Profile::Hybrid(settings);
+                let profile = Algorithm::Hybrid(settings);
                 let generations = u64::from(generations);
                 let termination = Termination { generations: Some(generations), ..Termination::default() };
                 let search =

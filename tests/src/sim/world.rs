@@ -40,7 +40,7 @@ pub(super) enum Event {
 
 /// What a node told people.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Told {
+pub struct ObservedEvent {
     /// When, in milliseconds since the run began.
     pub at_ms: u64,
     /// Who.
@@ -64,7 +64,7 @@ pub struct World {
     pub(super) now_ms: u64,
     pub(super) checkers: Checkers,
     pub(super) trace: Trace,
-    pub(super) told: Vec<Told>,
+    pub(super) told: Vec<ObservedEvent>,
     pub(super) sent: u64,
     pub(super) last_height_ms: u64,
     pub(super) longest_height_ms: u64,
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// Everything that nodes told.
-    pub fn told(&self) -> &[Told] {
+    pub fn told(&self) -> &[ObservedEvent] {
         &self.told
     }
 

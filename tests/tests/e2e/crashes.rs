@@ -5,8 +5,8 @@ use std::path::Path;
 
 use chain::consensus::ValidatorSet;
 use chain::{BlockHash, Height};
-use miner_node::{NodeEvent, NodeStatus};
 use miner_node::strategy::Strategy;
+use miner_node::{NodeEvent, NodeStatus};
 
 use crate::network::{Setup, TestNetwork, never_end_the_search, set_generations, small_market, tehran};
 

@@ -10,10 +10,10 @@ use chain::genesis::scenario_demand_records;
 use chain::store::{SledBackend, Store};
 use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
 use miner::compare::audit::{Audited, audit};
-use miner::compare::network::{NodeProcesses, Plan, Said, is_settled};
+use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
 use miner::driver::{NodeFile, Request, WallClock};
-use miner_node::{NodeEvent, NodeStatus};
 use miner_node::strategy::Strategy;
+use miner_node::{NodeEvent, NodeStatus};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::settings::{Profile, ScheduleSettings, Sense};
 use scenarios::{Money, Scenario};
@@ -112,7 +112,7 @@ pub(crate) struct TestNetwork {
     pub(crate) records: Vec<Record>,
     pub(crate) processes: NodeProcesses,
     /// Everything the nodes said so far.
-    said: Vec<Said>,
+    said: Vec<ObservedEvent>,
     down: BTreeSet<usize>,
 }
 

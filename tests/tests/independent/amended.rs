@@ -64,7 +64,7 @@ impl Amending {
         let mut chain = Self::begin();
         let saved = vec![chain.all_at(0, NEAR)];
         let report = chain.amend(1, vec![saved]);
-        assert!(report.saving.micros() > 0 && report.regret == report.cost, "{report:?}");
+        assert!(report.saving.micros() > 0 && report.reduced_cost == report.cost, "{report:?}");
 
         let room = vec![chain.all_at(1, FAR), chain.all_at(4, NEAR)];
         let prices = Some(chain.market.better_prices());
@@ -109,7 +109,7 @@ fn what_is_forged_in_an_amendment_is_found() {
             body.amendments[0].parts[0].composition.cost += scenarios::Money::from_micros(1);
         }),
         ("the total cost is", |header, _| header.cost = scenarios::Money::ZERO),
-        ("the total regret is", |header, _| header.regret = scenarios::Money::ZERO),
+        ("the total reduced cost is", |header, _| header.reduced_cost = scenarios::Money::ZERO),
         ("an amendment is empty", |_, body| body.amendments[0].parts.clear()),
         ("a demand is composed twice", |_, body| body.amendments.push(body.amendments[0].clone())),
     ];

@@ -62,7 +62,7 @@ fn claims_are_recomputed() {
         ("its cost is", |_, body| body.compositions[0].cost = Money::from_micros(1)),
         ("its minutes is", |_, body| body.compositions[0].minutes += 1),
         ("the total cost is", |header, _| header.cost = Money::ZERO),
-        ("the total regret is", |header, _| header.regret = Money::from_micros(7)),
+        ("the total reduced cost is", |header, _| header.reduced_cost = Money::from_micros(7)),
         ("the state root is", |header, _| header.state_root = Hash::ZERO),
         ("dated after its block", |header, body| {
             body.compositions[0].timestamp_ms = header.timestamp_ms + 1;
@@ -142,7 +142,7 @@ fn a_price_update_that_does_not_raise_the_bound_is_found() {
     let mut market = open_market();
     let record = gift(&market, Money::from_units(1));
     let next = Next { records: vec![record], ..Next::default() };
-    let prices = scenarios::CapacityPrices(vec![Money::from_units(900)]);
+    let prices = scenarios::DualPrices(vec![Money::from_units(900)]);
     let text = forged(&mut market, next, |_, body| body.price_update = Some(chain::PriceUpdate { prices }));
     assert!(text.contains("the bound becomes"), "{text}");
 }

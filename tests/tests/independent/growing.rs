@@ -13,7 +13,7 @@ use chain::{
 };
 use ga::prices::find_prices;
 use miner::chain_tools::{ChainExport, NodeChain};
-use scenarios::{CapacityPrices, Money, Oracle, ProviderId};
+use scenarios::{DualPrices, Money, Oracle, ProviderId};
 
 pub(crate) const RNG_SEED: u64 = 11;
 
@@ -41,7 +41,7 @@ pub(crate) struct Growing {
 pub(crate) struct Next {
     pub(crate) miner: u64,
     pub(crate) records: Vec<Record>,
-    pub(crate) prices: Option<CapacityPrices>,
+    pub(crate) prices: Option<DualPrices>,
     pub(crate) compositions: Vec<(DemandId, Vec<ProviderId>)>,
     pub(crate) amendments: Vec<Vec<(DemandId, Vec<ProviderId>)>>,
 }
@@ -153,10 +153,10 @@ impl Growing {
     }
 
     /// Prices that raise the bound of the market as it is.
-    pub(crate) fn better_prices(&self) -> CapacityPrices {
+    pub(crate) fn better_prices(&self) -> DualPrices {
         let market = self.ledger.market();
         let demands: Vec<_> = market.demands.iter().map(|demand| demand.entry.demand.clone()).collect();
-        let (start, cancel) = (CapacityPrices::zero(), AtomicBool::new(false));
+        let (start, cancel) = (DualPrices::zero(), AtomicBool::new(false));
         let found = find_prices(&market.supply, &demands, &market.capacities, &start, 200, &cancel);
         let mut prices = found.expect("prices that suit the capacities").prices;
         while prices.0.last() == Some(&Money::ZERO) {

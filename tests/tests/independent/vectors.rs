@@ -18,7 +18,8 @@ fn vectors() -> Vec<(&'static str, String)> {
     let leaves = [b"a", b"b", b"c"];
     let certified = Schedule::from_settings(&ScheduleSettings::default());
     let (cost, orders) = (Money::from_units(10_000), 1);
-    let share = certified.reward_ppm(&Achievement { cost, regret: Money::from_micros(57_421_876), orders });
+    let share =
+        certified.reward_ppm(&Achievement { cost, reduced_cost: Money::from_micros(57_421_876), orders });
     let far = (1 << 30) - 1;
     let composition = Composition {
         demand: RecordId(Hash([7; 32])),
@@ -50,7 +51,7 @@ fn vectors() -> Vec<(&'static str, String)> {
         ("leaf of a bounty account of 3 $", bounty.hash().to_string()),
         ("state root of that entry alone", root.to_string()),
         ("metres from (-(2^30-1), -(2^30-1)) to (2^30-1, 2^30-1)", distance.expect("a distance").to_string()),
-        ("share at regret 57.421876 $ of 10,000 $", share.to_string()),
+        ("share at reduced cost 57.421876 $ of 10,000 $", share.to_string()),
     ]
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use chain::consensus::CommitCertificate;
 use chain::{Block, BlockHash, Draft, Hash, Ledger, SecretKey};
 use coordinator_free_pool::{MESSAGE_IDS, PoolMessage};
-use miner_node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
 use miner_node::strategy::Strategy;
+use miner_node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
 use mizan_tests::sim::{
     Behaviour, Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, START_MS, World,
 };

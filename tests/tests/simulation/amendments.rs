@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chain::Height;
 use chain::ledger::DemandStatus;
-use miner_node::{NodeEvent, Pace};
 use miner_node::strategy::{AmendPolicy, Strategy};
+use miner_node::{NodeEvent, Timing};
 use mizan_tests::sim::{HostId, Market, MarketKind, World};
 use scenarios::Money;
 
@@ -74,9 +74,9 @@ fn an_idle_network_lets_heights_pass_until_everything_is_paid_and_then_rests() {
     };
     assert!(!is_paid(&world));
     let heights = world.market().network.parameters().freeze_after_heights;
-    let pace = Pace::default();
-    assert!(world.run_until(2 * heights * pace.heartbeat_ms, is_paid).unwrap());
+    let timing = Timing::default();
+    assert!(world.run_until(2 * heights * timing.heartbeat_ms, is_paid).unwrap());
     let height = world.node(HostId(0)).ledger().head().height;
-    world.run_for(4 * pace.heartbeat_ms).unwrap();
+    world.run_for(4 * timing.heartbeat_ms).unwrap();
     assert_eq!(world.node(HostId(0)).ledger().head().height, height);
 }

@@ -1,8 +1,8 @@
 //! Keys, miners and whole random stories for simulated networks.
 
 use chain::SecretKey;
-use miner_node::{MiningSettings, NodeEvent, Pace};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{MiningSettings, NodeEvent, Timing};
 use mizan_tests::sim::{
     Behaviour, Draws, Failure, HostId, HostSettings, Market, MarketKind, Report, Storm, World,
 };
@@ -70,7 +70,7 @@ pub(crate) fn scene_of(rng_seed: u64, theme: Theme, third: Behaviour) -> World {
         };
         let mining = mining(&market, strategy, rng_seed.wrapping_add(number * 1_000_000));
         let mut host = HostSettings::miner(key, mining);
-        host.pace = Pace { pricing_turn_ms: 1_000, ..Pace::default() };
+        host.timing = Timing { pricing_turn_ms: 1_000, ..Timing::default() };
         host.clock_lead_ms = draws.below(300);
         host.starts_at_ms = draws.below(500);
         host.behaviour = if number == 2 { third } else { Behaviour::Honest };

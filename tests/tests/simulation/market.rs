@@ -82,7 +82,7 @@ fn a_miner_that_loses_part_of_its_demands_repairs_and_composes_the_rest() {
 #[test]
 fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
     // The cheap provider has time for one demand; the other costs 50 where the bound says 10. Without prices
-    // its regret is 40 of 50, far beyond what the schedule pays for.
+    // its reduced cost is 40 of 50, far beyond what the schedule pays for.
     let providers = vec![provider("cheap", 0, 10, 60, Some(60)), provider("dear", 0, 50, 60, None)];
     let demands = vec![demand("a", 0, 100), demand("b", 0, 100)];
     let settings = NetworkSettings {

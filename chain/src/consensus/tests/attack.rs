@@ -52,7 +52,7 @@ impl Attack {
         self.give(to, Input::Vote(vote.sign(3, &self.keys[3])));
     }
 
-    fn timeout(&mut self, at: usize, round: Round, step: TimeoutStep) {
+    fn timeout(&mut self, at: usize, round: Round, step: Step) {
         self.give(at, Input::Timeout { round, step });
     }
 
@@ -87,8 +87,8 @@ fn a_decision_seen_by_one_silent_node_is_never_contradicted() {
     // Node 1, locked, crashes and comes back; round 2 is node 2's to propose in.
     attack.restart(1);
     for node in [1, 2] {
-        attack.timeout(node, 0, TimeoutStep::Precommit);
-        attack.timeout(node, 1, TimeoutStep::Precommit);
+        attack.timeout(node, 0, Step::Precommit);
+        attack.timeout(node, 1, Step::Precommit);
     }
     attack.said[1].clear();
     attack.tell(2, 1);
@@ -113,7 +113,7 @@ fn a_decision_seen_by_one_silent_node_is_never_contradicted() {
     // once node 0 is heard again.
     for node in [1, 2] {
         for round in 2..5 {
-            attack.timeout(node, round, TimeoutStep::Precommit);
+            attack.timeout(node, round, Step::Precommit);
         }
     }
     attack.tell(1, 2);

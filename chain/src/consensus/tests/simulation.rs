@@ -35,7 +35,7 @@ impl Draws {
 enum Event {
     Message(usize, ConsensusMessage),
     Summary { to: usize, from: usize, summary: VoteSummary },
-    Timeout { at: usize, life: u32, round: Round, step: TimeoutStep },
+    Timeout { at: usize, life: u32, round: Round, step: Step },
     Candidate(usize, BlockHash),
     Sync,
     Lie,

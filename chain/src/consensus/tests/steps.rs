@@ -1,7 +1,7 @@
 //! The algorithm line by line: what one validator of four answers to what it is given.
 
 use super::*;
-use TimeoutStep::{Precommit as PrecommitTimeout, Prevote as PrevoteTimeout, Propose as ProposeTimeout};
+use Step::{Precommit as PrecommitTimeout, Prevote as PrevoteTimeout, Propose as ProposeTimeout};
 use VoteKind::{Precommit, Prevote};
 
 /// The machine under test at one position, and the other validators' keys.
@@ -16,7 +16,7 @@ struct Bench {
 enum Seen {
     Proposal(u8, Option<Round>),
     Vote(VoteKind, Option<u8>),
-    Timeout(Round, TimeoutStep),
+    Timeout(Round, Step),
     Decided(Round, u8),
     Liar(u16),
 }
@@ -104,7 +104,7 @@ impl Bench {
         PolkaCertificate { height: HEIGHT, round, block: block(tag), signatures }
     }
 
-    fn timeout(&mut self, round: Round, step: TimeoutStep) -> Vec<Seen> {
+    fn timeout(&mut self, round: Round, step: Step) -> Vec<Seen> {
         self.give(Input::Timeout { round, step })
     }
 

@@ -7,9 +7,11 @@ use chain::ledger::Ledger;
 use scenarios::ProviderId;
 use scenarios::settings::{Allocation, HybridGaSettings, Profile};
 
-use crate::work::{SearchReport, Task};
-use super::{Action, DemandId, Drafted, Effect, Mining, NodeEvent, Proposal, View, WorkId, sub_problem};
+use super::{
+    Action, DemandId, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View, WorkId, sub_problem,
+};
 use crate::strategy::{AmendableDemand, Explorer, NeighbourhoodKind};
+use crate::work::{SearchReport, Task};
 
 /// Where this miner stands in looking for amendments.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub(super) struct Amending {
     explorer: Explorer,
     looking: Option<Looking>,
     /// Amendments to send, each for itself.
-    pub(super) found: Vec<Vec<Proposal>>,
+    pub(super) found: Vec<Vec<ProposedComposition>>,
 }
 
 /// A neighbourhood that is being searched.
@@ -85,7 +87,7 @@ impl Mining {
         actions: &mut Vec<Action>,
     ) {
         let Some(looking) = self.amending.looking.take_if(|looking| looking.work == work) else { return };
-        let mut amendment: Vec<Proposal> = report.compositions;
+        let mut amendment: Vec<ProposedComposition> = report.compositions;
         amendment.retain(|(id, providers)| looking.standing.get(id).is_none_or(|(_, old)| old != providers));
         amendment.sort();
         let changed = amendment.len();
@@ -129,7 +131,7 @@ impl Mining {
 
     fn is_amendment_due(&self, view: &View<'_>) -> bool {
         let interval_ms = view.ledger.network().parameters().amendment_interval_ms;
-        let ours = view.ledger.head().timestamp_ms + interval_ms + Self::turn(view) * self.pace.turn_ms;
+        let ours = view.ledger.head().timestamp_ms + interval_ms + Self::turn(view) * self.timing.turn_ms;
         view.now_ms >= ours
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use chain::ledger::Ledger;
 use chain::validate::draft::Admissible;
 use chain::{Draft, PriceUpdate, Rejection};
-use scenarios::bound::{demand_bound, regret};
-use scenarios::{CapacityPrices, Money, Oracle, evaluate_composition};
+use scenarios::bound::{demand_bound, reduced_cost};
+use scenarios::{DualPrices, Money, Oracle, evaluate_composition};
 
-use super::{Action, Drafted, Effect, Mining, NodeEvent, Proposal, View};
+use super::{Action, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View};
 
 impl Mining {
     /// The next block to send, if anything is ready and it is our turn.
@@ -43,8 +43,9 @@ impl Mining {
     /// Whether only heights have to pass until compositions are paid, and nothing else makes them pass. Demands that
     /// this miner has not found to be unservable do: somebody will take over their cell while the head rests.
     fn is_heartbeat_due(&self, view: &View<'_>) -> bool {
-        let ours =
-            view.ledger.head().timestamp_ms + self.pace.heartbeat_ms + Self::turn(view) * self.pace.turn_ms;
+        let ours = view.ledger.head().timestamp_ms
+            + self.timing.heartbeat_ms
+            + Self::turn(view) * self.timing.turn_ms;
         view.now_ms >= ours
             && self.is_idle()
             && view.ledger.awaits_settlement()
@@ -54,8 +55,8 @@ impl Mining {
     /// A block on the present head with these contents and every record that waits.
     pub(super) fn draft(
         view: &View<'_>,
-        prices: Option<CapacityPrices>,
-        compositions: Vec<Proposal>,
+        prices: Option<DualPrices>,
+        compositions: Vec<ProposedComposition>,
     ) -> Result<Drafted, Rejection> {
         Self::draft_all(view, prices, compositions, Vec::new())
     }
@@ -63,9 +64,9 @@ impl Mining {
     /// The same, with amendments.
     pub(super) fn draft_all(
         view: &View<'_>,
-        prices: Option<CapacityPrices>,
-        compositions: Vec<Proposal>,
-        amendments: Vec<Vec<Proposal>>,
+        prices: Option<DualPrices>,
+        compositions: Vec<ProposedComposition>,
+        amendments: Vec<Vec<ProposedComposition>>,
     ) -> Result<Drafted, Rejection> {
         let draft = Draft {
             records: view.pending.to_vec(),
@@ -84,7 +85,7 @@ impl Mining {
     /// fits is left to the next search.
     pub(super) fn draft_acceptable(
         &mut self,
-        proposals: &[Proposal],
+        proposals: &[ProposedComposition],
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Option<Drafted> {
@@ -96,7 +97,7 @@ impl Mining {
             Ok(drafted) => return Some(drafted),
             Err(rejection) => rejection,
         };
-        sort_by_regret_share(&mut proposals, view.ledger);
+        sort_by_reduced_cost_share(&mut proposals, view.ledger);
         // The more of the worst are left out, the better the rest is paid, and the smaller the block:
         // bisect for the longest prefix that is accepted.
         let (mut accepted, mut best) = (0, None);
@@ -123,7 +124,7 @@ impl Mining {
     pub(super) fn is_quiet_block_due(&self, view: &View<'_>, turns: u64) -> bool {
         let earliest =
             view.ledger.head().timestamp_ms + view.ledger.network().parameters().quiet_block_interval_ms;
-        let ours = earliest.max(self.pending_since_ms.unwrap_or(0)) + turns * self.pace.turn_ms;
+        let ours = earliest.max(self.pending_since_ms.unwrap_or(0)) + turns * self.timing.turn_ms;
         view.now_ms >= ours
     }
 
@@ -136,10 +137,10 @@ impl Mining {
 
     /// An own block lost the race: what still stands is to be sent on the new head.
     pub(super) fn reanchor(
-        compositions: &[Proposal],
+        compositions: &[ProposedComposition],
         view: &View<'_>,
         actions: &mut Vec<Action>,
-    ) -> Vec<Proposal> {
+    ) -> Vec<ProposedComposition> {
         let Admissible { kept, refused } = view.ledger.admissible(&view.own, compositions);
         if !compositions.is_empty() {
             let reason = refused.first().map(|(_, rejection)| rejection.to_string());
@@ -151,23 +152,26 @@ impl Mining {
 }
 
 /// The canonical form of prices has no zeros at its end.
-fn trimmed(CapacityPrices(mut prices): CapacityPrices) -> CapacityPrices {
+fn trimmed(DualPrices(mut prices): DualPrices) -> DualPrices {
     while prices.last().is_some_and(|price| *price == Money::ZERO) {
         prices.pop();
     }
-    CapacityPrices(prices)
+    DualPrices(prices)
 }
 
-/// Sorts by regret over cost, the best first: the order in which proposals are worth sending.
-fn sort_by_regret_share(proposals: &mut [Proposal], ledger: &Ledger) {
+/// Sorts by reduced cost over cost, the best first: the order in which proposals are worth sending.
+fn sort_by_reduced_cost_share(proposals: &mut [ProposedComposition], ledger: &Ledger) {
     let supply = Arc::clone(ledger.supply());
     let oracle = Oracle::new(&supply);
     let prices = ledger.prices();
     proposals.sort_by_cached_key(|(id, providers)| {
         let share = ledger.demand(*id).and_then(|entry| {
             let evaluation = evaluate_composition(&supply, &entry.demand, 0, providers).ok()?;
-            let regret = regret(&evaluation, demand_bound(&oracle, &entry.demand, prices), prices);
-            Some(i128::from(regret.micros()) * 1_000_000 / i128::from(evaluation.cost().micros().max(1)))
+            let reduced_cost =
+                reduced_cost(&evaluation, demand_bound(&oracle, &entry.demand, prices), prices);
+            Some(
+                i128::from(reduced_cost.micros()) * 1_000_000 / i128::from(evaluation.cost().micros().max(1)),
+            )
         });
         (share.unwrap_or(i128::MAX), *id)
     });

@@ -19,7 +19,7 @@ use scenarios::ProviderId;
 
 use super::event::NodeEvent;
 use super::io::{Effect, UnservedDemand};
-use super::settings::{MiningSettings, Pace};
+use super::settings::{MiningSettings, Timing};
 use super::work::{SubProblem, WorkId, WorkReport};
 use crate::strategy::{Cell, Explorer, Strategy};
 
@@ -28,7 +28,7 @@ use pricing::Pricing;
 use searching::Search;
 
 /// A demand and the provider of each of its orders.
-type Proposal = (DemandId, Vec<ProviderId>);
+type ProposedComposition = (DemandId, Vec<ProviderId>);
 
 /// A block that breaks no rule, not signed yet.
 #[derive(Debug)]
@@ -61,14 +61,14 @@ pub(crate) struct View<'a> {
 #[derive(Debug)]
 pub(crate) struct Mining {
     settings: MiningSettings,
-    pace: Pace,
+    timing: Timing,
     started_ms: Option<u64>,
     last_work: u64,
     cell: Option<Cell>,
     search: Option<Search>,
-    ready: Vec<Proposal>,
+    ready: Vec<ProposedComposition>,
     announced: Option<Announced>,
-    held: Vec<Proposal>,
+    held: Vec<ProposedComposition>,
     pricing: Pricing,
     amending: Amending,
     stuck: BTreeMap<DemandId, UnservedDemand>,
@@ -81,8 +81,8 @@ pub(crate) struct Mining {
 #[derive(Debug)]
 struct Announced {
     block: BlockHash,
-    compositions: Vec<Proposal>,
-    amendments: Vec<Vec<Proposal>>,
+    compositions: Vec<ProposedComposition>,
+    amendments: Vec<Vec<ProposedComposition>>,
 }
 
 /// What a decision asks the node to do.
@@ -97,10 +97,10 @@ pub(crate) enum Action {
 
 impl Mining {
     /// A miner that has done nothing yet.
-    pub(crate) fn new(settings: MiningSettings, pace: Pace) -> Self {
+    pub(crate) fn new(settings: MiningSettings, timing: Timing) -> Self {
         Self {
             settings,
-            pace,
+            timing,
             started_ms: None,
             last_work: 0,
             cell: None,
@@ -267,7 +267,7 @@ impl Mining {
 
     /// A round begins when every record we know is on chain: all miners then split the same demands.
     fn is_waiting_for_records(&self, view: &View<'_>) -> bool {
-        let patience_ms = 20 * self.pace.turn_ms;
+        let patience_ms = 20 * self.timing.turn_ms;
         self.pending_since_ms.is_some_and(|since| view.now_ms < since + patience_ms)
     }
 

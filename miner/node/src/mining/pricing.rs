@@ -1,11 +1,11 @@
-//! Capacity prices: when they are due, and whose turn it is to search for them.
+//! Dual prices: when they are due, and whose turn it is to search for them.
 
 use chain::ledger::Ledger;
-use scenarios::CapacityPrices;
+use scenarios::DualPrices;
 use scenarios::settings::Profile;
 
-use crate::work::Task;
 use super::{Action, Effect, Mining, View, WorkId, open_ids, sub_problem};
+use crate::work::Task;
 
 /// Where this miner stands in finding prices.
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ pub(super) struct Pricing {
     /// How many demands the market had seen when its prices were last found good.
     pub(super) settled_for: u64,
     pub(super) work: Option<WorkId>,
-    pub(super) found: Option<CapacityPrices>,
+    pub(super) found: Option<DualPrices>,
     pub(super) due_since_ms: Option<u64>,
 }
 
@@ -34,7 +34,7 @@ impl Mining {
             return;
         }
         let since = *self.pricing.due_since_ms.get_or_insert(view.now_ms);
-        if view.now_ms < since + Self::rank(view) as u64 * self.pace.pricing_turn_ms {
+        if view.now_ms < since + Self::rank(view) as u64 * self.timing.pricing_turn_ms {
             return;
         }
         let problem = sub_problem(view.ledger.market(), None, |_| true);

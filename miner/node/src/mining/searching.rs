@@ -6,9 +6,9 @@ use chain::ledger::{BlockReport, MarketDemand};
 use scenarios::settings::Profile;
 use scenarios::{Money, Oracle, ProviderId};
 
-use crate::work::{SearchReport, SubProblem, Task};
 use super::{Action, DemandId, Effect, Mining, NodeEvent, UnservedDemand, View, WorkId, sub_problem};
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of, why_unserved};
+use crate::work::{SearchReport, SubProblem, Task};
 
 /// A search that is running for this node.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Mining {
         }
         if self.left_in_cell().next().is_none() {
             // Blocks that lost the race for the last height are on their way again: see them first.
-            if view.now_ms < self.head_since_ms + 2 * self.pace.turn_ms {
+            if view.now_ms < self.head_since_ms + 2 * self.timing.turn_ms {
                 return;
             }
             self.choose_cell(view, actions);
@@ -107,7 +107,7 @@ impl Mining {
     /// cell and does not compose it (it hangs, or was never told to mine) must not starve its demands.
     fn rank_to_serve(&self, view: &View<'_>) -> usize {
         let rested_ms = view.now_ms.saturating_sub(self.head_since_ms);
-        let turns = rested_ms.checked_div(self.pace.takeover_ms).unwrap_or(0);
+        let turns = rested_ms.checked_div(self.timing.takeover_ms).unwrap_or(0);
         Self::rank(view).saturating_add(usize::try_from(turns).unwrap_or(0))
     }
 

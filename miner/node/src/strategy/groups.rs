@@ -1,13 +1,13 @@
 //! Groups of demands by what they need rather than by where they are (paper A, future work): by their rarest
 //! operation, or by the scarcest provider they would like to use.
 
-use scenarios::{CapacityPrices, Demand, OperationId, Oracle, ProviderId};
+use scenarios::{Demand, DualPrices, OperationId, Oracle, ProviderId};
 
 use super::Strategy;
 
 /// The group of a demand under this strategy, from public facts alone; 0 for strategies that do not group.
 /// `oracle` is of all live offers, `prices` are those in force.
-pub fn group_of(strategy: Strategy, demand: &Demand, oracle: &Oracle<'_>, prices: &CapacityPrices) -> u64 {
+pub fn group_of(strategy: Strategy, demand: &Demand, oracle: &Oracle<'_>, prices: &DualPrices) -> u64 {
     match strategy {
         Strategy::Operations => rarest_operation(demand, oracle),
         Strategy::ScarceProviders => scarcest_provider(demand, oracle, prices),
@@ -23,7 +23,7 @@ fn rarest_operation(demand: &Demand, oracle: &Oracle<'_>) -> u64 {
 
 /// The provider whose minutes weigh most in the demand's cheapest composition at these prices, plus one; 0 if
 /// none has a price.
-fn scarcest_provider(demand: &Demand, oracle: &Oracle<'_>, prices: &CapacityPrices) -> u64 {
+fn scarcest_provider(demand: &Demand, oracle: &Oracle<'_>, prices: &DualPrices) -> u64 {
     let Some(best) = oracle.cheapest(demand, prices) else { return 0 };
     let charge = |(&provider, operation): (&ProviderId, &OperationId)| {
         let offer = oracle.supply().provider(provider).and_then(|provider| provider.offers.get(operation));
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_demand_belongs_to_its_rarest_operation() {
-        let (supply, free) = (supply(), CapacityPrices::zero());
+        let (supply, free) = (supply(), DualPrices::zero());
         let oracle = Oracle::new(&supply);
         let group = |orders: &[u16]| group_of(Strategy::Operations, &demand(orders), &oracle, &free);
         assert_eq!([group(&[0, 0]), group(&[0, 1, 0])], [0, 1]);
@@ -91,7 +91,7 @@ mod tests {
         let supply = supply();
         let oracle = Oracle::new(&supply);
         let group = |orders: &[u16], prices: &[i64]| {
-            let prices = CapacityPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
+            let prices = DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
             group_of(Strategy::ScarceProviders, &demand(orders), &oracle, &prices)
         };
         assert_eq!(group(&[0, 1], &[]), 0, "nothing is scarce");

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chain::DemandId;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use scenarios::{CapacityPrices, Minutes, ProviderId, Site};
+use scenarios::{DualPrices, Minutes, ProviderId, Site};
 use serde::{Deserialize, Serialize};
 
 /// How a miner looks for amendments.
@@ -109,7 +109,7 @@ impl Explorer {
     }
 
     /// The next neighbourhood among these demands; `None` while it rests or has too few.
-    pub fn choose(&mut self, demands: &[AmendableDemand], prices: &CapacityPrices) -> Option<Neighbourhood> {
+    pub fn choose(&mut self, demands: &[AmendableDemand], prices: &DualPrices) -> Option<Neighbourhood> {
         if self.is_resting() || demands.is_empty() {
             return None;
         }
@@ -170,7 +170,7 @@ impl Explorer {
     }
 
     /// A provider in use, with a probability in proportion to price x minutes used.
-    fn draw_provider(&mut self, demands: &[AmendableDemand], prices: &CapacityPrices) -> Option<ProviderId> {
+    fn draw_provider(&mut self, demands: &[AmendableDemand], prices: &DualPrices) -> Option<ProviderId> {
         let mut worth: BTreeMap<ProviderId, u64> = BTreeMap::new();
         for (&provider, &minutes) in demands.iter().flat_map(|demand| &demand.minutes) {
             let charge = u64::try_from(prices.charge(provider, minutes).micros()).unwrap_or(0);
@@ -250,14 +250,14 @@ mod tests {
     fn near_demands_are_of_one_village() {
         let mut explorer = only(NeighbourhoodKind::Near);
         for _ in 0..10 {
-            let chosen = numbers(&explorer.choose(&villages(), &CapacityPrices::zero()).unwrap());
+            let chosen = numbers(&explorer.choose(&villages(), &DualPrices::zero()).unwrap());
             assert!(chosen == [0, 1, 2, 3] || chosen == [4, 5, 6, 7], "{chosen:?}");
         }
     }
 
     #[test]
     fn demands_on_scarce_capacity_share_the_provider_that_has_a_price() {
-        let prices = CapacityPrices(vec![Money::ZERO, Money::from_units(1)]);
+        let prices = DualPrices(vec![Money::ZERO, Money::from_units(1)]);
         let mut explorer = only(NeighbourhoodKind::Scarce);
         assert_eq!(numbers(&explorer.choose(&villages(), &prices).unwrap()), [4, 5, 6, 7]);
     }
@@ -266,7 +266,7 @@ mod tests {
     fn neighbourhoods_grow_and_take_longer_while_nothing_is_found_until_the_explorer_rests() {
         let mut explorer = only(NeighbourhoodKind::Scattered);
         let (mut sizes, mut depths) = (Vec::new(), Vec::new());
-        while let Some(chosen) = explorer.choose(&villages(), &CapacityPrices::zero()) {
+        while let Some(chosen) = explorer.choose(&villages(), &DualPrices::zero()) {
             sizes.push(chosen.demands.len());
             depths.push(chosen.generations / AmendPolicy::default().generations);
             explorer.on_nothing(chosen.kind);
@@ -275,7 +275,7 @@ mod tests {
         assert_eq!(sizes[..4], [4, 6, 8, 8]);
         assert_eq!(sizes.len(), 24, "as often as the policy says");
         explorer.on_change();
-        assert_eq!(explorer.choose(&villages(), &CapacityPrices::zero()).unwrap().demands.len(), 4);
+        assert_eq!(explorer.choose(&villages(), &DualPrices::zero()).unwrap().demands.len(), 4);
     }
 
     #[test]
@@ -293,7 +293,7 @@ mod tests {
         let policy = AmendPolicy { first_size: 3, ..AmendPolicy::default() };
         let sequence = |seed| {
             let mut explorer = Explorer::new(policy, seed);
-            let choose = |_| explorer.choose(&villages(), &CapacityPrices::zero()).unwrap();
+            let choose = |_| explorer.choose(&villages(), &DualPrices::zero()).unwrap();
             (0..6).map(choose).collect::<Vec<_>>()
         };
         assert_eq!(sequence(1), sequence(1));

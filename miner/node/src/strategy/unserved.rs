@@ -1,6 +1,6 @@
 //! Why a demand stays unserved: the question a customer asks first.
 
-use scenarios::{CapacityPrices, Demand, Minutes, Money, OperationId, Oracle, ProviderId};
+use scenarios::{Demand, DualPrices, Minutes, Money, OperationId, Oracle, ProviderId};
 use serde::Serialize;
 
 /// The first reason that applies, strongest first.
@@ -42,7 +42,7 @@ pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, remaining: &[Option<Mi
     if let Some(&operation) = demand.orders.iter().find(|&&operation| oracle.offering(operation).is_empty()) {
         return UnservedReason::NotOffered { operation };
     }
-    let free = CapacityPrices::zero();
+    let free = DualPrices::zero();
     let budget = demand.budget;
     match oracle.cheapest(demand, &free) {
         Some(best) if best.priced_cost > budget => {

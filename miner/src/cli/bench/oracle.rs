@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use comfy_table::Table;
 use scenarios::bound::dual_bound;
-use scenarios::{CapacityPrices, Kernel, Oracle};
+use scenarios::{DualPrices, Kernel, Oracle};
 use serde::Serialize;
 
 use super::{Effort, least_ms, market, new_table, short};
@@ -37,7 +37,7 @@ pub(super) fn measure(effort: &Effort, progress: &Progress) -> Result<Vec<Row>> 
 fn row(effort: &Effort, progress: &Progress, providers: u32) -> Result<Row> {
     progress.now(format!("shortest paths among {providers} providers"));
     let instance = market(providers, DEMANDS, ORDERS)?.instance;
-    let (capacities, prices) = (instance.supply.capacities(), CapacityPrices::zero());
+    let (capacities, prices) = (instance.supply.capacities(), DualPrices::zero());
     let tables_ms = least_ms(effort, || Oracle::new(&instance.supply));
     let mut oracle = Oracle::new(&instance.supply);
     let mut demand_ms = BTreeMap::new();

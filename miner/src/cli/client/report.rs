@@ -280,10 +280,10 @@ fn render_standing(standing: &DemandStanding) -> String {
 }
 
 fn render_composition(composition: &CompositionReport) -> String {
-    let CompositionReport { height, block, miner, cost, transport, regret, .. } = composition;
+    let CompositionReport { height, block, miner, cost, transport, reduced_cost, .. } = composition;
     let mut lines = vec![
         format!("composed at height {height}, block {block}"),
-        format!("cost {cost}, of which transport {transport}; regret {regret}; found by {miner}"),
+        format!("cost {cost}, of which transport {transport}; reduced cost {reduced_cost}; found by {miner}"),
     ];
     let steps = composition.steps.iter();
     lines.extend(steps.map(|step| format!("{} at {} ({})", step.operation, step.name, step.provider)));

@@ -1,12 +1,12 @@
 //! A first solution, for searches that are ended before they have one: demands are composed one after
-//! another, each the cheapest way at the capacity prices that what is left of the capacities allows.
+//! another, each the cheapest way at the dual prices that what is left of the capacities allows.
 
 use std::collections::BTreeSet;
 
-use scenarios::{CapacityPrices, Instance, Oracle, ProviderId, Solution, evaluate_composition};
+use scenarios::{DualPrices, Instance, Oracle, ProviderId, Solution, evaluate_composition};
 
 /// Serves what it can in one pass; always feasible.
-pub(super) fn compose_in_order(instance: &Instance, prices: &CapacityPrices) -> Solution {
+pub(super) fn compose_in_order(instance: &Instance, prices: &DualPrices) -> Solution {
     let oracle = Oracle::new(&instance.supply);
     let mut left = instance.supply.capacities();
     let mut solution = Solution::unserved(instance.demands.len());
@@ -54,9 +54,9 @@ mod tests {
     #[test]
     fn with_room_enough_everybody_is_served_by_shortest_paths() {
         let instance = instance(100_000_000);
-        let evaluation = evaluate(&instance, &compose_in_order(&instance, &CapacityPrices::zero()));
+        let evaluation = evaluate(&instance, &compose_in_order(&instance, &DualPrices::zero()));
         let oracle = Oracle::new(&instance.supply);
-        let cheapest = |demand| oracle.cheapest(demand, &CapacityPrices::zero()).unwrap().priced_cost;
+        let cheapest = |demand| oracle.cheapest(demand, &DualPrices::zero()).unwrap().priced_cost;
         assert!(evaluation.is_complete());
         assert_eq!(evaluation.cost, instance.demands.iter().map(cheapest).sum::<Money>());
     }
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn with_too_little_room_what_fits_is_served_and_nothing_is_overused() {
         let instance = instance(300_000);
-        let evaluation = evaluate(&instance, &compose_in_order(&instance, &CapacityPrices::zero()));
+        let evaluation = evaluate(&instance, &compose_in_order(&instance, &DualPrices::zero()));
         assert!(evaluation.is_feasible());
         assert!((1..instance.demands.len()).contains(&evaluation.unserved.len()));
     }

@@ -17,7 +17,7 @@ use ga::prices::find_prices;
 use ga::{Objective, PricedBound, Problem, Search, StopReason, Termination};
 use scenarios::settings::Profile;
 use scenarios::shortage::{NamedShortage, find_shortages};
-use scenarios::{CapacityPrices, Scenario, Solution};
+use scenarios::{DualPrices, Scenario, Solution};
 
 use super::output::{Progress, print, print_json};
 use super::{OutputArguments, ScenarioArgument};
@@ -26,7 +26,7 @@ pub(super) use report::End;
 use report::Report;
 use watch::Watch;
 
-/// The share of the time that finding capacity prices may take.
+/// The share of the time that finding dual prices may take.
 const PRICE_TIME: f64 = 0.2;
 
 /// An algorithm, as named on the command line.
@@ -64,7 +64,7 @@ pub(super) struct SolveArguments {
     /// The algorithm; the scenario's own if absent.
     #[arg(long)]
     profile: Option<ProfileArgument>,
-    /// Stop after this many seconds, capacity prices included.
+    /// Stop after this many seconds, dual prices included.
     #[arg(long, value_name = "SECONDS")]
     time: Option<f64>,
     /// Stop after this many evaluations.
@@ -153,7 +153,7 @@ fn watched(
 /// What is run and how long.
 struct Plan {
     name: Profile,
-    profile: ga::Profile,
+    profile: ga::Algorithm,
     termination: Termination,
     rng_seed: u64,
     price_steps: u32,
@@ -169,7 +169,7 @@ impl Plan {
 
     /// What the scenario itself says.
     fn of(scenario: &Scenario, name: Profile, rng_seed: u64) -> Self {
-        let profile = ga::Profile::of(name, &scenario.search);
+        let profile = ga::Algorithm::of(name, &scenario.search);
         let termination = Termination::of(&profile);
         // Where nothing is scarce, prices are zero and one step certifies the exact optimum.
         let limited = scenario.instance.supply.capacities().iter().any(Option::is_some);
@@ -199,7 +199,7 @@ fn limit(termination: &mut Termination, arguments: &SolveArguments) -> Result<()
 
 fn search(scenario: &Scenario, plan: &Plan, watch: &Watch) -> Result<(Solution, End)> {
     let instance = &scenario.instance;
-    let (start, capacities) = (CapacityPrices::zero(), instance.supply.capacities());
+    let (start, capacities) = (DualPrices::zero(), instance.supply.capacities());
     let PricedBound { prices, bound } = find_prices(
         &instance.supply,
         &instance.demands,

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use scenarios::bound::gap_percent;
 use scenarios::settings::Profile;
 use scenarios::shortage::NamedShortage;
-use scenarios::{CapacityPrices, Evaluation, Minutes, Money, Oracle, Scenario, Solution, evaluate};
+use scenarios::{DualPrices, Evaluation, Minutes, Money, Oracle, Scenario, Solution, evaluate};
 use serde::Serialize;
 
 use miner_node::strategy::why_unserved;
@@ -20,7 +20,7 @@ const LISTED: usize = 10;
 /// How a search ended.
 pub(crate) struct End {
     /// The prices that certify the bound.
-    pub(crate) prices: CapacityPrices,
+    pub(crate) prices: DualPrices,
     pub(crate) bound: Money,
     pub(crate) evaluations: u64,
     /// Wall time in all.

@@ -125,7 +125,7 @@ impl Watch {
             *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = self.elapsed().as_secs();
         let (Some(bound), Some(begin)) = (bound, search_begin) else {
-            return format!("{seconds} s, finding capacity prices");
+            return format!("{seconds} s, finding dual prices");
         };
         let Some(now) = progress else {
             return format!("{seconds} s, bound {bound:.0} $, first generation");

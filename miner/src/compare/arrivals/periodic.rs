@@ -10,7 +10,7 @@ use anyhow::{Result, ensure};
 use ga::prices::find_prices;
 use ga::{Objective, Problem, Search, Termination};
 use scenarios::settings::Profile;
-use scenarios::{CapacityPrices, Instance, Minutes, ProviderId, Scenario, Solution, evaluate};
+use scenarios::{DualPrices, Instance, Minutes, ProviderId, Scenario, Solution, evaluate};
 
 use super::stream::{Customer, Fate};
 use crate::driver::search_on_threads;
@@ -113,12 +113,12 @@ impl Centre<'_> {
         let settings = &self.scenario.search;
         let mut problem = Problem::whole(instance.clone());
         if self.profile == Profile::Hybrid {
-            let (supply, start) = (&instance.supply, CapacityPrices::zero());
+            let (supply, start) = (&instance.supply, DualPrices::zero());
             let (capacities, steps) = (supply.capacities(), settings.hybrid.subgradient_steps);
             let found = find_prices(supply, &instance.demands, &capacities, &start, steps, &cancel)?;
             problem = problem.with_prices(found.prices, Objective::Cost)?;
         }
-        let profile = ga::Profile::of(self.profile, settings);
+        let profile = ga::Algorithm::of(self.profile, settings);
         let mut search = Search::new(problem, profile, seed, None);
         let mut stall = Stall::new(self.profile);
         let mut observer = |progress: &ga::Progress| stall.look(progress);
