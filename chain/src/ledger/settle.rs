@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use scenarios::{Minutes, Money, ProviderId};
 
-use super::state::{DemandStatus, Holder, Standing, State};
+use super::state::{DemandEntry, DemandStatus, Holder, Standing, State};
 use crate::genesis::{Network, Parameters};
 use crate::key::Address;
 use crate::record::{DemandId, Height};
@@ -88,8 +88,12 @@ impl State {
         Ok(())
     }
 
-    /// Freezes every composition that is due at this height, in order of demand id; returns how many.
-    pub(super) fn settle_due(&mut self, network: &Network, height: Height) -> Result<u32, Rejection> {
+    /// Freezes every composition that is due at this height, in order of demand id; returns them as settled.
+    pub(super) fn settle_due(
+        &mut self,
+        network: &Network,
+        height: Height,
+    ) -> Result<Vec<(DemandId, Arc<DemandEntry>)>, Rejection> {
         let due: Vec<DemandId> = self
             .demands
             .iter()
@@ -102,7 +106,8 @@ impl State {
         for &id in &due {
             self.freeze(network, id, height)?;
         }
-        Ok(u32::try_from(due.len()).unwrap_or(u32::MAX))
+        let settled = due.into_iter().filter_map(|id| Some((id, Arc::clone(self.demands.get(&id)?))));
+        Ok(settled.collect())
     }
 
     fn freeze(&mut self, network: &Network, id: DemandId, height: Height) -> Result<(), Rejection> {

@@ -6,6 +6,7 @@
 //! (`judging`), everything entered. A transition works on a state of its own; dropping it leaves no trace.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use super::state::{DemandEntry, State};
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
-use crate::record::{DemandId, Height, Record};
+use crate::record::{DemandId, Height, Record, Statement};
 use crate::validate::Rejection;
 
 /// What a block brought and earned, for logs, tables and its miner.
@@ -61,6 +62,10 @@ pub struct BlockReport {
     pub bounty: Money,
     /// Shortest-path steps it took to check.
     pub work: u64,
+    /// Demands that left the market, as they left: settled first, then cancelled, each by id or in order of
+    /// records. What becomes of them is history, which the state does not keep.
+    #[serde(skip)]
+    pub departed: Vec<(DemandId, Arc<DemandEntry>)>,
 }
 
 /// A block in the making or under scrutiny.
@@ -80,8 +85,9 @@ impl<'a> Transition<'a> {
     pub(crate) fn begin(ledger: &'a Ledger, miner: &PublicKey) -> Result<Self, Rejection> {
         let height = ledger.head.height.checked_add(1).ok_or(Rejection::Arithmetic("the height"))?;
         let mut state = ledger.state.clone();
-        let frozen = state.settle_due(&ledger.network, height)?;
-        let report = BlockReport { frozen, ..BlockReport::default() };
+        let departed = state.settle_due(&ledger.network, height)?;
+        let frozen = u32::try_from(departed.len()).unwrap_or(u32::MAX);
+        let report = BlockReport { frozen, departed, ..BlockReport::default() };
         Ok(Self {
             network: &ledger.network,
             state,
@@ -99,7 +105,14 @@ impl<'a> Transition<'a> {
         for (index, record) in records.iter().enumerate() {
             let id = record.id();
             match self.state.bring(self.network, self.height, record, id) {
-                Ok(()) => self.report.records = self.report.records.saturating_add(1),
+                Ok(()) => {
+                    self.report.records = self.report.records.saturating_add(1);
+                    if let Statement::DemandCancellation { demand } = record.content.statement
+                        && let Some(entry) = self.state.demands.get(&demand)
+                    {
+                        self.report.departed.push((demand, Arc::clone(entry)));
+                    }
+                }
                 Err(BringError::Refused(error)) => {
                     return Err(Rejection::Record { index, id, error: Box::new(error) });
                 }
@@ -145,7 +158,7 @@ impl<'a> Transition<'a> {
 
     /// The version of a demand's composition that stands now; 0 if none does.
     pub(crate) fn standing_version(&self, demand: DemandId) -> u32 {
-        self.state.demands.get(&demand).map_or(0, |entry: &std::sync::Arc<DemandEntry>| entry.version())
+        self.state.demands.get(&demand).map_or(0, |entry| entry.version())
     }
 
     pub(crate) const fn height(&self) -> Height {
