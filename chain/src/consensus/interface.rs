@@ -3,7 +3,7 @@
 use super::Round;
 use super::certificate::{CertificateError, CommitCertificate, PolkaCertificate};
 use super::message::{ConsensusMessage, Equivocation, SignedProposal, SignedVote};
-use super::safety::SafetyLog;
+use super::safety::{SafetyError, SafetyLog};
 use crate::block::BlockHash;
 use crate::key::KeyError;
 use crate::record::{Height, NetworkId};
@@ -65,6 +65,9 @@ pub enum Output {
     Decided(CommitCertificate),
     /// A validator lied.
     Equivocation(Equivocation),
+    /// This node's own fault: it was about to sign what contradicts its [`SafetyLog`]. Nothing was signed or
+    /// sent; tell the operator.
+    NotSigned(SafetyError),
 }
 
 /// Why an input is refused; the state is unchanged.

@@ -468,7 +468,7 @@ impl Consensus {
     fn send_vote(&mut self, vote: Vote, outputs: &mut Vec<Output>) {
         let Some((index, key)) = &self.signer else { return };
         if let Err(error) = self.log.permit_vote(vote) {
-            tracing::error!(%error, "vote not signed");
+            outputs.push(Output::NotSigned(error));
             return;
         }
         let signed = vote.sign(*index, key);
@@ -479,7 +479,7 @@ impl Consensus {
     fn send_proposal(&mut self, proposal: Proposal, outputs: &mut Vec<Output>) {
         let Some((index, key)) = &self.signer else { return };
         if let Err(error) = self.log.permit_proposal(proposal) {
-            tracing::error!(%error, "proposal not signed");
+            outputs.push(Output::NotSigned(error));
             return;
         }
         let polka = self.log.valid.clone().filter(|_| proposal.valid_round.is_some());

@@ -1,16 +1,15 @@
 //! What a node keeps on disk: final blocks with their certificates, its own voting state, candidate blocks
 //! it may have to vote on again, records of the pool, and named odds and ends.
 //!
-//! [`Store`] knows what is kept; a [`Backend`] keeps bytes: [`SledBackend`] on disk, [`MemoryBackend`] for
-//! simulations and tests. Nothing is written but by [`Store::write`], whole or not at all, and durable when
+//! [`Store`] knows what is kept; a [`Backend`] keeps bytes: a database on disk, which the program that runs a
+//! node brings along, or [`MemoryBackend`] for simulations and tests. Nothing is written but by [`Store::write`], whole or not at all, and durable when
 //! it returns. The ledger is not stored: [`replay`] recomputes it, which checks everything on the way.
 //!
-//! Values stay small, one per record and item, because sled never reclaims large ones.
+//! Values stay small, one per record and item: not every database reclaims large ones.
 
 mod layout;
 mod memory;
 mod replay;
-mod sled;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,8 +20,8 @@ use crate::consensus::{CommitCertificate, SafetyLog};
 use crate::hash::{Domain, Hash};
 use crate::key::Signature;
 use crate::record::{Height, NetworkId, Record, RecordId};
+use crate::validate::FinalBlock;
 
-pub use self::sled::{SledBackend, move_aside};
 pub use memory::MemoryBackend;
 pub use replay::{ReplayError, replay, replay_with};
 
@@ -105,6 +104,12 @@ pub enum Write {
     ForgetPoolRecord(RecordId),
     /// Keeps bytes under a name, in place of the last.
     Meta(String, Vec<u8>),
+}
+
+impl From<&FinalBlock> for Write {
+    fn from(done: &FinalBlock) -> Self {
+        Self::Block(Box::new(done.block().clone()), Box::new(done.certificate().clone()))
+    }
 }
 
 /// What a node keeps.
@@ -232,6 +237,18 @@ impl Store {
         let bytes = self.backend.get(&layout::certificate(height))?;
         let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("block {height} has no certificate")))?;
         Ok(Some((block, stored(&bytes, "a certificate")?)))
+    }
+
+    /// The final blocks from a height on (at least 1) with their certificates, ascending, as they were stored:
+    /// nothing is verified. That one below the head is missing is an error.
+    pub fn blocks_from(
+        &self,
+        first: Height,
+    ) -> impl Iterator<Item = Result<(Block, CommitCertificate), StoreError>> + '_ {
+        (first.max(1)..=self.height()).map(|height| {
+            let missing = || StoreError::Corrupt(format!("block {height} is missing"));
+            self.block(height)?.ok_or_else(missing)
+        })
     }
 
     /// Header, miner's signature and certificate of a height, without its body.

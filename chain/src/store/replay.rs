@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 use crate::genesis::Network;
 use crate::ledger::Ledger;
 use crate::record::Height;
-use crate::validate::{FinalBlock, FinalityError, Rejection, WellFormed};
+use crate::validate::{FinalBlock, FinalityError};
 
 /// Why a stored chain does not stand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,21 +20,7 @@ pub enum ReplayError {
         /// How.
         error: StoreError,
     },
-    /// A block below the head is not there.
-    #[error("block {height} is missing from the store")]
-    Missing {
-        /// Its height.
-        height: Height,
-    },
-    /// A block breaks a rule.
-    #[error("block {height} is refused: {error}")]
-    Refused {
-        /// Its height.
-        height: Height,
-        /// The rule.
-        error: Rejection,
-    },
-    /// A block is not final.
+    /// A block breaks a rule, or its votes do not make it final.
     #[error("block {height} is not final: {error}")]
     NotFinal {
         /// Its height.
@@ -62,15 +48,12 @@ pub fn replay_with(
     mut observe: impl FnMut(&FinalBlock),
 ) -> Result<Ledger, ReplayError> {
     let mut ledger = Ledger::new(network);
-    for height in 1..=store.height() {
-        let found = store.block(height).map_err(|error| ReplayError::Store { height, error })?;
-        let (block, certificate) = found.ok_or(ReplayError::Missing { height })?;
-        let valid = WellFormed::new(ledger.network(), block).and_then(|block| ledger.validate(block, None));
-        let valid = valid.map_err(|error| ReplayError::Refused { height, error })?;
-        let done = valid.finalise(certificate);
+    for (height, found) in (1..).zip(store.blocks_from(1)) {
+        let (block, certificate) = found.map_err(|error| ReplayError::Store { height, error })?;
+        let done = ledger.validate_final(block, certificate);
         let done = done.map_err(|error| ReplayError::NotFinal { height, error })?;
         observe(&done);
-        ledger = done.ledger;
+        (_, _, ledger, _) = done.into_parts();
     }
     Ok(ledger)
 }

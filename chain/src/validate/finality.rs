@@ -1,5 +1,7 @@
-//! The last step of a block's progress: two thirds of the validators precommitted it.
+//! The last step of a block's progress: more than two thirds of the validators precommitted it.
 
+use super::form::WellFormed;
+use super::rejection::Rejection;
 use super::stateful::ValidBlock;
 use crate::block::{Block, BlockHash};
 use crate::consensus::{CertificateError, CommitCertificate};
@@ -7,20 +9,17 @@ use crate::genesis::Network;
 use crate::ledger::{BlockReport, Ledger};
 use crate::record::Height;
 
-/// A valid block with the certificate that makes it final, and the ledger it leads to.
+/// A valid block with the certificate that makes it final, and the ledger it leads to. Made by
+/// [`ValidBlock::finalise`] and [`Ledger::validate_final`] alone.
 #[derive(Clone, Debug)]
 pub struct FinalBlock {
-    /// The block.
-    pub block: Block,
-    /// Its votes.
-    pub certificate: CommitCertificate,
-    /// The ledger after it.
-    pub ledger: Ledger,
-    /// What it brought and earned.
-    pub report: BlockReport,
+    block: Block,
+    certificate: CommitCertificate,
+    ledger: Ledger,
+    report: BlockReport,
 }
 
-/// Why a certificate does not make a block final.
+/// Why a block is not final.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FinalityError {
     /// It is for another height.
@@ -42,6 +41,9 @@ pub enum FinalityError {
     /// Its signatures prove nothing.
     #[error("the certificate: {0}")]
     Certificate(#[from] CertificateError),
+    /// The block breaks a rule, whoever signed it.
+    #[error("the block breaks a rule: {0}")]
+    Invalid(#[from] Rejection),
 }
 
 /// Checks that `certificate` makes the block of this height and hash final. Cheaper than validating the
@@ -73,7 +75,56 @@ impl ValidBlock {
     pub fn finalise(self, certificate: CommitCertificate) -> Result<FinalBlock, FinalityError> {
         let head = self.next().head();
         verify_certificate(self.next().network(), head.height, head.hash, &certificate)?;
-        let (block, ledger, report) = self.into_parts();
-        Ok(FinalBlock { block, certificate, ledger, report })
+        Ok(FinalBlock::new(self, certificate))
+    }
+}
+
+impl Ledger {
+    /// Checks a block that somebody calls final against this ledger, its parent's: the votes first, then every
+    /// rule but the clock's. What is final was on time.
+    ///
+    /// # Errors
+    /// If the certificate is not this block's or proves nothing, or the first rule that the block breaks.
+    pub fn validate_final(
+        &self,
+        block: Block,
+        certificate: CommitCertificate,
+    ) -> Result<FinalBlock, FinalityError> {
+        verify_certificate(self.network(), block.header.height, block.hash(), &certificate)?;
+        let valid = self.validate(WellFormed::new(self.network(), block)?, None)?;
+        Ok(FinalBlock::new(valid, certificate))
+    }
+}
+
+impl FinalBlock {
+    /// `certificate` has been verified.
+    fn new(valid: ValidBlock, certificate: CommitCertificate) -> Self {
+        let (block, ledger, report) = valid.into_parts();
+        Self { block, certificate, ledger, report }
+    }
+
+    /// The block.
+    pub const fn block(&self) -> &Block {
+        &self.block
+    }
+
+    /// Its votes.
+    pub const fn certificate(&self) -> &CommitCertificate {
+        &self.certificate
+    }
+
+    /// The ledger after it.
+    pub const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// What it brought and earned.
+    pub const fn report(&self) -> &BlockReport {
+        &self.report
+    }
+
+    /// Block, votes, ledger after it, report.
+    pub fn into_parts(self) -> (Block, CommitCertificate, Ledger, BlockReport) {
+        (self.block, self.certificate, self.ledger, self.report)
     }
 }

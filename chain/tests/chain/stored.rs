@@ -1,14 +1,10 @@
-//! The store: what is written is read again, on disk as in memory, and a stored chain is verified whole.
+//! The store: what is written is read again, and a stored chain is verified whole.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use chain::consensus::SafetyLog;
-use chain::store::{
-    Backend, Changes, MemoryBackend, ReplayError, SledBackend, Store, StoreError, Write, move_aside, replay,
-};
+use chain::store::{MemoryBackend, ReplayError, Store, StoreError, Write, replay};
 use chain::{Hash, NetworkId, Rejection};
-use proptest::prelude::*;
 
 use crate::market::{Market, certificate, miner, providers, resign, transfer, treasurer, units};
 
@@ -38,7 +34,7 @@ fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged
     let demand = market.demand(0);
     let error = Rejection::StaleAmendment { demand, got: 2, expected: 1 };
     let refused = replay(&store, market.ledger.network().clone()).unwrap_err();
-    assert_eq!(refused, ReplayError::Refused { height: 4, error });
+    assert_eq!(refused, ReplayError::NotFinal { height: 4, error: error.into() });
 }
 
 fn writes(market: &Market) -> Vec<Write> {
@@ -50,23 +46,16 @@ fn writes(market: &Market) -> Vec<Write> {
         .collect()
 }
 
-fn on_disk(directory: &Path, market: &Market) -> Store {
-    let backend = SledBackend::open(directory).expect("a new database opens");
-    Store::open(Box::new(backend), market.network().id()).expect("a new store opens")
-}
-
 fn in_memory(market: &Market) -> Store {
     Store::open(Box::new(MemoryBackend::default()), market.network().id()).expect("a new store opens")
 }
 
 #[test]
-fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
+fn a_chain_is_read_again_and_leads_to_the_same_ledger() {
     let market = three_blocks();
-    let directory = tempfile::tempdir().unwrap();
-    let mut store = on_disk(directory.path(), &market);
+    let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
-    drop(store);
-    let store = on_disk(directory.path(), &market);
+    let store = Store::open(store.into_backend(), market.network().id()).unwrap();
     assert_eq!(store.head(), Some((3, market.blocks[2].hash())));
     assert_eq!(store.height_of(market.blocks[1].hash()), Ok(Some(2)));
     let (block, found) = store.block(2).unwrap().unwrap();
@@ -145,7 +134,10 @@ fn replay_refuses_a_block_that_breaks_a_rule_and_one_without_a_quorum() {
     let expected = Market::open().blocks[0].header.state_root;
     let error = Rejection::WrongStateRoot { got: Hash::ZERO, expected };
     let network: Arc<_> = market.ledger.network().clone();
-    assert_eq!(replay(&store, network.clone()).unwrap_err(), ReplayError::Refused { height: 1, error });
+    assert_eq!(
+        replay(&store, network.clone()).unwrap_err(),
+        ReplayError::NotFinal { height: 1, error: error.into() }
+    );
 
     let mut store = in_memory(&market);
     let mut votes = certificate(market.network(), &market.blocks[0]);
@@ -153,109 +145,6 @@ fn replay_refuses_a_block_that_breaks_a_rule_and_one_without_a_quorum() {
     store.write(&[Write::Block(Box::new(market.blocks[0].clone()), Box::new(votes))]).unwrap();
     let error = chain::consensus::CertificateError::NoQuorum { got: 2, expected: 3 }.into();
     assert_eq!(replay(&store, network).unwrap_err(), ReplayError::NotFinal { height: 1, error });
-}
-
-#[test]
-fn a_damaged_database_is_an_error_and_can_be_moved_aside() {
-    let market = three_blocks();
-    let parent = tempfile::tempdir().unwrap();
-    let directory = parent.path().join("store");
-    let mut store = on_disk(&directory, &market);
-    store.write(&writes(&market)).unwrap();
-    drop(store);
-    for file in ["db", "conf"] {
-        let path = directory.join(file);
-        let length = std::fs::metadata(&path).unwrap().len();
-        std::fs::write(&path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
-    }
-    for entry in std::fs::read_dir(&directory).unwrap().map(Result::unwrap) {
-        if entry.file_name().to_string_lossy().starts_with("snap") {
-            std::fs::remove_file(entry.path()).unwrap();
-        }
-    }
-    let got = SledBackend::open(&directory).unwrap_err();
-    assert!(matches!(got, StoreError::Corrupt(_)), "{got}");
-    let aside = move_aside(&directory).unwrap();
-    assert_eq!(aside.file_name().unwrap(), "store.broken-1");
-    assert_eq!(on_disk(&directory, &market).head(), None);
-}
-
-/// A way to damage the file of a database, given its length.
-type Damage = fn(&Path, u64);
-
-#[test]
-fn a_database_that_has_silently_forgotten_commits_is_damaged() {
-    let market = three_blocks();
-    let parent = tempfile::tempdir().unwrap();
-    let ways: [(&str, Damage); 4] = [
-        ("gone", |file, _| std::fs::remove_file(file).unwrap()),
-        ("empty", |file, _| std::fs::write(file, b"").unwrap()),
-        ("zeros", |file, length| std::fs::write(file, vec![0; usize::try_from(length).unwrap()]).unwrap()),
-        ("cut off", |file, length| {
-            std::fs::File::options().write(true).open(file).unwrap().set_len(length / 2).unwrap();
-        }),
-    ];
-    for (name, damage) in ways {
-        let directory = parent.path().join(name);
-        let mut store = on_disk(&directory, &market);
-        for write in writes(&market) {
-            store.write(&[write]).unwrap();
-        }
-        drop(store);
-        let file = directory.join("db");
-        damage(&file, std::fs::metadata(&file).unwrap().len());
-        let got = SledBackend::open(&directory).map(drop);
-        assert!(
-            matches!(&got, Err(StoreError::Corrupt(reason)) if reason.contains("of 4")),
-            "{name}: {got:?}"
-        );
-    }
-}
-
-#[test]
-fn a_database_that_is_ahead_of_its_counter_is_sound() {
-    let market = three_blocks();
-    let parent = tempfile::tempdir().unwrap();
-    let directory = parent.path().join("store");
-    let mut store = on_disk(&directory, &market);
-    store.write(&writes(&market)).unwrap();
-    drop(store);
-    // As a crash leaves it between the commit and the count of it, or while the counter was made.
-    for counted in [&1_u64.to_be_bytes()[..], &[]] {
-        std::fs::write(directory.join("commits"), counted).unwrap();
-        assert_eq!(on_disk(&directory, &market).height(), 3);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(12))]
-
-    #[test]
-    fn memory_and_disk_answer_alike(
-        batches in prop::collection::vec(
-            prop::collection::btree_map(
-                prop::collection::vec(0_u8..4, 1..4),
-                prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
-                1..8,
-            ),
-            1..6,
-        ),
-    ) {
-        let directory = tempfile::tempdir().unwrap();
-        let mut memory = MemoryBackend::default();
-        let mut disk = SledBackend::open(directory.path()).unwrap();
-        for changes in &batches {
-            let changes: Changes = changes.clone();
-            memory.commit(changes.clone()).unwrap();
-            disk.commit(changes).unwrap();
-        }
-        drop(disk);
-        let disk = SledBackend::open(directory.path()).unwrap();
-        for first in 0_u8..4 {
-            prop_assert_eq!(memory.scan(&[first]).unwrap(), disk.scan(&[first]).unwrap());
-            prop_assert_eq!(memory.get(&[first]).unwrap(), disk.get(&[first]).unwrap());
-        }
-    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use chain::consensus::{CommitCertificate, Input as Vote};
 use chain::ledger::BlockReport;
 use chain::store::Write;
 use chain::validate::draft::Admissible;
-use chain::{Block, BlockHash, DemandId, Height, Rejection, ValidBlock, WellFormed};
+use chain::{Block, BlockHash, DemandId, FinalBlock, Height, Rejection, ValidBlock, WellFormed};
 use scenarios::ProviderId;
 
 use super::event::{BlockSummary, NodeEvent};
@@ -194,7 +194,7 @@ impl Node {
         effects.push(Effect::Persist(Write::Candidate(Box::new(valid.block().clone()))));
         effects.extend(relay);
         if let Some(certificate) = self.blocks.decided.take_if(|certificate| certificate.block == hash) {
-            self.make_final(valid, certificate, now_ms, effects);
+            self.finalise(valid, certificate, now_ms, effects);
             return;
         }
         self.blocks.candidates.insert(hash, valid);
@@ -256,7 +256,7 @@ impl Node {
         effects: &mut Vec<Effect>,
     ) {
         if let Some(valid) = self.blocks.candidates.remove(&certificate.block) {
-            self.make_final(valid, certificate, now_ms, effects);
+            self.finalise(valid, certificate, now_ms, effects);
             return;
         }
         let block = certificate.block;
@@ -266,30 +266,33 @@ impl Node {
         }
     }
 
-    /// The head moves on. Durable first, then everything that follows from it.
-    fn make_final(
+    /// The vote's own decision about a valid block cannot be wrong.
+    fn finalise(
         &mut self,
         valid: ValidBlock,
         certificate: CommitCertificate,
         now_ms: u64,
         effects: &mut Vec<Effect>,
     ) {
-        let (block, next, report) = valid.into_parts();
-        self.ledger = next;
+        match valid.finalise(certificate) {
+            Ok(done) => self.make_final(done, now_ms, effects),
+            Err(error) => {
+                let detail = format!("the vote decided what is not final: {error}; please report this");
+                effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
+            }
+        }
+    }
+
+    /// The head moves on. Durable first, then everything that follows from it.
+    fn make_final(&mut self, done: FinalBlock, now_ms: u64, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Persist(Write::from(&done)));
+        effects.push(Effect::Event(final_event(&done)));
+        let (block, _, ledger, _) = done.into_parts();
+        self.ledger = ledger;
         self.state_root = block.header.state_root;
         let mut losers = std::mem::take(&mut self.blocks);
         self.blocks = PendingBlocks { early: losers.early, ..PendingBlocks::default() };
         losers.candidates.remove(&block.hash()); // still there if it came as a final block of a peer
-        let event = NodeEvent::BlockFinal {
-            block: summary(&block, &report),
-            votes: certificate.signatures.len(),
-            round: certificate.round,
-            state_root: block.header.state_root,
-            open_demands: self.ledger.demands().filter(|(_, entry)| entry.is_open()).count(),
-        };
-        let write = Write::Block(Box::new(block.clone()), Box::new(certificate));
-        effects.push(Effect::Persist(write));
-        effects.push(Effect::Event(event));
         for (_, loser) in losers.candidates {
             if !loser.block().body.is_quiet() {
                 effects.push(Effect::Event(self.explain_refusal(loser.block())));
@@ -332,8 +335,8 @@ impl Node {
             if block.header.height != next {
                 continue; // known already, or of no use yet
             }
-            match self.judge_final(block, &certificate) {
-                Ok(valid) => self.make_final(valid, certificate, now_ms, effects),
+            match self.ledger.validate_final(block, certificate) {
+                Ok(done) => self.make_final(done, now_ms, effects),
                 Err(reason) => {
                     self.peers.forget_height(&peer);
                     self.blame(peer, Blame::BROKEN, &reason, effects);
@@ -343,19 +346,16 @@ impl Node {
         }
         self.catch_up(now_ms, effects);
     }
+}
 
-    /// A block somebody calls final: the votes first, then every rule but the clock's.
-    fn judge_final(&self, block: Block, certificate: &CommitCertificate) -> Result<ValidBlock, String> {
-        let (got, expected) = (block.hash(), certificate.block);
-        if got != expected || certificate.height != block.header.height {
-            let height = certificate.height;
-            return Err(format!(
-                "a certificate for block {expected} at height {height} came with block {got}"
-            ));
-        }
-        certificate.verify(&self.validators, self.network.id()).map_err(|error| error.to_string())?;
-        let well_formed = WellFormed::new(&self.network, block).map_err(|error| error.to_string())?;
-        self.ledger.validate(well_formed, None).map_err(|error| error.to_string())
+fn final_event(done: &FinalBlock) -> NodeEvent {
+    let (block, certificate) = (done.block(), done.certificate());
+    NodeEvent::BlockFinal {
+        block: summary(block, done.report()),
+        votes: certificate.signatures.len(),
+        round: certificate.round,
+        state_root: block.header.state_root,
+        open_demands: done.ledger().demands().filter(|(_, entry)| entry.is_open()).count(),
     }
 }
 

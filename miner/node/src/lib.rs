@@ -15,6 +15,7 @@ mod message;
 mod mining;
 mod peers;
 mod records;
+mod recovered;
 mod settings;
 pub mod strategy;
 mod voting;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 use chain::consensus::{Consensus, SafetyLog, SignedProposal, ValidatorSet};
 use chain::genesis::Network;
-use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, Record, SecretKey, ValidBlock};
+use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, SecretKey, ValidBlock};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use event::{BlockSummary, NodeEvent};
@@ -35,6 +36,7 @@ pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
 pub use peers::{PeerContent, PeerRecord, PeerRecordError};
+pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
 pub use work::{SearchReport, SubProblem, Task, WorkId, WorkReport};
 
@@ -52,19 +54,6 @@ pub struct NodeConfig {
     pub timing: Timing,
     /// What its pool holds at most.
     pub pool: PoolLimits,
-}
-
-/// What a node kept from an earlier run.
-#[derive(Clone, Debug)]
-pub struct Recovered {
-    /// The state at its last final block, verified.
-    pub ledger: Ledger,
-    /// What it signed last.
-    pub safety: SafetyLog,
-    /// Blocks above the head that it may have voted on.
-    pub candidates: Vec<Block>,
-    /// The records of its pool.
-    pub records: Vec<Record>,
 }
 
 /// A member of the network.

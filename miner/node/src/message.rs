@@ -2,7 +2,7 @@
 
 use chain::codec::{self, CodecError};
 use chain::consensus::{CommitCertificate, ConsensusMessage, VoteSummary};
-use chain::{Block, BlockHash, Hash, Height, NetworkId};
+use chain::{Block, BlockHash, Hash, Height, NetworkId, Store, StoreError};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,24 @@ pub enum MessageError {
 }
 
 impl Message {
+    /// As many final blocks from a height on as one message holds.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn final_blocks(store: &Store, from: Height) -> Result<Self, StoreError> {
+        let (mut blocks, mut bytes) = (Vec::new(), 0);
+        for found in store.blocks_from(from).take(FINAL_BLOCKS) {
+            let (block, certificate) = found?;
+            let block = FinalBlockMessage { block, certificate };
+            bytes += codec::encode(&block).len() + 8;
+            if bytes > MESSAGE_BYTES - 1_024 {
+                break;
+            }
+            blocks.push(block);
+        }
+        Ok(Self::Final(blocks))
+    }
+
     /// Its canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)

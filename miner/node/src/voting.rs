@@ -136,6 +136,10 @@ impl Node {
                 }
                 Output::Decided(certificate) => self.on_decided(certificate, now_ms, effects),
                 Output::Equivocation(equivocation) => self.report_equivocation(&equivocation, effects),
+                Output::NotSigned(error) => {
+                    let detail = format!("an own vote was not signed: {error}; please report this");
+                    effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
+                }
             }
         }
     }

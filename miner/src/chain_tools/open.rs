@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow, bail};
 use chain::Network;
-use chain::store::{SledBackend, Store, StoreError};
+use chain::store::{Store, StoreError};
 
 use crate::driver::NodeFile;
+use crate::storage;
 
 /// The name of a node's configuration file in its directory.
 const NODE_FILE: &str = "node.toml";
@@ -37,9 +38,7 @@ impl NodeChain {
         if !directory.join("db").is_file() {
             bail!("the node has no chain yet: there is no store in {}", directory.display());
         }
-        let backend = SledBackend::open(&directory).map_err(|error| explain(&directory, &error))?;
-        let store =
-            Store::open(Box::new(backend), network.id()).map_err(|error| explain(&directory, &error))?;
+        let store = storage::open(&directory, network.id()).map_err(|error| explain(&directory, &error))?;
         Ok(Self { network, store, directory })
     }
 }

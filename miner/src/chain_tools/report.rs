@@ -77,7 +77,7 @@ pub struct BlockDetail {
 impl BlockRow {
     /// The row of a verified block.
     pub fn new(done: &FinalBlock) -> Self {
-        let (header, report) = (&done.block.header, &done.report);
+        let (header, report) = (&done.block().header, done.report());
         Self {
             height: header.height,
             hash: header.hash(),
@@ -95,8 +95,8 @@ impl BlockRow {
             bound_before: report.bound_before,
             bound_after: report.bound_after,
             bounty: report.bounty,
-            votes: done.certificate.signatures.len(),
-            round: done.certificate.round,
+            votes: done.certificate().signatures.len(),
+            round: done.certificate().round,
             market: MarketRow::new(done),
         }
     }
@@ -104,7 +104,7 @@ impl BlockRow {
 
 impl MarketRow {
     fn new(done: &FinalBlock) -> Self {
-        let market = done.ledger.market();
+        let market = done.ledger().market();
         let (cost_micros, bound) = (market.cost(), market.bound().ok());
         let cost = i64::try_from(cost_micros).ok().map(Money::from_micros);
         Self {
@@ -122,7 +122,7 @@ impl BlockDetail {
     pub fn new(done: &FinalBlock) -> Self {
         Self {
             row: BlockRow::new(done),
-            block: ExportedBlock::new(done.block.clone(), done.certificate.clone()),
+            block: ExportedBlock::new(done.block().clone(), done.certificate().clone()),
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use chain::consensus::CommitCertificate;
 use chain::store::{ReplayError, replay_with};
-use chain::{Block, FinalBlock, Hash, Ledger};
+use chain::{FinalBlock, Hash, Ledger};
 use scenarios::Money;
 use serde::Serialize;
 
@@ -91,9 +90,9 @@ impl NodeChain {
         let expected = Ledger::new(Arc::clone(&self.network)).total_money();
         let mut leak = None;
         let ledger = replay_with(&self.store, Arc::clone(&self.network), |done| {
-            let got = done.ledger.total_money();
+            let got = done.ledger().total_money();
             if got != expected && leak.is_none() {
-                leak = Some(ChainError::Money { height: done.ledger.head().height, got, expected });
+                leak = Some(ChainError::Money { height: done.ledger().head().height, got, expected });
             }
             observe(done);
         })?;
@@ -107,7 +106,7 @@ impl NodeChain {
     pub fn verify(&self, mut observe: impl FnMut(&FinalBlock)) -> Result<Verified, ChainError> {
         let mut records = 0;
         let ledger = self.walk(|done| {
-            records += u64::from(done.report.records);
+            records += u64::from(done.report().records);
             observe(done);
         })?;
         let head = ledger.head();
@@ -122,14 +121,6 @@ impl NodeChain {
             demands: count(&ledger),
             money_micros: ledger.total_money(),
             accounts: accounts(&ledger),
-        })
-    }
-
-    /// The stored blocks with their certificates, ascending, as they are: nothing is verified.
-    pub fn blocks(&self) -> impl Iterator<Item = Result<(Block, CommitCertificate), ReplayError>> + '_ {
-        (1..=self.store.height()).map(|height| {
-            let found = self.store.block(height).map_err(|error| ReplayError::Store { height, error })?;
-            found.ok_or(ReplayError::Missing { height })
         })
     }
 }

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use chain::store::{SledBackend, Store, replay_with};
+use chain::store::replay_with;
 use chain::{DemandId, Ledger, Network};
 use scenarios::{Instance, Money, Solution, evaluate};
 
 use super::report::Audit;
+use crate::storage;
 
 /// What the chains say, and whether they may.
 #[derive(Debug)]
@@ -79,12 +80,12 @@ pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (A
 }
 
 fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<Ledger> {
-    let store = Store::open(Box::new(SledBackend::open(directory)?), network.id())?;
+    let store = storage::open(directory, network.id())?;
     let (mut blocks, mut cost, mut first_cost) = (0, Money::ZERO, Money::ZERO);
     let ledger = replay_with(&store, Arc::clone(network), |done| {
         blocks += 1;
-        cost += done.report.cost;
-        if done.report.compositions > 0 {
+        cost += done.report().cost;
+        if done.report().compositions > 0 {
             first_cost = cost;
         }
     })

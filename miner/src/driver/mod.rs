@@ -8,7 +8,6 @@ mod config;
 mod control;
 mod inquiry;
 mod market_status;
-mod memory;
 mod record_log;
 mod worker;
 
@@ -28,10 +27,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::control::ControlServer;
+use crate::storage;
 use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
 use miner_node::{
-    Command, Effect, FINAL_BLOCKS, FinalBlockMessage, Input, MESSAGE_BYTES, Message, Node, NodeConfig,
-    NodeEvent, Timer, WorkId, WorkReport,
+    Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Timer, WorkId, WorkReport,
 };
 
 pub use clock::{WallClock, thread_cpu_micros};
@@ -42,7 +41,6 @@ pub use inquiry::{
     OfferedOperation, OrderReport, PendingRecord, RecordStanding, Refusal, WantedReport,
 };
 pub use market_status::{Earnings, MarketStatus, ScarceProvider};
-pub use memory::{RecallError, open_store, recall};
 pub use worker::search_on_threads;
 
 use record_log::RecordLog;
@@ -101,7 +99,7 @@ impl Driver {
         std::fs::create_dir_all(&file.data_dir)
             .with_context(|| format!("cannot create the data directory {}", file.data_dir.display()))?;
         let clock = WallClock::start();
-        let (store, mut memory) = open_store(&file.store_dir(), &network)?;
+        let (store, mut memory) = storage::open_or_mend(&file.store_dir(), &network)?;
         if let Some(height) = file.vote_from_height.filter(|_| memory.safety.height == u64::MAX) {
             memory.safety = SafetyLog::new(height);
         }
@@ -325,7 +323,7 @@ impl Driver {
     }
 
     fn send_final(&self, peer: PublicKey, from: u64) -> Result<()> {
-        let message = final_blocks(&self.store, from)?;
+        let message = Message::final_blocks(&self.store, from)?;
         self.send(peer, &message);
         Ok(())
     }
@@ -350,22 +348,6 @@ fn transport_limits() -> TransportLimits {
     limits.bulk.receive_queue_bytes = MESSAGE_BYTES + (1 << 20);
     limits.bulk.send_queue_bytes = 2 * MESSAGE_BYTES + (1 << 20);
     limits
-}
-
-/// As many final blocks from a height on as one message holds.
-fn final_blocks(store: &Store, from: u64) -> Result<Message> {
-    let mut blocks = Vec::new();
-    let mut bytes = 0;
-    for height in from..=store.height() {
-        let Some((block, certificate)) = store.block(height)? else { break };
-        let block = FinalBlockMessage { block, certificate };
-        bytes += chain::codec::encode(&block).len() + 8;
-        if bytes > MESSAGE_BYTES - 1_024 || blocks.len() == FINAL_BLOCKS {
-            break;
-        }
-        blocks.push(block);
-    }
-    Ok(Message::Final(blocks))
 }
 
 /// One line on stdout, at once: whoever reads it waits for it.

@@ -224,7 +224,8 @@ impl World {
 
     fn send_final(&mut self, id: HostId, to: Option<HostId>, from: u64) -> Result<(), Violation> {
         let (Some(to), Some(running)) = (to, &self.host(id).running) else { return Ok(()) };
-        let message = running.final_blocks(from).map_err(|error| broken(id, "read its store", &error))?;
+        let message = Message::final_blocks(&running.store, from)
+            .map_err(|error| broken(id, "read its store", &error))?;
         self.send(id, to, &Arc::from(message.encode()));
         Ok(())
     }

@@ -5,14 +5,10 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use chain::consensus::SafetyLog;
-use chain::store::{Backend, MemoryBackend, ReplayError, Store, StoreError, replay};
+use chain::store::{Backend, MemoryBackend, Store};
 use chain::{Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
-use miner_node::{
-    Effect, FINAL_BLOCKS, FinalBlockMessage, MESSAGE_BYTES, Message, MiningSettings, Node, NodeConfig,
-    Recovered, Timer, Timing,
-};
+use miner_node::{Effect, Message, MiningSettings, Node, NodeConfig, RecallError, Recovered, Timer, Timing};
 
 use super::work::Workbench;
 
@@ -82,17 +78,6 @@ pub(super) struct Running {
     pub(super) timers: BTreeMap<Timer, u64>,
     pub(super) connections: BTreeMap<HostId, u64>,
     pub(super) work: Workbench,
-}
-
-/// Why a node does not start.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum StartError {
-    /// Its store does not open or read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Its chain does not verify.
-    #[error(transparent)]
-    Replay(#[from] ReplayError),
 }
 
 impl HostId {
@@ -199,15 +184,10 @@ impl Host {
     }
 
     /// Begins a life: what the disk remembers, verified from genesis.
-    pub(super) fn start(&mut self, network: &Arc<Network>, now_ms: u64) -> Result<Vec<Effect>, StartError> {
+    pub(super) fn start(&mut self, network: &Arc<Network>, now_ms: u64) -> Result<Vec<Effect>, RecallError> {
         let disk = self.disk.take().unwrap_or_else(|| Box::new(MemoryBackend::default()));
         let store = Store::open(disk, network.id())?;
-        let memory = Recovered {
-            ledger: replay(&store, Arc::clone(network))?,
-            safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
-            candidates: store.candidates()?,
-            records: store.pool_records()?,
-        };
+        let memory = Recovered::recall(&store, network)?;
         let HostSettings { key, mining, timing, .. } = self.settings.clone();
         let (node, effects) =
             Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now_ms);
@@ -224,22 +204,5 @@ impl Host {
         let Some(running) = self.running.take() else { return BTreeMap::new() };
         self.disk = Some(running.store.into_backend());
         running.connections
-    }
-}
-
-impl Running {
-    /// As many final blocks from a height on as one message holds.
-    pub(super) fn final_blocks(&self, from: u64) -> Result<Message, StoreError> {
-        let (mut blocks, mut bytes) = (Vec::new(), 0);
-        for height in from..=self.store.height() {
-            let Some((block, certificate)) = self.store.block(height)? else { break };
-            let block = FinalBlockMessage { block, certificate };
-            bytes += chain::codec::encode(&block).len() + 8;
-            if bytes > MESSAGE_BYTES - 1_024 || blocks.len() == FINAL_BLOCKS {
-                break;
-            }
-            blocks.push(block);
-        }
-        Ok(Message::Final(blocks))
     }
 }

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use chain::consensus::CommitCertificate;
 use chain::genesis::scenario_demand_records;
-use chain::store::{SledBackend, Store};
 use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
@@ -330,6 +329,6 @@ fn plan<'a>(setup: &'a Setup, network: &'a Network, keys: &'a [SecretKey], direc
 }
 
 fn read_chain(directory: &Path, network: &Network) -> Vec<(Block, CommitCertificate)> {
-    let store = Store::open(Box::new(SledBackend::open(directory).unwrap()), network.id()).unwrap();
-    (1..=store.height()).map(|height| store.block(height).unwrap().unwrap()).collect()
+    let store = miner::storage::open(directory, network.id()).unwrap();
+    store.blocks_from(1).collect::<Result<_, _>>().unwrap()
 }

@@ -93,10 +93,11 @@ impl Growing {
         let valid = self.ledger.validate(formed, None).expect("what was drafted is valid");
         let certificate = self.certificate(valid.block());
         let done: FinalBlock = valid.finalise(certificate).expect("three of four make a block final");
-        self.ledger = done.ledger;
-        self.blocks.push((done.block, done.certificate));
-        self.reports.push(done.report.clone());
-        done.report
+        let (block, certificate, ledger, report) = done.into_parts();
+        self.ledger = ledger;
+        self.blocks.push((block, certificate));
+        self.reports.push(report.clone());
+        report
     }
 
     pub(crate) fn add_records(&mut self, records: Vec<Record>) -> BlockReport {

@@ -4,7 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use chain::store::{SledBackend, Store};
 use miner::chain_tools::NodeChain;
 use miner::chain_tools::report::BlockRow;
 use scenarios::Money;
@@ -22,9 +21,8 @@ fn stopped_node(market: &Growing) -> TempDir {
     std::fs::write(path.join("genesis.bin"), market.network().genesis().to_bytes())
         .expect("a node's files are written");
     std::fs::create_dir(path.join("data")).expect("a node's files are written");
-    let backend = SledBackend::open(&path.join("data/store")).expect("a node's files are written");
-    let mut store =
-        Store::open(Box::new(backend), market.network().id()).expect("a node's files are written");
+    let mut store = miner::storage::open(&path.join("data/store"), market.network().id())
+        .expect("a node's files are written");
     store.write(&market.writes()).expect("a node's files are written");
     directory
 }
@@ -40,7 +38,7 @@ fn a_stopped_nodes_chain_is_verified_from_genesis() {
     for path in [node.path().to_path_buf(), node.path().join("node.toml")] {
         let chain = NodeChain::open(&path).unwrap();
         let mut heights = Vec::new();
-        let verified = chain.verify(|done| heights.push(done.ledger.head().height)).unwrap();
+        let verified = chain.verify(|done| heights.push(done.ledger().head().height)).unwrap();
         assert_eq!(heights, (1..=9).collect::<Vec<u64>>());
         assert_eq!((verified.height, verified.head), (9, market.ledger.head().hash));
         assert_eq!(verified.state_root, market.ledger.state_root());

@@ -27,7 +27,10 @@ impl Attack {
             match output {
                 Output::Persist(log) => self.logs[to] = log,
                 Output::Broadcast(message) => self.said[to].push(message),
-                Output::SetTimeout { .. } | Output::Decided(_) | Output::Equivocation(_) => {}
+                Output::SetTimeout { .. }
+                | Output::Decided(_)
+                | Output::Equivocation(_)
+                | Output::NotSigned(_) => {}
             }
         }
     }

@@ -264,6 +264,7 @@ impl Simulation {
                 assert_eq!(culprit, self.liar, "a correct node is accused");
                 self.liars_reported += 1;
             }
+            Output::NotSigned(error) => panic!("node {node} contradicts itself: {error}"),
         }
     }
 

@@ -65,6 +65,7 @@ impl Bench {
                 Output::Equivocation(evidence) => {
                     Seen::Liar(evidence.culprit(&self.machine.validators).unwrap())
                 }
+                Output::NotSigned(error) => panic!("a correct machine contradicts itself: {error}"),
             });
         }
         seen
@@ -362,6 +363,20 @@ fn who_lost_blocks_it_voted_beyond_follows_without_signing() {
     assert_eq!(outputs, []);
     let outputs = machine.step(Input::Candidate(block(1))).unwrap();
     assert_eq!(outputs, [Output::SetTimeout { round: 0, step: ProposeTimeout }]);
+}
+
+#[test]
+fn a_vote_that_contradicts_the_safety_log_is_not_signed_and_the_node_is_told() {
+    let mut bench = Bench::at(2);
+    let other = Vote { network: NETWORK, height: HEIGHT, round: 0, kind: Prevote, block: Some(block(9)) };
+    bench.votes(&[1], 0, Prevote, None); // awake, in round 0
+    bench.machine.log.prevote = Some(other);
+    let signed = bench.proposal(0, 1, None);
+    let outputs = bench.machine.step(Input::Proposal { signed, valid: true }).unwrap();
+    let refused = Output::NotSigned(SafetyError::Conflict { height: HEIGHT, round: 0 });
+    assert!(outputs.contains(&refused), "{outputs:?}");
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Broadcast(_))), "{outputs:?}");
+    assert_eq!(bench.machine.log.prevote, Some(other));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     let progress = Progress::start("verifying");
     let (mut rows, mut detail) = (Vec::new(), None);
     let walked = chain.walk(|done| {
-        let height = done.ledger.head().height;
+        let height = done.ledger().head().height;
         progress.now(format!("block {height} of {last}"));
         match arguments.height {
             None => rows.push(BlockRow::new(done)),

@@ -88,7 +88,7 @@ fn verify(arguments: &VerifyArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("verifying"), chain.store.height());
     let verified =
-        chain.verify(|done| progress.now(format!("block {} of {last}", done.ledger.head().height)));
+        chain.verify(|done| progress.now(format!("block {} of {last}", done.ledger().head().height)));
     drop(progress);
     match verified {
         Ok(verified) if arguments.output.json => print_json(&verified)?,
@@ -131,7 +131,7 @@ fn export(arguments: &ExportArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("exporting"), chain.store.height());
     let mut export = ChainExport::new(&chain.network);
-    for found in chain.blocks() {
+    for found in chain.store.blocks_from(1) {
         let (block, certificate) = found?;
         progress.now(format!("block {} of {last}", block.header.height));
         export.push(block, certificate);

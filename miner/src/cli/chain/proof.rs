@@ -48,7 +48,7 @@ pub(in crate::cli) struct VerifyProofArguments {
 pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("verifying"), chain.store.height());
-    let walked = chain.walk(|done| progress.now(format!("block {} of {last}", done.ledger.head().height)));
+    let walked = chain.walk(|done| progress.now(format!("block {} of {last}", done.ledger().head().height)));
     drop(progress);
     let ledger = match walked {
         Ok(ledger) => ledger,

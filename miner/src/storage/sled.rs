@@ -12,7 +12,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use super::{Backend, Changes, Pairs, StoreError};
+use chain::store::{Backend, Changes, Pairs, StoreError};
 
 /// A sled database in a directory of its own.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub struct SledBackend {
     counter: File,
 }
 
-/// The key of the number of commits; no key of [`super::layout`] begins like it.
+/// The key of the number of commits; no key of a store begins like it.
 const COMMITS: &[u8] = b"~commits";
 /// The file that holds it too.
 const COUNTER_FILE: &str = "commits";

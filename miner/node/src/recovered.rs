@@ -1,0 +1,55 @@
+//! What a node kept from an earlier run, read from its store. Where the store lies, and what is done about
+//! one that is damaged, is the driver's business.
+
+use std::sync::Arc;
+
+use chain::consensus::SafetyLog;
+use chain::store::{ReplayError, replay};
+use chain::{Block, Ledger, Network, Record, Store, StoreError};
+
+/// What a node kept from an earlier run.
+#[derive(Clone, Debug)]
+pub struct Recovered {
+    /// The state at its last final block, verified.
+    pub ledger: Ledger,
+    /// What it signed last.
+    pub safety: SafetyLog,
+    /// Blocks above the head that it may have voted on.
+    pub candidates: Vec<Block>,
+    /// The records of its pool.
+    pub records: Vec<Record>,
+}
+
+/// Why a store cannot be gone on from.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecallError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its chain does not verify from genesis.
+    #[error(transparent)]
+    Chain(#[from] ReplayError),
+}
+
+impl Recovered {
+    /// What a store remembers, its chain verified from genesis; of an empty one, the genesis state.
+    ///
+    /// # Errors
+    /// If it cannot be read or its chain does not verify.
+    pub fn recall(store: &Store, network: &Arc<Network>) -> Result<Self, RecallError> {
+        Ok(Self {
+            ledger: replay(store, Arc::clone(network))?,
+            safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
+            candidates: store.candidates()?,
+            records: store.pool_records()?,
+        })
+    }
+}
+
+impl RecallError {
+    /// Whether the content is damaged; otherwise the medium, or the choice of store, is at fault.
+    pub const fn is_damage(&self) -> bool {
+        let (Self::Store(error) | Self::Chain(ReplayError::Store { error, .. })) = self else { return true };
+        matches!(error, StoreError::Corrupt(_))
+    }
+}

@@ -1,0 +1,247 @@
+//! The store on disk: what is written is read again, damage is noticed, and mended without voting.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chain::consensus::{CommitCertificate, Vote, VoteKind};
+use chain::genesis::scenario_demand_records;
+use chain::store::{Backend, Changes, MemoryBackend, Write, replay};
+use chain::{Block, Draft, Genesis, Ledger, Network, Record, SecretKey, Store, StoreError};
+use proptest::prelude::*;
+use scenarios::settings::NetworkSettings;
+use scenarios::{
+    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Site, Supply,
+};
+
+use super::{SledBackend, move_aside, open, open_or_mend};
+
+const RNG_SEED: u64 = 5;
+
+/// A chain of one validator, who mines it too.
+struct Chain {
+    ledger: Ledger,
+    writes: Vec<Write>,
+}
+
+impl Chain {
+    fn network(&self) -> &Arc<Network> {
+        self.ledger.network()
+    }
+
+    fn add(&mut self, records: Vec<Record>) {
+        let key = validator();
+        let timestamp_ms = self.ledger.head().timestamp_ms + 1_000;
+        let draft = Draft {
+            miner: key.public(),
+            timestamp_ms,
+            records,
+            price_update: None,
+            compositions: Vec::new(),
+            amendments: Vec::new(),
+        };
+        let (header, body, _) = self.ledger.draft(draft).unwrap();
+        let block = Block::sign(header, body, &key);
+        let certificate = certificate(self.network(), &block);
+        let done = self.ledger.validate_final(block, certificate).unwrap();
+        self.writes.push(Write::from(&done));
+        self.ledger = done.ledger().clone();
+    }
+}
+
+fn validator() -> SecretKey {
+    SecretKey::for_scenario(RNG_SEED, "validator", 0)
+}
+
+fn certificate(network: &Network, block: &Block) -> CommitCertificate {
+    let (height, hash) = (block.header.height, block.hash());
+    let vote = Vote { network: network.id(), height, round: 0, kind: VoteKind::Precommit, block: Some(hash) };
+    let signatures = vec![(0, vote.sign(0, &validator()).signature)];
+    CommitCertificate { height, round: 0, block: hash, signatures }
+}
+
+/// A block with a demand's record, and two that wait with it.
+fn three_blocks() -> Chain {
+    let instance = instance();
+    let settings = NetworkSettings::default();
+    let validators = vec![validator().public()];
+    let genesis = Genesis::from_instance("on disk", &instance, &settings, RNG_SEED, validators, 1_000);
+    let network = Arc::new(Network::new(genesis).unwrap());
+    let records = scenario_demand_records(&instance, network.id(), RNG_SEED, settings.solver_fee_ppm);
+    let mut chain = Chain { ledger: Ledger::new(network), writes: Vec::new() };
+    chain.add(records);
+    chain.add(Vec::new());
+    chain.add(Vec::new());
+    chain
+}
+
+fn instance() -> Instance {
+    let rules = CostRules {
+        rate_per_km: Money::ZERO,
+        value_of_minute: Money::ZERO,
+        metres_per_minute: 500,
+        deliver: false,
+    };
+    let offer = Offer { cost: Money::from_units(3), minutes: 10 };
+    let provider = Provider {
+        name: "workshop".into(),
+        site: Site::point(0, 0),
+        offers: [(OperationId(0), offer)].into(),
+        capacity: None::<Minutes>,
+    };
+    let budget = Money::from_units(9);
+    let demand =
+        Demand { name: "bracket".into(), site: Site::point(0, 0), orders: vec![OperationId(0)], budget };
+    let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
+    Instance { supply, demands: vec![demand] }
+}
+
+fn on_disk(directory: &Path, chain: &Chain) -> Store {
+    open(directory, chain.network().id()).unwrap()
+}
+
+#[test]
+fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
+    let chain = three_blocks();
+    let directory = tempfile::tempdir().unwrap();
+    let mut store = on_disk(directory.path(), &chain);
+    store.write(&chain.writes).unwrap();
+    drop(store);
+    let store = on_disk(directory.path(), &chain);
+    assert_eq!(store.head(), Some((3, chain.ledger.head().hash)));
+    let read: Vec<Write> = store
+        .blocks_from(1)
+        .map(Result::unwrap)
+        .map(|(block, certificate)| Write::Block(Box::new(block), Box::new(certificate)))
+        .collect();
+    assert_eq!(read, chain.writes);
+    let ledger = replay(&store, Arc::clone(chain.network())).unwrap();
+    assert_eq!(ledger.state_root(), chain.ledger.state_root());
+    assert_eq!(ledger.head(), chain.ledger.head());
+}
+
+#[test]
+fn a_store_that_is_open_is_in_use() {
+    let chain = three_blocks();
+    let directory = tempfile::tempdir().unwrap();
+    let _store = on_disk(directory.path(), &chain);
+    let got = open(directory.path(), chain.network().id()).unwrap_err();
+    assert!(matches!(&got, StoreError::Io(reason) if reason.contains("lock")), "{got}");
+}
+
+#[test]
+fn a_damaged_store_is_moved_aside_and_its_successor_does_not_vote() {
+    let chain = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    let mut store = on_disk(&directory, &chain);
+    store.write(&chain.writes).unwrap();
+    drop(store);
+    std::fs::remove_file(directory.join("db")).unwrap();
+    let (store, memory) = open_or_mend(&directory, chain.network()).unwrap();
+    assert_eq!((store.height(), memory.ledger.head().height), (0, 0));
+    assert_eq!(memory.safety.height, u64::MAX);
+    assert!(parent.path().join("store.broken-1").is_dir());
+}
+
+#[test]
+fn a_damaged_database_is_an_error_and_can_be_moved_aside() {
+    let chain = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    let mut store = on_disk(&directory, &chain);
+    store.write(&chain.writes).unwrap();
+    drop(store);
+    for file in ["db", "conf"] {
+        let path = directory.join(file);
+        let length = std::fs::metadata(&path).unwrap().len();
+        std::fs::write(&path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
+    }
+    for entry in std::fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+        if entry.file_name().to_string_lossy().starts_with("snap") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let got = SledBackend::open(&directory).unwrap_err();
+    assert!(matches!(got, StoreError::Corrupt(_)), "{got}");
+    let aside = move_aside(&directory).unwrap();
+    assert_eq!(aside.file_name().unwrap(), "store.broken-1");
+    assert_eq!(on_disk(&directory, &chain).head(), None);
+}
+
+/// A way to damage the file of a database, given its length.
+type Damage = fn(&Path, u64);
+
+#[test]
+fn a_database_that_has_silently_forgotten_commits_is_damaged() {
+    let chain = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let ways: [(&str, Damage); 4] = [
+        ("gone", |file, _| std::fs::remove_file(file).unwrap()),
+        ("empty", |file, _| std::fs::write(file, b"").unwrap()),
+        ("zeros", |file, length| std::fs::write(file, vec![0; usize::try_from(length).unwrap()]).unwrap()),
+        ("cut off", |file, length| {
+            std::fs::File::options().write(true).open(file).unwrap().set_len(length / 2).unwrap();
+        }),
+    ];
+    for (name, damage) in ways {
+        let directory = parent.path().join(name);
+        let mut store = on_disk(&directory, &chain);
+        for write in chain.writes.clone() {
+            store.write(&[write]).unwrap();
+        }
+        drop(store);
+        let file = directory.join("db");
+        damage(&file, std::fs::metadata(&file).unwrap().len());
+        let got = SledBackend::open(&directory).map(drop);
+        assert!(
+            matches!(&got, Err(StoreError::Corrupt(reason)) if reason.contains("of 4")),
+            "{name}: {got:?}"
+        );
+    }
+}
+
+#[test]
+fn a_database_that_is_ahead_of_its_counter_is_sound() {
+    let chain = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    let mut store = on_disk(&directory, &chain);
+    store.write(&chain.writes).unwrap();
+    drop(store);
+    // As a crash leaves it between the commit and the count of it, or while the counter was made.
+    for counted in [&1_u64.to_be_bytes()[..], &[]] {
+        std::fs::write(directory.join("commits"), counted).unwrap();
+        assert_eq!(on_disk(&directory, &chain).height(), 3);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn memory_and_disk_answer_alike(
+        batches in prop::collection::vec(
+            prop::collection::btree_map(
+                prop::collection::vec(0_u8..4, 1..4),
+                prop::option::of(prop::collection::vec(any::<u8>(), 0..40)),
+                1..8,
+            ),
+            1..6,
+        ),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut memory = MemoryBackend::default();
+        let mut disk = SledBackend::open(directory.path()).unwrap();
+        for changes in &batches {
+            let changes: Changes = changes.clone();
+            memory.commit(changes.clone()).unwrap();
+            disk.commit(changes).unwrap();
+        }
+        drop(disk);
+        let disk = SledBackend::open(directory.path()).unwrap();
+        for first in 0_u8..4 {
+            prop_assert_eq!(memory.scan(&[first]).unwrap(), disk.scan(&[first]).unwrap());
+            prop_assert_eq!(memory.get(&[first]).unwrap(), disk.get(&[first]).unwrap());
+        }
+    }
+}
