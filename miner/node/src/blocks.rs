@@ -276,6 +276,7 @@ impl Node {
     ) {
         let (block, next, report) = valid.into_parts();
         self.ledger = next;
+        self.reasons = super::Reasons::default();
         self.state_root = block.header.state_root;
         let mut losers = std::mem::take(&mut self.blocks);
         self.blocks = PendingBlocks { early: losers.early, ..PendingBlocks::default() };

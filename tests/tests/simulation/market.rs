@@ -118,6 +118,28 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
 }
 
 #[test]
+fn every_node_gives_the_same_reason_for_a_demand_that_nobody_can_serve() {
+    let providers = vec![provider("only", 0, 10, 30, Some(30))];
+    let demands = vec![demand("a", 0, 100), demand("b", 0, 9)];
+    let mut world = world(
+        instance_of(providers, demands),
+        &NetworkSettings::default(),
+        Profile::Hybrid,
+        &[Strategy::Cells, Strategy::Cells],
+    );
+    world.submit_all(50);
+    world.run_until_settled(60_000).unwrap();
+    let expected = "its budget of 9.00 $ is below the cheapest possible cost, 10.00 $";
+    for (host, status) in world.statuses() {
+        // The last two nodes do not mine, and say the same.
+        let [unserved] = &status.unserved[..] else { panic!("{host:?}: {:?}", status.unserved) };
+        assert_eq!((unserved.name.as_str(), unserved.reason.as_str()), ("b", expected));
+        let asked = world.node(host).why_unserved(unserved.demand);
+        assert_eq!(asked.as_deref(), Some(expected));
+    }
+}
+
+#[test]
 fn a_market_with_too_little_time_ends_with_the_demand_nobody_can_serve_and_why() {
     let providers = vec![provider("only", 0, 10, 30, Some(70))];
     let demands = ["a", "b", "c"].map(|name| demand(name, 0, 100)).to_vec();
