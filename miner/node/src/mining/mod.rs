@@ -143,9 +143,7 @@ impl Mining {
             && self.ready.is_empty()
             && self.announced.is_none()
             && self.amending.is_idle()
-            && self.pricing.work.is_none()
-            && self.pricing.found.is_none()
-            && self.pricing.due_since_ms.is_none()
+            && self.pricing.is_idle()
             && self.held.is_empty()
     }
 
@@ -174,11 +172,14 @@ impl Mining {
         }
         if self.is_pricing_due(view) {
             self.consider_pricing(view, actions);
+            if self.is_awaiting_prices(view) {
+                return;
+            }
         } else {
-            self.pricing.due_since_ms = None;
-            self.consider_search(view, actions);
-            self.consider_amending(view, actions);
+            self.pricing.rest();
         }
+        self.consider_search(view, actions);
+        self.consider_amending(view, actions);
     }
 
     /// Takes in what a piece of work reports.
