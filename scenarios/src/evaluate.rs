@@ -140,6 +140,13 @@ impl Evaluation {
     pub fn penalised_cost(&self, instance: &Instance) -> Money {
         self.cost + self.unserved.iter().map(|&position| instance.demands[position].budget).sum::<Money>()
     }
+
+    /// Minutes it leaves of each provider's capacity, in order of id; `None` is unlimited.
+    pub fn capacities_left(&self, supply: &Supply) -> Vec<Option<Minutes>> {
+        let used = |id| self.minutes.get(&id).copied().unwrap_or(0);
+        let providers = supply.provider_ids().zip(&supply.providers);
+        providers.map(|(id, provider)| provider.capacity.map(|capacity| capacity - used(id))).collect()
+    }
 }
 
 /// Judges one composition by itself; `demand_position` only labels violations. Capacity is not looked at.

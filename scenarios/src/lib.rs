@@ -2,8 +2,8 @@
 //!
 //! Everything else in the project trusts this crate: the [`Instance`] that is solved, the independent
 //! evaluator ([`evaluate()`]) that is the only judge of cost and feasibility, exact shortest-path
-//! composition under dual prices ([`Oracle`]), the certified bound and reduced cost ([`bound`]), and the
-//! scenario files. No search happens here and no float decides anything.
+//! composition under dual prices ([`Oracle`]), the certified bound and reduced cost ([`bound`]), why a demand stays
+//! unserved ([`unserved`]), and the scenario files. No search happens here and no float decides anything.
 
 pub mod bound;
 mod check_settings;
@@ -23,6 +23,7 @@ pub mod scenario;
 pub mod settings;
 pub mod shortage;
 pub mod units;
+pub mod unserved;
 mod validate;
 
 pub use evaluate::{CompositionEvaluation, Evaluation, Violation, evaluate, evaluate_composition};
@@ -33,3 +34,4 @@ pub use money::Money;
 pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition};
 pub use scenario::{Scenario, Window};
 pub use units::{Minutes, OperationId, ProviderId};
+pub use unserved::{Unserved, UnservedReason, why_unserved};

@@ -6,6 +6,7 @@ mod common;
 use common::{all_feasible, all_lists, tiny_instance};
 use proptest::prelude::*;
 use scenarios::bound::{demand_bound, dual_bound, priced_capacity, reduced_cost};
+use scenarios::oracle::Fitting;
 use scenarios::random_assignment::RandomAssignment;
 use scenarios::{
     Demand, DualPrices, Instance, Money, Oracle, ProviderId, Supply, evaluate, evaluate_composition, limits,
@@ -49,6 +50,33 @@ proptest! {
             });
             let best = oracle.cheapest(demand, &prices).map(|best| (best.priced_cost, best.providers));
             prop_assert_eq!(best, priced.min());
+        }
+    }
+
+    #[test]
+    fn the_cheapest_composition_that_fits_what_is_left_is_found_or_there_is_none(instance in tiny_instance()) {
+        let oracle = Oracle::new(&instance.supply);
+        let left = instance.supply.capacities();
+        for demand in &instance.demands {
+            let lists = all_lists(instance.supply.providers.len(), demand.orders.len());
+            let wealthy = Demand { budget: Money::from_micros(i64::MAX), ..demand.clone() };
+            let fitting = lists.iter().filter_map(|list| {
+                let composition = evaluate_composition(&instance.supply, &wealthy, 0, list).ok()?;
+                let mut minutes = composition.minutes.iter();
+                let fits = minutes.all(|(id, &minutes)| left[id.index()].is_none_or(|left| minutes <= left));
+                fits.then(|| composition.cost())
+            });
+            let found = match oracle.cheapest_fitting(demand, &left) {
+                Fitting::Cheapest(best) => {
+                    let list = &best.providers;
+                    let composition = evaluate_composition(&instance.supply, &wealthy, 0, list).unwrap();
+                    prop_assert_eq!(composition.cost(), best.priced_cost);
+                    Some(best.priced_cost)
+                }
+                Fitting::Impossible => None,
+                Fitting::Undecided { .. } => return Err(TestCaseError::fail("a few orders are always decided")),
+            };
+            prop_assert_eq!(found, fitting.min());
         }
     }
 

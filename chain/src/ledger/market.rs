@@ -6,7 +6,10 @@ use std::sync::Arc;
 use scenarios::bound::{demand_bound, priced_capacity};
 use scenarios::oracle::validate_prices;
 use scenarios::settings::Allocation;
-use scenarios::{Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
+use scenarios::{
+    Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply, UnservedReason,
+    why_unserved,
+};
 
 use super::Ledger;
 use super::settle::freeze_height;
@@ -64,6 +67,19 @@ impl Market {
     pub fn bound_at(&self, prices: &DualPrices) -> Result<Money, PriceError> {
         let entries = self.demands.iter().map(|demand| demand.entry.as_ref());
         certified_bound(&Oracle::shared(&self.supply), entries, &self.capacities, prices)
+    }
+
+    /// Why each of its demands cannot be composed, or for how much it can: of the first ones by id, as many as shortest
+    /// paths take no more than `work` edge relaxations for. Of [`Ledger::open_market`], this is why demands are
+    /// unserved, and the same wherever it is asked; who holds which provider in dedicated allocation is left aside.
+    pub fn reasons(&self, work: u64) -> BTreeMap<DemandId, UnservedReason> {
+        let oracle = Oracle::shared(&self.supply);
+        let affordable = self.demands.iter().scan(work, |left, demand| {
+            *left = left.checked_sub(oracle.work(&demand.entry.demand))?;
+            Some(demand)
+        });
+        let reason = |demand: &MarketDemand| why_unserved(&oracle, &demand.entry.demand, &self.capacities);
+        affordable.map(|demand| (demand.id, reason(demand))).collect()
     }
 
     /// What the bound bounds: cost of what is composed + budgets of what is open, in micro-units.

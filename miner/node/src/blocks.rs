@@ -289,6 +289,7 @@ impl Node {
         effects.push(Effect::Event(final_event(&done)));
         let (block, _, ledger, _) = done.into_parts();
         self.ledger = ledger;
+        self.reasons = super::Reasons::default();
         self.state_root = block.header.state_root;
         let mut losers = std::mem::take(&mut self.blocks);
         self.blocks = PendingBlocks { early: losers.early, ..PendingBlocks::default() };

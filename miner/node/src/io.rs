@@ -163,7 +163,8 @@ pub struct NodeStatus {
     pub open_demands: usize,
     /// Composed demands on chain, frozen ones included.
     pub composed_demands: usize,
-    /// Open demands this node has found no way to compose, with the reason.
+    /// Open demands that nobody can compose as things stand, as far as that can be shown quickly, and those that this
+    /// node's miner found no way to compose. The reasons are those of the state at the head.
     pub unserved: Vec<UnservedDemand>,
     /// Nothing is being searched, announced or voted on here, and the pool is empty.
     pub is_quiescent: bool,

@@ -18,6 +18,7 @@ mod records;
 mod recovered;
 mod settings;
 pub mod strategy;
+mod unserved;
 mod voting;
 mod work;
 
@@ -42,6 +43,7 @@ pub use work::{SearchReport, SubProblem, Task, WorkId, WorkReport};
 
 use mining::{Action, Mining, View};
 use peers::Peers;
+use unserved::Reasons;
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -75,6 +77,8 @@ pub struct Node {
     mining: Option<Mining>,
     blocks: PendingBlocks,
     state_root: Hash,
+    /// Why open demands cannot be composed at the head.
+    reasons: Reasons,
     catching_up: Option<CatchUp>,
 }
 
@@ -141,6 +145,7 @@ impl Node {
             consensus,
             safety: memory.safety,
             blocks: PendingBlocks::default(),
+            reasons: Reasons::default(),
             catching_up: None,
         };
         let mut effects = Vec::new();
@@ -195,7 +200,7 @@ impl Node {
             pool_records: self.pool.len(),
             open_demands: open,
             composed_demands: composed,
-            unserved: self.unserved().cloned().collect(),
+            unserved: self.unserved(),
             is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
         }
@@ -206,9 +211,17 @@ impl Node {
         &self.ledger
     }
 
-    /// Open demands its miner found no way to compose.
-    pub fn unserved(&self) -> impl Iterator<Item = &UnservedDemand> {
-        self.mining.iter().flat_map(Mining::unserved)
+    /// Open demands that nobody can compose as things stand at the head, as far as that can be shown quickly, and those
+    /// that this node's miner found no way to compose. The reasons are the same on every node.
+    pub fn unserved(&self) -> Vec<UnservedDemand> {
+        let none = BTreeSet::new();
+        let given_up = self.mining.as_ref().map_or(&none, Mining::given_up);
+        self.reasons.unserved(&self.ledger, given_up)
+    }
+
+    /// Why nobody can compose an open demand as things stand at the head, in words; `None` if nothing stands in its way.
+    pub fn why_unserved(&self, demand: DemandId) -> Option<String> {
+        unserved::why(&self.ledger, demand)
     }
 
     /// The records it knows that no block holds yet.

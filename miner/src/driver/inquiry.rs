@@ -173,7 +173,7 @@ pub enum DemandStanding {
     Open {
         /// The height that brought it.
         since: Height,
-        /// Why this node's miner cannot compose it, if it found no way.
+        /// Why nobody can compose it as things stand; `None` if nothing stands in its way.
         unserved: Option<String>,
     },
     /// Composed, not settled.
@@ -319,10 +319,7 @@ impl Driver {
     fn demand_standing(&self, id: DemandId, entry: &DemandEntry) -> Result<DemandStanding> {
         Ok(match &entry.status {
             DemandStatus::Open => {
-                let mut unserved = self.node.unserved();
-                let unserved = unserved.find(|unserved| unserved.demand == id);
-                let unserved = unserved.map(|unserved| unserved.reason.clone());
-                DemandStanding::Open { since: entry.since, unserved }
+                DemandStanding::Open { since: entry.since, unserved: self.node.why_unserved(id) }
             }
             DemandStatus::Composed(standing) => {
                 DemandStanding::Composed(Box::new(self.composition(entry, standing)?))

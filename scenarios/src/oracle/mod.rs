@@ -5,6 +5,7 @@
 //! lexicographically smallest provider list, so every node of the network finds the same path.
 
 mod finder;
+mod fitting;
 mod kernel;
 mod lanes;
 mod nodes;
@@ -21,6 +22,7 @@ use crate::limits;
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
 pub use finder::{Limits, PathFinder};
+pub use fitting::Fitting;
 pub use kernel::Kernel;
 pub use tables::{PricedOffers, Tables, Task};
 

@@ -117,6 +117,61 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
     assert!(earned.contains(&Money::ZERO), "acceptance relaxes, pay does not");
 }
 
+/// Milliseconds from handing in until every demand of this market is composed, by four miners in cells.
+fn composed_after_ms(instance: Instance) -> u64 {
+    let strategies = [Strategy::Cells; 4];
+    let mut world = world(instance, &NetworkSettings::default(), Profile::Hybrid, &strategies);
+    world.run_for(2_000).unwrap();
+    let (begin_ms, demands) = (world.now_ms(), world.market().records.len());
+    world.submit_all(50);
+    let composed = |world: &World| {
+        let ledger = world.node(HostId(0)).ledger();
+        ledger.demands().filter(|(_, entry)| entry.composition().is_some()).count() == demands
+    };
+    assert!(world.run_until(60_000, composed).unwrap());
+    world.now_ms() - begin_ms
+}
+
+#[test]
+fn a_lone_demand_is_composed_within_a_second_whatever_miner_it_falls_to() {
+    for place in 0..4 {
+        let providers = (0..4).map(|n| provider(&format!("p{n}"), n * 10_000, 10, 30, Some(60))).collect();
+        let demands = vec![demand("alone", place * 10_000, 100)];
+        let took_ms = composed_after_ms(instance_of(providers, demands));
+        assert!(took_ms < 1_000, "at place {place} it took {took_ms} ms");
+    }
+}
+
+#[test]
+fn a_few_demands_for_scarce_time_wait_for_prices_a_moment_and_not_for_every_miner_in_turn() {
+    let providers = vec![provider("cheap", 0, 10, 60, Some(60)), provider("dear", 0, 11, 60, None)];
+    let demands = ["a", "b", "c", "d"].map(|name| demand(name, 0, 100)).to_vec();
+    let took_ms = composed_after_ms(instance_of(providers, demands));
+    assert!(took_ms < 2_500, "it took {took_ms} ms");
+}
+
+#[test]
+fn every_node_gives_the_same_reason_for_a_demand_that_nobody_can_serve() {
+    let providers = vec![provider("only", 0, 10, 30, Some(30))];
+    let demands = vec![demand("a", 0, 100), demand("b", 0, 9)];
+    let mut world = world(
+        instance_of(providers, demands),
+        &NetworkSettings::default(),
+        Profile::Hybrid,
+        &[Strategy::Cells, Strategy::Cells],
+    );
+    world.submit_all(50);
+    world.run_until_settled(60_000).unwrap();
+    let expected = "its budget of 9.00 $ is below the cheapest possible cost, 10.00 $";
+    for (host, status) in world.statuses() {
+        // The last two nodes do not mine, and say the same.
+        let [unserved] = &status.unserved[..] else { panic!("{host:?}: {:?}", status.unserved) };
+        assert_eq!((unserved.name.as_str(), unserved.reason.as_str()), ("b", expected));
+        let asked = world.node(host).why_unserved(unserved.demand);
+        assert_eq!(asked.as_deref(), Some(expected));
+    }
+}
+
 #[test]
 fn a_market_with_too_little_time_ends_with_the_demand_nobody_can_serve_and_why() {
     let providers = vec![provider("only", 0, 10, 30, Some(70))];

@@ -49,7 +49,7 @@ impl Mining {
         view.now_ms >= ours
             && self.is_idle()
             && view.ledger.awaits_settlement()
-            && super::open_ids(view.ledger).iter().all(|demand| self.stuck.contains_key(demand))
+            && super::open_ids(view.ledger).iter().all(|demand| self.given_up.contains(demand))
     }
 
     /// A block on the present head with these contents and every record that waits.

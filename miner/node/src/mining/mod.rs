@@ -11,14 +11,14 @@ mod drafting;
 mod pricing;
 mod searching;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use chain::ledger::{BlockReport, Ledger, Market};
 use chain::{Block, BlockHash, Body, Composition, DemandId, Header, PublicKey, Record, Statement};
 use scenarios::ProviderId;
 
 use super::event::NodeEvent;
-use super::io::{Effect, UnservedDemand};
+use super::io::Effect;
 use super::settings::{MiningSettings, Timing};
 use super::work::{SubProblem, WorkId, WorkReport};
 use crate::strategy::{Cell, Explorer, Strategy};
@@ -71,7 +71,8 @@ pub(crate) struct Mining {
     held: Vec<ProposedComposition>,
     pricing: Pricing,
     amending: Amending,
-    stuck: BTreeMap<DemandId, UnservedDemand>,
+    /// Open demands it found no way to compose, and searches for no more until there may be one.
+    given_up: BTreeSet<DemandId>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
     head_since_ms: u64,
@@ -110,7 +111,7 @@ impl Mining {
             held: Vec::new(),
             pricing: Pricing::default(),
             amending: Amending::new(Explorer::new(settings.amend, settings.rng_seed)),
-            stuck: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             overtaken: 0,
             pending_since_ms: None,
             head_since_ms: 0,
@@ -142,15 +143,13 @@ impl Mining {
             && self.ready.is_empty()
             && self.announced.is_none()
             && self.amending.is_idle()
-            && self.pricing.work.is_none()
-            && self.pricing.found.is_none()
-            && self.pricing.due_since_ms.is_none()
+            && self.pricing.is_idle()
             && self.held.is_empty()
     }
 
     /// Open demands it found no way to compose.
-    pub(crate) fn unserved(&self) -> impl Iterator<Item = &UnservedDemand> {
-        self.stuck.values()
+    pub(crate) const fn given_up(&self) -> &BTreeSet<DemandId> {
+        &self.given_up
     }
 
     /// Ends all work.
@@ -173,11 +172,14 @@ impl Mining {
         }
         if self.is_pricing_due(view) {
             self.consider_pricing(view, actions);
+            if self.is_awaiting_prices(view) {
+                return;
+            }
         } else {
-            self.pricing.due_since_ms = None;
-            self.consider_search(view, actions);
-            self.consider_amending(view, actions);
+            self.pricing.rest();
         }
+        self.consider_search(view, actions);
+        self.consider_amending(view, actions);
     }
 
     /// Takes in what a piece of work reports.
@@ -222,13 +224,13 @@ impl Mining {
             matches!(record.content.statement, Statement::Offer(_) | Statement::DemandCancellation { .. })
         });
         if brings_offers {
-            self.stuck.clear(); // there may be a way now
+            self.given_up.clear(); // there may be a way now
         }
         if block.body.price_update.is_some() {
             self.settle_prices(view, actions);
         }
         let open = open_ids(view.ledger);
-        self.stuck.retain(|demand, _| open.contains(demand));
+        self.given_up.retain(|demand| open.contains(demand));
         let lost = self.cell.as_mut().map_or(0, |cell| {
             let before = cell.demands.len();
             cell.demands.retain(|demand| open.contains(demand));

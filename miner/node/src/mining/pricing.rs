@@ -1,11 +1,21 @@
-//! Dual prices: when they are due, and whose turn it is to search for them.
+//! Dual prices: when they are due, whose turn it is to search for them, and how long composing waits for them.
 
-use chain::ledger::Ledger;
-use scenarios::DualPrices;
+use std::collections::BTreeMap;
+
+use chain::ledger::{Ledger, Market};
 use scenarios::settings::Profile;
+use scenarios::{DualPrices, Minutes, Money, Oracle, ProviderId};
 
 use super::{Action, Effect, Mining, View, WorkId, open_ids, sub_problem};
 use crate::work::Task;
+
+/// Edge relaxations that a price search is sure to do in a millisecond, whatever else its core is doing: a seventh
+/// of what one does alone.
+const RELAXATIONS_PER_MS: u64 = 200_000;
+/// Edge relaxations that may be spent on finding out at once that nothing is scarce: some ten milliseconds.
+const GLANCE_WORK: u64 = 20_000_000;
+/// Composing waits for prices for so many turns: for those of the first miner, and of one that steps in for it.
+const AWAITED_TURNS: u64 = 2;
 
 /// Where this miner stands in finding prices.
 #[derive(Debug, Default)]
@@ -14,47 +24,129 @@ pub(super) struct Pricing {
     pub(super) settled_for: u64,
     pub(super) work: Option<WorkId>,
     pub(super) found: Option<DualPrices>,
-    pub(super) due_since_ms: Option<u64>,
+    due: Option<Due>,
+}
+
+/// Since when prices are due.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    since_ms: u64,
+    /// How long each miner leaves the search to those before it.
+    turn_ms: u64,
+}
+
+impl Pricing {
+    /// Nothing is searched, sent or waited for.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.work.is_none() && self.found.is_none() && self.due.is_none()
+    }
+
+    /// No prices are due.
+    pub(super) const fn rest(&mut self) {
+        self.due = None;
+    }
 }
 
 impl Mining {
-    /// Prices are due when the market has limited capacity and has grown noticeably since they were found.
+    /// Prices are due when the market has limited capacity and has grown noticeably since they were found, and there
+    /// is something that they could help to compose.
     pub(super) fn is_pricing_due(&self, view: &View<'_>) -> bool {
         let seen = demands_seen(view.ledger);
         let grown = seen.saturating_sub(self.pricing.settled_for);
         let limited = view.ledger.supply().providers.iter().any(|provider| provider.capacity.is_some());
-        let is_due = limited && grown > self.pricing.settled_for / 10 && !open_ids(view.ledger).is_empty();
-        is_due && self.settings.profile == Profile::Hybrid
+        let is_due = limited && grown > self.pricing.settled_for / 10;
+        is_due
+            && self.settings.profile == Profile::Hybrid
+            && open_ids(view.ledger).iter().any(|demand| !self.given_up.contains(demand))
     }
 
-    /// Searches for prices when it is our turn; those before us may make it unnecessary.
+    /// Searches for prices when it is our turn; those before us may make it unnecessary, and so may a market in
+    /// which nothing is scarce.
     pub(super) fn consider_pricing(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let has_looked = self.pricing.work.is_some() || self.pricing.found.is_some();
-        if has_looked || self.is_waiting_for_records(view) {
+        if has_looked || self.search.is_some() || self.is_waiting_for_records(view) {
             return;
         }
-        let since = *self.pricing.due_since_ms.get_or_insert(view.now_ms);
-        if view.now_ms < since + Self::rank(view) as u64 * self.timing.pricing_turn_ms {
+        let steps = self.settings.search.hybrid.subgradient_steps;
+        let Due { since_ms, turn_ms } = match self.pricing.due {
+            Some(due) => due,
+            None => {
+                let market = view.ledger.market();
+                let work = work(&market);
+                if work <= GLANCE_WORK && is_nothing_scarce(&market) {
+                    self.settle_prices(view, actions);
+                    return;
+                }
+                let search_ms = work.saturating_mul(u64::from(steps)) / RELAXATIONS_PER_MS;
+                *self
+                    .pricing
+                    .due
+                    .insert(Due { since_ms: view.now_ms, turn_ms: self.pricing_turn_ms(view, search_ms) })
+            }
+        };
+        if view.now_ms < since_ms + Self::rank(view) as u64 * turn_ms {
             return;
         }
         let problem = sub_problem(view.ledger.market(), None, |_| true);
-        let steps = self.settings.search.hybrid.subgradient_steps;
         let work = self.next_work();
         self.pricing.work = Some(work);
         let task = Box::new(Task::Prices { market: problem, steps });
         actions.push(Action::Effect(Effect::StartWork { work, task }));
     }
 
+    /// Whether composing is better left until there are prices: until our own search for them has ended and been
+    /// sent, and for the turns of the first miners, not until everybody has had a turn in vain.
+    pub(super) fn is_awaiting_prices(&self, view: &View<'_>) -> bool {
+        let is_searched = self.pricing.work.is_some() || self.pricing.found.is_some();
+        let is_awaited = |due: Due| view.now_ms < due.since_ms + AWAITED_TURNS * due.turn_ms;
+        is_searched || self.is_waiting_for_records(view) || self.pricing.due.is_some_and(is_awaited)
+    }
+
+    /// The time in which a price search of this length is sure to end and its block to be final, as far as miners are
+    /// ready to wait for it.
+    fn pricing_turn_ms(&self, view: &View<'_>, search_ms: u64) -> u64 {
+        let interval_ms = view.ledger.network().parameters().quiet_block_interval_ms;
+        let block_ms = interval_ms.saturating_add(2 * self.timing.turn_ms);
+        block_ms.saturating_add(search_ms).min(self.timing.pricing_turn_ms)
+    }
+
     /// The prices in force are as good as we know how to make them.
     pub(super) fn settle_prices(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let work = self.pricing.work.take();
         actions.extend(work.map(|work| Action::Effect(Effect::CancelWork(work))));
-        self.pricing =
-            Pricing { settled_for: demands_seen(view.ledger), work: None, found: None, due_since_ms: None };
+        self.pricing = Pricing { settled_for: demands_seen(view.ledger), ..Pricing::default() };
     }
 }
 
 /// How many demands ever came on chain: grows with the market, and never falls.
 fn demands_seen(ledger: &Ledger) -> u64 {
     ledger.demands().count() as u64
+}
+
+/// Edge relaxations of one pass over the market.
+fn work(market: &Market) -> u64 {
+    let oracle = Oracle::shared(&market.supply);
+    market.demands.iter().map(|demand| oracle.work(&demand.entry.demand)).fold(0, u64::saturating_add)
+}
+
+/// Whether minutes have no price and need none: the cheapest ways of all demands together fit the capacities, so
+/// the bound is attained and no prices raise it.
+fn is_nothing_scarce(market: &Market) -> bool {
+    if market.prices.0.iter().any(|&price| price != Money::ZERO) {
+        return false;
+    }
+    let oracle = Oracle::shared(&market.supply);
+    let mut taken: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
+    for demand in market.demands.iter().map(|demand| &demand.entry.demand) {
+        let Some(best) = oracle.cheapest(demand, &market.prices) else { continue };
+        if best.priced_cost > demand.budget {
+            continue; // nobody serves it
+        }
+        for (provider, operation) in best.providers.into_iter().zip(&demand.orders) {
+            let offer = market.supply.provider(provider).and_then(|provider| provider.offers.get(operation));
+            *taken.entry(provider).or_default() += offer.map_or(0, |offer| offer.minutes);
+        }
+    }
+    let capacity = |provider: ProviderId| market.capacities.get(provider.index()).copied().flatten();
+    taken.iter().all(|(&provider, &minutes)| capacity(provider).is_none_or(|capacity| minutes <= capacity))
 }

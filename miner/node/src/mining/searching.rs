@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use chain::ledger::{BlockReport, MarketDemand};
 use scenarios::settings::Profile;
-use scenarios::{Money, Oracle, ProviderId};
+use scenarios::{Money, Oracle, ProviderId, why_unserved};
 
-use super::{Action, DemandId, Effect, Mining, NodeEvent, UnservedDemand, View, WorkId, sub_problem};
-use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of, why_unserved};
+use super::{Action, DemandId, Effect, Mining, NodeEvent, View, WorkId, sub_problem};
+use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of};
 use crate::work::{SearchReport, SubProblem, Task};
 
 /// A search that is running for this node.
@@ -68,7 +68,7 @@ impl Mining {
     }
 
     pub(super) fn is_worth_searching(&self, demand: &DemandId) -> bool {
-        !self.stuck.contains_key(demand) && !self.held.iter().any(|(held, _)| held == demand)
+        !self.given_up.contains(demand) && !self.held.iter().any(|(held, _)| held == demand)
     }
 
     pub(super) fn choose_cell(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
@@ -178,17 +178,16 @@ impl Mining {
             return;
         }
         let market = view.ledger.open_market();
-        let oracle = Oracle::new(&market.supply);
+        let oracle = Oracle::shared(&market.supply);
         let operations = &view.ledger.network().genesis().operations;
         for MarketDemand { id, entry } in &market.demands {
             if !report.unserved.contains(id) {
                 continue;
             }
             let reason = why_unserved(&oracle, &entry.demand, &market.capacities).describe(operations);
-            let (demand, name) = (*id, entry.demand.name.clone());
-            let event = NodeEvent::Unserved { demand, name: name.clone(), reason: reason.clone() };
+            let event = NodeEvent::Unserved { demand: *id, name: entry.demand.name.clone(), reason };
             actions.push(Action::Effect(Effect::Event(event)));
-            self.stuck.insert(demand, UnservedDemand { demand, name, reason });
+            self.given_up.insert(*id);
         }
     }
 

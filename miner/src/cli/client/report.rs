@@ -267,7 +267,7 @@ fn render_standing(standing: &DemandStanding) -> String {
         DemandStanding::InPool { waits_for: Some(reason) } => format!("in the pool, waits: {reason}"),
         DemandStanding::Open { since, unserved: None } => format!("open since height {since}"),
         DemandStanding::Open { since, unserved: Some(reason) } => {
-            format!("open since height {since}; this node cannot compose it: {reason}")
+            format!("open since height {since}; nobody can compose it as things stand: {reason}")
         }
         DemandStanding::Composed(composition) => render_composition(composition),
         DemandStanding::Frozen { height, composition } => {

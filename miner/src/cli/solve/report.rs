@@ -3,17 +3,13 @@
 use std::fmt;
 
 use anyhow::Result;
-use rayon::prelude::*;
 use scenarios::bound::gap_percent;
 use scenarios::settings::Profile;
 use scenarios::shortage::NamedShortage;
-use scenarios::{DualPrices, Evaluation, Minutes, Money, Oracle, Scenario, Solution, evaluate};
+use scenarios::unserved::explain;
+use scenarios::{DualPrices, Money, Scenario, Solution, Unserved, evaluate};
 use serde::Serialize;
 
-use miner_node::strategy::why_unserved;
-
-/// Reasons are looked for as long as there are no more unserved demands than this.
-const EXPLAINED: usize = 200;
 /// Unserved demands listed in text.
 const LISTED: usize = 10;
 
@@ -47,14 +43,6 @@ pub(super) struct Report {
     stopped_by: &'static str,
 }
 
-/// A demand that nobody serves.
-#[derive(Debug, Serialize)]
-struct Unserved {
-    demand: String,
-    /// Why, in words; `None` where there are too many to ask for each.
-    why: Option<String>,
-}
-
 impl Report {
     /// Judges the solution.
     pub(super) fn new(
@@ -78,7 +66,7 @@ impl Report {
             penalised_cost,
             bound: end.bound,
             gap_percent: gap_percent(penalised_cost, end.bound),
-            unserved: unserved(scenario, &evaluation),
+            unserved: explain(scenario, &evaluation),
             shortages,
             evaluations: end.evaluations,
             evaluations_per_second,
@@ -86,25 +74,6 @@ impl Report {
             stopped_by: end.stopped_by,
         })
     }
-}
-
-/// The unserved demands, with the reason where there are not too many: on the capacity that the solution leaves.
-fn unserved(scenario: &Scenario, evaluation: &Evaluation) -> Vec<Unserved> {
-    let instance = &scenario.instance;
-    let name = |at: usize| instance.demands[at].name.clone();
-    if !(1..=EXPLAINED).contains(&evaluation.unserved.len()) {
-        return evaluation.unserved.iter().map(|&at| Unserved { demand: name(at), why: None }).collect();
-    }
-    let used = |id| evaluation.minutes.get(&id).copied().unwrap_or(0);
-    let providers = instance.supply.provider_ids().zip(&instance.supply.providers);
-    let remaining: Vec<Option<Minutes>> =
-        providers.map(|(id, provider)| provider.capacity.map(|capacity| capacity - used(id))).collect();
-    let oracle = Oracle::new(&instance.supply);
-    let explain = |&at: &usize| {
-        let reason = why_unserved(&oracle, &instance.demands[at], &remaining);
-        Unserved { demand: name(at), why: Some(reason.describe(&scenario.operations)) }
-    };
-    evaluation.unserved.par_iter().map(explain).collect()
 }
 
 impl fmt::Display for Report {

@@ -1,0 +1,271 @@
+//! Why a demand stays unserved: the question a customer asks first. The answer follows from the offers and from
+//! what is left of the capacities alone, not from what some search tried, so whoever asks is told the same.
+//!
+//! A reason that calls something impossible is proved; where the proof would take too long, it says so.
+
+use serde::Serialize;
+
+use crate::evaluate::Evaluation;
+use crate::instance::Demand;
+use crate::oracle::{DualPrices, Fitting, Oracle};
+use crate::scenario::Scenario;
+use crate::units::{Minutes, Money, OperationId, ProviderId};
+
+/// Reasons are looked for as long as no more demands are unserved than this.
+const EXPLAINED: usize = 200;
+
+/// The first reason that applies, strongest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum UnservedReason {
+    /// Nobody offers one of its operations.
+    NotOffered {
+        /// The operation.
+        operation: OperationId,
+    },
+    /// Each operation is offered, but no road leads from one provider to the next.
+    NoRoad,
+    /// Even the cheapest composition over all offers, with all the time there is, costs more than its budget.
+    BudgetTooLow {
+        /// The cheapest possible cost.
+        cheapest: Money,
+        /// The demand's budget.
+        budget: Money,
+    },
+    /// No provider has enough time left for one of its operations.
+    NoCapacity {
+        /// The operation.
+        operation: OperationId,
+        /// The most minutes any provider of it has left.
+        most_left: Minutes,
+    },
+    /// What is left of the capacities can serve it only above its budget.
+    LeftoverTooDear {
+        /// What it costs there at least.
+        cheapest: Money,
+        /// Whether a composition at that cost exists: then it is the budget that would do.
+        is_attained: bool,
+        /// The demand's budget.
+        budget: Money,
+    },
+    /// Each order fits somewhere, but no composition fits all of them at once, at any cost.
+    NoRoomTogether,
+    /// No composition was found that fits all orders at once, and none was ruled out.
+    NoneFound,
+    /// Nothing stands in its way; nobody has composed it.
+    Possible {
+        /// What it costs on the capacities left, within its budget.
+        cost: Money,
+    },
+}
+
+/// A demand that a solution leaves unserved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unserved {
+    /// Its name.
+    pub demand: String,
+    /// Why, in words; `None` where there are too many to ask for each.
+    pub why: Option<String>,
+}
+
+/// The demands that a solution of this scenario leaves unserved, each with the reason on the capacities it leaves.
+pub fn explain(scenario: &Scenario, evaluation: &Evaluation) -> Vec<Unserved> {
+    let instance = &scenario.instance;
+    let is_explained = evaluation.unserved.len() <= EXPLAINED;
+    let (oracle, left) = (Oracle::new(&instance.supply), evaluation.capacities_left(&instance.supply));
+    let demands = evaluation.unserved.iter().map(|&position| &instance.demands[position]);
+    let explain = |demand: &Demand| Unserved {
+        demand: demand.name.clone(),
+        why: is_explained.then(|| why_unserved(&oracle, demand, &left).describe(&scenario.operations)),
+    };
+    demands.map(explain).collect()
+}
+
+/// Explains why `demand` cannot be (or was not) composed with `left` minutes at each provider, in order of id;
+/// `None`, and providers beyond the end, are unlimited.
+pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes>]) -> UnservedReason {
+    if let Some(&operation) = demand.orders.iter().find(|&&operation| oracle.offering(operation).is_empty()) {
+        return UnservedReason::NotOffered { operation };
+    }
+    let budget = demand.budget;
+    match oracle.cheapest(demand, &DualPrices::zero()) {
+        None => return UnservedReason::NoRoad,
+        Some(best) if best.priced_cost > budget => {
+            return UnservedReason::BudgetTooLow { cheapest: best.priced_cost, budget };
+        }
+        Some(_) => {}
+    }
+    if let Some(reason) = operation_without_time(oracle, demand, left) {
+        return reason;
+    }
+    let too_dear = |cheapest, is_attained| UnservedReason::LeftoverTooDear { cheapest, is_attained, budget };
+    match oracle.cheapest_fitting(demand, left) {
+        Fitting::Cheapest(best) if best.priced_cost > budget => too_dear(best.priced_cost, true),
+        Fitting::Cheapest(best) => UnservedReason::Possible { cost: best.priced_cost },
+        Fitting::Undecided { at_least } if at_least > budget => too_dear(at_least, false),
+        Fitting::Undecided { .. } => UnservedReason::NoneFound,
+        Fitting::Impossible => UnservedReason::NoRoomTogether,
+    }
+}
+
+/// The first operation for which no provider has time for even one order.
+fn operation_without_time(
+    oracle: &Oracle<'_>,
+    demand: &Demand,
+    left: &[Option<Minutes>],
+) -> Option<UnservedReason> {
+    let left = |provider: ProviderId| left.get(provider.index()).copied().flatten().unwrap_or(Minutes::MAX);
+    let fits = |provider: ProviderId, operation: OperationId| {
+        let offer = oracle.supply().provider(provider).and_then(|provider| provider.offers.get(&operation));
+        offer.is_some_and(|offer| offer.minutes <= left(provider))
+    };
+    let mut orders = demand.orders.iter().map(|&operation| (operation, oracle.offering(operation)));
+    let short = orders.find(|&(operation, offering)| !offering.iter().any(|&id| fits(id, operation)));
+    short.map(|(operation, offering)| {
+        let most_left = offering.iter().map(|&provider| left(provider)).max().unwrap_or(0);
+        UnservedReason::NoCapacity { operation, most_left }
+    })
+}
+
+impl UnservedReason {
+    /// Whether it is proved that nobody can compose the demand as things stand.
+    pub const fn is_proved(&self) -> bool {
+        !matches!(self, Self::Possible { .. } | Self::NoneFound)
+    }
+
+    /// In words, with what would change it where that is known; `operations` are the market's names of operations,
+    /// in order of id.
+    pub fn describe(&self, operations: &[String]) -> String {
+        let name = |id: OperationId| operations.get(id.index()).cloned().unwrap_or_else(|| id.to_string());
+        match self {
+            Self::NotOffered { operation } => format!("nobody offers {}", name(*operation)),
+            Self::NoRoad => "no road leads from one of its providers to the next".into(),
+            Self::BudgetTooLow { cheapest, budget } => {
+                format!("its budget of {budget:.2} $ is below the cheapest possible cost, {cheapest:.2} $")
+            }
+            Self::NoCapacity { operation, most_left } => format!(
+                "no provider has time left for {} (the most any has is {most_left} minutes)",
+                name(*operation)
+            ),
+            Self::LeftoverTooDear { cheapest, is_attained, budget } => {
+                let missing = *cheapest - *budget;
+                let (least, more) = if *is_attained { ("", "") } else { ("at least ", "at least ") };
+                format!(
+                    "on the capacity left it costs {least}{cheapest:.2} $, above its budget of {budget:.2} $: it takes \
+                     {more}{missing:.2} $ more"
+                )
+            }
+            Self::NoRoomTogether => {
+                "each order fits somewhere, but all of them together are impossible on the capacity left"
+                    .into()
+            }
+            Self::NoneFound => {
+                "no way was found to fit all its orders together on the capacity left, and none is ruled out"
+                    .into()
+            }
+            Self::Possible { cost } => format!(
+                "no offer, budget or capacity stands in its way: on the capacity left it costs {cost:.2} $; nobody has \
+                 composed it"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{CostRules, Geometry, Offer, Provider, Site, Supply};
+
+    /// Two providers at the same place; the first does operations 0 and 1, the second only 0.
+    fn supply() -> Supply {
+        let offer = |dollars, minutes| Offer { cost: Money::from_units(dollars), minutes };
+        let provider = |name: &str, offers: BTreeMap<OperationId, Offer>| Provider {
+            name: name.into(),
+            site: Site::point(0, 0),
+            offers,
+            capacity: Some(100),
+        };
+        let rules = CostRules {
+            rate_per_km: Money::ZERO,
+            value_of_minute: Money::ZERO,
+            metres_per_minute: 1,
+            deliver: false,
+        };
+        let first =
+            provider("first", [(OperationId(0), offer(10, 30)), (OperationId(1), offer(20, 40))].into());
+        let second = provider("second", [(OperationId(0), offer(15, 20))].into());
+        Supply { providers: vec![first, second], rules, geometry: Geometry::Euclidean }
+    }
+
+    fn reason(orders: &[u16], budget: i64, left: [Minutes; 2]) -> UnservedReason {
+        let demand = Demand {
+            name: "customer".into(),
+            site: Site::point(0, 0),
+            orders: orders.iter().map(|&operation| OperationId(operation)).collect(),
+            budget: Money::from_units(budget),
+        };
+        why_unserved(&Oracle::new(&supply()), &demand, &left.map(Some))
+    }
+
+    #[test]
+    fn an_operation_that_nobody_offers_is_named() {
+        assert_eq!(
+            reason(&[0, 7], 100, [100, 100]),
+            UnservedReason::NotOffered { operation: OperationId(7) }
+        );
+    }
+
+    #[test]
+    fn a_budget_below_any_possible_cost_is_named() {
+        let expected =
+            UnservedReason::BudgetTooLow { cheapest: Money::from_units(30), budget: Money::from_units(29) };
+        assert_eq!(reason(&[0, 1], 29, [100, 100]), expected);
+    }
+
+    #[test]
+    fn the_operation_short_of_capacity_is_named() {
+        let expected = UnservedReason::NoCapacity { operation: OperationId(1), most_left: 39 };
+        assert_eq!(reason(&[0, 1], 100, [39, 100]), expected);
+    }
+
+    #[test]
+    fn what_is_left_can_be_too_dear_and_what_is_missing_is_told() {
+        let found = reason(&[0], 12, [29, 20]);
+        let expected = UnservedReason::LeftoverTooDear {
+            cheapest: Money::from_units(15),
+            is_attained: true,
+            budget: Money::from_units(12),
+        };
+        assert_eq!(found, expected);
+        let said = "on the capacity left it costs 15.00 $, above its budget of 12.00 $: it takes 3.00 $ more";
+        assert_eq!(found.describe(&[]), said);
+    }
+
+    #[test]
+    fn where_the_cheapest_way_overfills_a_provider_the_cheapest_that_does_not_is_what_it_costs() {
+        // Each order fits the first provider, but not both: one goes to the second, for 10 + 15 $.
+        let expected = UnservedReason::LeftoverTooDear {
+            cheapest: Money::from_units(25),
+            is_attained: true,
+            budget: Money::from_units(24),
+        };
+        assert_eq!(reason(&[0, 0], 24, [59, 20]), expected);
+        let possible = UnservedReason::Possible { cost: Money::from_units(25) };
+        assert_eq!(reason(&[0, 0], 25, [59, 20]), possible);
+    }
+
+    #[test]
+    fn orders_can_fit_one_by_one_and_be_impossible_together() {
+        let found = reason(&[1, 1], 100, [40, 0]);
+        assert_eq!(found, UnservedReason::NoRoomTogether);
+        assert!(found.is_proved());
+    }
+
+    #[test]
+    fn people_read_the_names_of_operations() {
+        let reason = UnservedReason::NotOffered { operation: OperationId(1) };
+        assert_eq!(reason.describe(&["turning".into(), "milling".into()]), "nobody offers milling");
+    }
+}
