@@ -30,6 +30,6 @@ pub use file::ScenarioError;
 pub use geometry::{DistanceMatrix, Geometry, Site};
 pub use instance::{CostRules, Demand, Instance, Offer, Provider, Solution, Supply};
 pub use money::Money;
-pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition};
+pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition, SharedSupply};
 pub use scenario::{Scenario, Window};
 pub use units::{Minutes, OperationId, ProviderId};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use scenarios::bound::{demand_bound, priced_capacity};
 use scenarios::oracle::validate_prices;
 use scenarios::settings::Allocation;
-use scenarios::{Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
+use scenarios::{
+    Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, SharedSupply, Supply,
+};
 
 use super::Ledger;
 use super::settle::freeze_height;
@@ -30,7 +32,7 @@ pub struct Market {
     /// The height after which the market looks like this.
     pub height: Height,
     /// All live offers. Capacities are as offered, not what is left of them.
-    pub supply: Arc<Supply>,
+    pub supply: SharedSupply,
     /// What is left of each provider's capacity, in order of id, never negative; `None` is unlimited.
     pub capacities: Vec<Option<Minutes>>,
     /// The dual prices in force.
@@ -42,7 +44,7 @@ pub struct Market {
 impl Market {
     /// The market as an instance to solve: demands in order, capacities as left.
     pub fn instance(&self) -> Instance {
-        let mut supply = self.supply.as_ref().clone();
+        let mut supply = Supply::clone(&self.supply);
         for (provider, &capacity) in supply.providers.iter_mut().zip(&self.capacities) {
             provider.capacity = capacity;
         }
@@ -63,7 +65,7 @@ impl Market {
     /// If the prices do not suit the capacities or the bound leaves the range of money.
     pub fn bound_at(&self, prices: &DualPrices) -> Result<Money, PriceError> {
         let entries = self.demands.iter().map(|demand| demand.entry.as_ref());
-        certified_bound(&Oracle::shared(&self.supply), entries, &self.capacities, prices)
+        certified_bound(&self.supply.oracle(), entries, &self.capacities, prices)
     }
 
     /// What the bound bounds: cost of what is composed + budgets of what is open, in micro-units.
@@ -129,7 +131,7 @@ impl Ledger {
         if held.is_empty() {
             return market;
         }
-        let supply = Arc::make_mut(&mut market.supply);
+        let supply = market.supply.make_mut();
         for id in held {
             if let Some(provider) = supply.providers.get_mut(id.index()) {
                 provider.offers.clear();
@@ -168,7 +170,7 @@ impl Ledger {
         let entries = self.state.demands.iter().filter(|(id, entry)| belongs(**id, entry));
         Market {
             height: self.head.height,
-            supply: Arc::clone(&self.state.supply),
+            supply: self.state.supply.clone(),
             capacities,
             prices: self.state.prices.clone(),
             demands: entries.map(|(&id, entry)| MarketDemand { id, entry: Arc::clone(entry) }).collect(),
