@@ -31,7 +31,7 @@ pub use file::ScenarioError;
 pub use geometry::{DistanceMatrix, Geometry, Site};
 pub use instance::{CostRules, Demand, Instance, Offer, Provider, Solution, Supply};
 pub use money::Money;
-pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition};
+pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition, SharedSupply};
 pub use scenario::{Scenario, Window};
 pub use units::{Minutes, OperationId, ProviderId};
 pub use unserved::{Unserved, UnservedReason, why_unserved};

@@ -1,7 +1,5 @@
 //! What a block's work is worth: new prices in force, reduced costs at them, the reward of what is composed first.
 
-use std::sync::Arc;
-
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, Oracle};
 
@@ -20,8 +18,8 @@ impl Transition<'_> {
         if self.staged.is_empty() && self.amended.is_empty() && update.is_none() {
             return Ok(());
         }
-        let supply = Arc::clone(&self.state.supply);
-        let oracle = Oracle::shared(&supply);
+        let supply = self.state.supply.clone();
+        let oracle = supply.oracle();
         if let Some(update) = update {
             self.reprice(&oracle, &update.prices)?;
         }

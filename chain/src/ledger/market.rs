@@ -7,8 +7,8 @@ use scenarios::bound::{demand_bound, priced_capacity};
 use scenarios::oracle::validate_prices;
 use scenarios::settings::Allocation;
 use scenarios::{
-    Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply, UnservedReason,
-    why_unserved,
+    Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, SharedSupply, Supply,
+    UnservedReason, why_unserved,
 };
 
 use super::Ledger;
@@ -33,7 +33,7 @@ pub struct Market {
     /// The height after which the market looks like this.
     pub height: Height,
     /// All live offers. Capacities are as offered, not what is left of them.
-    pub supply: Arc<Supply>,
+    pub supply: SharedSupply,
     /// What is left of each provider's capacity, in order of id, never negative; `None` is unlimited.
     pub capacities: Vec<Option<Minutes>>,
     /// The dual prices in force.
@@ -45,7 +45,7 @@ pub struct Market {
 impl Market {
     /// The market as an instance to solve: demands in order, capacities as left.
     pub fn instance(&self) -> Instance {
-        let mut supply = self.supply.as_ref().clone();
+        let mut supply = Supply::clone(&self.supply);
         for (provider, &capacity) in supply.providers.iter_mut().zip(&self.capacities) {
             provider.capacity = capacity;
         }
@@ -66,14 +66,14 @@ impl Market {
     /// If the prices do not suit the capacities or the bound leaves the range of money.
     pub fn bound_at(&self, prices: &DualPrices) -> Result<Money, PriceError> {
         let entries = self.demands.iter().map(|demand| demand.entry.as_ref());
-        certified_bound(&Oracle::shared(&self.supply), entries, &self.capacities, prices)
+        certified_bound(&self.supply.oracle(), entries, &self.capacities, prices)
     }
 
     /// Why each of its demands cannot be composed, or for how much it can: of the first ones by id, as many as shortest
     /// paths take no more than `work` edge relaxations for. Of [`Ledger::open_market`], this is why demands are
     /// unserved, and the same wherever it is asked; who holds which provider in dedicated allocation is left aside.
     pub fn reasons(&self, work: u64) -> BTreeMap<DemandId, UnservedReason> {
-        let oracle = Oracle::shared(&self.supply);
+        let oracle = self.supply.oracle();
         let affordable = self.demands.iter().scan(work, |left, demand| {
             *left = left.checked_sub(oracle.work(&demand.entry.demand))?;
             Some(demand)
@@ -145,7 +145,7 @@ impl Ledger {
         if held.is_empty() {
             return market;
         }
-        let supply = Arc::make_mut(&mut market.supply);
+        let supply = market.supply.make_mut();
         for id in held {
             if let Some(provider) = supply.providers.get_mut(id.index()) {
                 provider.offers.clear();
@@ -184,7 +184,7 @@ impl Ledger {
         let entries = self.state.demands.iter().filter(|(id, entry)| belongs(**id, entry));
         Market {
             height: self.head.height,
-            supply: Arc::clone(&self.state.supply),
+            supply: self.state.supply.clone(),
             capacities,
             prices: self.state.prices.clone(),
             demands: entries.map(|(&id, entry)| MarketDemand { id, entry: Arc::clone(entry) }).collect(),

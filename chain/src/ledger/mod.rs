@@ -17,7 +17,7 @@ pub(crate) mod transition;
 
 use std::sync::Arc;
 
-use scenarios::{DualPrices, Money, ProviderId, Supply};
+use scenarios::{DualPrices, Money, ProviderId, SharedSupply};
 
 use crate::block::BlockHash;
 use crate::genesis::Network;
@@ -92,7 +92,7 @@ impl Ledger {
     }
 
     /// All live offers; stated capacities, not what is left of them. See [`Ledger::market`].
-    pub const fn supply(&self) -> &Arc<Supply> {
+    pub const fn supply(&self) -> &SharedSupply {
         &self.state.supply
     }
 

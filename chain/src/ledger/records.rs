@@ -122,7 +122,7 @@ impl State {
             offers: offer.offers.clone(),
             capacity: offer.capacity,
         };
-        let supply = Arc::make_mut(&mut self.supply);
+        let supply = self.supply.make_mut();
         if let Some(&id) = self.provider_ids.get(&author) {
             let place = supply.providers.get_mut(id.index());
             *place.ok_or(Rejection::Arithmetic("a provider id"))? = provider;
@@ -144,7 +144,7 @@ impl State {
     /// Offers nothing and has nothing left, but keeps its id: standing compositions keep their terms.
     fn apply_withdrawal(&mut self, author: Address) {
         let id = self.provider_ids.get(&author).copied();
-        let supply = Arc::make_mut(&mut self.supply);
+        let supply = self.supply.make_mut();
         if let Some(provider) = id.and_then(|id| supply.providers.get_mut(id.index())) {
             provider.offers.clear();
             provider.capacity = Some(0);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scenarios::{Demand, DualPrices, Minutes, Money, ProviderId, Supply};
+use scenarios::{Demand, DualPrices, Minutes, Money, ProviderId, SharedSupply};
 use serde::{Deserialize, Serialize};
 
 use crate::genesis::Genesis;
@@ -20,7 +20,7 @@ use crate::validate::Rejection;
 pub(crate) struct State {
     pub(crate) balances: BTreeMap<Address, Money>,
     pub(crate) sequences: BTreeMap<Address, u64>,
-    pub(crate) supply: Arc<Supply>,
+    pub(crate) supply: SharedSupply,
     pub(crate) provider_addresses: Vec<Address>,
     pub(crate) provider_ids: BTreeMap<Address, ProviderId>,
     pub(crate) usage: Vec<Usage>,
@@ -192,7 +192,7 @@ impl State {
         Self {
             balances: genesis.balances.clone(),
             sequences: BTreeMap::new(),
-            supply: Arc::new(genesis.supply()),
+            supply: SharedSupply::new(genesis.supply()),
             provider_ids: addresses
                 .iter()
                 .enumerate()

@@ -1,5 +1,7 @@
 //! Blocks that pass, and the figures they lead to.
 
+use std::sync::Arc;
+
 use chain::ledger::{DemandStatus, RecordOutlook};
 use chain::{Fault, RecordError, Rejection, Statement};
 use scenarios::{Money, ProviderId};
@@ -42,6 +44,19 @@ fn optimal_compositions_earn_the_whole_fee_and_pay_providers_later() {
     assert_eq!(open.demands.len(), 1);
     assert_eq!(open.capacities, [Some(0), None, Some(100)]);
     assert_eq!(market.ledger.market().capacities, [Some(40), None, Some(100)]);
+}
+
+#[test]
+fn a_supply_is_tabulated_once_for_all_blocks_until_an_offer_changes_it() {
+    let mut market = Market::open();
+    let tables = market.ledger.supply().tables();
+    market.compose(&[(0, providers([0, 0]))]);
+    market.compose(&[(1, providers([0, 0]))]);
+    assert!(Arc::ptr_eq(&tables, &market.ledger.supply().tables()));
+    let changed = instance().supply.providers.remove(0);
+    let record = market.record(&provider_of(0), offer(&changed));
+    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+    assert!(!Arc::ptr_eq(&tables, &market.ledger.supply().tables()));
 }
 
 #[test]

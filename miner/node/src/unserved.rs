@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use chain::DemandId;
 use chain::ledger::Ledger;
-use scenarios::{Oracle, UnservedReason, why_unserved};
+use scenarios::{UnservedReason, why_unserved};
 
 use super::io::UnservedDemand;
 
@@ -38,7 +38,7 @@ impl Reasons {
 pub(crate) fn why(ledger: &Ledger, demand: DemandId) -> Option<String> {
     let entry = ledger.demand(demand).filter(|entry| entry.is_open())?;
     let market = ledger.open_market();
-    let reason = why_unserved(&Oracle::shared(&market.supply), &entry.demand, &market.capacities);
+    let reason = why_unserved(&market.supply.oracle(), &entry.demand, &market.capacities);
     let is_possible = matches!(reason, UnservedReason::Possible { .. });
     (!is_possible).then(|| reason.describe(&ledger.network().genesis().operations))
 }

@@ -2,11 +2,10 @@
 //! and feeds the results back as inputs.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use chain::DemandId;
 use scenarios::settings::{HybridGaSettings, Profile, SearchSettings};
-use scenarios::{Demand, DualPrices, Minutes, Money, ProviderId, Supply};
+use scenarios::{Demand, DualPrices, Minutes, Money, ProviderId, SharedSupply};
 use serde::{Deserialize, Serialize};
 
 /// Names one piece of work of one node.
@@ -18,7 +17,7 @@ pub struct WorkId(pub u64);
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubProblem {
     /// Every provider of the market; ids are positions.
-    pub supply: Arc<Supply>,
+    pub supply: SharedSupply,
     /// The demands to compose.
     pub demands: Vec<(DemandId, Demand)>,
     /// Minutes left at each provider, in order of id.

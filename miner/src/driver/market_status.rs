@@ -152,7 +152,6 @@ mod tests {
 
     use chain::genesis::scenario_demand_records;
     use chain::{Block, DemandId, Draft, Record, SecretKey, WellFormed};
-    use scenarios::Oracle;
     use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 
     use super::*;
@@ -206,7 +205,7 @@ mod tests {
         let status = MarketStatus::of(&waiting);
         assert_eq!((status.open, status.composed, status.cost), (3, 0, Some(budgets)));
 
-        let oracle = Oracle::new(waiting.supply());
+        let oracle = waiting.supply().oracle();
         let best = scenario.instance.demands.iter().map(|demand| {
             let best = oracle.cheapest(demand, waiting.prices()).unwrap();
             (best.providers, best.priced_cost)

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ga::prices::PriceSearch;
 use ga::{Algorithm, Objective, Problem, ProblemError, Search, StopReason, Termination};
 use scenarios::settings::Profile;
-use scenarios::{Instance, Money, ProviderId, Solution};
+use scenarios::{Instance, Money, ProviderId, Solution, Supply};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::clock::thread_cpu_micros;
@@ -199,7 +199,7 @@ fn compose(
 
 fn ga_problem(problem: &SubProblem, objective: Objective) -> Result<Problem, ProblemError> {
     let demands = problem.demands.iter().map(|(_, demand)| demand.clone()).collect();
-    let instance = Instance { supply: (*problem.supply).clone(), demands };
+    let instance = Instance { supply: Supply::clone(&problem.supply), demands };
     let keys = problem.demands.iter().map(|(id, _)| key_of(*id)).collect();
     let mut whole = Problem::whole(instance)
         .with_capacities(&problem.capacities)?

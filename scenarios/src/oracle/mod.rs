@@ -24,6 +24,7 @@ use crate::units::{Minutes, Money, OperationId, ProviderId};
 pub use finder::{Limits, PathFinder};
 pub use fitting::Fitting;
 pub use kernel::Kernel;
+pub use shared::SharedSupply;
 pub use tables::{PricedOffers, Tables, Task};
 
 /// Price of one minute at each provider, in order of id, each within `0..=`[`limits::CAPACITY_PRICE`];
@@ -59,7 +60,7 @@ pub struct PricedComposition {
 }
 
 /// The shortest-path oracle of one supply. Its tables cost more than a path: keep it, or get it with
-/// [`Oracle::shared`] where the supply is shared.
+/// [`SharedSupply::oracle`] where the supply is shared.
 #[derive(Clone, Debug)]
 pub struct Oracle<'a> {
     supply: &'a Supply,
@@ -73,12 +74,6 @@ impl<'a> Oracle<'a> {
     /// Tabulates the offers by operation and the legs between providers.
     pub fn new(supply: &'a Supply) -> Self {
         Self::with_tables(supply, Arc::new(Tables::new(supply)))
-    }
-
-    /// [`Oracle::new`], but tabulates a supply only once for all who share it, one after another or at the
-    /// same time, while it is among the last few asked for.
-    pub fn shared(supply: &'a Arc<Supply>) -> Self {
-        Self::with_tables(supply, shared::tables(supply))
     }
 
     fn with_tables(supply: &'a Supply, tables: Arc<Tables>) -> Self {

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use chain::DemandId;
 use ga::{Algorithm, Objective, PriceSearch, Problem, ProblemError, Search, Termination};
 use miner_node::{SearchReport, SubProblem, Task, WorkId, WorkReport};
-use scenarios::{Instance, Money, ProviderId, Solution};
+use scenarios::{Instance, Money, ProviderId, Solution, Supply};
 
 /// Virtual time that one generation takes, in milliseconds.
 const GENERATION_MS: u64 = 40;
@@ -164,7 +164,7 @@ fn warm_start(problem: &SubProblem, standing: &[(DemandId, Vec<ProviderId>)]) ->
 
 fn ga_problem(problem: &SubProblem, objective: Objective) -> Result<Problem, ProblemError> {
     let demands = problem.demands.iter().map(|(_, demand)| demand.clone()).collect();
-    let instance = Instance { supply: (*problem.supply).clone(), demands };
+    let instance = Instance { supply: Supply::clone(&problem.supply), demands };
     let whole = Problem::whole(instance)
         .with_capacities(&problem.capacities)?
         .with_prices(problem.prices.clone(), objective)?

@@ -1,12 +1,10 @@
 //! Blocks in the making: what goes out next, and how much of it the market accepts now.
 
-use std::sync::Arc;
-
 use chain::ledger::Ledger;
 use chain::validate::draft::Admissible;
 use chain::{Draft, PriceUpdate, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
-use scenarios::{DualPrices, Money, Oracle, evaluate_composition};
+use scenarios::{DualPrices, Money, evaluate_composition};
 
 use super::{Action, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View};
 
@@ -161,12 +159,12 @@ fn trimmed(DualPrices(mut prices): DualPrices) -> DualPrices {
 
 /// Sorts by reduced cost over cost, the best first: the order in which proposals are worth sending.
 fn sort_by_reduced_cost_share(proposals: &mut [ProposedComposition], ledger: &Ledger) {
-    let supply = Arc::clone(ledger.supply());
-    let oracle = Oracle::new(&supply);
+    let supply = ledger.supply();
+    let oracle = supply.oracle();
     let prices = ledger.prices();
     proposals.sort_by_cached_key(|(id, providers)| {
         let share = ledger.demand(*id).and_then(|entry| {
-            let evaluation = evaluate_composition(&supply, &entry.demand, 0, providers).ok()?;
+            let evaluation = evaluate_composition(supply, &entry.demand, 0, providers).ok()?;
             let reduced_cost =
                 reduced_cost(&evaluation, demand_bound(&oracle, &entry.demand, prices), prices);
             Some(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chain::ledger::{Ledger, Market};
 use scenarios::settings::Profile;
-use scenarios::{DualPrices, Minutes, Money, Oracle, ProviderId};
+use scenarios::{DualPrices, Minutes, Money, ProviderId};
 
 use super::{Action, Effect, Mining, View, WorkId, open_ids, sub_problem};
 use crate::work::Task;
@@ -125,7 +125,7 @@ fn demands_seen(ledger: &Ledger) -> u64 {
 
 /// Edge relaxations of one pass over the market.
 fn work(market: &Market) -> u64 {
-    let oracle = Oracle::shared(&market.supply);
+    let oracle = market.supply.oracle();
     market.demands.iter().map(|demand| oracle.work(&demand.entry.demand)).fold(0, u64::saturating_add)
 }
 
@@ -135,7 +135,7 @@ fn is_nothing_scarce(market: &Market) -> bool {
     if market.prices.0.iter().any(|&price| price != Money::ZERO) {
         return false;
     }
-    let oracle = Oracle::shared(&market.supply);
+    let oracle = market.supply.oracle();
     let mut taken: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
     for demand in market.demands.iter().map(|demand| &demand.entry.demand) {
         let Some(best) = oracle.cheapest(demand, &market.prices) else { continue };

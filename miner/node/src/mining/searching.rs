@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chain::ledger::{BlockReport, MarketDemand};
 use scenarios::settings::Profile;
-use scenarios::{Money, Oracle, ProviderId, why_unserved};
+use scenarios::{Money, ProviderId, why_unserved};
 
 use super::{Action, DemandId, Effect, Mining, NodeEvent, View, WorkId, sub_problem};
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of};
@@ -74,7 +74,7 @@ impl Mining {
     pub(super) fn choose_cell(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let supply = view.ledger.supply();
         let (strategy, window) = (self.settings.strategy, self.settings.window);
-        let (oracle, prices) = (Oracle::new(supply), view.ledger.prices());
+        let (oracle, prices) = (supply.oracle(), view.ledger.prices());
         let open: Vec<CellDemand> = view
             .ledger
             .open_market()
@@ -178,7 +178,7 @@ impl Mining {
             return;
         }
         let market = view.ledger.open_market();
-        let oracle = Oracle::shared(&market.supply);
+        let oracle = market.supply.oracle();
         let operations = &view.ledger.network().genesis().operations;
         for MarketDemand { id, entry } in &market.demands {
             if !report.unserved.contains(id) {
