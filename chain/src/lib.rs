@@ -40,4 +40,6 @@ pub use merkle::{MerkleProof, merkle_root};
 pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, Statement};
 pub use schedule::Schedule;
 pub use store::{Store, StoreError, Write};
-pub use validate::{Draft, Fault, FinalBlock, RecordError, Rejection, ValidBlock, WellFormed, check_record};
+pub use validate::{
+    Draft, Fault, FinalBlock, RecordError, RecordRule, Rejection, ValidBlock, WellFormed, check_record,
+};

@@ -1,6 +1,7 @@
 //! The pool: the set of signed records that no block holds yet. Every node has it whole, nobody runs it.
 //!
-//! [`Pool`] is the set: what may enter, in which order a block takes it, what leaves after a block.
+//! [`Pool`] is the set: what may enter, in which order a block takes it, what leaves after a block; readers keep
+//! a [`PoolContents`] of it.
 //! [`Exchange`] keeps the sets of connected nodes the same: new records are announced by id and fetched by
 //! those who lack them, requests that time out go to another peer, and range-based set reconciliation
 //! (negentropy) finds what any loss or partition left different. Neither reads a clock nor sends anything:
@@ -13,13 +14,15 @@
 //!
 //! Not here: peer records (where nodes can be reached), persistence, and connections.
 
+mod contents;
 mod exchange;
 mod message;
 mod pool;
 mod reconcile;
 mod rejection;
 
+pub use contents::PoolContents;
 pub use exchange::{Exchange, ExchangeFault, Exchanged};
 pub use message::{MESSAGE_IDS, PoolMessage, RECONCILE_BYTES, RESPONSE_BYTES};
 pub use pool::{Pool, PoolLimits};
-pub use rejection::{DropReason, PoolRejection};
+pub use rejection::{DropReason, PoolRejection, PoolRule, Rule};

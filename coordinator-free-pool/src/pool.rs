@@ -1,6 +1,5 @@
 //! The set itself: admission, order, and what leaves after a block.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -9,6 +8,7 @@ use chain::ledger::RecordOutlook;
 use chain::validate::RecordError;
 use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
+use crate::contents::PoolContents;
 use crate::rejection::{DropReason, PoolRejection};
 
 /// How much a pool holds.
@@ -47,10 +47,7 @@ const UNUSABLE_IDS: usize = 20_000;
 pub struct Pool {
     limits: PoolLimits,
     network: Arc<Network>,
-    records: BTreeMap<RecordId, Record>,
-    /// The same by author and sequence number, with their sizes in bytes.
-    authors: BTreeMap<Address, BTreeMap<u64, (RecordId, usize)>>,
-    bytes: usize,
+    contents: PoolContents,
     /// Ids that need not be fetched while the head is at most this height.
     unusable: BTreeMap<RecordId, Height>,
     /// Replaced since the last [`Self::prune`].
@@ -61,13 +58,11 @@ pub struct Pool {
 
 impl Pool {
     /// An empty pool.
-    pub const fn new(limits: PoolLimits, network: Arc<Network>) -> Self {
+    pub fn new(limits: PoolLimits, network: Arc<Network>) -> Self {
         Self {
             limits,
             network,
-            records: BTreeMap::new(),
-            authors: BTreeMap::new(),
-            bytes: 0,
+            contents: PoolContents::default(),
             unusable: BTreeMap::new(),
             replaced: Vec::new(),
             pending: None,
@@ -79,40 +74,44 @@ impl Pool {
         &self.limits
     }
 
+    /// What it holds, to be kept and read as it is now.
+    pub const fn contents(&self) -> &PoolContents {
+        &self.contents
+    }
+
     /// The number of records.
     pub fn len(&self) -> usize {
-        self.records.len()
+        self.contents.len()
     }
 
     /// Whether there is no record.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        self.contents.is_empty()
     }
 
     /// Bytes of all records together.
     pub const fn bytes(&self) -> usize {
-        self.bytes
+        self.contents.bytes()
     }
 
     /// A record.
     pub fn get(&self, id: &RecordId) -> Option<&Record> {
-        self.records.get(id)
+        self.contents.get(id)
     }
 
     /// Whether a record is here.
     pub fn contains(&self, id: &RecordId) -> bool {
-        self.records.contains_key(id)
+        self.contents.contains(id)
     }
 
     /// All ids, ascending.
     pub fn ids(&self) -> impl Iterator<Item = RecordId> {
-        self.records.keys().copied()
+        self.contents.iter().map(|(id, _)| id)
     }
 
     /// The records of one author, by sequence number.
     pub fn records_of(&self, author: Address) -> impl Iterator<Item = (u64, &Record)> {
-        let held = self.authors.get(&author).into_iter().flatten();
-        held.filter_map(|(&sequence, (id, _))| self.records.get(id).map(|record| (sequence, record)))
+        self.contents.records_of(author)
     }
 
     /// Whether an id announced by a peer is worth fetching: it is not here, was not on chain or expired,
@@ -188,9 +187,9 @@ impl Pool {
         if got > expected {
             return Err(PoolRejection::GapTooWide { author, got, expected });
         }
-        let held = self.authors.get(&author);
+        let held = self.contents.of_author(author);
         // A rival's room is free once it is replaced.
-        let mut others = self.bytes;
+        let mut others = self.contents.bytes();
         if let Some(&(kept, size)) = held.and_then(|held| held.get(&got)) {
             if kept < id {
                 return Err(PoolRejection::SequenceTaken { author, sequence: got, kept });
@@ -211,17 +210,12 @@ impl Pool {
     }
 
     fn add(&mut self, record: Record, id: RecordId, bytes: usize) {
-        let held = self.authors.entry(record.author()).or_default();
-        if let Some((rival, size)) = held.insert(record.content.sequence, (id, bytes)) {
-            self.records.remove(&rival);
-            self.bytes = self.bytes.saturating_sub(size);
+        if let Some(rival) = self.contents.insert(record, id, bytes) {
             // Its place may become free again only on chain, so it is never wanted back.
             remember(&mut self.unusable, rival, Height::MAX);
             self.replaced.push((rival, DropReason::Replaced(id)));
         }
-        self.bytes = self.bytes.saturating_add(bytes);
         self.unusable.remove(&id);
-        self.records.insert(id, record);
         self.pending = None;
     }
 
@@ -240,7 +234,7 @@ impl Pool {
         self.unusable.retain(|_, until| *until >= height);
         let mut gone = BTreeMap::new();
         gone.extend(self.replaced.drain(..).map(|(id, reason)| (id, Some(reason))));
-        for (&id, record) in &self.records {
+        for (id, record) in self.contents.iter() {
             let RecordOutlook::Never(error) = ledger.check_record_now(record) else { continue };
             // Of what else may be wrong, the state may turn in the record's favour again.
             let settled = matches!(error, RecordError::Expired { .. } | RecordError::SequenceUsed { .. });
@@ -256,16 +250,9 @@ impl Pool {
     }
 
     fn remove(&mut self, id: &RecordId) {
-        let Some(record) = self.records.remove(id) else { return };
-        if let Entry::Occupied(mut held) = self.authors.entry(record.author()) {
-            if let Some((_, size)) = held.get_mut().remove(&record.content.sequence) {
-                self.bytes = self.bytes.saturating_sub(size);
-            }
-            if held.get().is_empty() {
-                held.remove();
-            }
+        if self.contents.remove(id) {
+            self.pending = None;
         }
-        self.pending = None;
     }
 
     /// What the next block can bring all together, in the order in which it should: each author's records
@@ -292,19 +279,19 @@ impl Pool {
         // Half of a block's bytes: the other half is for compositions and prices.
         let room = usize::try_from(limits.block_bytes).unwrap_or(usize::MAX) / 2;
         let mut fronts: BTreeSet<(RecordId, Address, u64)> = BTreeSet::new();
-        for &author in self.authors.keys() {
+        for author in self.contents.authors() {
             let next = ledger.next_sequence(author);
             fronts.extend(self.front(author, next, height));
         }
         let (mut candidates, mut bytes) = (Vec::new(), 0_usize);
         while let Some((id, author, sequence)) = fronts.pop_first() {
-            let size =
-                self.authors.get(&author).and_then(|held| held.get(&sequence)).map_or(0, |&(_, size)| size);
+            let held = self.contents.of_author(author);
+            let size = held.and_then(|held| held.get(&sequence)).map_or(0, |&(_, size)| size);
             bytes = bytes.saturating_add(size);
             if candidates.len() >= most || bytes > room {
                 break;
             }
-            candidates.extend(self.records.get(&id).cloned());
+            candidates.extend(self.contents.get(&id).cloned());
             fronts.extend(self.front(author, sequence.saturating_add(1), height));
         }
         candidates
@@ -312,8 +299,8 @@ impl Pool {
 
     /// The record of this author with this sequence number, if it may be in the block of this height.
     fn front(&self, author: Address, sequence: u64, height: Height) -> Option<(RecordId, Address, u64)> {
-        let &(id, _) = self.authors.get(&author)?.get(&sequence)?;
-        let content = &self.records.get(&id)?.content;
+        let &(id, _) = self.contents.of_author(author)?.get(&sequence)?;
+        let content = &self.contents.get(&id)?.content;
         (content.valid_from..=content.valid_until).contains(&height).then_some((id, author, sequence))
     }
 }

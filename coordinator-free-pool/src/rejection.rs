@@ -1,7 +1,83 @@
 //! Why a record does not enter the pool, or leaves it.
 
+use std::fmt;
+
 use chain::validate::RecordError;
-use chain::{Address, Fault, Height, RecordId};
+use chain::{Address, Fault, Height, RecordId, RecordRule};
+use serde::{Deserialize, Serialize};
+
+/// The rule that keeps a record out of the pool or takes it out of there. Serialised as its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Rule {
+    /// Of records, whoever holds them.
+    Record(RecordRule),
+    /// Of pools.
+    Pool(PoolRule),
+}
+
+/// A rule of pools alone. Serialised as its name, which does not change while the rule exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum PoolRule {
+    /// A record is held once.
+    #[serde(rename = "pool-duplicate")]
+    Duplicate,
+    /// A record's window begins soon enough.
+    #[serde(rename = "pool-window")]
+    Window,
+    /// A record's number is near its author's next.
+    #[serde(rename = "pool-sequence-gap")]
+    SequenceGap,
+    /// Of two records with one number the smaller id is held: this one came later.
+    #[serde(rename = "pool-sequence-taken")]
+    SequenceTaken,
+    /// An author has only so many records here.
+    #[serde(rename = "pool-author-quota")]
+    AuthorQuota,
+    /// The pool has only so many records.
+    #[serde(rename = "pool-records-max")]
+    RecordsMax,
+    /// The pool has only so many bytes.
+    #[serde(rename = "pool-bytes-max")]
+    BytesMax,
+    /// Of two records with one number the smaller id is held: this one was here first.
+    #[serde(rename = "pool-replaced")]
+    Replaced,
+}
+
+impl Rule {
+    /// Its name: `pool-duplicate`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Record(rule) => rule.name(),
+            Self::Pool(PoolRule::Duplicate) => "pool-duplicate",
+            Self::Pool(PoolRule::Window) => "pool-window",
+            Self::Pool(PoolRule::SequenceGap) => "pool-sequence-gap",
+            Self::Pool(PoolRule::SequenceTaken) => "pool-sequence-taken",
+            Self::Pool(PoolRule::AuthorQuota) => "pool-author-quota",
+            Self::Pool(PoolRule::RecordsMax) => "pool-records-max",
+            Self::Pool(PoolRule::BytesMax) => "pool-bytes-max",
+            Self::Pool(PoolRule::Replaced) => "pool-replaced",
+        }
+    }
+
+    /// Whether the author's number went to another record of the same author: signed with the next free one,
+    /// the statement may be handed in again.
+    pub const fn is_number_taken(self) -> bool {
+        matches!(self, Self::Pool(PoolRule::SequenceTaken) | Self::Record(RecordRule::Replayed))
+    }
+
+    /// Whether what is missing is the author's money.
+    pub const fn is_about_money(self) -> bool {
+        matches!(self, Self::Record(rule) if rule.is_about_money())
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// Why a record is refused; the pool is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,18 +159,18 @@ impl PoolRejection {
         }
     }
 
-    /// The rule's name, for logs and for programs that act on it.
-    pub const fn rule(&self) -> &'static str {
-        match self {
-            Self::Record(error) => error.rule(),
-            Self::Duplicate(_) => "pool-duplicate",
-            Self::TooFarAhead { .. } => "pool-window",
-            Self::GapTooWide { .. } => "pool-sequence-gap",
-            Self::SequenceTaken { .. } => "pool-sequence-taken",
-            Self::AuthorQuota { .. } => "pool-author-quota",
-            Self::TooManyRecords { .. } => "pool-records-max",
-            Self::TooManyBytes { .. } => "pool-bytes-max",
-        }
+    /// The rule that keeps it out.
+    pub const fn rule(&self) -> Rule {
+        Rule::Pool(match self {
+            Self::Record(error) => return Rule::Record(error.rule()),
+            Self::Duplicate(_) => PoolRule::Duplicate,
+            Self::TooFarAhead { .. } => PoolRule::Window,
+            Self::GapTooWide { .. } => PoolRule::SequenceGap,
+            Self::SequenceTaken { .. } => PoolRule::SequenceTaken,
+            Self::AuthorQuota { .. } => PoolRule::AuthorQuota,
+            Self::TooManyRecords { .. } => PoolRule::RecordsMax,
+            Self::TooManyBytes { .. } => PoolRule::BytesMax,
+        })
     }
 }
 
@@ -110,11 +186,36 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// The rule's name, for logs and for programs that act on it.
-    pub const fn rule(&self) -> &'static str {
+    /// The rule that takes it out.
+    pub const fn rule(&self) -> Rule {
         match self {
-            Self::Record(error) => error.rule(),
-            Self::Replaced(_) => "pool-replaced",
+            Self::Record(error) => Rule::Record(error.rule()),
+            Self::Replaced(_) => Rule::Pool(PoolRule::Replaced),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_of_pools_is_serialised_as_its_name() {
+        let rules = [
+            PoolRule::Duplicate,
+            PoolRule::Window,
+            PoolRule::SequenceGap,
+            PoolRule::SequenceTaken,
+            PoolRule::AuthorQuota,
+            PoolRule::RecordsMax,
+            PoolRule::BytesMax,
+            PoolRule::Replaced,
+        ];
+        let rules = rules.map(Rule::Pool).into_iter().chain([Rule::Record(RecordRule::Overdraft)]);
+        for rule in rules {
+            let json = serde_json::to_value(rule).unwrap();
+            assert_eq!(json, rule.name());
+            assert_eq!(serde_json::from_value::<Rule>(json).unwrap(), rule);
         }
     }
 }

@@ -46,7 +46,7 @@ impl Rejection {
             Self::AmendmentOrder { .. } => "amendment-order",
             Self::CompositionTimestamp { .. } => "composition-timestamp",
             Self::TrailingZeroPrice => "price-form",
-            Self::Record { error, .. } => error.rule(),
+            Self::Record { error, .. } => error.rule().name(),
             Self::WrongHeight { .. } => "height",
             Self::WrongParent { .. } => "parent",
             Self::TimestampNotAboveParent { .. } => "timestamp",

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use scenarios::{Minutes, Money, Offer, OperationId, Site, limits};
 
 use super::fault::Fault;
+use super::record_rule::RecordRule;
 use crate::codec::encode;
 use crate::genesis::scenario::least_solver_fee;
 use crate::genesis::{Genesis, Network};
@@ -308,34 +309,34 @@ impl RecordError {
         }
     }
 
-    /// The rule's name, for logs and tables.
-    pub const fn rule(&self) -> &'static str {
+    /// The rule it breaks.
+    pub const fn rule(&self) -> RecordRule {
         match self {
-            Self::TooLarge { .. } => "record-size",
-            Self::WrongNetwork { .. } => "record-network",
-            Self::EmptyWindow { .. } => "record-window",
-            Self::Signature { error: KeyError::BadSignature, .. } => "record-signature",
-            Self::Signature { .. } => "record-key",
-            Self::Offer(_) => "record-offer",
-            Self::DemandName { .. } => "demand-name",
-            Self::DemandSite { .. } => "demand-site",
-            Self::OrderCount { .. } => "demand-orders",
-            Self::UnknownOperation { .. } => "demand-operation",
-            Self::Budget { .. } => "demand-budget",
-            Self::FeeTooSmall { .. } | Self::FeeTooLarge { .. } => "demand-fee",
-            Self::TransferAmount { .. } => "transfer-amount",
-            Self::NotYetValid { .. } => "record-not-yet-valid",
-            Self::Expired { .. } => "record-expired",
-            Self::SequenceUsed { .. } => "record-replayed",
-            Self::SequenceGap { .. } => "record-sequence-gap",
-            Self::InsufficientEscrow { .. } => "insufficient-escrow",
-            Self::Overdraft { .. } => "overdraft",
-            Self::UnknownDemand { .. } => "cancellation-unknown-demand",
-            Self::NotDemandAuthor { .. } => "cancellation-author",
-            Self::DemandNotOpen { .. } => "cancellation-too-late",
-            Self::NothingOffered { .. } => "withdrawal-without-offer",
-            Self::TooManyProviders { .. } => "providers-max",
-            Self::MarketFull { .. } => "market-demands-max",
+            Self::TooLarge { .. } => RecordRule::Size,
+            Self::WrongNetwork { .. } => RecordRule::Network,
+            Self::EmptyWindow { .. } => RecordRule::Window,
+            Self::Signature { error: KeyError::BadSignature, .. } => RecordRule::Signature,
+            Self::Signature { .. } => RecordRule::Key,
+            Self::Offer(_) => RecordRule::Offer,
+            Self::DemandName { .. } => RecordRule::DemandName,
+            Self::DemandSite { .. } => RecordRule::DemandSite,
+            Self::OrderCount { .. } => RecordRule::DemandOrders,
+            Self::UnknownOperation { .. } => RecordRule::DemandOperation,
+            Self::Budget { .. } => RecordRule::DemandBudget,
+            Self::FeeTooSmall { .. } | Self::FeeTooLarge { .. } => RecordRule::DemandFee,
+            Self::TransferAmount { .. } => RecordRule::TransferAmount,
+            Self::NotYetValid { .. } => RecordRule::NotYetValid,
+            Self::Expired { .. } => RecordRule::Expired,
+            Self::SequenceUsed { .. } => RecordRule::Replayed,
+            Self::SequenceGap { .. } => RecordRule::SequenceGap,
+            Self::InsufficientEscrow { .. } => RecordRule::InsufficientEscrow,
+            Self::Overdraft { .. } => RecordRule::Overdraft,
+            Self::UnknownDemand { .. } => RecordRule::CancellationUnknownDemand,
+            Self::NotDemandAuthor { .. } => RecordRule::CancellationAuthor,
+            Self::DemandNotOpen { .. } => RecordRule::CancellationTooLate,
+            Self::NothingOffered { .. } => RecordRule::WithdrawalWithoutOffer,
+            Self::TooManyProviders { .. } => RecordRule::ProvidersMax,
+            Self::MarketFull { .. } => RecordRule::MarketDemandsMax,
         }
     }
 }

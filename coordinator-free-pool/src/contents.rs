@@ -1,0 +1,99 @@
+//! What a pool holds, apart from what it decides. A clone is made in constant time and shares everything, so
+//! that readers keep looking at one state while the pool goes on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chain::{Address, Record, RecordId};
+use rpds::RedBlackTreeMapSync;
+
+/// Records with their sizes in bytes, by id and by author.
+#[derive(Clone, Debug, Default)]
+pub struct PoolContents {
+    records: RedBlackTreeMapSync<RecordId, Arc<Record>>,
+    /// The same by author and sequence number, with their sizes in bytes.
+    authors: RedBlackTreeMapSync<Address, Arc<OfAuthor>>,
+    bytes: usize,
+}
+
+/// The records of one author, by sequence number, with their sizes in bytes.
+pub(crate) type OfAuthor = BTreeMap<u64, (RecordId, usize)>;
+
+impl PoolContents {
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.records.size()
+    }
+
+    /// Whether there is no record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of all records together.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A record.
+    pub fn get(&self, id: &RecordId) -> Option<&Record> {
+        self.records.get(id).map(Arc::as_ref)
+    }
+
+    /// Whether a record is here.
+    pub fn contains(&self, id: &RecordId) -> bool {
+        self.records.contains_key(id)
+    }
+
+    /// All records, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (RecordId, &Record)> {
+        self.records.iter().map(|(&id, record)| (id, record.as_ref()))
+    }
+
+    /// The records of one author, by sequence number.
+    pub fn records_of(&self, author: Address) -> impl Iterator<Item = (u64, &Record)> {
+        let held = self.of_author(author).into_iter().flatten();
+        held.filter_map(|(&sequence, (id, _))| self.get(id).map(|record| (sequence, record)))
+    }
+
+    /// Authors with records here, ascending.
+    pub(crate) fn authors(&self) -> impl Iterator<Item = Address> {
+        self.authors.keys().copied()
+    }
+
+    pub(crate) fn of_author(&self, author: Address) -> Option<&OfAuthor> {
+        self.authors.get(&author).map(Arc::as_ref)
+    }
+
+    /// Puts a record in; what it takes the place of, by author and sequence number, comes back.
+    pub(crate) fn insert(&mut self, record: Record, id: RecordId, bytes: usize) -> Option<RecordId> {
+        let (author, sequence) = (record.author(), record.content.sequence);
+        if !self.authors.contains_key(&author) {
+            self.authors.insert_mut(author, Arc::default());
+        }
+        let held = self.authors.get_mut(&author).map(Arc::make_mut);
+        let replaced = held.and_then(|held| held.insert(sequence, (id, bytes)));
+        if let Some((rival, size)) = replaced {
+            self.records.remove_mut(&rival);
+            self.bytes = self.bytes.saturating_sub(size);
+        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.records.insert_mut(id, Arc::new(record));
+        replaced.map(|(rival, _)| rival)
+    }
+
+    /// Takes a record out; false if it was not there.
+    pub(crate) fn remove(&mut self, id: &RecordId) -> bool {
+        let Some(record) = self.records.get(id).map(Arc::clone) else { return false };
+        self.records.remove_mut(id);
+        let author = record.author();
+        let Some(held) = self.authors.get_mut(&author).map(Arc::make_mut) else { return true };
+        if let Some((_, size)) = held.remove(&record.content.sequence) {
+            self.bytes = self.bytes.saturating_sub(size);
+        }
+        if held.is_empty() {
+            self.authors.remove_mut(&author);
+        }
+        true
+    }
+}
