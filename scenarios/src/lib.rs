@@ -24,6 +24,7 @@ pub mod settings;
 pub mod shortage;
 pub mod units;
 mod validate;
+pub mod work;
 
 pub use evaluate::{CompositionEvaluation, Evaluation, Violation, evaluate, evaluate_composition};
 pub use file::ScenarioError;
