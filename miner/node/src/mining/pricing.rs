@@ -3,9 +3,9 @@
 use chain::ledger::Ledger;
 use scenarios::DualPrices;
 use scenarios::settings::Profile;
+use scenarios::work::{Goal, Termination, Work};
 
-use super::{Action, Effect, Mining, View, WorkId, open_ids, sub_problem};
-use crate::work::Task;
+use super::{Action, Effect, Mining, View, WorkId, WorkKind, open_ids, sub_problem};
 
 /// Where this miner stands in finding prices.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ impl Mining {
         let grown = seen.saturating_sub(self.pricing.settled_for);
         let limited = view.ledger.supply().providers.iter().any(|provider| provider.capacity.is_some());
         let is_due = limited && grown > self.pricing.settled_for / 10 && !open_ids(view.ledger).is_empty();
-        is_due && self.settings.profile == Profile::Hybrid
+        is_due && self.settings.profile == Profile::Hybrid && !self.setbacks.rests(WorkKind::Prices)
     }
 
     /// Searches for prices when it is our turn; those before us may make it unnecessary.
@@ -37,12 +37,13 @@ impl Mining {
         if view.now_ms < since + Self::rank(view) as u64 * self.timing.pricing_turn_ms {
             return;
         }
-        let problem = sub_problem(view.ledger.market(), None, |_| true);
-        let steps = self.settings.search.hybrid.subgradient_steps;
-        let work = self.next_work();
-        self.pricing.work = Some(work);
-        let task = Box::new(Task::Prices { market: problem, steps });
-        actions.push(Action::Effect(Effect::StartWork { work, task }));
+        let (_, problem) = sub_problem(view.ledger.market(), None, |_| true);
+        let steps = u64::from(self.settings.search.hybrid.subgradient_steps);
+        let termination = Termination { generations: Some(steps), ..Termination::default() };
+        let id = self.next_work();
+        self.pricing.work = Some(id);
+        let work = Box::new(Work { goal: Goal::FindPrices, problem, termination, rng_seed: 0 });
+        actions.push(Action::Effect(Effect::StartWork { id, work }));
     }
 
     /// The prices in force are as good as we know how to make them.
