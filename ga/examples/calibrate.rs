@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 
 use ga::exact::{Group, optimum, split_optimum};
 use ga::random::random_cost;
-use ga::{Algorithm, Problem, Search, Termination, run};
-use scenarios::{Money, Scenario, Site, evaluate};
+use ga::{Workbench, run};
+use scenarios::work::{Algorithm, Goal, Objective, Resources, SubProblem, Termination, Work};
+use scenarios::{DualPrices, Money, Scenario, SharedSupply, Site, evaluate};
 
 /// The published algorithm is run with these seeds; their mean is printed.
 const RNG_SEEDS: std::ops::Range<u64> = 1..11;
@@ -75,13 +76,23 @@ fn solve_strips(scenario: &Scenario, groups: &[Group], rng_seed: u64) -> (Money,
     let mut slowest = Duration::ZERO;
     for group in groups {
         let part = scenario.instance.with_demands(&group.demands);
-        let problem = Problem::whole(part).restricted_to(|id| group.providers.contains(&id));
+        let supply = SharedSupply::new(part.supply.clone());
+        let (capacities, prices) = (supply.capacities(), DualPrices::zero());
+        let allowed = Some(group.providers.iter().copied().collect());
+        let resources = Resources { supply, capacities, prices, allowed };
+        let algorithm = Algorithm::Paper(settings);
         let begin = Instant::now();
-        let mut search = Search::new(problem, Algorithm::Paper(settings), rng_seed, None);
-        let termination = Termination::paper(&settings);
-        run(&mut search, &termination, &mut |_| ControlFlow::Continue(()), &AtomicBool::new(false));
+        let bench = Workbench::start(Work {
+            goal: Goal::Compose { algorithm, objective: Objective::Cost },
+            problem: SubProblem::new(part.demands.clone(), resources),
+            termination: Termination::of(&algorithm),
+            rng_seed,
+        });
+        let mut bench = bench.expect("a scenario contradicts itself nowhere");
+        run(&mut bench, None, &mut |_| ControlFlow::Continue(()), &AtomicBool::new(false));
         slowest = slowest.max(begin.elapsed());
-        let evaluation = evaluate(search.problem().instance(), search.incumbent().0);
+        let search = bench.search().expect("composing is a search");
+        let evaluation = evaluate(&part, search.incumbent().0);
         assert!(evaluation.is_complete(), "capacities and budgets do not bind here");
         cost += evaluation.cost;
     }

@@ -8,15 +8,12 @@
 //! on evaluations, which may end a run earlier, searches compare fairly on a machine that is not idle.
 #![expect(clippy::print_stdout, reason = "a program that prints a table")]
 
-use std::ops::ControlFlow;
-use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use ga::prices::find_prices;
-use ga::{Algorithm, Objective, Problem, Search, Termination, run};
+use ga::{Algorithm, CentralPlan, Flags, Objective, Problem, Search, Termination, solve_centrally};
 use scenarios::bound::gap_percent;
-use scenarios::{DualPrices, Evaluation, Instance, Money, Scenario, evaluate};
+use scenarios::{Evaluation, Money, Scenario, Solution, evaluate};
 
 /// What the command line asks for.
 struct Arguments {
@@ -92,30 +89,45 @@ fn list<T: std::str::FromStr>(words: &str) -> Result<Vec<T>, T::Err> {
 
 fn search(scenario: &Scenario, arguments: &Arguments, rng_seed: u64) -> anyhow::Result<Run> {
     let begin = Instant::now();
-    let never = AtomicBool::new(false);
-    let instance = scenario.instance.clone();
-    let (problem, bound) = prepared(instance, scenario.search.hybrid.subgradient_steps, &never)?;
-    let mut search = Search::new(problem, Algorithm::Hybrid(scenario.search.hybrid), rng_seed, None);
-    let (mut costs, mut unused) = (Vec::new(), Money::ZERO);
-    for &limit in &arguments.seconds {
-        let left = Duration::try_from_secs_f64(limit)?.saturating_sub(begin.elapsed());
-        let evaluations = arguments.evaluations;
-        let termination = Termination { time: Some(left), evaluations, ..Termination::default() };
-        run(&mut search, &termination, &mut |_| ControlFlow::Continue(()), &never);
-        let evaluation = evaluate(search.problem().instance(), search.incumbent().0);
-        ensure!(evaluation.is_feasible(), "the evaluator found {:?}", evaluation.violations);
-        costs.push(search.problem().objective_of(&evaluation));
-        unused = value_of_unused(search.problem(), &evaluation);
-    }
-    Ok(Run { bound, costs, unused, evaluations: search.progress().evaluations })
+    let marks: Vec<Duration> = arguments
+        .seconds
+        .iter()
+        .map(|&seconds| Duration::try_from_secs_f64(seconds))
+        .collect::<Result<_, _>>()?;
+    let settings = scenario.search.hybrid;
+    let plan = CentralPlan {
+        termination: Termination { evaluations: arguments.evaluations, ..Termination::default() },
+        time: marks.last().copied(),
+        ..CentralPlan::of(Algorithm::Hybrid(settings), rng_seed, settings.subgradient_steps)
+    };
+    // What stood when a mark was passed is what the generation before it had found.
+    let (mut costs, mut stood) = (Vec::new(), None);
+    let mut observer = |search: &Search| {
+        while marks.get(costs.len()).is_some_and(|&mark| begin.elapsed() >= mark) {
+            costs.push(judged(search.problem(), stood.as_ref().unwrap_or(search.incumbent().0)));
+        }
+        stood = Some(search.incumbent().0.clone());
+    };
+    let outcome = solve_centrally(&scenario.instance, &plan, &mut observer, &Flags::default())?;
+    let problem = Problem::whole(scenario.instance.clone()).with_prices(outcome.prices, Objective::Cost)?;
+    let last = judged(&problem, &outcome.solution)?;
+    let mut costs: Vec<Money> = costs.into_iter().collect::<anyhow::Result<_>>()?;
+    costs.truncate(marks.len() - 1);
+    costs.resize(marks.len(), last); // an early end leaves what it found
+    let evaluation = evaluate(problem.instance(), &outcome.solution);
+    Ok(Run {
+        bound: outcome.bound.context("prices were looked for")?,
+        costs,
+        unused: value_of_unused(&problem, &evaluation),
+        evaluations: outcome.progress.evaluations,
+    })
 }
 
-/// The problem with the best prices found in so many steps, and the bound they certify.
-fn prepared(instance: Instance, steps: u32, never: &AtomicBool) -> anyhow::Result<(Problem, Money)> {
-    let (supply, demands) = (&instance.supply, &instance.demands);
-    let zero = DualPrices::zero();
-    let found = find_prices(supply, demands, &supply.capacities(), &zero, steps, never)?;
-    Ok((Problem::whole(instance).with_prices(found.prices, Objective::Cost)?, found.bound))
+/// The objective of a solution, by the independent evaluator.
+fn judged(problem: &Problem, solution: &Solution) -> anyhow::Result<Money> {
+    let evaluation = evaluate(problem.instance(), solution);
+    ensure!(evaluation.is_feasible(), "the evaluator found {:?}", evaluation.violations);
+    Ok(problem.objective_of(&evaluation))
 }
 
 /// The minutes a solution leaves unused, at the price of a minute of each provider. A solution's distance from the

@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 use scenarios::oracle::{self, Limits, PricedOffers};
+use scenarios::work::Objective;
 use scenarios::{DualPrices, Money, ProviderId};
 
-use crate::problem::{Objective, Problem};
+use crate::problem::Problem;
 use crate::table::{Row, Table};
 
 /// The offers of a table at some prices per minute.

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 use scenarios::bound::dual_bound;
 use scenarios::oracle::Limits;
+use scenarios::work::{Resources, SubProblem};
 use scenarios::{Demand, DualPrices, Minutes, Money, Oracle, PriceError, Supply, limits};
 
 use crate::paths::{PathFinder, priced_offers};
@@ -65,6 +66,27 @@ impl PriceSearch {
         capacities: &[Option<Minutes>],
         start: &DualPrices,
     ) -> Self {
+        let table = Table::of(supply, demands);
+        Self::over(table, supply, capacities, start)
+    }
+
+    /// A search over the market of a piece of work, from the prices in force.
+    pub(crate) fn of(problem: &SubProblem) -> Self {
+        let Resources { supply, capacities, prices, allowed } = &problem.resources;
+        if allowed.is_none() {
+            let table = Table::on(supply.tables(), supply, &problem.demands);
+            return Self::over(table, supply, capacities, prices);
+        }
+        let mut part = Supply::clone(supply);
+        for (id, provider) in supply.provider_ids().zip(&mut part.providers) {
+            if !problem.resources.allows(id) {
+                provider.offers.clear();
+            }
+        }
+        Self::new(&part, &problem.demands, capacities, prices)
+    }
+
+    fn over(table: Table, supply: &Supply, capacities: &[Option<Minutes>], start: &DualPrices) -> Self {
         let providers = supply.providers.len();
         let capacities: Vec<_> =
             (0..providers).map(|index| capacities.get(index).copied().flatten()).collect();
@@ -74,7 +96,7 @@ impl PriceSearch {
         };
         let point = supply.provider_ids().zip(&capacities).map(suited).collect();
         Self {
-            table: Table::of(supply, demands),
+            table,
             capacities,
             point,
             direction: vec![0.0; providers],

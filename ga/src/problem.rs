@@ -2,23 +2,14 @@
 //! that survive when the problem changes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use scenarios::oracle::validate_prices;
+use scenarios::oracle::{Tables, validate_prices};
+use scenarios::work::{Objective, Resources};
 use scenarios::{
-    CompositionEvaluation, DualPrices, Evaluation, Instance, Minutes, Money, PriceError, ProviderId, Solution,
+    CompositionEvaluation, Demand, DualPrices, Evaluation, Instance, Minutes, Money, PriceError, ProviderId,
+    Solution, Supply,
 };
-
-/// What a search minimises over the served demands; an unserved one always adds its budget.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Objective {
-    /// Cost. Right for a whole market: capacities are limits, nothing else wants them.
-    #[default]
-    Cost,
-    /// Cost + price * minutes. Right for a part of a market: what is left of a scarce provider is worth its
-    /// price to the rest. The distance to the bound is then exactly the sum of reduced costs. A demand whose
-    /// cheapest priced composition exceeds its budget is better left unserved.
-    PricedCost,
-}
 
 /// What a search works on.
 #[derive(Clone, Debug)]
@@ -27,6 +18,8 @@ pub struct Problem {
     keys: Vec<u64>,
     prices: DualPrices,
     objective: Objective,
+    /// Tables of these very offers, if somebody has made them already.
+    tables: Option<Arc<Tables>>,
 }
 
 /// Why a problem is refused.
@@ -60,7 +53,33 @@ impl Problem {
     /// The whole of an instance at its own capacities: no prices, each demand's key its position.
     pub fn whole(instance: Instance) -> Self {
         let keys = (0..instance.demands.len() as u64).collect();
-        Self { instance, keys, prices: DualPrices::zero(), objective: Objective::Cost }
+        Self { instance, keys, prices: DualPrices::zero(), objective: Objective::Cost, tables: None }
+    }
+
+    /// The demands at these positions, which are their keys, on what may be used to serve them; both must have been
+    /// found to fit each other.
+    pub(crate) fn at_positions(
+        demands: &[Demand],
+        positions: &[usize],
+        resources: &Resources,
+        objective: Objective,
+    ) -> Self {
+        let mut supply = Supply::clone(&resources.supply);
+        for (provider, &left) in supply.providers.iter_mut().zip(&resources.capacities) {
+            provider.capacity = left.map(|minutes| minutes.max(0));
+        }
+        let demands = positions.iter().map(|&position| demands[position].clone()).collect();
+        let whole = Self {
+            instance: Instance { supply, demands },
+            keys: positions.iter().map(|&position| position as u64).collect(),
+            prices: resources.prices.clone(),
+            objective,
+            tables: None,
+        };
+        if resources.allowed.is_some() {
+            return whole.restricted_to(|provider| resources.allows(provider));
+        }
+        Self { tables: Some(resources.supply.tables()), ..whole }
     }
 
     /// The same problem with these capacities left, in order of provider id.
@@ -112,6 +131,7 @@ impl Problem {
     /// dedicated allocation). Ids stay as they are; the others neither offer anything nor have a price.
     #[must_use]
     pub fn restricted_to(mut self, usable: impl Fn(ProviderId) -> bool) -> Self {
+        self.tables = None;
         for (index, provider) in self.instance.supply.providers.iter_mut().enumerate() {
             if usable(ProviderId::from_index(index)) {
                 continue;
@@ -143,6 +163,11 @@ impl Problem {
     /// What is minimised.
     pub const fn objective(&self) -> Objective {
         self.objective
+    }
+
+    /// What cheapest compositions are found on.
+    pub(crate) fn tables(&self) -> Arc<Tables> {
+        self.tables.clone().unwrap_or_else(|| Arc::new(Tables::new(&self.instance.supply)))
     }
 
     /// The objective of an evaluated solution of this problem: its cost (priced if so asked), plus the budget

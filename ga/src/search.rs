@@ -3,7 +3,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use scenarios::settings::{self, HybridGaSettings, PaperGaSettings, SearchSettings};
+use scenarios::work::Algorithm;
 use scenarios::{Money, Solution};
 
 use crate::hybrid::HybridGa;
@@ -12,25 +12,6 @@ use crate::paper::PaperGa;
 use crate::paths::problem_bound;
 use crate::problem::Problem;
 use crate::table::Table;
-
-/// Which algorithm searches, with its parameters.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Algorithm {
-    /// The published genetic algorithm (paper A, figures 7-9), single-threaded.
-    Paper(PaperGaSettings),
-    /// The island-parallel hybrid.
-    Hybrid(HybridGaSettings),
-}
-
-impl Algorithm {
-    /// The named profile with a scenario's settings for it.
-    pub const fn of(name: settings::Profile, settings: &SearchSettings) -> Self {
-        match name {
-            settings::Profile::Paper => Self::Paper(settings.paper),
-            settings::Profile::Hybrid => Self::Hybrid(settings.hybrid),
-        }
-    }
-}
 
 /// Where a search stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,9 +7,10 @@
 use std::sync::Arc;
 
 use scenarios::oracle::{Tables, Task};
+use scenarios::work::Objective;
 use scenarios::{Demand, Minutes, Money, ProviderId, Solution, Supply};
 
-use crate::problem::{Objective, Problem};
+use crate::problem::Problem;
 
 /// The cost of a leg that cannot be travelled. Above every budget (so no composition that uses it is ever
 /// served) and above every leg within `scenarios::limits`; a path of such legs still adds up.
@@ -81,7 +82,7 @@ impl Table {
     pub(crate) fn new(problem: &Problem) -> Self {
         let instance = problem.instance();
         let prices = problem.prices();
-        let mut table = Self::of(&instance.supply, &instance.demands);
+        let mut table = Self::on(problem.tables(), &instance.supply, &instance.demands);
         table.prices = instance.supply.provider_ids().map(|id| prices.of(id).micros()).collect();
         table.priced = problem.objective() == Objective::PricedCost;
         table
@@ -89,8 +90,12 @@ impl Table {
 
     /// Without prices.
     pub(crate) fn of(supply: &Supply, demands: &[Demand]) -> Self {
+        Self::on(Arc::new(Tables::new(supply)), supply, demands)
+    }
+
+    /// Without prices, on tables that somebody has made of this supply.
+    pub(crate) fn on(tables: Arc<Tables>, supply: &Supply, demands: &[Demand]) -> Self {
         let layers = tabulate_offers(supply);
-        let tables = Arc::new(Tables::new(supply));
         let mut genes = 0;
         let mut rows = Vec::with_capacity(demands.len());
         for demand in demands {

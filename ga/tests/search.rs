@@ -3,11 +3,10 @@
 
 mod instances;
 
-use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 
 use ga::prices::find_prices;
-use ga::{Algorithm, Objective, Problem, ProblemError, Progress, Search, StopReason, Termination, run};
+use ga::{Algorithm, Objective, Problem, ProblemError, Progress, Search};
 use instances::{formula_market, market};
 use proptest::prelude::*;
 use scenarios::settings::{HybridGaSettings, PaperGaSettings, Selection};
@@ -343,34 +342,7 @@ fn a_flag_set_beforehand_stops_a_step_before_any_work() {
         let islands = 3;
         assert!(after.evaluations <= before.evaluations + islands);
         assert_sound(&search);
-        let outcome = run(&mut search, &Termination::default(), &mut |_| ControlFlow::Continue(()), &cancel);
-        assert_eq!(outcome.reason, StopReason::Cancelled);
     }
-}
-
-#[test]
-fn a_run_ends_at_the_first_limit_it_reaches() {
-    let problem = priced(&formula_market(8, 12, 6, None), Objective::Cost);
-    let reason = |termination: Termination| {
-        let mut search = Search::new(problem.clone(), hybrid(), 1, None);
-        run(&mut search, &termination, &mut |_| ControlFlow::Continue(()), &NEVER).reason
-    };
-    let none = Termination::default();
-    assert_eq!(reason(Termination { generations: Some(3), ..none }), StopReason::Generations);
-    assert_eq!(reason(Termination { evaluations: Some(10), ..none }), StopReason::Evaluations);
-    assert_eq!(reason(Termination { target_gap_ppm: Some(0), ..none }), StopReason::TargetGap);
-    assert_eq!(reason(Termination { time: Some(std::time::Duration::ZERO), ..none }), StopReason::Time);
-    let mut search = Search::new(problem.clone(), paper(), 1, None);
-    let outcome = run(&mut search, &Termination::of(&paper()), &mut |_| ControlFlow::Continue(()), &NEVER);
-    assert_eq!((outcome.reason, outcome.progress.generation), (StopReason::Generations, 6));
-    let mut seen = 0;
-    let mut observer = |progress: &Progress| {
-        seen += 1;
-        if progress.generation >= 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
-    let mut search = Search::new(problem, paper(), 1, None);
-    assert_eq!(run(&mut search, &none, &mut observer, &NEVER).reason, StopReason::Observer);
-    assert_eq!(seen, 2);
 }
 
 #[test]
@@ -380,12 +352,11 @@ fn the_published_algorithm_converges_under_both_selections() {
     for selection in [Selection::Tournament { size: 2 }, Selection::Roulette] {
         let settings = PaperGaSettings { generations: 60, selection, ..PaperGaSettings::default() };
         let mut search = Search::new(Problem::whole(instance.clone()), Algorithm::Paper(settings), 1, None);
-        let outcome =
-            run(&mut search, &Termination::paper(&settings), &mut |_| ControlFlow::Continue(()), &NEVER);
+        let progress = *steps(&mut search, 60).last().unwrap();
         // 100 individuals, then 99 children in each of 60 generations beside the elite.
-        assert_eq!(outcome.progress.evaluations, 100 + 60 * 99);
-        assert!(outcome.progress.cost.micros() < random.least.micros() * 9 / 10);
-        assert!(outcome.progress.cost > ga::exact::optimum(&instance).unwrap());
+        assert_eq!(progress.evaluations, 100 + 60 * 99);
+        assert!(progress.cost.micros() < random.least.micros() * 9 / 10);
+        assert!(progress.cost > ga::exact::optimum(&instance).unwrap());
     }
 }
 

@@ -25,6 +25,7 @@ pub mod shortage;
 pub mod units;
 pub mod unserved;
 mod validate;
+pub mod work;
 
 pub use evaluate::{CompositionEvaluation, Evaluation, Violation, evaluate, evaluate_composition};
 pub use file::ScenarioError;

@@ -4,9 +4,10 @@
 use chain::{BlockHash, DemandId, Hash, Height, PublicKey, RecordId};
 use scenarios::Money;
 use scenarios::settings::Profile;
+use scenarios::work::Failure;
 use serde::{Deserialize, Serialize};
 
-use super::work::WorkId;
+use super::work::{WorkId, WorkKind};
 use crate::strategy::NeighbourhoodKind;
 
 /// One thing that happened.
@@ -81,6 +82,16 @@ pub enum NodeEvent {
         changed: usize,
         /// CPU time of the searching thread, microseconds.
         cpu_micros: u64,
+    },
+    /// A piece of work came to nothing. The node goes on without; it tries such work again when the market changes or
+    /// some seconds have passed.
+    WorkFailed {
+        /// Which.
+        work: WorkId,
+        /// What it was for.
+        kind: WorkKind,
+        /// Why.
+        reason: Failure,
     },
     /// A running search goes on with what a final block left of its problem.
     Repaired {

@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use chain::consensus::{Round, Step};
 use chain::store::Write;
 use chain::{BlockHash, Height, PublicKey, Record};
+use scenarios::work::{Adaptation, Report, Work};
 
 use super::event::NodeEvent;
 use super::message::Message;
-use super::work::{Task, WorkId, WorkReport};
+use super::work::WorkId;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,9 +43,9 @@ pub enum Input {
     /// Work reports an incumbent or its end.
     Work {
         /// Which work.
-        work: WorkId,
+        id: WorkId,
         /// What came of it.
-        report: WorkReport,
+        report: Report,
     },
     /// The operator, or a client through the operator's socket, wants something.
     Command(Command),
@@ -126,19 +127,19 @@ pub enum Effect {
     },
     /// Make something durable.
     Persist(Write),
-    /// Begin a piece of work.
+    /// Begin a piece of work. Whatever becomes of it, also that it cannot be begun, is reported.
     StartWork {
         /// Its name.
-        work: WorkId,
+        id: WorkId,
         /// What to do.
-        task: Box<Task>,
+        work: Box<Work>,
     },
     /// The problem of a running search changed: repair its population and go on.
     AdaptWork {
         /// Its name.
-        work: WorkId,
-        /// The new problem, of the same profile.
-        task: Box<Task>,
+        id: WorkId,
+        /// What changed.
+        adaptation: Box<Adaptation>,
     },
     /// Nobody wants this work any more; nothing it still reports will be listened to.
     CancelWork(WorkId),

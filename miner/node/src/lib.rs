@@ -39,7 +39,7 @@ pub use message::{
 pub use peers::{PeerContent, PeerRecord, PeerRecordError};
 pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
-pub use work::{SearchReport, SubProblem, Task, WorkId, WorkReport};
+pub use work::{WorkId, WorkKind};
 
 use mining::{Action, Mining, View};
 use peers::Peers;
@@ -174,9 +174,9 @@ impl Node {
             Input::PeerDown { peer, reason } => self.on_peer_down(peer, reason, effects),
             Input::Message { peer, bytes } => self.on_bytes(peer, &bytes, now_ms, effects),
             Input::Timer(timer) => self.on_timer(timer, now_ms, effects),
-            Input::Work { work, report } => {
+            Input::Work { id, report } => {
                 self.with_mining(now_ms, effects, |mining, view, actions| {
-                    mining.on_report(work, report, view, actions);
+                    mining.on_report(id, report, view, actions);
                 });
             }
             Input::Command(command) => self.on_command(command, now_ms, effects),

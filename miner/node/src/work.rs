@@ -1,103 +1,88 @@
-//! Work a node gives away: searches that take seconds. The core only describes them; a driver runs them
-//! and feeds the results back as inputs.
+//! Work a node gives away: searches that take seconds. What work is, and what comes of it, is
+//! [`scenarios::work`]'s; here is what only the node knows: the names of its works, whose demands their positions
+//! are, and which kinds of work it leaves alone for a while because they failed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chain::DemandId;
-use scenarios::settings::{HybridGaSettings, Profile, SearchSettings};
-use scenarios::{Demand, DualPrices, Minutes, Money, ProviderId, SharedSupply};
+use scenarios::{ProviderId, Solution};
 use serde::{Deserialize, Serialize};
+
+/// For how long a kind of work that failed is not begun again, unless the market changes, in milliseconds.
+const REST_MS: u64 = 5_000;
 
 /// Names one piece of work of one node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkId(pub u64);
 
-/// Demands, and what is left to serve them.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SubProblem {
-    /// Every provider of the market; ids are positions.
-    pub supply: SharedSupply,
-    /// The demands to compose.
-    pub demands: Vec<(DemandId, Demand)>,
-    /// Minutes left at each provider, in order of id.
-    pub capacities: Vec<Option<Minutes>>,
-    /// Dual prices in force.
-    pub prices: DualPrices,
-    /// The providers that may be used; `None` is all of them.
-    pub allowed: Option<BTreeSet<ProviderId>>,
+/// What a piece of work is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorkKind {
+    /// Composing open demands.
+    Compose,
+    /// Composing anew what is composed.
+    Amend,
+    /// Finding dual prices.
+    Prices,
 }
 
-/// What to do.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Task {
-    /// Compose the demands as cheaply as possible at cost + price * minutes.
-    Compose {
-        /// The sub-problem.
-        problem: SubProblem,
-        /// The algorithm.
-        profile: Profile,
-        /// Its parameters.
-        settings: SearchSettings,
-        /// Fixes every random choice.
-        rng_seed: u64,
-    },
-    /// Compose demands anew that are composed already, to cost less together. Prices only guide the search.
-    Amend {
-        /// The demands, on what all others leave.
-        problem: SubProblem,
-        /// What stands: where the search begins. Demands that are not here are open.
-        standing: Vec<(DemandId, Vec<ProviderId>)>,
-        /// Parameters of the hybrid search.
-        settings: HybridGaSettings,
-        /// Generations to search for.
-        generations: u32,
-        /// Fixes every random choice.
-        rng_seed: u64,
-    },
-    /// Find dual prices that raise the bound of this market.
-    Prices {
-        /// The whole market: all demands not frozen, capacities that frozen compositions leave, and the
-        /// prices to start from.
-        market: SubProblem,
-        /// Steps of the price method.
-        steps: u32,
-    },
+/// Whose demands the positions of a piece of work are.
+#[derive(Clone, Debug)]
+pub(crate) struct Positions(Vec<DemandId>);
+
+impl Positions {
+    /// The demands of a piece of work, in its order.
+    pub(crate) const fn new(demands: Vec<DemandId>) -> Self {
+        Self(demands)
+    }
+
+    /// The positions of the demands that are in `wanted`.
+    pub(crate) fn of(&self, wanted: &BTreeSet<DemandId>) -> BTreeSet<usize> {
+        self.0.iter().enumerate().filter(|(_, demand)| wanted.contains(demand)).map(|(at, _)| at).collect()
+    }
+
+    /// What a solution composes of the demands in `wanted`, by demand. Entries too many mean nothing.
+    pub(crate) fn compositions<'p>(
+        &'p self,
+        solution: &'p Solution,
+        wanted: impl Fn(&DemandId) -> bool + 'p,
+    ) -> impl Iterator<Item = (DemandId, Vec<ProviderId>)> + 'p {
+        let composed = self.0.iter().zip(&solution.compositions);
+        composed
+            .filter(move |(demand, _)| wanted(demand))
+            .filter_map(|(&demand, composition)| Some((demand, composition.clone()?)))
+    }
 }
 
-/// What came of it so far.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WorkReport {
-    /// Of [`Task::Compose`].
-    Composed(SearchReport),
-    /// Of [`Task::Amend`], at its end.
-    Amended(SearchReport),
-    /// Of [`Task::Prices`], at its end.
-    Priced {
-        /// The best prices found.
-        prices: DualPrices,
-        /// The bound they certify.
-        bound: Money,
-        /// CPU time of the searching thread, in microseconds; 0 where a driver cannot measure it.
-        cpu_micros: u64,
-    },
-}
+/// Kinds of work that failed, and until when each rests: the same again at once would fail the same way.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setbacks(BTreeMap<WorkKind, u64>);
 
-/// The incumbent of a running or finished search.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SearchReport {
-    /// Composed demands and the provider of each of their orders.
-    pub compositions: Vec<(DemandId, Vec<ProviderId>)>,
-    /// Demands the incumbent leaves out.
-    pub unserved: Vec<DemandId>,
-    /// Cost of the compositions plus the budgets of the unserved.
-    pub cost: Money,
-    /// Generations so far.
-    pub generation: u64,
-    /// Individuals evaluated so far.
-    pub evaluations: u64,
-    /// CPU time of the searching thread so far, in microseconds; 0 where a driver cannot measure it.
-    pub cpu_micros: u64,
-    /// The search has ended by itself.
-    pub finished: bool,
+impl Setbacks {
+    /// This kind of work failed now.
+    pub(crate) fn note(&mut self, kind: WorkKind, now_ms: u64) {
+        self.0.insert(kind, now_ms.saturating_add(REST_MS));
+    }
+
+    /// Forgets those whose time is over.
+    pub(crate) fn pass(&mut self, now_ms: u64) {
+        self.0.retain(|_, until_ms| now_ms < *until_ms);
+    }
+
+    /// The market changed: everything may be tried again.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether a kind of work is left alone.
+    pub(crate) fn rests(&self, kind: WorkKind) -> bool {
+        self.0.contains_key(&kind)
+    }
+
+    /// Whether nothing is left alone.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }

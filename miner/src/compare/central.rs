@@ -1,16 +1,15 @@
 //! The centralised baseline: the same algorithm on the whole market.
 
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 use ga::exact::optimum;
-use ga::prices::{PricedBound, find_prices};
-use ga::{Objective, Problem, Progress, Search, Termination};
+use ga::prices::find_prices;
+use ga::{Algorithm, CentralPlan, Flags, Progress, solve_centrally};
 use scenarios::settings::Profile;
-use scenarios::{DualPrices, Money, Scenario, evaluate};
+use scenarios::{DualPrices, Scenario, evaluate};
 
 use super::report::{Bound, CentralRun};
 use crate::driver::search_on_threads;
@@ -28,19 +27,15 @@ pub fn bound(scenario: &Scenario) -> Result<Bound> {
         let value = optimum(instance).context("some demand asks for an operation that nobody offers")?;
         return Ok(Bound { value, is_exact: true });
     }
-    Ok(Bound { value: prices(scenario, BOUND_STEPS)?.bound, is_exact: false })
+    let (start, cancel) = (DualPrices::zero(), AtomicBool::new(false));
+    let capacities = instance.supply.capacities();
+    let found = find_prices(&instance.supply, &instance.demands, &capacities, &start, BOUND_STEPS, &cancel)?;
+    Ok(Bound { value: found.bound, is_exact: false })
 }
 
 /// Whether no provider has a capacity and no budget can bind a shortest path.
 pub fn is_uncapacitated(scenario: &Scenario) -> bool {
     scenario.instance.supply.providers.iter().all(|provider| provider.capacity.is_none())
-}
-
-fn prices(scenario: &Scenario, steps: u32) -> Result<PricedBound> {
-    let instance = &scenario.instance;
-    let (start, cancel) = (DualPrices::zero(), AtomicBool::new(false));
-    let capacities = instance.supply.capacities();
-    Ok(find_prices(&instance.supply, &instance.demands, &capacities, &start, steps, &cancel)?)
 }
 
 /// Runs the centralised search, showing its progress.
@@ -81,27 +76,13 @@ fn search(
     rng_seed: u64,
     observe: &(dyn Fn(&Progress) + Sync),
 ) -> Result<(scenarios::Solution, u64)> {
-    let whole = Problem::whole(scenario.instance.clone());
-    let (problem, profile, termination) = match profile {
-        Profile::Paper => {
-            let settings = scenario.search.paper;
-            (whole, ga::Algorithm::Paper(settings), Termination::paper(&settings))
-        }
-        Profile::Hybrid => {
-            let settings = scenario.search.hybrid;
-            let prices = prices(scenario, settings.subgradient_steps)?.prices;
-            let problem = whole.with_prices(prices, Objective::Cost)?;
-            (problem, ga::Algorithm::Hybrid(settings), Termination::hybrid(&settings))
-        }
-    };
-    let mut search = Search::new(problem, profile, rng_seed, None);
-    let mut observer = |progress: &Progress| {
-        observe(progress);
-        ControlFlow::Continue(())
-    };
-    let outcome = ga::run(&mut search, &termination, &mut observer, &AtomicBool::new(false));
-    let (solution, _): (_, Money) = search.incumbent();
-    Ok((solution.clone(), outcome.progress.evaluations))
+    let settings = &scenario.search;
+    // The published algorithm knows no prices.
+    let price_steps = if profile == Profile::Paper { 0 } else { settings.hybrid.subgradient_steps };
+    let plan = CentralPlan::of(Algorithm::of(profile, settings), rng_seed, price_steps);
+    let mut observer = |search: &ga::Search| observe(&search.progress());
+    let outcome = solve_centrally(&scenario.instance, &plan, &mut observer, &Flags::default())?;
+    Ok((outcome.solution, outcome.progress.evaluations))
 }
 
 /// Microseconds as seconds.

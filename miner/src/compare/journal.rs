@@ -135,6 +135,11 @@ impl Journal {
                 self.faults.push(line.clone());
                 Some(line)
             }
+            NodeEvent::WorkFailed { kind, reason, .. } => {
+                let line = format!("node {node}: a search ({kind:?}) came to nothing: {reason}");
+                self.faults.push(line.clone());
+                Some(line)
+            }
             NodeEvent::Equivocation { validator, detail } => {
                 Some(format!("validator {} lied: {detail}", self.number(&validator)))
             }

@@ -22,6 +22,7 @@ use chain::PublicKey;
 use chain::consensus::SafetyLog;
 use chain::store::{Store, Write};
 use coordinator_free_pool::PoolLimits;
+use scenarios::work::Report;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -30,7 +31,7 @@ use crate::control::ControlServer;
 use crate::storage;
 use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
 use miner_node::{
-    Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Timer, WorkId, WorkReport,
+    Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Timer, WorkId,
 };
 
 pub use clock::{WallClock, thread_cpu_micros};
@@ -80,7 +81,7 @@ struct Driver {
     transport_events: TransportEvents,
     control: ControlServer<Request, Response>,
     workers: Workers,
-    reports: UnboundedReceiver<(WorkId, WorkReport)>,
+    reports: UnboundedReceiver<(WorkId, Report)>,
     /// What became of records, for clients that ask.
     records: RecordLog,
     timers: BTreeMap<Timer, u64>,
@@ -165,7 +166,7 @@ impl Driver {
                     Some(event) => self.on_transport(event)?,
                     None => break,
                 },
-                Some((work, report)) = self.reports.recv() => self.handle(Input::Work { work, report })?,
+                Some((id, report)) = self.reports.recv() => self.handle(Input::Work { id, report })?,
                 Some((request, reply)) = self.control.recv() => {
                     let response = self.on_request(request)?;
                     // A client that has hung up needs no answer.
@@ -284,9 +285,9 @@ impl Driver {
                     }
                     self.persist(&writes)?;
                 }
-                Effect::StartWork { work, task } => self.workers.start(work, *task),
-                Effect::AdaptWork { work, task } => self.workers.adapt(work, *task),
-                Effect::CancelWork(work) => self.workers.cancel(work),
+                Effect::StartWork { id, work } => self.workers.start(id, *work),
+                Effect::AdaptWork { id, adaptation } => self.workers.adapt(id, adaptation),
+                Effect::CancelWork(id) => self.workers.cancel(id),
                 Effect::Event(event) => self.tell(&event)?,
             }
         }
@@ -332,6 +333,8 @@ impl Driver {
         self.records.note(event);
         if let NodeEvent::LocalFault { detail } = event {
             tracing::error!("{detail}");
+        } else if let NodeEvent::WorkFailed { work, kind, reason } = event {
+            tracing::error!(work = work.0, ?kind, %reason, "a search came to nothing; the node goes on without it");
         } else if matches!(event, NodeEvent::Searching { .. }) {
             tracing::debug!(?event);
         } else {

@@ -172,7 +172,8 @@ impl<'a> Oracle<'a> {
 }
 
 /// Why dual prices are refused.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum PriceError {
     /// A price is negative or above [`limits::CAPACITY_PRICE`].
     #[error("the price of a minute at {provider} is {got}, expected 0 to {}", limits::CAPACITY_PRICE)]

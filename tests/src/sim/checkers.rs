@@ -307,6 +307,9 @@ impl Checkers {
         if let NodeEvent::LocalFault { detail } = event {
             return Err(Violation::LocalFault { host, detail: detail.clone() });
         }
+        if let NodeEvent::WorkFailed { kind, reason, .. } = event {
+            return Err(Violation::LocalFault { host, detail: format!("{kind:?}: {reason}") });
+        }
         Ok(())
     }
 

@@ -82,18 +82,19 @@ impl World {
                 Ok(())
             }
             Effect::Persist(write) => self.persist(id, &write),
-            Effect::StartWork { work, task } => {
+            Effect::StartWork { id: work, work: task } => {
                 let host = &mut self.hosts[id.index()];
                 let life = host.life;
                 let Some(running) = &mut host.running else { return Ok(()) };
-                let started = running.work.start(work, *task);
-                let in_ms = started.map_err(|error| broken(id, "start a search", &error))?;
+                let in_ms = running.work.start(work, *task);
                 self.schedule(in_ms, Event::Work { at: id, life, work });
                 Ok(())
             }
-            Effect::AdaptWork { work, task } => {
-                let Some(running) = &mut self.hosts[id.index()].running else { return Ok(()) };
-                running.work.adapt(work, *task).map_err(|error| broken(id, "adapt a search", &error))
+            Effect::AdaptWork { id: work, adaptation } => {
+                if let Some(running) = &mut self.hosts[id.index()].running {
+                    running.work.adapt(work, &adaptation);
+                }
+                Ok(())
             }
             Effect::CancelWork(work) => {
                 if let Some(running) = &mut self.hosts[id.index()].running {
@@ -120,7 +121,7 @@ impl World {
         if let Some(in_ms) = next {
             self.schedule(in_ms, Event::Work { at: id, life, work });
         }
-        self.handle(id, Input::Work { work, report })
+        self.handle(id, Input::Work { id: work, report })
     }
 
     fn persist(&mut self, id: HostId, write: &Write) -> Result<(), Violation> {

@@ -10,7 +10,7 @@ use chain::{Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
 use miner_node::{Effect, Message, MiningSettings, Node, NodeConfig, RecallError, Recovered, Timer, Timing};
 
-use super::work::Workbench;
+use super::work::Workshop;
 
 /// A machine of the world, by position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,7 +77,7 @@ pub(super) struct Running {
     pub(super) store: Store,
     pub(super) timers: BTreeMap<Timer, u64>,
     pub(super) connections: BTreeMap<HostId, u64>,
-    pub(super) work: Workbench,
+    pub(super) work: Workshop,
 }
 
 impl HostId {
@@ -191,7 +191,7 @@ impl Host {
         let HostSettings { key, mining, timing, .. } = self.settings.clone();
         let (node, effects) =
             Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now_ms);
-        let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workbench::default());
+        let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::default());
         self.running = Some(Running { node, store, timers, connections, work });
         self.life += 1;
         self.crash_after = None;

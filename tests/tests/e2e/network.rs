@@ -292,7 +292,10 @@ impl TestNetwork {
         let events: Vec<(usize, NodeEvent)> =
             self.said.into_iter().map(|said| (said.node, said.event)).collect();
         let faults = events.iter().filter(|(_, event)| {
-            matches!(event, NodeEvent::LocalFault { .. } | NodeEvent::Equivocation { .. })
+            matches!(
+                event,
+                NodeEvent::LocalFault { .. } | NodeEvent::WorkFailed { .. } | NodeEvent::Equivocation { .. }
+            )
         });
         assert_eq!(faults.collect::<Vec<_>>(), Vec::<&(usize, NodeEvent)>::new());
         let chain = read_chain(&stores[0], &self.network);

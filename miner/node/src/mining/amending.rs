@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 
 use chain::ledger::Ledger;
-use scenarios::ProviderId;
 use scenarios::settings::{Allocation, HybridGaSettings, Profile};
+use scenarios::work::{Goal, Incumbent, Termination, Work};
+use scenarios::{ProviderId, Solution};
 
 use super::{
-    Action, DemandId, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View, WorkId, sub_problem,
+    Action, DemandId, Drafted, Effect, Mining, NodeEvent, Positions, ProposedComposition, View, WorkId,
+    WorkKind, sub_problem,
 };
 use crate::strategy::{AmendableDemand, Explorer, NeighbourhoodKind};
-use crate::work::{SearchReport, Task};
 
 /// Where this miner stands in looking for amendments.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub(super) struct Amending {
 struct Looking {
     work: WorkId,
     kind: NeighbourhoodKind,
+    positions: Positions,
     /// The version and providers of each of its demands; version 0 is an open one.
     standing: BTreeMap<DemandId, (u32, Vec<ProviderId>)>,
 }
@@ -46,12 +48,25 @@ impl Amending {
         self.found.clear();
         self.looking.take().map(|looking| looking.work)
     }
+
+    /// Whether this is the work that searches the neighbourhood.
+    pub(super) fn is_about(&self, work: WorkId) -> bool {
+        self.looking.as_ref().is_some_and(|looking| looking.work == work)
+    }
+
+    /// The search failed: its neighbourhood counts as looked at in vain, so that a lasting trouble ends in a rest.
+    pub(super) fn on_failed(&mut self) {
+        if let Some(looking) = self.looking.take() {
+            self.explorer.on_nothing(looking.kind);
+        }
+    }
 }
 
 impl Mining {
     /// Searches the next neighbourhood, unless there is something more urgent to do or nothing to look at.
     pub(super) fn consider_amending(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
-        let is_free = self.search.is_none() && self.amending.looking.is_none();
+        let is_free =
+            self.search.is_none() && self.amending.looking.is_none() && !self.setbacks.rests(WorkKind::Amend);
         let may_amend = view.ledger.network().parameters().allocation == Allocation::Partial
             && self.settings.profile == Profile::Hybrid;
         if !is_free || !may_amend || self.amending.explorer.is_resting() {
@@ -65,29 +80,33 @@ impl Mining {
         let ids: Vec<DemandId> = chosen.demands.into_iter().collect();
         let market = view.ledger.amendable_market(&ids);
         let standing: BTreeMap<_, _> = ids.iter().map(|&id| (id, standing(view.ledger, id))).collect();
-        let composed = standing.iter().filter(|(_, (version, _))| *version > 0);
-        let task = Task::Amend {
-            standing: composed.map(|(&id, (_, providers))| (id, providers.clone())).collect(),
-            problem: sub_problem(market, None, |_| true),
-            settings: HybridGaSettings { islands: 1, ..self.settings.search.hybrid },
-            generations: chosen.generations,
-            rng_seed: self.settings.rng_seed.wrapping_add(self.last_work + 1),
+        let composed = |id: &DemandId| standing.get(id).filter(|(version, _)| *version > 0);
+        let incumbent = market.demands.iter().map(|demand| Some(composed(&demand.id)?.1.clone())).collect();
+        let (positions, mut problem) = sub_problem(market, None, |_| true);
+        problem.incumbent = Solution { compositions: incumbent };
+        let generations = Some(u64::from(chosen.generations));
+        let id = self.next_work();
+        let work = Work {
+            goal: Goal::Amend { settings: HybridGaSettings { islands: 1, ..self.settings.search.hybrid } },
+            problem,
+            termination: Termination { generations, ..Termination::default() },
+            rng_seed: self.settings.rng_seed.wrapping_add(id.0),
         };
-        let work = self.next_work();
-        actions.push(Action::Effect(Effect::StartWork { work, task: Box::new(task) }));
-        self.amending.looking = Some(Looking { work, kind: chosen.kind, standing });
+        actions.push(Action::Effect(Effect::StartWork { id, work: Box::new(work) }));
+        self.amending.looking = Some(Looking { work: id, kind: chosen.kind, positions, standing });
     }
 
     /// A neighbourhood has been searched: what changed is an amendment, if the ledger takes it.
     pub(super) fn on_amended(
         &mut self,
         work: WorkId,
-        report: SearchReport,
+        incumbent: &Incumbent,
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
         let Some(looking) = self.amending.looking.take_if(|looking| looking.work == work) else { return };
-        let mut amendment: Vec<ProposedComposition> = report.compositions;
+        let mut amendment: Vec<ProposedComposition> =
+            looking.positions.compositions(&incumbent.solution, |_| true).collect();
         amendment.retain(|(id, providers)| looking.standing.get(id).is_none_or(|(_, old)| old != providers));
         amendment.sort();
         let changed = amendment.len();
@@ -109,7 +128,7 @@ impl Mining {
             kind: looking.kind,
             demands: looking.standing.len(),
             changed: if is_found { changed } else { 0 },
-            cpu_micros: report.cpu_micros,
+            cpu_micros: incumbent.cpu_micros,
         })));
     }
 

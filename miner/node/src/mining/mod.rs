@@ -13,14 +13,15 @@ mod searching;
 
 use std::collections::BTreeSet;
 
-use chain::ledger::{BlockReport, Ledger, Market};
+use chain::ledger::{BlockReport, Ledger, Market, MarketDemand};
 use chain::{Block, BlockHash, Body, Composition, DemandId, Header, PublicKey, Record, Statement};
 use scenarios::ProviderId;
+use scenarios::work::{Failure, Report, Resources, SubProblem};
 
 use super::event::NodeEvent;
 use super::io::Effect;
 use super::settings::{MiningSettings, Timing};
-use super::work::{SubProblem, WorkId, WorkReport};
+use super::work::{Positions, Setbacks, WorkId, WorkKind};
 use crate::strategy::{Cell, Explorer, Strategy};
 
 use amending::Amending;
@@ -73,6 +74,7 @@ pub(crate) struct Mining {
     amending: Amending,
     /// Open demands it found no way to compose, and searches for no more until there may be one.
     given_up: BTreeSet<DemandId>,
+    setbacks: Setbacks,
     overtaken: u32,
     pending_since_ms: Option<u64>,
     head_since_ms: u64,
@@ -112,6 +114,7 @@ impl Mining {
             pricing: Pricing::default(),
             amending: Amending::new(Explorer::new(settings.amend, settings.rng_seed)),
             given_up: BTreeSet::new(),
+            setbacks: Setbacks::default(),
             overtaken: 0,
             pending_since_ms: None,
             head_since_ms: 0,
@@ -134,7 +137,7 @@ impl Mining {
         self.started_ms.is_some()
     }
 
-    /// Nothing is searched, ready or announced.
+    /// Nothing is searched, ready or announced, and nothing that failed waits to be tried again.
     pub(crate) fn is_idle(&self) -> bool {
         if !self.is_running() {
             return self.announced.is_none();
@@ -145,6 +148,7 @@ impl Mining {
             && self.amending.is_idle()
             && self.pricing.is_idle()
             && self.held.is_empty()
+            && self.setbacks.is_empty()
     }
 
     /// Open demands it found no way to compose.
@@ -155,6 +159,7 @@ impl Mining {
     /// Ends all work.
     pub(crate) fn stop(&mut self, actions: &mut Vec<Action>) {
         self.started_ms = None;
+        self.setbacks.clear();
         let search = self.search.take().map(|search| search.work);
         let works = search.into_iter().chain(self.pricing.work.take()).chain(self.amending.stop());
         actions.extend(works.map(|work| Action::Effect(Effect::CancelWork(work))));
@@ -166,6 +171,7 @@ impl Mining {
             return;
         }
         self.note_pending(view);
+        self.setbacks.pass(view.now_ms);
         if let Some(drafted) = self.next_block(view, actions) {
             actions.push(Action::Propose(drafted));
             return;
@@ -186,22 +192,42 @@ impl Mining {
     pub(crate) fn on_report(
         &mut self,
         work: WorkId,
-        report: WorkReport,
+        report: Report,
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
         match report {
-            WorkReport::Composed(report) => self.on_search_report(work, report, view, actions),
-            WorkReport::Priced { prices, bound, cpu_micros } if self.pricing.work == Some(work) => {
+            Report::Searching(incumbent) => self.on_search_report(work, &incumbent, false, view, actions),
+            Report::Finished(incumbent) if self.amending.is_about(work) => {
+                self.on_amended(work, &incumbent, view, actions);
+            }
+            Report::Finished(incumbent) => self.on_search_report(work, &incumbent, true, view, actions),
+            Report::Prices { prices, bound, cpu_micros } if self.pricing.work == Some(work) => {
                 let event = NodeEvent::Priced { work, bound, cpu_micros };
                 actions.push(Action::Effect(Effect::Event(event)));
                 self.pricing.work = None;
                 self.pricing.found = Some(prices);
             }
-            WorkReport::Amended(report) => self.on_amended(work, report, view, actions),
-            WorkReport::Priced { .. } => {} // of work that was cancelled
+            Report::Prices { .. } => {} // of work that was cancelled
+            Report::Failed { reason } => self.on_failed(work, reason, view, actions),
         }
         self.consider(view, actions);
+    }
+
+    /// Goes on without a piece of work that came to nothing.
+    fn on_failed(&mut self, work: WorkId, reason: Failure, view: &View<'_>, actions: &mut Vec<Action>) {
+        let kind = if self.search.take_if(|search| search.work == work).is_some() {
+            WorkKind::Compose
+        } else if self.pricing.work.take_if(|pricing| *pricing == work).is_some() {
+            WorkKind::Prices
+        } else if self.amending.is_about(work) {
+            self.amending.on_failed();
+            WorkKind::Amend
+        } else {
+            return; // it was cancelled
+        };
+        self.setbacks.note(kind, view.now_ms);
+        actions.push(Action::Effect(Effect::Event(NodeEvent::WorkFailed { work, kind, reason })));
     }
 
     /// An own block was sent: it is in the race for the next height.
@@ -228,6 +254,9 @@ impl Mining {
         }
         if block.body.price_update.is_some() {
             self.settle_prices(view, actions);
+        }
+        if changes_market(&block.body) {
+            self.setbacks.clear(); // another problem
         }
         let open = open_ids(view.ledger);
         self.given_up.retain(|demand| open.contains(demand));
@@ -283,18 +312,28 @@ fn open_ids(ledger: &Ledger) -> BTreeSet<DemandId> {
     ledger.demands().filter(|(_, entry)| entry.is_open()).map(|(id, _)| id).collect()
 }
 
-/// The part of a market that `wanted` picks, as a search takes it.
+/// Whether a block leaves the market other than it was.
+fn changes_market(body: &Body) -> bool {
+    !body.records.is_empty()
+        || body.price_update.is_some()
+        || !body.compositions.is_empty()
+        || !body.amendments.is_empty()
+}
+
+/// The part of a market that `wanted` picks, as a search takes it, and whose demands its positions are.
 fn sub_problem(
     market: Market,
     allowed: Option<BTreeSet<ProviderId>>,
     wanted: impl Fn(DemandId) -> bool,
-) -> SubProblem {
-    let demands = market.demands.into_iter().filter(|demand| wanted(demand.id));
-    SubProblem {
-        supply: market.supply,
-        demands: demands.map(|demand| (demand.id, demand.entry.demand.clone())).collect(),
-        capacities: market.capacities,
-        prices: market.prices,
-        allowed,
-    }
+) -> (Positions, SubProblem) {
+    let (resources, demands) = resources(market, allowed);
+    let chosen = demands.into_iter().filter(|demand| wanted(demand.id));
+    let (ids, demands) = chosen.map(|demand| (demand.id, demand.entry.demand.clone())).unzip();
+    (Positions::new(ids), SubProblem::new(demands, resources))
+}
+
+/// What a market's demands may be served with, and the demands.
+fn resources(market: Market, allowed: Option<BTreeSet<ProviderId>>) -> (Resources, Vec<MarketDemand>) {
+    let Market { supply, capacities, prices, demands, height: _ } = market;
+    (Resources { supply, capacities, prices, allowed }, demands)
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use chain::ledger::{Ledger, Market};
 use scenarios::settings::Profile;
+use scenarios::work::{Goal, Termination, Work};
 use scenarios::{DualPrices, Minutes, Money, ProviderId};
 
-use super::{Action, Effect, Mining, View, WorkId, open_ids, sub_problem};
-use crate::work::Task;
+use super::{Action, Effect, Mining, View, WorkId, WorkKind, open_ids, sub_problem};
 
 /// Edge relaxations that a price search is sure to do in a millisecond, whatever else its core is doing: a seventh
 /// of what one does alone.
@@ -57,6 +57,7 @@ impl Mining {
         let is_due = limited && grown > self.pricing.settled_for / 10;
         is_due
             && self.settings.profile == Profile::Hybrid
+            && !self.setbacks.rests(WorkKind::Prices)
             && open_ids(view.ledger).iter().any(|demand| !self.given_up.contains(demand))
     }
 
@@ -87,11 +88,12 @@ impl Mining {
         if view.now_ms < since_ms + Self::rank(view) as u64 * turn_ms {
             return;
         }
-        let problem = sub_problem(view.ledger.market(), None, |_| true);
-        let work = self.next_work();
-        self.pricing.work = Some(work);
-        let task = Box::new(Task::Prices { market: problem, steps });
-        actions.push(Action::Effect(Effect::StartWork { work, task }));
+        let (_, problem) = sub_problem(view.ledger.market(), None, |_| true);
+        let termination = Termination { generations: Some(u64::from(steps)), ..Termination::default() };
+        let id = self.next_work();
+        self.pricing.work = Some(id);
+        let work = Box::new(Work { goal: Goal::FindPrices, problem, termination, rng_seed: 0 });
+        actions.push(Action::Effect(Effect::StartWork { id, work }));
     }
 
     /// Whether composing is better left until there are prices: until our own search for them has ended and been

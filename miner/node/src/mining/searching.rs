@@ -4,34 +4,44 @@ use std::collections::BTreeSet;
 
 use chain::ledger::{BlockReport, MarketDemand};
 use scenarios::settings::Profile;
+use scenarios::work::{Adaptation, Algorithm, Goal, Incumbent, Objective, Resources, Termination, Work};
 use scenarios::{Money, ProviderId, why_unserved};
 
-use super::{Action, DemandId, Effect, Mining, NodeEvent, View, WorkId, sub_problem};
+use super::{
+    Action, DemandId, Effect, Mining, NodeEvent, Positions, ProposedComposition, View, WorkId, WorkKind,
+    resources, sub_problem,
+};
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of};
-use crate::work::{SearchReport, SubProblem, Task};
 
 /// A search that is running for this node.
 #[derive(Debug)]
 pub(super) struct Search {
     pub(super) work: WorkId,
+    positions: Positions,
+    /// What is left of its demands.
     demands: BTreeSet<DemandId>,
-    /// What it works on.
-    task: Task,
+    /// What it serves them with.
+    resources: Resources,
     trace: SearchTrace,
     /// The best cost so far, and since when nothing better was found.
     best: Option<(Money, u64)>,
 }
 
 impl Search {
-    pub(super) fn new(work: WorkId, demands: BTreeSet<DemandId>, task: Task) -> Self {
-        Self { work, demands, task, trace: SearchTrace::default(), best: None }
+    fn new(work: WorkId, positions: Positions, demands: BTreeSet<DemandId>, resources: Resources) -> Self {
+        Self { work, positions, demands, resources, trace: SearchTrace::default(), best: None }
+    }
+
+    /// What an incumbent composes of the demands that are left.
+    fn compositions(&self, incumbent: &Incumbent) -> Vec<ProposedComposition> {
+        self.positions.compositions(&incumbent.solution, |demand| self.demands.contains(demand)).collect()
     }
 
     /// For how long the incumbent has not become cheaper.
-    pub(super) fn stalled_ms(&mut self, report: &SearchReport, now_ms: u64) -> u64 {
-        let (cost, since_ms) = *self.best.get_or_insert((report.cost, now_ms));
-        if report.cost < cost {
-            self.best = Some((report.cost, now_ms));
+    pub(super) fn stalled_ms(&mut self, incumbent: &Incumbent, now_ms: u64) -> u64 {
+        let (cost, since_ms) = *self.best.get_or_insert((incumbent.cost, now_ms));
+        if incumbent.cost < cost {
+            self.best = Some((incumbent.cost, now_ms));
             return 0;
         }
         now_ms.saturating_sub(since_ms)
@@ -40,7 +50,8 @@ impl Search {
 
 impl Mining {
     pub(super) fn consider_search(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
-        if self.search.is_some() || self.is_waiting_for_records(view) {
+        let rests = self.setbacks.rests(WorkKind::Compose);
+        if self.search.is_some() || rests || self.is_waiting_for_records(view) {
             return;
         }
         if self.left_in_cell().next().is_none() {
@@ -54,11 +65,24 @@ impl Mining {
         if demands.is_empty() {
             return;
         }
-        let work = self.next_work();
-        let task = self.compose_task(work, &demands, view);
-        let effect = Effect::StartWork { work, task: Box::new(task.clone()) };
-        actions.push(Action::Effect(effect));
-        self.search = Some(Search::new(work, demands, task));
+        let id = self.next_work();
+        let market = view.ledger.open_market_for(&view.own);
+        let (positions, problem) =
+            sub_problem(market, self.allowed_providers(), |demand| demands.contains(&demand));
+        let algorithm = Algorithm::of(self.settings.profile, &self.settings.search);
+        self.search = Some(Search::new(id, positions, demands, problem.resources.clone()));
+        let work = Work {
+            goal: Goal::Compose { algorithm, objective: Objective::PricedCost },
+            problem,
+            termination: Termination::of(&algorithm),
+            rng_seed: self.settings.rng_seed.wrapping_add(id.0),
+        };
+        actions.push(Action::Effect(Effect::StartWork { id, work: Box::new(work) }));
+    }
+
+    /// The providers that may serve the own cell; `None` is all.
+    fn allowed_providers(&self) -> Option<BTreeSet<ProviderId>> {
+        self.cell.as_ref().and_then(|cell| cell.providers.clone())
     }
 
     /// Demands of the own cell that are open, not held back, and not known to be hopeless.
@@ -111,77 +135,80 @@ impl Mining {
         Self::rank(view).saturating_add(usize::try_from(turns).unwrap_or(0))
     }
 
-    pub(super) fn compose_task(&self, work: WorkId, demands: &BTreeSet<DemandId>, view: &View<'_>) -> Task {
-        let allowed = self.cell.as_ref().and_then(|cell| cell.providers.clone());
-        let market = view.ledger.open_market_for(&view.own);
-        let problem = sub_problem(market, allowed, |id| demands.contains(&id));
-        Task::Compose {
-            problem,
-            profile: self.settings.profile,
-            settings: self.settings.search,
-            rng_seed: self.settings.rng_seed.wrapping_add(work.0),
-        }
-    }
-
     pub(super) fn on_search_report(
         &mut self,
         work: WorkId,
-        report: SearchReport,
+        incumbent: &Incumbent,
+        finished: bool,
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
         let Some(mut search) = self.search.take_if(|search| search.work == work) else { return };
         actions.push(Action::Effect(Effect::Event(NodeEvent::Searching {
             work,
-            generation: report.generation,
-            evaluations: report.evaluations,
-            cost: report.cost,
-            cpu_micros: report.cpu_micros,
-            finished: report.finished,
+            generation: incumbent.generation,
+            evaluations: incumbent.evaluations,
+            cost: incumbent.cost,
+            cpu_micros: incumbent.cpu_micros,
+            finished,
         })));
-        if report.finished {
-            self.end_search(&report, view, actions);
+        let compositions = search.compositions(incumbent);
+        if finished {
+            self.end_search(&search, compositions, view, actions);
             return;
         }
-        let stalled_ms = search.stalled_ms(&report, view.now_ms);
+        let stalled_ms = search.stalled_ms(incumbent, view.now_ms);
         if self.settings.profile == Profile::Hybrid && stalled_ms >= self.settings.announce.stall_ms {
             actions.push(Action::Effect(Effect::CancelWork(work)));
-            self.end_search(&report, view, actions);
+            self.end_search(&search, compositions, view, actions);
             return;
         }
-        let drafted = Self::draft(view, None, report.compositions.clone());
-        let decision = drafted.map_or(Decision::Continue, |drafted| {
-            let BlockReport { reward, fees, .. } = drafted.report;
-            search.trace.observe(view.now_ms, reward);
-            let mining_ms = view.now_ms.saturating_sub(self.started_ms.unwrap_or(view.now_ms));
-            let hazard = self.settings.announce.hazard(self.overtaken, mining_ms);
-            self.settings.announce.decide(&search.trace, reward, fees, hazard)
-        });
         // The published algorithm runs its fixed generations; only the hybrid is stopped when it pays, and a
         // search that has found nothing yet has nothing that could.
-        let may_stop = self.settings.profile == Profile::Hybrid
-            && self.announced.is_none()
-            && !report.compositions.is_empty();
+        let may_stop =
+            self.settings.profile == Profile::Hybrid && self.announced.is_none() && !compositions.is_empty();
+        let decision = self.decide(&mut search, compositions.clone(), view);
         if may_stop && decision == Decision::Announce {
             actions.push(Action::Effect(Effect::CancelWork(work)));
-            self.ready = report.compositions;
+            self.ready = compositions;
         } else {
             self.search = Some(search);
         }
     }
 
+    /// Whether what a search has found is worth announcing now.
+    fn decide(
+        &self,
+        search: &mut Search,
+        compositions: Vec<ProposedComposition>,
+        view: &View<'_>,
+    ) -> Decision {
+        let Ok(drafted) = Self::draft(view, None, compositions) else { return Decision::Continue };
+        let BlockReport { reward, fees, .. } = drafted.report;
+        search.trace.observe(view.now_ms, reward);
+        let mining_ms = view.now_ms.saturating_sub(self.started_ms.unwrap_or(view.now_ms));
+        let hazard = self.settings.announce.hazard(self.overtaken, mining_ms);
+        self.settings.announce.decide(&search.trace, reward, fees, hazard)
+    }
+
     /// A search has ended: what it found is ready to send; if it found nothing, its demands are hopeless
     /// on the capacity that is left.
-    pub(super) fn end_search(&mut self, report: &SearchReport, view: &View<'_>, actions: &mut Vec<Action>) {
-        self.ready.clone_from(&report.compositions);
-        if !report.compositions.is_empty() {
+    fn end_search(
+        &mut self,
+        search: &Search,
+        compositions: Vec<ProposedComposition>,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.ready = compositions;
+        if !self.ready.is_empty() {
             return;
         }
         let market = view.ledger.open_market();
         let oracle = market.supply.oracle();
         let operations = &view.ledger.network().genesis().operations;
         for MarketDemand { id, entry } in &market.demands {
-            if !report.unserved.contains(id) {
+            if !search.demands.contains(id) {
                 continue;
             }
             let reason = why_unserved(&oracle, &entry.demand, &market.capacities).describe(operations);
@@ -206,34 +233,29 @@ impl Mining {
             actions.push(Action::Effect(Effect::CancelWork(search.work)));
             return;
         }
-        let work = search.work;
-        let task = self.compose_task(work, &search.demands, view);
-        if is_same_problem(&search.task, &task) {
+        let (resources, _) = resources(view.ledger.open_market_for(&view.own), self.allowed_providers());
+        if lost == 0 && are_same(&search.resources, &resources) {
             self.search = Some(search); // the block was about something else
             return;
         }
-        let effect = Effect::AdaptWork { work, task: Box::new(task.clone()) };
-        actions.push(Action::Effect(effect));
+        let left_positions = search.positions.of(&search.demands);
+        let adaptation = Box::new(Adaptation { left: left_positions, resources: resources.clone() });
+        actions.push(Action::Effect(Effect::AdaptWork { id: search.work, adaptation }));
         if lost > 0 {
             actions.push(Action::Effect(Effect::Event(NodeEvent::Repaired { lost, left })));
         }
-        self.search = Some(Search::new(work, search.demands, task));
+        self.search = Some(Search::new(search.work, search.positions, search.demands, resources));
     }
 }
 
-/// Whether two tasks ask for the same: what others did to providers that it may not use does not matter.
-fn is_same_problem(one: &Task, other: &Task) -> bool {
-    let (Task::Compose { problem: one, .. }, Task::Compose { problem: other, .. }) = (one, other) else {
-        return false;
-    };
-    let is_usable = |id: &ProviderId| one.allowed.as_ref().is_none_or(|allowed| allowed.contains(id));
+/// Whether a search is offered the same: what others did to providers that it may not use does not matter.
+fn are_same(one: &Resources, other: &Resources) -> bool {
     let is_unchanged = |id: ProviderId| {
-        let capacity = |problem: &SubProblem| problem.capacities.get(id.index()).copied();
+        let capacity = |resources: &Resources| resources.capacities.get(id.index()).copied();
         capacity(one) == capacity(other) && one.supply.provider(id) == other.supply.provider(id)
     };
-    one.demands == other.demands
-        && one.prices == other.prices
+    one.prices == other.prices
         && one.allowed == other.allowed
         && one.supply.providers.len() == other.supply.providers.len()
-        && one.supply.provider_ids().filter(is_usable).all(is_unchanged)
+        && one.supply.provider_ids().filter(|&id| one.allows(id)).all(is_unchanged)
 }

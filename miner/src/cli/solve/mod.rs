@@ -6,18 +6,16 @@ mod report;
 mod watch;
 
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use ga::prices::find_prices;
-use ga::{Objective, PricedBound, Problem, Search, StopReason, Termination};
+use ga::{Algorithm, CentralOutcome, CentralPlan, StopReason, StoppedBy, Termination, solve_centrally};
 use scenarios::settings::Profile;
 use scenarios::shortage::{NamedShortage, find_shortages};
-use scenarios::{DualPrices, Scenario, Solution};
+use scenarios::{Scenario, Solution};
 
 use super::output::{Progress, print, print_json};
 use super::{OutputArguments, ScenarioArgument};
@@ -25,9 +23,6 @@ use first::compose_in_order;
 pub(super) use report::End;
 use report::Report;
 use watch::Watch;
-
-/// The share of the time that finding dual prices may take.
-const PRICE_TIME: f64 = 0.2;
 
 /// An algorithm, as named on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -101,7 +96,7 @@ pub(super) fn run(arguments: &SolveArguments) -> Result<ExitCode> {
     for shortage in &shortages {
         progress.note(&format!("not every demand can be served: {shortage}"));
     }
-    let watch = Watch::begin(plan.termination.time, PRICE_TIME);
+    let watch = Watch::begin(&plan.central);
     watch.listen_for_interrupts()?;
     let shown = arguments.progress || progress.is_terminal();
     let show = |line| {
@@ -131,8 +126,8 @@ pub(super) fn solve_for(
     pool: &rayon::ThreadPool,
 ) -> Result<(Solution, End)> {
     let mut plan = Plan::of(scenario, scenario.search.profile, 1);
-    plan.termination = Termination { time: Some(time), ..Termination::default() };
-    watched(scenario, &plan, &Watch::begin(plan.termination.time, PRICE_TIME), pool, |_| {})
+    (plan.central.termination, plan.central.time) = (Termination::default(), Some(time));
+    watched(scenario, &plan, &Watch::begin(&plan.central), pool, |_| {})
 }
 
 /// Searches on the pool's threads while a thread of its own watches.
@@ -153,83 +148,72 @@ fn watched(
 /// What is run and how long.
 struct Plan {
     name: Profile,
-    profile: ga::Algorithm,
-    termination: Termination,
-    rng_seed: u64,
-    price_steps: u32,
+    central: CentralPlan,
 }
 
 impl Plan {
     fn new(scenario: &Scenario, arguments: &SolveArguments) -> Result<Self> {
         let name = arguments.profile.map_or(scenario.search.profile, Into::into);
         let mut plan = Self::of(scenario, name, arguments.rng_seed);
-        limit(&mut plan.termination, arguments)?;
+        limit(&mut plan.central, arguments)?;
         Ok(plan)
     }
 
     /// What the scenario itself says.
     fn of(scenario: &Scenario, name: Profile, rng_seed: u64) -> Self {
-        let profile = ga::Algorithm::of(name, &scenario.search);
-        let termination = Termination::of(&profile);
         // Where nothing is scarce, prices are zero and one step certifies the exact optimum.
         let limited = scenario.instance.supply.capacities().iter().any(Option::is_some);
         let price_steps = if limited { scenario.search.hybrid.subgradient_steps } else { 1 };
-        Self { name, profile, termination, rng_seed, price_steps }
+        let mut central = CentralPlan::of(Algorithm::of(name, &scenario.search), rng_seed, price_steps);
+        // The time on the command line and in the scenario is that of everything, prices included.
+        central.time = central.termination.time_ms.take().map(Duration::from_millis);
+        Self { name, central }
     }
 }
 
 /// Limits on the command line replace those of the scenario.
-fn limit(termination: &mut Termination, arguments: &SolveArguments) -> Result<()> {
+fn limit(plan: &mut CentralPlan, arguments: &SolveArguments) -> Result<()> {
     let SolveArguments { time, evaluations, gap, .. } = arguments;
     if time.is_some() || evaluations.is_some() {
-        *termination = Termination { evaluations: *evaluations, ..Termination::default() };
+        plan.termination = Termination { evaluations: *evaluations, ..Termination::default() };
+        plan.time = None;
     }
     if let Some(seconds) = time {
         let limit = Duration::try_from_secs_f64(*seconds).ok();
-        termination.time = Some(limit.context("--time takes seconds, 0 or more")?);
+        plan.time = Some(limit.context("--time takes seconds, 0 or more")?);
     }
     if let Some(percent) = gap {
         anyhow::ensure!((0.0..=100.0).contains(percent), "--gap takes a percentage, 0 to 100");
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1,000,000")]
         let ppm = (percent * 1e4).round() as u64;
-        termination.target_gap_ppm = Some(ppm);
+        plan.termination.target_gap_ppm = Some(ppm);
     }
     Ok(())
 }
 
 fn search(scenario: &Scenario, plan: &Plan, watch: &Watch) -> Result<(Solution, End)> {
     let instance = &scenario.instance;
-    let (start, capacities) = (DualPrices::zero(), instance.supply.capacities());
-    let PricedBound { prices, bound } = find_prices(
-        &instance.supply,
-        &instance.demands,
-        &capacities,
-        &start,
-        plan.price_steps,
-        watch.price_flag(),
-    )?;
-    watch.priced(bound);
-    let problem = Problem::whole(instance.clone()).with_prices(prices.clone(), Objective::Cost)?;
-    let mut search = Search::new(problem, plan.profile, plan.rng_seed, None);
-    let termination = Termination { time: watch.remaining(), ..plan.termination };
-    let mut observer = |now: &ga::Progress| {
-        watch.saw(now);
-        if now.cost <= bound { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    let mut observer = |search: &ga::Search| watch.saw(&search.progress());
+    let outcome = solve_centrally(instance, &plan.central, &mut observer, watch.flags())?;
+    let stopped_by = match outcome.stopped_by {
+        StoppedBy::Optimum => "optimum",
+        StoppedBy::Stall => "stall",
+        StoppedBy::Limit(reason) => match reason {
+            StopReason::Generations => "generations",
+            StopReason::Evaluations => "evaluations",
+            StopReason::TargetGap => "gap",
+            StopReason::Cancelled if watch.is_interrupted() => "interrupt",
+            StopReason::Time | StopReason::Cancelled | StopReason::Observer => "time",
+        },
     };
-    let outcome = ga::run(&mut search, &termination, &mut observer, watch.search_flag());
-    let stopped_by = match outcome.reason {
-        StopReason::Generations => "generations",
-        StopReason::Evaluations => "evaluations",
-        StopReason::TargetGap => "gap",
-        StopReason::Observer => "optimum",
-        StopReason::Cancelled if watch.is_interrupted() => "interrupt",
-        StopReason::Time | StopReason::Cancelled => "time",
-    };
-    let mut solution = search.incumbent().0.clone();
+    let CentralOutcome { mut solution, prices, bound, progress, search_time, .. } = outcome;
     if solution.compositions.iter().all(Option::is_none) {
         solution = compose_in_order(instance, &prices);
     }
-    let evaluations = outcome.progress.evaluations;
-    let (seconds, search_seconds) = (watch.elapsed().as_secs_f64(), outcome.elapsed.as_secs_f64());
-    Ok((solution, End { prices, bound, evaluations, seconds, search_seconds, stopped_by }))
+    let bound = bound.context("a plan with prices has a bound")?;
+    let (seconds, search_seconds) = (watch.elapsed().as_secs_f64(), search_time.as_secs_f64());
+    Ok((
+        solution,
+        End { prices, bound, evaluations: progress.evaluations, seconds, search_seconds, stopped_by },
+    ))
 }

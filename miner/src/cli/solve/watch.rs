@@ -6,7 +6,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use scenarios::Money;
+use ga::{CentralPlan, Flags, Progress};
 use scenarios::bound::gap_percent;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -19,35 +19,34 @@ pub(super) struct Watch {
     begin: Instant,
     time: Option<Duration>,
     price_time: Option<Duration>,
-    flags: Arc<Flags>,
+    endings: Arc<Endings>,
     finished: AtomicBool,
-    seen: Mutex<Seen>,
+    /// Nothing while prices are being found.
+    seen: Mutex<Option<Seen>>,
 }
 
-/// What the phases of a search listen to.
+/// What ends the search, and whether it was a person.
 #[derive(Debug, Default)]
-struct Flags {
-    stop_pricing: AtomicBool,
-    stop: AtomicBool,
+struct Endings {
+    flags: Flags,
     interrupted: AtomicBool,
 }
 
 /// The last that is known of the search.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Seen {
-    bound: Option<Money>,
-    search_begin: Option<Instant>,
-    progress: Option<ga::Progress>,
+    search_begin: Instant,
+    progress: Progress,
 }
 
 impl Watch {
-    /// Starts the clock: the search may take `time` in all, and finding prices this share of it.
-    pub(super) fn begin(time: Option<Duration>, price_share: f64) -> Self {
+    /// Starts the clock over this plan: it keeps its times also where a single step takes longer.
+    pub(super) fn begin(plan: &CentralPlan) -> Self {
         Self {
             begin: Instant::now(),
-            time,
-            price_time: time.map(|time| time.mul_f64(price_share)),
-            flags: Arc::default(),
+            time: plan.time,
+            price_time: plan.price_time(),
+            endings: Arc::default(),
             finished: AtomicBool::new(false),
             seen: Mutex::default(),
         }
@@ -55,41 +54,27 @@ impl Watch {
 
     /// From now on SIGINT ends the search with the best found so far, and a second one the program.
     pub(super) fn listen_for_interrupts(&self) -> Result<()> {
-        listen_for_interrupts(Arc::clone(&self.flags))
+        listen_for_interrupts(Arc::clone(&self.endings))
     }
 
-    /// Set when no more time may be spent on prices.
-    pub(super) fn price_flag(&self) -> &AtomicBool {
-        &self.flags.stop_pricing
-    }
-
-    /// Set when the search must end.
-    pub(super) fn search_flag(&self) -> &AtomicBool {
-        &self.flags.stop
+    /// What the search listens to.
+    pub(super) fn flags(&self) -> &Flags {
+        &self.endings.flags
     }
 
     pub(super) fn is_interrupted(&self) -> bool {
-        self.flags.interrupted.load(Ordering::Relaxed)
+        self.endings.interrupted.load(Ordering::Relaxed)
     }
 
     pub(super) fn elapsed(&self) -> Duration {
         self.begin.elapsed()
     }
 
-    /// What is left of the time, if it is limited.
-    pub(super) fn remaining(&self) -> Option<Duration> {
-        self.time.map(|time| time.saturating_sub(self.elapsed()))
-    }
-
-    /// The search itself begins, with this bound.
-    pub(super) fn priced(&self, bound: Money) {
+    /// The search has come this far; it begins when it is seen first.
+    pub(super) fn saw(&self, progress: &Progress) {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        (seen.bound, seen.search_begin) = (Some(bound), Some(Instant::now()));
-    }
-
-    /// The search has come this far.
-    pub(super) fn saw(&self, progress: &ga::Progress) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).progress = Some(*progress);
+        let search_begin = seen.as_ref().map_or_else(Instant::now, |seen| seen.search_begin);
+        *seen = Some(Seen { search_begin, progress: *progress });
     }
 
     /// Shows a line once a second and sets the flags when their time has come, until the watch is finished.
@@ -97,7 +82,7 @@ impl Watch {
         let mut next_line = INTERVAL;
         while !self.finished.load(Ordering::Relaxed) {
             let now = self.elapsed();
-            let limits = [(self.price_time, &self.flags.stop_pricing), (self.time, &self.flags.stop)];
+            let limits = [(self.price_time, &self.flags().stop_pricing), (self.time, &self.flags().stop)];
             let mut wake = next_line;
             for (limit, flag) in limits {
                 match limit {
@@ -121,17 +106,18 @@ impl Watch {
     }
 
     fn line(&self) -> String {
-        let Seen { bound, search_begin, progress } =
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let seconds = self.elapsed().as_secs();
-        let (Some(bound), Some(begin)) = (bound, search_begin) else {
+        let Some(Seen { search_begin, progress: now }) =
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        else {
             return format!("{seconds} s, finding dual prices");
         };
-        let Some(now) = progress else {
+        let bound = now.bound.unwrap_or_default();
+        if now.generation == 0 {
             return format!("{seconds} s, bound {bound:.0} $, first generation");
-        };
+        }
         #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
-        let rate = now.evaluations as f64 / begin.elapsed().as_secs_f64().max(1e-9);
+        let rate = now.evaluations as f64 / search_begin.elapsed().as_secs_f64().max(1e-9);
         let unserved =
             if now.unserved == 0 { String::new() } else { format!(", {} demands unserved", now.unserved) };
         format!(
@@ -159,7 +145,7 @@ impl Drop for Ticking<'_> {
 }
 
 /// SIGINT ends the search with the best found so far; a second one ends the program.
-fn listen_for_interrupts(flags: Arc<Flags>) -> Result<()> {
+fn listen_for_interrupts(endings: Arc<Endings>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Registered before anything is begun, so that no interrupt falls through.
     let mut interrupts = {
@@ -169,12 +155,12 @@ fn listen_for_interrupts(flags: Arc<Flags>) -> Result<()> {
     std::thread::spawn(move || {
         runtime.block_on(async {
             while interrupts.recv().await.is_some() {
-                if flags.interrupted.swap(true, Ordering::Relaxed) {
+                if endings.interrupted.swap(true, Ordering::Relaxed) {
                     #[expect(clippy::exit, reason = "the second interrupt says: at once")]
                     std::process::exit(130);
                 }
-                flags.stop_pricing.store(true, Ordering::Relaxed);
-                flags.stop.store(true, Ordering::Relaxed);
+                endings.flags.stop_pricing.store(true, Ordering::Relaxed);
+                endings.flags.stop.store(true, Ordering::Relaxed);
             }
         });
     });

@@ -2,15 +2,12 @@
 //! solve takes the CPU time that it really took on one thread.
 
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use ga::prices::find_prices;
-use ga::{Objective, Problem, Search, Termination};
+use ga::{Algorithm, CentralPlan, Flags, solve_centrally};
 use scenarios::settings::Profile;
-use scenarios::{DualPrices, Instance, Minutes, ProviderId, Scenario, Solution, evaluate};
+use scenarios::{Instance, Minutes, ProviderId, Scenario, Solution, evaluate};
 
 use super::stream::{Customer, Fate};
 use crate::driver::search_on_threads;
@@ -108,22 +105,18 @@ impl Centre<'_> {
         Ok((found.compositions, micros))
     }
 
-    fn search(&self, instance: &Instance, seed: u64) -> Result<Solution> {
-        let cancel = AtomicBool::new(false);
+    /// A hybrid search that finds nothing better for as long as a miner would have waited ends.
+    fn search(&self, instance: &Instance, rng_seed: u64) -> Result<Solution> {
         let settings = &self.scenario.search;
-        let mut problem = Problem::whole(instance.clone());
-        if self.profile == Profile::Hybrid {
-            let (supply, start) = (&instance.supply, DualPrices::zero());
-            let (capacities, steps) = (supply.capacities(), settings.hybrid.subgradient_steps);
-            let found = find_prices(supply, &instance.demands, &capacities, &start, steps, &cancel)?;
-            problem = problem.with_prices(found.prices, Objective::Cost)?;
-        }
-        let profile = ga::Algorithm::of(self.profile, settings);
-        let mut search = Search::new(problem, profile, seed, None);
-        let mut stall = Stall::new(self.profile);
-        let mut observer = |progress: &ga::Progress| stall.look(progress);
-        ga::run(&mut search, &Termination::of(&profile), &mut observer, &cancel);
-        Ok(search.incumbent().0.clone())
+        let algorithm = Algorithm::of(self.profile, settings);
+        let plan = match self.profile {
+            Profile::Paper => CentralPlan::of(algorithm, rng_seed, 0),
+            Profile::Hybrid => CentralPlan {
+                stall: Some(Duration::from_millis(AnnouncePolicy::default().stall_ms)),
+                ..CentralPlan::of(algorithm, rng_seed, settings.hybrid.subgradient_steps)
+            },
+        };
+        Ok(solve_centrally(instance, &plan, &mut |_| {}, &Flags::default())?.solution)
     }
 
     fn commit(&mut self, demand: usize, providers: Vec<ProviderId>) {
@@ -136,31 +129,6 @@ impl Centre<'_> {
             }
         }
         self.solution.compositions[demand] = Some(providers);
-    }
-}
-
-/// Ends a hybrid search that has found nothing better for as long as a miner would have waited.
-struct Stall {
-    limit: Option<Duration>,
-    best: Option<(scenarios::Money, Instant)>,
-}
-
-impl Stall {
-    fn new(profile: Profile) -> Self {
-        let limit = Duration::from_millis(AnnouncePolicy::default().stall_ms);
-        Self { limit: (profile == Profile::Hybrid).then_some(limit), best: None }
-    }
-
-    fn look(&mut self, progress: &ga::Progress) -> ControlFlow<()> {
-        let (cost, since) = *self.best.get_or_insert((progress.cost, Instant::now()));
-        if progress.cost < cost {
-            self.best = Some((progress.cost, Instant::now()));
-            return ControlFlow::Continue(());
-        }
-        match self.limit {
-            Some(limit) if since.elapsed() >= limit => ControlFlow::Break(()),
-            Some(_) | None => ControlFlow::Continue(()),
-        }
     }
 }
 

@@ -1,0 +1,274 @@
+//! A node whose searches fail: it tells its operator, forgets them, goes on with everything else, and tries again when
+//! the market changes or some seconds have passed. One validator that mines alone, on virtual time; the solver is a
+//! few lines of this file.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chain::consensus::SafetyLog;
+use chain::genesis::scenario_demand_records;
+use chain::{Genesis, Ledger, Network, Record, SecretKey};
+use coordinator_free_pool::PoolLimits;
+use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{
+    Command, Effect, Input, MiningSettings, Node, NodeConfig, NodeEvent, Recovered, Timer, Timing, WorkId,
+    WorkKind,
+};
+use scenarios::settings::{NetworkSettings, Profile, SearchSettings};
+use scenarios::work::{Failure, Goal, Incumbent, Report, Work};
+use scenarios::{
+    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Site, Solution, Supply,
+    Window,
+};
+
+const START_MS: u64 = 1_800_000_000_000;
+
+/// How long a search takes.
+const WORK_MS: u64 = 50;
+
+/// A node that is a network of its own.
+struct Solo {
+    node: Node,
+    records: Vec<Record>,
+    now_ms: u64,
+    timers: BTreeMap<Timer, u64>,
+    working: BTreeMap<WorkId, (u64, Work)>,
+    /// Which kind of work fails.
+    failing: Option<WorkKind>,
+    /// What was begun, and when.
+    begun: Vec<(u64, WorkKind)>,
+    failed: Vec<(u64, WorkKind, Failure)>,
+    effects: Vec<Effect>,
+}
+
+fn kind_of(work: &Work) -> WorkKind {
+    match work.goal {
+        Goal::Compose { .. } => WorkKind::Compose,
+        Goal::Amend { .. } => WorkKind::Amend,
+        Goal::FindPrices => WorkKind::Prices,
+    }
+}
+
+fn boom() -> Failure {
+    Failure::Panicked("boom".into())
+}
+
+/// Serves everybody by the first provider, and finds no better prices.
+fn solved(work: &Work) -> Report {
+    if work.goal == Goal::FindPrices {
+        let prices = work.problem.resources.prices.clone();
+        return Report::Prices { prices, bound: Money::ZERO, cpu_micros: 0 };
+    }
+    let compositions = work.problem.demands.iter().map(|_| Some(vec![scenarios::ProviderId(0)])).collect();
+    Report::Finished(Incumbent {
+        solution: Solution { compositions },
+        cost: Money::ZERO,
+        bound: None,
+        generation: 1,
+        evaluations: 1,
+        cpu_micros: 0,
+    })
+}
+
+/// Two providers alike, and three demands of one order each.
+fn instance() -> Instance {
+    let provider = |name: &str| Provider {
+        name: name.into(),
+        site: Site::point(0, 0),
+        offers: BTreeMap::from([(OperationId(0), Offer { cost: Money::from_units(5), minutes: 10 })]),
+        capacity: Some(1_000),
+    };
+    let demand = |name: &str| Demand {
+        name: name.into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0)],
+        budget: Money::from_units(100),
+    };
+    let rules = CostRules {
+        rate_per_km: Money::ZERO,
+        value_of_minute: Money::ZERO,
+        metres_per_minute: 500,
+        deliver: false,
+    };
+    let providers = vec![provider("one"), provider("two")];
+    Instance {
+        supply: Supply { providers, rules, geometry: Geometry::Euclidean },
+        demands: ["a", "b", "c"].map(demand).into(),
+    }
+}
+
+impl Solo {
+    /// A node on which this kind of work fails.
+    fn failing(kind: WorkKind) -> Self {
+        let key = SecretKey::for_scenario(1, "host", 0);
+        let (instance, settings) = (instance(), NetworkSettings::default());
+        let validators = vec![key.public()];
+        let genesis = Genesis::from_instance("solo", &instance, &settings, 1, validators, START_MS - 1);
+        let network = Arc::new(Network::new(genesis).unwrap());
+        let records = scenario_demand_records(&instance, network.id(), 1, settings.solver_fee_ppm);
+        let mining = MiningSettings {
+            strategy: Strategy::Everything,
+            profile: Profile::Hybrid,
+            search: SearchSettings::default(),
+            window: Window::around([Site::point(0, 0)]).unwrap(),
+            rng_seed: 1,
+            announce: AnnouncePolicy::default(),
+            amend: AmendPolicy { first_size: 3, rest_after: 4, ..AmendPolicy::default() },
+            wait_for_start: false,
+        };
+        let config =
+            NodeConfig { key, mining: Some(mining), timing: Timing::default(), pool: PoolLimits::default() };
+        let memory = Recovered {
+            ledger: Ledger::new(network),
+            safety: SafetyLog::new(0),
+            candidates: Vec::new(),
+            records: Vec::new(),
+        };
+        let (node, effects) = Node::new(config, memory, START_MS);
+        let mut solo = Self {
+            node,
+            records,
+            now_ms: START_MS,
+            timers: BTreeMap::new(),
+            working: BTreeMap::new(),
+            failing: Some(kind),
+            begun: Vec::new(),
+            failed: Vec::new(),
+            effects,
+        };
+        solo.carry_out();
+        solo.handle(Input::Start { addresses: Vec::new() });
+        solo
+    }
+
+    fn handle(&mut self, input: Input) {
+        self.node.handle(self.now_ms, input, &mut self.effects);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::SetTimer { timer, at_ms } => drop(self.timers.insert(timer, at_ms)),
+                Effect::StartWork { id, work } => {
+                    self.begun.push((self.now_ms, kind_of(&work)));
+                    self.working.insert(id, (self.now_ms + WORK_MS, *work));
+                }
+                Effect::CancelWork(id) => drop(self.working.remove(&id)),
+                Effect::Event(NodeEvent::WorkFailed { kind, reason, .. }) => {
+                    self.failed.push((self.now_ms, kind, reason));
+                }
+                Effect::Event(NodeEvent::LocalFault { detail }) => panic!("{detail}"),
+                Effect::Send { .. }
+                | Effect::Broadcast(_)
+                | Effect::SendFinal { .. }
+                | Effect::Disconnect { .. }
+                | Effect::Dial { .. }
+                | Effect::Persist(_)
+                | Effect::AdaptWork { .. }
+                | Effect::Event(_) => {}
+            }
+        }
+    }
+
+    fn submit(&mut self, records: std::ops::Range<usize>) {
+        self.handle(Input::Command(Command::Submit(self.records[records].to_vec())));
+    }
+
+    /// Lets so much time pass.
+    fn run_for(&mut self, ms: u64) {
+        let end_ms = self.now_ms + ms;
+        loop {
+            let timer =
+                self.timers.iter().min_by_key(|(_, at_ms)| **at_ms).map(|(&timer, &at_ms)| (at_ms, timer));
+            let work = self.working.iter().min_by_key(|(_, work)| work.0).map(|(&id, work)| (work.0, id));
+            let next_ms = timer.map(|timer| timer.0).into_iter().chain(work.map(|work| work.0)).min();
+            let Some(next_ms) = next_ms.filter(|&next_ms| next_ms <= end_ms) else { break };
+            self.now_ms = self.now_ms.max(next_ms);
+            if let Some((_, id)) = work.filter(|work| work.0 == next_ms) {
+                let (_, work) = self.working.remove(&id).unwrap();
+                let fails = self.failing == Some(kind_of(&work));
+                let report = if fails { Report::Failed { reason: boom() } } else { solved(&work) };
+                self.handle(Input::Work { id, report });
+            } else if let Some((_, timer)) = timer {
+                self.timers.remove(&timer);
+                self.handle(Input::Timer(timer));
+            }
+        }
+        self.now_ms = end_ms;
+    }
+
+    fn composed(&self) -> usize {
+        self.node.status().composed_demands
+    }
+
+    /// When work of this kind was begun.
+    fn begun(&self, kind: WorkKind) -> Vec<u64> {
+        self.begun.iter().filter(|begun| begun.1 == kind).map(|begun| begun.0).collect()
+    }
+}
+
+#[test]
+fn composing_that_failed_is_told_and_tried_again_only_after_seconds() {
+    let mut solo = Solo::failing(WorkKind::Compose);
+    solo.submit(0..3);
+    solo.run_for(30_000);
+    assert_eq!(solo.composed(), 0);
+    let begun = solo.begun(WorkKind::Compose);
+    assert!((4..=6).contains(&begun.len()), "{begun:?}");
+    assert!(begun.windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{begun:?}");
+    assert!(solo.failed.iter().all(|failed| (failed.1, &failed.2) == (WorkKind::Compose, &boom())));
+    assert!(!solo.node.status().is_quiescent, "what failed waits to be tried again");
+
+    solo.failing = None;
+    solo.run_for(10_000);
+    assert_eq!(solo.composed(), 3);
+    assert!(solo.node.status().is_quiescent);
+}
+
+#[test]
+fn a_market_that_changes_is_composed_at_once_whatever_failed_before() {
+    let mut solo = Solo::failing(WorkKind::Compose);
+    solo.submit(0..2);
+    while solo.failed.is_empty() {
+        solo.run_for(100);
+    }
+    solo.failing = None;
+    solo.submit(2..3);
+    solo.run_for(1_500);
+    assert_eq!(solo.composed(), 3);
+}
+
+#[test]
+fn without_new_prices_the_market_is_composed_at_those_in_force() {
+    let mut solo = Solo::failing(WorkKind::Prices);
+    solo.submit(0..3);
+    solo.run_for(3_000);
+    assert_eq!(solo.begun(WorkKind::Prices).len(), 1);
+    assert_eq!(solo.failed.len(), 1);
+    assert_eq!(solo.composed(), 3);
+    assert!(solo.node.ledger().prices().0.is_empty());
+}
+
+#[test]
+fn amendments_that_fail_are_given_up_after_a_few_and_the_node_rests() {
+    let mut solo = Solo::failing(WorkKind::Amend);
+    solo.submit(0..3);
+    solo.run_for(60_000);
+    assert_eq!(solo.composed(), 3);
+    let begun = solo.begun(WorkKind::Amend);
+    // The policy looks in vain four times.
+    assert_eq!((begun.len(), solo.failed.len()), (4, 4));
+    assert!(begun.windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{begun:?}");
+    assert!(solo.node.status().is_quiescent);
+}
+
+#[test]
+fn a_failure_of_work_that_was_given_up_means_nothing() {
+    let mut solo = Solo::failing(WorkKind::Amend);
+    solo.submit(0..3);
+    solo.handle(Input::Work { id: WorkId(99), report: Report::Failed { reason: boom() } });
+    solo.run_for(3_000);
+    assert_eq!(solo.composed(), 3);
+    assert!(solo.failed.iter().all(|failed| failed.1 == WorkKind::Amend));
+}
