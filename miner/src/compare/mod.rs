@@ -33,7 +33,7 @@ use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
 use miner_node::strategy::Strategy;
-use network::{NodeProcesses, Plan, is_composed, is_settled};
+use network::{NodeProcesses, Plan, is_composed, is_settled, validators_answering};
 use report::{Comparison, NetworkRun, Unserved};
 
 /// What is run when no file is named.
@@ -313,10 +313,10 @@ impl Job<'_> {
         let mut processes = NodeProcesses::start(&plan).await?;
         processes.submit(&records).await?;
         processes.converge(records.len()).await?;
-        let mut journal = Journal::new(network::numbers(&keys));
+        let mut journal = Journal::new(keys.len(), network::numbers(&keys));
         let started = Instant::now();
         processes.start_mining().await?;
-        let statuses = self.watch(&mut processes, &mut journal, progress, started).await;
+        let statuses = self.watch(&plan, &mut processes, &mut journal, progress, started).await;
         processes.stop().await;
         let statuses = statuses?;
         progress.now("verifying every chain from genesis".into());
@@ -354,6 +354,7 @@ impl Job<'_> {
     /// as the centre searched.
     async fn watch(
         &self,
+        plan: &Plan<'_>,
         processes: &mut NodeProcesses,
         journal: &mut Journal,
         progress: &Progress,
@@ -368,7 +369,14 @@ impl Job<'_> {
                     progress.note(&format!("   {line}"));
                 }
             }
-            let statuses = processes.statuses().await?;
+            let statuses = match processes.statuses().await {
+                Ok(statuses) => statuses,
+                Err(error) => {
+                    let answers = processes.answers().await;
+                    let validators = validators_answering(plan.network, plan.keys, &answers);
+                    return Err(error.context(format!("validators: {validators}")));
+                }
+            };
             if let Some(status) = statuses.first() {
                 progress.now(format!(
                     "height {}, {} demands open, {} composed, {} in the pool",

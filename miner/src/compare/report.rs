@@ -142,6 +142,8 @@ pub struct BlockRow {
     pub merkle_root: Hash,
     /// Validators that signed its certificate.
     pub votes: usize,
+    /// Validators there are.
+    pub validators: usize,
     /// The round that decided it.
     pub round: u32,
 }

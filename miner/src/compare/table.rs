@@ -188,7 +188,7 @@ fn blocks(network: &NetworkRun) -> Table {
             amended(block.amended.to_string()),
             amended(format!("{:.2}", block.saving)),
             bound,
-            block.votes.to_string(),
+            format!("{} of {}", block.votes, block.validators),
             block.merkle_root.short(),
         ]);
     }
