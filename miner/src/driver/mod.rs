@@ -43,7 +43,7 @@ pub use inquiry::{
 };
 pub use market_status::{Earnings, MarketStatus, ScarceProvider};
 pub use memory::{RecallError, open_store, recall};
-pub use worker::search_on_threads;
+pub use worker::{pool_cpu_micros, search_on_threads};
 
 use record_log::RecordLog;
 use worker::Workers;

@@ -246,8 +246,8 @@ fn report(search: &Search, problem: &SubProblem, finished: bool) -> SearchReport
     }
 }
 
-/// CPU time of all threads of this pool.
-fn pool_cpu_micros() -> u64 {
+/// CPU time of all threads of the rayon pool that this is called in, in microseconds.
+pub fn pool_cpu_micros() -> u64 {
     rayon::broadcast(|_| thread_cpu_micros()).iter().sum()
 }
 
