@@ -110,6 +110,7 @@ fn search(
         ControlFlow::Continue(())
     };
     let outcome = ga::run(&mut search, &termination, &mut observer, &AtomicBool::new(false));
+    trajectory.note(&outcome.progress); // it may have been good enough before the first generation
     let (solution, _): (_, Money) = search.incumbent();
     Ok((solution.clone(), outcome.progress.evaluations, trajectory.incumbents))
 }

@@ -249,10 +249,13 @@ impl Job<'_> {
         let threads = threads.unwrap_or(NonZeroUsize::MIN);
         let seed = self.arguments.rng_seed;
         let central = central::run(scenario, profile, seed, threads, &bound, &observe)?;
+        let unserved = match central.unserved.len() {
+            0 => String::new(),
+            count => format!(" with the budgets of {count} unserved"),
+        };
         progress.note(&format!(
-            "central: {:.0} $ with the budgets of {} unserved in {:.2} s of CPU time, {:.2} % above the {}",
+            "central: {:.0} ${unserved} in {:.2} s of CPU time, {:.2} % above the {}",
             central.penalised_cost,
-            central.unserved.len(),
             central.cpu_seconds,
             central.gap_percent,
             if bound.is_exact { "optimum" } else { "certified bound" }

@@ -53,74 +53,23 @@ const COLUMNS: [&str; 16] = [
 ];
 
 fn costs(comparison: &Comparison) -> Table {
-    let percent = |value: f64| Some(format!("{value:.2}"));
-    let seconds = percent;
-    let dollars = |cost: Money| Some(format!("{cost:.0}"));
-    let published = |solvers: usize| {
-        let found = comparison.published.iter().find(|result| result.solvers as usize == solvers);
-        let cost = found.and_then(|result| dollars(result.cost));
-        [cost, found.map(|result| format!("{:.1}", result.seconds))]
-    };
-    let central = &comparison.central;
-    let is_paper = comparison.profile == Profile::Paper;
-    let [published_cost, published_seconds] = published(1);
-    // Only where somebody is unserved do cost and cost with budgets differ.
-    let with_budgets = |cost: Money, penalised: Money| dollars(penalised).filter(|_| cost != penalised);
-    let named = |name: String, cost: Option<String>, gap: Option<String>, with_budgets: Option<String>| {
+    let named = |name: String, cost: Option<String>, with_budgets: Option<String>, gap: Option<String>| {
         let mut row = vec![Some(name), cost, with_budgets, gap];
         row.resize(COLUMNS.len(), None);
         row
     };
     let random = comparison.random;
-    let random_name = with_unserved("random assignment (mean)", random.unservable);
-    let [all, part] = [dollars(random.penalised_cost), None];
-    let (cost, budgets) = if random.unservable == 0 { (all, part) } else { (part, all) };
-    let mut rows = vec![named(random_name, cost, random.gap_percent.and_then(percent), budgets)];
-    rows.push(vec![
-        Some(with_unserved("centralised GA", central.unserved.len())),
-        dollars(central.cost),
-        with_budgets(central.cost, central.penalised_cost),
-        percent(central.gap_percent),
-        None,
-        None,
-        None,
-        seconds(central.cpu_seconds),
-        seconds(central.wall_seconds),
-        None,
-        None,
-        None,
-        None,
-        None,
-        published_cost,
-        published_seconds,
-    ]);
-    for network in &comparison.networks {
-        let [published_cost, published_seconds] = published(network.miners);
-        let is_amended = network.amended > 0;
-        rows.push(vec![
-            Some(with_unserved(&describe(network), network.unserved.len())),
-            dollars(network.cost),
-            with_budgets(network.cost, network.penalised_cost),
-            percent(network.gap_percent),
-            dollars(network.first_penalised_cost).filter(|_| is_amended),
-            percent(network.first_gap_percent).filter(|_| is_amended),
-            is_amended.then(|| network.amended.to_string()),
-            seconds(network.slowest_cpu_seconds),
-            seconds(network.wall_seconds),
-            network.centre_at_first_gap.and_then(|centre| seconds(centre.wall_seconds)),
-            network.centre_at_first_gap.and_then(|centre| seconds(centre.cpu_seconds)),
-            percent(network.improvement_percent),
-            percent(time_improvement(network, central)).filter(|_| is_paper),
-            network.split_optimum.and_then(dollars),
-            published_cost,
-            published_seconds,
-        ]);
-    }
+    let name = with_unserved("random assignment (mean)", random.unservable);
+    let cost = dollars(random.penalised_cost);
+    let (cost, with_budgets) = if random.unservable == 0 { (cost, None) } else { (None, cost) };
+    let mut rows = vec![named(name, cost, with_budgets, random.gap_percent.and_then(decimals))];
+    rows.push(central_row(comparison));
+    rows.extend(comparison.networks.iter().map(|network| network_row(comparison, network)));
     let name = if comparison.bound.is_exact { "exact optimum" } else { "certified bound" };
     let is_told = rows.iter().any(|row| row[2].is_some());
     let value = dollars(comparison.bound.value);
-    let (cost, budgets) = if is_told { (None, value) } else { (value, None) };
-    rows.push(named(name.to_owned(), cost, percent(0.0), budgets));
+    let (cost, with_budgets) = if is_told { (None, value) } else { (value, None) };
+    rows.push(named(name.to_owned(), cost, with_budgets, decimals(0.0)));
     let is_told = |column: &usize| rows.iter().any(|row| row[*column].is_some());
     let columns: Vec<usize> = (0..COLUMNS.len()).filter(is_told).collect();
     let mut table = new_table(&columns.iter().map(|&column| COLUMNS[column]).collect::<Vec<_>>());
@@ -133,27 +82,97 @@ fn costs(comparison: &Comparison) -> Table {
     table
 }
 
+fn central_row(comparison: &Comparison) -> Vec<Option<String>> {
+    let central = &comparison.central;
+    let [published_cost, published_seconds] = published(comparison, 1);
+    vec![
+        Some(with_unserved("centralised GA", central.unserved.len())),
+        dollars(central.cost),
+        with_budgets(central.cost, central.penalised_cost),
+        decimals(central.gap_percent),
+        None,
+        None,
+        None,
+        decimals(central.cpu_seconds),
+        decimals(central.wall_seconds),
+        None,
+        None,
+        None,
+        None,
+        None,
+        published_cost,
+        published_seconds,
+    ]
+}
+
+fn network_row(comparison: &Comparison, network: &NetworkRun) -> Vec<Option<String>> {
+    let [published_cost, published_seconds] = published(comparison, network.miners);
+    let (is_amended, is_paper) = (network.amended > 0, comparison.profile == Profile::Paper);
+    let centre = network.centre_at_first_gap;
+    vec![
+        Some(with_unserved(&describe(network), network.unserved.len())),
+        dollars(network.cost),
+        with_budgets(network.cost, network.penalised_cost),
+        decimals(network.gap_percent),
+        dollars(network.first_penalised_cost).filter(|_| is_amended),
+        decimals(network.first_gap_percent).filter(|_| is_amended),
+        is_amended.then(|| network.amended.to_string()),
+        decimals(network.slowest_cpu_seconds),
+        decimals(network.wall_seconds),
+        centre.and_then(|centre| decimals(centre.wall_seconds)),
+        centre.and_then(|centre| decimals(centre.cpu_seconds)),
+        decimals(network.improvement_percent),
+        decimals(time_improvement(network, &comparison.central)).filter(|_| is_paper),
+        network.split_optimum.and_then(dollars),
+        published_cost,
+        published_seconds,
+    ]
+}
+
+/// Paper A's cost and seconds with so many solvers, if it has them.
+fn published(comparison: &Comparison, solvers: usize) -> [Option<String>; 2] {
+    let found = comparison.published.iter().find(|result| result.solvers as usize == solvers);
+    [found.and_then(|result| dollars(result.cost)), found.map(|result| format!("{:.1}", result.seconds))]
+}
+
+/// The cost with budgets, where somebody is unserved: only there is it another.
+fn with_budgets(cost: Money, penalised_cost: Money) -> Option<String> {
+    dollars(penalised_cost).filter(|_| cost != penalised_cost)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a cell of a table, which may be empty")]
+fn dollars(cost: Money) -> Option<String> {
+    Some(format!("{cost:.0}"))
+}
+
+/// Seconds or percent.
+#[expect(clippy::unnecessary_wraps, reason = "a cell of a table, which may be empty")]
+fn decimals(value: f64) -> Option<String> {
+    Some(format!("{value:.2}"))
+}
+
 /// Paper A's: how much less CPU time the slowest miner took for first compositions than the centre for all its
 /// generations. Both end by themselves there; a hybrid centre takes all the time it is given, whatever it needs.
 fn time_improvement(network: &NetworkRun, central: &CentralRun) -> f64 {
     improvement_percent(network.slowest_cpu_seconds, central.cpu_seconds)
 }
 
-/// Who was first at the gap of a network's first complete composition, in words.
-fn race(network: &NetworkRun) -> String {
+/// Who was first at the gap of a network's first complete composition, in words; `None` if it composed nothing.
+fn race(network: &NetworkRun) -> Option<String> {
+    network.blocks.iter().find(|block| block.demands > 0)?;
     let NetworkRun { first_gap_percent, wall_seconds, .. } = network;
     let name = describe(network);
     let Some(Incumbent { wall_seconds: centre, cpu_seconds, .. }) = network.centre_at_first_gap else {
-        return format!(
+        return Some(format!(
             "{name}: first gap {first_gap_percent:.2} % after {wall_seconds:.2} s, which the centre never reached: the \
              network wins"
-        );
+        ));
     };
     let winner = if centre < *wall_seconds { "the centre wins" } else { "the network wins" };
-    format!(
+    Some(format!(
         "{name}: first gap {first_gap_percent:.2} % after {wall_seconds:.2} s; the centre was there after {centre:.2} s \
          ({cpu_seconds:.2} s of CPU time): {winner}"
-    )
+    ))
 }
 
 fn with_unserved(name: &str, unserved: usize) -> String {
@@ -199,7 +218,7 @@ fn notes(comparison: &Comparison) -> String {
                 .into(),
         );
     }
-    lines.extend(comparison.networks.iter().map(race));
+    lines.extend(comparison.networks.iter().filter_map(race));
     lines.extend(unserved("the centralised GA", &comparison.central.unserved));
     lines.extend(
         comparison.networks.iter().flat_map(|network| unserved(&describe(network), &network.unserved)),
