@@ -44,7 +44,7 @@ fn report(scenario: &Scenario) {
         let solvers = u32::try_from(strips).unwrap_or(u32::MAX);
         let published = scenario.experiment.published(solvers).map_or(Money::ZERO, |result| result.cost);
         let off = (mean.as_f64() / published.as_f64() - 1.0) * 100.0;
-        let split = split_optimum(instance, &groups).unwrap_or_default();
+        let split = split_optimum(instance, &groups);
         println!(
             "  {strips:>6}{mean:>10.0}{least:>11.0}{most:>11.0}{published:>11.0}{off:>7.1}%{:>8.2}s{split:>13.0}",
             slowest.as_secs_f64()

@@ -22,8 +22,8 @@ pub fn optimum(instance: &Instance) -> Option<Money> {
 }
 
 /// The exact cost of splitting: the least cost of each group's demands served by its own providers alone,
-/// added up, capacities and budgets left aside. `None` if some demand cannot be served within its group.
-pub fn split_optimum(instance: &Instance, groups: &[Group]) -> Option<Money> {
+/// added up, capacities left aside. A demand that its group cannot serve within its budget counts with that.
+pub fn split_optimum(instance: &Instance, groups: &[Group]) -> Money {
     let oracle = Oracle::new(&instance.supply);
     let zero = DualPrices::zero();
     let mut total = Money::ZERO;
@@ -34,12 +34,12 @@ pub fn split_optimum(instance: &Instance, groups: &[Group]) -> Option<Money> {
                 *usable = true;
             }
         }
-        let costs = group.demands.par_iter().map(|&demand| {
-            let demand = instance.demands.get(demand)?;
-            let best = oracle.cheapest_among(demand, &zero, |provider, _| usable[provider.index()])?;
-            Some(best.priced_cost)
-        });
-        total += costs.collect::<Option<Vec<_>>>()?.into_iter().sum::<Money>();
+        let costs =
+            group.demands.par_iter().filter_map(|&demand| instance.demands.get(demand)).map(|demand| {
+                let best = oracle.cheapest_among(demand, &zero, |provider, _| usable[provider.index()]);
+                best.map_or(demand.budget, |best| best.priced_cost.min(demand.budget))
+            });
+        total += costs.collect::<Vec<_>>().into_iter().sum::<Money>();
     }
-    Some(total)
+    total
 }

@@ -1,5 +1,6 @@
 //! The node's whole interface to the world: what may happen to it, and what it may ask for.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use chain::consensus::{Round, Step};
@@ -158,6 +159,8 @@ pub struct NodeStatus {
     pub head: BlockHash,
     /// Connected peers.
     pub peers: usize,
+    /// Who votes, and how many of them this node reaches.
+    pub validators: ValidatorStatus,
     /// Records in the pool.
     pub pool_records: usize,
     /// Open demands on chain.
@@ -171,6 +174,38 @@ pub struct NodeStatus {
     pub is_quiescent: bool,
     /// Whether mining has started.
     pub is_mining: bool,
+}
+
+/// How many of a network's validators can be reached. Without a quorum no block becomes final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ValidatorStatus {
+    /// Validators of the genesis.
+    pub total: usize,
+    /// How many of them must vote for a block: more than two thirds.
+    pub quorum: usize,
+    /// How many are there to vote: those that are connected, and the node itself if it is one.
+    pub reachable: usize,
+}
+
+impl ValidatorStatus {
+    /// Fewer than a quorum can be reached: heights stand still until more come back.
+    pub const fn is_quorum_lost(&self) -> bool {
+        self.reachable < self.quorum
+    }
+}
+
+impl fmt::Display for ValidatorStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { total, quorum, reachable } = self;
+        if self.is_quorum_lost() {
+            write!(
+                f,
+                "no quorum: {reachable} of {total} validators reachable, {quorum} needed; heights stand still"
+            )
+        } else {
+            write!(f, "{reachable} of {total} reachable, {quorum} needed")
+        }
+    }
 }
 
 /// A demand nobody could compose, and why.

@@ -32,7 +32,7 @@ use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, SecretKe
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use event::{BlockSummary, NodeEvent};
-pub use io::{Command, Effect, Input, NodeStatus, Timer, UnservedDemand};
+pub use io::{Command, Effect, Input, NodeStatus, Timer, UnservedDemand, ValidatorStatus};
 pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
@@ -197,12 +197,23 @@ impl Node {
             height: self.ledger.head().height,
             head: self.ledger.head().hash,
             peers: self.peers.count(),
+            validators: self.validator_status(),
             pool_records: self.pool.len(),
             open_demands: open,
             composed_demands: composed,
             unserved: self.unserved(),
             is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
+        }
+    }
+
+    fn validator_status(&self) -> ValidatorStatus {
+        let validators = self.validators.keys();
+        let is_reachable = |key: &&PublicKey| **key == self.own || self.peers.is_connected(key);
+        ValidatorStatus {
+            total: validators.len(),
+            quorum: self.validators.quorum(),
+            reachable: validators.iter().filter(is_reachable).count(),
         }
     }
 

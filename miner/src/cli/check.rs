@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Args;
 use ga::prices::find_prices;
 use scenarios::bound::gap_percent;
@@ -33,7 +33,8 @@ struct Verdict {
     cost: Money,
     penalised_cost: Money,
     bound: Money,
-    gap_percent: f64,
+    /// Of the cost with budgets, in percent; `None` if the solution is not feasible.
+    gap_percent: Option<f64>,
     unserved: Vec<String>,
     violations: Vec<String>,
 }
@@ -45,12 +46,16 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
     let evaluation = evaluate(instance, &solution);
     let penalised_cost = evaluation.penalised_cost(instance);
     let bound = certified_bound(instance)?;
+    ensure!(
+        !evaluation.is_feasible() || penalised_cost >= bound,
+        "a feasible solution costs {penalised_cost:.2} $ with budgets, below the bound of {bound:.2} $: one of the two is wrong"
+    );
     let verdict = Verdict {
         scenario: scenario.name.clone(),
         cost: evaluation.cost,
         penalised_cost,
         bound,
-        gap_percent: gap_percent(penalised_cost, bound),
+        gap_percent: evaluation.is_feasible().then(|| gap_percent(penalised_cost, bound)),
         unserved: evaluation.unserved.iter().map(|&at| instance.demands[at].name.clone()).collect(),
         violations: evaluation.violations.iter().map(|violation| named(violation, instance)).collect(),
     };
@@ -91,19 +96,27 @@ fn named(violation: &Violation, instance: &Instance) -> String {
 }
 
 fn text(verdict: &Verdict) -> String {
-    let Verdict { scenario, cost, bound, gap_percent, unserved, violations, .. } = verdict;
-    let mut lines = vec![
-        format!("scenario   {scenario}"),
-        format!("cost       {cost:.2} $"),
-        format!("bound      {bound:.2} $ (certified)"),
-        format!("gap        {gap_percent:.3} %"),
-        format!("unserved   {}", if unserved.is_empty() { "none".to_owned() } else { unserved.join(", ") }),
-    ];
+    let Verdict { scenario, cost, penalised_cost, bound, gap_percent, unserved, violations } = verdict;
+    let mut lines = vec![format!("scenario     {scenario}"), format!("cost         {cost:.2} $")];
+    if penalised_cost != cost {
+        lines.push(format!("with budgets {penalised_cost:.2} $ (unserved demands at their budget)"));
+    }
+    lines.push(format!("bound        {bound:.2} $ (certified)"));
+    match gap_percent {
+        Some(gap) => lines.push(format!("gap          {gap:.3} %")),
+        None => {
+            lines.push("gap          none: a solution that is not feasible has no cost to compare".into());
+        }
+    }
+    lines.push(format!(
+        "unserved     {}",
+        if unserved.is_empty() { "none".to_owned() } else { unserved.join(", ") }
+    ));
     if violations.is_empty() {
-        lines.push("verdict    feasible".into());
+        lines.push("verdict      feasible".into());
     } else {
         let plural = if violations.len() == 1 { "" } else { "s" };
-        lines.push(format!("verdict    NOT feasible, {} violation{plural}:", violations.len()));
+        lines.push(format!("verdict      NOT feasible, {} violation{plural}:", violations.len()));
         lines.extend(violations.iter().map(|violation| format!("  {violation}")));
     }
     lines.join("\n")

@@ -1,14 +1,14 @@
 //! After the run: every node's chain verified from genesis out of its own store, every cost recomputed by
 //! the independent evaluator.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use chain::store::replay_with;
 use chain::{DemandId, Ledger, Network};
-use scenarios::{Instance, Money, Solution, evaluate};
+use scenarios::{Evaluation, Instance, Money, Solution, evaluate};
 
 use super::report::Audit;
 use crate::storage;
@@ -18,8 +18,8 @@ use crate::storage;
 pub struct Audited {
     /// The findings.
     pub audit: Audit,
-    /// Cost of all compositions, by the evaluator.
-    pub cost: Money,
+    /// The evaluator's verdict on them.
+    pub evaluation: Evaluation,
     /// The compositions as a solution of the scenario.
     pub solution: Solution,
     /// The state they stand in, as the first store that verifies has it.
@@ -37,7 +37,7 @@ pub fn audit(
     instance: &Instance,
     demands: &[DemandId],
 ) -> Result<Audited> {
-    let (mut audit, ledger) = audit_chains(stores, network);
+    let (mut audit, ledger, first) = replay_all(stores, network);
     let solution = solution_of(&ledger, demands);
     let evaluation = evaluate(instance, &solution);
     audit.failures.extend(evaluation.violations.iter().map(|violation| format!("on chain: {violation}")));
@@ -46,17 +46,32 @@ pub fn audit(
         let (got, expected) = (claimed, evaluation.cost);
         audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
     }
-    Ok(Audited { audit, cost: evaluation.cost, solution, ledger })
+    let unserved = demands.iter().zip(&instance.demands).filter(|(id, _)| !first.served.contains(id));
+    audit.first_penalised_cost = first.cost + unserved.map(|(_, demand)| demand.budget).sum::<Money>();
+    Ok(Audited { audit, evaluation, solution, ledger })
+}
+
+/// The state of compositions when the last demand had been composed for the first time.
+#[derive(Debug, Default)]
+struct First {
+    cost: Money,
+    served: BTreeSet<DemandId>,
 }
 
 /// Verifies the stores of all nodes from genesis and against each other, whatever is on their chains; the
 /// state they agree on.
 pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, Ledger) {
-    let mut audit = Audit::default();
+    let (audit, ledger, _) = replay_all(stores, network);
+    (audit, ledger)
+}
+
+fn replay_all(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, Ledger, First) {
+    let (mut audit, mut first) = (Audit::default(), First::default());
     let mut reference: Option<Ledger> = None;
     for directory in stores {
         match verify(directory, network, &mut audit) {
-            Ok(ledger) => {
+            Ok((ledger, found)) => {
+                first = found;
                 audit.chains += 1;
                 if let Some(reference) = &reference {
                     compare_heads(directory, &ledger, reference, &mut audit);
@@ -76,23 +91,24 @@ pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (A
             .failures
             .push(format!("money is not conserved: {got} micro-units at the head, {expected} at genesis"));
     }
-    (audit, ledger)
+    (audit, ledger, first)
 }
 
-fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<Ledger> {
+fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<(Ledger, First)> {
     let store = storage::open(directory, network.id())?;
-    let (mut blocks, mut cost, mut first_cost) = (0, Money::ZERO, Money::ZERO);
+    let (mut blocks, mut cost, mut first) = (0, Money::ZERO, First::default());
     let ledger = replay_with(&store, Arc::clone(network), |done| {
         blocks += 1;
         cost += done.report().cost;
         if done.report().compositions > 0 {
-            first_cost = cost;
+            let demands = done.ledger().demands();
+            let composed = demands.filter(|(_, entry)| entry.composition().is_some());
+            first = First { cost, served: composed.map(|(id, _)| id).collect() };
         }
     })
     .context("the chain does not verify from genesis")?;
     audit.blocks += blocks;
-    audit.first_cost = first_cost;
-    Ok(ledger)
+    Ok((ledger, first))
 }
 
 fn compare_heads(directory: &Path, ledger: &Ledger, reference: &Ledger, audit: &mut Audit) {

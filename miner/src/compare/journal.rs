@@ -13,6 +13,8 @@ use miner_node::{NodeEvent, WorkId};
 /// Everything worth telling of a run.
 #[derive(Debug)]
 pub struct Journal {
+    /// Validators of the network.
+    validators: usize,
     numbers: BTreeMap<PublicKey, usize>,
     cells: BTreeMap<usize, String>,
     /// The cell each announced block was mined for.
@@ -34,9 +36,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Of a run in which these nodes have these numbers.
-    pub const fn new(numbers: BTreeMap<PublicKey, usize>) -> Self {
+    /// Of a run of a network with so many validators, in which these nodes have these numbers.
+    pub const fn new(validators: usize, numbers: BTreeMap<PublicKey, usize>) -> Self {
         Self {
+            validators,
             numbers,
             cells: BTreeMap::new(),
             mined_for: BTreeMap::new(),
@@ -93,9 +96,10 @@ impl Journal {
                     bounds: block.bounds,
                     merkle_root: block.merkle_root,
                     votes,
+                    validators: self.validators,
                     round,
                 };
-                let line = final_line(&row);
+                let line = self.final_line(&row);
                 self.blocks.insert(row.height, row);
                 Some(line)
             }
@@ -159,13 +163,20 @@ impl Journal {
         seconds(totals.into_values().max().unwrap_or(0))
     }
 
+    fn final_line(&self, row: &BlockRow) -> String {
+        let BlockRow { height, miner_number, votes, .. } = row;
+        let (what, validators) = (contents(row), self.validators);
+        format!("final: block {height} of miner {miner_number}: {what} ({votes} of {validators} votes)")
+    }
+
     fn number(&self, miner: &PublicKey) -> usize {
         self.numbers.get(miner).copied().unwrap_or(0)
     }
 }
 
-fn final_line(row: &BlockRow) -> String {
-    let BlockRow { height, miner_number, records, demands, cost, reward, fees, votes, .. } = row;
+/// What a block brought, in words.
+fn contents(row: &BlockRow) -> String {
+    let BlockRow { records, demands, cost, reward, fees, .. } = row;
     let mut parts = Vec::new();
     if *records > 0 {
         parts.push(format!("{records} records"));
@@ -179,6 +190,5 @@ fn final_line(row: &BlockRow) -> String {
     if *demands > 0 {
         parts.push(format!("{demands} demands for {cost:.0} $, earns {reward:.2} of {fees:.2} $"));
     }
-    let what = if parts.is_empty() { "nothing but time".to_owned() } else { parts.join(", ") };
-    format!("final: block {height} of miner {miner_number}: {what} ({votes} votes)")
+    if parts.is_empty() { "nothing but time".to_owned() } else { parts.join(", ") }
 }

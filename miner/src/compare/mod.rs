@@ -1,7 +1,7 @@
 //! `miner compare`, the main job: random assignment, the centralised search and networks of real miner
 //! processes on the same scenarios, in one table.
 //!
-//! [`central`] runs the baseline, [`setup`] makes a genesis, [`network`] runs the processes, [`journal`]
+//! [`central`] runs the baseline, [`random`] is what chance would do, [`setup`] makes a genesis, [`network`] runs the processes, [`journal`]
 //! gathers what they say, [`mod@audit`] verifies their chains afterwards, [`report`] is the result as data and
 //! `table` as text. [`arrivals`] asks another question: what if demands arrive over time?
 
@@ -10,6 +10,7 @@ pub mod audit;
 pub mod central;
 pub mod journal;
 pub mod network;
+pub mod random;
 pub mod report;
 pub mod setup;
 mod table;
@@ -24,17 +25,17 @@ use anyhow::{Context as _, Result, bail, ensure};
 use chain::genesis::scenario_demand_records;
 use chain::{DemandId, Network, Record, SecretKey};
 use clap::{Args, ValueEnum};
-use scenarios::random_assignment::RandomAssignment;
 use scenarios::settings::{Profile, Split};
-use scenarios::{Money, Oracle, Scenario};
+use scenarios::unserved::explain;
+use scenarios::{Money, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
 use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
 use miner_node::strategy::Strategy;
-use network::{NodeProcesses, Plan, is_composed, is_settled};
-use report::{Comparison, NetworkRun, Unserved};
+use network::{NodeProcesses, Plan, is_composed, is_settled, validators_answering};
+use report::{Bound, CentralRun, Comparison, NetworkRun, improvement_percent};
 
 /// What is run when no file is named.
 const DEFAULT_FILES: [&str; 2] =
@@ -171,7 +172,7 @@ pub fn run(arguments: &CompareArguments) -> Result<ExitCode> {
     if arguments.output.json {
         print_json(&comparisons)?;
     }
-    let failures: Vec<&String> = comparisons.iter().flat_map(Comparison::failures).collect();
+    let failures: Vec<String> = comparisons.iter().flat_map(Comparison::failures).collect();
     if failures.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -246,25 +247,31 @@ impl Job<'_> {
         };
         let threads = self.arguments.threads.map_or_else(std::thread::available_parallelism, Ok);
         let threads = threads.unwrap_or(NonZeroUsize::MIN);
-        let central = central::run(scenario, profile, self.arguments.rng_seed, threads, &observe)?;
+        let seed = self.arguments.rng_seed;
+        let central = central::run(scenario, profile, seed, threads, &bound, &observe)?;
+        let unserved = match central.unserved.len() {
+            0 => String::new(),
+            count => format!(" with the budgets of {count} unserved"),
+        };
         progress.note(&format!(
-            "central: {:.0} $ in {:.2} s of CPU time, {:.2} % above the {}",
-            central.cost,
+            "central: {:.0} ${unserved} in {:.2} s of CPU time, {:.2} % above the {}",
+            central.penalised_cost,
             central.cpu_seconds,
-            bound.gap_percent(central.cost),
+            central.gap_percent,
             if bound.is_exact { "optimum" } else { "certified bound" }
         ));
         let mut networks = Vec::new();
         for &miners in self.arguments.miners() {
             for strategy in self.arguments.strategies() {
-                networks.push(runtime.block_on(self.run_network(miners, strategy, &progress))?);
+                let yardstick = (&bound, &central);
+                networks.push(runtime.block_on(self.run_network(miners, strategy, yardstick, &progress))?);
             }
         }
         Ok(Comparison {
             scenario: scenario.name.clone(),
             profile,
             size: (instance.supply.providers.len(), instance.demands.len(), instance.order_count()),
-            random: random_cost(scenario)?,
+            random: random::run(scenario, &bound),
             bound,
             central,
             networks,
@@ -277,6 +284,7 @@ impl Job<'_> {
         &self,
         miners: usize,
         strategy: Option<Strategy>,
+        (bound, central): (&Bound, &CentralRun),
         progress: &Progress,
     ) -> Result<NetworkRun> {
         let Self { scenario, profile, .. } = *self;
@@ -313,32 +321,34 @@ impl Job<'_> {
         let mut processes = NodeProcesses::start(&plan).await?;
         processes.submit(&records).await?;
         processes.converge(records.len()).await?;
-        let mut journal = Journal::new(network::numbers(&keys));
+        let mut journal = Journal::new(keys.len(), network::numbers(&keys));
         let started = Instant::now();
         processes.start_mining().await?;
-        let statuses = self.watch(&mut processes, &mut journal, progress, started).await;
+        let watched = self.watch(&plan, &mut processes, &mut journal, progress, started).await;
         processes.stop().await;
-        let statuses = statuses?;
+        watched?;
         progress.now("verifying every chain from genesis".into());
         let stores: Vec<PathBuf> = processes.nodes.iter().map(|node| node.file.store_dir()).collect();
-        let Audited { mut audit, cost, .. } = audit(&stores, &network, &scenario.instance, &demands)?;
+        let Audited { mut audit, evaluation, .. } = audit(&stores, &network, &scenario.instance, &demands)?;
         audit.failures.extend(journal.faults.iter().cloned());
-        let mut unserved: Vec<Unserved> = statuses
-            .iter()
-            .flat_map(|status| &status.unserved)
-            .map(|unserved| Unserved { demand: unserved.name.clone(), reason: unserved.reason.clone() })
-            .collect();
-        unserved.sort();
-        unserved.dedup_by(|second, first| second.demand == first.demand);
+        let penalised_cost = evaluation.penalised_cost(&scenario.instance);
+        let improvement_percent =
+            improvement_percent(penalised_cost.as_f64(), central.penalised_cost.as_f64());
+        let first_penalised_cost = audit.first_penalised_cost;
         let ended = journal.last_composed.unwrap_or(started);
         Ok(NetworkRun {
             miners,
             roaming,
             strategy,
-            cost,
-            first_cost: audit.first_cost,
+            cost: evaluation.cost,
+            penalised_cost,
+            gap_percent: bound.gap_percent(penalised_cost),
+            improvement_percent,
+            first_penalised_cost,
+            first_gap_percent: bound.gap_percent(first_penalised_cost),
+            centre_at_first_gap: central.reached(first_penalised_cost),
             amended: journal.blocks.values().map(|block| block.amended).sum(),
-            unserved,
+            unserved: explain(scenario, &evaluation),
             slowest_cpu_seconds: journal.slowest_cpu_seconds(),
             wall_seconds: ended.saturating_duration_since(started).as_secs_f64(),
             split_optimum: self.split_optimum(miners),
@@ -354,11 +364,12 @@ impl Job<'_> {
     /// as the centre searched.
     async fn watch(
         &self,
+        plan: &Plan<'_>,
         processes: &mut NodeProcesses,
         journal: &mut Journal,
         progress: &Progress,
         started: Instant,
-    ) -> Result<Vec<miner_node::NodeStatus>> {
+    ) -> Result<()> {
         let deadline = started + Duration::from_secs(self.arguments.patience);
         let amending = Duration::try_from_secs_f64(self.scenario.search.hybrid.seconds).unwrap_or_default();
         let (mut settled, mut is_paused) = (0, false);
@@ -368,7 +379,14 @@ impl Job<'_> {
                     progress.note(&format!("   {line}"));
                 }
             }
-            let statuses = processes.statuses().await?;
+            let statuses = match processes.statuses().await {
+                Ok(statuses) => statuses,
+                Err(error) => {
+                    let answers = processes.answers().await;
+                    let validators = validators_answering(plan.network, plan.keys, &answers);
+                    return Err(error.context(format!("validators: {validators}")));
+                }
+            };
             if let Some(status) = statuses.first() {
                 progress.now(format!(
                     "height {}, {} demands open, {} composed, {} in the pool",
@@ -378,7 +396,7 @@ impl Job<'_> {
             // Twice in a row: between two looks a block may have been on its way.
             settled = if is_settled(&statuses) { settled + 1 } else { 0 };
             if settled == 2 {
-                return Ok(statuses);
+                return Ok(());
             }
             if !is_paused && started.elapsed() >= amending && is_composed(&statuses) {
                 processes.pause_mining().await?;
@@ -401,16 +419,7 @@ impl Job<'_> {
     fn split_optimum(&self, miners: usize) -> Option<Money> {
         let is_split = self.scenario.experiment.split == Split::Strips;
         let is_free = central::is_uncapacitated(self.scenario);
-        (is_split && is_free).then(|| {
-            ga::exact::split_optimum(&self.scenario.instance, &setup::strips(self.scenario, miners))
-        })?
+        (is_split && is_free)
+            .then(|| ga::exact::split_optimum(&self.scenario.instance, &setup::strips(self.scenario, miners)))
     }
-}
-
-fn random_cost(scenario: &Scenario) -> Result<Money> {
-    let oracle = Oracle::new(&scenario.instance.supply);
-    let mut random = RandomAssignment::new(&oracle);
-    let costs = scenario.instance.demands.iter().map(|demand| random.cost(demand));
-    let costs: Option<Vec<Money>> = costs.collect();
-    Ok(costs.context("some demand asks for an operation that nobody offers")?.into_iter().sum())
 }

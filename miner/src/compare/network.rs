@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use crate::control::ControlClient;
 use crate::driver::{NodeFile, Request, Response, write_key};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
-use miner_node::{MiningSettings, NodeEvent, NodeStatus, Timing};
+use miner_node::{MiningSettings, NodeEvent, NodeStatus, Timing, ValidatorStatus};
 
 /// How long a node may take to start, a network to connect, or a pool to converge.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -241,6 +241,15 @@ impl NodeProcesses {
         Ok(statuses)
     }
 
+    /// Where every node stands, in order; `None` for one that does not answer.
+    pub async fn answers(&self) -> Vec<Option<NodeStatus>> {
+        let mut answers = Vec::new();
+        for node in &self.nodes {
+            answers.push(node.status().await.ok());
+        }
+        answers
+    }
+
     /// Stops every node; one that does not stop by itself is killed.
     pub async fn stop(&mut self) {
         for node in &mut self.nodes {
@@ -324,6 +333,21 @@ impl NodeProcess {
             bail!("node {} gave an unexpected answer: {response:?}", self.number);
         };
         Ok(*status)
+    }
+}
+
+/// How many of a network's validators answer: those among the nodes that they are, of `answers` in the same order.
+pub fn validators_answering(
+    network: &Network,
+    nodes: &[SecretKey],
+    answers: &[Option<NodeStatus>],
+) -> ValidatorStatus {
+    let validators = &network.genesis().validators;
+    let answering = nodes.iter().zip(answers).filter(|(_, answer)| answer.is_some());
+    ValidatorStatus {
+        total: validators.len(),
+        quorum: network.validators().quorum(),
+        reachable: answering.filter(|(key, _)| validators.contains(&key.public())).count(),
     }
 }
 

@@ -42,7 +42,7 @@ pub use inquiry::{
     OfferedOperation, OrderReport, PendingRecord, RecordStanding, Refusal, WantedReport,
 };
 pub use market_status::{Earnings, MarketStatus, ScarceProvider};
-pub use worker::search_on_threads;
+pub use worker::{pool_cpu_micros, search_on_threads};
 
 use record_log::RecordLog;
 use worker::Workers;

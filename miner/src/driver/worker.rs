@@ -171,8 +171,8 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
     said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no reason given".to_owned())
 }
 
-/// CPU time of all threads of this pool.
-fn pool_cpu_micros() -> u64 {
+/// CPU time of all threads of the rayon pool that this is called in, in microseconds.
+pub fn pool_cpu_micros() -> u64 {
     rayon::broadcast(|_| thread_cpu_micros()).iter().sum()
 }
 

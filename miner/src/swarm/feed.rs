@@ -33,10 +33,10 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// Of nodes with these numbers.
-    pub(super) const fn new(numbers: BTreeMap<PublicKey, usize>) -> Self {
+    /// Of a network with so many validators, whose nodes have these numbers.
+    pub(super) const fn new(validators: usize, numbers: BTreeMap<PublicKey, usize>) -> Self {
         Self {
-            journal: Journal::new(numbers),
+            journal: Journal::new(validators, numbers),
             floor: 0,
             cells: BTreeMap::new(),
             refused: VecDeque::new(),
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_record_that_every_node_refuses_is_told_of_once() {
-        let mut feed = Feed::new(BTreeMap::new());
+        let mut feed = Feed::new(4, BTreeMap::new());
         assert_eq!(feed.note(refused(1, 0xab)).unwrap(), "refused: record abababab: too late");
         assert_eq!(feed.note(refused(2, 0xab)), None);
         assert_eq!(feed.refusals.len(), 1);
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn only_the_last_lines_are_kept() {
-        let mut feed = Feed::new(BTreeMap::new());
+        let mut feed = Feed::new(4, BTreeMap::new());
         for record in 0..20 {
             feed.note(refused(1, record));
         }

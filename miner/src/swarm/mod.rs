@@ -22,12 +22,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{OutputArguments, ProfileArgument, print};
 use crate::compare::audit::audit_chains;
-use crate::compare::network::{self, NodeProcesses, ObservedEvent, Plan, is_settled};
+use crate::compare::network::{self, NodeProcesses, ObservedEvent, Plan, is_settled, validators_answering};
 use crate::compare::report::Audit;
 use crate::driver::{MarketStatus, RecordStanding, Request, Response, WallClock};
 use directory::{SwarmDirectory, Wanted};
 use feed::Feed;
-use miner_node::{NodeEvent, NodeStatus};
+use miner_node::{NodeEvent, NodeStatus, ValidatorStatus};
 use screen::Screen;
 use view::{MinerRow, View};
 
@@ -184,6 +184,13 @@ impl Swarm<'_> {
         Ok(())
     }
 
+    /// Before anybody was asked: all of them are there.
+    fn all_validators(&self) -> ValidatorStatus {
+        let (total, quorum) =
+            (self.directory.manifest.validators, self.directory.network.validators().quorum());
+        ValidatorStatus { total, quorum, reachable: total }
+    }
+
     fn title(&self) -> String {
         let manifest = &self.directory.manifest;
         format!(
@@ -223,6 +230,8 @@ struct Watch<'a> {
     hints: Vec<String>,
     feed: Feed,
     market: Option<MarketStatus>,
+    /// Who votes, and how many of them answered last.
+    validators: ValidatorStatus,
     /// The last picture, to leave on the screen.
     picture: Vec<String>,
 }
@@ -262,8 +271,9 @@ impl<'a> Watch<'a> {
         Ok(Self {
             clock: WallClock::start(),
             started: Instant::now(),
-            feed: Feed::new(network::numbers(&swarm.directory.keys)),
+            feed: Feed::new(swarm.directory.manifest.validators, network::numbers(&swarm.directory.keys)),
             market: None,
+            validators: swarm.all_validators(),
             picture: Vec::new(),
             swarm,
             display,
@@ -287,10 +297,11 @@ impl<'a> Watch<'a> {
             for said in nodes.drain_events() {
                 self.tell(said)?;
             }
-            let statuses = statuses(nodes).await;
+            let statuses = nodes.answers().await;
             if statuses.iter().all(Option::is_none) {
                 bail!("no node answers any more: see the logs in {}", self.swarm.directory.path.display());
             }
+            self.look_at_quorum(&statuses)?;
             self.look_at_market(nodes, &statuses).await?;
             self.draw(&statuses)?;
             let all: Option<Vec<NodeStatus>> = statuses.into_iter().collect();
@@ -311,6 +322,27 @@ impl<'a> Watch<'a> {
         match self.feed.note(said) {
             Some(line) if matches!(self.display, Display::Lines) => print(&line),
             Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Tells when too few validators answer to make anything final, and when enough do again.
+    fn look_at_quorum(&mut self, statuses: &[Option<NodeStatus>]) -> Result<()> {
+        let directory = self.swarm.directory;
+        let before = self.validators.is_quorum_lost();
+        self.validators = validators_answering(&directory.network, &directory.keys, statuses);
+        if self.validators.is_quorum_lost() == before {
+            return Ok(());
+        }
+        match &self.display {
+            Display::Screen(_) => Ok(()),
+            Display::Lines => print(&format!("validators: {}", self.validators)),
+            Display::Json => {
+                let (event, time_ms) =
+                    (if before { "quorum_regained" } else { "quorum_lost" }, self.clock.now_ms());
+                let line =
+                    serde_json::json!({ "event": event, "time_ms": time_ms, "validators": self.validators });
+                print(&line.to_string())
+            }
         }
     }
 
@@ -352,7 +384,7 @@ impl<'a> Watch<'a> {
         let view = View {
             title: self.swarm.title(),
             running: self.started.elapsed(),
-            validators: self.swarm.directory.manifest.validators,
+            validators: self.validators,
             miners: miners.collect(),
             market: self.market.as_ref(),
             last_votes: self.feed.last_votes,
@@ -370,13 +402,4 @@ impl<'a> Watch<'a> {
         drop(screen);
         print(&self.picture.join("\n"))
     }
-}
-
-/// Where every node stands; `None` for one that does not answer.
-async fn statuses(nodes: &NodeProcesses) -> Vec<Option<NodeStatus>> {
-    let mut statuses = Vec::new();
-    for node in &nodes.nodes {
-        statuses.push(node.status().await.ok());
-    }
-    statuses
 }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use crate::driver::{Earnings, MarketStatus, ScarceProvider};
-use miner_node::{NodeStatus, UnservedDemand};
+use miner_node::{NodeStatus, UnservedDemand, ValidatorStatus};
 
 /// Everything on the screen.
 #[derive(Debug)]
 pub(super) struct View<'a> {
     pub(super) title: String,
     pub(super) running: Duration,
-    pub(super) validators: usize,
+    /// Who votes, and how many of them answer.
+    pub(super) validators: ValidatorStatus,
     pub(super) miners: Vec<MinerRow<'a>>,
     pub(super) market: Option<&'a MarketStatus>,
     /// Votes and round of the last block.
@@ -64,11 +65,16 @@ impl View<'_> {
             return vec!["no node answers".into()];
         };
         let pool = statuses.map(|status| status.pool_records).max().unwrap_or(0);
+        let ValidatorStatus { total, quorum, .. } = self.validators;
         let votes = self.last_votes.map_or_else(String::new, |(votes, round)| {
-            format!(", {votes} of {} votes in round {round}", self.validators)
+            format!(", {votes} of {total} votes (quorum {quorum}) in round {round}")
         });
         let (head, height) = (best.head.0.short(), best.height);
-        vec![format!("head {head} at height {height}{votes}; {pool} records in the pool")]
+        let mut lines = vec![format!("head {head} at height {height}{votes}; {pool} records in the pool")];
+        if self.validators.is_quorum_lost() {
+            lines.push(self.validators.to_string());
+        }
+        lines
     }
 
     /// The first few demands that miners found no way to compose.
@@ -158,6 +164,7 @@ mod tests {
             height: 7,
             head: BlockHash(Hash([0xab; 32])),
             peers: 3,
+            validators: ValidatorStatus { total: 4, quorum: 3, reachable: 4 },
             pool_records: 2,
             open_demands: 1,
             composed_demands: 4,
@@ -191,7 +198,7 @@ mod tests {
         let view = View {
             title: "mizan swarm".into(),
             running: Duration::from_secs(83),
-            validators: 4,
+            validators: ValidatorStatus { total: 4, quorum: 3, reachable: 2 },
             miners: vec![
                 MinerRow { number: 1, cell: "cell 1 of 2", status: Some(&status), earnings: None },
                 MinerRow { number: 2, cell: "", status: None, earnings: None },
@@ -205,7 +212,8 @@ mod tests {
         let text = view.lines().join("\n");
         for expected in [
             "mizan swarm - running for 1:23",
-            "at height 7, 3 of 4 votes in round 0; 2 records in the pool",
+            "at height 7, 3 of 4 votes (quorum 3) in round 0; 2 records in the pool",
+            "no quorum: 2 of 4 validators reachable, 3 needed; heights stand still",
             "head abababab at height 7",
             "demands: 1 open, 4 composed, 0 settled, 2 cancelled",
             "market: cost 1,010 $ (what is open at its budget), certified bound 1,000 $, gap 1.00 %",

@@ -66,7 +66,7 @@ fn the_judge_finds_the_cost_that_the_solver_claims() {
     assert_eq!(checked["violations"], Value::Array(Vec::new()));
     assert_eq!(checked["unserved"], Value::Array(Vec::new()));
     let text = stdout(&["check", &scenario, solution]);
-    assert!(text.contains("verdict    feasible"), "{text}");
+    assert!(text.contains("verdict      feasible"), "{text}");
 }
 
 #[test]

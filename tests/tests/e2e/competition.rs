@@ -63,7 +63,7 @@ async fn two_miners_on_disjoint_strips_both_get_their_blocks_attached() {
         .collect();
     assert_eq!(reanchored, [(blocks[1].body.compositions.len(), 0)]);
     let claimed: scenarios::Money = blocks.iter().map(|block| block.header.cost).sum();
-    assert_eq!(claimed, outcome.audited.cost);
+    assert_eq!(claimed, outcome.audited.evaluation.cost);
 }
 
 #[tokio::test]

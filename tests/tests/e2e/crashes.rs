@@ -44,6 +44,26 @@ async fn when_one_of_four_miners_is_killed_the_others_finish_and_it_catches_up()
 }
 
 #[tokio::test]
+async fn when_two_of_four_validators_are_gone_the_others_say_that_there_is_no_quorum() {
+    let mut network = TestNetwork::start(Setup::new(small_market(), 4)).await;
+    let reach = |reachable| {
+        move |statuses: &[NodeStatus]| statuses.iter().all(|status| status.validators.reachable == reachable)
+    };
+    network.wait_until("all four reach each other", reach(4)).await;
+    network.kill(3).await;
+    network.kill(4).await;
+    let left = network.wait_until("the others miss them", reach(2)).await;
+    let said = "no quorum: 2 of 4 validators reachable, 3 needed; heights stand still";
+    for status in left {
+        assert!(status.validators.is_quorum_lost());
+        assert_eq!(status.validators.to_string(), said);
+    }
+    network.restart(3, |_| {}).await;
+    let back = network.wait_until("one of them is back", reach(3)).await;
+    assert!(back.iter().all(|status| !status.validators.is_quorum_lost()), "{back:?}");
+}
+
+#[tokio::test]
 async fn records_that_were_acknowledged_survive_the_death_of_every_node() {
     let mut network = TestNetwork::start_with_demands(Setup::new(small_market(), 2)).await;
     for number in [1, 2] {

@@ -164,6 +164,69 @@ fn a_budget_below_any_cost_and_an_operation_nobody_offers_are_named_and_the_rest
     assert_eq!(validated["concerns"], concerns);
 }
 
+/// What `miner compare` finds with two miners and a short search; its checks hold, and its costs are none below
+/// the bound, or it would have failed.
+fn compare(scenario: &str) -> Value {
+    let compare = ["compare", scenario, "--miners", "2", "--seconds", "0.3", "--patience", "60", "--json"];
+    let report: Value = serde_json::from_str(&stdout(&compare)).unwrap();
+    report[0].clone()
+}
+
+#[test]
+fn whom_nobody_can_serve_is_left_unserved_by_centre_and_network_for_the_same_reason() {
+    let free = json!([provider("P", [0, 0], None, &json!({"a": offer(10, 1)}))]);
+    let none_left = json!([provider("P", [0, 0], Some(0), &json!({"a": offer(10, 1)}))]);
+    let [fine, poor, odd] =
+        [demand("fine", 12, &["a"]), demand("poor", 9, &["a"]), demand("odd", 50, &["b"])];
+    let poor_why = "its budget of 9.00 $ is below the cheapest possible cost, 10.00 $";
+    let busy_why = "no provider has time left for a (the most any has is 0 minutes)";
+    // Providers, demands, what serving costs, that with budgets, and who is unserved and why.
+    let cases = [
+        (&free, json!([fine, poor, odd]), 10, 69, json!([["poor", poor_why], ["odd", "nobody offers b"]])),
+        (&free, json!([odd]), 0, 50, json!([["odd", "nobody offers b"]])),
+        (&none_left, json!([fine]), 0, 12, json!([["fine", busy_why]])),
+    ];
+    for (providers, demands, cost, penalised_cost, unserved) in cases {
+        let directory = tempfile::tempdir().unwrap();
+        let comparison = compare(&write(directory.path(), providers, &demands));
+        assert_eq!(comparison["bound"]["value"], penalised_cost);
+        for run in [&comparison["central"], &comparison["networks"][0]] {
+            assert_eq!((&run["cost"], &run["penalised_cost"]), (&json!(cost), &json!(penalised_cost)));
+            assert_eq!(run["gap_percent"], 0.0);
+            let told = run["unserved"].as_array().unwrap().iter();
+            let told: Vec<Value> = told.map(|one| json!([one["demand"], one["why"]])).collect();
+            assert_eq!(json!(told), unserved);
+        }
+    }
+}
+
+#[test]
+fn serving_fewer_customers_is_no_improvement_and_no_gap_is_negative() {
+    let directory = tempfile::tempdir().unwrap();
+    // Time for one of the two; the bound counts the other's budget, and so do the costs beside it.
+    let providers = json!([provider("P", [0, 0], Some(60), &json!({"a": offer(7, 60)}))]);
+    let demands = json!([demand("D", 100, &["a"]), demand("E", 90, &["a"])]);
+    let scenario = write(directory.path(), &providers, &demands);
+    let comparison = compare(&scenario);
+    let network = &comparison["networks"][0];
+    assert_eq!((&network["cost"], network["unserved"].as_array().unwrap().len()), (&json!(7), 1));
+    for run in [&comparison["central"], network] {
+        let gap = run["gap_percent"].as_f64().unwrap();
+        assert!((0.0..100.0).contains(&gap), "{run}");
+    }
+    assert!(network["improvement_percent"].as_f64().unwrap() <= 0.0, "{network}");
+    assert!(!comparison["central"]["incumbents"].as_array().unwrap().is_empty());
+
+    let solution = directory.path().join("solution.json");
+    let solution = solution.to_str().unwrap();
+    stdout(&["solve", &scenario, "--time", "1", "--solution", solution]);
+    let said = stdout(&["check", &scenario, solution]);
+    assert!(
+        said.contains("cost         7.00 $\nwith budgets 97.00 $ (unserved demands at their budget)"),
+        "{said}"
+    );
+}
+
 #[test]
 fn a_numbered_instance_is_imported_solved_and_judged() {
     let directory = tempfile::tempdir().unwrap();

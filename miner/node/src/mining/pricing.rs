@@ -68,28 +68,17 @@ impl Mining {
         if has_looked || self.search.is_some() || self.is_waiting_for_records(view) {
             return;
         }
-        let steps = self.settings.search.hybrid.subgradient_steps;
-        let Due { since_ms, turn_ms } = match self.pricing.due {
-            Some(due) => due,
-            None => {
-                let market = view.ledger.market();
-                let work = work(&market);
-                if work <= GLANCE_WORK && is_nothing_scarce(&market) {
-                    self.settle_prices(view, actions);
-                    return;
-                }
-                let search_ms = work.saturating_mul(u64::from(steps)) / RELAXATIONS_PER_MS;
-                *self
-                    .pricing
-                    .due
-                    .insert(Due { since_ms: view.now_ms, turn_ms: self.pricing_turn_ms(view, search_ms) })
-            }
+        let Some(Due { since_ms, turn_ms }) = self.pricing.due.or_else(|| self.newly_due(view)) else {
+            self.settle_prices(view, actions);
+            return;
         };
+        self.pricing.due = Some(Due { since_ms, turn_ms });
         if view.now_ms < since_ms + Self::rank(view) as u64 * turn_ms {
             return;
         }
         let (_, problem) = sub_problem(view.ledger.market(), None, |_| true);
-        let termination = Termination { generations: Some(u64::from(steps)), ..Termination::default() };
+        let steps = u64::from(self.settings.search.hybrid.subgradient_steps);
+        let termination = Termination { generations: Some(steps), ..Termination::default() };
         let id = self.next_work();
         self.pricing.work = Some(id);
         let work = Box::new(Work { goal: Goal::FindPrices, problem, termination, rng_seed: 0 });
@@ -104,12 +93,20 @@ impl Mining {
         is_searched || self.is_waiting_for_records(view) || self.pricing.due.is_some_and(is_awaited)
     }
 
-    /// The time in which a price search of this length is sure to end and its block to be final, as far as miners are
-    /// ready to wait for it.
-    fn pricing_turn_ms(&self, view: &View<'_>, search_ms: u64) -> u64 {
+    /// Prices have become due now, unless a glance shows that nothing is scarce. A turn is the time in which a search
+    /// for them is sure to end and its block to be final, as far as miners are ready to wait for it.
+    fn newly_due(&self, view: &View<'_>) -> Option<Due> {
+        let market = view.ledger.market();
+        let work = work(&market);
+        if work <= GLANCE_WORK && is_nothing_scarce(&market) {
+            return None;
+        }
+        let steps = u64::from(self.settings.search.hybrid.subgradient_steps);
+        let search_ms = work.saturating_mul(steps) / RELAXATIONS_PER_MS;
         let interval_ms = view.ledger.network().parameters().quiet_block_interval_ms;
         let block_ms = interval_ms.saturating_add(2 * self.timing.turn_ms);
-        block_ms.saturating_add(search_ms).min(self.timing.pricing_turn_ms)
+        let turn_ms = block_ms.saturating_add(search_ms).min(self.timing.pricing_turn_ms);
+        Some(Due { since_ms: view.now_ms, turn_ms })
     }
 
     /// The prices in force are as good as we know how to make them.

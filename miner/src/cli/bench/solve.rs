@@ -46,6 +46,7 @@ fn row(effort: &Effort, progress: &Progress, providers: u32, orders: u32) -> Res
     let evaluation = evaluate(&scenario.instance, &solution);
     anyhow::ensure!(evaluation.is_feasible(), "the judge refuses the solution: {:?}", evaluation.violations);
     let cost = evaluation.penalised_cost(&scenario.instance);
+    anyhow::ensure!(cost >= end.bound, "{cost} with budgets is below the bound of {}", end.bound);
     Ok(Row {
         orders,
         demands,
@@ -69,7 +70,7 @@ pub(super) fn table(rows: &[Row]) -> Table {
         "seconds",
         "bound s",
         "evaluations",
-        "cost $",
+        "cost with\nbudgets $",
         "bound $",
         "gap %",
         "unserved",

@@ -250,7 +250,7 @@ fn render_show(report: &ShowReport) -> String {
         format!("operations  {}", market.operations.join(", ")),
         format!("providers   {}", market.providers),
         format!("demands     {} open, {} composed", node.open_demands, node.composed_demands),
-        format!("validators  {}", market.validators.len()),
+        format!("validators  {}", node.validators),
         format!("this node   {} ({votes}, {mining})", node.node),
         format!("peers       {}", node.peers),
         format!("height      {} (block {})", node.height, node.head),

@@ -57,6 +57,11 @@ impl Report {
         let violations = &evaluation.violations;
         anyhow::ensure!(violations.is_empty(), "the judge refuses the solution: {violations:?}");
         let penalised_cost = evaluation.penalised_cost(instance);
+        let bound = end.bound;
+        anyhow::ensure!(
+            penalised_cost >= bound,
+            "the solution costs {penalised_cost:.2} $ with budgets, below the bound of {bound:.2} $: one of the two is wrong"
+        );
         #[expect(clippy::cast_precision_loss, reason = "a rate for display")]
         let evaluations_per_second = end.evaluations as f64 / end.search_seconds.max(1e-9);
         Ok(Self {
@@ -64,8 +69,8 @@ impl Report {
             profile,
             cost: evaluation.cost,
             penalised_cost,
-            bound: end.bound,
-            gap_percent: gap_percent(penalised_cost, end.bound),
+            bound,
+            gap_percent: gap_percent(penalised_cost, bound),
             unserved: explain(scenario, &evaluation),
             shortages,
             evaluations: end.evaluations,

@@ -50,6 +50,8 @@ pub(super) struct LiveRun {
     pub(super) solution: Solution,
     /// Their cost, as the independent evaluator finds.
     pub(super) cost: Money,
+    /// The same with the budgets of the demands it does not serve.
+    pub(super) penalised_cost: Money,
     /// Blocks with compositions.
     pub(super) blocks: usize,
     /// CPU time of the miner that searched longest, seconds.
@@ -89,7 +91,7 @@ pub(super) async fn run(plan: LivePlan<'_>, progress: &Progress) -> Result<LiveR
         adjust: |_, _| {},
     })
     .await?;
-    let mut live = Live::new(plan, &network, Journal::new(network::numbers(&keys)));
+    let mut live = Live::new(plan, &network, Journal::new(keys.len(), network::numbers(&keys)));
     let outcome = live.play(&mut processes, progress).await;
     processes.stop().await;
     outcome?;
@@ -98,12 +100,13 @@ pub(super) async fn run(plan: LivePlan<'_>, progress: &Progress) -> Result<LiveR
     let stores: Vec<PathBuf> = processes.nodes.iter().map(|node| node.file.store_dir()).collect();
     let audited = audit(&stores, &network, &scenario.instance, &live.ids)?;
     let fates = live.fates(&audited.ledger)?;
-    let Audited { mut audit, cost, solution, .. } = audited;
+    let Audited { mut audit, evaluation, solution, .. } = audited;
     audit.failures.extend(live.journal.faults.iter().cloned());
     Ok(LiveRun {
         fates,
         solution,
-        cost,
+        cost: evaluation.cost,
+        penalised_cost: evaluation.penalised_cost(&scenario.instance),
         blocks: live.journal.blocks.values().filter(|block| block.demands > 0).count(),
         cpu_seconds: live.journal.slowest_cpu_seconds(),
         audit,

@@ -61,7 +61,7 @@ pub(super) struct Experiment<'a> {
     pub(super) arguments: &'a ArrivalArguments,
 }
 
-/// Prints the reports; exit code 1 if a chain did not verify.
+/// Prints the reports; exit code 1 if a chain did not verify or a cost lies below its bound.
 ///
 /// # Errors
 /// If stdout is closed.
@@ -69,8 +69,8 @@ pub(super) fn conclude(reports: &[ArrivalsReport], json: bool) -> Result<ExitCod
     if json {
         print_json(&reports)?;
     }
-    let audits = reports.iter().flat_map(|report| &report.systems).filter_map(|system| system.audit.as_ref());
-    let failures: Vec<&String> = audits.flat_map(|audit| &audit.failures).collect();
+    let failures: Vec<String> =
+        reports.iter().flat_map(|report| &report.systems).flat_map(SystemReport::failures).collect();
     for failure in &failures {
         eprintln!("check failed: {failure}");
     }
@@ -86,12 +86,14 @@ impl Experiment<'_> {
         let habits = self.habits()?;
         let customers = customers(self.scenario.instance.demands.len(), habits, self.rng_seed);
         let progress = Progress::start(&self.scenario.name);
+        progress.now("bounding".into());
+        let bound = bound(self.scenario)?;
         let mut systems = Vec::new();
         for &period in &self.arguments.period_seconds {
-            systems.push(self.central(period, &customers, &progress)?);
+            systems.push(self.central(period, &customers, bound, &progress)?);
         }
         for &miners in self.miners {
-            systems.push(runtime.block_on(self.network(miners, &customers, &progress))?);
+            systems.push(runtime.block_on(self.network(miners, &customers, bound, &progress))?);
         }
         drop(progress);
         let report = ArrivalsReport {
@@ -130,7 +132,13 @@ impl Experiment<'_> {
         Ok(Habits { arrival_rate: rate, patience_seconds: *patience_seconds })
     }
 
-    fn central(&self, period: f64, customers: &[Customer], progress: &Progress) -> Result<SystemReport> {
+    fn central(
+        &self,
+        period: f64,
+        customers: &[Customer],
+        bound: Bound,
+        progress: &Progress,
+    ) -> Result<SystemReport> {
         let system = System::Central { period_seconds: period };
         let name = describe(system);
         let observe = |at_ms: u64| progress.now(format!("{name}: {} s", at_ms / 1_000));
@@ -147,8 +155,10 @@ impl Experiment<'_> {
             system,
             fates,
             cost: evaluation.cost,
+            penalised_cost: evaluation.penalised_cost(&self.scenario.instance),
             orders: self.orders(&solution),
-            bound: self.bound(&solution)?,
+            bound,
+            served_bound: self.served_bound(&solution)?,
             rounds: solves,
             cpu_seconds: seconds(longest_solve_micros),
             audit: None,
@@ -162,6 +172,7 @@ impl Experiment<'_> {
         &self,
         miners: usize,
         customers: &[Customer],
+        bound: Bound,
         progress: &Progress,
     ) -> Result<SystemReport> {
         let system = System::Network { miners };
@@ -175,13 +186,16 @@ impl Experiment<'_> {
             rng_seed: self.rng_seed,
             customers,
         };
-        let LiveRun { fates, solution, cost, blocks, cpu_seconds, audit } = live::run(plan, progress).await?;
+        let LiveRun { fates, solution, cost, penalised_cost, blocks, cpu_seconds, audit } =
+            live::run(plan, progress).await?;
         let service = Service {
             system,
             fates,
             cost,
+            penalised_cost,
             orders: self.orders(&solution),
-            bound: self.bound(&solution)?,
+            bound,
+            served_bound: self.served_bound(&solution)?,
             rounds: blocks,
             cpu_seconds,
             audit: Some(audit),
@@ -196,7 +210,7 @@ impl Experiment<'_> {
     }
 
     /// A bound on serving exactly these demands on the whole supply.
-    fn bound(&self, solution: &Solution) -> Result<Option<Bound>> {
+    fn served_bound(&self, solution: &Solution) -> Result<Option<Bound>> {
         let demands: Vec<usize> = served(solution).collect();
         if demands.is_empty() {
             return Ok(None);

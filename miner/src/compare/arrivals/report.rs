@@ -55,10 +55,16 @@ pub struct SystemReport {
     pub cost: Money,
     /// The same per order.
     pub cost_per_order: Option<f64>,
-    /// A bound on serving exactly these customers, all known beforehand.
-    pub bound: Option<Bound>,
-    /// How far the cost lies above it, in percent.
-    pub gap_percent: Option<f64>,
+    /// The same with the budgets of the customers it did not serve.
+    pub penalised_cost: Money,
+    /// A bound on that, had all customers been known beforehand and waited for ever: the same for every system.
+    pub bound: Bound,
+    /// How far the cost with budgets lies above it, in percent.
+    pub gap_percent: f64,
+    /// A bound on serving exactly the customers it served, all known beforehand.
+    pub served_bound: Option<Bound>,
+    /// How far the cost lies above that, in percent.
+    pub served_gap_percent: Option<f64>,
     /// Solves of the centre, or blocks with compositions.
     pub rounds: usize,
     /// CPU time of the centre's longest solve, or of all searches of the miner that searched longest, seconds.
@@ -90,9 +96,12 @@ pub(super) struct Service {
     /// One per customer.
     pub(super) fates: Vec<Fate>,
     pub(super) cost: Money,
+    /// The same with the budgets of the others.
+    pub(super) penalised_cost: Money,
     /// Orders of the served.
     pub(super) orders: usize,
-    pub(super) bound: Option<Bound>,
+    pub(super) bound: Bound,
+    pub(super) served_bound: Option<Bound>,
     pub(super) rounds: usize,
     pub(super) cpu_seconds: f64,
     pub(super) audit: Option<Audit>,
@@ -101,7 +110,7 @@ pub(super) struct Service {
 impl SystemReport {
     /// The statistics of a service; `fates` are those of `customers`, in order.
     pub(super) fn new(service: Service, customers: &[Customer]) -> Self {
-        let Service { system, fates, cost, orders, bound, rounds, cpu_seconds, audit } = service;
+        let Service { system, fates, cost, penalised_cost, orders, bound, served_bound, .. } = service;
         let mut waits = Vec::new();
         let (mut left, mut waiting, mut cancelled_too_late) = (0, 0, 0);
         for (customer, fate) in customers.iter().zip(&fates) {
@@ -128,12 +137,25 @@ impl SystemReport {
             wait_p95_seconds: percentile_seconds(&waits, 95),
             cost,
             cost_per_order: ratio(1, orders).map(|share| cost.as_f64() * share),
+            penalised_cost,
             bound,
-            gap_percent: bound.filter(|_| served > 0).map(|bound| bound.gap_percent(cost)),
-            rounds,
-            cpu_seconds,
-            audit,
+            gap_percent: bound.gap_percent(penalised_cost),
+            served_bound,
+            served_gap_percent: served_bound.filter(|_| served > 0).map(|bound| bound.gap_percent(cost)),
+            rounds: service.rounds,
+            cpu_seconds: service.cpu_seconds,
+            audit: service.audit,
         }
+    }
+
+    /// Everything that does not hold: what the audit found, and costs below their bounds, which no plan can have.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let name = describe(self.system);
+        let whole = self.bound.contradiction(&name, self.penalised_cost);
+        let served =
+            self.served_bound.and_then(|bound| bound.contradiction(&(name + ", of the served,"), self.cost));
+        let audit = self.audit.iter().flat_map(|audit| audit.failures.iter().cloned());
+        audit.chain(whole).chain(served).collect()
     }
 }
 
@@ -175,9 +197,10 @@ pub(super) fn notes(habits: Habits, profile: Profile) -> Vec<String> {
          wait ends when a composition is final (more than two thirds of the validators signed), not when it is found. \
          Whoever leaves signs a cancellation; it counts if it comes on chain before a composition does."
             .into(),
-        "Gap: over the certified bound (exact optimum without capacities) of serving exactly the same customers, \
-         had all been known beforehand. Systems that serve others have other bounds: cost per order alone compares \
-         customers, not systems."
+        "With budgets: whoever is not served counts with its budget, so that serving fewer is no improvement. Gap: of \
+         that, over the certified bound (exact optimum without capacities) had all customers been known beforehand and \
+         waited: the same bound for every system. Gap of the served: of the cost alone, over the bound of serving exactly \
+         the customers that this system served; systems that serve others have other bounds."
             .into(),
     ];
     if profile == Profile::Paper {
@@ -222,7 +245,9 @@ fn table(systems: &[SystemReport]) -> Table {
         "wait s\n95 %",
         "cost $",
         "cost $\nper order",
+        "with\nbudgets $",
         "gap to\nbound %",
+        "gap of the\nserved %",
         "solves/\nblocks",
         "CPU s",
     ]);
@@ -240,7 +265,9 @@ fn table(systems: &[SystemReport]) -> Table {
             format!("{:.2}", system.wait_p95_seconds),
             format!("{:.0}", system.cost),
             system.cost_per_order.map_or_else(dash, |cost| format!("{cost:.2}")),
-            system.gap_percent.map_or_else(dash, |gap| format!("{gap:.2}")),
+            format!("{:.0}", system.penalised_cost),
+            format!("{:.2}", system.gap_percent),
+            system.served_gap_percent.map_or_else(dash, |gap| format!("{gap:.2}")),
             system.rounds.to_string(),
             format!("{:.2}", system.cpu_seconds),
         ]);
@@ -295,8 +322,10 @@ mod tests {
                 Fate::Served { at_ms: 5_000 }, // its cancellation came too late
             ],
             cost: Money::from_units(90),
+            penalised_cost: Money::from_units(240),
             orders: 6,
-            bound: Some(Bound { value: Money::from_units(75), is_exact: false }),
+            bound: Bound { value: Money::from_units(120), is_exact: false },
+            served_bound: Some(Bound { value: Money::from_units(75), is_exact: false }),
             rounds: 1,
             cpu_seconds: 0.5,
             audit: None,
@@ -308,6 +337,9 @@ mod tests {
         assert!((report.wait_mean_seconds - 3.0).abs() < 1e-9); // (4 + 2) / 2
         assert!((report.wait_p95_seconds - 4.0).abs() < 1e-9);
         assert!((report.cost_per_order.unwrap() - 15.0).abs() < 1e-9);
-        assert!((report.gap_percent.unwrap() - 20.0).abs() < 1e-9);
+        assert!((report.served_gap_percent.unwrap() - 20.0).abs() < 1e-9);
+        // The two that were not served count with 75 $ each.
+        assert!((report.gap_percent - 100.0).abs() < 1e-9);
+        assert!(report.failures().is_empty());
     }
 }
