@@ -1,17 +1,19 @@
 //! Blocks on their way: fetched, judged, decided, made final; and catching up with those who are ahead.
 
+use std::sync::Arc;
+
 use chain::consensus::{CommitCertificate, Input as Vote};
-use chain::ledger::BlockReport;
 use chain::store::Write;
 use chain::validate::draft::Admissible;
 use chain::{Block, BlockHash, DemandId, Height, Rejection, ValidBlock, WellFormed};
 use scenarios::ProviderId;
 
-use super::event::{BlockSummary, NodeEvent};
+use super::block_row::BlockRow;
+use super::event::NodeEvent;
 use super::io::Effect;
 use super::message::{FinalBlockMessage, Message};
 use super::mining::Drafted;
-use super::{Blame, CatchUp, Node, PendingBlocks, PublicKey, Wanted, is_peers};
+use super::{Blame, CatchUp, MarketCounts, Node, PendingBlocks, PublicKey, Wanted, is_peers};
 
 /// Candidates kept for one height, and of one miner; more are not fetched.
 const CANDIDATES: usize = 64;
@@ -48,7 +50,7 @@ impl Node {
         if let Some(mining) = &mut self.mining {
             mining.on_announced(&block);
         }
-        effects.push(Effect::Event(NodeEvent::BlockAnnounced(summary(&block, &report))));
+        effects.push(Effect::Event(NodeEvent::BlockAnnounced(BlockRow::new(&block, &report))));
         self.add_candidate(valid, [Effect::Broadcast(Message::Block(Box::new(block)))], now_ms, effects);
     }
 
@@ -276,19 +278,22 @@ impl Node {
     ) {
         let (block, next, report) = valid.into_parts();
         self.ledger = next;
+        self.market = MarketCounts::of(&self.ledger);
         self.state_root = block.header.state_root;
         let mut losers = std::mem::take(&mut self.blocks);
         self.blocks = PendingBlocks { early: losers.early, ..PendingBlocks::default() };
         losers.candidates.remove(&block.hash()); // still there if it came as a final block of a peer
         let event = NodeEvent::BlockFinal {
-            block: summary(&block, &report),
+            block: BlockRow::new(&block, &report),
             votes: certificate.signatures.len(),
             round: certificate.round,
             state_root: block.header.state_root,
-            open_demands: self.ledger.demands().filter(|(_, entry)| entry.is_open()).count(),
+            open_demands: self.market.open,
         };
         let write = Write::Block(Box::new(block.clone()), Box::new(certificate));
+        let block = Arc::new(block);
         effects.push(Effect::Persist(write));
+        effects.push(Effect::Final { block: Arc::clone(&block), report: Box::new(report) });
         effects.push(Effect::Event(event));
         for (_, loser) in losers.candidates {
             if !loser.block().body.is_quiet() {
@@ -357,29 +362,6 @@ impl Node {
         let well_formed = WellFormed::new(&self.network, block).map_err(|error| error.to_string())?;
         self.ledger.validate(well_formed, None).map_err(|error| error.to_string())
     }
-}
-
-/// A table row of a block.
-fn summary(block: &Block, report: &BlockReport) -> BlockSummary {
-    BlockSummary {
-        block: block.hash(),
-        height: block.header.height,
-        miner: block.header.miner,
-        records: block.body.records.len(),
-        demands: count(report.compositions),
-        amended: count(report.replaced),
-        saving: report.saving,
-        cost: report.cost,
-        reduced_cost: report.reduced_cost,
-        reward: report.reward,
-        fees: report.fees,
-        bounds: report.bound_before.zip(report.bound_after),
-        merkle_root: block.header.merkle_root,
-    }
-}
-
-fn count(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn refusal(block: &Block, rejection: &Rejection) -> NodeEvent {

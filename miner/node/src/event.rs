@@ -2,10 +2,12 @@
 //! protocol depends on them.
 
 use chain::{BlockHash, DemandId, Hash, Height, PublicKey, RecordId};
+use coordinator_free_pool::Rule;
 use scenarios::Money;
 use scenarios::settings::Profile;
 use serde::{Deserialize, Serialize};
 
+use super::block_row::BlockRow;
 use super::work::WorkId;
 use crate::strategy::NeighbourhoodKind;
 
@@ -30,7 +32,7 @@ pub enum NodeEvent {
         /// The record, if it could be read.
         record: Option<RecordId>,
         /// The rule it breaks.
-        rule: String,
+        rule: Rule,
         /// The rule, got and expected.
         reason: String,
     },
@@ -90,7 +92,7 @@ pub enum NodeEvent {
         left: usize,
     },
     /// An own block was sent out.
-    BlockAnnounced(BlockSummary),
+    BlockAnnounced(BlockRow),
     /// An own block lost the race and was sent again on the new head.
     BlockReanchored {
         /// Compositions that still stand.
@@ -129,7 +131,7 @@ pub enum NodeEvent {
     BlockFinal {
         /// What it is.
         #[serde(flatten)]
-        block: BlockSummary,
+        block: BlockRow,
         /// Validators that signed the commit certificate.
         votes: usize,
         /// The round in which it was decided.
@@ -160,37 +162,4 @@ pub enum NodeEvent {
         /// What, and what to do.
         detail: String,
     },
-}
-
-/// A block in a table row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BlockSummary {
-    /// Its name.
-    pub block: BlockHash,
-    /// Its height.
-    pub height: Height,
-    /// Who mined it.
-    pub miner: PublicKey,
-    /// Records it brings.
-    pub records: usize,
-    /// Open demands it composes.
-    pub demands: usize,
-    /// Composed demands it composes anew.
-    #[serde(default)]
-    pub amended: usize,
-    /// What that saves.
-    #[serde(default)]
-    pub saving: Money,
-    /// What it adds to the cost of composed demands.
-    pub cost: Money,
-    /// What it adds to their reduced cost.
-    pub reduced_cost: Money,
-    /// What the miner earns when they freeze.
-    pub reward: Money,
-    /// All their fees.
-    pub fees: Money,
-    /// The market's certified bound before and after, if it updates the prices.
-    pub bounds: Option<(Money, Money)>,
-    /// Merkle root of the body.
-    pub merkle_root: Hash,
 }

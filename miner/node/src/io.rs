@@ -1,10 +1,12 @@
 //! The node's whole interface to the world: what may happen to it, and what it may ask for.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use chain::consensus::{Round, Step};
 use chain::store::Write;
-use chain::{BlockHash, Height, PublicKey, Record};
+use chain::{Block, BlockHash, BlockReport, Height, PublicKey, Record, RecordId};
+use coordinator_free_pool::PoolRejection;
 
 use super::event::NodeEvent;
 use super::message::Message;
@@ -53,8 +55,13 @@ pub enum Input {
 /// What an operator can ask of a running node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Put records into the pool.
-    Submit(Vec<Record>),
+    /// Put records into the pool; answered by [`Effect::Submitted`].
+    Submit {
+        /// The records.
+        records: Vec<Record>,
+        /// Names the answer.
+        reply_to: SubmissionId,
+    },
     /// Start to mine, if the node was told to wait.
     StartMining,
     /// Mine no more until told to start again: what is searched is given up, what was sent stands.
@@ -62,6 +69,10 @@ pub enum Command {
     /// Finish: cancel work, say goodbye.
     Stop,
 }
+
+/// Names a submission, so that its answer is found. Of no meaning to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubmissionId(pub u64);
 
 /// Something to wait for. Setting a timer again moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -142,6 +153,20 @@ pub enum Effect {
     },
     /// Nobody wants this work any more; nothing it still reports will be listened to.
     CancelWork(WorkId),
+    /// Answer [`Command::Submit`]. What was accepted has been made durable by an earlier effect.
+    Submitted {
+        /// Which submission.
+        reply_to: SubmissionId,
+        /// What became of its records, in order.
+        outcomes: Vec<Result<RecordId, PoolRejection>>,
+    },
+    /// Let whoever keeps history know: this block is final, and durable by an earlier effect.
+    Final {
+        /// The block.
+        block: Arc<Block>,
+        /// What it brought and earned, and which demands left the market with it.
+        report: Box<BlockReport>,
+    },
     /// Tell people.
     Event(NodeEvent),
 }
@@ -155,13 +180,17 @@ pub struct NodeStatus {
     pub height: Height,
     /// Its head.
     pub head: BlockHash,
+    /// The time since its head was mined, by the miner's clock and ours, in milliseconds.
+    pub head_age_ms: u64,
     /// Connected peers.
     pub peers: usize,
+    /// Those who vote, as far as this node sees them.
+    pub validators: ValidatorsSeen,
     /// Records in the pool.
     pub pool_records: usize,
     /// Open demands on chain.
     pub open_demands: usize,
-    /// Composed demands on chain, frozen ones included.
+    /// Composed demands on chain that are not settled yet.
     pub composed_demands: usize,
     /// Open demands this node has found no way to compose, with the reason.
     pub unserved: Vec<UnservedDemand>,
@@ -169,6 +198,24 @@ pub struct NodeStatus {
     pub is_quiescent: bool,
     /// Whether mining has started.
     pub is_mining: bool,
+}
+
+/// The validators of the next height as one node sees them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ValidatorsSeen {
+    /// How many there are.
+    pub total: usize,
+    /// How many must sign for a block to become final.
+    pub quorum: usize,
+    /// How many this node is connected to, itself counted if it is one.
+    pub reachable: usize,
+}
+
+impl ValidatorsSeen {
+    /// Whether enough are in reach for blocks to become final, as far as this node sees.
+    pub const fn has_quorum(self) -> bool {
+        self.reachable >= self.quorum
+    }
 }
 
 /// A demand nobody could compose, and why.

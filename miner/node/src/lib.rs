@@ -7,6 +7,7 @@
 //! final block; a *refusal* is a block that breaks a rule, with the rule; the *pool* holds records no block
 //! has brought; *mining* is what this node does to get blocks of its own accepted.
 
+mod block_row;
 mod blocks;
 mod event;
 mod io;
@@ -26,11 +27,13 @@ use std::sync::Arc;
 
 use chain::consensus::{Consensus, SafetyLog, SignedProposal, ValidatorSet};
 use chain::genesis::Network;
+use chain::ledger::DemandStatus;
 use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, Record, SecretKey, ValidBlock};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
-pub use event::{BlockSummary, NodeEvent};
-pub use io::{Command, Effect, Input, NodeStatus, Timer, UnservedDemand};
+pub use block_row::BlockRow;
+pub use event::NodeEvent;
+pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, UnservedDemand, ValidatorsSeen};
 pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
@@ -77,6 +80,8 @@ pub struct Node {
     timing: Timing,
     addresses: Vec<SocketAddr>,
     ledger: Ledger,
+    /// Of `ledger`, counted once per block.
+    market: MarketCounts,
     pool: Pool,
     exchange: Exchange,
     peers: Peers,
@@ -87,6 +92,25 @@ pub struct Node {
     blocks: PendingBlocks,
     state_root: Hash,
     catching_up: Option<CatchUp>,
+}
+
+/// The demands of a market by where they stand.
+#[derive(Clone, Copy, Debug, Default)]
+struct MarketCounts {
+    open: usize,
+    /// Composed, not settled.
+    composed: usize,
+}
+
+impl MarketCounts {
+    fn of(ledger: &Ledger) -> Self {
+        let mut counts = Self::default();
+        for (_, entry) in ledger.demands() {
+            counts.open += usize::from(entry.is_open());
+            counts.composed += usize::from(matches!(entry.status, DemandStatus::Composed(_)));
+        }
+        counts
+    }
 }
 
 /// Blocks on their way to becoming final.
@@ -148,6 +172,7 @@ impl Node {
             timing: config.timing,
             addresses: Vec::new(),
             state_root: memory.ledger.state_root(),
+            market: MarketCounts::of(&memory.ledger),
             ledger: memory.ledger,
             consensus,
             safety: memory.safety,
@@ -189,26 +214,32 @@ impl Node {
         }
     }
 
-    /// Where this node stands.
-    pub fn status(&self) -> NodeStatus {
-        let (mut open, mut composed) = (0, 0);
-        for (_, entry) in self.ledger.demands() {
-            open += usize::from(entry.is_open());
-            composed += usize::from(entry.composition().is_some());
-        }
+    /// Where this node stands at this time.
+    pub fn status(&self, now_ms: u64) -> NodeStatus {
         let mining = self.mining.as_ref();
         let nothing_to_vote_on = self.blocks.candidates.is_empty() && !self.consensus.is_awake();
         NodeStatus {
             node: self.own,
             height: self.ledger.head().height,
             head: self.ledger.head().hash,
+            head_age_ms: now_ms.saturating_sub(self.ledger.head().timestamp_ms),
             peers: self.peers.count(),
+            validators: self.validators_seen(),
             pool_records: self.pool.len(),
-            open_demands: open,
-            composed_demands: composed,
+            open_demands: self.market.open,
+            composed_demands: self.market.composed,
             unserved: self.unserved().cloned().collect(),
             is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
+        }
+    }
+
+    fn validators_seen(&self) -> ValidatorsSeen {
+        let is_reachable = |key: &&PublicKey| **key == self.own || self.peers.is_connected(key);
+        ValidatorsSeen {
+            total: self.validators.len(),
+            quorum: self.validators.quorum(),
+            reachable: self.validators.keys().iter().filter(is_reachable).count(),
         }
     }
 
@@ -263,8 +294,8 @@ impl Node {
 
     fn on_command(&mut self, command: Command, now_ms: u64, effects: &mut Vec<Effect>) {
         match command {
-            Command::Submit(records) => {
-                self.submit(records, effects);
+            Command::Submit { records, reply_to } => {
+                self.submit(records, reply_to, effects);
                 self.with_mining(now_ms, effects, Mining::consider);
             }
             Command::StartMining => {

@@ -2,7 +2,7 @@
 
 use chain::codec::{self, CodecError};
 use chain::consensus::{CommitCertificate, ConsensusMessage, VoteSummary};
-use chain::{Block, BlockHash, Hash, Height, NetworkId};
+use chain::{Block, BlockHash, Hash, Height, NetworkId, Store, StoreError};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,24 @@ impl Message {
         };
         let (list, got, expected) = list;
         if got > expected { Err(MessageError::TooMany { list, got, expected }) } else { Ok(message) }
+    }
+
+    /// The answer to [`Message::RequestFinal`]: as many of the store's blocks as one message holds.
+    ///
+    /// # Errors
+    /// If the store cannot be read or is corrupt.
+    pub fn final_blocks(store: &Store, from: Height) -> Result<Self, StoreError> {
+        let (mut blocks, mut bytes) = (Vec::new(), 0);
+        for height in from..=store.height() {
+            let Some((block, certificate)) = store.block(height)? else { break };
+            let block = FinalBlockMessage { block, certificate };
+            bytes += codec::encode(&block).len() + 8;
+            if bytes > MESSAGE_BYTES - 1_024 || blocks.len() == FINAL_BLOCKS {
+                break;
+            }
+            blocks.push(block);
+        }
+        Ok(Self::Final(blocks))
     }
 
     /// The name of its kind, for logs.

@@ -337,7 +337,7 @@ impl Job<'_> {
             strategy,
             cost,
             first_cost: audit.first_cost,
-            amended: journal.blocks.values().map(|block| block.amended).sum(),
+            amended: journal.blocks.values().map(|row| u64::from(row.block.amended)).sum(),
             unserved,
             slowest_cpu_seconds: journal.slowest_cpu_seconds(),
             wall_seconds: ended.saturating_duration_since(started).as_secs_f64(),

@@ -170,15 +170,16 @@ fn blocks(network: &NetworkRun) -> Table {
         "votes",
         "Merkle root",
     ]);
-    for block in &network.blocks {
+    for row in &network.blocks {
+        let block = &row.block;
         let composed = |text: String| if block.demands > 0 { text } else { "-".to_owned() };
         let amended = |text: String| if block.amended > 0 { text } else { "-".to_owned() };
         let bound =
             block.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
         table.add_row([
             block.height.to_string(),
-            block.miner_number.to_string(),
-            composed(block.cell.clone()),
+            row.miner_number.to_string(),
+            composed(row.cell.clone()),
             block.records.to_string(),
             block.demands.to_string(),
             composed(format!("{:.2}", block.cost)),
@@ -188,7 +189,7 @@ fn blocks(network: &NetworkRun) -> Table {
             amended(block.amended.to_string()),
             amended(format!("{:.2}", block.saving)),
             bound,
-            block.votes.to_string(),
+            row.votes.to_string(),
             block.merkle_root.short(),
         ]);
     }

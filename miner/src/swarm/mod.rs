@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use chain::genesis::scenario_demand_records;
-use chain::{Record, SecretKey};
+use chain::{Record, RecordId, SecretKey};
 use clap::Args;
 use scenarios::Scenario;
 use serde::Serialize;
@@ -24,10 +24,11 @@ use crate::cli::{OutputArguments, ProfileArgument, print};
 use crate::compare::audit::audit_chains;
 use crate::compare::network::{self, NodeProcesses, ObservedEvent, Plan, is_settled};
 use crate::compare::report::Audit;
-use crate::driver::{MarketStatus, RecordStanding, Request, Response, WallClock};
+use crate::driver::WallClock;
 use directory::{SwarmDirectory, Wanted};
 use feed::Feed;
-use miner_node::{NodeEvent, NodeStatus};
+use miner_api::{MarketStatus, NodeStatus, RecordStanding};
+use miner_node::NodeEvent;
 use screen::Screen;
 use view::{MinerRow, View};
 
@@ -145,11 +146,8 @@ impl Swarm<'_> {
         let fee_ppm = network.parameters().solver_fee_ppm;
         let records = scenario_demand_records(&self.scenario.instance, network.id(), seed, fee_ppm);
         let first = nodes.nodes.first().context("a swarm has a node")?;
-        let ids = records.iter().map(Record::id).collect();
-        let response = first.call(&Request::Records { ids }).await?;
-        let Response::Records { standings } = response else {
-            bail!("node 1 gave an unexpected answer: {response:?}");
-        };
+        let ids: Vec<RecordId> = records.iter().map(Record::id).collect();
+        let standings = first.client().await?.records(&ids).await?;
         let known = standings.iter().zip(records);
         let missing: Vec<Record> = known
             .filter(|(standing, _)| matches!(standing, RecordStanding::Unknown))
@@ -323,15 +321,14 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         // A node that has just gone away is asked again at the next look.
-        let Ok(Response::MarketStatus(market)) = node.call(&Request::MarketStatus).await else {
-            return Ok(());
-        };
+        let Ok(mut client) = node.client().await else { return Ok(()) };
+        let Ok(market) = client.market_status().await else { return Ok(()) };
         if matches!(self.display, Display::Json) {
             let time_ms = self.clock.now_ms();
             let line = serde_json::json!({ "event": "market", "time_ms": time_ms, "market": market });
             print(&line.to_string())?;
         }
-        self.market = Some(*market);
+        self.market = Some(market);
         Ok(())
     }
 

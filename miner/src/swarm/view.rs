@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::driver::{Earnings, MarketStatus, ScarceProvider};
-use miner_node::{NodeStatus, UnservedDemand};
+use miner_api::{Earnings, MarketStatus, NodeStatus, ScarceProvider, UnservedDemand};
 
 /// Everything on the screen.
 #[derive(Debug)]
@@ -148,6 +147,7 @@ fn clock(running: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use chain::{BlockHash, Hash, PublicKey};
+    use miner_api::ValidatorsSeen;
     use scenarios::{Money, ProviderId};
 
     use super::*;
@@ -157,7 +157,9 @@ mod tests {
             node: PublicKey::from_bytes([1; 32]),
             height: 7,
             head: BlockHash(Hash([0xab; 32])),
+            head_age_ms: 1_500,
             peers: 3,
+            validators: ValidatorsSeen { total: 4, quorum: 3, reachable: 4 },
             pool_records: 2,
             open_demands: 1,
             composed_demands: 4,
@@ -177,6 +179,7 @@ mod tests {
             cancelled: 2,
             cost: Some(Money::from_units(1_010)),
             bound: Some(Money::from_units(1_000)),
+            composed_cost: Some(Money::from_units(910)),
             scarce: vec![ScarceProvider {
                 provider: ProviderId(3),
                 name: "Karaj Casting".into(),

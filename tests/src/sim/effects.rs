@@ -101,6 +101,8 @@ impl World {
                 }
                 Ok(())
             }
+            // Clients and keepers of history are not simulated.
+            Effect::Submitted { .. } | Effect::Final { .. } => Ok(()),
             Effect::Event(event) => {
                 self.trace.tell(self.now_ms, id, "event", format!("{event:?}"));
                 Checkers::on_event(id, &event)?;
@@ -224,7 +226,8 @@ impl World {
 
     fn send_final(&mut self, id: HostId, to: Option<HostId>, from: u64) -> Result<(), Violation> {
         let (Some(to), Some(running)) = (to, &self.host(id).running) else { return Ok(()) };
-        let message = running.final_blocks(from).map_err(|error| broken(id, "read its store", &error))?;
+        let message = Message::final_blocks(&running.store, from)
+            .map_err(|error| broken(id, "read its store", &error))?;
         self.send(id, to, &Arc::from(message.encode()));
         Ok(())
     }

@@ -9,10 +9,7 @@ use chain::consensus::SafetyLog;
 use chain::store::{Backend, MemoryBackend, ReplayError, Store, StoreError, replay};
 use chain::{Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
-use miner_node::{
-    Effect, FINAL_BLOCKS, FinalBlockMessage, MESSAGE_BYTES, Message, MiningSettings, Node, NodeConfig,
-    Recovered, Timer, Timing,
-};
+use miner_node::{Effect, Message, MiningSettings, Node, NodeConfig, Recovered, Timer, Timing};
 
 use super::work::Workbench;
 
@@ -224,22 +221,5 @@ impl Host {
         let Some(running) = self.running.take() else { return BTreeMap::new() };
         self.disk = Some(running.store.into_backend());
         running.connections
-    }
-}
-
-impl Running {
-    /// As many final blocks from a height on as one message holds.
-    pub(super) fn final_blocks(&self, from: u64) -> Result<Message, StoreError> {
-        let (mut blocks, mut bytes) = (Vec::new(), 0);
-        for height in from..=self.store.height() {
-            let Some((block, certificate)) = self.store.block(height)? else { break };
-            let block = FinalBlockMessage { block, certificate };
-            bytes += chain::codec::encode(&block).len() + 8;
-            if bytes > MESSAGE_BYTES - 1_024 || blocks.len() == FINAL_BLOCKS {
-                break;
-            }
-            blocks.push(block);
-        }
-        Ok(Message::Final(blocks))
     }
 }

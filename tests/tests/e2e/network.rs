@@ -11,7 +11,7 @@ use chain::store::{SledBackend, Store};
 use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
-use miner::driver::{NodeFile, Request, WallClock};
+use miner::driver::{NodeFile, WallClock};
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
@@ -161,7 +161,7 @@ impl TestNetwork {
     /// Gives these nodes the signal to mine.
     pub(crate) async fn start_mining(&self, numbers: impl IntoIterator<Item = usize>) {
         for number in numbers {
-            self.node(number).call(&Request::StartMining).await.unwrap();
+            self.node(number).client().await.unwrap().start_mining().await.unwrap();
         }
     }
 
