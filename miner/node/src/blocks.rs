@@ -1,17 +1,19 @@
 //! Blocks on their way: fetched, judged, decided, made final; and catching up with those who are ahead.
 
+use std::sync::Arc;
+
 use chain::consensus::{CommitCertificate, Input as Vote};
-use chain::ledger::BlockReport;
 use chain::store::Write;
 use chain::validate::draft::Admissible;
 use chain::{Block, BlockHash, DemandId, FinalBlock, Height, Rejection, ValidBlock, WellFormed};
 use scenarios::ProviderId;
 
-use super::event::{BlockSummary, NodeEvent};
+use super::block_row::BlockRow;
+use super::event::NodeEvent;
 use super::io::Effect;
 use super::message::{FinalBlockMessage, Message};
 use super::mining::Drafted;
-use super::{Blame, CatchUp, Node, PendingBlocks, PublicKey, Wanted, is_peers};
+use super::{Blame, CatchUp, MarketCounts, Node, PendingBlocks, PublicKey, Wanted, is_peers};
 
 /// Candidates kept for one height, and of one miner; more are not fetched.
 const CANDIDATES: usize = 64;
@@ -48,7 +50,7 @@ impl Node {
         if let Some(mining) = &mut self.mining {
             mining.on_announced(&block);
         }
-        effects.push(Effect::Event(NodeEvent::BlockAnnounced(summary(&block, &report))));
+        effects.push(Effect::Event(NodeEvent::BlockAnnounced(BlockRow::new(&block, &report))));
         self.add_candidate(valid, [Effect::Broadcast(Message::Block(Box::new(block)))], now_ms, effects);
     }
 
@@ -285,11 +287,21 @@ impl Node {
 
     /// The head moves on. Durable first, then everything that follows from it.
     fn make_final(&mut self, done: FinalBlock, now_ms: u64, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Persist(Write::from(&done)));
-        effects.push(Effect::Event(final_event(&done)));
-        let (block, _, ledger, _) = done.into_parts();
+        let write = Write::from(&done);
+        let (block, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
-        self.reasons = super::Reasons::default();
+        self.market = MarketCounts::of(&self.ledger);
+        let event = NodeEvent::BlockFinal {
+            block: BlockRow::new(&block, &report),
+            votes: certificate.signatures.len(),
+            round: certificate.round,
+            state_root: block.header.state_root,
+            open_demands: self.market.open,
+        };
+        let block = Arc::new(block);
+        effects.push(Effect::Persist(write));
+        effects.push(Effect::Final { block: Arc::clone(&block), report: Box::new(report) });
+        effects.push(Effect::Event(event));
         self.state_root = block.header.state_root;
         let mut losers = std::mem::take(&mut self.blocks);
         self.blocks = PendingBlocks { early: losers.early, ..PendingBlocks::default() };
@@ -347,40 +359,6 @@ impl Node {
         }
         self.catch_up(now_ms, effects);
     }
-}
-
-fn final_event(done: &FinalBlock) -> NodeEvent {
-    let (block, certificate) = (done.block(), done.certificate());
-    NodeEvent::BlockFinal {
-        block: summary(block, done.report()),
-        votes: certificate.signatures.len(),
-        round: certificate.round,
-        state_root: block.header.state_root,
-        open_demands: done.ledger().demands().filter(|(_, entry)| entry.is_open()).count(),
-    }
-}
-
-/// A table row of a block.
-fn summary(block: &Block, report: &BlockReport) -> BlockSummary {
-    BlockSummary {
-        block: block.hash(),
-        height: block.header.height,
-        miner: block.header.miner,
-        records: block.body.records.len(),
-        demands: count(report.compositions),
-        amended: count(report.replaced),
-        saving: report.saving,
-        cost: report.cost,
-        reduced_cost: report.reduced_cost,
-        reward: report.reward,
-        fees: report.fees,
-        bounds: report.bound_before.zip(report.bound_after),
-        merkle_root: block.header.merkle_root,
-    }
-}
-
-fn count(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 fn refusal(block: &Block, rejection: &Rejection) -> NodeEvent {

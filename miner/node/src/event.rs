@@ -2,11 +2,13 @@
 //! protocol depends on them.
 
 use chain::{BlockHash, DemandId, Hash, Height, PublicKey, RecordId};
+use coordinator_free_pool::Rule;
 use scenarios::Money;
 use scenarios::settings::Profile;
 use scenarios::work::Failure;
 use serde::{Deserialize, Serialize};
 
+use super::block_row::BlockRow;
 use super::work::{WorkId, WorkKind};
 use crate::strategy::NeighbourhoodKind;
 
@@ -31,7 +33,7 @@ pub enum NodeEvent {
         /// The record, if it could be read.
         record: Option<RecordId>,
         /// The rule it breaks.
-        rule: String,
+        rule: Rule,
         /// The rule, got and expected.
         reason: String,
     },
@@ -101,7 +103,7 @@ pub enum NodeEvent {
         left: usize,
     },
     /// An own block was sent out.
-    BlockAnnounced(BlockSummary),
+    BlockAnnounced(BlockRow),
     /// An own block lost the race and was sent again on the new head.
     BlockReanchored {
         /// Compositions that still stand.
@@ -140,7 +142,7 @@ pub enum NodeEvent {
     BlockFinal {
         /// What it is.
         #[serde(flatten)]
-        block: BlockSummary,
+        block: BlockRow,
         /// Validators that signed the commit certificate.
         votes: usize,
         /// The round in which it was decided.
@@ -171,37 +173,4 @@ pub enum NodeEvent {
         /// What, and what to do.
         detail: String,
     },
-}
-
-/// A block in a table row.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct BlockSummary {
-    /// Its name.
-    pub block: BlockHash,
-    /// Its height.
-    pub height: Height,
-    /// Who mined it.
-    pub miner: PublicKey,
-    /// Records it brings.
-    pub records: usize,
-    /// Open demands it composes.
-    pub demands: usize,
-    /// Composed demands it composes anew.
-    #[serde(default)]
-    pub amended: usize,
-    /// What that saves.
-    #[serde(default)]
-    pub saving: Money,
-    /// What it adds to the cost of composed demands.
-    pub cost: Money,
-    /// What it adds to their reduced cost.
-    pub reduced_cost: Money,
-    /// What the miner earns when they freeze.
-    pub reward: Money,
-    /// All their fees.
-    pub fees: Money,
-    /// The market's certified bound before and after, if it updates the prices.
-    pub bounds: Option<(Money, Money)>,
-    /// Merkle root of the body.
-    pub merkle_root: Hash,
 }

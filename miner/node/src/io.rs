@@ -1,11 +1,14 @@
 //! The node's whole interface to the world: what may happen to it, and what it may ask for.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use chain::consensus::{Round, Step};
 use chain::store::Write;
-use chain::{BlockHash, Height, PublicKey, Record};
+use chain::{Block, BlockHash, BlockReport, DemandId, Height, PublicKey, Record, RecordId};
+use coordinator_free_pool::PoolRejection;
 use scenarios::work::{Adaptation, Report, Work};
 
 use super::event::NodeEvent;
@@ -55,8 +58,13 @@ pub enum Input {
 /// What an operator can ask of a running node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Put records into the pool.
-    Submit(Vec<Record>),
+    /// Put records into the pool; answered by [`Effect::Submitted`].
+    Submit {
+        /// The records.
+        records: Vec<Record>,
+        /// Names the answer.
+        reply_to: SubmissionId,
+    },
     /// Start to mine, if the node was told to wait.
     StartMining,
     /// Mine no more until told to start again: what is searched is given up, what was sent stands.
@@ -64,6 +72,10 @@ pub enum Command {
     /// Finish: cancel work, say goodbye.
     Stop,
 }
+
+/// Names a submission, so that its answer is found. Of no meaning to the node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubmissionId(pub u64);
 
 /// Something to wait for. Setting a timer again moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,6 +156,20 @@ pub enum Effect {
     },
     /// Nobody wants this work any more; nothing it still reports will be listened to.
     CancelWork(WorkId),
+    /// Answer [`Command::Submit`]. What was accepted has been made durable by an earlier effect.
+    Submitted {
+        /// Which submission.
+        reply_to: SubmissionId,
+        /// What became of its records, in order.
+        outcomes: Vec<Result<RecordId, PoolRejection>>,
+    },
+    /// Let whoever keeps history know: this block is final, and durable by an earlier effect.
+    Final {
+        /// The block.
+        block: Arc<Block>,
+        /// What it brought and earned, and which demands left the market with it.
+        report: Box<BlockReport>,
+    },
     /// Tell people.
     Event(NodeEvent),
 }
@@ -157,64 +183,54 @@ pub struct NodeStatus {
     pub height: Height,
     /// Its head.
     pub head: BlockHash,
+    /// The time since its head was mined, by the miner's clock and ours, in milliseconds.
+    pub head_age_ms: u64,
     /// Connected peers.
     pub peers: usize,
-    /// Who votes, and how many of them this node reaches.
-    pub validators: ValidatorStatus,
+    /// Those who vote, as far as this node sees them.
+    pub validators: ValidatorsSeen,
     /// Records in the pool.
     pub pool_records: usize,
     /// Open demands on chain.
     pub open_demands: usize,
-    /// Composed demands on chain, frozen ones included.
+    /// Composed demands on chain that are not settled yet.
     pub composed_demands: usize,
-    /// Open demands that nobody can compose as things stand, as far as that can be shown quickly, and those that this
-    /// node's miner found no way to compose. The reasons are those of the state at the head.
-    pub unserved: Vec<UnservedDemand>,
+    /// Open demands that this node's miner found no way to compose, and searches for no more until there may be one.
+    pub given_up: BTreeSet<DemandId>,
     /// Nothing is being searched, announced or voted on here, and the pool is empty.
     pub is_quiescent: bool,
     /// Whether mining has started.
     pub is_mining: bool,
 }
 
-/// How many of a network's validators can be reached. Without a quorum no block becomes final.
+/// The validators of the next height as one node sees them. Without a quorum no block becomes final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ValidatorStatus {
-    /// Validators of the genesis.
+pub struct ValidatorsSeen {
+    /// How many there are.
     pub total: usize,
-    /// How many of them must vote for a block: more than two thirds.
+    /// How many must sign for a block to become final: more than two thirds.
     pub quorum: usize,
-    /// How many are there to vote: those that are connected, and the node itself if it is one.
+    /// How many this node is connected to, itself counted if it is one.
     pub reachable: usize,
 }
 
-impl ValidatorStatus {
-    /// Fewer than a quorum can be reached: heights stand still until more come back.
-    pub const fn is_quorum_lost(&self) -> bool {
-        self.reachable < self.quorum
+impl ValidatorsSeen {
+    /// Whether enough are in reach for blocks to become final, as far as this node sees.
+    pub const fn has_quorum(self) -> bool {
+        self.reachable >= self.quorum
     }
 }
 
-impl fmt::Display for ValidatorStatus {
+impl fmt::Display for ValidatorsSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { total, quorum, reachable } = self;
-        if self.is_quorum_lost() {
+        if self.has_quorum() {
+            write!(f, "{reachable} of {total} reachable, {quorum} needed")
+        } else {
             write!(
                 f,
                 "no quorum: {reachable} of {total} validators reachable, {quorum} needed; heights stand still"
             )
-        } else {
-            write!(f, "{reachable} of {total} reachable, {quorum} needed")
         }
     }
-}
-
-/// A demand nobody could compose, and why.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct UnservedDemand {
-    /// Its record.
-    pub demand: chain::DemandId,
-    /// Its name.
-    pub name: String,
-    /// Why, in words.
-    pub reason: String,
 }

@@ -7,6 +7,7 @@
 //! final block; a *refusal* is a block that breaks a rule, with the rule; the *pool* holds records no block
 //! has brought; *mining* is what this node does to get blocks of its own accepted.
 
+mod block_row;
 mod blocks;
 mod event;
 mod io;
@@ -18,7 +19,6 @@ mod records;
 mod recovered;
 mod settings;
 pub mod strategy;
-mod unserved;
 mod voting;
 mod work;
 
@@ -28,11 +28,13 @@ use std::sync::Arc;
 
 use chain::consensus::{Consensus, SafetyLog, SignedProposal, ValidatorSet};
 use chain::genesis::Network;
+use chain::ledger::DemandStatus;
 use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, SecretKey, ValidBlock};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
-pub use event::{BlockSummary, NodeEvent};
-pub use io::{Command, Effect, Input, NodeStatus, Timer, UnservedDemand, ValidatorStatus};
+pub use block_row::BlockRow;
+pub use event::NodeEvent;
+pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, ValidatorsSeen};
 pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
@@ -43,7 +45,6 @@ pub use work::{WorkId, WorkKind};
 
 use mining::{Action, Mining, View};
 use peers::Peers;
-use unserved::Reasons;
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -68,6 +69,8 @@ pub struct Node {
     timing: Timing,
     addresses: Vec<SocketAddr>,
     ledger: Ledger,
+    /// Of `ledger`, counted once per block.
+    market: MarketCounts,
     pool: Pool,
     exchange: Exchange,
     peers: Peers,
@@ -77,9 +80,26 @@ pub struct Node {
     mining: Option<Mining>,
     blocks: PendingBlocks,
     state_root: Hash,
-    /// Why open demands cannot be composed at the head.
-    reasons: Reasons,
     catching_up: Option<CatchUp>,
+}
+
+/// The demands of a market by where they stand.
+#[derive(Clone, Copy, Debug, Default)]
+struct MarketCounts {
+    open: usize,
+    /// Composed, not settled.
+    composed: usize,
+}
+
+impl MarketCounts {
+    fn of(ledger: &Ledger) -> Self {
+        let mut counts = Self::default();
+        for (_, entry) in ledger.demands() {
+            counts.open += usize::from(entry.is_open());
+            counts.composed += usize::from(matches!(entry.status, DemandStatus::Composed(_)));
+        }
+        counts
+    }
 }
 
 /// Blocks on their way to becoming final.
@@ -141,11 +161,11 @@ impl Node {
             timing: config.timing,
             addresses: Vec::new(),
             state_root: memory.ledger.state_root(),
+            market: MarketCounts::of(&memory.ledger),
             ledger: memory.ledger,
             consensus,
             safety: memory.safety,
             blocks: PendingBlocks::default(),
-            reasons: Reasons::default(),
             catching_up: None,
         };
         let mut effects = Vec::new();
@@ -183,56 +203,38 @@ impl Node {
         }
     }
 
-    /// Where this node stands.
-    pub fn status(&self) -> NodeStatus {
-        let (mut open, mut composed) = (0, 0);
-        for (_, entry) in self.ledger.demands() {
-            open += usize::from(entry.is_open());
-            composed += usize::from(entry.composition().is_some());
-        }
+    /// Where this node stands at this time.
+    pub fn status(&self, now_ms: u64) -> NodeStatus {
         let mining = self.mining.as_ref();
         let nothing_to_vote_on = self.blocks.candidates.is_empty() && !self.consensus.is_awake();
         NodeStatus {
             node: self.own,
             height: self.ledger.head().height,
             head: self.ledger.head().hash,
+            head_age_ms: now_ms.saturating_sub(self.ledger.head().timestamp_ms),
             peers: self.peers.count(),
-            validators: self.validator_status(),
+            validators: self.validators_seen(),
             pool_records: self.pool.len(),
-            open_demands: open,
-            composed_demands: composed,
-            unserved: self.unserved(),
+            open_demands: self.market.open,
+            composed_demands: self.market.composed,
+            given_up: mining.map(|mining| mining.given_up().clone()).unwrap_or_default(),
             is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
         }
     }
 
-    fn validator_status(&self) -> ValidatorStatus {
-        let validators = self.validators.keys();
+    fn validators_seen(&self) -> ValidatorsSeen {
         let is_reachable = |key: &&PublicKey| **key == self.own || self.peers.is_connected(key);
-        ValidatorStatus {
-            total: validators.len(),
+        ValidatorsSeen {
+            total: self.validators.len(),
             quorum: self.validators.quorum(),
-            reachable: validators.iter().filter(is_reachable).count(),
+            reachable: self.validators.keys().iter().filter(is_reachable).count(),
         }
     }
 
     /// The state at this node's head.
     pub const fn ledger(&self) -> &Ledger {
         &self.ledger
-    }
-
-    /// Open demands that nobody can compose as things stand at the head, as far as that can be shown quickly, and those
-    /// that this node's miner found no way to compose. The reasons are the same on every node.
-    pub fn unserved(&self) -> Vec<UnservedDemand> {
-        let none = BTreeSet::new();
-        let given_up = self.mining.as_ref().map_or(&none, Mining::given_up);
-        self.reasons.unserved(&self.ledger, given_up)
-    }
-
-    /// Why nobody can compose an open demand as things stand at the head, in words; `None` if nothing stands in its way.
-    pub fn why_unserved(&self, demand: DemandId) -> Option<String> {
-        unserved::why(&self.ledger, demand)
     }
 
     /// The records it knows that no block holds yet.
@@ -276,8 +278,8 @@ impl Node {
 
     fn on_command(&mut self, command: Command, now_ms: u64, effects: &mut Vec<Effect>) {
         match command {
-            Command::Submit(records) => {
-                self.submit(records, effects);
+            Command::Submit { records, reply_to } => {
+                self.submit(records, reply_to, effects);
                 self.with_mining(now_ms, effects, Mining::consider);
             }
             Command::StartMining => {

@@ -2,28 +2,27 @@
 
 use chain::store::Write;
 use chain::{Fault, Record, RecordId};
-use coordinator_free_pool::{Exchanged, MESSAGE_IDS, PoolMessage};
+use coordinator_free_pool::{Exchanged, MESSAGE_IDS, PoolMessage, Rule};
 
 use super::event::NodeEvent;
-use super::io::Effect;
+use super::io::{Effect, SubmissionId};
 use super::message::Message;
 use super::{Blame, Node, PublicKey};
 
 impl Node {
-    /// Clients of this node hand in records: kept, then announced all together.
-    pub(super) fn submit(&mut self, records: Vec<Record>, effects: &mut Vec<Effect>) {
-        let mut accepted = Vec::new();
+    /// Clients of this node hand in records: kept, answered for, then announced all together.
+    pub(super) fn submit(&mut self, records: Vec<Record>, reply_to: SubmissionId, effects: &mut Vec<Effect>) {
+        let mut outcomes = Vec::with_capacity(records.len());
         for record in records {
-            match self.pool.insert(record.clone(), &self.ledger) {
-                Ok(id) => {
-                    effects.push(Effect::Persist(Write::PoolRecord(Box::new(record))));
-                    accepted.push(id);
-                }
-                Err(rejection) => {
-                    effects.push(refused(record.id(), rejection.rule(), &rejection));
-                }
+            let outcome = self.pool.insert(record.clone(), &self.ledger);
+            match &outcome {
+                Ok(_) => effects.push(Effect::Persist(Write::PoolRecord(Box::new(record)))),
+                Err(rejection) => effects.push(refused(record.id(), rejection.rule(), rejection)),
             }
+            outcomes.push(outcome);
         }
+        let accepted: Vec<RecordId> = outcomes.iter().flatten().copied().collect();
+        effects.push(Effect::Submitted { reply_to, outcomes });
         let announcements = accepted.chunks(MESSAGE_IDS).map(|ids| PoolMessage::Announce(ids.to_vec()));
         effects.extend(announcements.map(|message| Effect::Broadcast(Message::Pool(message))));
     }
@@ -87,12 +86,8 @@ impl Node {
     }
 }
 
-fn refused(id: RecordId, rule: &str, reason: &dyn ToString) -> Effect {
-    Effect::Event(NodeEvent::RecordRefused {
-        record: Some(id),
-        rule: rule.to_owned(),
-        reason: reason.to_string(),
-    })
+fn refused(id: RecordId, rule: Rule, reason: &dyn ToString) -> Effect {
+    Effect::Event(NodeEvent::RecordRefused { record: Some(id), rule, reason: reason.to_string() })
 }
 
 fn send_all(messages: impl IntoIterator<Item = (PublicKey, PoolMessage)>, effects: &mut Vec<Effect>) {

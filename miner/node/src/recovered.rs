@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use chain::consensus::SafetyLog;
-use chain::store::{ReplayError, replay};
-use chain::{Block, Ledger, Network, Record, Store, StoreError};
+use chain::store::{ReplayError, replay_with};
+use chain::{Block, FinalBlock, Ledger, Network, Record, Store, StoreError};
 
 /// What a node kept from an earlier run.
 #[derive(Clone, Debug)]
@@ -37,8 +37,20 @@ impl Recovered {
     /// # Errors
     /// If it cannot be read or its chain does not verify.
     pub fn recall(store: &Store, network: &Arc<Network>) -> Result<Self, RecallError> {
+        Self::recall_with(store, network, |_| {})
+    }
+
+    /// [`Recovered::recall`], showing each block to `observe` as it is verified.
+    ///
+    /// # Errors
+    /// If it cannot be read or its chain does not verify.
+    pub fn recall_with(
+        store: &Store,
+        network: &Arc<Network>,
+        observe: impl FnMut(&FinalBlock),
+    ) -> Result<Self, RecallError> {
         Ok(Self {
-            ledger: replay(store, Arc::clone(network))?,
+            ledger: replay_with(store, Arc::clone(network), observe)?,
             safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
             candidates: store.candidates()?,
             records: store.pool_records()?,

@@ -11,8 +11,8 @@ use chain::{Genesis, Ledger, Network, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use miner_node::{
-    Command, Effect, Input, MiningSettings, Node, NodeConfig, NodeEvent, Recovered, Timer, Timing, WorkId,
-    WorkKind,
+    Command, Effect, Input, MiningSettings, Node, NodeConfig, NodeEvent, Recovered, SubmissionId, Timer,
+    Timing, WorkId, WorkKind,
 };
 use scenarios::settings::{NetworkSettings, Profile, SearchSettings};
 use scenarios::work::{Failure, Goal, Incumbent, Report, Work};
@@ -166,13 +166,18 @@ impl Solo {
                 | Effect::Dial { .. }
                 | Effect::Persist(_)
                 | Effect::AdaptWork { .. }
+                | Effect::Submitted { .. }
+                | Effect::Final { .. }
                 | Effect::Event(_) => {}
             }
         }
     }
 
     fn submit(&mut self, records: std::ops::Range<usize>) {
-        self.handle(Input::Command(Command::Submit(self.records[records].to_vec())));
+        self.handle(Input::Command(Command::Submit {
+            records: self.records[records].to_vec(),
+            reply_to: SubmissionId(0),
+        }));
     }
 
     /// Lets so much time pass.
@@ -199,7 +204,7 @@ impl Solo {
     }
 
     fn composed(&self) -> usize {
-        self.node.status().composed_demands
+        self.node.status(self.now_ms).composed_demands
     }
 
     /// When work of this kind was begun.
@@ -218,12 +223,12 @@ fn composing_that_failed_is_told_and_tried_again_only_after_seconds() {
     assert!((4..=6).contains(&begun.len()), "{begun:?}");
     assert!(begun.windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{begun:?}");
     assert!(solo.failed.iter().all(|failed| (failed.1, &failed.2) == (WorkKind::Compose, &boom())));
-    assert!(!solo.node.status().is_quiescent, "what failed waits to be tried again");
+    assert!(!solo.node.status(solo.now_ms).is_quiescent, "what failed waits to be tried again");
 
     solo.failing = None;
     solo.run_for(10_000);
     assert_eq!(solo.composed(), 3);
-    assert!(solo.node.status().is_quiescent);
+    assert!(solo.node.status(solo.now_ms).is_quiescent);
 }
 
 #[test]
@@ -260,7 +265,7 @@ fn amendments_that_fail_are_given_up_after_a_few_and_the_node_rests() {
     // The policy looks in vain four times.
     assert_eq!((begun.len(), solo.failed.len()), (4, 4));
     assert!(begun.windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{begun:?}");
-    assert!(solo.node.status().is_quiescent);
+    assert!(solo.node.status(solo.now_ms).is_quiescent);
 }
 
 #[test]

@@ -1,47 +1,19 @@
 //! What `miner chain inspect` shows: a row per block, and one block whole.
 
-use chain::{BlockHash, FinalBlock, PublicKey};
+use chain::FinalBlock;
+use miner_api::BlockRow;
 use scenarios::Money;
 use scenarios::bound::gap_percent;
 use serde::Serialize;
 
 use super::export::ExportedBlock;
 
-/// One block in a table.
+/// One block in a table, and the market it leaves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct BlockRow {
-    /// Its height.
-    pub height: u64,
-    /// Its hash.
-    pub hash: BlockHash,
-    /// Milliseconds since the Unix epoch.
-    pub timestamp_ms: u64,
-    /// Who mined it.
-    pub miner: PublicKey,
-    /// Records it brings.
-    pub records: u32,
-    /// Open demands it composes.
-    pub demands: u32,
-    /// Composed demands it composes anew.
-    pub replaced: u32,
-    /// What that saves.
-    pub saving: Money,
-    /// Earlier compositions that froze with it.
-    pub frozen: u32,
-    /// What it adds to the cost of composed demands.
-    pub cost: Money,
-    /// What it adds to their reduced cost.
-    pub reduced_cost: Money,
-    /// What it earns for them.
-    pub reward: Money,
-    /// The share of its fees it earns, in parts per million.
-    pub reward_ppm: u64,
-    /// With a price update: the market's bound before.
-    pub bound_before: Option<Money>,
-    /// With a price update: the market's bound after.
-    pub bound_after: Option<Money>,
-    /// With a price update: what it was paid for it.
-    pub bounty: Money,
+pub struct InspectedRow {
+    /// What it is.
+    #[serde(flatten)]
+    pub block: BlockRow,
     /// Validators whose precommit is in its certificate.
     pub votes: usize,
     /// The round that decided it.
@@ -69,32 +41,16 @@ pub struct MarketRow {
 #[derive(Debug, Serialize)]
 pub struct BlockDetail {
     /// Its row.
-    pub row: BlockRow,
+    pub row: InspectedRow,
     /// Everything in it.
     pub block: ExportedBlock,
 }
 
-impl BlockRow {
+impl InspectedRow {
     /// The row of a verified block.
     pub fn new(done: &FinalBlock) -> Self {
-        let (header, report) = (&done.block().header, done.report());
         Self {
-            height: header.height,
-            hash: header.hash(),
-            timestamp_ms: header.timestamp_ms,
-            miner: header.miner,
-            records: report.records,
-            demands: report.compositions,
-            replaced: report.replaced,
-            saving: report.saving,
-            frozen: report.frozen,
-            cost: report.cost,
-            reduced_cost: report.reduced_cost,
-            reward: report.reward,
-            reward_ppm: report.reward_ppm,
-            bound_before: report.bound_before,
-            bound_after: report.bound_after,
-            bounty: report.bounty,
+            block: BlockRow::new(done.block(), done.report()),
             votes: done.certificate().signatures.len(),
             round: done.certificate().round,
             market: MarketRow::new(done),
@@ -121,7 +77,7 @@ impl BlockDetail {
     /// A verified block with everything in it.
     pub fn new(done: &FinalBlock) -> Self {
         Self {
-            row: BlockRow::new(done),
+            row: InspectedRow::new(done),
             block: ExportedBlock::new(done.block().clone(), done.certificate().clone()),
         }
     }

@@ -3,13 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use chain::{Address, DemandId, Record, RecordId};
+use miner_api::request::{
+    GetAccount, GetDemands, GetMarketFacts, GetMarketStatus, GetRecords, GetStatus, PauseMining, StartMining,
+    Stop, Submit,
+};
+use miner_api::{
+    AccountReport, DemandReport, MarketFacts, MarketStatus, NodeStatus, RecordStanding, Submitted,
+};
 
 use super::ClientError;
-use crate::control::ControlClient;
-use crate::driver::{
-    AccountReport, DemandReport, MarketFacts, NodeFile, RecordStanding, Refusal, Request, Response,
-};
-use miner_node::NodeStatus;
+use crate::control::{ControlClient, ControlError};
+use crate::driver::NodeFile;
 
 /// The file a node's configuration has in a directory that `miner network init` wrote.
 pub const NODE_FILE: &str = "node.toml";
@@ -47,88 +51,95 @@ impl NodeClient {
     /// # Errors
     /// If there is no such node, or it does not run.
     pub async fn connect(place: &Path) -> Result<Self, ClientError> {
-        Ok(Self { control: ControlClient::connect(&control_socket(place)?).await? })
+        Ok(Self::connect_to(&control_socket(place)?).await?)
+    }
+
+    /// Connects with the node whose control socket this is.
+    ///
+    /// # Errors
+    /// If it does not run.
+    pub async fn connect_to(socket: &Path) -> Result<Self, ControlError> {
+        Ok(Self { control: ControlClient::connect(socket).await? })
     }
 
     /// Where the node stands.
     ///
     /// # Errors
     /// If the node does not answer.
-    pub async fn status(&mut self) -> Result<NodeStatus, ClientError> {
-        let Response::Status(status) = self.ask(&Request::Status).await? else {
-            return Err(ClientError::UnexpectedAnswer);
-        };
-        Ok(*status)
+    pub async fn status(&mut self) -> Result<NodeStatus, ControlError> {
+        self.control.ask(GetStatus).await
     }
 
     /// What a record of this network must say.
     ///
     /// # Errors
     /// If the node does not answer.
-    pub async fn market(&mut self) -> Result<MarketFacts, ClientError> {
-        let Response::Market(facts) = self.ask(&Request::Market).await? else {
-            return Err(ClientError::UnexpectedAnswer);
-        };
-        Ok(*facts)
+    pub async fn market(&mut self) -> Result<MarketFacts, ControlError> {
+        self.control.ask(GetMarketFacts).await
+    }
+
+    /// How the market stands.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn market_status(&mut self) -> Result<MarketStatus, ControlError> {
+        self.control.ask(GetMarketStatus).await
     }
 
     /// What an address has and may do.
     ///
     /// # Errors
     /// If the node does not answer.
-    pub async fn account(&mut self, address: Address) -> Result<AccountReport, ClientError> {
-        let Response::Account(account) = self.ask(&Request::Account { address }).await? else {
-            return Err(ClientError::UnexpectedAnswer);
-        };
-        Ok(*account)
+    pub async fn account(&mut self, address: Address) -> Result<AccountReport, ControlError> {
+        self.control.ask(GetAccount { address }).await
     }
 
     /// Where records stand, in the order asked for.
     ///
     /// # Errors
     /// If the node does not answer.
-    pub async fn records(&mut self, ids: &[RecordId]) -> Result<Vec<RecordStanding>, ClientError> {
-        let Response::Records { standings } = self.ask(&Request::Records { ids: ids.to_vec() }).await? else {
-            return Err(ClientError::UnexpectedAnswer);
-        };
-        if standings.len() == ids.len() { Ok(standings) } else { Err(ClientError::UnexpectedAnswer) }
+    pub async fn records(&mut self, ids: &[RecordId]) -> Result<Vec<RecordStanding>, ControlError> {
+        self.control.ask(GetRecords { ids: ids.to_vec() }).await
     }
 
     /// Where demands stand, in the order asked for.
     ///
     /// # Errors
     /// If the node does not answer.
-    pub async fn demands(&mut self, ids: &[DemandId]) -> Result<Vec<DemandReport>, ClientError> {
-        let Response::Demands { demands } = self.ask(&Request::Demands { ids: ids.to_vec() }).await? else {
-            return Err(ClientError::UnexpectedAnswer);
-        };
-        if demands.len() == ids.len() { Ok(demands) } else { Err(ClientError::UnexpectedAnswer) }
+    pub async fn demands(&mut self, ids: &[DemandId]) -> Result<Vec<DemandReport>, ControlError> {
+        self.control.ask(GetDemands { ids: ids.to_vec() }).await
     }
 
-    /// Puts signed records into the node's pool; returns those refused.
+    /// Puts signed records into the node's pool; what became of each, in order.
     ///
     /// # Errors
     /// If the node does not answer.
-    pub async fn submit(&mut self, records: Vec<Record>) -> Result<Vec<Refusal>, ClientError> {
-        let Response::Submitted { refused, .. } = self.ask(&Request::Submit { records }).await? else {
-            return Err(ClientError::UnexpectedAnswer);
-        };
-        Ok(refused)
+    pub async fn submit(&mut self, records: Vec<Record>) -> Result<Submitted, ControlError> {
+        self.control.ask(Submit { records }).await
     }
 
     /// Lets a node that was told to wait begin to mine.
     ///
     /// # Errors
     /// If the node does not answer.
-    pub async fn start_mining(&mut self) -> Result<(), ClientError> {
-        let Response::Done = self.ask(&Request::StartMining).await? else {
-            return Err(ClientError::UnexpectedAnswer);
-        };
-        Ok(())
+    pub async fn start_mining(&mut self) -> Result<(), ControlError> {
+        self.control.ask(StartMining).await
     }
 
-    async fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
-        Ok(self.control.call(request).await?)
+    /// Lets a node mine no more until it is told to start again.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn pause_mining(&mut self) -> Result<(), ControlError> {
+        self.control.ask(PauseMining).await
+    }
+
+    /// Shuts the node down.
+    ///
+    /// # Errors
+    /// If the node does not answer; it may have been too quick for that.
+    pub async fn stop(&mut self) -> Result<(), ControlError> {
+        self.control.ask(Stop).await
     }
 }
 

@@ -9,7 +9,7 @@ use scenarios::{Minutes, Money, Offer, OperationId, Site};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::driver::MarketFacts;
+use miner_api::MarketFacts;
 
 /// A provider's whole offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

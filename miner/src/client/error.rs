@@ -21,9 +21,6 @@ pub enum ClientError {
     /// The control socket.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The node's answer is not one to the question.
-    #[error("the node answered something else than was asked: use the program the node was started from")]
-    UnexpectedAnswer,
     /// The pool holds as many records of this author as it may, and none left in time.
     #[error(
         "the node's pool holds {got} records of this key, at most {expected} are allowed: wait until some are on chain"

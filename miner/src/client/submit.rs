@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chain::{Height, Record, RecordContent, RecordId, SecretKey, Statement};
+use miner_api::{AccountReport, MarketFacts, Refusal};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::track::POLL_INTERVAL;
 use super::{ClientError, NodeClient};
-use crate::driver::{AccountReport, MarketFacts, Refusal};
 
 /// Records handed in with one request: far below what a request may hold.
 const BATCH: usize = 1_000;
 /// How often statements are signed anew because another client of the same key took their numbers.
 const ATTEMPTS: usize = 5;
-/// Rules that another client of the same key makes one break: the next numbers are free again.
-const NUMBER_TAKEN: [&str; 2] = ["pool-sequence-taken", "record-replayed"];
 
 /// How records are signed and handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,15 +150,13 @@ impl NodeClient {
                 (0..statements.len()).filter(|position| !done.contains_key(position)).collect();
             let chosen = left.iter().map(|&position| statements[position].clone());
             let records = sign_all(key, &facts, first, valid_for, chosen);
-            let refused = self.submit(records.clone()).await?;
-            let mut refused: BTreeMap<RecordId, Refusal> =
-                refused.into_iter().map(|refusal| (refusal.record, refusal)).collect();
+            let submitted = self.submit(records.clone()).await?;
             let may_try_again = sequence.is_none() && attempt < ATTEMPTS;
-            for (position, record) in left.into_iter().zip(&records) {
-                let refused = refused.remove(&record.id());
-                let number_taken =
-                    refused.as_ref().is_some_and(|refusal| NUMBER_TAKEN.contains(&refusal.rule.as_str()));
-                if !(may_try_again && number_taken) {
+            for ((position, record), outcome) in left.into_iter().zip(&records).zip(submitted.outcomes) {
+                let refused = outcome.err();
+                // By another client of the same key: the next numbers are free again.
+                let is_number_taken = refused.as_ref().is_some_and(|refusal| refusal.rule.is_number_taken());
+                if !(may_try_again && is_number_taken) {
                     done.insert(position, report(record, refused, &account));
                 }
             }

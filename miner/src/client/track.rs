@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chain::{DemandId, RecordId};
+use miner_api::{DemandReport, DemandStanding, RecordStanding};
 use tokio::time::Instant;
 
 use super::{ClientError, NodeClient};
-use crate::driver::{DemandReport, DemandStanding, RecordStanding};
 
 /// Between two questions.
 pub const POLL_INTERVAL: Duration = Duration::from_millis(100);

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use chain::{BlockHash, PublicKey};
+use miner_api::BlockRow;
 
 use super::central::seconds;
 use super::network::ObservedEvent;
-use super::report::{BlockRow, RefusalRow, Repairs};
+use super::report::{FinalRow, RefusalRow, Repairs};
 use miner_node::{NodeEvent, WorkId};
 
 /// Everything worth telling of a run.
@@ -20,7 +21,7 @@ pub struct Journal {
     /// The cell each announced block was mined for.
     mined_for: BTreeMap<BlockHash, String>,
     /// Final blocks, by height.
-    pub blocks: BTreeMap<u64, BlockRow>,
+    pub blocks: BTreeMap<u64, FinalRow>,
     refused: BTreeSet<BlockHash>,
     /// Refusals of blocks with compositions, in order of arrival.
     pub refusals: Vec<RefusalRow>,
@@ -79,28 +80,11 @@ impl Journal {
                 if block.demands > 0 {
                     self.last_composed = Some(at);
                 }
-                let row = BlockRow {
-                    height: block.height,
-                    block: block.block,
-                    miner: block.miner,
-                    miner_number: self.number(&block.miner),
-                    cell: self.mined_for.get(&block.block).cloned().unwrap_or_default(),
-                    records: block.records,
-                    demands: block.demands,
-                    cost: block.cost,
-                    reduced_cost: block.reduced_cost,
-                    reward: block.reward,
-                    fees: block.fees,
-                    amended: block.amended,
-                    saving: block.saving,
-                    bounds: block.bounds,
-                    merkle_root: block.merkle_root,
-                    votes,
-                    validators: self.validators,
-                    round,
-                };
+                let cell = self.mined_for.get(&block.block).cloned().unwrap_or_default();
+                let (miner_number, validators) = (self.number(&block.miner), self.validators);
+                let row = FinalRow { block, miner_number, cell, votes, validators, round };
                 let line = self.final_line(&row);
-                self.blocks.insert(row.height, row);
+                self.blocks.insert(row.block.height, row);
                 Some(line)
             }
             NodeEvent::BlockRefused { block, height, miner, demands, amended, rule, reason } => {
@@ -163,9 +147,9 @@ impl Journal {
         seconds(totals.into_values().max().unwrap_or(0))
     }
 
-    fn final_line(&self, row: &BlockRow) -> String {
-        let BlockRow { height, miner_number, votes, .. } = row;
-        let (what, validators) = (contents(row), self.validators);
+    fn final_line(&self, row: &FinalRow) -> String {
+        let FinalRow { block, miner_number, votes, .. } = row;
+        let (height, what, validators) = (block.height, contents(block), self.validators);
         format!("final: block {height} of miner {miner_number}: {what} ({votes} of {validators} votes)")
     }
 
@@ -175,17 +159,17 @@ impl Journal {
 }
 
 /// What a block brought, in words.
-fn contents(row: &BlockRow) -> String {
-    let BlockRow { records, demands, cost, reward, fees, .. } = row;
+fn contents(block: &BlockRow) -> String {
+    let BlockRow { records, demands, cost, reward, fees, .. } = block;
     let mut parts = Vec::new();
     if *records > 0 {
         parts.push(format!("{records} records"));
     }
-    if let Some((before, after)) = row.bounds {
+    if let Some((before, after)) = block.bounds {
         parts.push(format!("bound raised from {before:.0} to {after:.0} $"));
     }
-    if row.amended > 0 {
-        parts.push(format!("{} demands composed anew, {:.2} $ saved", row.amended, row.saving));
+    if block.amended > 0 {
+        parts.push(format!("{} demands composed anew, {:.2} $ saved", block.amended, block.saving));
     }
     if *demands > 0 {
         parts.push(format!("{demands} demands for {cost:.0} $, earns {reward:.2} of {fees:.2} $"));

@@ -347,7 +347,7 @@ impl Job<'_> {
             first_penalised_cost,
             first_gap_percent: bound.gap_percent(first_penalised_cost),
             centre_at_first_gap: central.reached(first_penalised_cost),
-            amended: journal.blocks.values().map(|block| block.amended).sum(),
+            amended: journal.blocks.values().map(|row| u64::from(row.block.amended)).sum(),
             unserved: explain(scenario, &evaluation),
             slowest_cpu_seconds: journal.slowest_cpu_seconds(),
             wall_seconds: ended.saturating_duration_since(started).as_secs_f64(),

@@ -16,10 +16,11 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::control::ControlClient;
-use crate::driver::{NodeFile, Request, Response, write_key};
+use crate::client::NodeClient;
+use crate::control::ControlError;
+use crate::driver::{NodeFile, write_key};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
-use miner_node::{MiningSettings, NodeEvent, NodeStatus, Timing, ValidatorStatus};
+use miner_node::{MiningSettings, NodeEvent, NodeStatus, Timing, ValidatorsSeen};
 
 /// How long a node may take to start, a network to connect, or a pool to converge.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -196,11 +197,8 @@ impl NodeProcesses {
     pub async fn submit(&mut self, records: &[Record]) -> Result<()> {
         let share = records.len().div_ceil(self.nodes.len()).max(1);
         for (node, records) in self.nodes.iter().zip(records.chunks(share)) {
-            let response = node.call(&Request::Submit { records: records.to_vec() }).await?;
-            let Response::Submitted { refused, .. } = response else {
-                bail!("node {} gave an unexpected answer: {response:?}", node.number);
-            };
-            if let Some(refusal) = refused.first() {
+            let submitted = node.client().await?.submit(records.to_vec()).await?;
+            if let Some(refusal) = submitted.refusals().next() {
                 bail!("node {} refused record {}: {}", node.number, refusal.record, refusal.reason);
             }
         }
@@ -213,7 +211,7 @@ impl NodeProcesses {
     /// If a node does not answer.
     pub async fn start_mining(&self) -> Result<()> {
         for node in &self.nodes {
-            node.call(&Request::StartMining).await?;
+            node.client().await?.start_mining().await?;
         }
         Ok(())
     }
@@ -224,7 +222,7 @@ impl NodeProcesses {
     /// If a node does not answer.
     pub async fn pause_mining(&self) -> Result<()> {
         for node in &self.nodes {
-            node.call(&Request::PauseMining).await?;
+            node.client().await?.pause_mining().await?;
         }
         Ok(())
     }
@@ -254,7 +252,9 @@ impl NodeProcesses {
     pub async fn stop(&mut self) {
         for node in &mut self.nodes {
             // A node that does not answer is stopped the hard way below.
-            let _ = node.call(&Request::Stop).await;
+            if let Ok(mut client) = node.client().await {
+                let _ = client.stop().await;
+            }
         }
         for node in &mut self.nodes {
             if tokio::time::timeout(STOP_TIMEOUT, node.child.wait()).await.is_err() {
@@ -314,25 +314,20 @@ impl NodeProcess {
         Ok(Self { number, file, directory, child, _stdin: stdin, address })
     }
 
-    /// Asks the node through its control socket.
+    /// A connection with the node, through its control socket.
     ///
     /// # Errors
-    /// If it does not answer.
-    pub async fn call(&self, request: &Request) -> Result<Response> {
-        let mut client = ControlClient::connect(&self.file.control_socket()).await?;
-        Ok(client.call(request).await?)
+    /// If it does not run.
+    pub async fn client(&self) -> Result<NodeClient, ControlError> {
+        NodeClient::connect_to(&self.file.control_socket()).await
     }
 
     /// Where the node stands.
     ///
     /// # Errors
     /// If it does not answer.
-    pub async fn status(&self) -> Result<NodeStatus> {
-        let response = self.call(&Request::Status).await?;
-        let Response::Status(status) = response else {
-            bail!("node {} gave an unexpected answer: {response:?}", self.number);
-        };
-        Ok(*status)
+    pub async fn status(&self) -> Result<NodeStatus, ControlError> {
+        self.client().await?.status().await
     }
 }
 
@@ -341,10 +336,10 @@ pub fn validators_answering(
     network: &Network,
     nodes: &[SecretKey],
     answers: &[Option<NodeStatus>],
-) -> ValidatorStatus {
+) -> ValidatorsSeen {
     let validators = &network.genesis().validators;
     let answering = nodes.iter().zip(answers).filter(|(_, answer)| answer.is_some());
-    ValidatorStatus {
+    ValidatorsSeen {
         total: validators.len(),
         quorum: network.validators().quorum(),
         reachable: answering.filter(|(key, _)| validators.contains(&key.public())).count(),
@@ -360,8 +355,7 @@ pub fn is_settled(statuses: &[NodeStatus]) -> bool {
 
 /// Whether every demand is composed, or known to somebody as hopeless.
 pub fn is_composed(statuses: &[NodeStatus]) -> bool {
-    let hopeless: BTreeSet<_> =
-        statuses.iter().flat_map(|status| &status.unserved).map(|unserved| unserved.demand).collect();
+    let hopeless: BTreeSet<_> = statuses.iter().flat_map(|status| &status.given_up).collect();
     let is_done = |status: &NodeStatus| status.height > 0 && status.open_demands <= hopeless.len();
     statuses.iter().all(is_done) && statuses.iter().all(|status| status.pool_records == 0)
 }

@@ -1,6 +1,7 @@
 //! What a comparison finds, as data: printed as a table by the module `table`, or as JSON as it stands.
 
-use chain::{BlockHash, Hash, Height, PublicKey};
+use chain::{BlockHash, Height};
+use miner_api::BlockRow;
 use scenarios::bound::gap_percent;
 use scenarios::settings::{Profile, PublishedResult};
 use scenarios::{Money, Unserved};
@@ -121,7 +122,7 @@ pub struct NetworkRun {
     /// When the centre first was as near the bound as that; `None` if it never was.
     pub centre_at_first_gap: Option<Incumbent>,
     /// Demands that amendments composed anew, each time counted.
-    pub amended: usize,
+    pub amended: u64,
     /// Demands left unserved, and why.
     pub unserved: Vec<Unserved>,
     /// CPU time for first compositions of the miner that searched longest, seconds: paper A's solving time,
@@ -133,7 +134,7 @@ pub struct NetworkRun {
     /// market is not split that way or capacities bind.
     pub split_optimum: Option<Money>,
     /// Final blocks that composed demands or raised the bound.
-    pub blocks: Vec<BlockRow>,
+    pub blocks: Vec<FinalRow>,
     /// Every refusal, once, but for blocks of nothing but amendments.
     pub refusals: Vec<RefusalRow>,
     /// How many of those were refused: mostly overtaken by others, and sent again.
@@ -144,39 +145,16 @@ pub struct NetworkRun {
     pub audit: Audit,
 }
 
-/// A final block.
+/// A final block, and whose it is.
 #[derive(Clone, Debug, Serialize)]
-pub struct BlockRow {
-    /// Its height.
-    pub height: Height,
-    /// Its name.
-    pub block: BlockHash,
-    /// Who mined it.
-    pub miner: PublicKey,
+pub struct FinalRow {
+    /// What it is.
+    #[serde(flatten)]
+    pub block: BlockRow,
     /// The miner's number, from 1.
     pub miner_number: usize,
     /// The miner's cell then.
     pub cell: String,
-    /// Records brought.
-    pub records: usize,
-    /// Demands composed.
-    pub demands: usize,
-    /// Their cost.
-    pub cost: Money,
-    /// Their reduced cost.
-    pub reduced_cost: Money,
-    /// What they earn.
-    pub reward: Money,
-    /// What they could have earned.
-    pub fees: Money,
-    /// Demands composed anew.
-    pub amended: usize,
-    /// What that saves.
-    pub saving: Money,
-    /// The bound before and after, if it updated the prices.
-    pub bounds: Option<(Money, Money)>,
-    /// Merkle root of its body.
-    pub merkle_root: Hash,
     /// Validators that signed its certificate.
     pub votes: usize,
     /// Validators there are.

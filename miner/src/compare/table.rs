@@ -159,7 +159,7 @@ fn time_improvement(network: &NetworkRun, central: &CentralRun) -> f64 {
 
 /// Who was first at the gap of a network's first complete composition, in words; `None` if it composed nothing.
 fn race(network: &NetworkRun) -> Option<String> {
-    network.blocks.iter().find(|block| block.demands > 0)?;
+    network.blocks.iter().find(|row| row.block.demands > 0)?;
     let NetworkRun { first_gap_percent, wall_seconds, .. } = network;
     let name = describe(network);
     let Some(Incumbent { wall_seconds: centre, cpu_seconds, .. }) = network.centre_at_first_gap else {
@@ -256,15 +256,16 @@ fn blocks(network: &NetworkRun) -> Table {
         "votes",
         "Merkle root",
     ]);
-    for block in &network.blocks {
+    for row in &network.blocks {
+        let block = &row.block;
         let composed = |text: String| if block.demands > 0 { text } else { "-".to_owned() };
         let amended = |text: String| if block.amended > 0 { text } else { "-".to_owned() };
         let bound =
             block.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
         table.add_row([
             block.height.to_string(),
-            block.miner_number.to_string(),
-            composed(block.cell.clone()),
+            row.miner_number.to_string(),
+            composed(row.cell.clone()),
             block.records.to_string(),
             block.demands.to_string(),
             composed(format!("{:.2}", block.cost)),
@@ -274,7 +275,7 @@ fn blocks(network: &NetworkRun) -> Table {
             amended(block.amended.to_string()),
             amended(format!("{:.2}", block.saving)),
             bound,
-            format!("{} of {}", block.votes, block.validators),
+            format!("{} of {}", row.votes, row.validators),
             block.merkle_root.short(),
         ]);
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use miner_api::{Ask, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncWriteExt as _, BufReader};
@@ -45,12 +46,18 @@ impl ControlClient {
         Ok(Self { stream: BufReader::new(stream), path: path.to_owned() })
     }
 
-    /// Asks the node something and waits, however long, for its response. If the future is dropped before,
+    /// Asks the node something and waits, however long, for its answer. If the future is dropped before,
     /// drop the client too: its next response would be the answer to this request.
     ///
     /// # Errors
     /// If the node refuses the request, goes away, or is of another version.
-    pub async fn call<Request: Serialize, Response: DeserializeOwned>(
+    pub async fn ask<A: Ask>(&mut self, ask: A) -> Result<A::Answer, ControlError> {
+        let request: Request = ask.into();
+        self.call(&request).await
+    }
+
+    /// [`Self::ask`], whatever the types.
+    pub(super) async fn call<Request: Serialize, Response: DeserializeOwned>(
         &mut self,
         request: &Request,
     ) -> Result<Response, ControlError> {
@@ -77,7 +84,9 @@ impl ControlClient {
             return Err(ControlError::OtherVersion { theirs: envelope.version });
         }
         match envelope.error {
-            Some(error) => Err(ControlError::Refused(error)),
+            Some(error) => {
+                Err(ControlError::Refused(serde_json::from_value(error).map_err(malformed("response"))?))
+            }
             None => serde_json::from_value(envelope.response).map_err(malformed("response")),
         }
     }

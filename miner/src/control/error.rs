@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use miner_api::RequestError;
+
 use crate::control::CONTROL_VERSION;
 
 /// Why a control socket could not be opened, or a request got no response.
@@ -84,7 +86,7 @@ pub enum ControlError {
     },
     /// The node does not accept the request.
     #[error("the node refuses the request: {0}")]
-    Refused(String),
+    Refused(#[source] RequestError),
     /// The node closed the connection first.
     #[error("the node went away without an answer: it may be shutting down")]
     NoAnswer,

@@ -4,12 +4,12 @@
 //! answered by one line:
 //!
 //! ```text
-//! {"version":1,"request":"status"}
-//! {"version":1,"response":{"height":7}}
-//! {"version":1,"error":"unknown variant `stauts`, expected `status`"}
+//! {"version":2,"request":{"request":"status"}}
+//! {"version":2,"response":{"height":7}}
+//! {"version":2,"error":{"kind":"malformed","message":"unknown variant `stauts`, expected `status`"}}
 //! ```
 //!
-//! What can be asked is the node's affair: any `serde` type will do. Nothing here is for the network.
+//! What can be asked, and the answers, are [`miner_api::request`]'s. Nothing here is for the network.
 
 mod client;
 mod error;
@@ -21,10 +21,10 @@ mod wire;
 
 pub use client::ControlClient;
 pub use error::ControlError;
-pub use server::ControlServer;
+pub use server::{Answered, Asked, ControlServer};
 
 /// The version of the envelope and of the requests in it. A command of another version is told so.
-pub const CONTROL_VERSION: u32 = 1;
+pub const CONTROL_VERSION: u32 = 2;
 /// The longest request, in bytes, its line end not counted.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// The longest response, in bytes, its line end not counted.

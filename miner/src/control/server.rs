@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use miner_api::RequestError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncWriteExt as _, BufReader};
@@ -26,8 +27,10 @@ const REQUESTS_WAITING: usize = 16;
 /// A connection on which nothing is asked for this long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A request, with where its response goes. Dropping that sender tells the command that the node shuts down.
-type Asked<Request, Response> = (Request, oneshot::Sender<Response>);
+/// What a request comes to.
+pub type Answered<Response> = Result<Response, RequestError>;
+/// A request, with where its answer goes. Dropping that sender tells the command that the node shuts down.
+pub type Asked<Request, Response> = (Request, oneshot::Sender<Answered<Response>>);
 
 /// A control socket that is listened on. Dropping it closes every connection and removes the socket.
 #[derive(Debug)]
@@ -80,7 +83,7 @@ where
     /// The next request, as soon as there is one, with where its response goes; `None` once the socket fails.
     /// Dropping the sender tells the command that the node shuts down. Nothing is lost if the future is
     /// dropped.
-    pub async fn recv(&mut self) -> Option<(Request, oneshot::Sender<Response>)> {
+    pub async fn recv(&mut self) -> Option<Asked<Request, Response>> {
         self.requests.recv().await
     }
 
@@ -178,9 +181,7 @@ async fn serve<Request: DeserializeOwned, Response: Serialize>(
         let (outcome, more) = match line? {
             Line::Ended => return Ok(()),
             Line::Whole(line) => (ask(&line, &requests).await, true),
-            Line::TooLong => {
-                (Outcome::Error(format!("a request has at most {REQUEST_BYTES_MAX} bytes")), false)
-            }
+            Line::TooLong => (Outcome::Error(RequestError::TooLong { limit: REQUEST_BYTES_MAX }), false),
         };
         stream.write_all(&response_line(outcome)).await?;
         if !more {
@@ -200,36 +201,39 @@ async fn ask<Request: DeserializeOwned, Response>(
         Err(error) => return Outcome::Error(error),
     };
     let (sender, response) = oneshot::channel();
-    let shutting_down = || Outcome::Error("the node is shutting down".into());
+    let shutting_down = || Outcome::Error(RequestError::ShuttingDown);
     if requests.send((request, sender)).await.is_err() {
         return shutting_down();
     }
-    response.await.map_or_else(|_| shutting_down(), Outcome::Response)
+    match response.await {
+        Ok(Ok(response)) => Outcome::Response(response),
+        Ok(Err(error)) => Outcome::Error(error),
+        Err(_) => shutting_down(),
+    }
 }
 
-fn parse<Request: DeserializeOwned>(line: &[u8]) -> Result<Request, String> {
-    let envelope: RequestEnvelope = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    if envelope.version != CONTROL_VERSION {
-        return Err(format!(
-            "it is of control version {}, the node speaks {CONTROL_VERSION}: use the program the node was started from",
-            envelope.version
-        ));
+fn parse<Request: DeserializeOwned>(line: &[u8]) -> Result<Request, RequestError> {
+    let malformed = |error: serde_json::Error| RequestError::Malformed { message: error.to_string() };
+    let envelope: RequestEnvelope = serde_json::from_slice(line).map_err(malformed)?;
+    let (got, expected) = (envelope.version, CONTROL_VERSION);
+    if got != expected {
+        return Err(RequestError::OtherVersion { got, expected });
     }
-    serde_json::from_value(envelope.request).map_err(|error| error.to_string())
+    serde_json::from_value(envelope.request).map_err(malformed)
 }
 
 /// The line for an outcome; one that cannot be written becomes an error that says so.
 fn response_line<Response: Serialize>(outcome: Outcome<Response>) -> Vec<u8> {
     let written = serde_json::to_vec(&OutgoingResponse { version: CONTROL_VERSION, outcome });
-    let problem = match written {
+    let error = match written {
         Ok(mut line) if line.len() <= RESPONSE_BYTES_MAX => {
             line.push(b'\n');
             return line;
         }
-        Ok(line) => format!("the response has {} bytes, at most {RESPONSE_BYTES_MAX} allowed", line.len()),
-        Err(error) => format!("the response cannot be written: {error}"),
+        Ok(line) => RequestError::AnswerTooLong { got: line.len(), limit: RESPONSE_BYTES_MAX },
+        Err(error) => RequestError::Unwritable { message: error.to_string() },
     };
-    let outcome = Outcome::<()>::Error(problem);
+    let outcome = Outcome::<()>::Error(error);
     let mut line =
         serde_json::to_vec(&OutgoingResponse { version: CONTROL_VERSION, outcome }).unwrap_or_default();
     line.push(b'\n');

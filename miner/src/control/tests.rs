@@ -61,7 +61,7 @@ fn node(path: &Path) -> Node {
                 Question::Repeat { text, times } => Answer::Text(text.repeat(times)),
                 Question::Silence => continue,
             };
-            response.send(answer).expect("the command waits");
+            response.send(Ok(answer)).expect("the command waits");
         }
     });
     Node { task }
@@ -97,8 +97,8 @@ async fn requests_are_answered_one_after_another_and_for_several_commands() {
 async fn the_lines_are_as_documented() {
     let (_directory, path) = place();
     let _node = node(&path);
-    let answer = raw(&path, "{\"version\":1,\"request\":{\"double\":21}}\n").await;
-    assert_eq!(answer, "{\"version\":1,\"response\":{\"number\":42}}\n");
+    let answer = raw(&path, "{\"version\":2,\"request\":{\"double\":21}}\n").await;
+    assert_eq!(answer, "{\"version\":2,\"response\":{\"number\":42}}\n");
 }
 
 #[tokio::test]
@@ -110,10 +110,10 @@ async fn what_is_wrong_with_a_request_is_said_and_the_next_one_is_served() {
     assert!(error.contains("unknown variant `triple`, expected one of `double`"), "{error}");
     assert_eq!(double(&mut client, 4).await.unwrap(), Answer::Number(8));
 
-    let error = raw(&path, "{\"version\":2,\"request\":{\"no\":\"idea\"}}\n").await;
-    assert!(error.contains("of control version 2, the node speaks 1"), "{error}");
+    let error = raw(&path, "{\"version\":1,\"request\":{\"no\":\"idea\"}}\n").await;
+    assert!(error.contains("\"got\":1,\"expected\":2"), "{error}");
     let error = raw(&path, "hello\n").await;
-    assert!(error.starts_with("{\"version\":1,\"error\":"), "{error}");
+    assert!(error.starts_with("{\"version\":2,\"error\":"), "{error}");
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn too_long_a_request_or_response_is_refused() {
     let longest = client.call::<_, Answer>(&repeat(1024, 16 * 1024 - 1)).await.unwrap();
     assert_eq!(longest, Answer::Text("x".repeat(16 * 1024 * 1024 - 1024)));
     let error = raw(&path, &"x".repeat(REQUEST_BYTES_MAX + 1)).await;
-    assert_eq!(error, "{\"version\":1,\"error\":\"a request has at most 4194304 bytes\"}\n");
+    assert_eq!(error, "{\"version\":2,\"error\":{\"kind\":\"too_long\",\"limit\":4194304}}\n");
 }
 
 #[tokio::test]

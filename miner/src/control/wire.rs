@@ -1,5 +1,6 @@
 //! Lines of limited length and the envelope in them.
 
+use miner_api::RequestError;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt};
 
@@ -18,13 +19,13 @@ pub(super) struct OutgoingRequest<'a, Request> {
     pub(super) request: &'a Request,
 }
 
-/// A response as read.
+/// A response as read. The content is judged only once the version is known to be ours.
 #[derive(Debug, Deserialize)]
 pub(super) struct ResponseEnvelope {
     pub(super) version: u32,
     #[serde(default)]
     pub(super) response: serde_json::Value,
-    pub(super) error: Option<String>,
+    pub(super) error: Option<serde_json::Value>,
 }
 
 /// A response as written.
@@ -32,7 +33,7 @@ pub(super) struct ResponseEnvelope {
 #[serde(rename_all = "snake_case")]
 pub(super) enum Outcome<Response> {
     Response(Response),
-    Error(String),
+    Error(RequestError),
 }
 
 /// A response with its version.
@@ -92,6 +93,7 @@ mod tests {
     fn responses_are_written_as_documented() {
         let write = |outcome| serde_json::to_string(&OutgoingResponse { version: 1, outcome }).unwrap();
         assert_eq!(write(Outcome::Response(7)), r#"{"version":1,"response":7}"#);
-        assert_eq!(write(Outcome::Error("no".into())), r#"{"version":1,"error":"no"}"#);
+        let error = RequestError::TooLong { limit: 9 };
+        assert_eq!(write(Outcome::Error(error)), r#"{"version":1,"error":{"kind":"too_long","limit":9}}"#);
     }
 }

@@ -91,6 +91,11 @@ impl NodeFile {
         self.data_dir.join("store")
     }
 
+    /// Where the history is: an index of the chain, made again if it is deleted.
+    pub fn history_dir(&self) -> PathBuf {
+        self.data_dir.join("history")
+    }
+
     /// Where the control socket is.
     pub fn control_socket(&self) -> PathBuf {
         self.data_dir.join("control.sock")

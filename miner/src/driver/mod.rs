@@ -1,20 +1,20 @@
 //! Runs a node in the real world: QUIC, sled, threads and the clock around [`miner_node::Node`].
 //!
 //! One task owns the node and its store and handles one thing at a time; what the node asks for is carried
-//! out in order, so that whatever is to be durable is on disk before anything that follows it is sent.
+//! out in order, so that whatever is to be durable is on disk before anything that follows it is sent. Clients are
+//! answered beside it (`queries`), from the snapshots it publishes and from the history (`historian`).
 
 mod clock;
 mod config;
-mod control;
-mod inquiry;
-mod market_status;
-mod record_log;
+mod historian;
+mod queries;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -22,33 +22,37 @@ use chain::PublicKey;
 use chain::consensus::SafetyLog;
 use chain::store::{Store, Write};
 use coordinator_free_pool::PoolLimits;
+use miner_api::Snapshot;
+use miner_api::views::Refusal;
 use scenarios::work::Report;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::control::ControlServer;
 use crate::storage;
 use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
 use miner_node::{
-    Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Timer, WorkId,
+    Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Recovered, SubmissionId,
+    Timer, WorkId,
 };
 
 pub use clock::{WallClock, thread_cpu_micros};
 pub use config::{NodeFile, read_key, write_key};
-pub use control::{Request, Response};
-pub use inquiry::{
-    AccountReport, CompositionReport, DemandReport, DemandStanding, MarketFacts, OfferReport,
-    OfferedOperation, OrderReport, PendingRecord, RecordStanding, Refusal, WantedReport,
-};
-pub use market_status::{Earnings, MarketStatus, ScarceProvider};
 pub use worker::{pool_cpu_micros, search_on_threads};
 
-use record_log::RecordLog;
+use historian::Historian;
+use queries::{Order, Outcomes, Queries};
 use worker::Workers;
 
 /// How often bootstrap nodes that are not connected are dialled.
 const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(2);
+/// Between two snapshots, unless a block becomes final or an order is carried out.
+const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(50);
+/// Orders that wait for the node; more wait with their clients.
+const ORDERS_WAITING: usize = 16;
 
 /// How a node is run, beside its configuration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,11 +83,20 @@ struct Driver {
     store: Store,
     transport: Transport,
     transport_events: TransportEvents,
-    control: ControlServer<Request, Response>,
     workers: Workers,
     reports: UnboundedReceiver<(WorkId, Report)>,
-    /// What became of records, for clients that ask.
-    records: RecordLog,
+    historian: Historian,
+    /// Readers look at the last one.
+    snapshots: watch::Sender<Arc<Snapshot>>,
+    published: Instant,
+    /// Whether anything has happened since.
+    is_stale: bool,
+    orders: Receiver<Order>,
+    submissions: u64,
+    /// What became of a submission that is being carried out.
+    outcomes: BTreeMap<SubmissionId, Outcomes>,
+    /// The task that answers clients.
+    serving: JoinHandle<()>,
     timers: BTreeMap<Timer, u64>,
     /// Addresses of connected peers, to know which bootstrap nodes to dial.
     connected: BTreeMap<PublicKey, SocketAddr>,
@@ -95,12 +108,16 @@ struct Driver {
 
 impl Driver {
     fn start(file: NodeFile, options: RunOptions) -> Result<Self> {
-        let network = std::sync::Arc::new(file.network()?);
+        let network = Arc::new(file.network()?);
         let key = file.key()?;
         std::fs::create_dir_all(&file.data_dir)
             .with_context(|| format!("cannot create the data directory {}", file.data_dir.display()))?;
         let clock = WallClock::start();
-        let (store, mut memory) = storage::open_or_mend(&file.store_dir(), &network)?;
+        let mut historian = Historian::start(&file.history_dir(), network.id())?;
+        let (store, mut memory) = storage::open_or_mend(&file.store_dir(), network.id(), |store| {
+            historian.begin(store)?;
+            Recovered::recall_with(store, &network, |done| historian.catch_up(done))
+        })?;
         if let Some(height) = file.vote_from_height.filter(|_| memory.safety.height == u64::MAX) {
             memory.safety = SafetyLog::new(height);
         }
@@ -116,6 +133,15 @@ impl Driver {
             NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
         let (node, effects) = Node::new(config, memory, clock.now_ms());
         let (sender, reports) = unbounded_channel();
+        let (snapshots, readers) = watch::channel(Arc::new(Snapshot::take(&node, clock.now_ms(), None)));
+        let (order_sender, orders) = channel(ORDERS_WAITING);
+        let queries = Queries {
+            clock,
+            snapshots: readers,
+            history: historian.reader(),
+            orders: order_sender,
+            market: Arc::default(),
+        };
         let mut driver = Self {
             bootstrap: file.bootstrap_peers.iter().copied().collect(),
             workers: Workers::new(file.threads, sender),
@@ -126,9 +152,15 @@ impl Driver {
             store,
             transport,
             transport_events,
-            control,
             reports,
-            records: RecordLog::default(),
+            historian,
+            snapshots,
+            published: Instant::now(),
+            is_stale: true,
+            orders,
+            submissions: 0,
+            outcomes: BTreeMap::new(),
+            serving: tokio::spawn(queries::serve(control, queries)),
             timers: BTreeMap::new(),
             connected: BTreeMap::new(),
             failed_dials: BTreeMap::new(),
@@ -160,18 +192,15 @@ impl Driver {
         let mut stdin = tokio::io::stdin();
         let mut stdin_byte = [0_u8];
         while !self.is_stopping {
-            let wake = self.next_timer();
+            self.publish_if_due();
+            let wake = self.next_wake();
             tokio::select! {
                 event = self.transport_events.recv() => match event {
                     Some(event) => self.on_transport(event)?,
                     None => break,
                 },
                 Some((id, report)) = self.reports.recv() => self.handle(Input::Work { id, report })?,
-                Some((request, reply)) = self.control.recv() => {
-                    let response = self.on_request(request)?;
-                    // A client that has hung up needs no answer.
-                    let _ = reply.send(response);
-                }
+                Some(order) = self.orders.recv() => self.on_order(order)?,
                 () = tokio::time::sleep_until(wake.into()) => self.fire_timers()?,
                 _ = bootstrap.tick() => self.dial_bootstrap(),
                 _ = interrupt.recv() => break,
@@ -186,15 +215,68 @@ impl Driver {
         self.handle(Input::Command(Command::Stop))
     }
 
-    async fn finish(&mut self) {
+    async fn finish(mut self) {
         self.workers.cancel_all();
         self.transport.shutdown().await;
+        // The socket goes with the task.
+        self.serving.abort();
+        let _ = self.serving.await;
+        self.historian.finish();
     }
 
     fn handle(&mut self, input: Input) -> Result<()> {
         let mut effects = Vec::new();
         self.node.handle(self.clock.now_ms(), input, &mut effects);
+        self.is_stale = true;
         self.carry_out(effects)
+    }
+
+    // ---- clients ----
+
+    /// Does what a client orders, and says so once snapshots show it.
+    fn on_order(&mut self, order: Order) -> Result<()> {
+        // A client that has hung up needs no answer.
+        match order {
+            Order::Submit(records, reply) => {
+                self.submissions += 1;
+                let reply_to = SubmissionId(self.submissions);
+                self.handle(Input::Command(Command::Submit { records, reply_to }))?;
+                self.publish();
+                if let Some(outcomes) = self.outcomes.remove(&reply_to) {
+                    let _ = reply.send(outcomes);
+                }
+            }
+            Order::StartMining(reply) => {
+                self.handle(Input::Command(Command::StartMining))?;
+                self.publish();
+                let _ = reply.send(());
+            }
+            Order::PauseMining(reply) => {
+                self.handle(Input::Command(Command::PauseMining))?;
+                self.publish();
+                let _ = reply.send(());
+            }
+            Order::Stop(reply) => {
+                self.is_stopping = true;
+                let _ = reply.send(());
+            }
+        }
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        let last = Arc::clone(&self.snapshots.borrow());
+        let snapshot = Snapshot::take(&self.node, self.clock.now_ms(), Some(&last));
+        self.snapshots.send_replace(Arc::new(snapshot));
+        self.published = Instant::now();
+        self.is_stale = false;
+    }
+
+    fn publish_if_due(&mut self) {
+        let is_head_new = self.snapshots.borrow().ledger.head().hash != self.node.ledger().head().hash;
+        if is_head_new || (self.is_stale && self.published.elapsed() >= SNAPSHOT_INTERVAL) {
+            self.publish();
+        }
     }
 
     fn on_transport(&mut self, event: TransportEvent) -> Result<()> {
@@ -242,9 +324,11 @@ impl Driver {
         }
     }
 
-    fn next_timer(&self) -> std::time::Instant {
+    /// When the next timer fires or a snapshot is due.
+    fn next_wake(&self) -> Instant {
         let next = self.timers.values().min().copied();
-        self.clock.instant_of(next.unwrap_or_else(|| self.clock.now_ms() + 1_000))
+        let timer = self.clock.instant_of(next.unwrap_or_else(|| self.clock.now_ms() + 1_000));
+        if self.is_stale { timer.min(self.published + SNAPSHOT_INTERVAL) } else { timer }
     }
 
     fn fire_timers(&mut self) -> Result<()> {
@@ -266,7 +350,7 @@ impl Driver {
             match effect {
                 Effect::Send { peer, message } => self.send(peer, &message),
                 Effect::Broadcast(message) => self.broadcast(&message),
-                Effect::SendFinal { peer, from } => self.send_final(peer, from)?,
+                Effect::SendFinal { peer, from } => self.send_final(peer, from),
                 Effect::Disconnect { peer, reason } => self.transport.disconnect(&peer, reason),
                 Effect::Dial { address, expected } => {
                     if let Err(error) = self.transport.connect(address, Some(expected)) {
@@ -288,6 +372,10 @@ impl Driver {
                 Effect::StartWork { id, work } => self.workers.start(id, *work),
                 Effect::AdaptWork { id, adaptation } => self.workers.adapt(id, adaptation),
                 Effect::CancelWork(id) => self.workers.cancel(id),
+                Effect::Submitted { reply_to, outcomes } => {
+                    self.outcomes.insert(reply_to, outcomes);
+                }
+                Effect::Final { block, report } => self.historian.take(block, report),
                 Effect::Event(event) => self.tell(&event)?,
             }
         }
@@ -323,14 +411,19 @@ impl Driver {
         }
     }
 
-    fn send_final(&self, peer: PublicKey, from: u64) -> Result<()> {
-        let message = Message::final_blocks(&self.store, from)?;
-        self.send(peer, &message);
-        Ok(())
+    /// A chain that cannot be read is no reason to stop: nothing is lost before a write fails.
+    fn send_final(&self, peer: PublicKey, from: u64) {
+        match Message::final_blocks(&self.store, from) {
+            Ok(message) => self.send(peer, &message),
+            Err(error) => tracing::error!(%peer, %error, "final blocks were not sent"),
+        }
     }
 
     fn tell(&mut self, event: &NodeEvent) -> Result<()> {
-        self.records.note(event);
+        if let NodeEvent::RecordRefused { record: Some(record), rule, reason } = event {
+            let (record, rule, reason) = (*record, *rule, reason.clone());
+            self.historian.note_refusal(Refusal { record, rule, reason });
+        }
         if let NodeEvent::LocalFault { detail } = event {
             tracing::error!("{detail}");
         } else if let NodeEvent::WorkFailed { work, kind, reason } = event {

@@ -6,12 +6,11 @@ mod sled;
 mod tests;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use chain::consensus::SafetyLog;
 use chain::store::{Store, StoreError, Write};
-use chain::{Height, Network, NetworkId};
+use chain::{Height, NetworkId};
 use miner_node::{RecallError, Recovered};
 
 pub use self::sled::{SledBackend, move_aside};
@@ -25,15 +24,24 @@ pub fn open(directory: &Path, network: NetworkId) -> Result<Store, StoreError> {
     Store::open(Box::new(SledBackend::open(directory)?), network)
 }
 
-/// Opens a node's store and verifies its whole chain. A store that is damaged is moved aside (nothing is
-/// deleted) and a new one begun; the node then fetches the chain from its peers, and does not vote until
-/// its operator says from which height on it cannot contradict what it signed before.
+/// Opens a node's store and has `recall` verify its whole chain, as [`Recovered::recall`] does. A store that is
+/// damaged is moved aside (nothing is deleted) and a new one begun; the node then fetches the chain from its peers,
+/// and does not vote until its operator says from which height on it cannot contradict what it signed before.
 ///
 /// # Errors
 /// If the directory cannot be used, or the store belongs to another network.
-pub fn open_or_mend(directory: &Path, network: &Arc<Network>) -> Result<(Store, Recovered)> {
+pub fn open_or_mend(
+    directory: &Path,
+    network: NetworkId,
+    mut recall: impl FnMut(&Store) -> Result<Recovered, RecallError>,
+) -> Result<(Store, Recovered)> {
     let place = || format!("the store in {}", directory.display());
-    let error = match open_and_recall(directory, network) {
+    let mut open_and_recall = || {
+        let store = open(directory, network)?;
+        let memory = recall(&store)?;
+        Ok::<_, RecallError>((store, memory))
+    };
+    let error = match open_and_recall() {
         Ok(found) => return Ok(found),
         Err(error) => error,
     };
@@ -47,14 +55,8 @@ pub fn open_or_mend(directory: &Path, network: &Arc<Network>) -> Result<(Store, 
         "the store is damaged: starting anew, without voting (what this node signed is lost with it). Set \
          vote_from_height above every height it may have voted on to let it vote again"
     );
-    let (mut store, mut memory) = open_and_recall(directory, network).with_context(place)?;
+    let (mut store, mut memory) = open_and_recall().with_context(place)?;
     memory.safety = SafetyLog::new(Height::MAX);
     store.write(&[Write::Safety(Box::new(memory.safety.clone()))]).with_context(place)?;
-    Ok((store, memory))
-}
-
-fn open_and_recall(directory: &Path, network: &Arc<Network>) -> Result<(Store, Recovered), RecallError> {
-    let store = open(directory, network.id())?;
-    let memory = Recovered::recall(&store, network)?;
     Ok((store, memory))
 }

@@ -13,6 +13,8 @@ use scenarios::{
     CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Site, Supply,
 };
 
+use miner_node::Recovered;
+
 use super::{SledBackend, move_aside, open, open_or_mend};
 
 const RNG_SEED: u64 = 5;
@@ -137,7 +139,9 @@ fn a_damaged_store_is_moved_aside_and_its_successor_does_not_vote() {
     store.write(&chain.writes).unwrap();
     drop(store);
     std::fs::remove_file(directory.join("db")).unwrap();
-    let (store, memory) = open_or_mend(&directory, chain.network()).unwrap();
+    let (store, memory) =
+        open_or_mend(&directory, chain.network().id(), |store| Recovered::recall(store, chain.network()))
+            .unwrap();
     assert_eq!((store.height(), memory.ledger.head().height), (0, 0));
     assert_eq!(memory.safety.height, u64::MAX);
     assert!(parent.path().join("store.broken-1").is_dir());

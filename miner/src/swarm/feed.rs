@@ -108,14 +108,15 @@ fn keep_last(lines: &mut VecDeque<String>, line: String) {
 mod tests {
     use std::time::Instant;
 
-    use chain::Hash;
+    use chain::{Hash, RecordRule};
+    use coordinator_free_pool::Rule;
 
     use super::*;
 
     fn refused(node: usize, record: u8) -> ObservedEvent {
         let event = NodeEvent::RecordRefused {
             record: Some(RecordId(Hash([record; 32]))),
-            rule: "expired".into(),
+            rule: Rule::Record(RecordRule::Expired),
             reason: "too late".into(),
         };
         ObservedEvent { node, at: Instant::now(), event }

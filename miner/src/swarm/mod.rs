@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use chain::genesis::scenario_demand_records;
-use chain::{Record, SecretKey};
+use chain::{Record, RecordId, SecretKey};
 use clap::Args;
 use scenarios::Scenario;
 use serde::Serialize;
@@ -24,10 +24,11 @@ use crate::cli::{OutputArguments, ProfileArgument, print};
 use crate::compare::audit::audit_chains;
 use crate::compare::network::{self, NodeProcesses, ObservedEvent, Plan, is_settled, validators_answering};
 use crate::compare::report::Audit;
-use crate::driver::{MarketStatus, RecordStanding, Request, Response, WallClock};
+use crate::driver::WallClock;
 use directory::{SwarmDirectory, Wanted};
 use feed::Feed;
-use miner_node::{NodeEvent, NodeStatus, ValidatorStatus};
+use miner_api::{MarketStatus, NodeStatus, RecordStanding, ValidatorsSeen};
+use miner_node::NodeEvent;
 use screen::Screen;
 use view::{MinerRow, View};
 
@@ -145,11 +146,8 @@ impl Swarm<'_> {
         let fee_ppm = network.parameters().solver_fee_ppm;
         let records = scenario_demand_records(&self.scenario.instance, network.id(), seed, fee_ppm);
         let first = nodes.nodes.first().context("a swarm has a node")?;
-        let ids = records.iter().map(Record::id).collect();
-        let response = first.call(&Request::Records { ids }).await?;
-        let Response::Records { standings } = response else {
-            bail!("node 1 gave an unexpected answer: {response:?}");
-        };
+        let ids: Vec<RecordId> = records.iter().map(Record::id).collect();
+        let standings = first.client().await?.records(&ids).await?;
         let known = standings.iter().zip(records);
         let missing: Vec<Record> = known
             .filter(|(standing, _)| matches!(standing, RecordStanding::Unknown))
@@ -185,10 +183,10 @@ impl Swarm<'_> {
     }
 
     /// Before anybody was asked: all of them are there.
-    fn all_validators(&self) -> ValidatorStatus {
+    fn all_validators(&self) -> ValidatorsSeen {
         let (total, quorum) =
             (self.directory.manifest.validators, self.directory.network.validators().quorum());
-        ValidatorStatus { total, quorum, reachable: total }
+        ValidatorsSeen { total, quorum, reachable: total }
     }
 
     fn title(&self) -> String {
@@ -231,7 +229,7 @@ struct Watch<'a> {
     feed: Feed,
     market: Option<MarketStatus>,
     /// Who votes, and how many of them answered last.
-    validators: ValidatorStatus,
+    validators: ValidatorsSeen,
     /// The last picture, to leave on the screen.
     picture: Vec<String>,
 }
@@ -328,9 +326,9 @@ impl<'a> Watch<'a> {
     /// Tells when too few validators answer to make anything final, and when enough do again.
     fn look_at_quorum(&mut self, statuses: &[Option<NodeStatus>]) -> Result<()> {
         let directory = self.swarm.directory;
-        let before = self.validators.is_quorum_lost();
+        let before = self.validators.has_quorum();
         self.validators = validators_answering(&directory.network, &directory.keys, statuses);
-        if self.validators.is_quorum_lost() == before {
+        if self.validators.has_quorum() == before {
             return Ok(());
         }
         match &self.display {
@@ -338,7 +336,7 @@ impl<'a> Watch<'a> {
             Display::Lines => print(&format!("validators: {}", self.validators)),
             Display::Json => {
                 let (event, time_ms) =
-                    (if before { "quorum_regained" } else { "quorum_lost" }, self.clock.now_ms());
+                    (if before { "quorum_lost" } else { "quorum_regained" }, self.clock.now_ms());
                 let line =
                     serde_json::json!({ "event": event, "time_ms": time_ms, "validators": self.validators });
                 print(&line.to_string())
@@ -355,15 +353,14 @@ impl<'a> Watch<'a> {
             return Ok(());
         }
         // A node that has just gone away is asked again at the next look.
-        let Ok(Response::MarketStatus(market)) = node.call(&Request::MarketStatus).await else {
-            return Ok(());
-        };
+        let Ok(mut client) = node.client().await else { return Ok(()) };
+        let Ok(market) = client.market_status().await else { return Ok(()) };
         if matches!(self.display, Display::Json) {
             let time_ms = self.clock.now_ms();
             let line = serde_json::json!({ "event": "market", "time_ms": time_ms, "market": market });
             print(&line.to_string())?;
         }
-        self.market = Some(*market);
+        self.market = Some(market);
         Ok(())
     }
 

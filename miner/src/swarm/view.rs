@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::driver::{Earnings, MarketStatus, ScarceProvider};
-use miner_node::{NodeStatus, UnservedDemand, ValidatorStatus};
+use miner_api::{Earnings, MarketStatus, NodeStatus, ScarceProvider, ValidatorsSeen};
 
 /// Everything on the screen.
 #[derive(Debug)]
@@ -11,7 +10,7 @@ pub(super) struct View<'a> {
     pub(super) title: String,
     pub(super) running: Duration,
     /// Who votes, and how many of them answer.
-    pub(super) validators: ValidatorStatus,
+    pub(super) validators: ValidatorsSeen,
     pub(super) miners: Vec<MinerRow<'a>>,
     pub(super) market: Option<&'a MarketStatus>,
     /// Votes and round of the last block.
@@ -45,7 +44,7 @@ impl View<'_> {
             "miner  cell                  state       height  peers  blocks  demands    earned $".into(),
         );
         lines.extend(self.miners.iter().map(miner_line));
-        lines.extend(self.unserved());
+        lines.extend(self.market.map(unserved_lines).unwrap_or_default());
         lines.extend(self.market.map(scarce_lines).unwrap_or_default());
         for (name, entries) in [("last blocks", &self.blocks), ("last refusals", &self.refusals)] {
             if !entries.is_empty() {
@@ -65,32 +64,28 @@ impl View<'_> {
             return vec!["no node answers".into()];
         };
         let pool = statuses.map(|status| status.pool_records).max().unwrap_or(0);
-        let ValidatorStatus { total, quorum, .. } = self.validators;
+        let ValidatorsSeen { total, quorum, .. } = self.validators;
         let votes = self.last_votes.map_or_else(String::new, |(votes, round)| {
             format!(", {votes} of {total} votes (quorum {quorum}) in round {round}")
         });
         let (head, height) = (best.head.0.short(), best.height);
         let mut lines = vec![format!("head {head} at height {height}{votes}; {pool} records in the pool")];
-        if self.validators.is_quorum_lost() {
+        if !self.validators.has_quorum() {
             lines.push(self.validators.to_string());
         }
         lines
     }
+}
 
-    /// The first few demands that miners found no way to compose.
-    fn unserved(&self) -> Vec<String> {
-        let statuses = self.miners.iter().filter_map(|row| row.status);
-        let mut unserved: Vec<&UnservedDemand> = statuses.flat_map(|status| &status.unserved).collect();
-        unserved.sort_by_key(|unserved| unserved.demand);
-        unserved.dedup_by_key(|unserved| unserved.demand);
-        if unserved.is_empty() {
-            return Vec::new();
-        }
-        let shown = unserved.iter().take(3);
-        let mut lines = vec![String::new(), format!("unserved: {} demands", unserved.len())];
-        lines.extend(shown.map(|unserved| format!("  {}: {}", unserved.name, unserved.reason)));
-        lines
+/// The first few demands that nobody can compose as things stand.
+fn unserved_lines(market: &MarketStatus) -> Vec<String> {
+    if market.unserved.is_empty() {
+        return Vec::new();
     }
+    let shown = market.unserved.iter().take(3);
+    let mut lines = vec![String::new(), format!("unserved: {} demands", market.unserved.len())];
+    lines.extend(shown.map(|unserved| format!("  {}: {}", unserved.name, unserved.reason)));
+    lines
 }
 
 fn market_lines(market: &MarketStatus) -> Vec<String> {
@@ -153,7 +148,10 @@ fn clock(running: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use chain::{BlockHash, Hash, PublicKey};
+    use miner_api::ValidatorsSeen;
     use scenarios::{Money, ProviderId};
 
     use super::*;
@@ -163,12 +161,13 @@ mod tests {
             node: PublicKey::from_bytes([1; 32]),
             height: 7,
             head: BlockHash(Hash([0xab; 32])),
+            head_age_ms: 1_500,
             peers: 3,
-            validators: ValidatorStatus { total: 4, quorum: 3, reachable: 4 },
+            validators: ValidatorsSeen { total: 4, quorum: 3, reachable: 4 },
             pool_records: 2,
             open_demands: 1,
             composed_demands: 4,
-            unserved: Vec::new(),
+            given_up: BTreeSet::new(),
             is_quiescent: false,
             is_mining: true,
         }
@@ -184,6 +183,7 @@ mod tests {
             cancelled: 2,
             cost: Some(Money::from_units(1_010)),
             bound: Some(Money::from_units(1_000)),
+            composed_cost: Some(Money::from_units(910)),
             scarce: vec![ScarceProvider {
                 provider: ProviderId(3),
                 name: "Karaj Casting".into(),
@@ -193,12 +193,13 @@ mod tests {
             }],
             priced_providers: 1,
             earnings: Vec::new(),
+            unserved: Vec::new(),
         };
         let status = status();
         let view = View {
             title: "mizan swarm".into(),
             running: Duration::from_secs(83),
-            validators: ValidatorStatus { total: 4, quorum: 3, reachable: 2 },
+            validators: ValidatorsSeen { total: 4, quorum: 3, reachable: 2 },
             miners: vec![
                 MinerRow { number: 1, cell: "cell 1 of 2", status: Some(&status), earnings: None },
                 MinerRow { number: 2, cell: "", status: None, earnings: None },

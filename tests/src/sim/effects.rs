@@ -102,6 +102,8 @@ impl World {
                 }
                 Ok(())
             }
+            // Clients and keepers of history are not simulated.
+            Effect::Submitted { .. } | Effect::Final { .. } => Ok(()),
             Effect::Event(event) => {
                 self.trace.tell(self.now_ms, id, "event", format!("{event:?}"));
                 Checkers::on_event(id, &event)?;

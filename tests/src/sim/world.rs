@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chain::{DemandId, PublicKey, Record};
-use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, Timer, WorkId};
+use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, SubmissionId, Timer, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::draws::Draws;
@@ -22,6 +22,9 @@ const IDLE_TIMEOUT_MS: u64 = 8_000;
 const CRASH_NOTICED_MS: u64 = 1_500;
 /// How often [`World::run_until_settled`] looks.
 const LOOK_MS: u64 = 200;
+
+/// Clients here do not wait for an answer.
+const NOBODY: SubmissionId = SubmissionId(0);
 
 /// Something to come.
 #[derive(Debug)]
@@ -188,7 +191,7 @@ impl World {
 
     /// A client hands records to a host, now or once it has started.
     pub fn submit(&mut self, in_ms: u64, at: HostId, records: Vec<Record>) {
-        self.schedule(in_ms, Event::Command { at, command: Command::Submit(records) });
+        self.schedule(in_ms, Event::Command { at, command: Command::Submit { records, reply_to: NOBODY } });
     }
 
     /// Hands all records of the market to the hosts that run nodes, in turn, at random times below `within_ms`.
@@ -248,7 +251,7 @@ impl World {
     /// Where honest nodes stand, those that run.
     pub fn statuses(&self) -> Vec<(HostId, NodeStatus)> {
         let honest = self.host_ids().filter(|id| self.host(*id).behaviour() == Behaviour::Honest);
-        honest.filter_map(|id| Some((id, self.host(id).node()?.status()))).collect()
+        honest.filter_map(|id| Some((id, self.host(id).node()?.status(self.local_ms(id))))).collect()
     }
 
     /// Whether nothing is left to do: honest nodes agree on the head, nobody has work, pools are empty, and
@@ -259,11 +262,8 @@ impl World {
         };
         let statuses = self.statuses();
         let heads: BTreeSet<_> = statuses.iter().map(|(_, status)| status.head).collect();
-        let named: BTreeSet<DemandId> = statuses
-            .iter()
-            .flat_map(|(_, status)| &status.unserved)
-            .map(|unserved| unserved.demand)
-            .collect();
+        let named: BTreeSet<DemandId> =
+            statuses.iter().flat_map(|(_, status)| status.given_up.iter().copied()).collect();
         let Some(node) = statuses.first().and_then(|(id, _)| self.host(*id).node()) else { return false };
         heads.len() == 1
             && statuses.iter().all(|(_, status)| status.is_quiescent && status.pool_records == 0)
@@ -373,7 +373,7 @@ impl World {
             Event::Work { at, life, work } => self.work_on(at, life, work),
             Event::Command { at, command } => {
                 // A client whose records were lost with a crash, or met nobody, hands them in again.
-                if let Command::Submit(records) = &command {
+                if let Command::Submit { records, .. } = &command {
                     self.hosts[at.index()].submitted.extend(records.iter().cloned());
                 }
                 self.handle(at, Input::Command(command))
@@ -426,7 +426,8 @@ impl World {
         self.handle(id, Input::Start { addresses: vec![id.address()] })?;
         self.schedule(0, Event::Bootstrap { at: id, life });
         if !submitted.is_empty() {
-            self.schedule(10, Event::Command { at: id, command: Command::Submit(submitted) });
+            let command = Command::Submit { records: submitted, reply_to: NOBODY };
+            self.schedule(10, Event::Command { at: id, command });
         }
         Ok(())
     }

@@ -10,7 +10,8 @@ use chain::genesis::scenario_demand_records;
 use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
-use miner::driver::{NodeFile, Request, WallClock};
+use miner::driver::{NodeFile, WallClock};
+use miner_api::MarketStatus;
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
@@ -160,7 +161,7 @@ impl TestNetwork {
     /// Gives these nodes the signal to mine.
     pub(crate) async fn start_mining(&self, numbers: impl IntoIterator<Item = usize>) {
         for number in numbers {
-            self.node(number).call(&Request::StartMining).await.unwrap();
+            self.node(number).client().await.unwrap().start_mining().await.unwrap();
         }
     }
 
@@ -261,6 +262,13 @@ impl TestNetwork {
             }
         }
         statuses
+    }
+
+    /// The market as the first node that is up sees it.
+    pub(crate) async fn market_status(&mut self) -> MarketStatus {
+        let mut nodes = self.processes.nodes.iter();
+        let node = nodes.find(|node| !self.down.contains(&node.number)).expect("a node is up");
+        node.client().await.unwrap().market_status().await.unwrap()
     }
 
     async fn fail(&mut self, what: &str) -> ! {

@@ -24,12 +24,10 @@ async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
 
     let mut network = TestNetwork::start_with_demands(Setup::new(scenario, 2)).await;
     network.start_mining([1, 2]).await;
-    let statuses = network.settle().await;
-    let unserved: BTreeSet<(String, String)> = statuses
-        .iter()
-        .flat_map(|status| &status.unserved)
-        .map(|unserved| (unserved.name.clone(), unserved.reason.clone()))
-        .collect();
+    network.settle().await;
+    let market = network.market_status().await;
+    let unserved: BTreeSet<(String, String)> =
+        market.unserved.into_iter().map(|unserved| (unserved.name, unserved.reason)).collect();
     let outcome = network.finish().await;
 
     let missing: BTreeSet<String> = unserved.iter().map(|(name, _)| name.clone()).collect();

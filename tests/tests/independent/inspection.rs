@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use miner::chain_tools::NodeChain;
-use miner::chain_tools::report::BlockRow;
+use miner::chain_tools::report::InspectedRow;
 use scenarios::Money;
 use tempfile::TempDir;
 
@@ -89,19 +89,19 @@ fn a_chain_stops_standing_at_its_first_bad_block() {
 fn a_row_tells_what_a_block_did_to_the_whole_market() {
     let market = open_market();
     let mut rows = Vec::new();
-    market.stored().walk(|done| rows.push(BlockRow::new(done))).unwrap();
-    assert_eq!((rows[0].records, rows[0].demands, rows[0].votes), (7, 0, 3));
+    market.stored().walk(|done| rows.push(InspectedRow::new(done))).unwrap();
+    assert_eq!((rows[0].block.records, rows[0].block.demands, rows[0].votes), (7, 0, 3));
     // Seven open demands with budgets of 200 $.
     assert_eq!((rows[0].market.open, rows[0].market.cost_micros), (7, 1_400_000_000));
-    assert_eq!(rows[1].bound_before, rows[0].market.bound);
-    assert_eq!(rows[1].bound_after, rows[1].market.bound);
-    assert!(rows[1].bound_after > rows[1].bound_before);
-    assert_eq!(rows[2].demands, 2);
+    let (before, after) = rows[1].block.bounds.unwrap();
+    assert_eq!((Some(before), Some(after)), (rows[0].market.bound, rows[1].market.bound));
+    assert!(after > before);
+    assert_eq!(rows[2].block.demands, 2);
     let rest = rows[1].market.cost_micros - rows[2].market.cost_micros;
-    assert_eq!(rest, i128::from((Money::from_units(400) - rows[2].cost).micros()));
+    assert_eq!(rest, i128::from((Money::from_units(400) - rows[2].block.cost).micros()));
     for row in &rows {
         let bound = row.market.bound.unwrap();
-        assert!(row.market.cost_micros >= i128::from(bound.micros()), "height {}", row.height);
+        assert!(row.market.cost_micros >= i128::from(bound.micros()), "height {}", row.block.height);
     }
 }
 

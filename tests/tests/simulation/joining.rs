@@ -58,7 +58,7 @@ fn a_validator_that_was_away_while_the_others_went_on_catches_up_and_votes_again
     let crashed = world.run_until(5_000, |world| world.host(HostId(2)).node().is_none()).unwrap();
     assert!(crashed);
     // Three of four go on without it.
-    let gone_on = |world: &World| world.node(HostId(0)).status().height >= 3;
+    let gone_on = |world: &World| world.node(HostId(0)).ledger().head().height >= 3;
     assert!(world.run_until(PATIENCE_MS, gone_on).unwrap());
     world.inflict(0, Fault::Restart(HostId(2)));
     // Now another one is away: every further height needs the vote of the one that came back.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use miner_api::views;
 use miner_node::NodeEvent;
 use miner_node::strategy::Strategy;
 use mizan_tests::sim::{HostId, Market, World, demand, instance_of, provider};
@@ -163,11 +164,13 @@ fn every_node_gives_the_same_reason_for_a_demand_that_nobody_can_serve() {
     world.submit_all(50);
     world.run_until_settled(60_000).unwrap();
     let expected = "its budget of 9.00 $ is below the cheapest possible cost, 10.00 $";
-    for (host, status) in world.statuses() {
+    for (host, _) in world.statuses() {
         // The last two nodes do not mine, and say the same.
-        let [unserved] = &status.unserved[..] else { panic!("{host:?}: {:?}", status.unserved) };
+        let ledger = world.node(host).ledger();
+        let unserved = views::unserved(ledger);
+        let [unserved] = &unserved[..] else { panic!("{host:?}: {unserved:?}") };
         assert_eq!((unserved.name.as_str(), unserved.reason.as_str()), ("b", expected));
-        let asked = world.node(host).why_unserved(unserved.demand);
+        let asked = views::why_unserved(ledger, unserved.demand);
         assert_eq!(asked.as_deref(), Some(expected));
     }
 }
@@ -185,7 +188,7 @@ fn a_market_with_too_little_time_ends_with_the_demand_nobody_can_serve_and_why()
     let reasons: BTreeSet<String> = world
         .statuses()
         .into_iter()
-        .flat_map(|(_, status)| status.unserved)
+        .flat_map(|(host, _)| views::unserved(world.node(host).ledger()))
         .map(|unserved| unserved.reason)
         .collect();
     let expected = "no provider has time left for operation 0 (the most any has is 10 minutes)";

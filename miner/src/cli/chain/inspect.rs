@@ -13,7 +13,7 @@ use super::super::OutputArguments;
 use super::super::output::{Progress, print, print_json};
 use super::{NodeArgument, refused};
 use crate::chain_tools::export::ExportedItem;
-use crate::chain_tools::report::{BlockDetail, BlockRow};
+use crate::chain_tools::report::{BlockDetail, InspectedRow};
 
 /// Arguments of `miner chain inspect`.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
         let height = done.ledger().head().height;
         progress.now(format!("block {height} of {last}"));
         match arguments.height {
-            None => rows.push(BlockRow::new(done)),
+            None => rows.push(InspectedRow::new(done)),
             Some(wanted) if wanted == height => detail = Some(BlockDetail::new(done)),
             Some(_) => {}
         }
@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     }
 }
 
-fn table(rows: &[BlockRow]) -> Table {
+fn table(rows: &[InspectedRow]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header([
@@ -83,19 +83,20 @@ fn table(rows: &[BlockRow]) -> Table {
     ]);
     for row in rows {
         let market_cost = i64::try_from(row.market.cost_micros).map(Money::from_micros).ok();
+        let block = &row.block;
         let cells = [
-            row.height.to_string(),
-            row.miner.short(),
-            row.records.to_string(),
-            row.demands.to_string(),
-            row.replaced.to_string(),
-            amount(Some(row.saving)),
-            row.frozen.to_string(),
-            amount(Some(row.cost)),
-            amount(Some(row.reduced_cost)),
-            amount(Some(row.reward)),
-            amount(row.bound_before),
-            amount(row.bound_after),
+            block.height.to_string(),
+            block.miner.short(),
+            block.records.to_string(),
+            block.demands.to_string(),
+            block.amended.to_string(),
+            amount(Some(block.saving)),
+            block.frozen.to_string(),
+            amount(Some(block.cost)),
+            amount(Some(block.reduced_cost)),
+            amount(Some(block.reward)),
+            amount(block.bounds.map(|(before, _)| before)),
+            amount(block.bounds.map(|(_, after)| after)),
             row.votes.to_string(),
             row.round.to_string(),
             amount(market_cost),
@@ -113,17 +114,17 @@ fn amount(amount: Option<Money>) -> String {
 
 /// One block in lines.
 fn whole(detail: &BlockDetail) -> String {
-    let (row, header) = (&detail.row, &detail.block.header.fields);
+    let (row, block, header) = (&detail.row, &detail.row.block, &detail.block.header.fields);
     let mut lines = vec![
-        format!("height      {}", row.height),
-        format!("hash        {}", row.hash),
+        format!("height      {}", block.height),
+        format!("hash        {}", block.block),
         format!("parent      {}", header.parent),
-        format!("time        {} ms", row.timestamp_ms),
-        format!("miner       {}", row.miner),
+        format!("time        {} ms", block.timestamp_ms),
+        format!("miner       {}", block.miner),
         format!("merkle root {} ({} items)", header.merkle_root, header.item_count),
         format!("state root  {}", header.state_root),
-        format!("cost        {} $, reduced cost {} $", row.cost, row.reduced_cost),
-        format!("reward      {} $ ({} ppm of its fees)", row.reward, row.reward_ppm),
+        format!("cost        {} $, reduced cost {} $", block.cost, block.reduced_cost),
+        format!("reward      {} $ ({} ppm of its fees)", block.reward, block.reward_ppm),
         format!("final       in round {} by {} votes", row.round, row.votes),
         format!(
             "market      {} demands ({} open), cost {} $, bound {} $",
@@ -133,8 +134,8 @@ fn whole(detail: &BlockDetail) -> String {
             amount(row.market.bound)
         ),
     ];
-    if let (Some(before), Some(after)) = (row.bound_before, row.bound_after) {
-        lines.push(format!("new prices  bound {before} $ -> {after} $, paid {} $", row.bounty));
+    if let Some((before, after)) = block.bounds {
+        lines.push(format!("new prices  bound {before} $ -> {after} $, paid {} $", block.bounty));
     }
     for item in &detail.block.items {
         lines.push(match &item.fields {

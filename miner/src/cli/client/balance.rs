@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use chain::Address;
 use clap::Args;
+use miner_api::AccountReport;
 
 use super::report::minutes;
 use super::{NodeArgument, parse_address};
 use crate::cli::OutputArguments;
 use crate::cli::output::{print, print_json};
-use crate::driver::{AccountReport, read_key};
+use crate::driver::read_key;
 
 /// Arguments of `miner balance`.
 #[derive(Debug, Args)]

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 use chain::genesis::scenario_demand_records;
 use chain::{DemandId, Hash, Record, RecordId, Statement};
 use clap::Args;
+use miner_api::{DemandStanding, Refusal};
 use scenarios::{Money, Scenario};
 use serde::Serialize;
 
@@ -16,7 +17,6 @@ use crate::cli::OutputArguments;
 use crate::cli::output::{print, print_json};
 use crate::client::DemandDocument;
 use crate::client::documents::SiteDocument;
-use crate::driver::{DemandStanding, Refusal};
 
 /// Arguments of `miner demand submit`.
 #[derive(Debug, Args)]
@@ -145,7 +145,7 @@ pub(super) async fn submit_scenario(arguments: &SubmitScenarioArguments) -> Resu
     let demands = records.iter().map(Record::id).collect();
     let mut report = ScenarioReport { demands, refused: Vec::new() };
     for batch in records.chunks(SCENARIO_BATCH) {
-        report.refused.extend(client.submit(batch.to_vec()).await?);
+        report.refused.extend(client.submit(batch.to_vec()).await?.refusals().cloned());
     }
     if arguments.output.json {
         print_json(&report)?;

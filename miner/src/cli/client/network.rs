@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::PublicKey;
 use clap::Args;
+use miner_api::{MarketFacts, NodeStatus};
 use scenarios::{CostRules, Money, Scenario};
 use serde::Serialize;
 
@@ -17,8 +18,7 @@ use crate::cli::output::{print, print_json};
 use crate::client::found::{
     Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
 };
-use crate::driver::{MarketFacts, WallClock};
-use miner_node::NodeStatus;
+use crate::driver::WallClock;
 
 /// Arguments of `miner network init`.
 #[derive(Debug, Args)]
@@ -251,6 +251,7 @@ fn render_show(report: &ShowReport) -> String {
         format!("providers   {}", market.providers),
         format!("demands     {} open, {} composed", node.open_demands, node.composed_demands),
         format!("validators  {}", node.validators),
+        format!("head age    {} s", node.head_age_ms / 1_000),
         format!("this node   {} ({votes}, {mining})", node.node),
         format!("peers       {}", node.peers),
         format!("height      {} (block {})", node.height, node.head),

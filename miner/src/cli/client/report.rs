@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use chain::{Address, RecordId, Statement};
 use clap::ValueEnum;
+use miner_api::{CompositionReport, DemandReport, DemandStanding, RecordStanding, Refusal};
 use scenarios::Minutes;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -14,7 +15,6 @@ use super::SubmitArguments;
 use crate::cli::output::{Progress, print, print_json};
 use crate::client::submit::{Shortfall, shortfall};
 use crate::client::{NodeClient, SubmittedRecord};
-use crate::driver::{CompositionReport, DemandReport, DemandStanding, RecordStanding, Refusal};
 
 /// Above so many records the text counts them instead of listing them; `--json` always lists.
 const LISTED: usize = 20;
@@ -172,10 +172,7 @@ async fn explain_shortfalls(
     entries: &[Entry],
     records: &mut [Report],
 ) -> Result<()> {
-    let lacks_money = |report: &Report| {
-        let refusal = report.refusal();
-        refusal.is_some_and(|refusal| ["insufficient-escrow", "overdraft"].contains(&refusal.rule.as_str()))
-    };
+    let lacks_money = |report: &Report| report.refusal().is_some_and(|refusal| refusal.rule.is_about_money());
     if records.iter().any(|report| lacks_money(report) && report.submitted.shortfall.is_none()) {
         let balance = client.account(author).await?.balance;
         for (entry, report) in entries.iter().zip(records).filter(|(_, report)| lacks_money(report)) {

@@ -21,7 +21,6 @@ use crate::compare::journal::Journal;
 use crate::compare::network::{self, NodeProcesses, Plan, is_settled};
 use crate::compare::report::Audit;
 use crate::compare::setup;
-use crate::driver::{Request, Response};
 use miner_node::NodeEvent;
 
 /// Between two looks at the nodes.
@@ -107,7 +106,7 @@ pub(super) async fn run(plan: LivePlan<'_>, progress: &Progress) -> Result<LiveR
         solution,
         cost: evaluation.cost,
         penalised_cost: evaluation.penalised_cost(&scenario.instance),
-        blocks: live.journal.blocks.values().filter(|block| block.demands > 0).count(),
+        blocks: live.journal.blocks.values().filter(|row| row.block.demands > 0).count(),
         cpu_seconds: live.journal.slowest_cpu_seconds(),
         audit,
     })
@@ -207,11 +206,8 @@ impl<'a> Live<'a> {
             Act::Arrive(_) => self.records[demand].clone(),
             Act::Leave(_) => self.cancellation(demand),
         };
-        let response = node.call(&Request::Submit { records: vec![record] }).await?;
-        let Response::Submitted { refused, .. } = response else {
-            bail!("node {} gave an unexpected answer: {response:?}", node.number);
-        };
-        match (act, refused.first()) {
+        let submitted = node.client().await?.submit(vec![record]).await?;
+        match (act, submitted.refusals().next()) {
             (Act::Arrive(_), Some(refusal)) => {
                 bail!("node {} refused a demand: {}", node.number, refusal.reason)
             }

@@ -1,0 +1,272 @@
+//! What the chain has left behind: where records came on chain, what became of demands that left the market, and
+//! what everything composed cost and earned. The ledger keeps none of it.
+//!
+//! [`History`] is an index over a [`Backend`] of its own. It is made of final blocks in order, each applied whole
+//! or not at all, and of nothing else: it can be thrown away and made again from the chain. Why records were
+//! refused is remembered too, for as long as the node runs. What runs it, on which thread, is the driver's affair.
+
+mod layout;
+mod refusals;
+mod totals;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chain::codec::{decode, encode};
+use chain::ledger::DemandEntry;
+use chain::store::{Backend, Changes};
+use chain::{Block, BlockHash, BlockReport, DemandId, Height, NetworkId, RecordId, StoreError};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::views::Refusal;
+
+pub use totals::{MinerTotals, Totals};
+
+use refusals::Refusals;
+
+/// The last heights whose totals are remembered: readers may look at a snapshot that is a little older.
+const RECENT_HEIGHTS: usize = 16;
+
+/// Why history cannot answer, or cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(tag = "problem", rename_all = "snake_case")]
+pub enum HistoryError {
+    /// What it is kept on fails.
+    #[error("the node's history cannot be read or written: {reason}")]
+    Storage {
+        /// What the backend says.
+        reason: String,
+    },
+    /// What is kept makes no sense. It is made again from the chain when the node starts.
+    #[error("the node's history is damaged ({reason}); it is made again when the node is restarted")]
+    Damaged {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A block that does not follow the last one.
+    #[error("block {got} does not continue the history, the next is {expected}")]
+    NotNext {
+        /// The block's height.
+        got: Height,
+        /// The last one's + 1.
+        expected: Height,
+    },
+    /// A block of another chain.
+    #[error("the parent of block {height} is {got}, the history ends with {expected}")]
+    OtherChain {
+        /// The block's height.
+        height: Height,
+        /// Its parent.
+        got: BlockHash,
+        /// The last block known.
+        expected: BlockHash,
+    },
+    /// It is asked about a height that it has not come to, or of which it remembers too little.
+    #[error("the history is at height {got}, asked about {expected}: ask again")]
+    OtherHeight {
+        /// Its last block's height.
+        got: Height,
+        /// The height asked about.
+        expected: Height,
+    },
+    /// Nobody runs it any more.
+    #[error("the node's history has stopped: the node is shutting down")]
+    Stopped,
+}
+
+impl From<StoreError> for HistoryError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(reason) => Self::Damaged { reason },
+            StoreError::Io(_)
+            | StoreError::WrongNetwork { .. }
+            | StoreError::NotNext { .. }
+            | StoreError::WrongCertificate { .. } => Self::Storage { reason: error.to_string() },
+        }
+    }
+}
+
+/// The index.
+#[derive(Debug)]
+pub struct History {
+    backend: Box<dyn Backend>,
+    network: NetworkId,
+    head: Option<(Height, BlockHash)>,
+    totals: Arc<Totals>,
+    /// The totals after each of the last heights.
+    recent: BTreeMap<Height, Arc<Totals>>,
+    refusals: Refusals,
+}
+
+impl History {
+    /// Opens what is kept on `backend`. What was kept for another network, or in another format, is forgotten.
+    ///
+    /// # Errors
+    /// If the backend fails or its content is damaged.
+    pub fn open(backend: Box<dyn Backend>, network: NetworkId) -> Result<Self, HistoryError> {
+        let totals = Arc::new(Totals::default());
+        let recent = BTreeMap::from([(0, Arc::clone(&totals))]);
+        let mut history =
+            Self { backend, network, head: None, totals, recent, refusals: Refusals::default() };
+        match history.backend.get(layout::HEAD)?.map(|bytes| layout::Head::read(&bytes)) {
+            Some(Some(head)) if head.network == network => history.load(head.height, head.block)?,
+            Some(_) => history.forget()?,
+            None => {}
+        }
+        Ok(history)
+    }
+
+    fn load(&mut self, height: Height, block: BlockHash) -> Result<(), HistoryError> {
+        let mut totals = match self.backend.get(layout::TOTALS)? {
+            Some(bytes) => stored::<Totals>(&bytes, "the totals")?,
+            None => Totals::default(),
+        };
+        for (key, value) in self.backend.scan(layout::MINERS)? {
+            let address = layout::miner_of(&key).ok_or_else(|| damaged("the key of a miner"))?;
+            totals.miners.insert(address, stored(&value, "a miner's totals")?);
+        }
+        self.head = Some((height, block));
+        self.totals = Arc::new(totals);
+        self.recent = BTreeMap::from([(height, Arc::clone(&self.totals))]);
+        Ok(())
+    }
+
+    /// Height and hash of the last block applied; `None` before the first.
+    pub const fn head(&self) -> Option<(Height, BlockHash)> {
+        self.head
+    }
+
+    /// The last block's height; 0 before the first.
+    pub fn height(&self) -> Height {
+        self.head.map_or(0, |(height, _)| height)
+    }
+
+    /// Forgets everything but refusals: the next block is the first.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn forget(&mut self) -> Result<(), HistoryError> {
+        let keys = self.backend.scan(&[])?.into_iter().map(|(key, _)| (key, None));
+        let changes: Changes = keys.collect();
+        self.backend.commit(changes)?;
+        self.head = None;
+        self.totals = Arc::default();
+        self.recent = BTreeMap::from([(0, Arc::clone(&self.totals))]);
+        Ok(())
+    }
+
+    /// Takes in the next blocks, all of them with one commit or none.
+    ///
+    /// # Errors
+    /// If one does not follow the one before, or the backend fails.
+    pub fn apply<'b>(
+        &mut self,
+        blocks: impl IntoIterator<Item = (&'b Block, &'b BlockReport)>,
+    ) -> Result<(), HistoryError> {
+        let (mut changes, mut head) = (Changes::new(), self.head);
+        let (mut totals, mut recent) = (Arc::clone(&self.totals), self.recent.clone());
+        for (block, report) in blocks {
+            let (height, hash) = follow(head, block)?;
+            let touched = Arc::make_mut(&mut totals).add(block, report);
+            for miner in touched {
+                changes.insert(layout::miner(miner), totals.miners.get(&miner).map(encode));
+            }
+            changes.insert(layout::block(height), Some(encode(&hash)));
+            for record in &block.body.records {
+                changes.insert(layout::record(record.id()), Some(encode(&height)));
+            }
+            for (demand, entry) in &report.departed {
+                changes.insert(layout::demand(*demand), Some(encode(entry.as_ref())));
+            }
+            head = Some((height, hash));
+            recent.insert(height, Arc::clone(&totals));
+            while recent.len() > RECENT_HEIGHTS {
+                recent.pop_first();
+            }
+        }
+        let Some((height, block)) = head.filter(|_| head != self.head) else { return Ok(()) };
+        let head_bytes = layout::Head { network: self.network, height, block }.write();
+        changes.insert(layout::HEAD.to_vec(), Some(head_bytes));
+        changes.insert(layout::TOTALS.to_vec(), Some(encode(totals.as_ref())));
+        self.backend.commit(changes)?;
+        (self.head, self.totals, self.recent) = (head, totals, recent);
+        Ok(())
+    }
+
+    /// Takes note of a refusal.
+    pub fn note_refusal(&mut self, refusal: Refusal) {
+        self.refusals.note(refusal);
+    }
+
+    /// Why a record was refused last since the node started, if it was.
+    pub fn refusal(&self, record: RecordId) -> Option<&Refusal> {
+        self.refusals.get(record)
+    }
+
+    /// The height of the final block that brought a record.
+    ///
+    /// # Errors
+    /// If the backend fails or its content is damaged.
+    pub fn height_of(&self, record: RecordId) -> Result<Option<Height>, HistoryError> {
+        self.read(&layout::record(record), "a record's height")
+    }
+
+    /// The final block of a height.
+    ///
+    /// # Errors
+    /// If the backend fails, or it is not there.
+    pub fn block_at(&self, height: Height) -> Result<BlockHash, HistoryError> {
+        let found = self.read(&layout::block(height), "a block's hash")?;
+        found.ok_or(HistoryError::OtherHeight { got: self.height(), expected: height })
+    }
+
+    /// A demand that was settled or cancelled, as it left the market.
+    ///
+    /// # Errors
+    /// If the backend fails or its content is damaged.
+    pub fn departed(&self, demand: DemandId) -> Result<Option<DemandEntry>, HistoryError> {
+        self.read(&layout::demand(demand), "a departed demand")
+    }
+
+    /// Everything added up after this height, which must be among the last few.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub fn totals_at(&self, height: Height) -> Result<Arc<Totals>, HistoryError> {
+        let found = self.recent.get(&height).map(Arc::clone);
+        found.ok_or(HistoryError::OtherHeight { got: self.height(), expected: height })
+    }
+
+    fn read<T: Serialize + DeserializeOwned>(
+        &self,
+        key: &[u8],
+        what: &str,
+    ) -> Result<Option<T>, HistoryError> {
+        self.backend.get(key)?.map(|bytes| stored(&bytes, what)).transpose()
+    }
+}
+
+/// The head after a block, if it follows this one.
+fn follow(head: Option<(Height, BlockHash)>, block: &Block) -> Result<(Height, BlockHash), HistoryError> {
+    let got = block.header.height;
+    let expected = head.map_or(0, |(height, _)| height).saturating_add(1);
+    if got != expected {
+        return Err(HistoryError::NotNext { got, expected });
+    }
+    match head {
+        Some((_, last)) if last != block.header.parent => {
+            Err(HistoryError::OtherChain { height: got, got: block.header.parent, expected: last })
+        }
+        _ => Ok((got, block.hash())),
+    }
+}
+
+/// What we wrote ourselves must decode.
+fn stored<T: Serialize + DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, HistoryError> {
+    decode(bytes, bytes.len()).map_err(|error| damaged(&format!("{what}: {error}")))
+}
+
+fn damaged(what: &str) -> HistoryError {
+    HistoryError::Damaged { reason: what.to_owned() }
+}

@@ -1,0 +1,134 @@
+//! What an address has and may do, and what it offers.
+
+use chain::{Address, Height, Ledger, RecordId};
+use scenarios::{Minutes, Money, ProviderId, Site};
+use serde::{Deserialize, Serialize};
+
+use super::{operation_name, waits_for};
+use crate::Snapshot;
+
+/// What an address has and may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountReport {
+    /// Whose.
+    pub address: Address,
+    /// The height of the node's head.
+    pub height: Height,
+    /// What can be spent.
+    pub balance: Money,
+    /// What is held for the address's demands: escrow, and the price of what is composed and not settled.
+    pub held: Money,
+    /// The sequence number of its next record on chain.
+    pub next_on_chain: u64,
+    /// The smallest sequence number that neither the chain nor a record of the pool has taken: the one to
+    /// sign with.
+    pub next_sequence: u64,
+    /// Its records in the pool, by sequence number.
+    pub pending: Vec<PendingRecord>,
+    /// If it is a provider: what it offers. Withdrawn offers have no operations.
+    pub offer: Option<OfferReport>,
+}
+
+/// A record that waits in the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingRecord {
+    /// Its id.
+    pub record: RecordId,
+    /// Its sequence number.
+    pub sequence: u64,
+    /// What kind of statement it makes.
+    pub kind: String,
+    /// Why the next block cannot bring it, if so.
+    pub waits_for: Option<String>,
+}
+
+/// What a provider offers now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferReport {
+    /// Its number.
+    pub provider: ProviderId,
+    /// Its name.
+    pub name: String,
+    /// Where the work is done.
+    pub site: Site,
+    /// Minutes it offers in all; `None` is unlimited.
+    pub capacity: Option<Minutes>,
+    /// Minutes that compositions take.
+    pub used: Minutes,
+    /// What it can do.
+    pub operations: Vec<OfferedOperation>,
+}
+
+/// An operation a provider offers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedOperation {
+    /// Its name.
+    pub operation: String,
+    /// Cost of one order.
+    pub cost: Money,
+    /// Minutes of one order.
+    pub minutes: Minutes,
+}
+
+/// An address at a snapshot.
+pub fn account(snapshot: &Snapshot, address: Address) -> AccountReport {
+    let ledger = &snapshot.ledger;
+    let pending = snapshot.pool.records_of(address);
+    let pending: Vec<PendingRecord> = pending
+        .map(|(sequence, record)| PendingRecord {
+            record: record.id(),
+            sequence,
+            kind: record.content.statement.kind().to_owned(),
+            waits_for: waits_for(ledger, record),
+        })
+        .collect();
+    let next_on_chain = ledger.next_sequence(address);
+    let taken = pending.iter().map(|record| record.sequence);
+    let own = ledger.demands().filter(|(_, entry)| entry.author == address);
+    AccountReport {
+        address,
+        height: snapshot.height(),
+        balance: ledger.balance(address),
+        held: own.map(|(_, entry)| entry.escrow + entry.clearing).sum(),
+        next_on_chain,
+        next_sequence: first_free(next_on_chain, taken),
+        pending,
+        offer: offer_of(ledger, address),
+    }
+}
+
+/// The smallest number from `next` on that is not among the ascending `taken`.
+fn first_free(next: u64, taken: impl IntoIterator<Item = u64>) -> u64 {
+    taken.into_iter().fold(next, |free, number| if number == free { free + 1 } else { free })
+}
+
+fn offer_of(ledger: &Ledger, address: Address) -> Option<OfferReport> {
+    let id = ledger.provider_id(address)?;
+    let provider = ledger.supply().provider(id)?;
+    let operations = provider.offers.iter().map(|(&operation, offer)| OfferedOperation {
+        operation: operation_name(ledger, operation),
+        cost: offer.cost,
+        minutes: offer.minutes,
+    });
+    Some(OfferReport {
+        provider: id,
+        name: provider.name.clone(),
+        site: provider.site,
+        capacity: provider.capacity,
+        used: ledger.usage(id).total(),
+        operations: operations.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_free_number_comes_after_what_follows_on_without_a_gap() {
+        assert_eq!(first_free(3, []), 3);
+        assert_eq!(first_free(3, [3, 4]), 5);
+        assert_eq!(first_free(3, [3, 5, 6]), 4);
+        assert_eq!(first_free(3, [4, 5]), 3);
+    }
+}

@@ -1,0 +1,218 @@
+//! Demands and where they stand: those in the market by the ledger, those that left it by history.
+
+use chain::ledger::{DemandEntry, DemandStatus, Standing};
+use chain::record::DemandStatement;
+use chain::{Address, BlockHash, DemandId, Height, Ledger, Statement};
+use scenarios::{Money, ProviderId, Site};
+use serde::{Deserialize, Serialize};
+
+use super::unserved::why_unserved;
+use super::{RecordStanding, Refusal, operation_name, record};
+use crate::{History, HistoryError, Snapshot};
+
+/// A demand and where it stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DemandReport {
+    /// Its id.
+    pub demand: DemandId,
+    /// What is wanted, if this node has seen it.
+    pub wanted: Option<WantedReport>,
+    /// Where it stands.
+    pub standing: DemandStanding,
+}
+
+/// What a demander wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WantedReport {
+    /// Its name.
+    pub name: String,
+    /// Who wants it and pays.
+    pub author: Address,
+    /// Where the product goes, if the market delivers.
+    pub site: Site,
+    /// Names of the operations in order.
+    pub orders: Vec<String>,
+    /// The most the demander pays for the composition.
+    pub budget: Money,
+    /// Paid to solvers on top, by the schedule.
+    pub solver_fee: Money,
+}
+
+/// Where a demand stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "standing", rename_all = "snake_case")]
+pub enum DemandStanding {
+    /// No block has brought it yet.
+    InPool {
+        /// Why the next block cannot bring it, if so.
+        waits_for: Option<String>,
+    },
+    /// On chain, not composed.
+    Open {
+        /// The height that brought it.
+        since: Height,
+        /// Why this node's miner cannot compose it, if it found no way.
+        unserved: Option<String>,
+    },
+    /// Composed, not settled.
+    Composed(Box<CompositionReport>),
+    /// Composed and settled.
+    Frozen {
+        /// The height of the settlement.
+        height: Height,
+        /// What was settled.
+        composition: Box<CompositionReport>,
+    },
+    /// Taken back while open.
+    Cancelled {
+        /// The height that cancelled it.
+        height: Height,
+    },
+    /// Refused or dropped since this node started.
+    Refused(Refusal),
+    /// This node knows nothing of it.
+    Unknown,
+}
+
+/// Who composed a demand, how, and at what cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompositionReport {
+    /// The height of its block.
+    pub height: Height,
+    /// The block.
+    pub block: BlockHash,
+    /// Who found it.
+    pub miner: Address,
+    /// 1 for the first composition; one more with each amendment.
+    pub version: u32,
+    /// The provider of each order.
+    pub steps: Vec<OrderReport>,
+    /// Processing + transport + value of time.
+    pub cost: Money,
+    /// Transport alone.
+    pub transport: Money,
+    /// The most the demander pays: the cost of the first composition, and the room it was charged for.
+    pub price: Money,
+    /// What this choice adds to the market's gap.
+    pub reduced_cost: Money,
+}
+
+/// One order of a composition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderReport {
+    /// The operation's name.
+    pub operation: String,
+    /// The provider's number.
+    pub provider: ProviderId,
+    /// The provider's name.
+    pub name: String,
+}
+
+/// Where a demand stands at a snapshot.
+///
+/// # Errors
+/// If the history fails.
+pub fn demand(snapshot: &Snapshot, history: &History, id: DemandId) -> Result<DemandReport, HistoryError> {
+    let ledger = &snapshot.ledger;
+    if let Some(entry) = ledger.demand(id) {
+        return on_chain(snapshot, history, id, entry);
+    }
+    if let Some(entry) = history.departed(id)? {
+        return on_chain(snapshot, history, id, &entry);
+    }
+    let wanted = snapshot.pool.get(&id).and_then(|record| match &record.content.statement {
+        Statement::Demand(demand) => Some(wanted_by_statement(ledger, record.author(), demand)),
+        Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => None,
+    });
+    let standing = match record(snapshot, history, id)? {
+        RecordStanding::Pending { waits_for } if wanted.is_some() => DemandStanding::InPool { waits_for },
+        RecordStanding::Refused(refusal) => DemandStanding::Refused(refusal),
+        // A record that is no demand, or nothing at all.
+        RecordStanding::Pending { .. } | RecordStanding::Final { .. } | RecordStanding::Unknown => {
+            DemandStanding::Unknown
+        }
+    };
+    Ok(DemandReport { demand: id, wanted, standing })
+}
+
+/// Where demands stand at a snapshot, in the order asked for.
+///
+/// # Errors
+/// If the history fails.
+pub fn demands(
+    snapshot: &Snapshot,
+    history: &History,
+    ids: &[DemandId],
+) -> Result<Vec<DemandReport>, HistoryError> {
+    ids.iter().map(|&id| demand(snapshot, history, id)).collect()
+}
+
+/// A demand that is or was on chain.
+fn on_chain(
+    snapshot: &Snapshot,
+    history: &History,
+    id: DemandId,
+    entry: &DemandEntry,
+) -> Result<DemandReport, HistoryError> {
+    let ledger = &snapshot.ledger;
+    let composed = |standing| composition(ledger, history, entry, standing).map(Box::new);
+    let standing = match &entry.status {
+        DemandStatus::Open => DemandStanding::Open { since: entry.since, unserved: why_unserved(ledger, id) },
+        DemandStatus::Composed(standing) => DemandStanding::Composed(composed(standing)?),
+        DemandStatus::Frozen { composition, height } => {
+            DemandStanding::Frozen { height: *height, composition: composed(composition)? }
+        }
+        DemandStatus::Cancelled { height } => DemandStanding::Cancelled { height: *height },
+    };
+    Ok(DemandReport { demand: id, wanted: Some(wanted(ledger, entry)), standing })
+}
+
+fn composition(
+    ledger: &Ledger,
+    history: &History,
+    entry: &DemandEntry,
+    standing: &Standing,
+) -> Result<CompositionReport, HistoryError> {
+    let steps = entry.demand.orders.iter().zip(&standing.providers).map(|(&operation, &provider)| {
+        let name = ledger.supply().provider(provider).map(|provider| provider.name.clone());
+        let name = name.unwrap_or_default();
+        OrderReport { operation: operation_name(ledger, operation), provider, name }
+    });
+    Ok(CompositionReport {
+        height: standing.height,
+        block: history.block_at(standing.height)?,
+        miner: standing.author(),
+        version: standing.version,
+        steps: steps.collect(),
+        cost: standing.cost,
+        transport: standing.transport,
+        price: standing.price,
+        reduced_cost: standing.reduced_cost,
+    })
+}
+
+fn wanted(ledger: &Ledger, entry: &DemandEntry) -> WantedReport {
+    let demand = &entry.demand;
+    WantedReport {
+        name: demand.name.clone(),
+        author: entry.author,
+        site: demand.site,
+        orders: demand.orders.iter().map(|&operation| operation_name(ledger, operation)).collect(),
+        budget: demand.budget,
+        solver_fee: entry.solver_fee,
+    }
+}
+
+fn wanted_by_statement(ledger: &Ledger, author: Address, demand: &DemandStatement) -> WantedReport {
+    WantedReport {
+        name: demand.name.clone(),
+        author,
+        site: demand.site,
+        orders: demand.orders.iter().map(|&operation| operation_name(ledger, operation)).collect(),
+        budget: demand.budget,
+        solver_fee: demand.solver_fee,
+    }
+}

@@ -1,0 +1,52 @@
+//! What a client must know of the network and its market to write records.
+
+use chain::{Height, NetworkId, PublicKey};
+use scenarios::Geometry;
+use serde::{Deserialize, Serialize};
+
+use crate::Snapshot;
+
+/// What a client must know to write records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarketFacts {
+    /// The network's name, for people.
+    pub name: String,
+    /// The hash of its genesis, which every record carries.
+    pub network: NetworkId,
+    /// The height of the node's head.
+    pub height: Height,
+    /// Names of the operations; an operation's number is its position.
+    pub operations: Vec<String>,
+    /// Providers with an offer.
+    pub providers: usize,
+    /// The least solver fee, as a share of the budget in parts per million.
+    pub solver_fee_ppm: u64,
+    /// With a distance matrix, how many places it has; otherwise sites are points in metres.
+    pub places: Option<usize>,
+    /// Records that one author may have in this node's pool.
+    pub records_per_author: usize,
+    /// Who votes.
+    pub validators: Vec<PublicKey>,
+}
+
+/// The network and its market at a snapshot.
+pub fn market_facts(snapshot: &Snapshot) -> MarketFacts {
+    let ledger = &snapshot.ledger;
+    let network = ledger.network();
+    let genesis = network.genesis();
+    let offering = ledger.supply().providers.iter().filter(|provider| !provider.offers.is_empty());
+    MarketFacts {
+        name: genesis.name.clone(),
+        network: network.id(),
+        height: snapshot.height(),
+        operations: genesis.operations.clone(),
+        providers: offering.count(),
+        solver_fee_ppm: genesis.parameters.solver_fee_ppm,
+        places: match &genesis.geometry {
+            Geometry::Euclidean => None,
+            Geometry::Matrix(matrix) => Some(matrix.places()),
+        },
+        records_per_author: snapshot.pool_limits.per_author,
+        validators: genesis.validators.clone(),
+    }
+}

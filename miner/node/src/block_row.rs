@@ -1,0 +1,70 @@
+//! A block in a table row: the same row in events, reports and inspections, which add columns of their own.
+
+use chain::{Block, BlockHash, BlockReport, Hash, Height, PublicKey};
+use scenarios::Money;
+use serde::{Deserialize, Serialize};
+
+/// What a block is and what it does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRow {
+    /// Its name.
+    pub block: BlockHash,
+    /// Its height.
+    pub height: Height,
+    /// Milliseconds since the Unix epoch, by its miner's clock.
+    pub timestamp_ms: u64,
+    /// Who mined it.
+    pub miner: PublicKey,
+    /// Records it brings.
+    pub records: u32,
+    /// Open demands it composes.
+    pub demands: u32,
+    /// Composed demands it composes anew.
+    pub amended: u32,
+    /// What that saves.
+    pub saving: Money,
+    /// Earlier compositions that are settled with it.
+    pub frozen: u32,
+    /// What it adds to the cost of composed demands.
+    pub cost: Money,
+    /// What it adds to their reduced cost.
+    pub reduced_cost: Money,
+    /// What the miner earns when they freeze.
+    pub reward: Money,
+    /// The share of its fees that is, in parts per million.
+    pub reward_ppm: u64,
+    /// All their fees.
+    pub fees: Money,
+    /// The market's certified bound before and after, if it updates the prices.
+    pub bounds: Option<(Money, Money)>,
+    /// What it is paid for that.
+    pub bounty: Money,
+    /// Merkle root of the body.
+    pub merkle_root: Hash,
+}
+
+impl BlockRow {
+    /// The row of a block that has been checked, with what the check found.
+    pub fn new(block: &Block, report: &BlockReport) -> Self {
+        let header = &block.header;
+        Self {
+            block: block.hash(),
+            height: header.height,
+            timestamp_ms: header.timestamp_ms,
+            miner: header.miner,
+            records: report.records,
+            demands: report.compositions,
+            amended: report.replaced,
+            saving: report.saving,
+            frozen: report.frozen,
+            cost: report.cost,
+            reduced_cost: report.reduced_cost,
+            reward: report.reward,
+            reward_ppm: report.reward_ppm,
+            fees: report.fees,
+            bounds: report.bound_before.zip(report.bound_after),
+            bounty: report.bounty,
+            merkle_root: header.merkle_root,
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The history's own thread: final blocks go in, questions are answered there, and the node waits for neither.
+//!
+//! What happens to the history stays there: if its disk fails, whoever asks is told, and the node goes on.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use anyhow::{Context as _, Result};
+use chain::store::Store;
+use chain::{Block, BlockHash, BlockReport, FinalBlock, Height, NetworkId, StoreError};
+use miner_api::views::Refusal;
+use miner_api::{History, HistoryError};
+use tokio::sync::oneshot;
+
+use crate::storage::SledBackend;
+
+/// The most blocks that one commit takes in: a history that is made anew waits for the disk now and then only.
+const BLOCKS_PER_COMMIT: usize = 256;
+
+/// Something a reader wants to know.
+type Question = Box<dyn FnOnce(Result<&History, HistoryError>) + Send>;
+
+/// What the thread is given to do, in order.
+enum Work {
+    Forget,
+    Block(Arc<Block>, Box<BlockReport>),
+    Refused(Refusal),
+    Question(Question),
+    Stop,
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Forget => "Forget",
+            Self::Block(..) => "Block",
+            Self::Refused(_) => "Refused",
+            Self::Question(_) => "Question",
+            Self::Stop => "Stop",
+        })
+    }
+}
+
+/// The driver's end: gives the thread everything that becomes final.
+#[derive(Debug)]
+pub(super) struct Historian {
+    work: Sender<Work>,
+    /// The last block given to the thread, in this run or an earlier one.
+    head: Option<(Height, BlockHash)>,
+    thread: JoinHandle<()>,
+}
+
+/// A reader's end.
+#[derive(Clone, Debug)]
+pub(super) struct HistoryReader {
+    work: Sender<Work>,
+}
+
+impl Historian {
+    /// Opens the history in `directory` and starts its thread. A history that is damaged is begun anew; one that
+    /// cannot be opened at all is answered for with the reason.
+    ///
+    /// # Errors
+    /// If there is no thread for it.
+    pub(super) fn start(directory: &Path, network: NetworkId) -> Result<Self> {
+        let opened = open(directory, network);
+        if let Err(error) = &opened {
+            let place = directory.display();
+            tracing::error!(%error, "no history in {place}: questions that need it are answered with this error");
+        }
+        Self::run(opened)
+    }
+
+    fn run(history: Result<History, HistoryError>) -> Result<Self> {
+        let head = history.as_ref().ok().and_then(History::head);
+        let (sender, work) = channel();
+        let thread = std::thread::Builder::new().name("history".into());
+        let thread =
+            thread.spawn(move || keep(history, &work)).context("cannot start the history's thread")?;
+        Ok(Self { work: sender, head, thread })
+    }
+
+    /// Before a store's chain is replayed: what is of another chain, or ahead of this one, is forgotten.
+    pub(super) fn begin(&mut self, store: &Store) -> Result<(), StoreError> {
+        let Some((height, block)) = self.head else { return Ok(()) };
+        let found = store.header(height)?.map(|(header, ..)| header.hash());
+        if found != Some(block) {
+            tracing::info!(height, "the history is of another chain and is made anew");
+            self.head = None;
+            self.give(Work::Forget);
+        }
+        Ok(())
+    }
+
+    /// A final block that is replayed.
+    pub(super) fn catch_up(&mut self, done: &FinalBlock) {
+        if self.height() < done.block().header.height {
+            self.take(Arc::new(done.block().clone()), Box::new(done.report().clone()));
+        }
+    }
+
+    /// The next final block.
+    pub(super) fn take(&mut self, block: Arc<Block>, report: Box<BlockReport>) {
+        self.head = Some((block.header.height, block.hash()));
+        self.give(Work::Block(block, report));
+    }
+
+    /// A record was refused or dropped.
+    pub(super) fn note_refusal(&self, refusal: Refusal) {
+        self.give(Work::Refused(refusal));
+    }
+
+    /// An end for readers.
+    pub(super) fn reader(&self) -> HistoryReader {
+        HistoryReader { work: self.work.clone() }
+    }
+
+    /// Lets the thread finish what it was given, and waits for that.
+    pub(super) fn finish(self) {
+        self.give(Work::Stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the history's thread panicked; the history is made again if it is damaged");
+        }
+    }
+
+    fn height(&self) -> Height {
+        self.head.map_or(0, |(height, _)| height)
+    }
+
+    fn give(&self, work: Work) {
+        if self.work.send(work).is_err() {
+            tracing::debug!("the history's thread has ended");
+        }
+    }
+}
+
+impl HistoryReader {
+    /// What the history says, after everything it was given before.
+    ///
+    /// # Errors
+    /// If the history fails, or has stopped.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&History) -> Result<T, HistoryError> + Send + 'static,
+    ) -> Result<T, HistoryError> {
+        let (sender, answer) = oneshot::channel();
+        let question = Work::Question(Box::new(move |history| {
+            // A reader that has gone needs no answer.
+            let _ = sender.send(history.and_then(question));
+        }));
+        let stopped = |_| HistoryError::Stopped;
+        self.work.send(question).map_err(|_| HistoryError::Stopped)?;
+        answer.await.map_err(stopped)?
+    }
+}
+
+fn open(directory: &Path, network: NetworkId) -> Result<History, HistoryError> {
+    let try_to = || History::open(Box::new(SledBackend::open(directory)?), network);
+    match try_to() {
+        Err(error @ HistoryError::Damaged { .. }) => {
+            tracing::warn!(%error, "the history is begun anew");
+            let removed = std::fs::remove_dir_all(directory);
+            removed.map_err(|error| HistoryError::Storage { reason: error.to_string() })?;
+            try_to()
+        }
+        opened => opened,
+    }
+}
+
+/// The thread: does what it is given until it is told to stop. After an error it only says what the error was.
+fn keep(mut history: Result<History, HistoryError>, work: &Receiver<Work>) {
+    let mut next = work.recv().ok();
+    while let Some(given) = next.take() {
+        let done = match given {
+            Work::Stop => return,
+            Work::Question(question) => {
+                question(history.as_ref().map_err(Clone::clone));
+                Ok(())
+            }
+            Work::Refused(refusal) => {
+                if let Ok(history) = &mut history {
+                    history.note_refusal(refusal);
+                }
+                Ok(())
+            }
+            Work::Forget => history.as_mut().map_or(Ok(()), History::forget),
+            Work::Block(block, report) => {
+                let mut blocks = vec![(block, report)];
+                while blocks.len() < BLOCKS_PER_COMMIT {
+                    match work.try_recv() {
+                        Ok(Work::Block(block, report)) => blocks.push((block, report)),
+                        Ok(other) => {
+                            next = Some(other);
+                            break;
+                        }
+                        Err(_) => break,
+                    }
+                }
+                let blocks = blocks.iter().map(|(block, report)| (block.as_ref(), report.as_ref()));
+                history.as_mut().map_or(Ok(()), |history| history.apply(blocks))
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(%error, "the history has failed; the node goes on without it until it is restarted");
+            history = Err(error);
+        }
+        next = next.or_else(|| work.recv().ok());
+    }
+}
