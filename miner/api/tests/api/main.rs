@@ -4,4 +4,5 @@
 mod history;
 mod market;
 mod requests;
+mod submission;
 mod views;
