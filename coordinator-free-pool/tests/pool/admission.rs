@@ -19,6 +19,20 @@ fn a_valid_record_enters_once() {
 }
 
 #[test]
+fn what_a_reader_has_taken_stays_as_it_was_while_the_pool_goes_on() {
+    let ledger = ledger();
+    let mut pool = pool(&ledger);
+    let [first, second] = [0, 1].map(|sequence| transfer(&ledger, 1, sequence, 5));
+    pool.insert(first.clone(), &ledger).unwrap();
+    let taken = pool.contents().clone();
+    pool.insert(second.clone(), &ledger).unwrap();
+    assert_eq!((taken.len(), pool.len()), (1, 2));
+    assert_eq!((taken.get(&first.id()), taken.get(&second.id())), (Some(&first), None));
+    let of_author: Vec<u64> = taken.records_of(first.author()).map(|(sequence, _)| sequence).collect();
+    assert_eq!(of_author, [0]);
+}
+
+#[test]
 fn what_is_wrong_by_itself_is_the_senders_fault() {
     let ledger = ledger_with(|genesis| genesis.parameters.limits.record_bytes = 256);
     let mut pool = pool(&ledger);

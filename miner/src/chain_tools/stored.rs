@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chain::ledger::{DemandEntry, DemandStatus};
 use chain::store::{ReplayError, replay_with};
 use chain::{FinalBlock, Hash, Ledger};
 use scenarios::Money;
@@ -45,6 +46,17 @@ pub struct DemandCounts {
     pub frozen: u64,
     /// Taken back.
     pub cancelled: u64,
+}
+
+impl DemandCounts {
+    fn add(&mut self, entry: &DemandEntry) {
+        *match entry.status {
+            DemandStatus::Open => &mut self.open,
+            DemandStatus::Composed(_) => &mut self.composed,
+            DemandStatus::Frozen { .. } => &mut self.frozen,
+            DemandStatus::Cancelled { .. } => &mut self.cancelled,
+        } += 1;
+    }
 }
 
 /// Where the money lies.
@@ -104,11 +116,17 @@ impl NodeChain {
     /// # Errors
     /// The first height at which it does not stand.
     pub fn verify(&self, mut observe: impl FnMut(&FinalBlock)) -> Result<Verified, ChainError> {
-        let mut records = 0;
+        let (mut records, mut demands) = (0, DemandCounts::default());
         let ledger = self.walk(|done| {
             records += u64::from(done.report().records);
+            for (_, entry) in &done.report().departed {
+                demands.add(entry);
+            }
             observe(done);
         })?;
+        for (_, entry) in ledger.demands().filter(|(_, entry)| entry.is_in_market()) {
+            demands.add(entry);
+        }
         let head = ledger.head();
         Ok(Verified {
             network: self.network.id(),
@@ -118,25 +136,11 @@ impl NodeChain {
             timestamp_ms: head.timestamp_ms,
             state_root: ledger.state_root(),
             records,
-            demands: count(&ledger),
+            demands,
             money_micros: ledger.total_money(),
             accounts: accounts(&ledger),
         })
     }
-}
-
-fn count(ledger: &Ledger) -> DemandCounts {
-    let mut counts = DemandCounts::default();
-    for (_, entry) in ledger.demands() {
-        let count = match entry.status.name() {
-            "open" => &mut counts.open,
-            "composed" => &mut counts.composed,
-            "frozen" => &mut counts.frozen,
-            _ => &mut counts.cancelled,
-        };
-        *count += 1;
-    }
-    counts
 }
 
 fn accounts(ledger: &Ledger) -> Accounts {

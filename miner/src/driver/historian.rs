@@ -151,8 +151,8 @@ impl HistoryReader {
             // A reader that has gone needs no answer.
             let _ = sender.send(history.and_then(question));
         }));
-        let stopped = |_| HistoryError::Stopped;
-        self.work.send(question).map_err(|_| HistoryError::Stopped)?;
+        let stopped = |_gone| HistoryError::Stopped;
+        self.work.send(question).map_err(|_given| HistoryError::Stopped)?;
         answer.await.map_err(stopped)?
     }
 }
@@ -208,5 +208,109 @@ fn keep(mut history: Result<History, HistoryError>, work: &Receiver<Work>) {
             history = Err(error);
         }
         next = next.or_else(|| work.recv().ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::store::{Backend, Changes, MemoryBackend, Pairs};
+    use chain::{Body, Hash, Header, RecordId, SecretKey};
+    use scenarios::Money;
+
+    use super::*;
+
+    const NETWORK: NetworkId = NetworkId(Hash([7; 32]));
+
+    /// The first block of a chain, as far as an index looks at it.
+    fn first_block() -> Arc<Block> {
+        let key = SecretKey::for_scenario(1, "miner", 0);
+        let header = Header {
+            version: 1,
+            network: NETWORK,
+            height: 1,
+            parent: BlockHash(Hash([1; 32])),
+            timestamp_ms: 0,
+            miner: key.public(),
+            merkle_root: Hash([2; 32]),
+            item_count: 0,
+            state_root: Hash([3; 32]),
+            cost: Money::ZERO,
+            reduced_cost: Money::ZERO,
+        };
+        Arc::new(Block::sign(header, Body::default(), &key))
+    }
+
+    /// A disk that can be read and not written.
+    #[derive(Debug)]
+    struct FullDisk(MemoryBackend);
+
+    impl Backend for FullDisk {
+        fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+            self.0.get(key)
+        }
+
+        fn scan(&self, prefix: &[u8]) -> Result<Pairs, StoreError> {
+            self.0.scan(prefix)
+        }
+
+        fn commit(&mut self, _: Changes) -> Result<(), StoreError> {
+            Err(StoreError::Io("no space left".into()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_question_is_answered_after_the_blocks_that_came_before_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut historian = Historian::start(directory.path(), NETWORK).unwrap();
+        let block = first_block();
+        historian.take(Arc::clone(&block), Box::default());
+        let reader = historian.reader();
+        assert_eq!(reader.ask(|history| Ok(history.head())).await, Ok(Some((1, block.hash()))));
+        historian.finish();
+        assert_eq!(reader.ask(|history| Ok(history.height())).await, Err(HistoryError::Stopped));
+
+        let again = Historian::start(directory.path(), NETWORK).unwrap();
+        assert_eq!(again.head, Some((1, block.hash())));
+        again.finish();
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_named_to_whoever_asks_and_to_nobody_else() {
+        let full = FullDisk(MemoryBackend::default());
+        let mut historian = Historian::run(History::open(Box::new(full), NETWORK)).unwrap();
+        let reader = historian.reader();
+        assert_eq!(reader.ask(|history| Ok(history.height())).await, Ok(0));
+        historian.take(first_block(), Box::default());
+        let error = reader.ask(|history| Ok(history.height())).await.unwrap_err();
+        assert!(error.to_string().contains("no space left"), "{error}");
+        // Whatever the node gives it from now on is in vain, and does no harm.
+        historian.take(first_block(), Box::default());
+        let (record, reason) = (RecordId(Hash([4; 32])), String::new());
+        let rule = coordinator_free_pool::Rule::Record(chain::RecordRule::Expired);
+        historian.note_refusal(Refusal { record, rule, reason });
+        assert_eq!(reader.ask(|history| Ok(history.height())).await, Err(error));
+        historian.finish();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_history_is_begun_anew_and_a_place_that_cannot_be_used_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = directory.path().join("history");
+        let mut historian = Historian::start(&place, NETWORK).unwrap();
+        historian.take(first_block(), Box::default());
+        historian.finish();
+        // It claims a later commit than the database remembers.
+        std::fs::write(place.join("commits"), 99_u64.to_be_bytes()).unwrap();
+        let historian = Historian::start(&place, NETWORK).unwrap();
+        assert_eq!(historian.head, None);
+        historian.finish();
+
+        let file = directory.path().join("file");
+        std::fs::write(&file, "precious").unwrap();
+        let historian = Historian::start(&file, NETWORK).unwrap();
+        let error = historian.reader().ask(|history| Ok(history.height())).await.unwrap_err();
+        assert!(matches!(error, HistoryError::Storage { .. }), "{error}");
+        historian.finish();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
     }
 }

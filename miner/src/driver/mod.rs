@@ -29,9 +29,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 
-use crate::control::ControlServer;
 use crate::storage;
 use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
 use miner_node::{
@@ -44,7 +42,7 @@ pub use config::{NodeFile, read_key, write_key};
 pub use worker::{pool_cpu_micros, search_on_threads};
 
 use historian::Historian;
-use queries::{Order, Outcomes, Queries};
+use queries::{Answering, Order, Outcomes, Queries};
 use worker::Workers;
 
 /// How often bootstrap nodes that are not connected are dialled.
@@ -95,8 +93,7 @@ struct Driver {
     submissions: u64,
     /// What became of a submission that is being carried out.
     outcomes: BTreeMap<SubmissionId, Outcomes>,
-    /// The task that answers clients.
-    serving: JoinHandle<()>,
+    answering: Answering,
     timers: BTreeMap<Timer, u64>,
     /// Addresses of connected peers, to know which bootstrap nodes to dial.
     connected: BTreeMap<PublicKey, SocketAddr>,
@@ -128,7 +125,7 @@ impl Driver {
             allow_list: file.allow_list.clone(),
             limits: transport_limits(),
         })?;
-        let control = ControlServer::bind(&file.control_socket())?;
+        let listening = queries::listen(&file.control_socket())?;
         let config =
             NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
         let (node, effects) = Node::new(config, memory, clock.now_ms());
@@ -160,7 +157,7 @@ impl Driver {
             orders,
             submissions: 0,
             outcomes: BTreeMap::new(),
-            serving: tokio::spawn(queries::serve(control, queries)),
+            answering: listening.answer(queries)?,
             timers: BTreeMap::new(),
             connected: BTreeMap::new(),
             failed_dials: BTreeMap::new(),
@@ -218,9 +215,7 @@ impl Driver {
     async fn finish(mut self) {
         self.workers.cancel_all();
         self.transport.shutdown().await;
-        // The socket goes with the task.
-        self.serving.abort();
-        let _ = self.serving.await;
+        self.answering.finish();
         self.historian.finish();
     }
 

@@ -1,14 +1,20 @@
-//! Answers clients: what they ask from the last snapshot and from history, on tasks of their own; what they order is
-//! passed on to the node. No question comes near the node's own task.
+//! Answers clients: what they ask from the last snapshot and from history; what they order is passed on to the node.
+//!
+//! All of it, from parsing a request to writing its answer, happens on a thread of its own: no question comes near the
+//! node's task, nor takes a thread from it.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
+use anyhow::{Context as _, Result};
 use chain::{BlockHash, Record, RecordId};
 use coordinator_free_pool::PoolRejection;
 use miner_api::request::Submit;
 use miner_api::views::{self, MarketStatus, Refusal};
 use miner_api::{Ask, Request, RequestError, Snapshot, Submitted};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use super::WallClock;
@@ -38,8 +44,68 @@ pub(super) struct Queries {
     pub(super) market: Arc<Mutex<Option<(BlockHash, MarketStatus)>>>,
 }
 
-/// Answers commands until the socket fails or the task is aborted. How many ask at once is limited by the socket.
-pub(super) async fn serve(mut control: ControlServer<Request, Value>, queries: Queries) {
+/// A control socket that nobody answers on yet, and the runtime that will.
+#[derive(Debug)]
+pub(super) struct Listening {
+    runtime: Runtime,
+    control: ControlServer<Request, Value>,
+}
+
+/// The thread on which clients are answered.
+#[derive(Debug)]
+pub(super) struct Answering {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Listens at `path`.
+///
+/// # Errors
+/// If a node is already running there, or the socket cannot be made.
+pub(super) fn listen(path: &Path) -> Result<Listening> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let control = {
+        let _on_it = runtime.enter();
+        ControlServer::bind(path)?
+    };
+    Ok(Listening { runtime, control })
+}
+
+impl Listening {
+    /// Answers clients from now on.
+    ///
+    /// # Errors
+    /// If there is no thread for it.
+    pub(super) fn answer(self, queries: Queries) -> Result<Answering> {
+        let Self { runtime, control } = self;
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = serve(control, queries) => {}
+                    // Told to, or the driver is gone.
+                    _ = stopped => {}
+                }
+            });
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new().name("clients".into()).spawn(serve);
+        Ok(Answering { stop, thread: thread.context("cannot start the thread that answers clients")? })
+    }
+}
+
+impl Answering {
+    /// Closes every connection and removes the socket.
+    pub(super) fn finish(self) {
+        drop(self.stop);
+        if self.thread.join().is_err() {
+            tracing::error!("the thread that answers clients panicked");
+        }
+    }
+}
+
+/// Answers commands until the socket fails. How many ask at once is limited by the socket.
+async fn serve(mut control: ControlServer<Request, Value>, queries: Queries) {
     while let Some((request, reply)) = control.recv().await {
         let queries = queries.clone();
         tokio::spawn(async move {
@@ -87,7 +153,7 @@ impl Queries {
         }
         let totals = self.history.ask(move |history| history.totals_at(height)).await?;
         let status = tokio::task::spawn_blocking(move || MarketStatus::of(&snapshot.ledger, &totals));
-        let status = status.await.map_err(|_| RequestError::ShuttingDown)?;
+        let status = status.await.map_err(|_gone| RequestError::ShuttingDown)?;
         *known = Some((head, status.clone()));
         Ok(status)
     }
@@ -104,8 +170,8 @@ impl Queries {
     /// Has the node do something, and waits until snapshots show it.
     async fn order<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Answered<T> {
         let (reply, done) = oneshot::channel();
-        self.orders.send(order(reply)).await.map_err(|_| RequestError::ShuttingDown)?;
-        done.await.map_err(|_| RequestError::ShuttingDown)
+        self.orders.send(order(reply)).await.map_err(|_gone| RequestError::ShuttingDown)?;
+        done.await.map_err(|_gone| RequestError::ShuttingDown)
     }
 }
 

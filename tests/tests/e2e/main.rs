@@ -16,5 +16,6 @@ mod crashes;
 mod hard_markets;
 mod joining;
 mod network;
+mod readers;
 mod refused_files;
 mod scarcity;

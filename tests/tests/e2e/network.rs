@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use chain::consensus::CommitCertificate;
 use chain::genesis::scenario_demand_records;
 use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
+use miner::client::NodeClient;
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
 use miner::driver::{NodeFile, WallClock};
@@ -161,7 +162,7 @@ impl TestNetwork {
     /// Gives these nodes the signal to mine.
     pub(crate) async fn start_mining(&self, numbers: impl IntoIterator<Item = usize>) {
         for number in numbers {
-            self.node(number).client().await.unwrap().start_mining().await.unwrap();
+            self.client(number).await.start_mining().await.unwrap();
         }
     }
 
@@ -197,6 +198,21 @@ impl TestNetwork {
     /// Where a node keeps its store.
     pub(crate) fn store_dir(&self, number: usize) -> PathBuf {
         self.node(number).file.store_dir()
+    }
+
+    /// Where a node keeps its history.
+    pub(crate) fn history_dir(&self, number: usize) -> PathBuf {
+        self.node(number).file.history_dir()
+    }
+
+    /// Where a node listens for commands.
+    pub(crate) fn control_socket(&self, number: usize) -> PathBuf {
+        self.node(number).file.control_socket()
+    }
+
+    /// A connection with a node.
+    pub(crate) async fn client(&self, number: usize) -> NodeClient {
+        self.node(number).client().await.unwrap()
     }
 
     fn node(&self, number: usize) -> &miner::compare::network::NodeProcess {
