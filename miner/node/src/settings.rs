@@ -52,7 +52,7 @@ pub struct Timing {
     pub fetch_ms: u64,
     /// Between the turns of two miners to send what any of them could (records, prices, heartbeats).
     pub turn_ms: u64,
-    /// How long a miner leaves a price search to those before it.
+    /// How long a miner leaves a price search to each of those before it, at most: on small markets it knows sooner.
     pub pricing_turn_ms: u64,
     /// How long the head may rest before a miner without work takes over the cell of the next rank.
     pub takeover_ms: u64,

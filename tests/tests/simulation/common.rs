@@ -8,7 +8,7 @@ use mizan_tests::sim::{
 };
 
 /// How long the network may take once it is good: peer records of nodes that were gone must expire (30 s),
-/// and miners wait in turn to search for prices (5 s each).
+/// and miners wait in turn to search for prices (up to 5 s each).
 pub(crate) const PATIENCE_MS: u64 = 180_000;
 
 pub(crate) fn keys(rng_seed: u64, count: u32) -> Vec<SecretKey> {
