@@ -11,9 +11,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use ga::{Algorithm, CentralPlan, Flags, Objective, Problem, Search, Termination, solve_centrally};
+use ga::{Algorithm, CentralPlan, Flags, Search, Termination, solve_centrally};
 use scenarios::bound::gap_percent;
-use scenarios::{Evaluation, Money, Scenario, Solution, evaluate};
+use scenarios::{DualPrices, Evaluation, Instance, Money, Scenario, Solution, Supply, evaluate};
 
 /// What the command line asks for.
 struct Arguments {
@@ -100,44 +100,40 @@ fn search(scenario: &Scenario, arguments: &Arguments, rng_seed: u64) -> anyhow::
         time: marks.last().copied(),
         ..CentralPlan::of(Algorithm::Hybrid(settings), rng_seed, settings.subgradient_steps)
     };
-    // What stood when a mark was passed is what the generation before it had found.
-    let (mut costs, mut stood) = (Vec::new(), None);
+    let mut costs = Vec::new();
     let mut observer = |search: &Search| {
         while marks.get(costs.len()).is_some_and(|&mark| begin.elapsed() >= mark) {
-            costs.push(judged(search.problem(), stood.as_ref().unwrap_or(search.incumbent().0)));
+            costs.push(judged(&scenario.instance, search.incumbent().0).map(|judged| judged.0));
         }
-        stood = Some(search.incumbent().0.clone());
     };
     let outcome = solve_centrally(&scenario.instance, &plan, &mut observer, &Flags::default())?;
-    let problem = Problem::whole(scenario.instance.clone()).with_prices(outcome.prices, Objective::Cost)?;
-    let last = judged(&problem, &outcome.solution)?;
+    let (last, evaluation) = judged(&scenario.instance, &outcome.solution)?;
     let mut costs: Vec<Money> = costs.into_iter().collect::<anyhow::Result<_>>()?;
     costs.truncate(marks.len() - 1);
-    costs.resize(marks.len(), last); // an early end leaves what it found
-    let evaluation = evaluate(problem.instance(), &outcome.solution);
+    costs.resize(marks.len(), last); // a search that ends early leaves what it found
     Ok(Run {
         bound: outcome.bound.context("prices were looked for")?,
         costs,
-        unused: value_of_unused(&problem, &evaluation),
+        unused: value_of_unused(&scenario.instance.supply, &outcome.prices, &evaluation),
         evaluations: outcome.progress.evaluations,
     })
 }
 
-/// The objective of a solution, by the independent evaluator.
-fn judged(problem: &Problem, solution: &Solution) -> anyhow::Result<Money> {
-    let evaluation = evaluate(problem.instance(), solution);
+/// What a solution costs, budgets of unserved demands included, by the independent evaluator.
+fn judged(instance: &Instance, solution: &Solution) -> anyhow::Result<(Money, Evaluation)> {
+    let evaluation = evaluate(instance, solution);
     ensure!(evaluation.is_feasible(), "the evaluator found {:?}", evaluation.violations);
-    Ok(problem.objective_of(&evaluation))
+    Ok((evaluation.penalised_cost(instance), evaluation))
 }
 
 /// The minutes a solution leaves unused, at the price of a minute of each provider. A solution's distance from the
 /// bound is exactly this and what its compositions cost, prices included, beyond the cheapest (its reduced cost).
-fn value_of_unused(problem: &Problem, evaluation: &Evaluation) -> Money {
-    let supply = &problem.instance().supply;
+fn value_of_unused(supply: &Supply, prices: &DualPrices, evaluation: &Evaluation) -> Money {
     let used = |id| evaluation.minutes.get(&id).copied().unwrap_or(0);
-    let unused = supply.provider_ids().zip(&supply.providers).filter_map(|(id, provider)| {
-        Some((provider.capacity? - used(id)) * problem.prices().of(id).micros())
-    });
+    let unused = supply
+        .provider_ids()
+        .zip(&supply.providers)
+        .filter_map(|(id, provider)| Some((provider.capacity? - used(id)) * prices.of(id).micros()));
     Money::from_micros(unused.sum())
 }
 

@@ -1,4 +1,4 @@
-//! Works on a [`Workbench`] until something says stop. The only clock of the crate is read here.
+//! Works on a [`Workbench`] until something says stop. Only here and in `central` is a clock read.
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};

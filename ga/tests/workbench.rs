@@ -57,7 +57,7 @@ fn composing(instance: &Instance, algorithm: Algorithm) -> Work {
 fn incumbent(report: Report) -> Incumbent {
     match report {
         Report::Searching(incumbent) | Report::Finished(incumbent) => incumbent,
-        other => panic!("{other:?}"),
+        other @ (Report::Prices { .. } | Report::Failed { .. }) => panic!("{other:?}"),
     }
 }
 

@@ -104,13 +104,13 @@ impl Solo {
         let (instance, settings) = (instance(), NetworkSettings::default());
         let validators = vec![key.public()];
         let genesis = Genesis::from_instance("solo", &instance, &settings, 1, validators, START_MS - 1);
-        let network = Arc::new(Network::new(genesis).unwrap());
+        let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
         let records = scenario_demand_records(&instance, network.id(), 1, settings.solver_fee_ppm);
         let mining = MiningSettings {
             strategy: Strategy::Everything,
             profile: Profile::Hybrid,
             search: SearchSettings::default(),
-            window: Window::around([Site::point(0, 0)]).unwrap(),
+            window: Window::around([Site::point(0, 0)]).expect("a place"),
             rng_seed: 1,
             announce: AnnouncePolicy::default(),
             amend: AmendPolicy { first_size: 3, rest_after: 4, ..AmendPolicy::default() },
@@ -191,7 +191,7 @@ impl Solo {
             let Some(next_ms) = next_ms.filter(|&next_ms| next_ms <= end_ms) else { break };
             self.now_ms = self.now_ms.max(next_ms);
             if let Some((_, id)) = work.filter(|work| work.0 == next_ms) {
-                let (_, work) = self.working.remove(&id).unwrap();
+                let (_, work) = self.working.remove(&id).expect("work under way");
                 let fails = self.failing == Some(kind_of(&work));
                 let report = if fails { Report::Failed { reason: boom() } } else { solved(&work) };
                 self.handle(Input::Work { id, report });

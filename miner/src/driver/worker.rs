@@ -282,7 +282,9 @@ mod tests {
                 let compositions = incumbent.solution.compositions.into_iter().enumerate();
                 compositions.filter(|(_, composition)| composition.is_some()).map(|(at, _)| at).collect()
             }
-            other => panic!("{other:?}"),
+            other @ (Report::Finished(_) | Report::Prices { .. } | Report::Failed { .. }) => {
+                panic!("{other:?}")
+            }
         };
         let left = std::iter::from_fn(|| reports.blocking_recv()).map(|(_, report)| composed(report));
         assert!(left.take(1_000).any(|left: Vec<usize>| left == [3]));

@@ -43,6 +43,8 @@ pub struct HostSettings {
     pub clock_lead_ms: u64,
     /// When it is started, in milliseconds since the run began.
     pub starts_at_ms: u64,
+    /// Its solver breaks down on all work it is given.
+    pub solver_fails: bool,
 }
 
 /// A machine.
@@ -114,6 +116,7 @@ impl HostSettings {
             behaviour: Behaviour::Honest,
             clock_lead_ms: 0,
             starts_at_ms: 0,
+            solver_fails: false,
         }
     }
 
@@ -188,10 +191,10 @@ impl Host {
         let disk = self.disk.take().unwrap_or_else(|| Box::new(MemoryBackend::default()));
         let store = Store::open(disk, network.id())?;
         let memory = Recovered::recall(&store, network)?;
-        let HostSettings { key, mining, timing, .. } = self.settings.clone();
+        let HostSettings { key, mining, timing, solver_fails, .. } = self.settings.clone();
         let (node, effects) =
             Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now_ms);
-        let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::default());
+        let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::new(solver_fails));
         self.running = Some(Running { node, store, timers, connections, work });
         self.life += 1;
         self.crash_after = None;

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicBool;
 
 use ga::Workbench;
 use miner_node::WorkId;
-use scenarios::work::{Adaptation, Goal, Report, Work};
+use scenarios::work::{Adaptation, Failure, Goal, Report, Work};
 
 /// Virtual time that one generation takes, in milliseconds.
 const GENERATION_MS: u64 = 40;
@@ -15,8 +15,12 @@ const GENERATIONS_PER_REPORT: u64 = 3;
 const PRICE_STEP_MS: u64 = 5;
 
 /// The searches of one node.
-#[derive(Debug, Default)]
-pub(super) struct Workshop(BTreeMap<WorkId, Job>);
+#[derive(Debug)]
+pub(super) struct Workshop {
+    jobs: BTreeMap<WorkId, Job>,
+    /// Every search breaks down.
+    fails: bool,
+}
 
 #[derive(Debug)]
 enum Job {
@@ -27,6 +31,11 @@ enum Job {
 }
 
 impl Workshop {
+    /// One without work; `fails` says that every search breaks down.
+    pub(super) const fn new(fails: bool) -> Self {
+        Self { jobs: BTreeMap::new(), fails }
+    }
+
     /// Begins a piece of work; the virtual time until its first report.
     pub(super) fn start(&mut self, id: WorkId, work: Work) -> u64 {
         let all = work.termination.generations.unwrap_or(1).max(1);
@@ -35,17 +44,21 @@ impl Workshop {
             Goal::Amend { .. } => (all, GENERATION_MS),
             Goal::FindPrices => (all, PRICE_STEP_MS),
         };
-        let job = match Workbench::start(work) {
+        let job = match self.bench(work) {
             Ok(bench) => Job::Running(Box::new(bench), slice),
             Err(reason) => Job::Ended(Report::Failed { reason }),
         };
-        self.0.insert(id, job);
+        self.jobs.insert(id, job);
         slice * step_ms
+    }
+
+    fn bench(&self, work: Work) -> Result<Workbench, Failure> {
+        if self.fails { Err(Failure::Panicked("as told".into())) } else { Workbench::start(work) }
     }
 
     /// Gives a running search a changed problem.
     pub(super) fn adapt(&mut self, id: WorkId, adaptation: &Adaptation) {
-        let Some(job) = self.0.get_mut(&id) else { return };
+        let Some(job) = self.jobs.get_mut(&id) else { return };
         if let Job::Running(bench, _) = job
             && let Err(reason) = bench.adapt(adaptation)
         {
@@ -55,12 +68,12 @@ impl Workshop {
 
     /// Ends a piece of work.
     pub(super) fn cancel(&mut self, id: WorkId) {
-        self.0.remove(&id);
+        self.jobs.remove(&id);
     }
 
     /// Works on: the report, and the virtual time until the next one, if it is not over.
     pub(super) fn report(&mut self, id: WorkId) -> Option<(Report, Option<u64>)> {
-        let (mut bench, slice) = match self.0.remove(&id)? {
+        let (mut bench, slice) = match self.jobs.remove(&id)? {
             Job::Running(bench, slice) => (bench, slice),
             Job::Ended(report) => return Some((report, None)),
         };
@@ -73,7 +86,7 @@ impl Workshop {
         }
         match bench.report() {
             Some(report) if bench.ended().is_none() => {
-                self.0.insert(id, Job::Running(bench, slice));
+                self.jobs.insert(id, Job::Running(bench, slice));
                 Some((report, Some(slice * GENERATION_MS)))
             }
             Some(_) | None => Some((bench.conclude(), None)),

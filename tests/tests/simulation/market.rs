@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use miner_api::views;
-use miner_node::NodeEvent;
 use miner_node::strategy::Strategy;
+use miner_node::{NodeEvent, WorkKind};
 use mizan_tests::sim::{HostId, Market, World, demand, instance_of, provider};
 use scenarios::settings::{NetworkSettings, Profile};
 use scenarios::{Instance, Money, ProviderId};
@@ -78,6 +78,32 @@ fn a_miner_that_loses_part_of_its_demands_repairs_and_composes_the_rest() {
         _ => None,
     });
     assert!(repaired.count() > 0, "somebody keeps the part of its work that nobody took");
+}
+
+#[test]
+fn a_miner_whose_solver_breaks_down_on_everything_tells_so_and_others_compose_its_cell() {
+    let providers = (0..4).map(|n| provider(&format!("p{n}"), n * 10_000, 10 + n, 30, Some(120))).collect();
+    let demands = (0..8).map(|n| demand(&format!("d{n}"), n * 4_000, 100)).collect();
+    let keys = keys(1, 4);
+    let settings = NetworkSettings::default();
+    let market =
+        Market::new(instance_of(providers, demands), &settings, Profile::Hybrid, &public(&keys), 1).unwrap();
+    let mut hosts = hosts(&market, &keys, &[Strategy::Cells, Strategy::Cells]);
+    hosts[0].solver_fails = true;
+    let mut world = World::new(market, hosts, 1);
+    world.submit_all(50);
+    let report = world.run_until_settled(120_000).unwrap();
+    assert_eq!(report.composed, 8);
+    let failed: BTreeSet<_> = told(&world, |event| match event {
+        NodeEvent::WorkFailed { kind, .. } => Some(*kind),
+        _ => None,
+    })
+    .map(|(_, host, kind)| (host, kind))
+    .collect();
+    // Whatever it tried, and it tried more than once.
+    assert!(failed.contains(&(HostId(0), WorkKind::Prices)), "{failed:?}");
+    assert!(failed.contains(&(HostId(0), WorkKind::Compose)), "{failed:?}");
+    assert!(failed.iter().all(|(host, _)| *host == HostId(0)), "{failed:?}");
 }
 
 #[test]
