@@ -357,7 +357,7 @@ impl Driver {
 
     fn block_at(&self, height: Height) -> Result<BlockHash> {
         let header = self.store.header(height)?;
-        let found = header.map(|(_, _, certificate)| certificate.block);
+        let found = header.map(|signed| signed.certificate.block);
         found.ok_or_else(|| anyhow::anyhow!("block {height} is not in the store"))
     }
 }
