@@ -25,7 +25,7 @@ fn case(problem: u8) -> Case {
     let path = format!("{}/../scenarios/tehran/problem-{problem}.json", env!("CARGO_MANIFEST_DIR"));
     let scenario = Scenario::load(path).expect("a checked-in scenario");
     let miner = SecretKey::for_scenario(1, "miner", 0);
-    let genesis = Genesis::from_scenario(&scenario, 1, vec![miner.public()], 1_000);
+    let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner.public()], 1, 1_000);
     let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
     let ledger = Ledger::new(network.clone());
     let fee = network.parameters().solver_fee_ppm;

@@ -17,7 +17,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A network of one validator, who mines too.
     let key = SecretKey::for_scenario(1, "validator", 0);
     let scenario = generate(&workshop())?;
-    let network = Arc::new(Network::new(Genesis::from_scenario(&scenario, 1, vec![key.public()], 1_000))?);
+    let network = Arc::new(Network::new(Genesis::of_scenario(
+        &scenario,
+        scenario.search.profile,
+        1,
+        vec![key.public()],
+        1,
+        1_000,
+    ))?);
     let mut store = Store::open(Box::new(MemoryBackend::default()), network.id())?;
 
     // Its first block brings the demand, its second composes it.

@@ -26,7 +26,6 @@ pub mod ledger;
 pub mod merkle;
 pub mod proof;
 pub mod record;
-pub mod schedule;
 pub mod store;
 pub mod validate;
 
@@ -40,6 +39,6 @@ pub use ledger::{BlockReport, Head, Ledger, Market, MarketDemand};
 pub use merkle::{MerkleProof, merkle_root};
 pub use proof::{CompositionProof, ProofError, Proven};
 pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, Statement};
-pub use schedule::Schedule;
+pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
 pub use validate::{Draft, Fault, FinalBlock, RecordError, Rejection, ValidBlock, WellFormed, check_record};

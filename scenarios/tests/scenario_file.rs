@@ -1,7 +1,8 @@
 //! Scenario files: what is read, what is refused and with which words, and that no bytes make the reader panic.
 
 use proptest::prelude::*;
-use scenarios::settings::{NetworkSettings, SearchSettings};
+use scenarios::Parameters;
+use scenarios::settings::SearchSettings;
 use scenarios::{Geometry, Minutes, Money, OperationId, Scenario, ScenarioError, Site};
 
 const SMALL: &str = include_str!("small.json");
@@ -21,7 +22,7 @@ fn a_small_file_is_read_as_it_says() {
     let scenario = read(SMALL).unwrap();
     assert_eq!(scenario.name, "two-workshops");
     assert_eq!(scenario.operations, ["turning", "milling"]);
-    assert_eq!(scenario.network, NetworkSettings::default());
+    assert_eq!(scenario.network, Parameters::default());
     assert_eq!(scenario.search, SearchSettings::default());
     let supply = &scenario.instance.supply;
     assert_eq!(supply.rules.rate_per_km, Money::from_micros(500_000));

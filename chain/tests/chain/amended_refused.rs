@@ -2,7 +2,7 @@
 //! changes.
 
 use chain::{Amendment, Block, Fault, Hash, Rejection};
-use scenarios::settings::Allocation;
+use scenarios::parameters::Allocation;
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
@@ -364,7 +364,7 @@ fn claims_that_are_not_what_everybody_recomputes() {
     );
     tampered(
         saving,
-        "reduced_cost",
+        "reduced-cost",
         |_, block| block.header.reduced_cost = Money::ZERO,
         |_, _| Rejection::WrongReducedCost { got: Money::ZERO, expected: units(-7) },
     );

@@ -14,8 +14,9 @@ use miner::driver::{NodeFile, Request, WallClock};
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::settings::{Profile, ScheduleSettings, Sense};
-use scenarios::{Money, Scenario};
+use scenarios::schedule::{Measure, Sense};
+use scenarios::settings::Profile;
+use scenarios::{Money, Scenario, Schedule};
 use tempfile::TempDir;
 
 /// The program under test.
@@ -64,12 +65,12 @@ pub(crate) fn small_parameters() -> GenerateParameters {
 }
 
 /// The paper's schedule: full pay below this many dollars per order, nothing from twice as many.
-pub(crate) fn paid_from(dollars: i64) -> ScheduleSettings {
-    ScheduleSettings::Paper {
+pub(crate) fn paid_from(dollars: i64) -> Schedule {
+    Schedule::from(Measure::Paper {
         best_per_order: Money::from_units(dollars),
         min_utility_per_order: Money::from_units(2 * dollars),
         sense: Sense::Minimise,
-    }
+    })
 }
 
 /// Lets a node's search go on for ever.
@@ -132,8 +133,9 @@ impl TestNetwork {
             .map(|index| SecretKey::for_scenario(RNG_SEED, "miner", index as u64))
             .collect();
         let validators = keys.iter().map(SecretKey::public).collect();
-        let now_ms = WallClock::start().now_ms();
-        let genesis = Genesis::from_scenario(&setup.scenario, RNG_SEED, validators, now_ms);
+        let (profile, now_ms) = (setup.scenario.search.profile, WallClock::start().now_ms());
+        let genesis =
+            Genesis::of_scenario(&setup.scenario, profile, keys.len(), validators, RNG_SEED, now_ms);
         let network = Arc::new(Network::new(genesis).unwrap());
         let fee_ppm = network.parameters().solver_fee_ppm;
         let records = scenario_demand_records(&setup.scenario.instance, network.id(), RNG_SEED, fee_ppm);

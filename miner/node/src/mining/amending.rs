@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use chain::ledger::Ledger;
 use scenarios::ProviderId;
-use scenarios::settings::{Allocation, HybridGaSettings, Profile};
+use scenarios::parameters::Allocation;
+use scenarios::settings::{HybridGaSettings, Profile};
 
 use super::{
     Action, DemandId, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View, WorkId, sub_problem,
