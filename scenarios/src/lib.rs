@@ -16,6 +16,10 @@ pub mod inspect;
 pub mod instance;
 pub mod limits;
 pub mod money;
+#[allow(
+    clippy::disallowed_types,
+    reason = "it remembers tables of what it is asked, and which vector instructions to use: no answer depends on them"
+)]
 pub mod oracle;
 pub mod parameters;
 pub mod projection;

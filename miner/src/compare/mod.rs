@@ -29,6 +29,7 @@ use scenarios::settings::{Profile, Split};
 use scenarios::{Money, Oracle, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
+use crate::files::load_scenario;
 use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
@@ -220,7 +221,7 @@ fn load(file: &Path, is_default: bool) -> Result<Scenario> {
             file.display()
         );
     }
-    Ok(Scenario::load(file)?)
+    Ok(load_scenario(file)?)
 }
 
 /// One scenario under one profile.

@@ -11,6 +11,7 @@ use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
 use miner::driver::{NodeFile, Request, WallClock};
+use miner::files::load_scenario;
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
@@ -38,7 +39,7 @@ pub(crate) fn repository_file(path: &str) -> PathBuf {
 
 /// One of the Tehran scenarios.
 pub(crate) fn tehran(problem: u8) -> Scenario {
-    Scenario::load(repository_file(&format!("scenarios/tehran/problem-{problem}.json"))).unwrap()
+    load_scenario(&repository_file(&format!("scenarios/tehran/problem-{problem}.json"))).unwrap()
 }
 
 /// A generated market of 6 providers and 12 demands of 4 orders, composed by the published algorithm and

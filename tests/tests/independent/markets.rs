@@ -4,6 +4,7 @@
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
 use chain::record::{DemandStatement, OfferStatement};
 use chain::{Genesis, Record, RecordId, SecretKey, Statement};
+use miner::files::load_scenario;
 use scenarios::parameters::{Allocation, Parameters};
 use scenarios::schedule::{Measure, Schedule, Sense};
 use scenarios::{
@@ -201,7 +202,7 @@ pub(crate) fn dedicated_market() -> Growing {
 /// Problem 2 with scarce capacity: prices first, then what fits.
 pub(crate) fn tehran() -> Growing {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/tehran/problem-2-capacitated.json");
-    let scenario = Scenario::load(path).expect("a scenario of the repository");
+    let scenario = load_scenario(path.as_ref()).expect("a scenario of the repository");
     let mut market = Growing::from(genesis_of(&scenario));
     let records = demand_records(&market, &scenario.instance);
     market.add_records(records);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::PublicKey;
 use clap::Args;
-use scenarios::{CostRules, Money, Scenario};
+use scenarios::{CostRules, Money};
 use serde::Serialize;
 
 use super::{NodeArgument, parse_money};
@@ -18,6 +18,7 @@ use crate::client::found::{
     Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
 };
 use crate::driver::{MarketFacts, WallClock};
+use crate::files::load_scenario;
 use miner_node::NodeStatus;
 
 /// Arguments of `miner network init`.
@@ -110,7 +111,7 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
     let addresses = addresses(arguments)?;
     let market = match &arguments.scenario {
         Some(file) => FoundingMarket::Scenario {
-            scenario: Box::new(Scenario::load(file)?),
+            scenario: Box::new(load_scenario(file)?),
             rng_seed: arguments.rng_seed,
         },
         None => FoundingMarket::Empty {
