@@ -2,6 +2,7 @@
 //! root, signatures), and everything that depends on the state (feasibility, reduced costs, reward, state root).
 //! What depends on the state needs a shortest path for every demand, and is measured on every set of vector
 //! instructions; a set that this processor lacks is measured as the portable one.
+#![expect(clippy::disallowed_methods, reason = "a benchmark of a scenario file")]
 
 use std::sync::Arc;
 
@@ -23,9 +24,9 @@ struct Case {
 
 fn case(problem: u8) -> Case {
     let path = format!("{}/../scenarios/tehran/problem-{problem}.json", env!("CARGO_MANIFEST_DIR"));
-    let scenario = Scenario::load(path).expect("a checked-in scenario");
+    let scenario = Scenario::from_json(&std::fs::read(path).expect("a checked-in file")).expect("a scenario");
     let miner = SecretKey::for_scenario(1, "miner", 0);
-    let genesis = Genesis::from_scenario(&scenario, 1, vec![miner.public()], 1_000);
+    let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner.public()], 1, 1_000);
     let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
     let ledger = Ledger::new(network.clone());
     let fee = network.parameters().solver_fee_ppm;

@@ -1,5 +1,5 @@
 //! What the network agrees on: records, blocks, the rules by which blocks are accepted, the ledger they
-//! lead to, the votes that make them final, and the store that keeps them.
+//! lead to, the votes that make them final, the store that keeps them, and proofs for those who keep nothing.
 //!
 //! Nothing here searches, reads a clock or talks to a peer. Everything a peer can influence is checked
 //! arithmetic on integers.
@@ -24,8 +24,8 @@ pub mod hash;
 pub mod key;
 pub mod ledger;
 pub mod merkle;
+pub mod proof;
 pub mod record;
-pub mod schedule;
 pub mod store;
 pub mod validate;
 
@@ -37,8 +37,9 @@ pub use hash::{Domain, Hash};
 pub use key::{Address, KeyError, PublicKey, SecretKey, Signature};
 pub use ledger::{BlockReport, Head, Ledger, Market, MarketDemand};
 pub use merkle::{MerkleProof, merkle_root};
+pub use proof::{CompositionProof, ProofError, Proven};
 pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, Statement};
-pub use schedule::Schedule;
+pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
 pub use validate::{
     Draft, Fault, FinalBlock, RecordError, RecordRule, Rejection, ValidBlock, WellFormed, check_record,

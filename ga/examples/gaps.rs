@@ -6,7 +6,12 @@
 //! cost is the independent evaluator's. One row per file, the median over the seeds after each time; then how much of
 //! the last distance from the bound is the value of capacity left unused (the rest is reduced cost). With a limit
 //! on evaluations, which may end a run earlier, searches compare fairly on a machine that is not idle.
-#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a program with files and a clock"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +51,7 @@ fn main() -> anyhow::Result<()> {
     rayon::ThreadPoolBuilder::new().num_threads(arguments.threads).build_global()?;
     println!("certified bound; then the median cost, % above the bound, % above the reference (if given)");
     for (path, reference) in &arguments.files {
-        let scenario = Scenario::load(path)?;
+        let scenario = Scenario::from_json(&std::fs::read(path)?)?;
         let runs: Vec<Run> = arguments
             .rng_seeds
             .iter()

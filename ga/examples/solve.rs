@@ -16,7 +16,7 @@ use scenarios::{DualPrices, Scenario, SharedSupply, evaluate};
 
 fn main() -> anyhow::Result<()> {
     let path = std::env::args().nth(1).context("which scenario file?")?;
-    let Scenario { instance, search: settings, .. } = Scenario::load(&path)?;
+    let Scenario { instance, search: settings, .. } = Scenario::from_json(&std::fs::read(path)?)?;
     let supply = SharedSupply::new(instance.supply.clone());
     let (capacities, prices) = (supply.capacities(), DualPrices::zero());
     let resources = Resources { supply, capacities, prices, allowed: None };

@@ -1,4 +1,5 @@
 //! Works on a [`Workbench`] until something says stop. Only here and in `central` is a clock read.
+#![expect(clippy::disallowed_types, reason = "one of the two places that read the clock")]
 
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,7 @@
 //! How fast the integer core is on the Tehran problems: shortest paths and evaluations.
 //!
 //! `items` are passes over a whole instance (every demand once) and evaluations of a whole solution.
+#![expect(clippy::disallowed_types, reason = "the bench macro keeps its arguments in a static")]
 
 use divan::{Bencher, counter::ItemsCount};
 use scenarios::bound::dual_bound;

@@ -16,10 +16,16 @@ pub mod inspect;
 pub mod instance;
 pub mod limits;
 pub mod money;
+#[allow(
+    clippy::disallowed_types,
+    reason = "it remembers tables of what it is asked, and which vector instructions to use: no answer depends on them"
+)]
 pub mod oracle;
+pub mod parameters;
 pub mod projection;
 pub mod random_assignment;
 pub mod scenario;
+pub mod schedule;
 pub mod settings;
 pub mod shortage;
 pub mod units;
@@ -33,6 +39,8 @@ pub use geometry::{DistanceMatrix, Geometry, Site};
 pub use instance::{CostRules, Demand, Instance, Offer, Provider, Solution, Supply};
 pub use money::Money;
 pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition, SharedSupply};
+pub use parameters::Parameters;
 pub use scenario::{Scenario, Window};
+pub use schedule::Schedule;
 pub use units::{Minutes, OperationId, ProviderId};
 pub use unserved::{Unserved, UnservedReason, why_unserved};

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use crate::generate::GenerateParameters;
 use crate::geometry::Site;
 use crate::instance::Instance;
+use crate::parameters::Parameters;
 use crate::projection::GeoPoint;
-use crate::settings::{ExperimentSettings, NetworkSettings, SearchSettings};
+use crate::settings::{ExperimentSettings, SearchSettings};
 use crate::units::OperationId;
 
 /// The part of the plane that a scenario is about, in metres; western and southern edges belong to it.
@@ -99,7 +100,7 @@ pub struct Scenario {
     /// What is solved.
     pub instance: Instance,
     /// What the network accepts and pays.
-    pub network: NetworkSettings,
+    pub network: Parameters,
     /// How searches are run.
     pub search: SearchSettings,
     /// How experiments are run, and what others found.
@@ -107,6 +108,26 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// An instance with everything else by default; an operation's name is its number.
+    pub fn of_instance(name: &str, instance: Instance) -> Self {
+        let offered = instance.supply.providers.iter().flat_map(|provider| provider.offers.keys());
+        let ordered = instance.demands.iter().flat_map(|demand| &demand.orders);
+        let operations = offered.chain(ordered).map(|operation| operation.index() + 1).max().unwrap_or(1);
+        Self {
+            name: name.to_owned(),
+            description: String::new(),
+            attribution: String::new(),
+            generator: None,
+            origin: None,
+            window: None,
+            operations: (0..operations).map(|number| format!("operation {number}")).collect(),
+            instance,
+            network: Parameters::default(),
+            search: SearchSettings::default(),
+            experiment: ExperimentSettings::default(),
+        }
+    }
+
     /// The name of an operation, or its number if it has none.
     pub fn operation_name(&self, operation: OperationId) -> String {
         self.operations.get(operation.index()).cloned().unwrap_or_else(|| operation.to_string())

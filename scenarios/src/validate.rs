@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use crate::check_settings::check_parameters;
 use crate::findings::Findings;
 use crate::geometry::Geometry;
 use crate::instance::{CostRules, Demand, Instance, Provider};
@@ -36,7 +37,7 @@ pub(crate) fn check_scenario(findings: &mut Findings, scenario: &Scenario) {
     if let Some(window) = &scenario.window {
         check_window(findings, window);
     }
-    scenario.network.check(findings);
+    check_parameters(findings, &scenario.network);
     scenario.search.check(findings);
     scenario.experiment.check(findings);
     check_count(findings, "operations", scenario.operations.len(), limits::OPERATIONS);

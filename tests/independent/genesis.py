@@ -7,13 +7,14 @@ from market import MILLION, Supply, ppm
 
 NAME_BYTES, ORDERS_MAX, OPERATIONS_MAX, PLACES_MAX = 64, 256, 4_096, 1_024
 OFFER_COST_MAX, OFFER_MINUTES_MAX, CAPACITY_MAX = 1_000_000 * MILLION, 1_000_000, 1_000_000_000
-DISTANCE_MAX, COUNT_MAX = 1 << 31, 1 << 40
+DISTANCE_MAX, HEIGHTS_MAX, INTERVAL_MAX = 1 << 31, 10**9, 30 * 86_400_000
 SHARES = (
     "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "bounty_share_ppm", "bounty_pay_ppm",
     "min_saving_ppm", "amender_share_ppm",
 )
 
-COUNTS = ("relax_after_heights", "relax_over_heights", "quiet_block_interval_ms", "amendment_interval_ms")
+HEIGHTS = ("relax_after_heights", "relax_over_heights")
+INTERVALS = ("quiet_block_interval_ms", "amendment_interval_ms")
 
 
 def within(value, lowest, highest, what):
@@ -115,9 +116,11 @@ def check_parameters(parameters):
     check_schedule(parameters["schedule"])
     for share in SHARES:
         within(parameters[share], 0, MILLION, share)
-    for count in COUNTS:
-        within(parameters[count], 0, COUNT_MAX, count)
-    within(parameters["freeze_after_heights"], 1, COUNT_MAX, "freeze_after_heights")
+    for heights in HEIGHTS:
+        within(parameters[heights], 0, HEIGHTS_MAX, heights)
+    for interval in INTERVALS:
+        within(parameters[interval], 0, INTERVAL_MAX, interval)
+    within(parameters["freeze_after_heights"], 1, HEIGHTS_MAX, "freeze_after_heights")
     held = parameters["held_providers_max"]
     require(held is None or held >= 1, "held_providers_max is 0")
     limits = parameters["limits"]
@@ -127,7 +130,7 @@ def check_parameters(parameters):
     within(limits["compositions_per_block"], 1, MILLION, "limits.compositions_per_block")
     within(limits["verification_work"], 1, (1 << 64) - 1, "limits.verification_work")
     within(limits["market_demands"], 1, MILLION, "limits.market_demands")
-    within(limits["clock_lead_ms"], 0, COUNT_MAX, "limits.clock_lead_ms")
+    within(limits["clock_lead_ms"], 0, INTERVAL_MAX, "limits.clock_lead_ms")
 
 
 def check_schedule(schedule):
@@ -137,9 +140,12 @@ def check_schedule(schedule):
     require(all(one >= two for one, two in zip(curve, curve[1:])), "the curve rises")
     if kind == "Certified":
         full, none = ends["gap_full_ppm"], ends["gap_max_ppm"]
+        within(full, 0, 1_000 * MILLION, "gap_full_ppm")
         within(none, 0, 1_000 * MILLION, "gap_max_ppm")
     else:
         full, none = ends["best_per_order"], ends["min_utility_per_order"]
+        within(full, 0, BUDGET_MAX, "best_per_order")
+        within(none, 0, BUDGET_MAX, "min_utility_per_order")
         if ends["sense"][0] == "Maximise":
             full, none = -full, -none
     require(none > full, "full pay does not end before pay ends")

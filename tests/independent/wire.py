@@ -5,6 +5,7 @@ bytes, `readable(value)` what an export shows under `fields`. Structures are dic
 variant's name and its content, maps are dicts in ascending order of key, byte arrays are bytes.
 """
 
+import math
 from decimal import Decimal
 
 
@@ -253,6 +254,26 @@ GEOMETRY = Enum(("Euclidean", None), ("Matrix", Sequence(Sequence(I64))))
 OFFER = Struct(cost=MONEY, minutes=I64)
 PROVIDER = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(I64))
 RULES = Struct(rate_per_km=MONEY, value_of_minute=MONEY, metres_per_minute=I64, deliver=Bool())
+
+
+class Schedule(Struct):
+    """Readable, it is its measure with a kind, and the curve only where it is not the usual one."""
+
+    def readable(self, value):
+        kind, ends = value["measure"]
+        content = dict(MEASURE.variants)[kind].readable(ends)
+        curve = {} if value["curve"] == ARCCOT_CURVE else {"curve": value["curve"]}
+        return {"kind": kind.lower(), **content, **curve}
+
+
+def arccot_curve():
+    """65 shares in ppm, from where full pay ends to where pay ends: the rest of an inverse cotangent (section 11)."""
+    arccot = lambda u: math.pi / 2 - math.atan(u)
+    share = lambda t: (arccot(4 * t) - arccot(4)) / (math.pi / 2 - arccot(4))
+    return [math.floor(share(point / 64) * 1e6 + 1e-6) for point in range(65)]
+
+
+ARCCOT_CURVE = arccot_curve()
 SENSE = Enum(("Minimise", None), ("Maximise", None), lower_case=True)
 MEASURE = Enum(
     ("Certified", Struct(gap_full_ppm=U64, gap_max_ppm=U64)),
@@ -265,7 +286,7 @@ LIMITS = Struct(
 PARAMETERS = Struct(
     allocation=Enum(("Partial", None), ("Dedicated", None), lower_case=True),
     held_providers_max=Optional(U32),
-    schedule=Struct(measure=MEASURE, curve=Sequence(U32)),
+    schedule=Schedule(measure=MEASURE, curve=Sequence(U32)),
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_heights=U64, relax_over_heights=U64,
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
     amender_share_ppm=U64, freeze_after_heights=U64, quiet_block_interval_ms=U64, amendment_interval_ms=U64,

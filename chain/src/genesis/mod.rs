@@ -1,7 +1,6 @@
 //! Genesis: everything a network starts from, as unsigned facts that every node holds alike. Its hash is
 //! the network's id. How a scenario becomes one is in [`scenario`].
 
-pub mod parameters;
 pub mod scenario;
 mod validate;
 
@@ -17,8 +16,8 @@ use crate::hash::Domain;
 use crate::key::{Address, PublicKey};
 use crate::record::NetworkId;
 
-pub use parameters::{Limits, Parameters};
 pub use scenario::scenario_demand_records;
+pub use scenarios::parameters::{Limits, ParameterError, Parameters};
 pub use validate::GenesisError;
 
 /// The version of genesis this code reads and writes.

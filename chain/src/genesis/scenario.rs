@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use scenarios::settings::NetworkSettings;
-use scenarios::{Demand, Instance, Money, Scenario};
+use scenarios::parameters::Allocation;
+use scenarios::settings::Profile;
+use scenarios::{Demand, Instance, Money, Scenario, Schedule, Supply};
 
 use super::{GENESIS_VERSION, Genesis, GenesisProvider, Parameters};
 use crate::key::{Address, PublicKey, SecretKey};
@@ -26,69 +27,87 @@ pub fn least_solver_fee(budget: Money, solver_fee_ppm: u64) -> Money {
 }
 
 impl Genesis {
-    /// The network of a scenario file, its operations under their names. See [`Genesis::from_instance`].
-    pub fn from_scenario(
+    /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
+    /// rules that suit it. Each demander owns exactly budget + least solver fee, the bounty account a twentieth of all
+    /// fees. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
+    /// that many strips has.
+    pub fn of_scenario(
         scenario: &Scenario,
-        rng_seed: u64,
-        validators: Vec<PublicKey>,
-        timestamp_ms: u64,
-    ) -> Self {
-        let (name, instance) = (scenario.name.as_str(), &scenario.instance);
-        let mut genesis =
-            Self::from_instance(name, instance, &scenario.network, rng_seed, validators, timestamp_ms);
-        let unnamed = genesis.operations.split_off(scenario.operations.len().min(genesis.operations.len()));
-        genesis.operations = scenario.operations.iter().cloned().chain(unnamed).collect();
-        genesis
-    }
-
-    /// The network of a scenario: each demander owns exactly budget + least solver fee, the bounty account
-    /// a twentieth of all fees, and as many miners are expected as there are validators. Operations are
-    /// named by number; set [`Genesis::operations`] where the scenario knows better.
-    pub fn from_instance(
-        name: &str,
-        instance: &Instance,
-        settings: &NetworkSettings,
-        rng_seed: u64,
+        profile: Profile,
+        miners: usize,
         mut validators: Vec<PublicKey>,
+        rng_seed: u64,
         timestamp_ms: u64,
     ) -> Self {
         validators.sort_unstable();
         validators.dedup();
-        let supply = &instance.supply;
-        let providers = (0..).zip(&supply.providers).map(|(index, provider)| GenesisProvider {
+        let parameters = parameters(scenario, profile, miners);
+        let Supply { providers, rules, geometry } = &scenario.instance.supply;
+        let providers = (0..).zip(providers).map(|(index, provider)| GenesisProvider {
             address: provider_key(rng_seed, index).public().address(),
             provider: provider.clone(),
         });
         let mut balances: BTreeMap<Address, Money> = BTreeMap::new();
         let mut fees = Money::ZERO;
-        for (index, demand) in (0..).zip(&instance.demands) {
-            let fee = least_solver_fee(demand.budget, settings.solver_fee_ppm);
+        for (index, demand) in (0..).zip(&scenario.instance.demands) {
+            let fee = least_solver_fee(demand.budget, parameters.solver_fee_ppm);
             let escrow = demand.budget.checked_add(fee).unwrap_or(demand.budget);
             balances.insert(demander_key(rng_seed, index).public().address(), escrow);
             fees = fees.checked_add(fee).unwrap_or(fees);
         }
         Self {
             version: GENESIS_VERSION,
-            name: name.to_owned(),
+            name: scenario.name.clone(),
             timestamp_ms,
-            parameters: Parameters::from_settings(settings),
-            rules: supply.rules,
-            geometry: supply.geometry.clone(),
-            operations: (0..operation_count(instance)).map(|number| format!("operation {number}")).collect(),
+            parameters,
+            rules: *rules,
+            geometry: geometry.clone(),
+            operations: scenario.operations.clone(),
             providers: providers.collect(),
             balances,
             bounty: fees.checked_ppm(50_000).unwrap_or(Money::ZERO),
-            miners: u32::try_from(validators.len()).unwrap_or(u32::MAX).max(1),
             validators,
+            miners: u32::try_from(miners).unwrap_or(u32::MAX).max(1),
         }
     }
 }
 
-/// One above the largest operation number that is offered or ordered.
-fn operation_count(instance: &Instance) -> u32 {
-    let offered = instance.supply.providers.iter().flat_map(|provider| provider.offers.keys());
-    let ordered = instance.demands.iter().flat_map(|demand| &demand.orders);
-    offered.chain(ordered).map(|operation| u32::from(operation.0).saturating_add(1)).max().unwrap_or(1)
+/// The scenario's own rules under its own profile. Under the other one: paper A's pay for the published
+/// algorithm (no certified schedule would take its blocks), certified pay and shared providers for the hybrid.
+fn parameters(scenario: &Scenario, profile: Profile, miners: usize) -> Parameters {
+    let mut parameters = scenario.network.clone();
+    if profile != scenario.search.profile {
+        match profile {
+            Profile::Paper => {
+                parameters.schedule = Schedule::paper();
+                parameters.held_providers_max = None;
+            }
+            Profile::Hybrid => {
+                parameters.schedule = Schedule::default();
+                parameters.allocation = Allocation::Partial;
+            }
+        }
+    }
+    if parameters.allocation == Allocation::Dedicated && parameters.held_providers_max.is_none() {
+        parameters.held_providers_max = Some(largest_share(scenario, miners.max(1)));
+    }
+    parameters
+}
+
+/// Paper A's strips are not equally full: a miner may hold as many providers as the fullest strip has, and
+/// never fewer than an equal share.
+fn largest_share(scenario: &Scenario, miners: usize) -> u32 {
+    let providers = &scenario.instance.supply.providers;
+    let mut strips: BTreeMap<usize, usize> = BTreeMap::new();
+    if let Some(window) = scenario.extent() {
+        for provider in providers {
+            let count = strips.entry(window.strip(provider.site, miners)).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+    let fullest = strips.into_values().max().unwrap_or(0);
+    let share = fullest.max(providers.len().div_ceil(miners)).max(1);
+    u32::try_from(share).unwrap_or(u32::MAX)
 }
 
 /// The signed record that brings one demand of a scenario, valid from the first block on.

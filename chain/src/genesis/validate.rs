@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 
 use scenarios::{Money, limits};
 
-use super::{GENESIS_VERSION, Genesis, Parameters};
+use super::{GENESIS_VERSION, Genesis, ParameterError};
 use crate::consensus::{ValidatorSet, ValidatorSetError};
 use crate::key::Address;
-use crate::schedule::{PPM, ScheduleError};
 use crate::validate::record::{OfferError, validate_offer_terms};
 
 /// The most money a network may hold in all: sums of any of its accounts fit `i64`.
@@ -89,9 +88,9 @@ pub enum GenesisError {
     /// The validators cannot decide anything together.
     #[error(transparent)]
     Validators(#[from] ValidatorSetError),
-    /// The reward schedule is refused.
-    #[error(transparent)]
-    Schedule(#[from] ScheduleError),
+    /// A parameter is refused.
+    #[error("the parameter {0}")]
+    Parameters(#[from] ParameterError),
 }
 
 impl Genesis {
@@ -160,44 +159,6 @@ impl Genesis {
         }
         ValidatorSet::new(self.validators.iter().copied())?;
         Ok(())
-    }
-}
-
-impl Parameters {
-    /// Checks every rule.
-    ///
-    /// # Errors
-    /// The first rule broken.
-    pub fn validate(&self) -> Result<(), GenesisError> {
-        self.schedule.validate()?;
-        let shares = [
-            ("solver_fee_ppm", self.solver_fee_ppm),
-            ("min_reward_ppm", self.min_reward_ppm),
-            ("min_bound_gain_ppm", self.min_bound_gain_ppm),
-            ("bounty_share_ppm", self.bounty_share_ppm),
-            ("bounty_pay_ppm", self.bounty_pay_ppm),
-            ("min_saving_ppm", self.min_saving_ppm),
-            ("amender_share_ppm", self.amender_share_ppm),
-        ];
-        for (what, share) in shares {
-            range(what, share, 0, PPM)?;
-        }
-        // Far beyond any use, far below where sums of heights or times could wrap.
-        let heights: u64 = 1 << 40;
-        range("relax_after_heights", self.relax_after_heights, 0, heights)?;
-        range("relax_over_heights", self.relax_over_heights, 0, heights)?;
-        range("freeze_after_heights", self.freeze_after_heights, 1, heights)?;
-        range("quiet_block_interval_ms", self.quiet_block_interval_ms, 0, heights)?;
-        range("amendment_interval_ms", self.amendment_interval_ms, 0, heights)?;
-        range("held_providers_max", self.held_providers_max.unwrap_or(1), 1, u32::MAX)?;
-        let limits = &self.limits;
-        range("limits.block_bytes", limits.block_bytes, 1_024, 256 << 20)?;
-        range("limits.record_bytes", limits.record_bytes, 256, limits.block_bytes)?;
-        range("limits.records_per_block", limits.records_per_block, 1, 1_000_000)?;
-        range("limits.compositions_per_block", limits.compositions_per_block, 1, 1_000_000)?;
-        range("limits.verification_work", limits.verification_work, 1, u64::MAX)?;
-        range("limits.market_demands", limits.market_demands, 1, bound(limits::DEMANDS))?;
-        range("limits.clock_lead_ms", limits.clock_lead_ms, 0, heights)
     }
 }
 

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scenarios::settings::Allocation;
+use scenarios::parameters::Allocation;
 use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId};
 
 use super::staging::{Staged, Terms};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use scenarios::bound::{demand_bound, priced_capacity};
 use scenarios::oracle::validate_prices;
-use scenarios::settings::Allocation;
+use scenarios::parameters::Allocation;
 use scenarios::{
     Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, SharedSupply, Supply,
     UnservedReason, why_unserved,

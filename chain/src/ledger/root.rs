@@ -88,6 +88,16 @@ impl StateEntry {
 }
 
 impl StateProof {
+    /// The key of the entry, as [`StateKey::to_bytes`] gives it.
+    pub fn key(&self) -> &[u8] {
+        &self.entry.key
+    }
+
+    /// The value of the entry in canonical bytes; `None` if there is no such entry.
+    pub fn value(&self) -> Option<&[u8]> {
+        Some(&self.entry.value)
+    }
+
     /// Checks that the entry is part of the state with this root.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scenarios::evaluate_composition;
-use scenarios::settings::Allocation;
+use scenarios::parameters::Allocation;
 use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId, Violation};
 
 use super::state::{DemandEntry, DemandStatus, Standing};

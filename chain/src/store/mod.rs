@@ -19,6 +19,7 @@ use crate::codec::{CodecError, decode, encode};
 use crate::consensus::{CommitCertificate, SafetyLog};
 use crate::hash::{Domain, Hash};
 use crate::key::Signature;
+use crate::proof::SignedHeader;
 use crate::record::{Height, NetworkId, Record, RecordId};
 use crate::validate::FinalBlock;
 
@@ -255,16 +256,14 @@ impl Store {
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.
-    pub fn header(
-        &self,
-        height: Height,
-    ) -> Result<Option<(Header, Signature, CommitCertificate)>, StoreError> {
+    pub fn header(&self, height: Height) -> Result<Option<SignedHeader>, StoreError> {
         let Some(bytes) = self.backend.get(&layout::block(height))? else { return Ok(None) };
         let block: StoredBlock = stored(&bytes, "a block")?;
         let Some(bytes) = self.backend.get(&layout::certificate(height))? else {
             return Err(StoreError::Corrupt(format!("block {height} has no certificate")));
         };
-        Ok(Some((block.header, block.signature, stored(&bytes, "a certificate")?)))
+        let certificate = stored(&bytes, "a certificate")?;
+        Ok(Some(SignedHeader { header: block.header, signature: block.signature, certificate }))
     }
 
     /// The height of a final block.

@@ -271,7 +271,7 @@ fn under_the_measure_of_paper_a_what_was_earned_stands_but_for_the_dues() {
         genesis.parameters.schedule.measure = Measure::Paper {
             best_per_order: units(30),
             min_utility_per_order: units(90),
-            sense: scenarios::settings::Sense::Minimise,
+            sense: scenarios::schedule::Sense::Minimise,
         };
     });
     market.compose(&[(0, providers([0, 2]))]);

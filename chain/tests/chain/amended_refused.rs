@@ -2,7 +2,7 @@
 //! changes.
 
 use chain::{Amendment, Block, Fault, Hash, Rejection};
-use scenarios::settings::Allocation;
+use scenarios::parameters::Allocation;
 use scenarios::{Money, ProviderId};
 
 use crate::market::{

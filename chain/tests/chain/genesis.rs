@@ -5,7 +5,11 @@ use chain::genesis::GenesisError;
 use chain::schedule::ScheduleError;
 use chain::validate::OfferError;
 use chain::{Genesis, Network};
-use scenarios::Money;
+use proptest::prelude::*;
+use scenarios::parameters::{Allocation, HEIGHTS, INTERVAL_MS, Limits, ParameterError, Parameters};
+use scenarios::schedule::{GAP_MAX_PPM, Measure, Sense};
+use scenarios::settings::Profile;
+use scenarios::{Money, Scenario, Schedule};
 
 use crate::market::{genesis, micros, miner};
 
@@ -17,6 +21,10 @@ fn refused(change: impl FnOnce(&mut Genesis)) -> GenesisError {
 
 fn out_of_range(what: &'static str, got: i128, lowest: i128, highest: i128) -> GenesisError {
     GenesisError::Range { what, got, lowest, highest }
+}
+
+fn parameter(field: &'static str, got: u64, lowest: u64, highest: u64) -> GenesisError {
+    GenesisError::Parameters(ParameterError::Range { field, got, lowest, highest })
 }
 
 #[test]
@@ -31,9 +39,10 @@ fn the_network_id_depends_on_everything() {
 #[test]
 fn numbers_out_of_range() {
     let got = refused(|genesis| genesis.parameters.bounty_share_ppm = 1_000_001);
-    assert_eq!(got, out_of_range("bounty_share_ppm", 1_000_001, 0, 1_000_000));
+    assert_eq!(got, parameter("bounty_share_ppm", 1_000_001, 0, 1_000_000));
     let got = refused(|genesis| genesis.parameters.freeze_after_heights = 0);
-    assert_eq!(got, out_of_range("freeze_after_heights", 0, 1, 1 << 40));
+    assert_eq!(got, parameter("freeze_after_heights", 0, 1, 1_000_000_000));
+    assert_eq!(got.to_string(), "the parameter freeze_after_heights: got 0, expected 1 to 1000000000");
     let got = refused(|genesis| genesis.miners = 0);
     assert_eq!(got, out_of_range("the number of miners", 0, 1, i128::from(u32::MAX)));
     let got = refused(|genesis| genesis.operations.clear());
@@ -78,17 +87,120 @@ fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
-    assert_eq!(got, GenesisError::Schedule(ScheduleError::PointCount { got: 3 }));
+    let error = ParameterError::Schedule(ScheduleError::PointCount { got: 3 });
+    assert_eq!(got, GenesisError::Parameters(error));
 }
 
 #[test]
 fn demanders_own_budget_and_fee_and_the_bounty_account_a_twentieth_of_all_fees() {
-    let instance = crate::market::instance();
-    let settings = scenarios::settings::NetworkSettings::default();
-    let genesis = Genesis::from_instance("n", &instance, &settings, 7, vec![miner(0).public()], 1);
+    let scenario = Scenario::of_instance("n", crate::market::instance());
+    let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner(0).public()], 7, 1);
     let owner = crate::market::demander(2).public().address();
     assert_eq!(genesis.balances[&owner], micros(100_400_000));
     assert_eq!(genesis.bounty, micros(60_000));
     assert_eq!(genesis.operations.len(), 2);
     assert_eq!(genesis.balances.values().copied().sum::<Money>(), micros(3 * 100_400_000));
+}
+
+#[test]
+fn under_the_other_profile_a_scenario_gets_the_rules_that_suit_it() {
+    let scenario = Scenario::of_instance("n", crate::market::instance());
+    let parameters =
+        |profile| Genesis::of_scenario(&scenario, profile, 2, vec![miner(0).public()], 7, 1).parameters;
+    assert_eq!(parameters(Profile::Hybrid), scenario.network);
+    assert_eq!(
+        parameters(Profile::Paper),
+        Parameters { schedule: Schedule::paper(), ..scenario.network.clone() }
+    );
+}
+
+#[test]
+fn a_miner_of_a_dedicated_market_may_hold_as_many_providers_as_the_fullest_strip_has() {
+    let mut scenario = Scenario::of_instance("n", crate::market::instance());
+    scenario.network.allocation = Allocation::Dedicated;
+    let held = |scenario: &Scenario, miners| {
+        let (profile, validators) = (scenario.search.profile, vec![miner(0).public()]);
+        Genesis::of_scenario(scenario, profile, miners, validators, 7, 1).parameters.held_providers_max
+    };
+    let providers = u32::try_from(scenario.instance.supply.providers.len()).unwrap();
+    assert_eq!(held(&scenario, 1), Some(providers));
+    scenario.network.held_providers_max = Some(1);
+    assert_eq!(held(&scenario, 1), Some(1));
+}
+
+/// Values at and around the ends of ranges, and absurd ones.
+fn near(lowest: u64, highest: u64) -> impl Strategy<Value = u64> {
+    prop_oneof![
+        8 => lowest..=highest,
+        1 => prop::sample::select(vec![
+            0, lowest.saturating_sub(1), lowest, highest, highest.saturating_add(1), u64::MAX,
+        ]),
+    ]
+}
+
+fn schedules() -> impl Strategy<Value = Schedule> {
+    let dollars = || (-1_000_000_i64..2_000_000).prop_map(Money::from_units);
+    let certified = (near(0, GAP_MAX_PPM), near(0, GAP_MAX_PPM))
+        .prop_map(|(gap_full_ppm, gap_max_ppm)| Measure::Certified { gap_full_ppm, gap_max_ppm });
+    let paper = (dollars(), dollars(), any::<bool>()).prop_map(|(best, worst, less)| Measure::Paper {
+        best_per_order: best,
+        min_utility_per_order: worst,
+        sense: if less { Sense::Minimise } else { Sense::Maximise },
+    });
+    let points = prop_oneof![8 => Just(65_usize), 1 => Just(64)];
+    (prop_oneof![certified, paper, Just(Schedule::default().measure)], points).prop_map(
+        |(measure, points)| {
+            let mut schedule = Schedule::from(measure);
+            schedule.curve.truncate(points);
+            schedule
+        },
+    )
+}
+
+fn parameter_values() -> impl Strategy<Value = Parameters> {
+    let shares = prop::array::uniform7(near(0, 1_000_000));
+    let heights = prop::array::uniform3(near(1, HEIGHTS));
+    let times = prop::array::uniform3(near(0, INTERVAL_MS));
+    let sizes = (1_024_u32..300 << 20, 200_u32..4_096, 0_u32..3, 0_u32..3, 0_u64..3, 0_u32..3);
+    (schedules(), shares, heights, times, sizes, prop::option::of(0_u32..3)).prop_map(
+        |(schedule, shares, heights, times, sizes, held_providers_max)| Parameters {
+            allocation: Allocation::Partial,
+            held_providers_max,
+            schedule,
+            solver_fee_ppm: shares[0],
+            min_reward_ppm: shares[1],
+            min_bound_gain_ppm: shares[2],
+            bounty_share_ppm: shares[3],
+            bounty_pay_ppm: shares[4],
+            min_saving_ppm: shares[5],
+            amender_share_ppm: shares[6],
+            relax_after_heights: heights[0],
+            relax_over_heights: heights[1],
+            freeze_after_heights: heights[2],
+            quiet_block_interval_ms: times[0],
+            amendment_interval_ms: times[1],
+            limits: Limits {
+                block_bytes: sizes.0,
+                record_bytes: sizes.1,
+                records_per_block: sizes.2,
+                compositions_per_block: sizes.3,
+                verification_work: sizes.4,
+                market_demands: sizes.5,
+                clock_lead_ms: times[2],
+            },
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn a_scenario_may_say_exactly_what_a_genesis_may(network in parameter_values()) {
+        let scenario = Scenario { network, ..Scenario::of_instance("n", crate::market::instance()) };
+        let validators = vec![miner(0).public()];
+        let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, validators, 7, 1);
+        let (in_file, in_genesis) = (scenario.validate(), Network::new(genesis));
+        prop_assert_eq!(in_file.is_ok(), in_genesis.is_ok(), "{:?} but {:?}", in_file, in_genesis.err());
+    }
 }

@@ -25,10 +25,9 @@ use chain::{
     Block, Body, DemandId, Draft, Genesis, Header, Height, Ledger, Network, PriceUpdate, Record,
     RecordContent, Rejection, SecretKey, Statement, ValidBlock, WellFormed, merkle_root,
 };
-use scenarios::settings::NetworkSettings;
 use scenarios::{
-    CostRules, Demand, DualPrices, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId, Site,
-    Supply,
+    CostRules, Demand, DualPrices, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId,
+    Scenario, Site, Supply,
 };
 
 pub(crate) const RNG_SEED: u64 = 7;
@@ -107,10 +106,11 @@ pub(crate) fn treasurer() -> SecretKey {
 }
 
 pub(crate) fn genesis() -> Genesis {
-    let validators = validator_keys().iter().map(SecretKey::public).collect();
-    let settings = NetworkSettings { freeze_after_heights: 32, ..NetworkSettings::default() };
-    let mut genesis =
-        Genesis::from_instance("by hand", &instance(), &settings, RNG_SEED, validators, START_MS);
+    let validators: Vec<_> = validator_keys().iter().map(SecretKey::public).collect();
+    let mut scenario = Scenario::of_instance("by hand", instance());
+    scenario.network.freeze_after_heights = 32;
+    let (profile, miners) = (scenario.search.profile, validators.len());
+    let mut genesis = Genesis::of_scenario(&scenario, profile, miners, validators, RNG_SEED, START_MS);
     genesis.balances.insert(treasurer().public().address(), units(1_000));
     genesis.bounty = units(2);
     genesis

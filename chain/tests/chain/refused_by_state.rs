@@ -2,7 +2,7 @@
 //! Each block breaks only that rule; where it can, it was valid until the chain went on without it.
 
 use chain::{Block, Fault, Hash, PriceUpdate, Rejection};
-use scenarios::settings::Allocation;
+use scenarios::parameters::Allocation;
 use scenarios::{DualPrices, Money, OperationId, PriceError, ProviderId};
 
 use crate::market::{

@@ -8,10 +8,9 @@ use scenarios::{DualPrices, Money, Oracle, Scenario};
 
 #[test]
 fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/tehran/problem-2.json");
-    let scenario = Scenario::load(path).unwrap();
+    let scenario = Scenario::from_json(include_bytes!("../../../scenarios/tehran/problem-2.json")).unwrap();
     let miner = SecretKey::for_scenario(1, "miner", 0);
-    let genesis = Genesis::from_scenario(&scenario, 1, vec![miner.public()], 1_000);
+    let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner.public()], 1, 1_000);
     let network = Arc::new(Network::new(genesis).unwrap());
     let mut ledger = Ledger::new(network.clone());
     let fee = network.parameters().solver_fee_ppm;

@@ -6,8 +6,9 @@ use chain::{
     Block, Draft, Genesis, Height, Ledger, Network, Record, RecordContent, SecretKey, Statement, WellFormed,
 };
 use coordinator_free_pool::{Pool, PoolLimits};
-use scenarios::settings::NetworkSettings;
-use scenarios::{CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Site, Supply};
+use scenarios::{
+    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario, Site, Supply,
+};
 
 const RNG_SEED: u64 = 3;
 
@@ -38,8 +39,9 @@ pub(crate) fn ledger_with(change: impl FnOnce(&mut Genesis)) -> Ledger {
     };
     let instance = Instance { supply, demands: vec![demand] };
     let validators = vec![SecretKey::for_scenario(RNG_SEED, "validator", 0).public()];
-    let settings = NetworkSettings::default();
-    let mut genesis = Genesis::from_instance("pool", &instance, &settings, RNG_SEED, validators, 1_000_000);
+    let scenario = Scenario::of_instance("pool", instance);
+    let profile = scenario.search.profile;
+    let mut genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, 1_000_000);
     for index in 0..8 {
         genesis.balances.insert(author(index).public().address(), Money::from_units(100));
     }

@@ -3,7 +3,6 @@
 //!
 //! Everything here reads; nothing changes a store. The command line is in [`crate::cli`].
 
-mod check;
 pub mod export;
 mod open;
 pub mod proof;
@@ -12,4 +11,4 @@ pub mod stored;
 
 pub use export::ChainExport;
 pub use open::NodeChain;
-pub use proof::{DemandProof, ProofError, Proven};
+pub use proof::ProofFile;

@@ -1,50 +1,41 @@
-//! A self-contained proof that a demand is composed, by whom, at what cost, and that nothing has replaced
-//! the composition up to a named head. Checking it needs no node and no store.
-//!
-//! The chain of reasons: the network's id is the hash of the genesis, which names the validators; more
-//! than two thirds of them signed the block's header hash; the header's Merkle root holds the composition;
-//! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
-//! entry holds this composition.
+//! Proofs of single compositions as files, and finding the demand that somebody means. What a proof says, and how
+//! it is checked, is in [`chain::proof`].
 
-use chain::consensus::CommitCertificate;
-use chain::genesis::GenesisError;
-use chain::ledger::DemandEntry;
-use chain::ledger::root::StateKey;
-use chain::merkle::{Merkle, MerkleError};
-use chain::validate::FinalityError;
+use chain::codec::CodecError;
+use chain::genesis::GENESIS_BYTES;
+use chain::ledger::{DemandEntry, StateProof};
+use chain::proof::{CompositionProof, SignedHeader};
 use chain::{
-    Amendment, BlockHash, Body, Composition, DemandId, Header, Height, KeyError, Ledger, MerkleProof,
-    NetworkId, Signature,
+    Amendment, Composition, DemandId, Domain, Genesis, Ledger, MerkleProof, NetworkId, codec, proof,
 };
 use serde::{Deserialize, Serialize};
 
 use super::NodeChain;
-use super::stored::ChainError;
 
-/// What [`DemandProof::format`] says.
+/// What [`ProofFile::format`] says.
 pub const PROOF_FORMAT: &str = "mizan composition proof";
 /// The version of the file's layout.
-pub const PROOF_VERSION: u16 = 1;
+pub const PROOF_VERSION: u16 = 2;
 /// The largest proof file that is read, in bytes: a genesis in hexadecimal is nearly all of one.
-pub const PROOF_FILE_BYTES: u64 = 2 * (chain::genesis::GENESIS_BYTES as u64) + (64 << 20);
+pub const PROOF_FILE_BYTES: u64 = 2 * (GENESIS_BYTES as u64) + (64 << 20);
 
-/// What a proof file holds.
+/// What a proof file holds: a [`CompositionProof`], readable, but for the parts that only programs read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DemandProof {
+pub struct ProofFile {
     /// [`PROOF_FORMAT`].
     pub format: String,
     /// [`PROOF_VERSION`].
     pub version: u16,
-    /// The hash of the genesis: the one thing to be known from elsewhere.
+    /// The hash of the genesis.
     pub network: NetworkId,
-    /// The genesis in canonical bytes, hexadecimal; it names the validators.
+    /// The genesis in canonical bytes, hexadecimal.
     pub genesis: String,
     /// The demand.
     pub demand: DemandId,
     /// The block that brought the composition that stands.
     pub block: SignedHeader,
-    /// The composition: an item of that block, or part of one.
+    /// The composition.
     pub composition: Composition,
     /// The amendment that it is part of, if it came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -53,84 +44,13 @@ pub struct DemandProof {
     pub inclusion: MerkleProof,
     /// The block at whose height the composition is current.
     pub head: SignedHeader,
-    /// The demand's entry of the state after the head, and that it is one.
-    pub state: ProvenEntry,
+    /// The proof of the demand's state entry in canonical bytes, hexadecimal.
+    pub state: String,
 }
 
-/// A header, its miner's signature, and the votes that made it final.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignedHeader {
-    /// The header.
-    pub header: Header,
-    /// Its miner's signature.
-    pub signature: Signature,
-    /// More than two thirds of the precommits.
-    pub certificate: CommitCertificate,
-}
-
-/// An entry of the state, in hexadecimal, with its Merkle proof.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProvenEntry {
-    /// The entry's key.
-    pub key: String,
-    /// The entry's value.
-    pub value: String,
-    /// Its place among all entries.
-    pub proof: MerkleProof,
-}
-
-/// What a proof that holds proves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Proven {
-    /// The network.
-    pub network: NetworkId,
-    /// Its name.
-    pub network_name: String,
-    /// The demand.
-    pub demand: DemandId,
-    /// The block that brought the composition.
-    pub block: BlockHash,
-    /// Its height.
-    pub height: Height,
-    /// Who mined it.
-    pub miner: chain::PublicKey,
-    /// Validators whose votes are shown for it, of how many, and how many it takes.
-    pub votes: (usize, usize, usize),
-    /// The composition.
-    pub composition: Composition,
-    /// The block at whose height the composition is current.
-    pub head: BlockHash,
-    /// Its height.
-    pub head_height: Height,
-    /// When it was made, in milliseconds since the Unix epoch.
-    pub head_timestamp_ms: u64,
-    /// What the state says of the demand there.
-    pub entry: DemandEntry,
-}
-
-/// Which of the two headers of a proof.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// That of the block that composed the demand.
-    Block,
-    /// That of the head.
-    Head,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Block => "the block",
-            Self::Head => "the head",
-        })
-    }
-}
-
-/// Why a proof proves nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ProofError {
+/// Why a file holds no proof.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum ProofFileError {
     /// The file is of another kind.
     #[error(
         "the file is a {got:?} of version {version}, expected a {PROOF_FORMAT:?} of version {PROOF_VERSION}"
@@ -141,13 +61,21 @@ pub enum ProofError {
         /// And its version.
         version: u16,
     },
-    /// Hexadecimal or canonical bytes that are none.
+    /// Not hexadecimal.
     #[error("{what}: {error}")]
-    Malformed {
+    Hex {
         /// Which part.
         what: &'static str,
         /// What is wrong with it.
-        error: String,
+        error: hex::FromHexError,
+    },
+    /// Hexadecimal of no canonical bytes.
+    #[error("{what}: {error}")]
+    Bytes {
+        /// Which part.
+        what: &'static str,
+        /// What is wrong with it.
+        error: CodecError,
     },
     /// The genesis in the file is not that of the network it names.
     #[error("the genesis in the proof is of network {got}, the proof says {expected}")]
@@ -157,43 +85,6 @@ pub enum ProofError {
         /// The network named.
         expected: NetworkId,
     },
-    /// The proof is about another network than the one that is trusted.
-    #[error("the proof is about network {got}, expected {expected}")]
-    WrongNetwork {
-        /// The proof's.
-        got: NetworkId,
-        /// The trusted one.
-        expected: NetworkId,
-    },
-    /// The genesis breaks a rule.
-    #[error("the genesis in the proof: {0}")]
-    Genesis(#[from] GenesisError),
-    /// A header is of another network.
-    #[error("the header of {place} is of network {got}, expected {expected}")]
-    HeaderNetwork {
-        /// Which header.
-        place: Place,
-        /// Its network.
-        got: NetworkId,
-        /// The proof's.
-        expected: NetworkId,
-    },
-    /// A miner did not sign its header.
-    #[error("the miner's signature of {place}: {error}")]
-    Miner {
-        /// Which header.
-        place: Place,
-        /// What is wrong.
-        error: KeyError,
-    },
-    /// A header is not final.
-    #[error("{place} is not final: {error}")]
-    NotFinal {
-        /// Which header.
-        place: Place,
-        /// Why.
-        error: FinalityError,
-    },
     /// The composition is of another demand.
     #[error("the composition is of demand {got}, the proof is about {expected}")]
     WrongDemand {
@@ -202,57 +93,66 @@ pub enum ProofError {
         /// The proof's.
         expected: DemandId,
     },
-    /// The amendment has no such part.
-    #[error("the composition is no part of the amendment in the proof")]
-    NotAPart,
-    /// The composition is not an item of the block.
-    #[error("the composition is not in the block: {0}")]
-    NotIncluded(MerkleError),
-    /// The head comes before the block.
-    #[error("the head has height {got}, expected at least the block's, {expected}")]
-    HeadBelowBlock {
-        /// The head's height.
-        got: Height,
-        /// The block's.
-        expected: Height,
-    },
-    /// Two different headers of one height.
-    #[error("block and head have the same height but are different: {got} and {expected}")]
-    TwoBlocks {
-        /// The head.
-        got: BlockHash,
-        /// The block.
-        expected: BlockHash,
-    },
-    /// The state entry is about something else.
-    #[error("the state entry has the key {got}, expected that of the demand, {expected}")]
-    WrongEntry {
-        /// Its key.
-        got: String,
-        /// The demand's key.
-        expected: String,
-    },
-    /// The entry is not part of the head's state.
-    #[error("the entry is not part of the head's state: {0}")]
-    NotInState(MerkleError),
-    /// The demand has no composition at the head, or another one.
-    #[error("the composition is not current: {what} is {got} in the state, {expected} in the block")]
-    NotCurrent {
-        /// What differs.
-        what: &'static str,
-        /// In the state.
-        got: String,
-        /// In the block.
-        expected: String,
-    },
 }
 
-/// Why no proof can be made.
+impl From<&CompositionProof> for ProofFile {
+    fn from(proof: &CompositionProof) -> Self {
+        Self {
+            format: PROOF_FORMAT.to_owned(),
+            version: PROOF_VERSION,
+            network: proof.network(),
+            genesis: hex::encode(proof.genesis.to_bytes()),
+            demand: proof.demand(),
+            block: proof.block.clone(),
+            composition: proof.composition.clone(),
+            amendment: proof.amendment.clone(),
+            inclusion: proof.inclusion.clone(),
+            head: proof.head.clone(),
+            state: hex::encode(codec::encode(&proof.state)),
+        }
+    }
+}
+
+impl ProofFile {
+    /// The proof it holds, not yet checked.
+    ///
+    /// # Errors
+    /// If it is another kind of file, or says two things of one.
+    pub fn into_proof(self) -> Result<CompositionProof, ProofFileError> {
+        if self.format != PROOF_FORMAT || self.version != PROOF_VERSION {
+            return Err(ProofFileError::Format { got: self.format, version: self.version });
+        }
+        let (genesis, state) =
+            (from_hex("the genesis", &self.genesis)?, from_hex("the state entry", &self.state)?);
+        let (got, expected) = (NetworkId(Domain::Genesis.hash(&[&genesis])), self.network);
+        if got != expected {
+            return Err(ProofFileError::GenesisMismatch { got, expected });
+        }
+        let (got, expected) = (self.composition.demand, self.demand);
+        if got != expected {
+            return Err(ProofFileError::WrongDemand { got, expected });
+        }
+        let state: Result<StateProof, CodecError> = codec::decode(&state, state.len());
+        Ok(CompositionProof {
+            genesis: Genesis::from_bytes(&genesis)
+                .map_err(|error| ProofFileError::Bytes { what: "the genesis", error })?,
+            block: self.block,
+            composition: self.composition,
+            amendment: self.amendment,
+            inclusion: self.inclusion,
+            head: self.head,
+            state: state.map_err(|error| ProofFileError::Bytes { what: "the state entry", error })?,
+        })
+    }
+}
+
+fn from_hex(what: &'static str, text: &str) -> Result<Vec<u8>, ProofFileError> {
+    hex::decode(text).map_err(|error| ProofFileError::Hex { what, error })
+}
+
+/// Why no proof can be made of what somebody asks for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProveError {
-    /// The chain itself does not stand.
-    #[error(transparent)]
-    Chain(#[from] ChainError),
     /// No demand has this id or name.
     #[error("no demand on this chain has the id or name {0:?}")]
     Unknown(String),
@@ -264,17 +164,9 @@ pub enum ProveError {
         /// Those it fits.
         ids: Vec<DemandId>,
     },
-    /// There is nothing to prove.
-    #[error("demand {demand} is {status}: there is no composition to prove")]
-    NotComposed {
-        /// The demand.
-        demand: DemandId,
-        /// Where it stands.
-        status: &'static str,
-    },
-    /// The store lost something it had a moment ago.
-    #[error("the store no longer holds {0}")]
-    Store(String),
+    /// There is no composition to prove.
+    #[error(transparent)]
+    Proof(#[from] proof::ProveError),
 }
 
 fn ids_text(ids: &[DemandId]) -> String {
@@ -296,70 +188,14 @@ pub fn find_demand(ledger: &Ledger, name: &str) -> Result<DemandId, ProveError> 
     }
 }
 
-/// The Merkle leaf of the amendment, or else of the composition alone.
-pub(super) fn leaf_of(composition: &Composition, amendment: Option<&Amendment>) -> Vec<u8> {
-    let body = match amendment {
-        None => Body { compositions: vec![composition.clone()], ..Body::default() },
-        Some(amendment) => Body { amendments: vec![amendment.clone()], ..Body::default() },
-    };
-    body.items().concat()
-}
-
-/// Where a body composes a demand: the composition, and the amendment it is part of, if it is.
-fn find_composition(body: &Body, demand: DemandId) -> Option<(Composition, Option<Amendment>)> {
-    if let Some(found) = body.compositions.iter().find(|found| found.demand == demand) {
-        return Some((found.clone(), None));
-    }
-    body.amendments.iter().find_map(|amendment| {
-        let part = amendment.parts.iter().find(|part| part.composition.demand == demand)?;
-        Some((part.composition.clone(), Some(amendment.clone())))
-    })
-}
-
 impl NodeChain {
     /// The proof that the demand of this id or name is composed; `ledger` is this chain's at its head
     /// ([`NodeChain::walk`]).
     ///
     /// # Errors
     /// If there is no such demand or no composition of it.
-    pub fn prove(&self, ledger: &Ledger, demand: &str) -> Result<DemandProof, ProveError> {
+    pub fn prove(&self, ledger: &Ledger, demand: &str) -> Result<CompositionProof, ProveError> {
         let demand = find_demand(ledger, demand)?;
-        let entry = ledger.demand(demand).ok_or_else(|| ProveError::Unknown(demand.to_string()))?;
-        let status = entry.status.name();
-        let standing = entry.composition().ok_or(ProveError::NotComposed { demand, status })?;
-        let at = |height: Height| {
-            let found = self.store.block(height).map_err(|error| ProveError::Store(error.to_string()))?;
-            found.ok_or_else(|| ProveError::Store(format!("block {height}")))
-        };
-        let (block, certificate) = at(standing.height)?;
-        let (head, head_certificate) = at(ledger.head().height)?;
-        let lost = || ProveError::Store(format!("the composition of {demand}"));
-        let (composition, amendment) = find_composition(&block.body, demand).ok_or_else(lost)?;
-        let (items, leaf) = (block.body.items(), leaf_of(&composition, amendment.as_ref()));
-        let index = items.iter().position(|item| *item == leaf).ok_or_else(lost)?;
-        let index = u32::try_from(index).ok().ok_or_else(lost)?;
-        let inclusion = Merkle::new(&items).prove(index).ok_or_else(lost)?;
-        let state = ledger.prove_state(StateKey::Demand(demand)).ok_or_else(lost)?;
-        Ok(DemandProof {
-            format: PROOF_FORMAT.to_owned(),
-            version: PROOF_VERSION,
-            network: self.network.id(),
-            genesis: hex::encode(self.network.genesis().to_bytes()),
-            demand,
-            block: SignedHeader { header: block.header, signature: block.signature, certificate },
-            composition,
-            amendment,
-            inclusion,
-            head: SignedHeader {
-                header: head.header,
-                signature: head.signature,
-                certificate: head_certificate,
-            },
-            state: ProvenEntry {
-                key: hex::encode(&state.entry.key),
-                value: hex::encode(&state.entry.value),
-                proof: state.proof,
-            },
-        })
+        Ok(CompositionProof::of_demand(&self.store, ledger, demand)?)
     }
 }

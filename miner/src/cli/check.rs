@@ -8,12 +8,12 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use ga::prices::find_prices;
 use scenarios::bound::gap_percent;
-use scenarios::file::read_file;
-use scenarios::{DualPrices, Instance, Money, Scenario, Violation, evaluate};
+use scenarios::{DualPrices, Instance, Money, Violation, evaluate};
 use serde::Serialize;
 
 use super::output::{print, print_json};
 use super::{OutputArguments, ScenarioArgument};
+use crate::files::{load_scenario, read_file};
 
 /// Arguments of `miner check`.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ struct Verdict {
 }
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
-    let scenario = Scenario::load(&arguments.scenario.scenario)?;
+    let scenario = load_scenario(&arguments.scenario.scenario)?;
     let solution = scenario.solution_from_json(&read_file(&arguments.solution)?)?;
     let instance = &scenario.instance;
     let evaluation = evaluate(instance, &solution);

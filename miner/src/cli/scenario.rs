@@ -7,7 +7,6 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use ga::prices::find_prices;
-use scenarios::file::read_file;
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::inspect::{Concerns, Inspection};
 use scenarios::{DualPrices, Scenario};
@@ -15,6 +14,7 @@ use serde::Serialize;
 
 use super::output::{print, print_json};
 use super::{OutputArguments, ScenarioArgument};
+use crate::files::{load_scenario, read_file};
 
 /// What to do with scenario files.
 #[derive(Debug, Subcommand)]
@@ -141,7 +141,7 @@ pub(super) fn run(command: &ScenarioCommand) -> Result<ExitCode> {
         ScenarioCommand::Validate(arguments) => validate(arguments)?,
         ScenarioCommand::Import(arguments) => import(arguments)?,
         ScenarioCommand::Inspect(arguments) => {
-            let scenario = Scenario::load(&arguments.scenario.scenario)?;
+            let scenario = load_scenario(&arguments.scenario.scenario)?;
             let inspection = Inspection::new(&scenario, &prices(&scenario)?)?;
             if arguments.output.json {
                 print_json(&inspection)?;
@@ -162,7 +162,7 @@ fn write(scenario: &Scenario, path: Option<&Path>) -> Result<()> {
 }
 
 fn validate(arguments: &ValidateArguments) -> Result<()> {
-    let scenario = Scenario::load(&arguments.scenario.scenario)?;
+    let scenario = load_scenario(&arguments.scenario.scenario)?;
     let validation = Validation {
         name: scenario.name.clone(),
         providers: scenario.instance.supply.providers.len(),
@@ -200,7 +200,7 @@ fn prices(scenario: &Scenario) -> Result<DualPrices> {
 
 fn parameters(arguments: &GenerateArguments) -> Result<GenerateParameters> {
     if let Some(path) = &arguments.again {
-        let scenario = Scenario::load(path)?;
+        let scenario = load_scenario(path)?;
         return scenario
             .generator
             .with_context(|| format!("{} does not say how it was generated", path.display()));

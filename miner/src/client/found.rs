@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use chain::genesis::GenesisError;
 use chain::{Address, Genesis, Network, NetworkId, PublicKey, SecretKey};
-use scenarios::settings::{NetworkSettings, SearchSettings, Split};
+use scenarios::settings::{SearchSettings, Split};
 use scenarios::{CostRules, Geometry, Instance, Money, Scenario, Supply, Window};
 use serde::Serialize;
 
@@ -259,26 +259,29 @@ fn validate(plan: &FoundingPlan) -> Result<(), FoundingError> {
 
 fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Genesis {
     let validators = keys.iter().take(plan.validators).map(SecretKey::public).collect();
-    let mut genesis = match &plan.market {
+    let (scenario, rng_seed) = match &plan.market {
         FoundingMarket::Empty { name, operations, rules } => {
-            let supply = Supply { providers: Vec::new(), rules: *rules, geometry: Geometry::Euclidean };
-            let instance = Instance { supply, demands: Vec::new() };
-            let settings = NetworkSettings::default();
-            let mut genesis =
-                Genesis::from_instance(name, &instance, &settings, 0, validators, plan.timestamp_ms);
-            genesis.operations.clone_from(operations);
-            genesis.bounty = plan.grant.checked_ppm(BOUNTY_PPM).unwrap_or_default();
-            genesis
+            (&empty_market(name, operations.clone(), *rules), 0)
         }
-        FoundingMarket::Scenario { scenario, rng_seed } => {
-            Genesis::from_scenario(scenario, *rng_seed, validators, plan.timestamp_ms)
-        }
+        FoundingMarket::Scenario { scenario, rng_seed } => (scenario.as_ref(), *rng_seed),
     };
-    genesis.miners = u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    let (profile, miners) = (scenario.search.profile, keys.len());
+    let mut genesis =
+        Genesis::of_scenario(scenario, profile, miners, validators, rng_seed, plan.timestamp_ms);
+    if let FoundingMarket::Empty { .. } = &plan.market {
+        genesis.bounty = plan.grant.checked_ppm(BOUNTY_PPM).unwrap_or_default();
+    }
     if plan.grant > Money::ZERO {
         genesis.balances.insert(treasury.public().address(), plan.grant);
     }
     genesis
+}
+
+/// A market in which nobody offers or wants anything yet.
+fn empty_market(name: &str, operations: Vec<String>, rules: CostRules) -> Scenario {
+    let supply = Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean };
+    let instance = Instance { supply, demands: Vec::new() };
+    Scenario { operations, ..Scenario::of_instance(name, instance) }
 }
 
 fn write_genesis(network: &Network, directory: &Path) -> Result<(), FoundingError> {

@@ -30,6 +30,7 @@ use scenarios::unserved::explain;
 use scenarios::{Money, Scenario};
 
 use crate::cli::{OutputArguments, ProfileArgument, Progress, print, print_json};
+use crate::files::load_scenario;
 use arrivals::{ArrivalArguments, Experiment};
 use audit::{Audited, audit};
 use journal::Journal;
@@ -221,7 +222,7 @@ fn load(file: &Path, is_default: bool) -> Result<Scenario> {
             file.display()
         );
     }
-    Ok(Scenario::load(file)?)
+    Ok(load_scenario(file)?)
 }
 
 /// One scenario under one profile.

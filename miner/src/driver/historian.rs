@@ -86,7 +86,7 @@ impl Historian {
     /// Before a store's chain is replayed: what is of another chain, or ahead of this one, is forgotten.
     pub(super) fn begin(&mut self, store: &Store) -> Result<(), StoreError> {
         let Some((height, block)) = self.head else { return Ok(()) };
-        let found = store.header(height)?.map(|(header, ..)| header.hash());
+        let found = store.header(height)?.map(|found| found.header.hash());
         if found != Some(block) {
             tracing::info!(height, "the history is of another chain and is made anew");
             self.head = None;

@@ -8,9 +8,9 @@ use chain::genesis::scenario_demand_records;
 use chain::store::{Backend, Changes, MemoryBackend, Write, replay};
 use chain::{Block, Draft, Genesis, Ledger, Network, Record, SecretKey, Store, StoreError};
 use proptest::prelude::*;
-use scenarios::settings::NetworkSettings;
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Site, Supply,
+    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Site,
+    Supply,
 };
 
 use miner_node::Recovered;
@@ -63,12 +63,12 @@ fn certificate(network: &Network, block: &Block) -> CommitCertificate {
 
 /// A block with a demand's record, and two that wait with it.
 fn three_blocks() -> Chain {
-    let instance = instance();
-    let settings = NetworkSettings::default();
-    let validators = vec![validator().public()];
-    let genesis = Genesis::from_instance("on disk", &instance, &settings, RNG_SEED, validators, 1_000);
+    let scenario = Scenario::of_instance("on disk", instance());
+    let (profile, validators) = (scenario.search.profile, vec![validator().public()]);
+    let genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, 1_000);
     let network = Arc::new(Network::new(genesis).unwrap());
-    let records = scenario_demand_records(&instance, network.id(), RNG_SEED, settings.solver_fee_ppm);
+    let fee_ppm = network.parameters().solver_fee_ppm;
+    let records = scenario_demand_records(&scenario.instance, network.id(), RNG_SEED, fee_ppm);
     let mut chain = Chain { ledger: Ledger::new(network), writes: Vec::new() };
     chain.add(records);
     chain.add(Vec::new());

@@ -25,6 +25,7 @@ use crate::compare::audit::audit_chains;
 use crate::compare::network::{self, NodeProcesses, ObservedEvent, Plan, is_settled, validators_answering};
 use crate::compare::report::Audit;
 use crate::driver::WallClock;
+use crate::files::load_scenario;
 use directory::{SwarmDirectory, Wanted};
 use feed::Feed;
 use miner_api::{MarketStatus, NodeStatus, RecordStanding, ValidatorsSeen};
@@ -69,8 +70,8 @@ pub struct SwarmArguments {
 /// If the scenario or the directory is wrong or a process cannot be run. A chain that does not verify is no
 /// error but exit code 1.
 pub fn run(arguments: &SwarmArguments) -> Result<ExitCode> {
-    let scenario = Scenario::load(&arguments.scenario)
-        .with_context(|| format!("in {}", arguments.scenario.display()))?;
+    let scenario =
+        load_scenario(&arguments.scenario).with_context(|| format!("in {}", arguments.scenario.display()))?;
     let temporary = tempfile::tempdir().context("cannot create a temporary directory")?;
     let path = arguments.keep.as_deref().unwrap_or(temporary.path());
     let wanted = Wanted {

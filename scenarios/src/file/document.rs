@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 use crate::generate::GenerateParameters;
+use crate::parameters::Parameters;
 use crate::projection::GeoPoint;
 use crate::scenario::Window;
-use crate::settings::{ExperimentSettings, NetworkSettings, SearchSettings};
+use crate::settings::{ExperimentSettings, SearchSettings};
 use crate::units::{Minutes, Money};
 
 /// The `format` of a scenario file.
@@ -50,7 +51,7 @@ pub(crate) struct ScenarioDocument {
     pub window: Option<Window>,
     /// What the network accepts, pays and waits for.
     #[serde(default)]
-    pub network: NetworkSettings,
+    pub network: Parameters,
     /// How searches are run.
     #[serde(default)]
     pub search: SearchSettings,

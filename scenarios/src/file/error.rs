@@ -1,21 +1,10 @@
 //! Why a scenario or solution file is refused.
 
-use std::io;
-use std::path::PathBuf;
-
 use crate::findings::Findings;
 
 /// Why a scenario or solution file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
     /// The file is too large.
     #[error("the file has more than {expected} bytes")]
     TooLarge {

@@ -27,8 +27,9 @@ use crate::findings::Findings;
 use crate::geometry::{Geometry, Site};
 use crate::instance::{CostRules, Demand, Instance, Offer, Provider, Supply};
 use crate::limits;
+use crate::parameters::Parameters;
 use crate::scenario::{Scenario, Window};
-use crate::settings::{ExperimentSettings, NetworkSettings, SearchSettings};
+use crate::settings::{ExperimentSettings, SearchSettings};
 use crate::units::{Minutes, Money, OperationId};
 
 /// A scenario made from a file of another format.
@@ -107,7 +108,7 @@ impl Scenario {
             window: None,
             operations: numbered_names("operation", numbered.operations.min(limits::OPERATIONS + 1)),
             instance: instance(&mut findings, &numbered),
-            network: NetworkSettings::default(),
+            network: Parameters::default(),
             search: SearchSettings::default(),
             experiment: ExperimentSettings::default(),
         };

@@ -1,4 +1,5 @@
-//! Scenario and solution files: versioned JSON that people can read and write.
+//! Scenario and solution files: versioned JSON that people can read and write. Their bytes are arguments here;
+//! nothing in this crate opens a file.
 //!
 //! Bytes are read in three steps: the header (`format`, `version`), the form (every field known
 //! and of the right type), the meaning (cross references and limits, all
@@ -17,10 +18,6 @@ mod read;
 mod solution;
 mod table;
 mod write;
-
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -47,14 +44,6 @@ impl Scenario {
         read::resolve(document).map_err(ScenarioError::Invalid)
     }
 
-    /// Reads a scenario file.
-    ///
-    /// # Errors
-    /// If the file cannot be read, and as [`Scenario::from_json`].
-    pub fn load(path: impl AsRef<Path>) -> Result<Self, ScenarioError> {
-        Self::from_json(&read_file(path.as_ref())?)
-    }
-
     /// The scenario file, laid out for people. Reading it gives the same scenario, and the same scenario
     /// always gives the same bytes.
     pub fn to_json(&self) -> String {
@@ -65,17 +54,6 @@ impl Scenario {
     pub fn json_schema() -> String {
         print(&schemars::schema_for!(ScenarioDocument))
     }
-}
-
-/// The bytes of a file of at most [`FILE_BYTES`].
-///
-/// # Errors
-/// If it cannot be read or is larger.
-pub fn read_file(path: &Path) -> Result<Vec<u8>, ScenarioError> {
-    let failed = |source| ScenarioError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    Ok(bytes)
 }
 
 /// What tells a file of ours from others, whatever else stands in it.

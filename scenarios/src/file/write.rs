@@ -50,7 +50,7 @@ pub(super) fn describe(scenario: &Scenario) -> ScenarioDocument {
         },
         origin: scenario.origin,
         window: scenario.window,
-        network: scenario.network,
+        network: scenario.network.clone(),
         search: scenario.search,
         experiment: scenario.experiment.clone(),
         operations: scenario.operations.clone(),

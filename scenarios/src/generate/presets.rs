@@ -2,10 +2,9 @@
 //! searches that go with them.
 
 use super::parameters::{GenerateParameters, SiteParameters, WesternHalf};
-use crate::settings::{
-    Allocation, ExperimentSettings, NetworkSettings, Profile, PublishedResult, ScheduleSettings,
-    SearchSettings, Split,
-};
+use crate::parameters::{Allocation, Parameters};
+use crate::schedule::{Measure, Schedule, Sense};
+use crate::settings::{ExperimentSettings, Profile, PublishedResult, SearchSettings, Split};
 use crate::units::Money;
 
 /// The random seed of all Tehran problems. With [`RATE_PER_KM`] and [`COST_RANGE`] it is the calibration: of the
@@ -126,28 +125,25 @@ pub(super) fn description(parameters: &GenerateParameters) -> String {
 
 /// Paper A's rules where its problem is run as it ran it: providers belong to one miner, and pay follows
 /// cost per order. Otherwise the defaults.
-pub(super) fn network(parameters: &GenerateParameters) -> NetworkSettings {
-    let Some(paper) = as_in_paper(parameters) else { return NetworkSettings::default() };
+pub(super) fn network(parameters: &GenerateParameters) -> Parameters {
+    let Some(paper) = as_in_paper(parameters) else { return Parameters::default() };
     let orders = i64::from(paper.demands) * i64::from(paper.orders);
     let best = Money::from_units(paper.published[0].0).micros() / orders / 100_000 * 100_000;
     let schedule = if parameters.paper_problem == Some(2) {
-        ScheduleSettings::paper()
+        Schedule::paper()
     } else {
-        let ScheduleSettings::Paper { sense, .. } = ScheduleSettings::paper() else {
-            return NetworkSettings::default();
-        };
-        ScheduleSettings::Paper {
+        Schedule::from(Measure::Paper {
             best_per_order: Money::from_micros(best),
             min_utility_per_order: Money::from_micros(best / 4 * 7),
-            sense,
-        }
+            sense: Sense::Minimise,
+        })
     };
-    NetworkSettings {
+    Parameters {
         allocation: Allocation::Dedicated,
         // A strip may hold more than its share: paper A's second miner has 28 of 50 providers.
         held_providers_max: Some(parameters.providers),
         schedule,
-        ..NetworkSettings::default()
+        ..Parameters::default()
     }
 }
 

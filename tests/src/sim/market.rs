@@ -7,10 +7,12 @@ use anyhow::{Context as _, Result};
 use chain::genesis::scenario_demand_records;
 use chain::{Genesis, Network, PublicKey, Record};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::settings::{Allocation, NetworkSettings, Profile, ScheduleSettings, SearchSettings, Sense};
+use scenarios::parameters::{Allocation, Parameters};
+use scenarios::schedule::{Measure, Sense};
+use scenarios::settings::{Profile, SearchSettings};
 use scenarios::{
     CostRules, Demand, DualPrices, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle, Provider,
-    Site, Supply, Window,
+    Scenario, Schedule, Site, Supply, Window,
 };
 
 /// Sooner than networks freeze by default: a run is over when everything is frozen.
@@ -81,17 +83,17 @@ impl Market {
             deliver: false,
             capacity_ppm,
         })?;
-        let settings = match kind {
+        let parameters = match kind {
             MarketKind::Paper => paper_rules(&scenario.instance),
             MarketKind::Capacitated { .. } => {
-                NetworkSettings { freeze_after_heights: FREEZE_AFTER_HEIGHTS, ..NetworkSettings::default() }
+                Parameters { freeze_after_heights: FREEZE_AFTER_HEIGHTS, ..Parameters::default() }
             }
         };
         let profile = match kind {
             MarketKind::Paper => Profile::Paper,
             MarketKind::Capacitated { .. } => Profile::Hybrid,
         };
-        Self::new(scenario.instance, &settings, profile, validators, rng_seed)
+        Self::new(scenario.instance, &parameters, profile, validators, rng_seed)
     }
 
     /// The market of an instance.
@@ -100,24 +102,20 @@ impl Market {
     /// If it makes no genesis.
     pub fn new(
         instance: Instance,
-        settings: &NetworkSettings,
+        parameters: &Parameters,
         profile: Profile,
         validators: &[PublicKey],
         rng_seed: u64,
     ) -> Result<Self> {
-        let genesis = Genesis::from_instance(
-            "simulated",
-            &instance,
-            settings,
-            rng_seed,
-            validators.to_vec(),
-            START_MS - 1,
-        );
+        let mut scenario = Scenario::of_instance("simulated", instance);
+        scenario.network = parameters.clone();
+        scenario.search.profile = profile;
+        let (miners, validators) = (validators.len(), validators.to_vec());
+        let genesis = Genesis::of_scenario(&scenario, profile, miners, validators, rng_seed, START_MS - 1);
+        let window = scenario.extent().context("a market without sites")?;
+        let instance = scenario.instance;
         let network = Arc::new(Network::new(genesis).context("the simulated genesis")?);
-        let records = scenario_demand_records(&instance, network.id(), rng_seed, settings.solver_fee_ppm);
-        let providers = instance.supply.providers.iter().map(|provider| provider.site);
-        let sites = providers.chain(instance.demands.iter().map(|demand| demand.site));
-        let window = Window::around(sites).context("a market without sites")?;
+        let records = scenario_demand_records(&instance, network.id(), rng_seed, parameters.solver_fee_ppm);
         Ok(Self { network, instance, records, window, profile })
     }
 
@@ -138,23 +136,23 @@ impl Market {
 
 /// Paper A's rules with a schedule that suits the instance: full pay up to one and a half times the cheapest
 /// cost per order, nothing from six times.
-fn paper_rules(instance: &Instance) -> NetworkSettings {
+fn paper_rules(instance: &Instance) -> Parameters {
     let oracle = Oracle::new(&instance.supply);
     let free = DualPrices::zero();
     let cheapest = instance.demands.iter().filter_map(|demand| oracle.cheapest(demand, &free));
     let cost: i64 = cheapest.map(|composition| composition.priced_cost.micros()).sum();
     let orders: usize = instance.demands.iter().map(|demand| demand.orders.len()).sum();
     let per_order = cost / i64::try_from(orders.max(1)).unwrap_or(i64::MAX);
-    NetworkSettings {
+    Parameters {
         allocation: Allocation::Dedicated,
         held_providers_max: u32::try_from(instance.supply.providers.len()).ok(),
-        schedule: ScheduleSettings::Paper {
+        schedule: Schedule::from(Measure::Paper {
             best_per_order: Money::from_micros(per_order / 2 * 3),
             min_utility_per_order: Money::from_micros(per_order * 6),
             sense: Sense::Minimise,
-        },
+        }),
         freeze_after_heights: FREEZE_AFTER_HEIGHTS,
-        ..NetworkSettings::default()
+        ..Parameters::default()
     }
 }
 

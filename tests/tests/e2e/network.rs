@@ -12,12 +12,14 @@ use miner::client::NodeClient;
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
 use miner::driver::{NodeFile, WallClock};
+use miner::files::load_scenario;
 use miner_api::MarketStatus;
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::settings::{Profile, ScheduleSettings, Sense};
-use scenarios::{Money, Scenario};
+use scenarios::schedule::{Measure, Sense};
+use scenarios::settings::Profile;
+use scenarios::{Money, Scenario, Schedule};
 use tempfile::TempDir;
 
 /// The program under test.
@@ -39,7 +41,7 @@ pub(crate) fn repository_file(path: &str) -> PathBuf {
 
 /// One of the Tehran scenarios.
 pub(crate) fn tehran(problem: u8) -> Scenario {
-    Scenario::load(repository_file(&format!("scenarios/tehran/problem-{problem}.json"))).unwrap()
+    load_scenario(&repository_file(&format!("scenarios/tehran/problem-{problem}.json"))).unwrap()
 }
 
 /// A generated market of 6 providers and 12 demands of 4 orders, composed by the published algorithm and
@@ -66,12 +68,12 @@ pub(crate) fn small_parameters() -> GenerateParameters {
 }
 
 /// The paper's schedule: full pay below this many dollars per order, nothing from twice as many.
-pub(crate) fn paid_from(dollars: i64) -> ScheduleSettings {
-    ScheduleSettings::Paper {
+pub(crate) fn paid_from(dollars: i64) -> Schedule {
+    Schedule::from(Measure::Paper {
         best_per_order: Money::from_units(dollars),
         min_utility_per_order: Money::from_units(2 * dollars),
         sense: Sense::Minimise,
-    }
+    })
 }
 
 /// Lets a node's search go on for ever.
@@ -134,8 +136,9 @@ impl TestNetwork {
             .map(|index| SecretKey::for_scenario(RNG_SEED, "miner", index as u64))
             .collect();
         let validators = keys.iter().map(SecretKey::public).collect();
-        let now_ms = WallClock::start().now_ms();
-        let genesis = Genesis::from_scenario(&setup.scenario, RNG_SEED, validators, now_ms);
+        let (profile, now_ms) = (setup.scenario.search.profile, WallClock::start().now_ms());
+        let genesis =
+            Genesis::of_scenario(&setup.scenario, profile, keys.len(), validators, RNG_SEED, now_ms);
         let network = Arc::new(Network::new(genesis).unwrap());
         let fee_ppm = network.parameters().solver_fee_ppm;
         let records = scenario_demand_records(&setup.scenario.instance, network.id(), RNG_SEED, fee_ppm);

@@ -48,7 +48,7 @@ fn a_wrong_field_of_a_scenario_is_named_by_its_path_with_what_is_expected() {
 fn write_node(directory: &Path) {
     let scenario = generate(&small_parameters()).unwrap();
     let key = SecretKey::for_scenario(1, "miner", 0);
-    let genesis = Genesis::from_scenario(&scenario, 1, vec![key.public()], 1);
+    let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![key.public()], 1, 1);
     std::fs::write(directory.join("genesis.bin"), genesis.to_bytes()).unwrap();
     miner::driver::write_key(&directory.join("node.key"), &key).unwrap();
     std::fs::write(directory.join("node.toml"), CONFIGURATION).unwrap();

@@ -1,9 +1,9 @@
 //! A chain with amendments of every sort: the independent program follows it to the unit, finds what is
 //! forged in it, and single compositions of it are proved whichever block brought them.
 
+use chain::ProofError;
 use chain::schedule::Measure;
 use chain::{Body, DemandId, Header, RecordId};
-use miner::chain_tools::ProofError;
 use scenarios::{ProviderId, evaluate_composition};
 
 use super::export::assert_stands;
@@ -152,12 +152,12 @@ fn a_block_that_only_amends_too_soon_is_found() {
 #[test]
 fn compositions_are_proved_whichever_block_brought_them() {
     let chain = Amending::whole();
-    let stored = chain.market.stored();
+    let (stored, network) = (chain.market.stored(), chain.market.network().id());
     // The last was made room for at height 6, the first amended for the second time at 5.
     for (index, height, is_amended) in [(0, 5, true), (6, 6, true), (3, 5, true)] {
         let proof =
             stored.prove(&chain.market.ledger, &chain.ids[index].to_string()).expect("it is composed");
-        let proven = proof.verify(Some(chain.market.network().id())).expect("the proof holds");
+        let proven = proof.verify(network).expect("the proof holds");
         assert_eq!((proven.height, proof.amendment.is_some()), (height, is_amended));
         let mut elsewhere = proof.clone();
         elsewhere
@@ -166,9 +166,9 @@ fn compositions_are_proved_whichever_block_brought_them() {
             .expect("an amendment")
             .parts
             .retain(|part| part.composition.demand != proven.demand);
-        assert_eq!(elsewhere.verify(None), Err(ProofError::NotAPart));
+        assert_eq!(elsewhere.verify(network), Err(ProofError::NotAPart));
         let mut alone = proof;
         alone.amendment = None;
-        assert!(matches!(alone.verify(None), Err(ProofError::NotIncluded(_))));
+        assert!(matches!(alone.verify(network), Err(ProofError::NotIncluded(_))));
     }
 }

@@ -4,7 +4,9 @@
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
 use chain::record::{DemandStatement, OfferStatement};
 use chain::{Genesis, Record, RecordId, SecretKey, Statement};
-use scenarios::settings::{Allocation, NetworkSettings, ScheduleSettings, Sense};
+use miner::files::load_scenario;
+use scenarios::parameters::{Allocation, Parameters};
+use scenarios::schedule::{Measure, Schedule, Sense};
 use scenarios::{
     CostRules, Demand, DistanceMatrix, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario,
     Site, Supply,
@@ -65,19 +67,25 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
     });
     let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
     let instance = Instance { supply, demands: demands.collect() };
-    let settings = NetworkSettings {
+    let network = Parameters {
         relax_after_heights: 1,
         relax_over_heights: 2,
         freeze_after_heights: 3,
         quiet_block_interval_ms: 1_500,
-        ..NetworkSettings::default()
+        ..Parameters::default()
     };
-    let mut genesis =
-        Genesis::from_instance("open market", &instance, &settings, RNG_SEED, public_keys(), START_MS);
+    let scenario = Scenario { network, ..Scenario::of_instance("open market", instance.clone()) };
+    let mut genesis = genesis_of(&scenario);
     genesis.balances.insert(treasurer().public().address(), units(1_000));
     genesis.balances.insert(key("pauper", 0).public().address(), Money::ZERO);
     genesis.bounty = units(3);
     (genesis, instance)
+}
+
+/// A scenario's network under its own profile; as many miners as validators are expected.
+fn genesis_of(scenario: &Scenario) -> Genesis {
+    let (profile, validators) = (scenario.search.profile, public_keys());
+    Genesis::of_scenario(scenario, profile, validators.len(), validators, RNG_SEED, START_MS)
 }
 
 /// The signed demands of genesis' demanders.
@@ -164,21 +172,21 @@ pub(crate) fn dedicated_market() -> Growing {
     let demands = (0..6).map(|number| demand(&format!("order {number}"), place(number), &[0, 1, 0]));
     let demands: Vec<Demand> = demands.collect();
     let supply = Supply { providers: providers.collect(), rules, geometry };
-    let settings = NetworkSettings {
+    let network = Parameters {
         allocation: Allocation::Dedicated,
-        held_providers_max: None,
-        schedule: ScheduleSettings::Paper {
+        schedule: Schedule::from(Measure::Paper {
             best_per_order: units(8),
             min_utility_per_order: units(30),
             sense: Sense::Minimise,
-        },
+        }),
         freeze_after_heights: 2,
-        ..NetworkSettings::default()
+        ..Parameters::default()
     };
     let instance = Instance { supply, demands };
-    let mut genesis =
-        Genesis::from_instance("dedicated", &instance, &settings, RNG_SEED, public_keys(), START_MS);
+    let scenario = Scenario { network, ..Scenario::of_instance("dedicated", instance.clone()) };
+    let mut genesis = genesis_of(&scenario);
     // Two miners may hold four of the eight providers each.
+    genesis.parameters.held_providers_max = None;
     genesis.miners = 2;
     let mut market = Growing::from(genesis);
     let records = demand_records(&market, &instance);
@@ -194,8 +202,8 @@ pub(crate) fn dedicated_market() -> Growing {
 /// Problem 2 with scarce capacity: prices first, then what fits.
 pub(crate) fn tehran() -> Growing {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/tehran/problem-2-capacitated.json");
-    let scenario = Scenario::load(path).expect("a scenario of the repository");
-    let mut market = Growing::from(Genesis::from_scenario(&scenario, RNG_SEED, public_keys(), START_MS));
+    let scenario = load_scenario(path.as_ref()).expect("a scenario of the repository");
+    let mut market = Growing::from(genesis_of(&scenario));
     let records = demand_records(&market, &scenario.instance);
     market.add_records(records);
     let prices = Some(market.better_prices());

@@ -2,11 +2,12 @@
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::ledger::root::{StateEntry, StateKey};
-use chain::ledger::{DemandEntry, DemandStatus};
+use chain::ledger::{DemandEntry, DemandStatus, StateProof};
 use chain::merkle::Merkle;
-use chain::{Block, DemandId, Domain, Hash, NetworkId, codec};
-use miner::chain_tools::proof::{Place, ProveError, SignedHeader};
-use miner::chain_tools::{DemandProof, ProofError};
+use chain::proof::{self, Place, SignedHeader};
+use chain::{Block, CompositionProof, DemandId, Domain, Hash, NetworkId, ProofError, codec};
+use miner::chain_tools::ProofFile;
+use miner::chain_tools::proof::{ProofFileError, ProveError};
 use scenarios::ProviderId;
 use serde_json::Value;
 
@@ -19,12 +20,12 @@ fn demand_that_is(market: &Growing, status: &str) -> DemandId {
     found.unwrap_or_else(|| panic!("a demand is {status}")).0
 }
 
-fn prove(market: &Growing, demand: DemandId) -> DemandProof {
+fn prove(market: &Growing, demand: DemandId) -> CompositionProof {
     market.stored().prove(&market.ledger, &demand.to_string()).expect("a composed demand is proved")
 }
 
 /// A proof of a settled composition, whose head is far above its block.
-fn frozen_proof() -> DemandProof {
+fn frozen_proof() -> CompositionProof {
     let market = open_market();
     prove(&market, demand_that_is(&market, "frozen"))
 }
@@ -34,9 +35,11 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
     let market = open_market();
     let demand = demand_that_is(&market, "frozen");
     let proof = prove(&market, demand);
-    let text = serde_json::to_string(&proof).unwrap();
-    let read: DemandProof = serde_json::from_str(&text).unwrap();
-    let proven = read.verify(Some(market.network().id())).unwrap();
+    let text = serde_json::to_string(&ProofFile::from(&proof)).unwrap();
+    let read: ProofFile = serde_json::from_str(&text).unwrap();
+    let read = read.into_proof().unwrap();
+    assert_eq!(read, proof);
+    let proven = read.verify(market.network().id()).unwrap();
     let entry = market.ledger.demand(demand).unwrap();
     assert_eq!((proven.demand, &proven.entry), (demand, entry));
     assert_eq!(proven.composition.providers, entry.composition().unwrap().providers);
@@ -52,21 +55,34 @@ fn a_composition_of_the_head_block_is_proved_among_many() {
     let proof = prove(&market, demand);
     assert_eq!(proof.block, proof.head);
     assert_eq!(proof.inclusion.index, 17);
-    assert_eq!(proof.verify(None).unwrap().demand, demand);
+    assert_eq!(proof.verify(market.network().id()).unwrap().demand, demand);
+    assert_eq!(CompositionProof::from_bytes(&proof.to_bytes()), Ok(proof));
 }
 
 #[test]
 fn no_field_of_a_proof_can_be_changed() {
-    let proof = serde_json::to_value(frozen_proof()).unwrap();
+    let network = frozen_proof().network();
+    let proof = serde_json::to_value(ProofFile::from(&frozen_proof())).unwrap();
     let mut places = Vec::new();
     leaves(&proof, String::new(), &mut places);
-    assert!(places.len() > 60, "{} fields", places.len());
+    assert!(places.len() > 50, "{} fields", places.len());
     for place in places {
         let mut tampered = proof.clone();
         change(tampered.pointer_mut(&place).unwrap());
-        let Ok(read) = serde_json::from_value::<DemandProof>(tampered) else { continue };
-        let error = read.verify(None).expect_err(&place);
-        assert!(!error.to_string().is_empty(), "{place} gives a reason");
+        let Ok(read) = serde_json::from_value::<ProofFile>(tampered) else { continue };
+        let Ok(proof) = read.into_proof() else { continue };
+        proof.verify(network).expect_err(&place);
+    }
+}
+
+#[test]
+fn no_byte_of_a_proof_can_be_changed() {
+    let (proof, network) = (frozen_proof().to_bytes(), frozen_proof().network());
+    for place in (0..proof.len()).step_by(7) {
+        let mut tampered = proof.clone();
+        tampered[place] ^= 1;
+        let Ok(read) = CompositionProof::from_bytes(&tampered) else { continue };
+        read.verify(network).expect_err(&format!("byte {place}"));
     }
 }
 
@@ -105,22 +121,44 @@ fn change(value: &mut Value) {
 }
 
 /// What a proof says after a change.
-fn after(change: impl FnOnce(&mut DemandProof)) -> ProofError {
+fn after(change: impl FnOnce(&mut CompositionProof)) -> ProofError {
     let mut proof = frozen_proof();
+    let network = proof.network();
     change(&mut proof);
-    proof.verify(None).expect_err("a changed proof is refused")
+    proof.verify(network).expect_err("a changed proof is refused")
+}
+
+/// Why a changed file holds no proof.
+fn after_file(change: impl FnOnce(&mut ProofFile)) -> ProofFileError {
+    let mut file = ProofFile::from(&frozen_proof());
+    change(&mut file);
+    file.into_proof().expect_err("a changed file is refused")
+}
+
+#[test]
+fn a_file_that_says_two_things_of_one_holds_no_proof() {
+    let (other, network) = (NetworkId(Hash([7; 32])), frozen_proof().network());
+    let renamed = after_file(|file| file.network = other);
+    assert_eq!(renamed, ProofFileError::GenesisMismatch { got: network, expected: other });
+    let (demand, elsewhere) = (frozen_proof().demand(), chain::RecordId(Hash([8; 32])));
+    let moved = after_file(|file| file.demand = elsewhere);
+    assert_eq!(moved, ProofFileError::WrongDemand { got: demand, expected: elsewhere });
+    let no_digits = after_file(|file| file.genesis = "xyz".into());
+    assert!(matches!(no_digits, ProofFileError::Hex { what: "the genesis", .. }), "{no_digits}");
+    let cut_off = after_file(|file| drop(file.state.split_off(8)));
+    assert!(matches!(cut_off, ProofFileError::Bytes { what: "the state entry", .. }), "{cut_off}");
+    let earlier = after_file(|file| file.version = 1);
+    assert_eq!(earlier, ProofFileError::Format { got: "mizan composition proof".into(), version: 1 });
 }
 
 #[test]
 fn each_broken_link_is_named() {
     let other = NetworkId(Hash([7; 32]));
-    let network = frozen_proof().network;
-    let elsewhere = frozen_proof().verify(Some(other)).unwrap_err();
+    let network = frozen_proof().network();
+    let elsewhere = frozen_proof().verify(other).unwrap_err();
     assert_eq!(elsewhere, ProofError::WrongNetwork { got: network, expected: other });
-    let renamed = after(|proof| proof.network = other);
-    assert_eq!(renamed, ProofError::GenesisMismatch { got: network, expected: other });
-    let no_digits = after(|proof| proof.genesis = "xyz".into());
-    assert!(matches!(no_digits, ProofError::Malformed { what: "the genesis", .. }), "{no_digits}");
+    let more_miners = after(|proof| proof.genesis.miners += 1);
+    assert!(matches!(more_miners, ProofError::WrongNetwork { .. }), "{more_miners}");
     let unsigned = after(|proof| proof.block.signature.0[0] ^= 1);
     assert!(matches!(unsigned, ProofError::Miner { place: Place::Block, .. }), "{unsigned}");
     let few = after(|proof| proof.head.certificate.signatures.truncate(2));
@@ -131,9 +169,9 @@ fn each_broken_link_is_named() {
     assert!(matches!(shifted, ProofError::NotIncluded(_)), "{shifted}");
     let reversed = after(|proof| std::mem::swap(&mut proof.block, &mut proof.head));
     assert!(matches!(reversed, ProofError::NotIncluded(_)), "{reversed}");
-    let older = after(|proof| proof.state.value.replace_range(0..2, "ff"));
+    let older = after(|proof| proof.state.entry.value[0] ^= 0xff);
     assert!(matches!(older, ProofError::NotInState(_)), "{older}");
-    let another = after(|proof| proof.state.key = hex::encode(StateKey::Bounty.to_bytes()));
+    let another = after(|proof| proof.state.entry.key = StateKey::Bounty.to_bytes());
     assert!(matches!(another, ProofError::WrongEntry { .. }), "{another}");
 }
 
@@ -146,9 +184,10 @@ fn a_head_below_the_block_or_a_second_block_of_its_height_is_refused() {
         certificate: certificate.clone(),
     };
     let mut proof = prove(&market, demand_that_is(&market, "frozen"));
+    let network = proof.network();
     proof.head = header_of(&market.blocks[0]);
     let (got, expected) = (1, proof.block.header.height);
-    assert_eq!(proof.verify(None), Err(ProofError::HeadBelowBlock { got, expected }));
+    assert_eq!(proof.verify(network), Err(ProofError::HeadBelowBlock { got, expected }));
     let height = usize::try_from(expected).unwrap();
     let (mut second, _) = market.blocks[height - 1].clone();
     second.header.timestamp_ms += 1;
@@ -156,7 +195,7 @@ fn a_head_below_the_block_or_a_second_block_of_its_height_is_refused() {
     let second = Block::sign(second.header, second.body, &miner.unwrap());
     proof.head = header_of(&(second.clone(), market.certificate(&second)));
     let (got, expected) = (second.hash(), proof.block.header.hash());
-    assert_eq!(proof.verify(None), Err(ProofError::TwoBlocks { got, expected }));
+    assert_eq!(proof.verify(network), Err(ProofError::TwoBlocks { got, expected }));
 }
 
 /// What the proof is refused for, and what the state says instead.
@@ -167,7 +206,7 @@ type Replacement = (&'static str, fn(&mut DemandEntry));
 fn a_composition_that_the_state_has_replaced_is_not_current() {
     let market = open_market();
     let proof = prove(&market, demand_that_is(&market, "frozen"));
-    let entry = market.ledger.demand(proof.demand).unwrap();
+    let entry = market.ledger.demand(proof.demand()).unwrap();
     let replaced: [Replacement; 3] = [
         ("the demand is cancelled", |entry| entry.status = DemandStatus::Cancelled { height: 9 }),
         ("the cost is", |entry| composition(entry).cost = scenarios::Money::from_micros(1)),
@@ -177,7 +216,7 @@ fn a_composition_that_the_state_has_replaced_is_not_current() {
         let mut entry = entry.clone();
         change(&mut entry);
         let lie = with_state(&market, proof.clone(), &entry);
-        let error = lie.verify(None).unwrap_err();
+        let error = lie.verify(market.network().id()).unwrap_err();
         assert!(matches!(error, ProofError::NotCurrent { .. }), "{error}");
         assert!(error.to_string().contains(expected), "{expected:?} is not in {error}");
     }
@@ -191,8 +230,8 @@ fn composition(entry: &mut DemandEntry) -> &mut chain::ledger::Standing {
 }
 
 /// The proof under a head whose state is this one entry, signed by all.
-fn with_state(market: &Growing, mut proof: DemandProof, entry: &DemandEntry) -> DemandProof {
-    let entry = StateEntry { key: StateKey::Demand(proof.demand).to_bytes(), value: codec::encode(entry) };
+fn with_state(market: &Growing, mut proof: CompositionProof, entry: &DemandEntry) -> CompositionProof {
+    let entry = StateEntry { key: StateKey::Demand(proof.demand()).to_bytes(), value: codec::encode(entry) };
     let tree = Merkle::new(&[entry.hash().0]);
     let mut header = proof.head.header.clone();
     header.state_root = Domain::StateRoot.hash(&[&1_u32.to_be_bytes(), &tree.root().0]);
@@ -203,8 +242,7 @@ fn with_state(market: &Growing, mut proof: DemandProof, entry: &DemandEntry) -> 
     let block = Block::sign(header, chain::Body::default(), &miner);
     let certificate = market.certificate(&block);
     proof.head = SignedHeader { header: block.header, signature: block.signature, certificate };
-    proof.state.value = hex::encode(&entry.value);
-    proof.state.proof = tree.prove(0).expect("it is there");
+    proof.state = StateProof { entry, proof: tree.prove(0).expect("it is there") };
     proof
 }
 
@@ -213,7 +251,7 @@ fn a_certificate_of_prevotes_proves_nothing() {
     let error = after(|proof| {
         let CommitCertificate { height, round, block, .. } = proof.block.certificate;
         let vote =
-            Vote { network: proof.network, height, round, kind: VoteKind::Prevote, block: Some(block) };
+            Vote { network: proof.network(), height, round, kind: VoteKind::Prevote, block: Some(block) };
         let signed = (0..).zip(validators()).map(|(index, key)| (index, vote.sign(index, &key).signature));
         proof.block.certificate.signatures = signed.collect();
     });
@@ -225,11 +263,12 @@ fn demands_are_found_by_id_prefix_or_name_and_only_composed_ones_are_proved() {
     let market = open_market();
     let (chain, frozen) = (market.stored(), demand_that_is(&market, "frozen"));
     let name = &market.ledger.demand(frozen).unwrap().demand.name;
-    assert_eq!(chain.prove(&market.ledger, name).unwrap().demand, frozen);
-    assert_eq!(chain.prove(&market.ledger, &frozen.to_string()[..12]).unwrap().demand, frozen);
+    assert_eq!(chain.prove(&market.ledger, name).unwrap().demand(), frozen);
+    assert_eq!(chain.prove(&market.ledger, &frozen.to_string()[..12]).unwrap().demand(), frozen);
     let unknown = chain.prove(&market.ledger, "no such demand").unwrap_err();
     assert_eq!(unknown, ProveError::Unknown("no such demand".into()));
     let demand = demand_that_is(&market, "cancelled");
     let cancelled = chain.prove(&market.ledger, &demand.to_string()).unwrap_err();
-    assert_eq!(cancelled, ProveError::NotComposed { demand, status: "cancelled" });
+    let reason = proof::ProveError::NotComposed { demand, status: "cancelled" };
+    assert_eq!(cancelled, ProveError::Proof(reason));
 }

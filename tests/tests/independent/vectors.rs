@@ -4,7 +4,6 @@ use chain::genesis::scenario::demander_key;
 use chain::ledger::root::{StateEntry, StateKey};
 use chain::schedule::{Achievement, Schedule};
 use chain::{Composition, Domain, Hash, RecordId, Replacement, codec, merkle_root};
-use scenarios::settings::ScheduleSettings;
 use scenarios::{Geometry, Money, ProviderId, Site};
 
 const PROTOCOL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md"));
@@ -16,7 +15,7 @@ fn vectors() -> Vec<(&'static str, String)> {
     let tree = merkle_root(&[bounty.hash().0]);
     let root = Domain::StateRoot.hash(&[&1_u32.to_be_bytes(), &tree.0]);
     let leaves = [b"a", b"b", b"c"];
-    let certified = Schedule::from_settings(&ScheduleSettings::default());
+    let certified = Schedule::default();
     let (cost, orders) = (Money::from_units(10_000), 1);
     let share =
         certified.reward_ppm(&Achievement { cost, reduced_cost: Money::from_micros(57_421_876), orders });

@@ -6,7 +6,8 @@ use miner_node::strategy::Strategy;
 use mizan_tests::sim::{
     Fault, HostId, HostSettings, Market, MarketKind, World, demand, instance_of, provider,
 };
-use scenarios::settings::{NetworkSettings, Profile};
+use scenarios::Parameters;
+use scenarios::settings::Profile;
 
 use crate::common::{PATIENCE_MS, hosts, keys, public, told};
 
@@ -18,7 +19,7 @@ fn a_late_joiner_fetches_more_than_one_message_of_blocks_and_verifies_them_all()
     let validators = keys(2, 4);
     let instance = instance_of(providers, demands);
     let market =
-        Market::new(instance, &NetworkSettings::default(), Profile::Hybrid, &public(&validators), 2).unwrap();
+        Market::new(instance, &Parameters::default(), Profile::Hybrid, &public(&validators), 2).unwrap();
     let mut settings = hosts(&market, &validators, &[Strategy::Everything]);
     let joiner = SecretKey::for_scenario(2, "late joiner", 0);
     settings.push(HostSettings { starts_at_ms: 60_000, ..HostSettings::voter(joiner) });

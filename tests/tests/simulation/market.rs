@@ -6,13 +6,14 @@ use miner_api::views;
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, WorkKind};
 use mizan_tests::sim::{HostId, Market, World, demand, instance_of, provider};
-use scenarios::settings::{NetworkSettings, Profile};
+use scenarios::Parameters;
+use scenarios::settings::Profile;
 use scenarios::{Instance, Money, ProviderId};
 
 use crate::common::{hosts, keys, public, told};
 
 /// A network of four validators, of which the first ones mine.
-fn world(instance: Instance, settings: &NetworkSettings, profile: Profile, strategies: &[Strategy]) -> World {
+fn world(instance: Instance, settings: &Parameters, profile: Profile, strategies: &[Strategy]) -> World {
     let keys = keys(1, 4);
     let market = Market::new(instance, settings, profile, &public(&keys), 1).unwrap();
     let hosts = hosts(&market, &keys, strategies);
@@ -34,7 +35,7 @@ fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not()
     let demands = ["a", "b", "c"].map(|name| demand(name, 100, 100)).to_vec();
     let everything = [Strategy::Everything; 2];
     let mut world =
-        world(instance_of(providers, demands), &NetworkSettings::default(), Profile::Hybrid, &everything);
+        world(instance_of(providers, demands), &Parameters::default(), Profile::Hybrid, &everything);
     world.submit_all(50);
     let report = world.run_until_settled(30_000).unwrap();
     assert_eq!(report.composed, 3);
@@ -68,7 +69,7 @@ fn a_miner_that_loses_part_of_its_demands_repairs_and_composes_the_rest() {
     let demands = (0..8).map(|n| demand(&format!("d{n}"), n * 4_000, 100)).collect();
     let strategies = [Strategy::Cells, Strategy::Cells, Strategy::Roaming];
     let mut world =
-        world(instance_of(providers, demands), &NetworkSettings::default(), Profile::Hybrid, &strategies);
+        world(instance_of(providers, demands), &Parameters::default(), Profile::Hybrid, &strategies);
     world.submit_all(50);
     let report = world.run_until_settled(30_000).unwrap();
     assert_eq!(report.composed, 8);
@@ -85,7 +86,7 @@ fn a_miner_whose_solver_breaks_down_on_everything_tells_so_and_others_compose_it
     let providers = (0..4).map(|n| provider(&format!("p{n}"), n * 10_000, 10 + n, 30, Some(120))).collect();
     let demands = (0..8).map(|n| demand(&format!("d{n}"), n * 4_000, 100)).collect();
     let keys = keys(1, 4);
-    let settings = NetworkSettings::default();
+    let settings = Parameters::default();
     let market =
         Market::new(instance_of(providers, demands), &settings, Profile::Hybrid, &public(&keys), 1).unwrap();
     let mut hosts = hosts(&market, &keys, &[Strategy::Cells, Strategy::Cells]);
@@ -112,11 +113,11 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
     // its reduced cost is 40 of 50, far beyond what the schedule pays for.
     let providers = vec![provider("cheap", 0, 10, 60, Some(60)), provider("dear", 0, 50, 60, None)];
     let demands = vec![demand("a", 0, 100), demand("b", 0, 100)];
-    let settings = NetworkSettings {
+    let settings = Parameters {
         relax_after_heights: 2,
         relax_over_heights: 3,
         min_bound_gain_ppm: 1_000_000, // no prices are ever good enough
-        ..NetworkSettings::default()
+        ..Parameters::default()
     };
     let mut world =
         world(instance_of(providers, demands), &settings, Profile::Hybrid, &[Strategy::Everything]);
@@ -147,7 +148,7 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
 /// Milliseconds from handing in until every demand of this market is composed, by four miners in cells.
 fn composed_after_ms(instance: Instance) -> u64 {
     let strategies = [Strategy::Cells; 4];
-    let mut world = world(instance, &NetworkSettings::default(), Profile::Hybrid, &strategies);
+    let mut world = world(instance, &Parameters::default(), Profile::Hybrid, &strategies);
     world.run_for(2_000).unwrap();
     let (begin_ms, demands) = (world.now_ms(), world.market().records.len());
     world.submit_all(50);
@@ -183,7 +184,7 @@ fn every_node_gives_the_same_reason_for_a_demand_that_nobody_can_serve() {
     let demands = vec![demand("a", 0, 100), demand("b", 0, 9)];
     let mut world = world(
         instance_of(providers, demands),
-        &NetworkSettings::default(),
+        &Parameters::default(),
         Profile::Hybrid,
         &[Strategy::Cells, Strategy::Cells],
     );
@@ -207,7 +208,7 @@ fn a_market_with_too_little_time_ends_with_the_demand_nobody_can_serve_and_why()
     let demands = ["a", "b", "c"].map(|name| demand(name, 0, 100)).to_vec();
     let strategies = [Strategy::Cells, Strategy::Cells];
     let mut world =
-        world(instance_of(providers, demands), &NetworkSettings::default(), Profile::Hybrid, &strategies);
+        world(instance_of(providers, demands), &Parameters::default(), Profile::Hybrid, &strategies);
     world.submit_all(50);
     let report = world.run_until_settled(60_000).unwrap();
     assert_eq!(report.composed, 2);

@@ -341,6 +341,7 @@ impl Simulation {
 }
 
 /// Runs seeds and returns (the highest round reached in any, reports of the liar in all).
+#[expect(clippy::disallowed_macros, reason = "the seed of a failure is to be seen")]
 fn run_seeds(seeds: std::ops::Range<u64>, count: u64, with_liar: bool, crashes: u32) -> (Round, usize) {
     let (mut highest, mut reports) = (0, 0);
     for rng_seed in seeds {

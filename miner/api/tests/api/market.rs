@@ -17,9 +17,9 @@ use chain::{
 use coordinator_free_pool::PoolLimits;
 use miner_api::{History, Snapshot};
 use miner_node::{Command, Effect, Input, Node, NodeConfig, Recovered, SubmissionId, Timing};
-use scenarios::settings::NetworkSettings;
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId, Site, Supply,
+    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId, Scenario, Site,
+    Supply,
 };
 
 pub(crate) const RNG_SEED: u64 = 7;
@@ -71,10 +71,10 @@ pub(crate) struct Market {
 impl Market {
     /// Before the first block.
     pub(crate) fn new() -> Self {
-        let settings = NetworkSettings { freeze_after_heights: 4, ..NetworkSettings::default() };
-        let validators = vec![miner().public()];
-        let mut genesis =
-            Genesis::from_instance("by hand", &instance(), &settings, RNG_SEED, validators, START_MS);
+        let mut scenario = Scenario::of_instance("by hand", instance());
+        scenario.network.freeze_after_heights = 4;
+        let (profile, validators) = (scenario.search.profile, vec![miner().public()]);
+        let mut genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, START_MS);
         genesis.balances.insert(treasurer().public().address(), units(1_000));
         let network = Network::new(genesis).unwrap();
         let history = History::open(Box::new(MemoryBackend::default()), network.id()).unwrap();

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use chain::ledger::Ledger;
-use scenarios::settings::{Allocation, HybridGaSettings, Profile};
+use scenarios::parameters::Allocation;
+use scenarios::settings::{HybridGaSettings, Profile};
 use scenarios::work::{Goal, Incumbent, Termination, Work};
 use scenarios::{ProviderId, Solution};
 

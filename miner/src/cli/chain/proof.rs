@@ -5,14 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
 use chain::ledger::DemandStatus;
-use chain::{Genesis, NetworkId};
+use chain::{Genesis, NetworkId, Proven};
 use clap::Args;
 
 use super::super::OutputArguments;
 use super::super::output::{Progress, print, print_json};
 use super::{NodeArgument, refused, write_json};
+use crate::chain_tools::ProofFile;
 use crate::chain_tools::proof::PROOF_FILE_BYTES;
-use crate::chain_tools::{DemandProof, Proven};
 
 /// Arguments of `miner chain prove`.
 #[derive(Debug, Args)]
@@ -56,8 +56,8 @@ pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
     };
     let proof = chain.prove(&ledger, &arguments.demand)?;
     // What is handed out has been checked the way its reader will.
-    let proven = proof.verify(Some(chain.network.id())).context("the proof made does not verify")?;
-    write_json(&arguments.out, &proof)?;
+    let proven = proof.verify(chain.network.id()).context("the proof made does not verify")?;
+    write_json(&arguments.out, &ProofFile::from(&proof))?;
     if arguments.output.json {
         print_json(&proven)?;
     } else {
@@ -69,16 +69,26 @@ pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
 
 pub(in crate::cli) fn verify_proof(arguments: &VerifyProofArguments) -> Result<ExitCode> {
     let trusted = trusted_network(arguments)?;
-    let proof = read_proof(&arguments.proof)?;
-    match proof.verify(trusted) {
-        Ok(proven) if arguments.output.json => print_json(&proven)?,
-        Ok(proven) => print(&words(&proven, trusted.is_some()))?,
+    let file = read_proof(&arguments.proof)?;
+    let proven = match verify(file, trusted) {
+        Ok(proven) => proven,
         Err(error) => {
             eprintln!("error: {} proves nothing: {error}", arguments.proof.display());
             return Ok(ExitCode::FAILURE);
         }
+    };
+    if arguments.output.json {
+        print_json(&proven)?
+    } else {
+        print(&words(&proven, trusted.is_some()))?
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without a trusted network the proof holds for whatever network it is about.
+fn verify(file: ProofFile, trusted: Option<NetworkId>) -> Result<Proven> {
+    let proof = file.into_proof()?;
+    Ok(proof.verify(trusted.unwrap_or_else(|| proof.network()))?)
 }
 
 fn trusted_network(arguments: &VerifyProofArguments) -> Result<Option<NetworkId>> {
@@ -93,7 +103,7 @@ fn trusted_network(arguments: &VerifyProofArguments) -> Result<Option<NetworkId>
     Ok(Some(genesis.network_id()))
 }
 
-fn read_proof(path: &Path) -> Result<DemandProof> {
+fn read_proof(path: &Path) -> Result<ProofFile> {
     let context = || format!("cannot read {}", path.display());
     let bytes = std::fs::metadata(path).with_context(context)?.len();
     if bytes > PROOF_FILE_BYTES {

@@ -8,7 +8,7 @@ use chain::genesis::scenario_demand_records;
 use chain::{DemandId, Hash, Record, RecordId, Statement};
 use clap::Args;
 use miner_api::{DemandStanding, Refusal};
-use scenarios::{Money, Scenario};
+use scenarios::Money;
 use serde::Serialize;
 
 use super::report::{Entry, Wait, render_demand, submit_and_report};
@@ -17,6 +17,7 @@ use crate::cli::OutputArguments;
 use crate::cli::output::{print, print_json};
 use crate::client::DemandDocument;
 use crate::client::documents::SiteDocument;
+use crate::files::load_scenario;
 
 /// Arguments of `miner demand submit`.
 #[derive(Debug, Args)]
@@ -137,7 +138,7 @@ struct ScenarioReport {
 }
 
 pub(super) async fn submit_scenario(arguments: &SubmitScenarioArguments) -> Result<ExitCode> {
-    let scenario = Scenario::load(&arguments.scenario)?;
+    let scenario = load_scenario(&arguments.scenario)?;
     let mut client = arguments.node.connect().await?;
     let facts = client.market().await?;
     let (seed, fee_ppm) = (arguments.rng_seed, facts.solver_fee_ppm);

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use chain::PublicKey;
 use clap::Args;
 use miner_api::{MarketFacts, NodeStatus};
-use scenarios::{CostRules, Money, Scenario};
+use scenarios::{CostRules, Money};
 use serde::Serialize;
 
 use super::{NodeArgument, parse_money};
@@ -19,6 +19,7 @@ use crate::client::found::{
     Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
 };
 use crate::driver::WallClock;
+use crate::files::load_scenario;
 
 /// Arguments of `miner network init`.
 #[derive(Debug, Args)]
@@ -110,7 +111,7 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
     let addresses = addresses(arguments)?;
     let market = match &arguments.scenario {
         Some(file) => FoundingMarket::Scenario {
-            scenario: Box::new(Scenario::load(file)?),
+            scenario: Box::new(load_scenario(file)?),
             rng_seed: arguments.rng_seed,
         },
         None => FoundingMarket::Empty {

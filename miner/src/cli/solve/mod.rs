@@ -19,6 +19,7 @@ use scenarios::{Scenario, Solution};
 
 use super::output::{Progress, print, print_json};
 use super::{OutputArguments, ScenarioArgument};
+use crate::files::load_scenario;
 use first::compose_in_order;
 pub(super) use report::End;
 use report::Report;
@@ -85,7 +86,7 @@ pub(super) struct SolveArguments {
 }
 
 pub(super) fn run(arguments: &SolveArguments) -> Result<ExitCode> {
-    let scenario = Scenario::load(&arguments.scenario.scenario)?;
+    let scenario = load_scenario(&arguments.scenario.scenario)?;
     let threads = arguments.threads.map_or(0, NonZeroUsize::get);
     let pool =
         rayon::ThreadPoolBuilder::new().num_threads(threads).build().context("no threads to search on")?;

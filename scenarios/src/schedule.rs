@@ -7,9 +7,11 @@
 //! `t = 0/64 ... 64/64`, floored to parts per million. Between two points the pay is interpolated and
 //! floored. No float is used; a test recomputes the table.
 
-use scenarios::Money;
-use scenarios::settings::{ScheduleSettings, Sense};
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::limits;
+use crate::units::Money;
 
 /// The number of points of a schedule.
 pub const POINTS: usize = 65;
@@ -20,7 +22,7 @@ pub const PPM: u64 = 1_000_000;
 /// The widest gap a schedule may still pay for: a thousand times the cost.
 pub const GAP_MAX_PPM: u64 = 1_000_000_000;
 
-/// The curve of a genesis made from a scenario.
+/// The curve of a schedule that names no other.
 #[rustfmt::skip]
 pub const ARCCOT_CURVE: [u32; POINTS] = [
     1_000_000, 952_920, 906_205, 860_201, 815_224, 771_548, 729_396, 688_938,
@@ -34,6 +36,17 @@ pub const ARCCOT_CURVE: [u32; POINTS] = [
     0,
 ];
 
+/// Whether a smaller or a larger objective is better (paper A, figure 3, has both).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Sense {
+    /// Smaller is better.
+    #[default]
+    Minimise,
+    /// Larger is better.
+    Maximise,
+}
+
 /// What the pay depends on. The ends are in the unit of the measure: parts per million of reduced cost over
 /// cost, or micro-units per order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,22 +55,24 @@ pub enum Measure {
     Certified {
         /// Full pay up to this reduced cost, in ppm of the cost.
         gap_full_ppm: u64,
-        /// No pay from this reduced cost, in ppm of the cost; above `gap_full_ppm`.
+        /// No pay from this reduced cost, in ppm of the cost; above `gap_full_ppm`, at most [`GAP_MAX_PPM`].
         gap_max_ppm: u64,
     },
     /// Cost per order (paper A).
     Paper {
-        /// Full pay up to (maximising: from) this objective per order.
+        /// Full pay up to (maximising: from) this objective per order, 0 to [`limits::BUDGET`].
         best_per_order: Money,
-        /// No pay from (maximising: up to) this objective per order.
+        /// No pay from (maximising: up to) this objective per order, 0 to [`limits::BUDGET`]; on the worse side of
+        /// `best_per_order`.
         min_utility_per_order: Money,
         /// Whether a smaller objective is better.
         sense: Sense,
     },
 }
 
-/// A reward schedule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A reward schedule. In text, such as scenario files, it is its measure with a `kind`, and the curve only where
+/// it is not [`ARCCOT_CURVE`]; in canonical bytes it is both.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// What the pay depends on.
     pub measure: Measure,
@@ -100,12 +115,29 @@ pub enum ScheduleError {
         /// Where pay ends.
         none: i128,
     },
-    /// The gap at which pay ends is absurd.
-    #[error("pay ends at a gap of {got} ppm, expected at most {GAP_MAX_PPM}")]
-    GapTooWide {
-        /// The gap.
-        got: u64,
+    /// An end is outside its range.
+    #[error("got {got}, expected {lowest} to {highest}")]
+    Range {
+        /// Which end.
+        field: &'static str,
+        /// Its value, in ppm or micro-units.
+        got: i128,
+        /// The smallest allowed.
+        lowest: i128,
+        /// The largest allowed.
+        highest: i128,
     },
+}
+
+impl ScheduleError {
+    /// The field of the schedule that is wrong, as a scenario file names it.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::PointCount { .. } | Self::AboveWhole { .. } | Self::Rising { .. } => "schedule.curve",
+            Self::Ends { .. } => "schedule",
+            Self::Range { field, .. } => field,
+        }
+    }
 }
 
 /// What a block achieved, as far as schedules ask.
@@ -119,25 +151,41 @@ pub struct Achievement {
     pub orders: u64,
 }
 
-impl Schedule {
-    /// A scenario's schedule, on [`ARCCOT_CURVE`].
-    pub fn from_settings(settings: &ScheduleSettings) -> Self {
-        let measure = match *settings {
-            ScheduleSettings::Certified { gap_full_ppm, gap_max_ppm } => {
-                Measure::Certified { gap_full_ppm, gap_max_ppm }
-            }
-            ScheduleSettings::Paper { best_per_order, min_utility_per_order, sense } => {
-                Measure::Paper { best_per_order, min_utility_per_order, sense }
-            }
-        };
+impl From<Measure> for Schedule {
+    /// On [`ARCCOT_CURVE`].
+    fn from(measure: Measure) -> Self {
         Self { measure, curve: ARCCOT_CURVE.to_vec() }
+    }
+}
+
+impl Default for Schedule {
+    /// Certified: full pay up to half a percent of reduced cost, nothing from ten percent.
+    fn default() -> Self {
+        Self::from(Measure::Certified { gap_full_ppm: 5_000, gap_max_ppm: 100_000 })
+    }
+}
+
+impl Schedule {
+    /// Paper A's schedule: best 51.7 $ per order (58,205 / 1,125 orders, table 6), worthless at 1.25 times that
+    /// of its random start.
+    pub fn paper() -> Self {
+        Self::from(Measure::Paper {
+            best_per_order: Money::from_micros(51_700_000),
+            min_utility_per_order: Money::from_micros(90_000_000),
+            sense: Sense::Minimise,
+        })
     }
 
     /// Checks the shape of the curve and its ends.
     ///
     /// # Errors
-    /// One variant per rule.
+    /// The first rule broken.
     pub fn validate(&self) -> Result<(), ScheduleError> {
+        self.validate_curve()?;
+        self.validate_ends()
+    }
+
+    fn validate_curve(&self) -> Result<(), ScheduleError> {
         if self.curve.len() != POINTS {
             return Err(ScheduleError::PointCount { got: self.curve.len() });
         }
@@ -151,16 +199,23 @@ impl Schedule {
             }
             before = got;
         }
-        let (full, none) = self.ends();
-        if none <= full {
-            return Err(ScheduleError::Ends { full, none });
-        }
-        if let Measure::Certified { gap_max_ppm: got, .. } = self.measure
-            && got > GAP_MAX_PPM
-        {
-            return Err(ScheduleError::GapTooWide { got });
-        }
         Ok(())
+    }
+
+    fn validate_ends(&self) -> Result<(), ScheduleError> {
+        match self.measure {
+            Measure::Certified { gap_full_ppm, gap_max_ppm } => {
+                range("schedule.gap_full_ppm", gap_full_ppm.into(), GAP_MAX_PPM.into())?;
+                range("schedule.gap_max_ppm", gap_max_ppm.into(), GAP_MAX_PPM.into())?;
+            }
+            Measure::Paper { best_per_order, min_utility_per_order, sense: _ } => {
+                let highest = limits::BUDGET.micros().into();
+                range("schedule.best_per_order", best_per_order.micros().into(), highest)?;
+                range("schedule.min_utility_per_order", min_utility_per_order.micros().into(), highest)?;
+            }
+        }
+        let (full, none) = self.ends();
+        if none > full { Ok(()) } else { Err(ScheduleError::Ends { full, none }) }
     }
 
     /// The share of its fees, in ppm, that a block with this achievement earns.
@@ -224,6 +279,98 @@ impl Schedule {
     }
 }
 
+fn range(field: &'static str, got: i128, highest: i128) -> Result<(), ScheduleError> {
+    if (0..=highest).contains(&got) {
+        Ok(())
+    } else {
+        Err(ScheduleError::Range { field, got, lowest: 0, highest })
+    }
+}
+
+/// A schedule in canonical bytes.
+#[derive(Serialize, Deserialize)]
+struct ScheduleBytes {
+    measure: Measure,
+    curve: Vec<u32>,
+}
+
+/// What a block's reward depends on.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum ScheduleDocument {
+    /// Reduced cost over cost: full pay up to `gap_full_ppm`, nothing from `gap_max_ppm`.
+    Certified {
+        /// Full pay up to this reduced cost/cost.
+        gap_full_ppm: u64,
+        /// No pay from this reduced cost/cost.
+        gap_max_ppm: u64,
+        /// 65 shares of the fee in parts per million, from where full pay ends to where pay ends, never rising.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        curve: Option<Vec<u32>>,
+    },
+    /// Cost per order (paper A, table 6): full pay up to `best_per_order`, nothing from `min_utility_per_order`.
+    Paper {
+        /// Full pay up to this cost per order.
+        best_per_order: Money,
+        /// No pay from this cost per order.
+        min_utility_per_order: Money,
+        /// Whether a smaller objective is better.
+        sense: Sense,
+        /// 65 shares of the fee in parts per million, from where full pay ends to where pay ends, never rising.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        curve: Option<Vec<u32>>,
+    },
+}
+
+impl From<&Schedule> for ScheduleDocument {
+    fn from(schedule: &Schedule) -> Self {
+        let curve = (schedule.curve != ARCCOT_CURVE).then(|| schedule.curve.clone());
+        match schedule.measure {
+            Measure::Certified { gap_full_ppm, gap_max_ppm } => {
+                Self::Certified { gap_full_ppm, gap_max_ppm, curve }
+            }
+            Measure::Paper { best_per_order, min_utility_per_order, sense } => {
+                Self::Paper { best_per_order, min_utility_per_order, sense, curve }
+            }
+        }
+    }
+}
+
+impl From<ScheduleDocument> for Schedule {
+    fn from(document: ScheduleDocument) -> Self {
+        let (measure, curve) = match document {
+            ScheduleDocument::Certified { gap_full_ppm, gap_max_ppm, curve } => {
+                (Measure::Certified { gap_full_ppm, gap_max_ppm }, curve)
+            }
+            ScheduleDocument::Paper { best_per_order, min_utility_per_order, sense, curve } => {
+                (Measure::Paper { best_per_order, min_utility_per_order, sense }, curve)
+            }
+        };
+        Self { measure, curve: curve.unwrap_or_else(|| ARCCOT_CURVE.to_vec()) }
+    }
+}
+
+impl Serialize for Schedule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            ScheduleDocument::from(self).serialize(serializer)
+        } else {
+            ScheduleBytes { measure: self.measure, curve: self.curve.clone() }.serialize(serializer)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Schedule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            ScheduleDocument::deserialize(deserializer).map(Self::from)
+        } else {
+            let ScheduleBytes { measure, curve } = ScheduleBytes::deserialize(deserializer)?;
+            Ok(Self { measure, curve })
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -231,7 +378,7 @@ mod tests {
     use super::*;
 
     fn certified() -> Schedule {
-        Schedule::from_settings(&ScheduleSettings::default())
+        Schedule::default()
     }
 
     fn reduced_cost_of(units: i64, reduced_cost: i64) -> Achievement {
@@ -286,7 +433,7 @@ mod tests {
 
     #[test]
     fn paper_pay_depends_on_cost_per_order() {
-        let schedule = Schedule::from_settings(&ScheduleSettings::paper());
+        let schedule = Schedule::paper();
         let of = |cost: i64, orders| {
             schedule.reward_ppm(&Achievement {
                 cost: Money::from_micros(cost),
@@ -334,7 +481,34 @@ mod tests {
         let mut empty = certified();
         empty.measure = Measure::Certified { gap_full_ppm: 7, gap_max_ppm: 7 };
         assert_eq!(empty.validate(), Err(ScheduleError::Ends { full: 7, none: 7 }));
+        let mut wide = certified();
+        wide.measure = Measure::Certified { gap_full_ppm: 7, gap_max_ppm: 1_000_000_001 };
+        let (field, got) = ("schedule.gap_max_ppm", 1_000_000_001);
+        assert_eq!(
+            wide.validate(),
+            Err(ScheduleError::Range { field, got, lowest: 0, highest: 1_000_000_000 })
+        );
+        let mut reversed = Schedule::paper();
+        reversed.measure = Measure::Paper {
+            best_per_order: Money::from_units(90),
+            min_utility_per_order: Money::from_units(50),
+            sense: Sense::Minimise,
+        };
+        assert_eq!(reversed.validate(), Err(ScheduleError::Ends { full: 90_000_000, none: 50_000_000 }));
         assert_eq!(certified().validate(), Ok(()));
+        assert_eq!(Schedule::paper().validate(), Ok(()));
+    }
+
+    #[test]
+    fn text_names_the_curve_only_where_it_is_another() {
+        let text = serde_json::to_string(&certified()).unwrap();
+        assert_eq!(text, r#"{"kind":"certified","gap_full_ppm":5000,"gap_max_ppm":100000}"#);
+        let mut flat = Schedule::paper();
+        flat.curve = vec![7; POINTS];
+        for schedule in [certified(), flat] {
+            let text = serde_json::to_string(&schedule).unwrap();
+            assert_eq!(serde_json::from_str::<Schedule>(&text).unwrap(), schedule);
+        }
     }
 
     proptest! {

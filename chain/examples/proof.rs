@@ -1,0 +1,90 @@
+//! A light client in a page: a network of one workshop and one demand, its composition proved, and the proof
+//! checked by somebody who knows the network's id and nothing else.
+//!
+//! `cargo run -p chain --example proof`
+#![expect(clippy::print_stdout, reason = "a program that says what it does")]
+
+use std::sync::Arc;
+
+use chain::consensus::{CommitCertificate, Vote, VoteKind};
+use chain::genesis::scenario_demand_records;
+use chain::store::{MemoryBackend, Write};
+use chain::{Block, CompositionProof, Draft, Genesis, Ledger, Network, ProofError, SecretKey, Store};
+use scenarios::generate::{GenerateParameters, SiteParameters, generate};
+use scenarios::{Money, ProviderId};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    // A network of one validator, who mines too.
+    let key = SecretKey::for_scenario(1, "validator", 0);
+    let scenario = generate(&workshop())?;
+    let network = Arc::new(Network::new(Genesis::of_scenario(
+        &scenario,
+        scenario.search.profile,
+        1,
+        vec![key.public()],
+        1,
+        1_000,
+    ))?);
+    let mut store = Store::open(Box::new(MemoryBackend::default()), network.id())?;
+
+    // Its first block brings the demand, its second composes it.
+    let fee_ppm = network.parameters().solver_fee_ppm;
+    let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee_ppm);
+    let demand = records[0].id();
+    let mut ledger = Ledger::new(Arc::clone(&network));
+    for (records, compositions) in [(records, vec![]), (vec![], vec![(demand, vec![ProviderId(0)])])] {
+        let timestamp_ms = ledger.head().timestamp_ms + 1_000;
+        let (price_update, amendments) = (None, vec![]);
+        let draft =
+            Draft { miner: key.public(), timestamp_ms, records, price_update, compositions, amendments };
+        let (header, body, _) = ledger.draft(draft)?;
+        let block = Block::sign(header, body, &key);
+        let certificate = certify(&network, &block, &key);
+        let done = ledger.validate_final(block, certificate)?;
+        store.write(&[Write::from(&done)])?;
+        ledger = done.ledger().clone();
+    }
+
+    // The proof is bytes. Whoever gets them needs no node, only the network's id.
+    let bytes = CompositionProof::of_demand(&store, &ledger, demand)?.to_bytes();
+    let mut proof = CompositionProof::from_bytes(&bytes)?;
+    let proven = proof.verify(network.id())?;
+    let (cost, height) = (proven.composition.cost, proven.head_height);
+    println!("demand {demand} is composed at {cost} $, as of height {height}: {} bytes", bytes.len());
+
+    // Half the cost would be nice, but no validator signed it.
+    proof.composition.cost = Money::from_micros(cost.micros() / 2);
+    let refused = proof.verify(network.id()).expect_err("a forged proof is refused");
+    assert!(matches!(refused, ProofError::NotIncluded(_)), "{refused}");
+    println!("a forged cost is refused: {refused}");
+    Ok(())
+}
+
+/// The validator's precommit, which alone is more than two thirds here.
+fn certify(network: &Network, block: &Block, key: &SecretKey) -> CommitCertificate {
+    let (height, hash) = (block.header.height, block.hash());
+    let vote = Vote { network: network.id(), height, round: 0, kind: VoteKind::Precommit, block: Some(hash) };
+    CommitCertificate { height, round: 0, block: hash, signatures: vec![(0, vote.sign(0, key).signature)] }
+}
+
+/// One provider of one operation and one demand for it, drawn in a square of 10 km.
+fn workshop() -> GenerateParameters {
+    GenerateParameters {
+        name: "workshop".into(),
+        paper_problem: None,
+        rng_seed: 1,
+        providers: 1,
+        demands: 1,
+        operations: 1,
+        orders_per_demand: 1,
+        window_km: 10,
+        sites: SiteParameters::Uniform,
+        cost_min: Money::from_units(5),
+        cost_max: Money::from_units(40),
+        minutes_min: 10,
+        minutes_max: 60,
+        rate_per_km: Money::from_micros(500_000),
+        deliver: false,
+        capacity_ppm: None,
+    }
+}

@@ -1,0 +1,143 @@
+//! Why a proof proves nothing, one variant per link of the chain of reasons, and why none can be made.
+
+use crate::block::BlockHash;
+use crate::codec::CodecError;
+use crate::genesis::GenesisError;
+use crate::key::KeyError;
+use crate::merkle::MerkleError;
+use crate::record::{DemandId, Height, NetworkId};
+use crate::store::StoreError;
+use crate::validate::FinalityError;
+
+/// Which of the two headers of a proof.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// That of the block that composed the demand.
+    Block,
+    /// That of the head.
+    Head,
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Block => "the block",
+            Self::Head => "the head",
+        })
+    }
+}
+
+/// Why a proof proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProofError {
+    /// The genesis is that of another network than the one that is trusted.
+    #[error("the proof is about network {got}, expected {expected}")]
+    WrongNetwork {
+        /// The hash of its genesis.
+        got: NetworkId,
+        /// The trusted one.
+        expected: NetworkId,
+    },
+    /// The genesis breaks a rule.
+    #[error("the genesis in the proof: {0}")]
+    Genesis(#[from] GenesisError),
+    /// A header is of another network.
+    #[error("the header of {place} is of network {got}, expected {expected}")]
+    HeaderNetwork {
+        /// Which header.
+        place: Place,
+        /// Its network.
+        got: NetworkId,
+        /// The proof's.
+        expected: NetworkId,
+    },
+    /// A miner did not sign its header.
+    #[error("the miner's signature of {place}: {error}")]
+    Miner {
+        /// Which header.
+        place: Place,
+        /// What is wrong.
+        error: KeyError,
+    },
+    /// A header is not final.
+    #[error("{place} is not final: {error}")]
+    NotFinal {
+        /// Which header.
+        place: Place,
+        /// Why.
+        error: FinalityError,
+    },
+    /// The amendment has no such part.
+    #[error("the composition is no part of the amendment in the proof")]
+    NotAPart,
+    /// The composition is not an item of the block.
+    #[error("the composition is not in the block: {0}")]
+    NotIncluded(MerkleError),
+    /// The head comes before the block.
+    #[error("the head has height {got}, expected at least the block's, {expected}")]
+    HeadBelowBlock {
+        /// The head's height.
+        got: Height,
+        /// The block's.
+        expected: Height,
+    },
+    /// Two different headers of one height.
+    #[error("block and head have the same height but are different: {got} and {expected}")]
+    TwoBlocks {
+        /// The head.
+        got: BlockHash,
+        /// The block.
+        expected: BlockHash,
+    },
+    /// The state entry is about something else.
+    #[error("the state entry has the key {got}, expected that of the demand, {expected}")]
+    WrongEntry {
+        /// Its key.
+        got: String,
+        /// The demand's key.
+        expected: String,
+    },
+    /// The entry is not part of the head's state.
+    #[error("the entry is not part of the head's state: {0}")]
+    NotInState(MerkleError),
+    /// What the state holds under the demand's key is no demand.
+    #[error("the demand's state entry: {0}")]
+    Entry(CodecError),
+    /// The demand has no composition at the head, or another one.
+    #[error("the composition is not current: {what} is {got} in the state, {expected} in the block")]
+    NotCurrent {
+        /// What differs.
+        what: &'static str,
+        /// In the state.
+        got: String,
+        /// In the block.
+        expected: String,
+    },
+}
+
+/// Why no proof can be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProveError {
+    /// The state knows no such demand.
+    #[error("no demand on this chain has the id {0}")]
+    Unknown(DemandId),
+    /// There is nothing to prove.
+    #[error("demand {demand} is {status}: there is no composition to prove")]
+    NotComposed {
+        /// The demand.
+        demand: DemandId,
+        /// Where it stands.
+        status: &'static str,
+    },
+    /// The store does not hold the chain that leads to the ledger.
+    #[error("the store lacks {what} of height {height}")]
+    Missing {
+        /// What should be there.
+        what: &'static str,
+        /// The height at which it should be.
+        height: Height,
+    },
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

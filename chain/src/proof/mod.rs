@@ -1,0 +1,166 @@
+//! A self-contained proof that a demand is composed, by whom, at what cost, and that nothing has replaced
+//! the composition up to a named head. Checking it needs no node and no store, only the network's id.
+//!
+//! The chain of reasons: the network's id is the hash of the genesis, which names the validators; more
+//! than two thirds of them signed the block's header hash; the header's Merkle root holds the composition;
+//! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
+//! entry holds this composition.
+//!
+//! Here is what a proof consists of and how it is made; how it is checked is in `verify`. Files that carry proofs
+//! are not here.
+
+mod error;
+mod verify;
+
+use serde::{Deserialize, Serialize};
+
+use crate::block::{Amendment, BlockHash, Body, Composition, Header};
+use crate::codec::{CodecError, decode, encode};
+use crate::consensus::CommitCertificate;
+use crate::genesis::{GENESIS_BYTES, Genesis};
+use crate::key::{PublicKey, Signature};
+use crate::ledger::root::{StateKey, StateProof};
+use crate::ledger::{DemandEntry, Ledger};
+use crate::merkle::{Merkle, MerkleProof};
+use crate::record::{DemandId, Height, NetworkId};
+use crate::store::Store;
+
+pub use error::{Place, ProofError, ProveError};
+
+/// The most canonical bytes of a proof: a genesis is nearly all of one.
+pub const PROOF_BYTES: usize = GENESIS_BYTES + (32 << 20);
+
+/// That a composition stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompositionProof {
+    /// What the network starts from; it names the validators, and its hash is the one thing to be known from
+    /// elsewhere.
+    pub genesis: Genesis,
+    /// The block that brought the composition that stands.
+    pub block: SignedHeader,
+    /// The composition: an item of that block, or part of one.
+    pub composition: Composition,
+    /// The amendment that it is part of, if it came with one.
+    pub amendment: Option<Amendment>,
+    /// That composition or amendment is an item of the block.
+    pub inclusion: MerkleProof,
+    /// The block at whose height the composition is current.
+    pub head: SignedHeader,
+    /// The demand's entry of the state after the head.
+    pub state: StateProof,
+}
+
+/// A header, its miner's signature, and the votes that made it final.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedHeader {
+    /// The header.
+    pub header: Header,
+    /// Its miner's signature.
+    pub signature: Signature,
+    /// More than two thirds of the precommits.
+    pub certificate: CommitCertificate,
+}
+
+/// What a proof that holds proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Proven {
+    /// The network.
+    pub network: NetworkId,
+    /// Its name.
+    pub network_name: String,
+    /// The demand.
+    pub demand: DemandId,
+    /// The block that brought the composition.
+    pub block: BlockHash,
+    /// Its height.
+    pub height: Height,
+    /// Who mined it.
+    pub miner: PublicKey,
+    /// Validators whose votes are shown for it, of how many, and how many it takes.
+    pub votes: (usize, usize, usize),
+    /// The composition.
+    pub composition: Composition,
+    /// The block at whose height the composition is current.
+    pub head: BlockHash,
+    /// Its height.
+    pub head_height: Height,
+    /// When it was made, in milliseconds since the Unix epoch.
+    pub head_timestamp_ms: u64,
+    /// What the state says of the demand there.
+    pub entry: DemandEntry,
+}
+
+impl CompositionProof {
+    /// The proof that a demand is composed. `store` holds the chain that leads to `ledger`.
+    ///
+    /// # Errors
+    /// If the ledger knows no such demand or no composition of it, or the store does not hold its blocks.
+    pub fn of_demand(store: &Store, ledger: &Ledger, demand: DemandId) -> Result<Self, ProveError> {
+        let entry = ledger.demand(demand).ok_or(ProveError::Unknown(demand))?;
+        let status = entry.status.name();
+        let standing = entry.composition().ok_or(ProveError::NotComposed { demand, status })?;
+        let height = standing.height;
+        let missing = |what: &'static str| ProveError::Missing { what, height };
+        let (block, certificate) = store.block(height)?.ok_or_else(|| missing("the block"))?;
+        let (composition, amendment) =
+            find_composition(&block.body, demand).ok_or_else(|| missing("the composition"))?;
+        let (items, leaf) = (block.body.items(), leaf_of(&composition, amendment.as_ref()));
+        let index = items.iter().position(|item| *item == leaf).and_then(|index| u32::try_from(index).ok());
+        let inclusion = index.and_then(|index| Merkle::new(&items).prove(index));
+        let head = ledger.head().height;
+        let head_header = store.header(head)?;
+        Ok(Self {
+            genesis: ledger.network().genesis().clone(),
+            block: SignedHeader { header: block.header, signature: block.signature, certificate },
+            composition,
+            amendment,
+            inclusion: inclusion.ok_or_else(|| missing("the composition"))?,
+            head: head_header.ok_or(ProveError::Missing { what: "the block", height: head })?,
+            state: ledger.prove_state(StateKey::Demand(demand)).ok_or(ProveError::Unknown(demand))?,
+        })
+    }
+
+    /// The demand it is about.
+    pub const fn demand(&self) -> DemandId {
+        self.composition.demand
+    }
+
+    /// The network it says it is about: the hash of its genesis.
+    pub fn network(&self) -> NetworkId {
+        self.genesis.network_id()
+    }
+
+    /// Its canonical bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// The proof these canonical bytes are; [`CompositionProof::verify`] checks what it says.
+    ///
+    /// # Errors
+    /// If there are more than [`PROOF_BYTES`], they are malformed, or they are not canonical.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        decode(bytes, PROOF_BYTES)
+    }
+}
+
+/// The Merkle leaf of the amendment, or else of the composition alone.
+fn leaf_of(composition: &Composition, amendment: Option<&Amendment>) -> Vec<u8> {
+    let body = match amendment {
+        None => Body { compositions: vec![composition.clone()], ..Body::default() },
+        Some(amendment) => Body { amendments: vec![amendment.clone()], ..Body::default() },
+    };
+    body.items().concat()
+}
+
+/// Where a body composes a demand: the composition, and the amendment it is part of, if it is.
+fn find_composition(body: &Body, demand: DemandId) -> Option<(Composition, Option<Amendment>)> {
+    if let Some(found) = body.compositions.iter().find(|found| found.demand == demand) {
+        return Some((found.clone(), None));
+    }
+    body.amendments.iter().find_map(|amendment| {
+        let part = amendment.parts.iter().find(|part| part.composition.demand == demand)?;
+        Some((part.composition.clone(), Some(amendment.clone())))
+    })
+}

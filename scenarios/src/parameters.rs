@@ -1,0 +1,248 @@
+//! A network's parameters: what blocks must keep to. A scenario file proposes them, a genesis fixes them; this is
+//! their one home, and [`Parameters::validate`] their one range. Shares are in parts per million (ppm).
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+use crate::schedule::{PPM, Schedule, ScheduleDocument, ScheduleError};
+
+/// The largest number of heights a parameter may name: beyond any use, far below where sums of heights could wrap.
+pub const HEIGHTS: u64 = 1_000_000_000;
+
+/// The longest time a parameter may name, in milliseconds: 30 days.
+pub const INTERVAL_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// How blocks may share providers (docs/design.md section 6, rule 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Allocation {
+    /// A block may use whatever capacity earlier blocks left.
+    #[default]
+    Partial,
+    /// A provider belongs to the first miner whose block uses it until those compositions freeze (paper A).
+    Dedicated,
+}
+
+/// What a network accepts, pays and waits for. Shares are at most 1,000,000 ppm, heights at most 10^9, times at
+/// most 30 days.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Parameters {
+    /// How blocks may share providers.
+    pub allocation: Allocation,
+    /// In dedicated allocation, the most providers one miner may hold; at least 1; absent:
+    /// ceil(providers / miners).
+    pub held_providers_max: Option<u32>,
+    /// What a block's reward depends on.
+    #[schemars(with = "ScheduleDocument")]
+    pub schedule: Schedule,
+    /// The solver fee escrowed with each demand, as a share of its budget.
+    pub solver_fee_ppm: u64,
+    /// A block must earn at least this share of its demands' fees.
+    pub min_reward_ppm: u64,
+    /// Heights a demand waits on chain before acceptance starts to relax for it.
+    pub relax_after_heights: u64,
+    /// Heights over which acceptance then relaxes to "any feasible composition".
+    pub relax_over_heights: u64,
+    /// A price update must raise the certified bound by at least this share.
+    pub min_bound_gain_ppm: u64,
+    /// Share of every earned reward that tops up the account from which price updates are paid.
+    pub bounty_share_ppm: u64,
+    /// Share of the bounty account paid for a valid price update.
+    pub bounty_pay_ppm: u64,
+    /// An amendment that composes no open demand must save at least this share of what it re-composes.
+    pub min_saving_ppm: u64,
+    /// The amender's share of the saving.
+    pub amender_share_ppm: u64,
+    /// Heights after its first composition at which a demand freezes, at least 1: it is settled and nothing may
+    /// re-compose it.
+    pub freeze_after_heights: u64,
+    /// The least time between a block and one that composes nothing after it, in milliseconds.
+    pub quiet_block_interval_ms: u64,
+    /// The least time between a block and one after it that only re-composes, in milliseconds.
+    pub amendment_interval_ms: u64,
+    /// How large things may be.
+    pub limits: Limits,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self {
+            allocation: Allocation::default(),
+            held_providers_max: None,
+            schedule: Schedule::default(),
+            solver_fee_ppm: 4_000,
+            min_reward_ppm: 100_000,
+            relax_after_heights: 4,
+            relax_over_heights: 12,
+            min_bound_gain_ppm: 100,
+            bounty_share_ppm: 20_000,
+            bounty_pay_ppm: 50_000,
+            min_saving_ppm: 500,
+            amender_share_ppm: 100_000,
+            freeze_after_heights: 128,
+            quiet_block_interval_ms: 100,
+            amendment_interval_ms: 250,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// How large a block and what it asks of its verifiers may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Canonical bytes of a block, 1 KiB to 256 MiB.
+    pub block_bytes: u32,
+    /// Canonical bytes of a record, 256 to those of a block.
+    pub record_bytes: u32,
+    /// Records in a block, 1 to a million.
+    pub records_per_block: u32,
+    /// Compositions in a block, 1 to a million.
+    pub compositions_per_block: u32,
+    /// Shortest-path edge relaxations (`Oracle::work`) to check a block. A price update counts
+    /// the whole market twice (before and after). At least 1.
+    pub verification_work: u64,
+    /// Demands of the market at one time, open or composed, 1 to a million.
+    pub market_demands: u32,
+    /// How far a block's timestamp may be ahead of a node's clock, in milliseconds, at most 30 days.
+    pub clock_lead_ms: u64,
+}
+
+impl Default for Limits {
+    /// Room for two thousand demands a block; 10^9 relaxations take about a second on one core.
+    fn default() -> Self {
+        Self {
+            block_bytes: 4 << 20,
+            record_bytes: 64 << 10,
+            records_per_block: 2_000,
+            compositions_per_block: 2_000,
+            verification_work: 1_000_000_000,
+            market_demands: 100_000,
+            clock_lead_ms: 2_000,
+        }
+    }
+}
+
+/// Why parameters are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParameterError {
+    /// A number is outside its range.
+    #[error("{}: {}", self.field(), self.reason())]
+    Range {
+        /// Which number, as a scenario file names it.
+        field: &'static str,
+        /// Its value.
+        got: u64,
+        /// The smallest allowed.
+        lowest: u64,
+        /// The largest allowed.
+        highest: u64,
+    },
+    /// The reward schedule is refused.
+    #[error("{}: {}", self.field(), self.reason())]
+    Schedule(#[from] ScheduleError),
+}
+
+impl ParameterError {
+    /// The field that is wrong, as a scenario file names it.
+    pub const fn field(&self) -> &'static str {
+        match self {
+            Self::Range { field, .. } => field,
+            Self::Schedule(error) => error.field(),
+        }
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Self::Range { got, lowest, highest, .. } => {
+                format!("got {got}, expected {lowest} to {highest}")
+            }
+            Self::Schedule(error) => error.to_string(),
+        }
+    }
+}
+
+impl Parameters {
+    /// Checks every rule.
+    ///
+    /// # Errors
+    /// The first rule broken, in order of the fields.
+    pub fn validate(&self) -> Result<(), ParameterError> {
+        self.broken_rules().next().map_or(Ok(()), Err)
+    }
+
+    /// Every rule that is broken, one for each field at most, in order of the fields.
+    pub fn broken_rules(&self) -> impl Iterator<Item = ParameterError> {
+        let (size, clock) = (&self.limits, self.limits.clock_lead_ms);
+        let ranges = [
+            ("held_providers_max", self.held_providers_max.unwrap_or(1).into(), 1, u32::MAX.into()),
+            ("solver_fee_ppm", self.solver_fee_ppm, 0, PPM),
+            ("min_reward_ppm", self.min_reward_ppm, 0, PPM),
+            ("relax_after_heights", self.relax_after_heights, 0, HEIGHTS),
+            ("relax_over_heights", self.relax_over_heights, 0, HEIGHTS),
+            ("min_bound_gain_ppm", self.min_bound_gain_ppm, 0, PPM),
+            ("bounty_share_ppm", self.bounty_share_ppm, 0, PPM),
+            ("bounty_pay_ppm", self.bounty_pay_ppm, 0, PPM),
+            ("min_saving_ppm", self.min_saving_ppm, 0, PPM),
+            ("amender_share_ppm", self.amender_share_ppm, 0, PPM),
+            ("freeze_after_heights", self.freeze_after_heights, 1, HEIGHTS),
+            ("quiet_block_interval_ms", self.quiet_block_interval_ms, 0, INTERVAL_MS),
+            ("amendment_interval_ms", self.amendment_interval_ms, 0, INTERVAL_MS),
+            ("limits.block_bytes", size.block_bytes.into(), 1 << 10, 256 << 20),
+            ("limits.record_bytes", size.record_bytes.into(), 256, size.block_bytes.into()),
+            ("limits.records_per_block", size.records_per_block.into(), 1, 1_000_000),
+            ("limits.compositions_per_block", size.compositions_per_block.into(), 1, 1_000_000),
+            ("limits.verification_work", size.verification_work, 1, u64::MAX),
+            ("limits.market_demands", size.market_demands.into(), 1, limits::DEMANDS as u64),
+            ("limits.clock_lead_ms", clock, 0, INTERVAL_MS),
+        ];
+        let broken = |(field, got, lowest, highest): (_, u64, u64, u64)| {
+            let is_within = (lowest..=highest).contains(&got);
+            (!is_within).then_some(ParameterError::Range { field, got, lowest, highest })
+        };
+        let schedule = self.schedule.validate().err().map(ParameterError::Schedule);
+        schedule.into_iter().chain(ranges.into_iter().filter_map(broken))
+    }
+
+    /// The share of its fee, in ppm, that a demand must earn its solver after waiting `age` heights on
+    /// chain: the whole floor up to `relax_after_heights`, then falling linearly to nothing.
+    pub fn required_ppm(&self, age: u64) -> u64 {
+        let relaxing = age.saturating_sub(self.relax_after_heights);
+        let left = self.relax_over_heights.saturating_sub(relaxing);
+        if relaxing == 0 {
+            return self.min_reward_ppm;
+        }
+        let scaled = u128::from(self.min_reward_ppm).saturating_mul(u128::from(left));
+        let share = scaled.checked_div(u128::from(self.relax_over_heights)).unwrap_or(0);
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+
+    /// Whether a demand of this age is composed by any feasible composition.
+    pub const fn is_relaxed(&self, age: u64) -> bool {
+        age >= self.relax_after_heights.saturating_add(self.relax_over_heights)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_floor_holds_for_four_heights_and_then_falls_over_twelve() {
+        let parameters = Parameters::default();
+        let required: Vec<u64> = (0..18).map(|age| parameters.required_ppm(age)).collect();
+        assert_eq!(required[..6], [100_000, 100_000, 100_000, 100_000, 100_000, 91_666]);
+        assert_eq!(required[15..], [8_333, 0, 0]);
+        assert!(!parameters.is_relaxed(15));
+        assert!(parameters.is_relaxed(16));
+    }
+
+    #[test]
+    fn a_floor_that_relaxes_over_no_heights_drops_at_once() {
+        let parameters = Parameters { relax_over_heights: 0, ..Parameters::default() };
+        assert_eq!([parameters.required_ppm(4), parameters.required_ppm(5)], [100_000, 0]);
+    }
+}
