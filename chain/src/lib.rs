@@ -26,6 +26,7 @@ pub mod ledger;
 pub mod merkle;
 pub mod record;
 pub mod schedule;
+pub mod state_tree;
 pub mod store;
 pub mod validate;
 
