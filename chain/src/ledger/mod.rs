@@ -1,17 +1,12 @@
 //! The ledger: everything the network knows after a block. It changes in one way only, by a validated
 //! block ([`crate::validate`]), and never in place: validation builds the next one aside.
 //!
-//! What a block does is in `transition`: its compositions in `staging`, its amendments in `amending`, prices and
-//! rewards in `judging`. The effects of records are in `records`, freezing and payment in `settle`, what miners
-//! search on in [`market`], and the state root in [`root`].
+//! What a block does is in `transition`, the effects of records in `records`, everything about demands, offers and
+//! compositions in [`market`], and the state root in [`root`].
 
-pub(crate) mod amending;
-mod judging;
 pub mod market;
 mod records;
 pub mod root;
-mod settle;
-pub(crate) mod staging;
 pub mod state;
 pub(crate) mod transition;
 

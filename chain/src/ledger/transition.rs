@@ -12,10 +12,10 @@ use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
-use super::amending::StagedAmendment;
 use super::market::WorkMeter;
+use super::market::amending::StagedAmendment;
+use super::market::staging::Staged;
 use super::records::BringError;
-use super::staging::Staged;
 use super::state::{DemandEntry, State};
 use crate::genesis::Network;
 use crate::hash::Hash;

@@ -7,8 +7,8 @@ use crate::block::{
     Amendment, BLOCK_VERSION, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
 };
 use crate::key::PublicKey;
-use crate::ledger::amending::{ProposedPart, StagedAmendment};
-use crate::ledger::staging::Staged;
+use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
+use crate::ledger::market::staging::Staged;
 use crate::ledger::transition::{BlockReport, Transition};
 use crate::ledger::{DemandEntry, DemandStatus, Ledger};
 use crate::merkle::merkle_root;

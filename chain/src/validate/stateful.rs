@@ -3,8 +3,8 @@
 use super::form::WellFormed;
 use super::rejection::Rejection;
 use crate::block::{Amendment, Block, BlockKind, Composition, Header};
-use crate::ledger::amending::ProposedPart;
-use crate::ledger::staging::Staged;
+use crate::ledger::market::amending::ProposedPart;
+use crate::ledger::market::staging::Staged;
 use crate::ledger::transition::{BlockReport, Transition};
 use crate::ledger::{Head, Ledger};
 

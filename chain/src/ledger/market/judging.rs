@@ -5,11 +5,11 @@ use std::sync::Arc;
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, Oracle};
 
-use super::market::{certified_bound, priced_cost};
 use super::staging::Staged;
-use super::state::Standing;
-use super::transition::Transition;
+use super::view::{certified_bound, priced_cost};
 use crate::block::PriceUpdate;
+use crate::ledger::state::Standing;
+use crate::ledger::transition::Transition;
 use crate::schedule::Achievement;
 use crate::validate::Rejection;
 

@@ -20,10 +20,10 @@ use scenarios::settings::Allocation;
 use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId};
 
 use super::staging::{Staged, Terms};
-use super::state::{DemandEntry, DemandStatus, Standing};
-use super::transition::Transition;
 use crate::block::Replacement;
 use crate::genesis::Parameters;
+use crate::ledger::state::{DemandEntry, DemandStatus, Standing};
+use crate::ledger::transition::Transition;
 use crate::record::DemandId;
 use crate::schedule::PPM;
 use crate::validate::Rejection;
@@ -51,7 +51,7 @@ pub(crate) struct StagedAmendment {
     /// As proposed, in order.
     pub(crate) parts: Vec<Staged>,
     /// Whether it composes open demands.
-    pub(super) makes_room: bool,
+    pub(in crate::ledger) makes_room: bool,
 }
 
 /// What an amendment does to the cost of the demands it replaces.

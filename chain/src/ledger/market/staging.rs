@@ -7,9 +7,9 @@ use scenarios::evaluate_composition;
 use scenarios::settings::Allocation;
 use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId, Violation};
 
-use super::state::{DemandEntry, DemandStatus, Standing};
-use super::transition::Transition;
 use crate::key::Address;
+use crate::ledger::state::{DemandEntry, DemandStatus, Standing};
+use crate::ledger::transition::Transition;
 use crate::record::{DemandId, Height};
 use crate::validate::Rejection;
 
@@ -22,20 +22,20 @@ pub(crate) struct Staged {
     pub(crate) providers: Vec<ProviderId>,
     pub(crate) evaluation: CompositionEvaluation,
     pub(crate) timestamp_ms: u64,
-    pub(super) terms: Terms,
-    pub(super) reduced_cost: Money,
-    pub(super) earned: Money,
+    pub(in crate::ledger) terms: Terms,
+    pub(in crate::ledger) reduced_cost: Money,
+    pub(in crate::ledger) earned: Money,
 }
 
 /// What a composition does to its demand's money.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(in crate::ledger) struct Terms {
     /// What the demander pays in, now or when it was first composed.
-    pub(super) price: Money,
+    pub(in crate::ledger) price: Money,
     /// The clearing account from now on.
-    pub(super) clearing: Money,
+    pub(in crate::ledger) clearing: Money,
     /// What is added to the amender's due.
-    pub(super) due: Money,
+    pub(in crate::ledger) due: Money,
 }
 
 impl Staged {
@@ -44,12 +44,12 @@ impl Staged {
     }
 
     /// Whether it composes an open demand; otherwise it replaces what stands.
-    pub(super) fn is_first(&self) -> bool {
+    pub(in crate::ledger) fn is_first(&self) -> bool {
         self.entry.is_open()
     }
 
     /// As it stands from `height` on, by `author`.
-    pub(super) fn standing(&self, author: Address, height: Height) -> Standing {
+    pub(in crate::ledger) fn standing(&self, author: Address, height: Height) -> Standing {
         let evaluation = &self.evaluation;
         let first = Standing {
             version: 1,
@@ -130,7 +130,7 @@ impl Transition<'_> {
     }
 
     /// Adds a first composition to the block's totals.
-    pub(super) fn count(&mut self, staged: &Staged) -> Result<(), Rejection> {
+    pub(in crate::ledger) fn count(&mut self, staged: &Staged) -> Result<(), Rejection> {
         const WHAT: Rejection = Rejection::Arithmetic("a block's totals");
         let report = &mut self.report;
         report.compositions = report.compositions.saturating_add(1);
@@ -152,7 +152,7 @@ impl Transition<'_> {
         }
     }
 
-    pub(super) fn validate_feasible(
+    pub(in crate::ledger) fn validate_feasible(
         &self,
         demand: DemandId,
         entry: &DemandEntry,
@@ -172,7 +172,7 @@ impl Transition<'_> {
     }
 
     /// That a composition fits what is left after the minutes in `moved` were taken (negative: given back).
-    pub(super) fn validate_capacity(
+    pub(in crate::ledger) fn validate_capacity(
         &self,
         demand: DemandId,
         evaluation: &CompositionEvaluation,

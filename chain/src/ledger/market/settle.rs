@@ -20,16 +20,16 @@ use std::sync::Arc;
 
 use scenarios::{Minutes, Money, ProviderId};
 
-use super::state::{DemandEntry, DemandStatus, Holder, Standing, State};
 use crate::genesis::{Network, Parameters};
 use crate::key::Address;
+use crate::ledger::state::{DemandEntry, DemandStatus, Holder, Standing, State};
 use crate::record::{DemandId, Height};
 use crate::schedule::{Achievement, Measure};
 use crate::validate::Rejection;
 
 impl State {
     /// Records a first composition whose rules have all been checked and whose minutes are taken.
-    pub(super) fn compose(
+    pub(in crate::ledger) fn compose(
         &mut self,
         id: DemandId,
         composition: Standing,
@@ -46,7 +46,7 @@ impl State {
     }
 
     /// Records a composition that replaces another; the demander neither pays nor is paid.
-    pub(super) fn recompose(
+    pub(in crate::ledger) fn recompose(
         &mut self,
         id: DemandId,
         composition: Standing,
@@ -63,7 +63,7 @@ impl State {
     }
 
     /// Takes a composition's minutes and, in dedicated allocation, its providers for `holder`.
-    pub(super) fn reserve(
+    pub(in crate::ledger) fn reserve(
         &mut self,
         minutes: &BTreeMap<ProviderId, Minutes>,
         holder: Option<Address>,
@@ -79,7 +79,10 @@ impl State {
     }
 
     /// Takes minutes from providers, and gives back where they are negative.
-    pub(super) fn exchange(&mut self, minutes: &BTreeMap<ProviderId, Minutes>) -> Result<(), Rejection> {
+    pub(in crate::ledger) fn exchange(
+        &mut self,
+        minutes: &BTreeMap<ProviderId, Minutes>,
+    ) -> Result<(), Rejection> {
         for (&provider, &minutes) in minutes {
             let usage = self.usage_mut(provider)?;
             let standing = usage.standing.checked_add(minutes);
@@ -89,7 +92,7 @@ impl State {
     }
 
     /// Freezes every composition that is due at this height, in order of demand id; returns them as settled.
-    pub(super) fn settle_due(
+    pub(in crate::ledger) fn settle_due(
         &mut self,
         network: &Network,
         height: Height,
@@ -205,6 +208,6 @@ const fn is_due(network: &Network, composition: &Standing, height: Height) -> bo
 }
 
 /// The height at which a demand freezes, counted from its first composition.
-pub(super) const fn freeze_height(network: &Network, composition: &Standing) -> Height {
+pub(in crate::ledger) const fn freeze_height(network: &Network, composition: &Standing) -> Height {
     composition.since.saturating_add(network.parameters().freeze_after_heights)
 }

@@ -8,11 +8,11 @@ use scenarios::oracle::validate_prices;
 use scenarios::settings::Allocation;
 use scenarios::{Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, Supply};
 
-use super::Ledger;
 use super::settle::freeze_height;
-use super::state::{DemandEntry, DemandStatus, Standing, State, Usage};
 use crate::genesis::Network;
 use crate::key::{Address, PublicKey};
+use crate::ledger::Ledger;
+use crate::ledger::state::{DemandEntry, DemandStatus, Standing, State, Usage};
 use crate::record::{DemandId, Height};
 
 /// A demand of the market.
@@ -179,7 +179,7 @@ impl Ledger {
 impl State {
     /// What frozen compositions leave, and at least what standing ones take: an offer may have shrunk below
     /// that, and then what stands is still a plan of the market.
-    pub(super) fn market_capacities(&self) -> Vec<Option<Minutes>> {
+    pub(in crate::ledger) fn market_capacities(&self) -> Vec<Option<Minutes>> {
         let mut capacities = self.capacities_left(|usage| usage.frozen);
         let mut standing: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
         for composition in self.market_entries().filter_map(DemandEntry::composition) {
@@ -207,12 +207,12 @@ impl State {
     }
 
     /// In dedicated allocation: how many providers a miner holds.
-    pub(super) fn held_by(&self, miner: Address) -> usize {
+    pub(in crate::ledger) fn held_by(&self, miner: Address) -> usize {
         self.holders.values().filter(|holder| holder.miner == miner).count()
     }
 
     /// In dedicated allocation: how many providers a miner may hold.
-    pub(super) fn held_providers_max(&self, network: &Network) -> usize {
+    pub(in crate::ledger) fn held_providers_max(&self, network: &Network) -> usize {
         let genesis = network.genesis();
         let share = || {
             let miners = usize::try_from(genesis.miners.max(1)).unwrap_or(usize::MAX);
@@ -223,7 +223,7 @@ impl State {
     }
 
     /// The demands of the market, by id.
-    pub(super) fn market_entries(&self) -> impl Iterator<Item = &DemandEntry> {
+    pub(in crate::ledger) fn market_entries(&self) -> impl Iterator<Item = &DemandEntry> {
         self.demands.values().map(Arc::as_ref).filter(|entry| entry.is_in_market())
     }
 }
@@ -232,7 +232,7 @@ impl State {
 ///
 /// # Errors
 /// If the prices do not suit the capacities or the bound leaves the range of money.
-pub(super) fn certified_bound<'e>(
+pub(in crate::ledger) fn certified_bound<'e>(
     oracle: &Oracle<'_>,
     entries: impl Iterator<Item = &'e DemandEntry>,
     capacities: &[Option<Minutes>],
@@ -254,16 +254,16 @@ fn least_cost(oracle: &Oracle<'_>, entry: &DemandEntry, prices: &DualPrices) -> 
 }
 
 /// What a composition costs, with the minutes it takes at these prices; `None` if that leaves the range of money.
-pub(super) fn priced_cost(standing: &Standing, prices: &DualPrices) -> Option<Money> {
+pub(in crate::ledger) fn priced_cost(standing: &Standing, prices: &DualPrices) -> Option<Money> {
     let mut charges = standing.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
     charges.try_fold(standing.cost, Money::checked_add)
 }
 
 /// How many shortest-path edge relaxations a demand takes: [`Oracle::work`], without building an oracle.
-pub(super) struct WorkMeter(Vec<u64>);
+pub(in crate::ledger) struct WorkMeter(Vec<u64>);
 
 impl WorkMeter {
-    pub(super) fn new(supply: &Supply) -> Self {
+    pub(in crate::ledger) fn new(supply: &Supply) -> Self {
         let mut counts: Vec<u64> = Vec::new();
         for operation in supply.providers.iter().flat_map(|provider| provider.offers.keys()) {
             let place = operation.index();
@@ -277,7 +277,7 @@ impl WorkMeter {
         Self(counts)
     }
 
-    pub(super) fn work(&self, demand: &Demand) -> u64 {
+    pub(in crate::ledger) fn work(&self, demand: &Demand) -> u64 {
         let (mut work, mut before) = (0_u64, 0_u64);
         for operation in &demand.orders {
             let count = self.0.get(operation.index()).copied().unwrap_or(0);
