@@ -21,10 +21,6 @@ pub enum Domain {
     MerkleLeaf,
     /// An inner node of a Merkle tree.
     MerkleNode,
-    /// One key/value pair of the ledger state.
-    StateEntry,
-    /// The root of the tree of state entries, bound to their number.
-    StateRoot,
     /// A key of the ledger state, giving its path in the state tree.
     StatePath,
     /// A value of the ledger state.
@@ -54,8 +50,6 @@ impl Domain {
             Self::Header => "mizan 2026-11 header v1",
             Self::MerkleLeaf => "mizan 2026-11 merkle leaf v1",
             Self::MerkleNode => "mizan 2026-11 merkle node v1",
-            Self::StateEntry => "mizan 2026-11 state entry v1",
-            Self::StateRoot => "mizan 2026-11 state root v1",
             Self::StatePath => "mizan 2026-11 state path v1",
             Self::StateValue => "mizan 2026-11 state value v1",
             Self::StateLeaf => "mizan 2026-11 state leaf v1",

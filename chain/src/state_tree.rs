@@ -53,8 +53,11 @@ struct Inner {
     hash: Hash,
 }
 
-/// Pairs to put in (a value's hash) or to take out (`None`), by path.
-type Changes = [(Hash, Option<Hash>)];
+/// Something each for several paths, which ascend.
+type ByPath<T> = [(Hash, T)];
+
+/// Pairs to put in (a value's hash) or to take out (`None`).
+type Changes = ByPath<Option<Hash>>;
 
 impl StateTree {
     /// The root; [`Hash::ZERO`] of an empty tree.
@@ -138,8 +141,8 @@ impl Node {
         }
     }
 
-    /// The subtree of these leaves, whose paths ascend and agree in `depth` bits.
-    fn built(leaves: &[(Hash, Self)], depth: usize) -> Self {
+    /// The subtree of these leaves, whose paths agree in `depth` bits.
+    fn built(leaves: &ByPath<Self>, depth: usize) -> Self {
         match leaves {
             [] => Self::Empty,
             [(_, leaf)] => leaf.clone(),
@@ -261,8 +264,8 @@ fn bit(path: Hash, depth: usize) -> bool {
     byte << (depth & 7) & 0x80 != 0
 }
 
-/// What belongs into the left and the right half, given in ascending order of path.
-fn split<T>(by_path: &[(Hash, T)], depth: usize) -> (&[(Hash, T)], &[(Hash, T)]) {
+/// What belongs into the left and the right half.
+fn split<T>(by_path: &ByPath<T>, depth: usize) -> (&ByPath<T>, &ByPath<T>) {
     by_path.split_at(by_path.partition_point(|(path, _)| !bit(*path, depth)))
 }
 

@@ -1,5 +1,5 @@
 //! What is right or wrong with a record by itself, whatever the state; the signature last. What depends on
-//! the state is in [`crate::ledger`]; its errors are listed here too.
+//! the state is in [`crate::ledger`], and its errors, wrapped here.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use crate::codec::encode;
 use crate::genesis::scenario::least_solver_fee;
 use crate::genesis::{Genesis, Network};
 use crate::key::{Address, KeyError};
-use crate::record::{DemandId, DemandStatement, Height, NetworkId, Record, Statement};
+use crate::ledger::StatementError;
+use crate::record::{DemandStatement, Height, NetworkId, Record, Statement};
 
 /// What is wrong with the terms of an offer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -170,109 +171,9 @@ pub enum RecordError {
         /// The amount.
         got: Money,
     },
-
-    /// The block comes before the record's window.
-    #[error("the record is valid from height {expected}, this is {got}")]
-    NotYetValid {
-        /// The block's height.
-        got: Height,
-        /// The first height of the window.
-        expected: Height,
-    },
-    /// The block comes after the record's window.
-    #[error("the record expired after height {expected}, this is {got}")]
-    Expired {
-        /// The block's height.
-        got: Height,
-        /// The last height of the window.
-        expected: Height,
-    },
-    /// Its author has already used this sequence number: the record is replayed, or competes with another.
-    #[error("sequence {got} of {} is used, the next is {expected}", .author.short())]
-    SequenceUsed {
-        /// The author.
-        author: Address,
-        /// The record's number.
-        got: u64,
-        /// The author's next.
-        expected: u64,
-    },
-    /// An earlier record of the author is missing.
-    #[error("sequence {got} of {} leaves a gap, the next is {expected}", .author.short())]
-    SequenceGap {
-        /// The author.
-        author: Address,
-        /// The record's number.
-        got: u64,
-        /// The author's next.
-        expected: u64,
-    },
-    /// The demander cannot pay budget and fee into escrow.
-    #[error("the balance of {} is {got}, the escrow of budget and fee needs {expected}", .author.short())]
-    InsufficientEscrow {
-        /// The demander.
-        author: Address,
-        /// The balance.
-        got: Money,
-        /// Budget + solver fee.
-        expected: Money,
-    },
-    /// A transfer of more than its author has.
-    #[error("the balance of {} is {got}, the transfer needs {expected}", .author.short())]
-    Overdraft {
-        /// The giver.
-        author: Address,
-        /// The balance.
-        got: Money,
-        /// The amount.
-        expected: Money,
-    },
-    /// The cancelled demand is not on chain.
-    #[error("demand {demand} is not on chain")]
-    UnknownDemand {
-        /// The demand named.
-        demand: DemandId,
-    },
-    /// Somebody else's demand is cancelled.
-    #[error("demand {demand:?} belongs to {}, not to {}", .expected.short(), .got.short())]
-    NotDemandAuthor {
-        /// The demand named.
-        demand: DemandId,
-        /// Who cancels.
-        got: Address,
-        /// Whose demand it is.
-        expected: Address,
-    },
-    /// The cancelled demand is composed, frozen or already cancelled: too late.
-    #[error("demand {demand:?} cannot be cancelled: it is {got}, expected open")]
-    DemandNotOpen {
-        /// The demand named.
-        demand: DemandId,
-        /// What it is.
-        got: &'static str,
-    },
-    /// An author withdraws an offer who has none.
-    #[error("{} offers nothing that could be withdrawn", .author.short())]
-    NothingOffered {
-        /// The author.
-        author: Address,
-    },
-    /// The market has as many providers as it may.
-    #[error("the market has {got} providers, expected fewer than {expected} for another")]
-    TooManyProviders {
-        /// Providers.
-        got: usize,
-        /// The most allowed.
-        expected: usize,
-    },
-    /// The market has as many demands as it may.
-    #[error("the market has {got} demands, expected fewer than {expected} for another")]
-    MarketFull {
-        /// Demands, open or composed.
-        got: usize,
-        /// The most allowed.
-        expected: usize,
-    },
+    /// The state refuses it as it stands.
+    #[error(transparent)]
+    State(#[from] StatementError),
 }
 
 impl RecordError {
@@ -293,18 +194,7 @@ impl RecordError {
             | Self::FeeTooSmall { .. }
             | Self::FeeTooLarge { .. }
             | Self::TransferAmount { .. } => Fault::Peer,
-            Self::NotYetValid { .. }
-            | Self::Expired { .. }
-            | Self::SequenceUsed { .. }
-            | Self::SequenceGap { .. }
-            | Self::InsufficientEscrow { .. }
-            | Self::Overdraft { .. }
-            | Self::UnknownDemand { .. }
-            | Self::NotDemandAuthor { .. }
-            | Self::DemandNotOpen { .. }
-            | Self::NothingOffered { .. }
-            | Self::TooManyProviders { .. }
-            | Self::MarketFull { .. } => Fault::Transient,
+            Self::State(_) => Fault::Transient,
         }
     }
 
@@ -324,18 +214,7 @@ impl RecordError {
             Self::Budget { .. } => "demand-budget",
             Self::FeeTooSmall { .. } | Self::FeeTooLarge { .. } => "demand-fee",
             Self::TransferAmount { .. } => "transfer-amount",
-            Self::NotYetValid { .. } => "record-not-yet-valid",
-            Self::Expired { .. } => "record-expired",
-            Self::SequenceUsed { .. } => "record-replayed",
-            Self::SequenceGap { .. } => "record-sequence-gap",
-            Self::InsufficientEscrow { .. } => "insufficient-escrow",
-            Self::Overdraft { .. } => "overdraft",
-            Self::UnknownDemand { .. } => "cancellation-unknown-demand",
-            Self::NotDemandAuthor { .. } => "cancellation-author",
-            Self::DemandNotOpen { .. } => "cancellation-too-late",
-            Self::NothingOffered { .. } => "withdrawal-without-offer",
-            Self::TooManyProviders { .. } => "providers-max",
-            Self::MarketFull { .. } => "market-demands-max",
+            Self::State(error) => error.rule(),
         }
     }
 }

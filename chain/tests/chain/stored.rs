@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chain::consensus::SafetyLog;
+use chain::ledger::MarketError;
 use chain::store::{
     Backend, Changes, MemoryBackend, ReplayError, SledBackend, Store, StoreError, Write, move_aside, replay,
 };
@@ -36,7 +37,7 @@ fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
     let demand = market.demand(0);
-    let error = Rejection::StaleAmendment { demand, got: 2, expected: 1 };
+    let error = Rejection::Market(MarketError::StaleAmendment { demand, got: 2, expected: 1 });
     let refused = replay(&store, market.ledger.network().clone()).unwrap_err();
     assert_eq!(refused, ReplayError::Refused { height: 4, error });
 }

@@ -1,7 +1,7 @@
 //! Blocks on their way: fetched, judged, decided, made final; and catching up with those who are ahead.
 
 use chain::consensus::{CommitCertificate, Input as Vote};
-use chain::ledger::BlockReport;
+use chain::ledger::{BlockReport, MarketError};
 use chain::store::Write;
 use chain::validate::draft::Admissible;
 use chain::{Block, BlockHash, DemandId, Height, Rejection, ValidBlock, WellFormed};
@@ -218,8 +218,11 @@ impl Node {
         let Admissible { refused, .. } = self.ledger.admissible(&block.header.miner, &proposals);
         let stale = block.body.replacements().find_map(|part| {
             let demand = part.composition.demand;
-            let (got, expected) = (part.replaces, self.ledger.demand(demand)?.version());
-            (got != expected).then_some(Rejection::StaleAmendment { demand, got, expected })
+            let Some(entry) = self.ledger.demand(demand) else {
+                return Some(MarketError::UnknownDemand { demand }.into());
+            };
+            let (got, expected) = (part.replaces, entry.version());
+            (got != expected).then(|| MarketError::StaleAmendment { demand, got, expected }.into())
         });
         if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(stale.as_ref()) {
             return refusal(block, rejection);
@@ -295,7 +298,7 @@ impl Node {
                 effects.push(Effect::Event(self.explain_refusal(loser.block())));
             }
         }
-        self.prune_pool(effects);
+        self.prune_pool(&report.departed, effects);
         self.begin_height(now_ms, effects);
         self.with_mining(now_ms, effects, |mining, view, actions| {
             mining.on_final(&block, view, actions);

@@ -191,11 +191,9 @@ impl Node {
 
     /// Where this node stands.
     pub fn status(&self) -> NodeStatus {
-        let (mut open, mut composed) = (0, 0);
-        for (_, entry) in self.ledger.demands() {
-            open += usize::from(entry.is_open());
-            composed += usize::from(entry.composition().is_some());
-        }
+        let (open, composed): (Vec<_>, Vec<_>) =
+            self.ledger.demands().partition(|(_, entry)| entry.is_open());
+        let settled = usize::try_from(self.ledger.demand_totals().settled).unwrap_or(usize::MAX);
         let mining = self.mining.as_ref();
         let nothing_to_vote_on = self.blocks.candidates.is_empty() && !self.consensus.is_awake();
         NodeStatus {
@@ -204,8 +202,8 @@ impl Node {
             head: self.ledger.head().hash,
             peers: self.peers.count(),
             pool_records: self.pool.len(),
-            open_demands: open,
-            composed_demands: composed,
+            open_demands: open.len(),
+            composed_demands: composed.len().saturating_add(settled),
             unserved: self.unserved().cloned().collect(),
             is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),

@@ -1,8 +1,7 @@
 //! Checking a proof with nothing but the file and, at most, the network's id.
 
 use chain::codec::decode;
-use chain::ledger::root::{StateEntry, StateKey};
-use chain::ledger::{DemandEntry, StateProof};
+use chain::ledger::{DemandEntry, DemandStatus, StateKey, StateProof};
 use chain::validate::verify_certificate;
 use chain::{Amendment, Domain, Genesis, Network, NetworkId, codec};
 
@@ -27,6 +26,8 @@ impl DemandProof {
         self.validate_order()?;
         let entry = self.verify_entry()?;
         self.validate_current(&entry)?;
+        let freezes_after = network.parameters().freeze_after_heights;
+        let first_composed = entry.composition().map_or(self.block.header.height, |standing| standing.since);
         let validators = network.validators();
         let (block, head) = (&self.block.header, &self.head.header);
         Ok(Proven {
@@ -41,6 +42,7 @@ impl DemandProof {
             head: head.hash(),
             head_height: head.height,
             head_timestamp_ms: head.timestamp_ms,
+            settled_at: first_composed.saturating_add(freezes_after),
             entry,
         })
     }
@@ -114,7 +116,7 @@ impl DemandProof {
             });
         }
         let decoded = decode(&value, value.len());
-        let proof = StateProof { entry: StateEntry { key, value }, proof: self.state.proof.clone() };
+        let proof = StateProof { key, value: Some(value), proof: self.state.proof.clone() };
         proof.verify(self.head.header.state_root).map_err(ProofError::NotInState)?;
         decoded.map_err(|error| malformed("the state entry's value", &error))
     }
@@ -123,7 +125,7 @@ impl DemandProof {
     fn validate_current(&self, entry: &DemandEntry) -> Result<(), ProofError> {
         let not_current =
             |what, got: String, expected: String| Err(ProofError::NotCurrent { what, got, expected });
-        let Some(standing) = entry.composition() else {
+        let DemandStatus::Composed(standing) = &entry.status else {
             return not_current("the demand", entry.status.name().into(), "composed".into());
         };
         let (header, composition) = (&self.block.header, &self.composition);

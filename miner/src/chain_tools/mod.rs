@@ -5,11 +5,13 @@
 
 mod check;
 pub mod export;
+pub mod history;
 mod open;
 pub mod proof;
 pub mod report;
 pub mod stored;
 
 pub use export::ChainExport;
+pub use history::DemandHistory;
 pub use open::NodeChain;
 pub use proof::{DemandProof, ProofError, Proven};

@@ -5,16 +5,24 @@
 //! than two thirds of them signed the block's header hash; the header's Merkle root holds the composition;
 //! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
 //! entry holds this composition.
+//!
+//! A settled demand has left the state. It is proved in the last state that held it, that of the height before its
+//! settlement: the settlement comes first of all that the next block does, at a height that follows from the entry and
+//! genesis, so that nothing can re-compose the demand between that state and its settlement. Inclusion of a composition in
+//! its block and absence of the demand from a later state would not do: the composition may have been amended between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use chain::consensus::CommitCertificate;
 use chain::genesis::GenesisError;
-use chain::ledger::DemandEntry;
-use chain::ledger::root::StateKey;
+use chain::ledger::{DemandEntry, StateKey};
 use chain::merkle::{Merkle, MerkleError};
+use chain::state_tree::{TreeError, TreeProof};
 use chain::validate::FinalityError;
 use chain::{
-    Amendment, BlockHash, Body, Composition, DemandId, Header, Height, KeyError, Ledger, MerkleProof,
-    NetworkId, Signature,
+    Amendment, BlockHash, Body, Composition, DemandId, FinalBlock, Header, Height, KeyError, Ledger,
+    MerkleProof, NetworkId, Signature,
 };
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +32,7 @@ use super::stored::ChainError;
 /// What [`DemandProof::format`] says.
 pub const PROOF_FORMAT: &str = "mizan composition proof";
 /// The version of the file's layout.
-pub const PROOF_VERSION: u16 = 1;
+pub const PROOF_VERSION: u16 = 2;
 /// The largest proof file that is read, in bytes: a genesis in hexadecimal is nearly all of one.
 pub const PROOF_FILE_BYTES: u64 = 2 * (chain::genesis::GENESIS_BYTES as u64) + (64 << 20);
 
@@ -51,7 +59,8 @@ pub struct DemandProof {
     pub amendment: Option<Amendment>,
     /// That composition or amendment is an item of the block.
     pub inclusion: MerkleProof,
-    /// The block at whose height the composition is current.
+    /// The block at whose height the composition is current: the last one, or for a settled demand the one before it was
+    /// settled.
     pub head: SignedHeader,
     /// The demand's entry of the state after the head, and that it is one.
     pub state: ProvenEntry,
@@ -77,8 +86,8 @@ pub struct ProvenEntry {
     pub key: String,
     /// The entry's value.
     pub value: String,
-    /// Its place among all entries.
-    pub proof: MerkleProof,
+    /// That the state says so.
+    pub proof: TreeProof,
 }
 
 /// What a proof that holds proves.
@@ -106,6 +115,9 @@ pub struct Proven {
     pub head_height: Height,
     /// When it was made, in milliseconds since the Unix epoch.
     pub head_timestamp_ms: u64,
+    /// The height with which the demand is settled, first of all that its block does. If it is the one after the head,
+    /// nothing can re-compose the demand any more.
+    pub settled_at: Height,
     /// What the state says of the demand there.
     pub entry: DemandEntry,
 }
@@ -234,7 +246,7 @@ pub enum ProofError {
     },
     /// The entry is not part of the head's state.
     #[error("the entry is not part of the head's state: {0}")]
-    NotInState(MerkleError),
+    NotInState(TreeError),
     /// The demand has no composition at the head, or another one.
     #[error("the composition is not current: {what} is {got} in the state, {expected} in the block")]
     NotCurrent {
@@ -281,19 +293,17 @@ fn ids_text(ids: &[DemandId]) -> String {
     ids.iter().take(8).map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Finds a demand by its id, the first digits of it (at least 8), or its name.
-///
-/// # Errors
-/// If there is none, or more than one.
-pub fn find_demand(ledger: &Ledger, name: &str) -> Result<DemandId, ProveError> {
-    let by_id = |id: &DemandId| name.len() >= 8 && id.to_string().starts_with(&name.to_lowercase());
-    let fits = |(id, entry): &(DemandId, &DemandEntry)| by_id(id) || entry.demand.name == name;
-    let ids: Vec<DemandId> = ledger.demands().filter(fits).map(|(id, _)| id).collect();
-    match ids.as_slice() {
-        [] => Err(ProveError::Unknown(name.to_owned())),
-        [id] => Ok(*id),
-        _ => Err(ProveError::Ambiguous { name: name.to_owned(), ids }),
-    }
+/// Whether a demand is meant by its id, the first digits of it (at least 8), or its name.
+fn is_meant(name: &str, id: DemandId, entry: &DemandEntry) -> bool {
+    let by_id = name.len() >= 8 && id.to_string().starts_with(&name.to_lowercase());
+    by_id || entry.demand.name == name
+}
+
+/// A demand, and the last ledger that had it in the market.
+struct Found {
+    demand: DemandId,
+    entry: Arc<DemandEntry>,
+    ledger: Ledger,
 }
 
 /// The Merkle leaf of the amendment, or else of the composition alone.
@@ -317,14 +327,38 @@ fn find_composition(body: &Body, demand: DemandId) -> Option<(Composition, Optio
 }
 
 impl NodeChain {
-    /// The proof that the demand of this id or name is composed; `ledger` is this chain's at its head
-    /// ([`NodeChain::walk`]).
+    /// The one demand of this id or name, after verifying the whole chain.
+    fn find(&self, name: &str, mut observe: impl FnMut(&FinalBlock)) -> Result<Found, ProveError> {
+        let mut found: BTreeMap<DemandId, Found> = BTreeMap::new();
+        let mut before = Ledger::new(Arc::clone(&self.network));
+        let head = self.walk(|done| {
+            for (demand, entry) in &done.report.departed {
+                if is_meant(name, *demand, entry) {
+                    let (demand, entry) = (*demand, Arc::clone(entry));
+                    found.insert(demand, Found { demand, entry, ledger: before.clone() });
+                }
+            }
+            before = done.ledger.clone();
+            observe(done);
+        })?;
+        for (demand, entry) in head.demands().filter(|(id, entry)| is_meant(name, *id, entry)) {
+            found.insert(demand, Found { demand, entry: Arc::new(entry.clone()), ledger: head.clone() });
+        }
+        let ids: Vec<DemandId> = found.keys().copied().collect();
+        match (found.into_values().next(), ids.len()) {
+            (Some(only), 1) => Ok(only),
+            (None, _) => Err(ProveError::Unknown(name.to_owned())),
+            (Some(_), _) => Err(ProveError::Ambiguous { name: name.to_owned(), ids }),
+        }
+    }
+
+    /// The proof that the demand of this id (or its first 8 digits or more) or name is composed, after verifying the whole
+    /// chain and showing each block to `observe`.
     ///
     /// # Errors
-    /// If there is no such demand or no composition of it.
-    pub fn prove(&self, ledger: &Ledger, demand: &str) -> Result<DemandProof, ProveError> {
-        let demand = find_demand(ledger, demand)?;
-        let entry = ledger.demand(demand).ok_or_else(|| ProveError::Unknown(demand.to_string()))?;
+    /// If the chain does not stand, or there is no such demand or no composition of it.
+    pub fn prove(&self, name: &str, observe: impl FnMut(&FinalBlock)) -> Result<DemandProof, ProveError> {
+        let Found { demand, entry, ledger } = self.find(name, observe)?;
         let status = entry.status.name();
         let standing = entry.composition().ok_or(ProveError::NotComposed { demand, status })?;
         let at = |height: Height| {
@@ -339,7 +373,8 @@ impl NodeChain {
         let index = items.iter().position(|item| *item == leaf).ok_or_else(lost)?;
         let index = u32::try_from(index).ok().ok_or_else(lost)?;
         let inclusion = Merkle::new(&items).prove(index).ok_or_else(lost)?;
-        let state = ledger.prove_state(StateKey::Demand(demand)).ok_or_else(lost)?;
+        let state = ledger.prove_state(StateKey::Demand(demand));
+        let value = state.value.ok_or_else(lost)?;
         Ok(DemandProof {
             format: PROOF_FORMAT.to_owned(),
             version: PROOF_VERSION,
@@ -356,8 +391,8 @@ impl NodeChain {
                 certificate: head_certificate,
             },
             state: ProvenEntry {
-                key: hex::encode(&state.entry.key),
-                value: hex::encode(&state.entry.value),
+                key: hex::encode(&state.key),
+                value: hex::encode(&value),
                 proof: state.proof,
             },
         })

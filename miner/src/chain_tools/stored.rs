@@ -135,14 +135,11 @@ impl NodeChain {
 }
 
 fn count(ledger: &Ledger) -> DemandCounts {
-    let mut counts = DemandCounts::default();
+    let totals = ledger.demand_totals();
+    let mut counts =
+        DemandCounts { frozen: totals.settled, cancelled: totals.cancelled, ..DemandCounts::default() };
     for (_, entry) in ledger.demands() {
-        let count = match entry.status.name() {
-            "open" => &mut counts.open,
-            "composed" => &mut counts.composed,
-            "frozen" => &mut counts.frozen,
-            _ => &mut counts.cancelled,
-        };
+        let count = if entry.is_open() { &mut counts.open } else { &mut counts.composed };
         *count += 1;
     }
     counts

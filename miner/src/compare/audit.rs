@@ -11,6 +11,7 @@ use chain::{DemandId, Ledger, Network};
 use scenarios::{Instance, Money, Solution, evaluate};
 
 use super::report::Audit;
+use crate::chain_tools::DemandHistory;
 
 /// What the chains say, and whether they may.
 #[derive(Debug)]
@@ -21,8 +22,10 @@ pub struct Audited {
     pub cost: Money,
     /// The compositions as a solution of the scenario.
     pub solution: Solution,
-    /// The state they stand in, as the first store that verifies has it.
+    /// The state at the head, as the first store that verifies has it.
     pub ledger: Ledger,
+    /// The demands that left the market before.
+    pub history: DemandHistory,
 }
 
 /// Verifies the stores of all nodes against each other and against the scenario. `demands` names the
@@ -36,38 +39,40 @@ pub fn audit(
     instance: &Instance,
     demands: &[DemandId],
 ) -> Result<Audited> {
-    let (mut audit, ledger) = audit_chains(stores, network);
-    let solution = solution_of(&ledger, demands);
+    let (mut audit, ledger, history) = audit_chains(stores, network);
+    let solution = solution_of(&ledger, &history, demands);
     let evaluation = evaluate(instance, &solution);
     audit.failures.extend(evaluation.violations.iter().map(|violation| format!("on chain: {violation}")));
-    let claimed: Money = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.cost)).sum();
+    let claimed = history.demands(&ledger);
+    let claimed: Money = claimed.filter_map(|(_, entry)| Some(entry.composition()?.cost)).sum();
     if claimed != evaluation.cost {
         let (got, expected) = (claimed, evaluation.cost);
         audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
     }
-    Ok(Audited { audit, cost: evaluation.cost, solution, ledger })
+    Ok(Audited { audit, cost: evaluation.cost, solution, ledger, history })
 }
 
 /// Verifies the stores of all nodes from genesis and against each other, whatever is on their chains; the
-/// state they agree on.
-pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, Ledger) {
+/// state they agree on, and the demands that left the market before.
+pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, Ledger, DemandHistory) {
     let mut audit = Audit::default();
-    let mut reference: Option<Ledger> = None;
+    let mut reference: Option<(Ledger, DemandHistory)> = None;
     for directory in stores {
         match verify(directory, network, &mut audit) {
-            Ok(ledger) => {
+            Ok((ledger, history)) => {
                 audit.chains += 1;
-                if let Some(reference) = &reference {
+                if let Some((reference, _)) = &reference {
                     compare_heads(directory, &ledger, reference, &mut audit);
                 } else {
                     audit.head = Some(ledger.head().hash);
-                    reference = Some(ledger);
+                    reference = Some((ledger, history));
                 }
             }
             Err(error) => audit.failures.push(format!("{}: {error:#}", directory.display())),
         }
     }
-    let ledger = reference.unwrap_or_else(|| Ledger::new(Arc::clone(network)));
+    let nothing = || (Ledger::new(Arc::clone(network)), DemandHistory::default());
+    let (ledger, history) = reference.unwrap_or_else(nothing);
     let expected = Ledger::new(Arc::clone(network)).total_money();
     let got = ledger.total_money();
     if got != expected {
@@ -75,13 +80,15 @@ pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (A
             .failures
             .push(format!("money is not conserved: {got} micro-units at the head, {expected} at genesis"));
     }
-    (audit, ledger)
+    (audit, ledger, history)
 }
 
-fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<Ledger> {
+fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<(Ledger, DemandHistory)> {
     let store = Store::open(Box::new(SledBackend::open(directory)?), network.id())?;
     let (mut blocks, mut cost, mut first_cost) = (0, Money::ZERO, Money::ZERO);
+    let mut history = DemandHistory::default();
     let ledger = replay_with(&store, Arc::clone(network), |done| {
+        history.note(&done.report.departed);
         blocks += 1;
         cost += done.report.cost;
         if done.report.compositions > 0 {
@@ -91,7 +98,7 @@ fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result
     .context("the chain does not verify from genesis")?;
     audit.blocks += blocks;
     audit.first_cost = first_cost;
-    Ok(ledger)
+    Ok((ledger, history))
 }
 
 fn compare_heads(directory: &Path, ledger: &Ledger, reference: &Ledger, audit: &mut Audit) {
@@ -113,11 +120,11 @@ fn compare_heads(directory: &Path, ledger: &Ledger, reference: &Ledger, audit: &
 }
 
 /// The chain's compositions as a solution of the scenario they came from.
-fn solution_of(ledger: &Ledger, demands: &[DemandId]) -> Solution {
+fn solution_of(ledger: &Ledger, history: &DemandHistory, demands: &[DemandId]) -> Solution {
     let positions: BTreeMap<DemandId, usize> =
         demands.iter().enumerate().map(|(position, &id)| (id, position)).collect();
     let mut solution = Solution::unserved(demands.len());
-    for (id, entry) in ledger.demands() {
+    for (id, entry) in history.demands(ledger) {
         if let (Some(&position), Some(composition)) = (positions.get(&id), entry.composition()) {
             solution.compositions[position] = Some(composition.providers.clone());
         }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chain::ledger::{DemandStatus, Ledger, Standing};
+use chain::ledger::{Ledger, Standing};
 use chain::{Address, Height};
 use scenarios::{Minutes, Money, ProviderId};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub struct MarketStatus {
     pub scarce: Vec<ScarceProvider>,
     /// Providers whose minutes have a price, in all.
     pub priced_providers: usize,
-    /// What the chain owes or has paid to miners, by address.
+    /// What the chain owes to miners for what is not settled yet, by address.
     pub earnings: Vec<Earnings>,
 }
 
@@ -52,7 +52,8 @@ pub struct ScarceProvider {
     pub capacity: Minutes,
 }
 
-/// What one miner's compositions and amendments earn it, vested or not, settled or not, the bounty account's share included.
+/// What one miner's compositions and amendments that are not settled yet earn it, vested or not, the bounty account's share
+/// included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earnings {
     /// The miner.
@@ -70,12 +71,13 @@ impl MarketStatus {
     pub fn of(ledger: &Ledger) -> Self {
         let market = ledger.market();
         let (scarce, priced_providers) = scarce_providers(ledger);
+        let totals = ledger.demand_totals();
         let mut status = Self {
             height: market.height,
             open: 0,
             composed: 0,
-            frozen: 0,
-            cancelled: 0,
+            frozen: usize::try_from(totals.settled).unwrap_or(usize::MAX),
+            cancelled: usize::try_from(totals.cancelled).unwrap_or(usize::MAX),
             cost: i64::try_from(market.cost()).ok().map(Money::from_micros),
             bound: market.bound().ok(),
             scarce,
@@ -83,12 +85,8 @@ impl MarketStatus {
             earnings: earnings(ledger.demands().filter_map(|(_, entry)| entry.composition())),
         };
         for (_, entry) in ledger.demands() {
-            match entry.status {
-                DemandStatus::Open => status.open += 1,
-                DemandStatus::Composed(_) => status.composed += 1,
-                DemandStatus::Frozen { .. } => status.frozen += 1,
-                DemandStatus::Cancelled { .. } => status.cancelled += 1,
-            }
+            let count = if entry.is_open() { &mut status.open } else { &mut status.composed };
+            *count += 1;
         }
         status
     }

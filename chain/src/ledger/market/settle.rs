@@ -14,18 +14,15 @@
 //! turns out dearer than it had to be is paid as if its excess had been known: its share vests by the schedule
 //! at that reduced cost.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::sync::Arc;
+use scenarios::Money;
 
-use scenarios::{Minutes, Money, ProviderId};
-
+use super::demands::Departed;
+use super::entry::{DemandStatus, Standing};
 use crate::genesis::{Network, Parameters};
-use crate::key::Address;
-use crate::ledger::state::{DemandEntry, DemandStatus, Holder, Standing, State};
+use crate::ledger::defect::Defect;
+use crate::ledger::state::State;
 use crate::record::{DemandId, Height};
 use crate::schedule::{Achievement, Measure};
-use crate::validate::Rejection;
 
 impl State {
     /// Records a first composition whose rules have all been checked and whose minutes are taken.
@@ -34,15 +31,13 @@ impl State {
         id: DemandId,
         composition: Standing,
         clearing: Money,
-    ) -> Result<(), Rejection> {
-        let entry = self.demand_mut(id)?;
+    ) -> Result<(), Defect> {
+        let entry = self.demands.get(id).ok_or(Defect::Demand)?;
         let rest = entry.demand.budget.checked_sub(composition.price);
-        let rest = rest.filter(|rest| *rest >= Money::ZERO).ok_or(Rejection::Arithmetic("a budget"))?;
-        entry.clearing = clearing;
-        entry.escrow = entry.solver_fee;
-        entry.status = DemandStatus::Composed(composition);
-        let author = entry.author;
-        self.credit(author, rest)
+        let rest = rest.filter(|rest| *rest >= Money::ZERO).ok_or(Defect::Budget)?;
+        let (author, fee) = (entry.author, entry.solver_fee);
+        self.demands.compose(id, composition, fee, clearing)?;
+        self.accounts.credit(author, rest)
     }
 
     /// Records a composition that replaces another; the demander neither pays nor is paid.
@@ -51,117 +46,58 @@ impl State {
         id: DemandId,
         composition: Standing,
         clearing: Money,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), Defect> {
         // Invariant: what is owed is covered, by the surplus of before if nothing else.
         if clearing < composition.cost {
-            return Err(Rejection::Arithmetic("a clearing account"));
+            return Err(Defect::Clearing);
         }
-        let entry = self.demand_mut(id)?;
-        entry.clearing = clearing;
-        entry.status = DemandStatus::Composed(composition);
-        Ok(())
+        let escrow = self.demands.get(id).ok_or(Defect::Demand)?.escrow;
+        self.demands.compose(id, composition, escrow, clearing)
     }
 
-    /// Takes a composition's minutes and, in dedicated allocation, its providers for `holder`.
-    pub(in crate::ledger) fn reserve(
-        &mut self,
-        minutes: &BTreeMap<ProviderId, Minutes>,
-        holder: Option<Address>,
-    ) -> Result<(), Rejection> {
-        self.exchange(minutes)?;
-        if let Some(miner) = holder {
-            for &provider in minutes.keys() {
-                let holder = self.holders.entry(provider).or_insert(Holder { miner, compositions: 0 });
-                holder.compositions = holder.compositions.saturating_add(1);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes minutes from providers, and gives back where they are negative.
-    pub(in crate::ledger) fn exchange(
-        &mut self,
-        minutes: &BTreeMap<ProviderId, Minutes>,
-    ) -> Result<(), Rejection> {
-        for (&provider, &minutes) in minutes {
-            let usage = self.usage_mut(provider)?;
-            let standing = usage.standing.checked_add(minutes);
-            usage.standing = standing.ok_or(Rejection::Arithmetic("a provider's minutes"))?;
-        }
-        Ok(())
-    }
-
-    /// Freezes every composition that is due at this height, in order of demand id; returns them as settled.
+    /// Freezes every composition that is due at this height, in order of demand id, and takes the demands off the
+    /// market; they, as settled.
     pub(in crate::ledger) fn settle_due(
         &mut self,
         network: &Network,
         height: Height,
-    ) -> Result<Vec<(DemandId, Arc<DemandEntry>)>, Rejection> {
-        let due: Vec<DemandId> = self
-            .demands
-            .iter()
-            .filter(|(_, entry)| match &entry.status {
-                DemandStatus::Composed(composition) => is_due(network, composition, height),
-                DemandStatus::Open | DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => false,
-            })
-            .map(|(&id, _)| id)
-            .collect();
-        for &id in &due {
-            self.freeze(network, id, height)?;
-        }
-        let settled = due.into_iter().filter_map(|id| Some((id, Arc::clone(self.demands.get(&id)?))));
-        Ok(settled.collect())
+    ) -> Result<Vec<Departed>, Defect> {
+        let due = self.demands.due_at(height).into_iter();
+        due.map(|id| self.freeze(network.parameters(), id, height)).collect()
     }
 
-    fn freeze(&mut self, network: &Network, id: DemandId, height: Height) -> Result<(), Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("a settlement");
-        let Some(mut entry) = self.demands.get(&id).map(|entry| entry.as_ref().clone()) else {
-            return Err(Rejection::UnknownDemand { demand: id });
-        };
-        let DemandStatus::Composed(mut composition) = entry.status else { return Ok(()) };
+    fn freeze(&mut self, parameters: &Parameters, id: DemandId, height: Height) -> Result<Departed, Defect> {
+        let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
+        let DemandStatus::Composed(mut composition) = entry.status else { return Err(Defect::Demand) };
         // Invariant: the clearing account covers what is owed.
         let mut rest = entry.clearing;
         for (&provider, &owed) in &composition.owed {
-            let address = self.provider_addresses.get(provider.index()).copied().ok_or(WHAT)?;
-            self.credit(address, owed)?;
-            rest = rest.checked_sub(owed).ok_or(WHAT)?;
+            let address = self.providers.address_of(provider).ok_or(Defect::ProviderId)?;
+            self.accounts.credit(address, owed)?;
+            rest = rest.checked_sub(owed).ok_or(Defect::Clearing)?;
         }
-        self.carrier = self.carrier.checked_add(composition.transport).ok_or(WHAT)?;
-        rest = rest.checked_sub(composition.transport).filter(|rest| *rest >= Money::ZERO).ok_or(WHAT)?;
+        self.accounts.credit_carrier(composition.transport)?;
+        rest = rest.checked_sub(composition.transport).ok_or(Defect::Clearing)?;
+        if rest < Money::ZERO {
+            return Err(Defect::Clearing);
+        }
 
-        let fees = fees(network.parameters(), entry.solver_fee, &composition).ok_or(WHAT)?;
-        self.bounty = self.bounty.checked_add(fees.bounty).ok_or(WHAT)?;
-        self.credit(composition.miner, fees.first.checked_sub(fees.bounty).ok_or(WHAT)?)?;
+        let fees = fees(parameters, entry.solver_fee, &composition).ok_or(Defect::Settlement)?;
+        self.accounts.credit_bounty(fees.bounty)?;
+        let firsts = fees.first.checked_sub(fees.bounty).ok_or(Defect::Settlement)?;
+        self.accounts.credit(composition.miner, firsts)?;
         for (&amender, &due) in &composition.dues {
-            self.credit(amender, due)?;
+            self.accounts.credit(amender, due)?;
         }
-        self.credit(entry.author, rest.checked_add(fees.unearned).ok_or(WHAT)?)?;
+        let back = rest.checked_add(fees.unearned).ok_or(Defect::Settlement)?;
+        self.accounts.credit(entry.author, back)?;
 
-        self.release(&composition)?;
+        self.providers.release(&composition)?;
         composition.earned = fees.first;
         entry.escrow = Money::ZERO;
         entry.clearing = Money::ZERO;
         entry.status = DemandStatus::Frozen { composition, height };
-        self.demands.insert(id, Arc::new(entry));
-        self.market_size = self.market_size.saturating_sub(1);
-        Ok(())
-    }
-
-    /// Turns a composition's minutes from standing to frozen and lets go of its providers.
-    fn release(&mut self, composition: &Standing) -> Result<(), Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("a provider's minutes");
-        for (&provider, &minutes) in &composition.minutes {
-            let usage = self.usage_mut(provider)?;
-            usage.standing = usage.standing.checked_sub(minutes).ok_or(WHAT)?;
-            usage.frozen = usage.frozen.checked_add(minutes).ok_or(WHAT)?;
-            if let Entry::Occupied(mut holder) = self.holders.entry(provider) {
-                holder.get_mut().compositions = holder.get().compositions.saturating_sub(1);
-                if holder.get().compositions == 0 {
-                    holder.remove();
-                }
-            }
-        }
-        Ok(())
+        self.demands.depart(id, entry)
     }
 }
 
@@ -200,14 +136,4 @@ fn vested(parameters: &Parameters, fee: Money, composition: &Standing) -> Option
         }
         Measure::Certified { .. } | Measure::Paper { .. } => Some(composition.earned),
     }
-}
-
-/// Whether a composition has stood long enough by this height.
-const fn is_due(network: &Network, composition: &Standing, height: Height) -> bool {
-    freeze_height(network, composition) <= height
-}
-
-/// The height at which a demand freezes, counted from its first composition.
-pub(in crate::ledger) const fn freeze_height(network: &Network, composition: &Standing) -> Height {
-    composition.since.saturating_add(network.parameters().freeze_after_heights)
 }

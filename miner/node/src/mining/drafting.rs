@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chain::ledger::Ledger;
+use chain::ledger::{Ledger, MarketError};
 use chain::validate::draft::Admissible;
 use chain::{Draft, PriceUpdate, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
@@ -110,7 +110,7 @@ impl Mining {
             }
         }
         let rest = proposals.split_off(accepted);
-        if matches!(rejection, Rejection::RewardBelowThreshold { .. }) {
+        if matches!(rejection, Rejection::Market(MarketError::RewardBelowThreshold { .. })) {
             let (demands, reason) = (rest.len(), rejection.to_string());
             actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
             self.held = rest;

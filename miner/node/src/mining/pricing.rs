@@ -1,6 +1,5 @@
 //! Dual prices: when they are due, and whose turn it is to search for them.
 
-use chain::ledger::Ledger;
 use scenarios::DualPrices;
 use scenarios::settings::Profile;
 
@@ -20,7 +19,7 @@ pub(super) struct Pricing {
 impl Mining {
     /// Prices are due when the market has limited capacity and has grown noticeably since they were found.
     pub(super) fn is_pricing_due(&self, view: &View<'_>) -> bool {
-        let seen = demands_seen(view.ledger);
+        let seen = view.ledger.demands_seen();
         let grown = seen.saturating_sub(self.pricing.settled_for);
         let limited = view.ledger.supply().providers.iter().any(|provider| provider.capacity.is_some());
         let is_due = limited && grown > self.pricing.settled_for / 10 && !open_ids(view.ledger).is_empty();
@@ -50,11 +49,6 @@ impl Mining {
         let work = self.pricing.work.take();
         actions.extend(work.map(|work| Action::Effect(Effect::CancelWork(work))));
         self.pricing =
-            Pricing { settled_for: demands_seen(view.ledger), work: None, found: None, due_since_ms: None };
+            Pricing { settled_for: view.ledger.demands_seen(), work: None, found: None, due_since_ms: None };
     }
-}
-
-/// How many demands ever came on chain: grows with the market, and never falls.
-fn demands_seen(ledger: &Ledger) -> u64 {
-    ledger.demands().count() as u64
 }
