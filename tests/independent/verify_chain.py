@@ -77,7 +77,7 @@ class Checker:
         self.counts["blocks"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 1, "the block's version")
+        equal(header["version"], 2, "the block's version")
         equal(header["network"], self.network, "the block's network")
         fault = crypto.signature_fault("Header", header_bytes, header["miner"], signature)
         require(fault is None, f"the miner's signature: {fault}")

@@ -37,8 +37,8 @@ pub(crate) fn tampered(
 #[test]
 fn another_version() {
     tampered(
-        |_, block| block.header.version = 2,
-        |_, _| Rejection::WrongVersion { got: 2, expected: BLOCK_VERSION },
+        |_, block| block.header.version = 1,
+        |_, _| Rejection::WrongVersion { got: 1, expected: BLOCK_VERSION },
     );
 }
 
