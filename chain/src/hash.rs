@@ -21,10 +21,14 @@ pub enum Domain {
     MerkleLeaf,
     /// An inner node of a Merkle tree.
     MerkleNode,
-    /// One key/value pair of the ledger state.
-    StateEntry,
-    /// The root of the tree of state entries, bound to their number.
-    StateRoot,
+    /// A key of the ledger state, giving its path in the state tree.
+    StatePath,
+    /// A value of the ledger state.
+    StateValue,
+    /// A leaf of the state tree: path and hash of the value.
+    StateLeaf,
+    /// An inner node of the state tree.
+    StateNode,
     /// A validator's prevote or precommit.
     Vote,
     /// A proposer's proposal.
@@ -46,8 +50,10 @@ impl Domain {
             Self::Header => "mizan 2026-11 header v1",
             Self::MerkleLeaf => "mizan 2026-11 merkle leaf v1",
             Self::MerkleNode => "mizan 2026-11 merkle node v1",
-            Self::StateEntry => "mizan 2026-11 state entry v1",
-            Self::StateRoot => "mizan 2026-11 state root v1",
+            Self::StatePath => "mizan 2026-11 state path v1",
+            Self::StateValue => "mizan 2026-11 state value v1",
+            Self::StateLeaf => "mizan 2026-11 state leaf v1",
+            Self::StateNode => "mizan 2026-11 state node v1",
             Self::Vote => "mizan 2026-11 vote v1",
             Self::Proposal => "mizan 2026-11 proposal v1",
             Self::PeerRecord => "mizan 2026-11 peer record v1",

@@ -26,6 +26,8 @@ pub mod ledger;
 pub mod merkle;
 pub mod proof;
 pub mod record;
+mod record_rule;
+pub mod state_tree;
 pub mod store;
 pub mod validate;
 
@@ -39,8 +41,7 @@ pub use ledger::{BlockReport, Head, Ledger, Market, MarketDemand};
 pub use merkle::{MerkleProof, merkle_root};
 pub use proof::{CompositionProof, ProofError, Proven};
 pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, Statement};
+pub use record_rule::RecordRule;
 pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
-pub use validate::{
-    Draft, Fault, FinalBlock, RecordError, RecordRule, Rejection, ValidBlock, WellFormed, check_record,
-};
+pub use validate::{Draft, Fault, FinalBlock, RecordError, Rejection, ValidBlock, WellFormed, check_record};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chain::codec::encode;
-use chain::ledger::RecordOutlook;
+use chain::ledger::{AccountError, Departed, RecordOutlook, StatementError};
 use chain::validate::RecordError;
 use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
@@ -152,7 +152,7 @@ impl Pool {
         check_record(&self.network, record)?;
         match ledger.check_record_now(record) {
             RecordOutlook::Now | RecordOutlook::Later(_) => Ok(bytes),
-            RecordOutlook::Never(error) => Err(error.into()),
+            RecordOutlook::Never(error) => Err(RecordError::from(error).into()),
         }
     }
 
@@ -164,7 +164,8 @@ impl Pool {
     fn validate_window(&self, record: &Record, ledger: &Ledger) -> Result<(), PoolRejection> {
         let (content, next) = (&record.content, ledger.head().height.saturating_add(1));
         if content.valid_until < next {
-            return Err(RecordError::Expired { got: next, expected: content.valid_until }.into());
+            let error = StatementError::Expired { got: next, expected: content.valid_until };
+            return Err(RecordError::from(error).into());
         }
         let (got, expected) = (content.valid_from, next.saturating_add(self.limits.lead_heights));
         if got > expected { Err(PoolRejection::TooFarAhead { got, expected }) } else { Ok(()) }
@@ -181,7 +182,8 @@ impl Pool {
         let (author, got) = (record.author(), record.content.sequence);
         let next = ledger.next_sequence(author);
         if got < next {
-            return Err(RecordError::SequenceUsed { author, got, expected: next }.into());
+            let error = StatementError::from(AccountError::SequenceUsed { author, got, expected: next });
+            return Err(RecordError::from(error).into());
         }
         let expected = next.saturating_add(self.limits.sequence_gap);
         if got > expected {
@@ -227,9 +229,9 @@ impl Pool {
         remember(&mut self.unusable, id, until);
     }
 
-    /// After a block: takes out what is on chain (`None`) and what no block can bring any more, with the
-    /// reason, and names what was replaced; in order of id.
-    pub fn prune(&mut self, ledger: &Ledger) -> Vec<(RecordId, Option<DropReason>)> {
+    /// After a block, with the demands that left the market in it: takes out what is on chain (`None`) and what no
+    /// block can bring any more, with the reason, and names what was replaced; in order of id.
+    pub fn prune(&mut self, ledger: &Ledger, departed: &[Departed]) -> Vec<(RecordId, Option<DropReason>)> {
         let height = ledger.head().height;
         self.unusable.retain(|_, until| *until >= height);
         let mut gone = BTreeMap::new();
@@ -237,11 +239,23 @@ impl Pool {
         for (id, record) in self.contents.iter() {
             let RecordOutlook::Never(error) = ledger.check_record_now(record) else { continue };
             // Of what else may be wrong, the state may turn in the record's favour again.
-            let settled = matches!(error, RecordError::Expired { .. } | RecordError::SequenceUsed { .. });
-            let until = if settled { Height::MAX } else { height };
+            let used = matches!(error, StatementError::Account(AccountError::SequenceUsed { .. }));
+            let is_over = used || matches!(error, StatementError::Expired { .. });
+            let until = if is_over { Height::MAX } else { height };
             remember(&mut self.unusable, id, until);
-            let reason = (!is_on_chain(id, record, &error, ledger)).then_some(DropReason::Record(error));
-            gone.insert(id, reason);
+            let is_on_chain = match record.content.statement {
+                // A demand is on chain under its own id.
+                Statement::Demand(_) => {
+                    ledger.demand(id).is_some() || departed.iter().any(|(departed, _)| *departed == id)
+                }
+                // Of other kinds the chain keeps no ids: a used sequence number means the record itself, unless
+                // its author signed two for it.
+                Statement::Offer(_)
+                | Statement::OfferWithdrawal
+                | Statement::DemandCancellation { .. }
+                | Statement::Transfer { .. } => used,
+            };
+            gone.insert(id, (!is_on_chain).then(|| DropReason::Record(error.into())));
         }
         for id in gone.keys() {
             self.remove(id);
@@ -302,19 +316,6 @@ impl Pool {
         let &(id, _) = self.contents.of_author(author)?.get(&sequence)?;
         let content = &self.contents.get(&id)?.content;
         (content.valid_from..=content.valid_until).contains(&height).then_some((id, author, sequence))
-    }
-}
-
-/// A demand is on chain under its own id. Of other kinds the chain keeps no ids: a used sequence number
-/// means the record itself, unless its author signed two for it.
-fn is_on_chain(id: RecordId, record: &Record, error: &RecordError, ledger: &Ledger) -> bool {
-    let used = matches!(error, RecordError::SequenceUsed { .. });
-    match record.content.statement {
-        Statement::Demand(_) => ledger.demand(id).is_some(),
-        Statement::Offer(_)
-        | Statement::OfferWithdrawal
-        | Statement::DemandCancellation { .. }
-        | Statement::Transfer { .. } => used,
     }
 }
 

@@ -63,7 +63,7 @@ class Block:
 
     def entry_of(self, composition):
         entry = self.state.demands.get(composition["demand"])
-        require(entry is not None, "its demand is not on chain")
+        require(entry is not None, "its demand is not in the market")
         require(composition["demand"] not in self.staged, "its demand is composed twice in the block")
         return entry
 
@@ -113,7 +113,6 @@ class Block:
         for part in amendment["parts"]:
             entry = self.entry_of(part["composition"])
             status, standing = entry["status"]
-            require(status in ("Open", "Composed"), f"its demand is {status.lower()}")
             composed = status == "Composed"
             equal(part["replaces"], standing["version"] if composed else 0, "the version replaced")
             if composed:

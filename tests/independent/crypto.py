@@ -1,4 +1,4 @@
-"""Hashes, keys, signatures and Merkle trees (docs/protocol.md, sections 3 and 4)."""
+"""Hashes, keys, signatures, Merkle trees and the state tree (docs/protocol.md, sections 3, 4 and 8)."""
 
 from functools import lru_cache
 
@@ -14,8 +14,10 @@ CONTEXTS = {
     "Header": "mizan 2026-11 header v1",
     "MerkleLeaf": "mizan 2026-11 merkle leaf v1",
     "MerkleNode": "mizan 2026-11 merkle node v1",
-    "StateEntry": "mizan 2026-11 state entry v1",
-    "StateRoot": "mizan 2026-11 state root v1",
+    "StatePath": "mizan 2026-11 state path v1",
+    "StateValue": "mizan 2026-11 state value v1",
+    "StateLeaf": "mizan 2026-11 state leaf v1",
+    "StateNode": "mizan 2026-11 state node v1",
     "Vote": "mizan 2026-11 vote v1",
 }
 HASHERS = {domain: blake3(derive_key_context=context) for domain, context in CONTEXTS.items()}
@@ -99,6 +101,48 @@ def merkle_root(leaves):
     return level[0]
 
 
-def state_root(entries):
-    """The root of key/value pairs that ascend by key, given as their leaf hashes."""
-    return hash_in("StateRoot", len(entries).to_bytes(4, "big"), merkle_root(entries))
+# ---- The state tree ----
+
+PATH_BITS, EMPTY = 256, bytes(32)
+
+
+def state_path(key):
+    return hash_in("StatePath", key)
+
+
+def state_leaf(path, value_hash):
+    return hash_in("StateLeaf", path, value_hash)
+
+
+def goes_right(path, depth):
+    return path[depth // 8] >> (7 - depth % 8) & 1 == 1
+
+
+def state_root(leaves, depth=0):
+    """The root over pairs of path and leaf hash that ascend by path and agree in the first `depth` bits."""
+    if len(leaves) < 2:
+        return leaves[0][1] if leaves else EMPTY
+    lefts = [leaf for leaf in leaves if not goes_right(leaf[0], depth)]
+    rights = leaves[len(lefts):]
+    return hash_in("StateNode", state_root(lefts, depth + 1), state_root(rights, depth + 1))
+
+
+def state_proof_holds(root, key, value, siblings, neighbour):
+    """Whether a proof shows that under `root` the key has this value, or none if that is None. `neighbour` is the path
+    and the hash of the value of the pair at which the way ends, or None."""
+    path, depth = state_path(key), len(siblings)
+    if depth > PATH_BITS or (value is not None and neighbour is not None):
+        return False
+    if value is not None:
+        node = state_leaf(path, hash_in("StateValue", value))
+    elif neighbour is None:
+        node = EMPTY
+    else:
+        other = neighbour[0]
+        if other == path or any(goes_right(other, at) != goes_right(path, at) for at in range(depth)):
+            return False
+        node = state_leaf(*neighbour)
+    for at in range(depth - 1, -1, -1):
+        pair = (siblings[at], node) if goes_right(path, at) else (node, siblings[at])
+        node = hash_in("StateNode", *pair)
+    return node == root

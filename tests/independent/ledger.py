@@ -3,11 +3,11 @@
 from collections import Counter
 
 import wire
-from crypto import address, hash_in, state_root
+from crypto import address, hash_in, state_leaf, state_path, state_root
 from market import MILLION, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
-BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER = range(6)
+BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS = range(7)
 
 
 class Mismatch(Exception):
@@ -36,8 +36,9 @@ class State:
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.bounty, self.carrier = genesis["bounty"], 0
-        self.leaves = {}
-        self.stale = {(BOUNTY, b""), (CARRIER, b"")}
+        self.totals = {"seen": 0, "settled": 0, "cancelled": 0}
+        self.leaves = {}  # by path
+        self.stale = {(BOUNTY, b""), (CARRIER, b""), (TOTALS, b"")}
         self.stale |= {(BALANCE, owner) for owner in self.balances}
         self.stale |= {(PROVIDER, number) for number in range(len(self.addresses))}
 
@@ -50,7 +51,9 @@ class State:
         if kind == SEQUENCE:
             return wire.U64.write(self.sequences[name])
         if kind == DEMAND:
-            return wire.DEMAND_ENTRY.write(self.demands[name])
+            return wire.DEMAND_ENTRY.write(self.demands[name]) if name in self.demands else None
+        if kind == TOTALS:
+            return wire.DEMAND_TOTALS.write(self.totals)
         if kind == PROVIDER:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
@@ -62,14 +65,13 @@ class State:
         for kind, name in self.stale:
             value = self.entry(kind, name)
             key = bytes([kind]) + (name.to_bytes(4, "big") if kind == PROVIDER else name)
+            path = state_path(key)
             if value is None:
-                self.leaves.pop(key, None)
+                self.leaves.pop(path, None)
             else:
-                self.leaves[key] = hash_in(
-                    "StateEntry", wire.varint(len(key)), key, wire.varint(len(value)), value
-                )
+                self.leaves[path] = state_leaf(path, hash_in("StateValue", value))
         self.stale = set()
-        return state_root([self.leaves[key] for key in sorted(self.leaves)])
+        return state_root(sorted(self.leaves.items()))
 
     # ---- Money ----
 
@@ -95,9 +97,13 @@ class State:
     # ---- The market ----
 
     def market(self):
-        return [
-            entry for entry in self.demands.values() if entry["status"][0] in ("Open", "Composed")
-        ]
+        return list(self.demands.values())
+
+    def leave(self, demand, total):
+        """A demand leaves the market, and the state."""
+        del self.demands[demand]
+        self.totals[total] += 1
+        self.stale |= {(DEMAND, demand), (TOTALS, b"")}
 
     def market_demands(self):
         return [entry["demand"] for entry in self.market()]
@@ -130,10 +136,10 @@ class State:
             if status == "Composed" and standing["since"] + after <= height:
                 due.append(demand)
         for demand in sorted(due):
-            self.freeze(demand, height)
+            self.freeze(demand)
         return len(due)
 
-    def freeze(self, demand, height):
+    def freeze(self, demand):
         entry = self.demands[demand]
         standing = entry["status"][1]
         for number, owed in standing["owed"].items():
@@ -151,7 +157,6 @@ class State:
         for amender, due in standing["dues"].items():
             self.credit(amender, due)
         self.credit(entry["author"], rest + unearned)
-        standing["earned"] = paid
         for number, minutes in standing["minutes"].items():
             self.usage[number]["standing"] -= minutes
             self.usage[number]["frozen"] += minutes
@@ -161,9 +166,8 @@ class State:
                 if not holder["compositions"]:
                     del self.holders[number]
             self.stale.add((PROVIDER, number))
-        entry["escrow"] = entry["clearing"] = 0
-        entry["status"] = ("Frozen", {"composition": standing, "height": height})
-        self.stale |= {(DEMAND, demand), (BOUNTY, b""), (CARRIER, b"")}
+        self.leave(demand, "settled")
+        self.stale |= {(BOUNTY, b""), (CARRIER, b"")}
 
     def first_composers_pay(self, entry, standing, dues):
         earned, schedule = standing["earned"], self.parameters["schedule"]
@@ -188,7 +192,7 @@ class State:
         elif kind == "Demand":
             self.demand(author, said, identity, height)
         elif kind == "DemandCancellation":
-            self.cancel(author, said["demand"], height)
+            self.cancel(author, said["demand"])
         else:
             self.debit(author, said["amount"])
             self.credit(said["to"], said["amount"])
@@ -228,13 +232,13 @@ class State:
             "author": author, "demand": wanted, "solver_fee": said["solver_fee"], "since": height,
             "escrow": escrow, "clearing": 0, "status": ("Open", None),
         }
-        self.stale.add((DEMAND, identity))
+        self.totals["seen"] += 1
+        self.stale |= {(DEMAND, identity), (TOTALS, b"")}
 
-    def cancel(self, author, demand, height):
+    def cancel(self, author, demand):
         entry = self.demands.get(demand)
-        require(entry is not None, "it cancels a demand that is not on chain")
+        require(entry is not None, "it cancels a demand that is not in the market")
         equal(author, entry["author"], "the author of the cancellation")
         equal(entry["status"][0], "Open", "the cancelled demand's status")
         self.credit(author, entry["escrow"])
-        entry["escrow"], entry["status"] = 0, ("Cancelled", {"height": height})
-        self.stale.add((DEMAND, demand))
+        self.leave(demand, "cancelled")

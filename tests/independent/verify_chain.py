@@ -77,7 +77,7 @@ class Checker:
         self.counts["blocks"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 1, "the block's version")
+        equal(header["version"], 2, "the block's version")
         equal(header["network"], self.network, "the block's network")
         fault = crypto.signature_fault("Header", header_bytes, header["miner"], signature)
         require(fault is None, f"the miner's signature: {fault}")
@@ -202,6 +202,7 @@ class Checker:
 
     def report(self):
         state, statuses = self.state, Counter(entry["status"][0] for entry in self.state.demands.values())
+        statuses.update(Frozen=state.totals["settled"], Cancelled=state.totals["cancelled"])
         capacities, entries = state.market_capacities(), state.market()
         bound = state.supply.at(state.prices).bound(entries, capacities)
         dollars = lambda micros: f"{Decimal(micros) / 1_000_000:,.6f} $"
@@ -211,7 +212,7 @@ class Checker:
         for what in sorted(self.counts):
             yield f"checked {self.counts[what]} {what}"
         yield f"checked rewards of {dollars(self.rewards)}"
-        stand = ", ".join(f"{count} {name.lower()}" for name, count in sorted(statuses.items()))
+        stand = ", ".join(f"{count} {name.lower()}" for name, count in sorted(statuses.items()) if count)
         yield f"demands {stand or 'none'}"
         yield f"certified bound of the market {dollars(bound)}"
         yield f"money {dollars(self.money)} at every height"

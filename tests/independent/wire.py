@@ -325,17 +325,13 @@ STANDING = Struct(
     timestamp_ms=U64, minutes=Map(U32, I64), owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY,
     cost=MONEY, first_cost=MONEY, price=MONEY, reduced_cost=MONEY, earned=MONEY, dues=Map(ADDRESS, MONEY),
 )
-STATUS = Enum(
-    ("Open", None),
-    ("Composed", STANDING),
-    ("Frozen", Struct(composition=STANDING, height=U64)),
-    ("Cancelled", Struct(height=U64)),
-)
+STATUS = Enum(("Open", None), ("Composed", STANDING))
 DEMAND_ENTRY = Struct(
     author=ADDRESS,
     demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
     solver_fee=MONEY, since=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
 )
+DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64)
 PROVIDER_ENTRY = Struct(
     address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),
     holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY,

@@ -1,18 +1,16 @@
 //! The ledger: everything the network knows after a block. It changes in one way only, by a validated
 //! block ([`crate::validate`]), and never in place: validation builds the next one aside.
 //!
-//! What a block does is in `transition`: its compositions in `staging`, its amendments in `amending`, prices and
-//! rewards in `judging`. The effects of records are in `records`, freezing and payment in `settle`, what miners
-//! search on in [`market`], and the state root in [`root`].
+//! Its rooms are [`accounts`] and [`market`]: each holds its part of the state, checks the statements about it and carries
+//! them out, says why it refuses, and gives its entries of the state tree. What a block does, room by room, is in
+//! `transition`; which room a record is for, in `records`; the state root in [`root`].
 
-pub(crate) mod amending;
-mod judging;
+pub mod accounts;
+mod defect;
 pub mod market;
-mod records;
+pub(crate) mod records;
 pub mod root;
-mod settle;
-pub(crate) mod staging;
-pub mod state;
+mod state;
 pub(crate) mod transition;
 
 use std::sync::Arc;
@@ -24,12 +22,15 @@ use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::Address;
 use crate::record::{DemandId, Height, Record, RecordId};
-use crate::validate::record::RecordError;
 
-pub use market::{Market, MarketDemand};
-pub use records::RecordOutlook;
-pub use root::{StateEntry, StateProof};
-pub use state::{DemandEntry, DemandStatus, Holder, Standing, Usage};
+pub use accounts::AccountError;
+pub use defect::Defect;
+pub use market::{
+    DemandEntry, DemandStatus, DemandTotals, Departed, Holder, Market, MarketDemand, MarketError,
+    MarketStatementError, Standing, Usage,
+};
+pub use records::{RecordOutlook, StatementError};
+pub use root::{StateEntry, StateKey, StateProof};
 pub use transition::BlockReport;
 
 use state::State;
@@ -73,62 +74,91 @@ impl Ledger {
 
     /// What somebody can spend.
     pub fn balance(&self, address: Address) -> Money {
-        self.state.balance(address)
+        self.state.accounts.balance(address)
     }
 
     /// The sequence number the author's next record must have.
     pub fn next_sequence(&self, author: Address) -> u64 {
-        self.state.next_sequence(author)
+        self.state.accounts.next_sequence(author)
     }
 
-    /// A demand that is or was on chain.
+    /// A demand of the market, open or composed. One that was settled or cancelled has left it: see
+    /// [`BlockReport::departed`].
     pub fn demand(&self, id: DemandId) -> Option<&DemandEntry> {
-        self.state.demands.get(&id).map(Arc::as_ref)
+        self.state.demands.get(id).map(Arc::as_ref)
     }
 
-    /// All demands that ever came on chain, by id.
+    /// All demands of the market, by id.
     pub fn demands(&self) -> impl Iterator<Item = (DemandId, &DemandEntry)> {
-        self.state.demands.iter().map(|(&id, entry)| (id, entry.as_ref()))
+        self.state.demands.iter().map(|(id, entry)| (id, entry.as_ref()))
+    }
+
+    /// How many demands ever came on chain, those that left the market included; it never falls.
+    pub const fn demands_seen(&self) -> u64 {
+        self.state.demands.totals().seen
+    }
+
+    /// How many demands came and left.
+    pub const fn demand_totals(&self) -> DemandTotals {
+        self.state.demands.totals()
+    }
+
+    /// Whether the next block may be empty: something waits for heights to pass.
+    pub fn is_waiting(&self) -> bool {
+        self.awaits_relaxation() || self.awaits_settlement()
+    }
+
+    /// Whether acceptance of an open demand is not fully relaxed at the next height.
+    pub fn awaits_relaxation(&self) -> bool {
+        let (parameters, height) = (self.network.parameters(), self.head.height.saturating_add(1));
+        // The youngest is the last to be relaxed.
+        let youngest = self.state.demands.youngest_open();
+        youngest.is_some_and(|since| !parameters.is_relaxed(height.saturating_sub(since)))
+    }
+
+    /// Whether a composition is yet to be frozen and paid.
+    pub fn awaits_settlement(&self) -> bool {
+        self.state.demands.has_composed()
     }
 
     /// All live offers; stated capacities, not what is left of them. See [`Ledger::market`].
     pub const fn supply(&self) -> &SharedSupply {
-        &self.state.supply
+        self.state.providers.supply()
     }
 
     /// The provider with this address.
     pub fn provider_id(&self, address: Address) -> Option<ProviderId> {
-        self.state.provider_ids.get(&address).copied()
+        self.state.providers.id_of(address)
     }
 
     /// Who is paid for this provider's work.
     pub fn provider_address(&self, id: ProviderId) -> Option<Address> {
-        self.state.provider_addresses.get(id.index()).copied()
+        self.state.providers.address_of(id)
     }
 
     /// The minutes compositions take from a provider.
     pub fn usage(&self, id: ProviderId) -> Usage {
-        self.state.usage.get(id.index()).copied().unwrap_or_default()
+        self.state.providers.usage(id)
     }
 
     /// In dedicated allocation: who holds a provider.
     pub fn holder(&self, id: ProviderId) -> Option<&Holder> {
-        self.state.holders.get(&id)
+        self.state.providers.holder(id)
     }
 
     /// The dual prices in force.
-    pub const fn prices(&self) -> &DualPrices {
-        &self.state.prices
+    pub fn prices(&self) -> &DualPrices {
+        self.state.providers.prices()
     }
 
     /// The account from which price updates are paid.
     pub const fn bounty_account(&self) -> Money {
-        self.state.bounty
+        self.state.accounts.bounty()
     }
 
     /// What the carriers have been paid.
     pub const fn carrier_account(&self) -> Money {
-        self.state.carrier
+        self.state.accounts.carrier()
     }
 
     /// All money, wherever it lies; the same after every block. In micro-units.
@@ -136,7 +166,7 @@ impl Ledger {
         self.state.total_money()
     }
 
-    /// Merkle root over the whole state.
+    /// Root of the tree over the whole state ([`root`]).
     pub fn state_root(&self) -> Hash {
         self.state.root()
     }
@@ -148,7 +178,10 @@ impl Ledger {
 
     /// Of `candidates`, in order, those that the next block can bring together, and why not the others.
     /// Each must have passed [`crate::validate::record::check_record`].
-    pub fn admissible_records(&self, candidates: &[Record]) -> (Vec<Record>, Vec<(RecordId, RecordError)>) {
+    pub fn admissible_records(
+        &self,
+        candidates: &[Record],
+    ) -> (Vec<Record>, Vec<(RecordId, StatementError)>) {
         records::admissible(self, candidates)
     }
 }

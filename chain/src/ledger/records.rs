@@ -1,18 +1,54 @@
-//! Records against the state: whether they may take effect now, and what they do.
-
-use std::sync::Arc;
-
-use scenarios::{Demand, Money, Provider, ProviderId, limits};
+//! Records against the state: whether they may take effect now, and what they do. What a statement may say is for the
+//! room to judge that it is about.
 
 use super::Ledger;
-use super::state::{DemandEntry, DemandStatus, State, Usage};
+use super::accounts::AccountError;
+use super::defect::Defect;
+use super::market::{Departed, MarketStatementError};
+use super::state::State;
 use crate::genesis::Network;
 use crate::key::Address;
-use crate::record::{
-    DemandId, DemandStatement, Height, OfferStatement, Record, RecordContent, RecordId, Statement,
-};
-use crate::validate::Rejection;
-use crate::validate::record::RecordError;
+use crate::record::{Height, Record, RecordContent, RecordId, Statement};
+use crate::record_rule::RecordRule;
+
+/// Why the state refuses a record that is right by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    /// The block comes before the record's window.
+    #[error("the record is valid from height {expected}, this is {got}")]
+    NotYetValid {
+        /// The block's height.
+        got: Height,
+        /// The first height of the window.
+        expected: Height,
+    },
+    /// The block comes after the record's window.
+    #[error("the record expired after height {expected}, this is {got}")]
+    Expired {
+        /// The block's height.
+        got: Height,
+        /// The last height of the window.
+        expected: Height,
+    },
+    /// Its author's account refuses it.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// The market refuses it.
+    #[error(transparent)]
+    Market(#[from] MarketStatementError),
+}
+
+impl StatementError {
+    /// The rule's name, for logs and tables.
+    pub const fn rule(&self) -> RecordRule {
+        match self {
+            Self::NotYetValid { .. } => RecordRule::NotYetValid,
+            Self::Expired { .. } => RecordRule::Expired,
+            Self::Account(error) => error.rule(),
+            Self::Market(error) => error.rule(),
+        }
+    }
+}
 
 /// What may become of a record that is right by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,27 +56,28 @@ pub enum RecordOutlook {
     /// The next block may bring it.
     Now,
     /// A later block may: an earlier record of its author is missing, or its window has not begun.
-    Later(RecordError),
+    Later(StatementError),
     /// No block will, unless the state turns back in its favour (say, its author is given money).
-    Never(RecordError),
+    Never(StatementError),
 }
 
 pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
     let height = ledger.head.height.saturating_add(1);
     let content = &record.content;
     if height > content.valid_until {
-        return RecordOutlook::Never(RecordError::Expired { got: height, expected: content.valid_until });
+        return RecordOutlook::Never(StatementError::Expired { got: height, expected: content.valid_until });
     }
     let author = record.author();
-    match validate_sequence(&ledger.state, content, author) {
-        Err(error @ RecordError::SequenceGap { .. }) => return RecordOutlook::Later(error),
-        Err(error) => return RecordOutlook::Never(error),
+    match ledger.state.accounts.validate_sequence(author, content.sequence) {
+        Err(error @ AccountError::SequenceGap { .. }) => return RecordOutlook::Later(error.into()),
+        Err(error) => return RecordOutlook::Never(error.into()),
         Ok(()) => {}
     }
     if height < content.valid_from {
-        return RecordOutlook::Later(RecordError::NotYetValid { got: height, expected: content.valid_from });
+        let (got, expected) = (height, content.valid_from);
+        return RecordOutlook::Later(StatementError::NotYetValid { got, expected });
     }
-    match validate_statement(&ledger.state, &ledger.network, author, &content.statement) {
+    match ledger.state.validate_statement(&ledger.network, author, &content.statement) {
         Ok(()) => RecordOutlook::Now,
         Err(error) => RecordOutlook::Never(error),
     }
@@ -49,7 +86,7 @@ pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
 pub(super) fn admissible(
     ledger: &Ledger,
     candidates: &[Record],
-) -> (Vec<Record>, Vec<(RecordId, RecordError)>) {
+) -> (Vec<Record>, Vec<(RecordId, StatementError)>) {
     let mut state = ledger.state.clone();
     let height = ledger.head.height.saturating_add(1);
     // What freezes at this height pays first, so its money can be spent.
@@ -60,7 +97,7 @@ pub(super) fn admissible(
     for record in candidates {
         let id = record.id();
         match state.bring(&ledger.network, height, record, id) {
-            Ok(()) => kept.push(record.clone()),
+            Ok(_) => kept.push(record.clone()),
             Err(BringError::Refused(error)) => refused.push((id, error)),
             Err(BringError::Internal(_)) => break,
         }
@@ -69,205 +106,78 @@ pub(super) fn admissible(
 }
 
 /// Why a record did not take effect.
-pub(super) enum BringError {
-    Refused(RecordError),
-    Internal(Rejection),
+pub(crate) enum BringError {
+    Refused(StatementError),
+    Internal(Defect),
 }
 
-impl From<RecordError> for BringError {
-    fn from(error: RecordError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<Rejection> for BringError {
-    fn from(error: Rejection) -> Self {
-        Self::Internal(error)
+impl<E: Into<StatementError>> From<E> for BringError {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
     }
 }
 
 impl State {
     /// Checks a record against the state and lets it take effect; on an error nothing changes but what an
-    /// internal one may leave half done (the caller then drops this state).
+    /// internal one may leave half done (the caller then drops this state). A demand that thereby leaves the market
+    /// is returned.
     pub(super) fn bring(
         &mut self,
         network: &Network,
         height: Height,
         record: &Record,
         id: RecordId,
-    ) -> Result<(), BringError> {
+    ) -> Result<Option<Departed>, BringError> {
         let (content, author) = (&record.content, record.author());
         validate_window(content, height)?;
-        validate_sequence(self, content, author)?;
-        validate_statement(self, network, author, &content.statement)?;
-        let next = content.sequence.checked_add(1).ok_or(Rejection::Arithmetic("a sequence number"))?;
-        self.sequences.insert(author, next);
-        match &content.statement {
-            Statement::Offer(offer) => self.apply_offer(author, offer)?,
-            Statement::OfferWithdrawal => self.apply_withdrawal(author),
-            Statement::Demand(demand) => self.apply_demand(author, demand, id, height)?,
-            Statement::DemandCancellation { demand } => self.apply_cancellation(*demand, height)?,
-            Statement::Transfer { to, amount } => {
-                self.debit(author, *amount)?;
-                self.credit(*to, *amount)?;
-            }
-        }
-        Ok(())
+        self.accounts.validate_sequence(author, content.sequence)?;
+        self.validate_statement(network, author, &content.statement)?;
+        self.apply(record, author, id, height).map_err(BringError::Internal)
     }
 
-    fn apply_offer(&mut self, author: Address, offer: &OfferStatement) -> Result<(), Rejection> {
-        let provider = Provider {
-            name: offer.name.clone(),
-            site: offer.site,
-            offers: offer.offers.clone(),
-            capacity: offer.capacity,
-        };
-        let supply = self.supply.make_mut();
-        if let Some(&id) = self.provider_ids.get(&author) {
-            let place = supply.providers.get_mut(id.index());
-            *place.ok_or(Rejection::Arithmetic("a provider id"))? = provider;
-            // Unlimited capacity has no price.
-            if offer.capacity.is_none()
-                && let Some(price) = self.prices.0.get_mut(id.index())
-            {
-                *price = Money::ZERO;
-            }
-        } else {
-            self.provider_ids.insert(author, ProviderId::from_index(supply.providers.len()));
-            supply.providers.push(provider);
-            self.provider_addresses.push(author);
-            self.usage.push(Usage::default());
-        }
-        Ok(())
-    }
-
-    /// Offers nothing and has nothing left, but keeps its id: standing compositions keep their terms.
-    fn apply_withdrawal(&mut self, author: Address) {
-        let id = self.provider_ids.get(&author).copied();
-        let supply = self.supply.make_mut();
-        if let Some(provider) = id.and_then(|id| supply.providers.get_mut(id.index())) {
-            provider.offers.clear();
-            provider.capacity = Some(0);
-        }
-    }
-
-    fn apply_demand(
-        &mut self,
+    fn validate_statement(
+        &self,
+        network: &Network,
         author: Address,
-        statement: &DemandStatement,
-        id: DemandId,
-        height: Height,
-    ) -> Result<(), Rejection> {
-        let escrow = escrow(statement).ok_or(Rejection::Arithmetic("an escrow"))?;
-        self.debit(author, escrow)?;
-        let demand = Demand {
-            name: statement.name.clone(),
-            site: statement.site,
-            orders: statement.orders.clone(),
-            budget: statement.budget,
-        };
-        let entry = DemandEntry {
-            author,
-            demand,
-            solver_fee: statement.solver_fee,
-            since: height,
-            escrow,
-            clearing: Money::ZERO,
-            status: DemandStatus::Open,
-        };
-        self.demands.insert(id, Arc::new(entry));
-        self.market_size = self.market_size.saturating_add(1);
+        statement: &Statement,
+    ) -> Result<(), StatementError> {
+        match statement {
+            Statement::Offer(_) => self.validate_offer(author)?,
+            Statement::OfferWithdrawal => self.validate_withdrawal(author)?,
+            Statement::Demand(demand) => self.validate_demand(network, author, demand)?,
+            Statement::DemandCancellation { demand } => self.validate_cancellation(author, *demand)?,
+            Statement::Transfer { amount, .. } => self.accounts.validate_transfer(author, *amount)?,
+        }
         Ok(())
     }
 
-    fn apply_cancellation(&mut self, id: DemandId, height: Height) -> Result<(), Rejection> {
-        let entry = self.demand_mut(id)?;
-        let (author, escrow) = (entry.author, entry.escrow);
-        entry.escrow = Money::ZERO;
-        entry.status = DemandStatus::Cancelled { height };
-        self.market_size = self.market_size.saturating_sub(1);
-        self.credit(author, escrow)
+    fn apply(
+        &mut self,
+        record: &Record,
+        author: Address,
+        id: RecordId,
+        height: Height,
+    ) -> Result<Option<Departed>, Defect> {
+        self.accounts.use_sequence(author, record.content.sequence)?;
+        match &record.content.statement {
+            Statement::Offer(offer) => self.apply_offer(author, offer)?,
+            Statement::OfferWithdrawal => self.providers.withdraw(author),
+            Statement::Demand(demand) => self.apply_demand(author, demand, id, height)?,
+            Statement::DemandCancellation { demand } => {
+                return self.apply_cancellation(*demand, height).map(Some);
+            }
+            Statement::Transfer { to, amount } => self.accounts.transfer(author, *to, *amount)?,
+        }
+        Ok(None)
     }
 }
 
-/// Budget + solver fee.
-fn escrow(demand: &DemandStatement) -> Option<Money> {
-    demand.budget.checked_add(demand.solver_fee)
-}
-
-fn validate_window(content: &RecordContent, height: Height) -> Result<(), RecordError> {
+fn validate_window(content: &RecordContent, height: Height) -> Result<(), StatementError> {
     if height < content.valid_from {
-        return Err(RecordError::NotYetValid { got: height, expected: content.valid_from });
+        return Err(StatementError::NotYetValid { got: height, expected: content.valid_from });
     }
     if height > content.valid_until {
-        return Err(RecordError::Expired { got: height, expected: content.valid_until });
-    }
-    Ok(())
-}
-
-fn validate_sequence(state: &State, content: &RecordContent, author: Address) -> Result<(), RecordError> {
-    let (got, expected) = (content.sequence, state.next_sequence(author));
-    match got.cmp(&expected) {
-        std::cmp::Ordering::Less => Err(RecordError::SequenceUsed { author, got, expected }),
-        std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Greater => Err(RecordError::SequenceGap { author, got, expected }),
-    }
-}
-
-fn validate_statement(
-    state: &State,
-    network: &Network,
-    author: Address,
-    statement: &Statement,
-) -> Result<(), RecordError> {
-    match statement {
-        Statement::Offer(_) => validate_room_for_provider(state, author),
-        Statement::OfferWithdrawal => {
-            let provider = state.provider_ids.get(&author).and_then(|&id| state.supply.provider(id));
-            match provider {
-                Some(provider) if !provider.offers.is_empty() => Ok(()),
-                _ => Err(RecordError::NothingOffered { author }),
-            }
-        }
-        Statement::Demand(demand) => {
-            let expected = usize::try_from(network.parameters().limits.market_demands).unwrap_or(usize::MAX);
-            if state.market_size >= expected {
-                return Err(RecordError::MarketFull { got: state.market_size, expected });
-            }
-            let (got, expected) = (state.balance(author), escrow(demand).unwrap_or(limits::BUDGET));
-            if got < expected {
-                return Err(RecordError::InsufficientEscrow { author, got, expected });
-            }
-            Ok(())
-        }
-        Statement::DemandCancellation { demand } => validate_cancellation(state, author, *demand),
-        Statement::Transfer { amount, .. } => {
-            let got = state.balance(author);
-            if got < *amount {
-                return Err(RecordError::Overdraft { author, got, expected: *amount });
-            }
-            Ok(())
-        }
-    }
-}
-
-fn validate_room_for_provider(state: &State, author: Address) -> Result<(), RecordError> {
-    let got = state.provider_addresses.len();
-    if got >= limits::PROVIDERS && !state.provider_ids.contains_key(&author) {
-        return Err(RecordError::TooManyProviders { got, expected: limits::PROVIDERS });
-    }
-    Ok(())
-}
-
-fn validate_cancellation(state: &State, author: Address, demand: DemandId) -> Result<(), RecordError> {
-    let Some(entry) = state.demands.get(&demand) else {
-        return Err(RecordError::UnknownDemand { demand });
-    };
-    if entry.author != author {
-        return Err(RecordError::NotDemandAuthor { demand, got: author, expected: entry.author });
-    }
-    if !entry.is_open() {
-        return Err(RecordError::DemandNotOpen { demand, got: entry.status.name() });
+        return Err(StatementError::Expired { got: height, expected: content.valid_until });
     }
     Ok(())
 }

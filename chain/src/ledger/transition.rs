@@ -6,22 +6,22 @@
 //! (`judging`), everything entered. A transition works on a state of its own; dropping it leaves no trace.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
-use super::amending::StagedAmendment;
+use super::defect::Defect;
 use super::market::WorkMeter;
+use super::market::amending::StagedAmendment;
+use super::market::staging::Staged;
+use super::market::{Departed, MarketError};
 use super::records::BringError;
-use super::staging::Staged;
-use super::state::{DemandEntry, State};
+use super::state::State;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
-use crate::record::{DemandId, Height, Record, Statement};
-use crate::validate::Rejection;
+use crate::record::{DemandId, Height, Record, RecordId};
 
 /// What a block brought and earned, for logs, tables and its miner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub struct BlockReport {
     /// Demands that left the market, as they left: settled first, then cancelled, each by id or in order of
     /// records. What becomes of them is history, which the state does not keep.
     #[serde(skip)]
-    pub departed: Vec<(DemandId, Arc<DemandEntry>)>,
+    pub departed: Vec<Departed>,
 }
 
 /// A block in the making or under scrutiny.
@@ -82,8 +82,8 @@ pub(crate) struct Transition<'a> {
 
 impl<'a> Transition<'a> {
     /// The next height: freezes what is due.
-    pub(crate) fn begin(ledger: &'a Ledger, miner: &PublicKey) -> Result<Self, Rejection> {
-        let height = ledger.head.height.checked_add(1).ok_or(Rejection::Arithmetic("the height"))?;
+    pub(crate) fn begin(ledger: &'a Ledger, miner: &PublicKey) -> Result<Self, Defect> {
+        let height = ledger.head.height.checked_add(1).ok_or(Defect::Height)?;
         let mut state = ledger.state.clone();
         let departed = state.settle_due(&ledger.network, height)?;
         let frozen = u32::try_from(departed.len()).unwrap_or(u32::MAX);
@@ -100,25 +100,11 @@ impl<'a> Transition<'a> {
         })
     }
 
-    /// Lets records take effect, in order.
-    pub(crate) fn bring(&mut self, records: &[Record]) -> Result<(), Rejection> {
-        for (index, record) in records.iter().enumerate() {
-            let id = record.id();
-            match self.state.bring(self.network, self.height, record, id) {
-                Ok(()) => {
-                    self.report.records = self.report.records.saturating_add(1);
-                    if let Statement::DemandCancellation { demand } = record.content.statement
-                        && let Some(entry) = self.state.demands.get(&demand)
-                    {
-                        self.report.departed.push((demand, Arc::clone(entry)));
-                    }
-                }
-                Err(BringError::Refused(error)) => {
-                    return Err(Rejection::Record { index, id, error: Box::new(error) });
-                }
-                Err(BringError::Internal(rejection)) => return Err(rejection),
-            }
-        }
+    /// Lets a record take effect after those before it.
+    pub(crate) fn bring(&mut self, record: &Record, id: RecordId) -> Result<(), BringError> {
+        let departed = self.state.bring(self.network, self.height, record, id)?;
+        self.report.departed.extend(departed);
+        self.report.records = self.report.records.saturating_add(1);
         Ok(())
     }
 
@@ -128,22 +114,22 @@ impl<'a> Transition<'a> {
         &mut self,
         composed: impl Iterator<Item = DemandId>,
         reprices: bool,
-    ) -> Result<(), Rejection> {
-        let meter = WorkMeter::new(&self.state.supply);
-        let entries = composed.filter_map(|id| self.state.demands.get(&id));
+    ) -> Result<(), MarketError> {
+        let meter = WorkMeter::new(self.state.providers.supply());
+        let entries = composed.filter_map(|id| self.state.demands.get(id));
         let mut got = entries.fold(0_u64, |sum, entry| sum.saturating_add(meter.work(&entry.demand)));
         if reprices {
-            let market = self.state.market_entries().map(|entry| &entry.demand);
+            let market = self.state.demands.iter().map(|(_, entry)| &entry.demand);
             let pass = market.fold(0_u64, |sum, demand| sum.saturating_add(meter.work(demand)));
             got = got.saturating_add(pass.saturating_mul(2));
         }
         self.report.work = got;
         let expected = self.network.parameters().limits.verification_work;
-        if got > expected { Err(Rejection::TooMuchWork { got, expected }) } else { Ok(()) }
+        if got > expected { Err(MarketError::TooMuchWork { got, expected }) } else { Ok(()) }
     }
 
-    /// Enters what is staged.
-    pub(crate) fn enter(&mut self) -> Result<(), Rejection> {
+    /// Enters what is staged, and brings the state's tree up to date: the last step.
+    pub(crate) fn enter(&mut self) -> Result<(), Defect> {
         for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
             let standing = staged.standing(self.miner, self.height);
             let clearing = staged.terms.clearing;
@@ -153,12 +139,13 @@ impl<'a> Transition<'a> {
                 self.state.recompose(staged.demand, standing, clearing)?;
             }
         }
+        self.state.commit();
         Ok(())
     }
 
     /// The version of a demand's composition that stands now; 0 if none does.
     pub(crate) fn standing_version(&self, demand: DemandId) -> u32 {
-        self.state.demands.get(&demand).map_or(0, |entry| entry.version())
+        self.state.demands.get(demand).map_or(0, |entry| entry.version())
     }
 
     pub(crate) const fn height(&self) -> Height {
@@ -177,6 +164,7 @@ impl<'a> Transition<'a> {
         &self.amended
     }
 
+    /// The root of the state it leads to, once everything is entered.
     pub(crate) fn state_root(&self) -> Hash {
         self.state.root()
     }

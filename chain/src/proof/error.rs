@@ -6,6 +6,7 @@ use crate::genesis::GenesisError;
 use crate::key::KeyError;
 use crate::merkle::MerkleError;
 use crate::record::{DemandId, Height, NetworkId};
+use crate::state_tree::TreeError;
 use crate::store::StoreError;
 use crate::validate::FinalityError;
 
@@ -99,7 +100,7 @@ pub enum ProofError {
     },
     /// The entry is not part of the head's state.
     #[error("the entry is not part of the head's state: {0}")]
-    NotInState(MerkleError),
+    NotInState(TreeError),
     /// What the state holds under the demand's key is no demand.
     #[error("the demand's state entry: {0}")]
     Entry(CodecError),

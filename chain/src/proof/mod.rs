@@ -6,6 +6,11 @@
 //! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
 //! entry holds this composition.
 //!
+//! A settled demand has left the state. It is proved in the last state that held it, that of the height before its
+//! settlement: the settlement comes first of all that the next block does, at a height that follows from the entry and
+//! genesis, so that nothing can re-compose the demand between that state and its settlement. Inclusion of a composition in
+//! its block and absence of the demand from a later state would not do: the composition may have been amended between.
+//!
 //! Here is what a proof consists of and how it is made; how it is checked is in `verify`. Files that carry proofs
 //! are not here.
 
@@ -19,8 +24,7 @@ use crate::codec::{CodecError, decode, encode};
 use crate::consensus::CommitCertificate;
 use crate::genesis::{GENESIS_BYTES, Genesis};
 use crate::key::{PublicKey, Signature};
-use crate::ledger::root::{StateKey, StateProof};
-use crate::ledger::{DemandEntry, Ledger};
+use crate::ledger::{DemandEntry, Ledger, StateKey, StateProof};
 use crate::merkle::{Merkle, MerkleProof};
 use crate::record::{DemandId, Height, NetworkId};
 use crate::store::Store;
@@ -87,6 +91,9 @@ pub struct Proven {
     pub head_height: Height,
     /// When it was made, in milliseconds since the Unix epoch.
     pub head_timestamp_ms: u64,
+    /// The height with which the demand is settled, first of all that its block does. If it is the one after the head,
+    /// nothing can re-compose the demand any more.
+    pub settled_at: Height,
     /// What the state says of the demand there.
     pub entry: DemandEntry,
 }
@@ -117,7 +124,7 @@ impl CompositionProof {
             amendment,
             inclusion: inclusion.ok_or_else(|| missing("the composition"))?,
             head: head_header.ok_or(ProveError::Missing { what: "the block", height: head })?,
-            state: ledger.prove_state(StateKey::Demand(demand)).ok_or(ProveError::Unknown(demand))?,
+            state: ledger.prove_state(StateKey::Demand(demand)),
         })
     }
 

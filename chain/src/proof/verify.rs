@@ -6,9 +6,8 @@ use crate::block::Amendment;
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
 use crate::hash::Domain;
-use crate::ledger::DemandEntry;
-use crate::ledger::root::StateKey;
-use crate::record::NetworkId;
+use crate::ledger::{DemandEntry, DemandStatus, StateKey};
+use crate::record::{Height, NetworkId};
 use crate::validate::verify_certificate;
 
 impl CompositionProof {
@@ -23,7 +22,7 @@ impl CompositionProof {
         verify_header(&network, Place::Head, &self.head)?;
         self.validate_order()?;
         let entry = self.verify_entry()?;
-        self.validate_current(&entry)?;
+        let since = self.validate_current(&entry)?;
         let validators = network.validators();
         let (block, head) = (&self.block.header, &self.head.header);
         Ok(Proven {
@@ -38,6 +37,7 @@ impl CompositionProof {
             head: head.hash(),
             head_height: head.height,
             head_timestamp_ms: head.timestamp_ms,
+            settled_at: since.saturating_add(network.parameters().freeze_after_heights),
             entry,
         })
     }
@@ -85,11 +85,11 @@ impl CompositionProof {
         decode(value, value.len()).map_err(ProofError::Entry)
     }
 
-    /// What the state holds is the very composition of the block.
-    fn validate_current(&self, entry: &DemandEntry) -> Result<(), ProofError> {
+    /// What the state holds is the very composition of the block; the height at which the demand was first composed.
+    fn validate_current(&self, entry: &DemandEntry) -> Result<Height, ProofError> {
         let not_current =
             |what, got: String, expected: String| Err(ProofError::NotCurrent { what, got, expected });
-        let Some(standing) = entry.composition() else {
+        let DemandStatus::Composed(standing) = &entry.status else {
             return not_current("the demand", entry.status.name().into(), "composed".into());
         };
         let (header, composition) = (&self.block.header, &self.composition);
@@ -107,7 +107,7 @@ impl CompositionProof {
         if standing.cost != composition.cost {
             return not_current("the cost", standing.cost.to_string(), composition.cost.to_string());
         }
-        Ok(())
+        Ok(standing.since)
     }
 }
 

@@ -3,14 +3,15 @@
 use scenarios::ProviderId;
 
 use super::rejection::Rejection;
+use super::stateful::bring;
 use crate::block::{
     Amendment, BLOCK_VERSION, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
 };
 use crate::key::PublicKey;
-use crate::ledger::amending::{ProposedPart, StagedAmendment};
-use crate::ledger::staging::Staged;
+use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
+use crate::ledger::market::staging::Staged;
 use crate::ledger::transition::{BlockReport, Transition};
-use crate::ledger::{DemandEntry, DemandStatus, Ledger};
+use crate::ledger::{DemandEntry, Ledger, MarketError};
 use crate::merkle::merkle_root;
 use crate::record::{DemandId, Record};
 
@@ -69,7 +70,7 @@ impl Ledger {
         self.validate_interval(draft.timestamp_ms, kind, empty)?;
 
         let mut transition = Transition::begin(self, &draft.miner)?;
-        transition.bring(&draft.records)?;
+        bring(&mut transition, &draft.records)?;
         let composed = draft.compositions.iter().chain(draft.amendments.iter().flatten());
         let demands = composed.map(|(demand, _)| *demand);
         transition.meter(demands, draft.price_update.is_some())?;
@@ -100,7 +101,7 @@ impl Ledger {
         let mut transition = match Transition::begin(self, miner) {
             Ok(transition) => transition,
             Err(error) => {
-                let refused = compositions.iter().map(|(demand, _)| (*demand, error.clone()));
+                let refused = compositions.iter().map(|(demand, _)| (*demand, error.into()));
                 admissible.refused = refused.collect();
                 return admissible;
             }
@@ -108,7 +109,7 @@ impl Ledger {
         for (demand, providers) in compositions {
             match transition.stage(*demand, providers, self.head().timestamp_ms) {
                 Ok(_) => admissible.kept.push((*demand, providers.clone())),
-                Err(error) => admissible.refused.push((*demand, error)),
+                Err(error) => admissible.refused.push((*demand, error.into())),
             }
         }
         admissible
@@ -126,7 +127,7 @@ impl Ledger {
         let mut transition = match Transition::begin(self, miner) {
             Ok(transition) => transition,
             Err(error) => {
-                admissible.refused = (0..sets.len()).map(|index| (index, error.clone())).collect();
+                admissible.refused = (0..sets.len()).map(|index| (index, error.into())).collect();
                 return admissible;
             }
         };
@@ -138,7 +139,7 @@ impl Ledger {
         for (index, set) in sets.iter().enumerate() {
             match propose(&mut transition, set, timestamp_ms) {
                 Ok(()) => admissible.kept.push(set.clone()),
-                Err(error) => admissible.refused.push((index, error)),
+                Err(error) => admissible.refused.push((index, error.into())),
             }
         }
         admissible
@@ -155,27 +156,10 @@ impl Ledger {
             (true, true) => BlockKind::Quiet,
         }
     }
-
-    /// Whether the next block may be empty: something waits for heights to pass.
-    pub fn is_waiting(&self) -> bool {
-        self.awaits_relaxation() || self.awaits_settlement()
-    }
-
-    /// Whether acceptance of an open demand is not fully relaxed at the next height.
-    pub fn awaits_relaxation(&self) -> bool {
-        let (parameters, height) = (self.network().parameters(), self.head().height.saturating_add(1));
-        let relaxed = |entry: &DemandEntry| parameters.is_relaxed(height.saturating_sub(entry.since));
-        self.demands().any(|(_, entry)| entry.is_open() && !relaxed(entry))
-    }
-
-    /// Whether a composition is yet to be frozen and paid.
-    pub fn awaits_settlement(&self) -> bool {
-        self.demands().any(|(_, entry)| matches!(entry.status, DemandStatus::Composed(_)))
-    }
 }
 
 /// Stages a set as an amendment of the versions that stand.
-fn propose(transition: &mut Transition<'_>, set: &[Serving], timestamp_ms: u64) -> Result<(), Rejection> {
+fn propose(transition: &mut Transition<'_>, set: &[Serving], timestamp_ms: u64) -> Result<(), MarketError> {
     let parts = set.iter().map(|(demand, providers)| ProposedPart {
         replaces: transition.standing_version(*demand),
         demand: *demand,

@@ -2,6 +2,7 @@
 
 use super::rejection::Rejection;
 use crate::codec::CodecError;
+use crate::ledger::{Defect, MarketError};
 
 /// Whose fault it is that something is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -20,7 +21,7 @@ impl Rejection {
     pub const fn fault(&self) -> Fault {
         if matches!(self, Self::WrongHeight { .. } | Self::TimestampAhead { .. }) {
             Fault::Transient
-        } else if matches!(self, Self::Arithmetic(_)) {
+        } else if matches!(self, Self::Internal(_) | Self::Market(MarketError::Internal(_))) {
             Fault::Local
         } else {
             Fault::Peer
@@ -41,7 +42,6 @@ impl Rejection {
             Self::WrongItemCount { .. } => "item-count",
             Self::WrongMerkleRoot { .. } => "merkle-root",
             Self::DuplicateRecord { .. } => "duplicate-record",
-            Self::DuplicateComposition { .. } => "duplicate-composition",
             Self::EmptyAmendment { .. } => "empty-amendment",
             Self::AmendmentOrder { .. } => "amendment-order",
             Self::CompositionTimestamp { .. } => "composition-timestamp",
@@ -54,35 +54,13 @@ impl Rejection {
             Self::QuietBlockTooSoon { .. } => "quiet-interval",
             Self::AmendmentTooSoon { .. } => "amendment-interval",
             Self::EmptyBlock => "empty-block",
-            Self::TooMuchWork { .. } => "verification-work",
-            Self::UnknownDemand { .. } => "unknown-demand",
-            Self::AlreadyComposed { .. } => "already-composed",
-            Self::DemandCancelled { .. } => "demand-cancelled",
-            Self::OrderCount { .. } => "order-count",
-            Self::UnknownProvider { .. } => "unknown-provider",
-            Self::NotOffered { .. } => "not-offered",
-            Self::OfferWithdrawn { .. } => "offer-withdrawn",
-            Self::NoDistance { .. } => "no-distance",
-            Self::OverBudget { .. } => "budget",
-            Self::OverCapacity { .. } => "capacity",
-            Self::ProviderHeld { .. } => "provider-held",
-            Self::TooManyProvidersHeld { .. } => "providers-held-max",
-            Self::AmendmentsOff => "amendments-off",
-            Self::DemandFrozen { .. } => "demand-frozen",
-            Self::StaleAmendment { .. } => "stale-amendment",
-            Self::NothingReplaced { .. } => "nothing-replaced",
-            Self::NothingChanged { .. } => "nothing-changed",
-            Self::SavingTooSmall { .. } => "saving",
-            Self::RoomNotPaid { .. } => "room",
             Self::WrongCost { .. } => "cost",
             Self::WrongMinutes { .. } => "minutes",
             Self::WrongTotalCost { .. } => "total-cost",
             Self::WrongReducedCost { .. } => "reduced-cost",
-            Self::Price(_) => "price",
-            Self::BoundNotRaised { .. } => "bound-gain",
-            Self::RewardBelowThreshold { .. } => "reward",
             Self::WrongStateRoot { .. } => "state-root",
-            Self::Arithmetic(_) => "internal",
+            Self::Market(error) => error.rule(),
+            Self::Internal(_) => Defect::RULE,
         }
     }
 }

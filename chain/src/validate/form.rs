@@ -8,6 +8,7 @@ use crate::block::{Amendment, BLOCK_VERSION, Block};
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
 use crate::key::KeyError;
+use crate::ledger::MarketError;
 use crate::merkle::merkle_root;
 
 /// A block that is right by itself: canonical, within limits, signed, its root and count those of its
@@ -150,7 +151,7 @@ fn validate_no_duplicates(block: &Block) -> Result<(), Rejection> {
     for composition in block.body.composed() {
         let demand = composition.demand;
         if !demands.insert(demand) {
-            return Err(Rejection::DuplicateComposition { demand });
+            return Err(MarketError::DuplicateComposition { demand }.into());
         }
     }
     Ok(())

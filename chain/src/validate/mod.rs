@@ -9,7 +9,6 @@ mod fault;
 mod finality;
 mod form;
 pub mod record;
-mod record_rule;
 pub mod rejection;
 mod stateful;
 
@@ -19,6 +18,5 @@ pub use fault::Fault;
 pub use finality::{FinalBlock, FinalityError, verify_certificate};
 pub use form::WellFormed;
 pub use record::{OfferError, RecordError, check_record};
-pub use record_rule::RecordRule;
 pub use rejection::Rejection;
 pub use stateful::ValidBlock;

@@ -1,17 +1,18 @@
 //! What is right or wrong with a record by itself, whatever the state; the signature last. What depends on
-//! the state is in [`crate::ledger`]; its errors are listed here too.
+//! the state is in [`crate::ledger`], and its errors, wrapped here.
 
 use std::collections::BTreeMap;
 
 use scenarios::{Minutes, Money, Offer, OperationId, Site, limits};
 
 use super::fault::Fault;
-use super::record_rule::RecordRule;
 use crate::codec::encode;
 use crate::genesis::scenario::least_solver_fee;
 use crate::genesis::{Genesis, Network};
 use crate::key::{Address, KeyError};
-use crate::record::{DemandId, DemandStatement, Height, NetworkId, Record, Statement};
+use crate::ledger::StatementError;
+use crate::record::{DemandStatement, Height, NetworkId, Record, Statement};
+use crate::record_rule::RecordRule;
 
 /// What is wrong with the terms of an offer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -171,109 +172,9 @@ pub enum RecordError {
         /// The amount.
         got: Money,
     },
-
-    /// The block comes before the record's window.
-    #[error("the record is valid from height {expected}, this is {got}")]
-    NotYetValid {
-        /// The block's height.
-        got: Height,
-        /// The first height of the window.
-        expected: Height,
-    },
-    /// The block comes after the record's window.
-    #[error("the record expired after height {expected}, this is {got}")]
-    Expired {
-        /// The block's height.
-        got: Height,
-        /// The last height of the window.
-        expected: Height,
-    },
-    /// Its author has already used this sequence number: the record is replayed, or competes with another.
-    #[error("sequence {got} of {} is used, the next is {expected}", .author.short())]
-    SequenceUsed {
-        /// The author.
-        author: Address,
-        /// The record's number.
-        got: u64,
-        /// The author's next.
-        expected: u64,
-    },
-    /// An earlier record of the author is missing.
-    #[error("sequence {got} of {} leaves a gap, the next is {expected}", .author.short())]
-    SequenceGap {
-        /// The author.
-        author: Address,
-        /// The record's number.
-        got: u64,
-        /// The author's next.
-        expected: u64,
-    },
-    /// The demander cannot pay budget and fee into escrow.
-    #[error("the balance of {} is {got}, the escrow of budget and fee needs {expected}", .author.short())]
-    InsufficientEscrow {
-        /// The demander.
-        author: Address,
-        /// The balance.
-        got: Money,
-        /// Budget + solver fee.
-        expected: Money,
-    },
-    /// A transfer of more than its author has.
-    #[error("the balance of {} is {got}, the transfer needs {expected}", .author.short())]
-    Overdraft {
-        /// The giver.
-        author: Address,
-        /// The balance.
-        got: Money,
-        /// The amount.
-        expected: Money,
-    },
-    /// The cancelled demand is not on chain.
-    #[error("demand {demand} is not on chain")]
-    UnknownDemand {
-        /// The demand named.
-        demand: DemandId,
-    },
-    /// Somebody else's demand is cancelled.
-    #[error("demand {demand:?} belongs to {}, not to {}", .expected.short(), .got.short())]
-    NotDemandAuthor {
-        /// The demand named.
-        demand: DemandId,
-        /// Who cancels.
-        got: Address,
-        /// Whose demand it is.
-        expected: Address,
-    },
-    /// The cancelled demand is composed, frozen or already cancelled: too late.
-    #[error("demand {demand:?} cannot be cancelled: it is {got}, expected open")]
-    DemandNotOpen {
-        /// The demand named.
-        demand: DemandId,
-        /// What it is.
-        got: &'static str,
-    },
-    /// An author withdraws an offer who has none.
-    #[error("{} offers nothing that could be withdrawn", .author.short())]
-    NothingOffered {
-        /// The author.
-        author: Address,
-    },
-    /// The market has as many providers as it may.
-    #[error("the market has {got} providers, expected fewer than {expected} for another")]
-    TooManyProviders {
-        /// Providers.
-        got: usize,
-        /// The most allowed.
-        expected: usize,
-    },
-    /// The market has as many demands as it may.
-    #[error("the market has {got} demands, expected fewer than {expected} for another")]
-    MarketFull {
-        /// Demands, open or composed.
-        got: usize,
-        /// The most allowed.
-        expected: usize,
-    },
+    /// The state refuses it as it stands.
+    #[error(transparent)]
+    State(#[from] StatementError),
 }
 
 impl RecordError {
@@ -294,18 +195,7 @@ impl RecordError {
             | Self::FeeTooSmall { .. }
             | Self::FeeTooLarge { .. }
             | Self::TransferAmount { .. } => Fault::Peer,
-            Self::NotYetValid { .. }
-            | Self::Expired { .. }
-            | Self::SequenceUsed { .. }
-            | Self::SequenceGap { .. }
-            | Self::InsufficientEscrow { .. }
-            | Self::Overdraft { .. }
-            | Self::UnknownDemand { .. }
-            | Self::NotDemandAuthor { .. }
-            | Self::DemandNotOpen { .. }
-            | Self::NothingOffered { .. }
-            | Self::TooManyProviders { .. }
-            | Self::MarketFull { .. } => Fault::Transient,
+            Self::State(_) => Fault::Transient,
         }
     }
 
@@ -325,18 +215,7 @@ impl RecordError {
             Self::Budget { .. } => RecordRule::DemandBudget,
             Self::FeeTooSmall { .. } | Self::FeeTooLarge { .. } => RecordRule::DemandFee,
             Self::TransferAmount { .. } => RecordRule::TransferAmount,
-            Self::NotYetValid { .. } => RecordRule::NotYetValid,
-            Self::Expired { .. } => RecordRule::Expired,
-            Self::SequenceUsed { .. } => RecordRule::Replayed,
-            Self::SequenceGap { .. } => RecordRule::SequenceGap,
-            Self::InsufficientEscrow { .. } => RecordRule::InsufficientEscrow,
-            Self::Overdraft { .. } => RecordRule::Overdraft,
-            Self::UnknownDemand { .. } => RecordRule::CancellationUnknownDemand,
-            Self::NotDemandAuthor { .. } => RecordRule::CancellationAuthor,
-            Self::DemandNotOpen { .. } => RecordRule::CancellationTooLate,
-            Self::NothingOffered { .. } => RecordRule::WithdrawalWithoutOffer,
-            Self::TooManyProviders { .. } => RecordRule::ProvidersMax,
-            Self::MarketFull { .. } => RecordRule::MarketDemandsMax,
+            Self::State(error) => error.rule(),
         }
     }
 }

@@ -1,12 +1,14 @@
-//! Why a block is refused: one variant per rule, with what was got and expected.
+//! Why a block is refused: one variant per rule, with what was got and expected. What the rules of the ledger's rooms
+//! refuse is theirs to say, and wrapped here.
 
-use scenarios::{Minutes, Money, OperationId, PriceError, ProviderId};
+use scenarios::{Minutes, Money};
 
 use super::record::RecordError;
 use crate::block::BlockHash;
 use crate::codec::CodecError;
 use crate::hash::Hash;
-use crate::key::{Address, KeyError, PublicKey};
+use crate::key::{KeyError, PublicKey};
+use crate::ledger::{Defect, MarketError};
 use crate::record::{DemandId, Height, NetworkId, RecordId};
 
 /// Why a block is refused.
@@ -91,12 +93,6 @@ pub enum Rejection {
     DuplicateRecord {
         /// The record.
         record: RecordId,
-    },
-    /// A demand composed twice in the block.
-    #[error("demand {demand} is composed twice in the block")]
-    DuplicateComposition {
-        /// The demand.
-        demand: DemandId,
     },
     /// An amendment without parts.
     #[error("amendment {amendment} of the block is empty")]
@@ -191,195 +187,6 @@ pub enum Rejection {
     #[error("the block is empty, and no demand or composition waits for heights to pass")]
     EmptyBlock,
 
-    // Work.
-    /// Checking the block takes too much work.
-    #[error("checking the block takes {got} shortest-path steps, expected at most {expected}")]
-    TooMuchWork {
-        /// The steps it takes.
-        got: u64,
-        /// The most allowed.
-        expected: u64,
-    },
-
-    // Compositions.
-    /// The composed demand is not on chain.
-    #[error("demand {demand} is not on chain")]
-    UnknownDemand {
-        /// The demand named.
-        demand: DemandId,
-    },
-    /// The demand was composed by an earlier block, which stands.
-    #[error("demand {demand:?} was already composed at height {height} by {}", .miner.short())]
-    AlreadyComposed {
-        /// The demand.
-        demand: DemandId,
-        /// The height of the block that stands.
-        height: Height,
-        /// Its miner.
-        miner: Address,
-    },
-    /// The demand was cancelled.
-    #[error("demand {demand:?} was cancelled at height {height}")]
-    DemandCancelled {
-        /// The demand.
-        demand: DemandId,
-        /// When.
-        height: Height,
-    },
-    /// A composition has more or fewer providers than its demand has orders.
-    #[error("demand {demand:?}: {got} providers for its orders, expected {expected}")]
-    OrderCount {
-        /// The demand.
-        demand: DemandId,
-        /// Providers given.
-        got: usize,
-        /// Orders of the demand.
-        expected: usize,
-    },
-    /// A provider does not exist.
-    #[error("demand {demand:?}, order {order}: {got} does not exist, expected one below {expected}")]
-    UnknownProvider {
-        /// The demand.
-        demand: DemandId,
-        /// The order's position.
-        order: usize,
-        /// The provider named.
-        got: ProviderId,
-        /// The number of providers.
-        expected: usize,
-    },
-    /// A provider does not do what the order asks for.
-    #[error("demand {demand:?}, order {order}: {got} does not offer {expected}")]
-    NotOffered {
-        /// The demand.
-        demand: DemandId,
-        /// The order's position.
-        order: usize,
-        /// The provider named.
-        got: ProviderId,
-        /// The operation asked for.
-        expected: OperationId,
-    },
-    /// A provider has withdrawn its offer.
-    #[error("demand {demand:?}, order {order}: {got} has withdrawn its offer")]
-    OfferWithdrawn {
-        /// The demand.
-        demand: DemandId,
-        /// The order's position.
-        order: usize,
-        /// The provider named.
-        got: ProviderId,
-    },
-    /// A leg cannot be travelled.
-    #[error("demand {demand:?}, order {order}: no distance between its site and the next")]
-    NoDistance {
-        /// The demand.
-        demand: DemandId,
-        /// The order's position.
-        order: usize,
-    },
-    /// A composition costs more than its demand's budget.
-    #[error("demand {demand:?} costs {got}, its budget is {expected}")]
-    OverBudget {
-        /// The demand.
-        demand: DemandId,
-        /// Its cost.
-        got: Money,
-        /// Its budget.
-        expected: Money,
-    },
-    /// A provider would be used for longer than its capacity, standing compositions included.
-    #[error("demand {demand:?}: {provider} would be used {got} minutes, its capacity is {expected}")]
-    OverCapacity {
-        /// The demand whose composition is one too many.
-        demand: DemandId,
-        /// The provider.
-        provider: ProviderId,
-        /// Minutes used with it.
-        got: Minutes,
-        /// The capacity.
-        expected: Minutes,
-    },
-    /// In dedicated allocation: another miner holds a provider.
-    #[error("demand {demand:?}: {provider} is held by {}, not by {}", .expected.short(), .got.short())]
-    ProviderHeld {
-        /// The demand.
-        demand: DemandId,
-        /// The provider.
-        provider: ProviderId,
-        /// The block's miner.
-        got: Address,
-        /// Who holds it.
-        expected: Address,
-    },
-    /// In dedicated allocation: the miner would hold too many providers.
-    #[error("demand {demand:?}: {} would hold {got} providers, expected at most {expected}", .miner.short())]
-    TooManyProvidersHeld {
-        /// The demand whose composition is one too many.
-        demand: DemandId,
-        /// The block's miner.
-        miner: Address,
-        /// Providers it would hold.
-        got: usize,
-        /// The most allowed.
-        expected: usize,
-    },
-
-    // Amendments.
-    /// In dedicated allocation nothing is re-composed: providers are held for what their miner composed.
-    #[error("amendments are not allowed in dedicated allocation")]
-    AmendmentsOff,
-    /// The demand is settled: nothing may re-compose it.
-    #[error("demand {demand} is frozen since height {height}")]
-    DemandFrozen {
-        /// The demand.
-        demand: DemandId,
-        /// Since when.
-        height: Height,
-    },
-    /// It replaces another version than the one that stands.
-    #[error("demand {demand}: version {got} is to be replaced, version {expected} stands (0: none)")]
-    StaleAmendment {
-        /// The demand.
-        demand: DemandId,
-        /// The version it names; 0 for a first composition.
-        got: u32,
-        /// The version that stands; 0 while the demand is open.
-        expected: u32,
-    },
-    /// An amendment of nothing but open demands.
-    #[error("amendment {amendment} of the block replaces no composition")]
-    NothingReplaced {
-        /// Its position in the block.
-        amendment: usize,
-    },
-    /// An amendment that leaves every composition it replaces with the providers it has.
-    #[error("amendment {amendment} of the block changes no composition that it replaces")]
-    NothingChanged {
-        /// Its position in the block.
-        amendment: usize,
-    },
-    /// An amendment that composes no open demand must save enough.
-    #[error("amendment {amendment} of the block saves {got}, expected at least {expected}")]
-    SavingTooSmall {
-        /// Its position in the block.
-        amendment: usize,
-        /// What it saves; negative if it costs more.
-        got: Money,
-        /// The least that would have passed.
-        expected: Money,
-    },
-    /// Those for whom room is made cannot pay for it.
-    #[error("amendment {amendment} of the block: budgets leave {got} for the room made, it costs {expected}")]
-    RoomNotPaid {
-        /// Its position in the block.
-        amendment: usize,
-        /// What the budgets of its first compositions leave beyond their cost.
-        got: Money,
-        /// What its other compositions become dearer by, together.
-        expected: Money,
-    },
-
     // Claims.
     /// A composition's cost is not what it claims.
     #[error("demand {demand:?}: claims a cost of {got}, it costs {expected}")]
@@ -417,25 +224,6 @@ pub enum Rejection {
         /// What a verifier finds.
         expected: Money,
     },
-    /// The prices do not suit the market.
-    #[error("the price update: {0}")]
-    Price(#[from] PriceError),
-    /// The price update does not raise the market's bound enough.
-    #[error("the price update leads to a bound of {got}, expected at least {expected}")]
-    BoundNotRaised {
-        /// The bound at the new prices.
-        got: Money,
-        /// The least that would have passed.
-        expected: Money,
-    },
-    /// The compositions are too far from proved optimal.
-    #[error("the block earns {got}, expected at least {expected} of its fees")]
-    RewardBelowThreshold {
-        /// What it earns.
-        got: Money,
-        /// What its demands ask for at their age.
-        expected: Money,
-    },
     /// The state after the block is not what its header says.
     #[error("state root {got}, the state after the block has {expected}")]
     WrongStateRoot {
@@ -444,8 +232,10 @@ pub enum Rejection {
         /// The state's.
         expected: Hash,
     },
-
-    /// A sum left its range although every part was within its own: a mistake in this program.
-    #[error("internal: {0} left its range")]
-    Arithmetic(&'static str),
+    /// What it composes, amends or prices is refused.
+    #[error(transparent)]
+    Market(#[from] MarketError),
+    /// A mistake in this program.
+    #[error(transparent)]
+    Internal(#[from] Defect),
 }

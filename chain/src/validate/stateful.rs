@@ -3,10 +3,12 @@
 use super::form::WellFormed;
 use super::rejection::Rejection;
 use crate::block::{Amendment, Block, BlockKind, Composition, Header};
-use crate::ledger::amending::ProposedPart;
-use crate::ledger::staging::Staged;
+use crate::ledger::market::amending::ProposedPart;
+use crate::ledger::market::staging::Staged;
+use crate::ledger::records::BringError;
 use crate::ledger::transition::{BlockReport, Transition};
 use crate::ledger::{Head, Ledger};
+use crate::record::Record;
 
 /// A block that keeps every rule after its parent, and the ledger it leads to.
 #[derive(Clone, Debug)]
@@ -55,7 +57,7 @@ impl Ledger {
             validate_clock(self, header, now)?;
         }
         let mut transition = Transition::begin(self, &header.miner)?;
-        transition.bring(&body.records)?;
+        bring(&mut transition, &body.records)?;
         let demands = body.composed().map(|composition| composition.demand);
         transition.meter(demands, body.price_update.is_some())?;
         for composition in &body.compositions {
@@ -119,6 +121,18 @@ fn validate_clock(ledger: &Ledger, header: &Header, now_ms: u64) -> Result<(), R
     let lead = ledger.network().parameters().limits.clock_lead_ms;
     let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
     if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
+}
+
+/// Lets records take effect, in order.
+pub(super) fn bring(transition: &mut Transition<'_>, records: &[Record]) -> Result<(), Rejection> {
+    for (index, record) in records.iter().enumerate() {
+        let id = record.id();
+        transition.bring(record, id).map_err(|error| match error {
+            BringError::Refused(error) => Rejection::Record { index, id, error: Box::new(error.into()) },
+            BringError::Internal(defect) => defect.into(),
+        })?;
+    }
+    Ok(())
 }
 
 fn stage_amendment(transition: &mut Transition<'_>, amendment: &Amendment) -> Result<(), Rejection> {

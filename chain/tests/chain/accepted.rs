@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use chain::ledger::{DemandStatus, RecordOutlook};
+use chain::ledger::{
+    AccountError, DemandStatus, MarketError, MarketStatementError, RecordOutlook, StatementError,
+};
 use chain::{Fault, RecordError, Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
@@ -99,12 +101,16 @@ fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
     let mut market = Market::open();
     let poor = [(2, providers([1, 1]))];
     // Reduced cost 4 $ of 23 $ is beyond the 10 % at which pay ends.
-    let below = Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) };
+    let below =
+        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
     assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below);
     // The demand came at height 1; the floor is gone 4 + 12 heights later.
     market.advance_to(15);
     let refused = market.draft(market.composing(0, &poor)).unwrap_err();
-    assert_eq!(refused, Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(3_333) });
+    assert_eq!(
+        refused,
+        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(3_333) })
+    );
     market.advance_to(16);
     let report = market.compose(&poor);
     assert_eq!((report.reward, report.required), (Money::ZERO, Money::ZERO));
@@ -212,11 +218,14 @@ fn a_cancelled_demand_gives_back_its_escrow() {
     let mut market = Market::open();
     let cancel = Statement::DemandCancellation { demand: market.demand(0) };
     let records = vec![market.record(&demander(0), cancel)];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    let report = market.accept(ProposedBlock { records, ..ProposedBlock::default() });
     assert_eq!(market.balance(&demander(0)), micros(100_400_000));
-    let entry = market.ledger.demand(market.demand(0)).unwrap();
-    assert_eq!(entry.status, DemandStatus::Cancelled { height: 2 });
+    let [(id, entry)] = report.departed.as_slice() else { panic!("one demand leaves") };
+    assert_eq!((*id, &entry.status), (market.demand(0), &DemandStatus::Cancelled { height: 2 }));
+    assert_eq!(entry.escrow, Money::ZERO);
+    assert_eq!(market.ledger.demand(market.demand(0)), None);
     assert_eq!(market.ledger.market().demands.len(), 2);
+    assert_eq!(market.ledger.demands_seen(), 3);
 }
 
 #[test]
@@ -228,13 +237,14 @@ fn the_outlook_of_a_record_is_now_later_or_never() {
     let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
     content.sequence = 2;
     let author = treasurer().public().address();
-    let gap = RecordError::SequenceGap { author, got: 2, expected: 0 };
+    let gap = AccountError::SequenceGap { author, got: 2, expected: 0 }.into();
     assert_eq!(market.ledger.check_record_now(&content.sign(&treasurer())), RecordOutlook::Later(gap));
 
     let poor = market.record(&miner(1), Statement::Demand(demand_statement(units(10), units(1))));
     let author = miner(1).public().address();
-    let short = RecordError::InsufficientEscrow { author, got: Money::ZERO, expected: units(11) };
-    assert_eq!(short.fault(), Fault::Transient);
+    let (got, expected) = (Money::ZERO, units(11));
+    let short = StatementError::from(MarketStatementError::InsufficientEscrow { author, got, expected });
+    assert_eq!(RecordError::from(short.clone()).fault(), Fault::Transient);
     assert_eq!(market.ledger.check_record_now(&poor), RecordOutlook::Never(short));
 }
 
@@ -248,7 +258,7 @@ fn of_several_records_those_that_fit_together_are_kept() {
     let (kept, refused) = market.ledger.admissible_records(&candidates);
     assert_eq!(kept, candidates[..1]);
     let author = treasurer().public().address();
-    let overdraft = RecordError::Overdraft { author, got: units(400), expected: units(600) };
+    let overdraft = AccountError::Overdraft { author, got: units(400), expected: units(600) }.into();
     assert_eq!(refused, [(candidates[1].id(), overdraft)]);
 }
 
@@ -259,10 +269,14 @@ fn of_several_compositions_those_that_still_fit_are_kept() {
     let wanted: Vec<_> = (0..3).map(|index| (market.demand(index), providers([0, 0]))).collect();
     let admissible = market.ledger.admissible(&miner(1).public(), &wanted);
     assert_eq!(admissible.kept, [wanted[1].clone()]);
-    let taken =
-        Rejection::AlreadyComposed { demand: wanted[0].0, height: 2, miner: miner(0).public().address() };
+    let miner = miner(0).public().address();
+    let taken = Rejection::Market(MarketError::AlreadyComposed { demand: wanted[0].0, height: 2, miner });
     // 20 minutes stand, 20 are kept, 20 more would make 60.
-    let full =
-        Rejection::OverCapacity { demand: wanted[2].0, provider: ProviderId(0), got: 60, expected: 40 };
+    let full = Rejection::Market(MarketError::OverCapacity {
+        demand: wanted[2].0,
+        provider: ProviderId(0),
+        got: 60,
+        expected: 40,
+    });
     assert_eq!(admissible.refused, [(wanted[0].0, taken), (wanted[2].0, full)]);
 }

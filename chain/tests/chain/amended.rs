@@ -3,6 +3,7 @@
 //! Of the demands, `[0, 0]` costs 19 $ and 20 minutes of provider 0's 40, `[1, 1]` 23 $, `[0, 1]` 26 $ and 10 of
 //! those minutes, `[0, 2]` 41 $ and 10.
 
+use chain::ledger::MarketError;
 use chain::schedule::Measure;
 use chain::{BlockKind, Genesis, Rejection, Statement};
 use scenarios::{Money, ProviderId};
@@ -78,7 +79,10 @@ fn room_is_made_for_an_open_demand_which_pays_for_it() {
     let mut proposed = market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     // Without prices, moving alice from 19 to 23 $ is 4 $ of reduced cost on 23 $: too much to be paid for.
     let refused = market.draft(proposed.clone()).unwrap_err();
-    assert_eq!(refused, Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
+    assert_eq!(
+        refused,
+        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) })
+    );
     // At the right prices, either composition is worth 23 $, and there is none.
     proposed.prices = Some(vec![micros(200_000)]);
     let report = market.accept(proposed);
@@ -211,7 +215,7 @@ fn two_amenders_are_paid_from_what_the_first_composer_loses() {
     assert_eq!(market.ledger.demand(market.demand(0)).unwrap().status.name(), "composed");
     // 32 heights after its first composition at height 2.
     market.advance_to(34);
-    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    let entry = market.departed(0);
     assert_eq!(entry.status.name(), "frozen");
     assert_eq!(entry.composition().unwrap().version, 3);
     // 41 -> 26 -> 19 $: 1 % of 15 $ and of 7 $.
@@ -277,7 +281,7 @@ fn under_the_measure_of_paper_a_what_was_earned_stands_but_for_the_dues() {
     market.compose(&[(0, providers([0, 2]))]);
     market.amend(1, &[&[(0, providers([0, 0]))]]);
     market.advance_to(34);
-    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    let entry = market.departed(0);
     // 0.4 $ less 1 % of 22 $.
     assert_eq!(entry.composition().unwrap().earned, micros(180_000));
 }

@@ -1,6 +1,7 @@
 //! One test per rule of amendments: each block breaks only that rule, gets that rule's error, and nothing
 //! changes.
 
+use chain::ledger::MarketError;
 use chain::{Amendment, Block, Fault, Hash, Rejection};
 use scenarios::parameters::Allocation;
 use scenarios::{Money, ProviderId};
@@ -99,7 +100,9 @@ fn parts_out_of_order() {
 
 #[test]
 fn a_demand_twice_in_one_set_or_in_two_or_beside_its_composition() {
-    let twice = |market: &Market, _: &Block| Rejection::DuplicateComposition { demand: market.demand(0) };
+    let twice = |market: &Market, _: &Block| {
+        Rejection::Market(MarketError::DuplicateComposition { demand: market.demand(0) })
+    };
     let in_one = |_: &Market, block: &mut Block| {
         let part = block.body.amendments[0].parts[0].clone();
         block.body.amendments[0].parts.push(part);
@@ -119,7 +122,11 @@ fn a_demand_twice_in_one_set_or_in_two_or_beside_its_composition() {
     let market = composed();
     let mut proposed = market.amending(0, &[&[(0, providers([0, 0])), (2, providers([1, 1]))]]);
     proposed.compositions = vec![(market.demand(2), providers([1, 1]))];
-    undrafted(&market, proposed, &Rejection::DuplicateComposition { demand: market.demand(2) });
+    undrafted(
+        &market,
+        proposed,
+        &Rejection::Market(MarketError::DuplicateComposition { demand: market.demand(2) }),
+    );
 }
 
 #[test]
@@ -156,7 +163,11 @@ fn amendments_that_take_too_much_work_to_check() {
     // Two orders with 2 and 3 offers: 2 + 3 + 2 * 3 = 11 steps a demand, 22 of them in the block before.
     let market = composed_with(|genesis| genesis.parameters.limits.verification_work = 22);
     let three = [(0, providers([0, 0])), (1, providers([1, 1])), (2, providers([1, 1]))];
-    undrafted(&market, market.amending(0, &[&three]), &Rejection::TooMuchWork { got: 33, expected: 22 });
+    undrafted(
+        &market,
+        market.amending(0, &[&three]),
+        &Rejection::Market(MarketError::TooMuchWork { got: 33, expected: 22 }),
+    );
 }
 
 #[test]
@@ -189,8 +200,8 @@ fn amendments_in_dedicated_allocation() {
         genesis.parameters.held_providers_max = Some(3);
     });
     let proposed = market.amending(0, &[&[(0, providers([0, 0]))]]);
-    undrafted(&market, proposed, &Rejection::AmendmentsOff);
-    let rejection = Rejection::AmendmentsOff;
+    undrafted(&market, proposed, &Rejection::Market(MarketError::AmendmentsOff));
+    let rejection = Rejection::Market(MarketError::AmendmentsOff);
     assert_eq!((rejection.rule(), rejection.fault()), ("amendments-off", Fault::Peer));
 }
 
@@ -201,7 +212,7 @@ fn a_demand_that_is_not_on_chain() {
         saving,
         "unknown-demand",
         |_, block| block.body.amendments[0].parts[0].composition.demand = unknown,
-        |_, _| Rejection::UnknownDemand { demand: unknown },
+        |_, _| Rejection::Market(MarketError::UnknownDemand { demand: unknown }),
     );
 }
 
@@ -212,7 +223,7 @@ fn a_cancelled_demand() {
     let demand = market.demand(2);
     let cancel = market.record(&demander(2), chain::Statement::DemandCancellation { demand });
     market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
-    let expected = Rejection::DemandCancelled { demand, height: 3 };
+    let expected = Rejection::Market(MarketError::UnknownDemand { demand });
     refuse(&market, reanchored(&market, late), &expected, Fault::Peer);
 }
 
@@ -220,8 +231,8 @@ fn a_cancelled_demand() {
 fn a_demand_frozen_before_or_in_this_very_block() {
     let mut market = composed();
     let late = saving(&market);
-    let expected = Rejection::DemandFrozen { demand: market.demand(0), height: 34 };
-    assert_eq!(expected.rule(), "demand-frozen");
+    let expected = Rejection::Market(MarketError::UnknownDemand { demand: market.demand(0) });
+    assert_eq!(expected.rule(), "unknown-demand");
     market.advance_to(33);
     refuse(&market, reanchored(&market, late.clone()), &expected, Fault::Peer);
     market.advance_to(34);
@@ -231,10 +242,8 @@ fn a_demand_frozen_before_or_in_this_very_block() {
 #[test]
 fn another_version_than_the_one_that_stands() {
     let stale = |index, got, expected| {
-        move |market: &Market, _: &Block| Rejection::StaleAmendment {
-            demand: market.demand(index),
-            got,
-            expected,
+        move |market: &Market, _: &Block| {
+            Rejection::Market(MarketError::StaleAmendment { demand: market.demand(index), got, expected })
         }
     };
     let name = |index, version| {
@@ -251,14 +260,15 @@ fn another_version_than_the_one_that_stands() {
     let mut market = composed();
     let late = saving(&market);
     market.amend(1, &[&[(0, providers([1, 1]))]]);
-    let expected = Rejection::StaleAmendment { demand: market.demand(0), got: 1, expected: 2 };
+    let expected =
+        Rejection::Market(MarketError::StaleAmendment { demand: market.demand(0), got: 1, expected: 2 });
     refuse(&market, reanchored(&market, late), &expected, Fault::Peer);
 }
 
 #[test]
 fn an_amendment_of_open_demands_only() {
     let market = composed();
-    let rejection = Rejection::NothingReplaced { amendment: 0 };
+    let rejection = Rejection::Market(MarketError::NothingReplaced { amendment: 0 });
     assert_eq!(rejection.rule(), "nothing-replaced");
     undrafted(&market, market.amending(0, &[&[(2, providers([1, 1]))]]), &rejection);
     undrafted(&market, market.amending(0, &[&[]]), &rejection);
@@ -267,7 +277,7 @@ fn an_amendment_of_open_demands_only() {
 #[test]
 fn an_amendment_that_changes_nothing() {
     let mut market = composed();
-    let rejection = Rejection::NothingChanged { amendment: 0 };
+    let rejection = Rejection::Market(MarketError::NothingChanged { amendment: 0 });
     assert_eq!(rejection.rule(), "nothing-changed");
     let same = [(0, providers([0, 1])), (2, providers([1, 1]))];
     undrafted(&market, market.amending(0, &[&same]), &rejection);
@@ -284,7 +294,10 @@ fn a_composition_that_is_not_feasible() {
     let market = composed();
     let demand = market.demand(0);
     let got = |ids| market.draft(market.amending(0, &[&[(0, ids)]])).unwrap_err();
-    assert_eq!(got(providers([0])), Rejection::OrderCount { demand, got: 1, expected: 2 });
+    assert_eq!(
+        got(providers([0])),
+        Rejection::Market(MarketError::OrderCount { demand, got: 1, expected: 2 })
+    );
     assert_eq!(got(providers([0, 77])).rule(), "unknown-provider");
     assert_eq!(got(providers([2, 0])).rule(), "not-offered");
 }
@@ -296,7 +309,15 @@ fn more_minutes_than_are_left_when_what_is_replaced_has_given_back_its_own() {
     let set = [(0, providers([0, 0])), (2, providers([0, 1]))];
     let got = market.draft(market.amending(0, &[&set])).unwrap_err();
     assert!(
-        matches!(got, Rejection::OverCapacity { provider: ProviderId(0), got: 50, expected: 40, .. }),
+        matches!(
+            got,
+            Rejection::Market(MarketError::OverCapacity {
+                provider: ProviderId(0),
+                got: 50,
+                expected: 40,
+                ..
+            })
+        ),
         "{got}"
     );
 }
@@ -305,7 +326,11 @@ fn more_minutes_than_are_left_when_what_is_replaced_has_given_back_its_own() {
 fn a_saving_that_is_too_small() {
     let market = composed_with(|genesis| genesis.parameters.min_saving_ppm = 269_231);
     // 26.923,1 % of 26 $, rounded up, is 7.000,006 $: 6 units more than is saved.
-    let expected = Rejection::SavingTooSmall { amendment: 0, got: units(7), expected: micros(7_000_006) };
+    let expected = Rejection::Market(MarketError::SavingTooSmall {
+        amendment: 0,
+        got: units(7),
+        expected: micros(7_000_006),
+    });
     assert_eq!(expected.rule(), "saving");
     undrafted(&market, market.amending(0, &[&[(0, providers([0, 0]))]]), &expected);
     let enough = composed_with(|genesis| genesis.parameters.min_saving_ppm = 269_230);
@@ -315,7 +340,11 @@ fn a_saving_that_is_too_small() {
 #[test]
 fn an_amendment_that_costs_more() {
     let market = composed();
-    let expected = Rejection::SavingTooSmall { amendment: 0, got: units(-4), expected: micros(9_500) };
+    let expected = Rejection::Market(MarketError::SavingTooSmall {
+        amendment: 0,
+        got: units(-4),
+        expected: micros(9_500),
+    });
     undrafted(&market, market.amending(0, &[&[(1, providers([1, 1]))]]), &expected);
 }
 
@@ -335,7 +364,11 @@ fn room_that_those_it_is_made_for_cannot_pay() {
         proposed
     };
     // Bob goes from 19 to 23 $.
-    let expected = Rejection::RoomNotPaid { amendment: 0, got: micros(3_999_999), expected: units(4) };
+    let expected = Rejection::Market(MarketError::RoomNotPaid {
+        amendment: 0,
+        got: micros(3_999_999),
+        expected: units(4),
+    });
     assert_eq!(expected.rule(), "room");
     undrafted(&market, room(ids[0]), &expected);
     let report = market.draft(room(ids[1])).unwrap().2;

@@ -1,7 +1,7 @@
 //! Bytes and hashes that never change: a change here is a change of protocol.
 
 use chain::codec::{decode, encode};
-use chain::ledger::root::StateKey;
+use chain::ledger::{StateKey, StateProof};
 use chain::{Amendment, Block, Body, Composition, Hash, Record, RecordId, Replacement};
 
 use crate::market::{Market, genesis, micros, providers};
@@ -83,15 +83,31 @@ fn a_part_of_the_state_is_proved_and_any_other_is_not() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0]))]);
     let root = market.ledger.state_root();
-    let proof = market.ledger.prove_state(StateKey::Demand(market.demand(0))).unwrap();
+    let key = StateKey::Demand(market.demand(0));
+    let proof = market.ledger.prove_state(key);
     assert_eq!(proof.verify(root), Ok(()));
-    let mut older = proof.clone();
-    older.entry.value =
-        Market::open().ledger.prove_state(StateKey::Demand(market.demand(0))).unwrap().entry.value;
-    assert!(older.verify(root).is_err());
-    let mut shrunk = proof;
-    shrunk.proof.total -= 1;
-    assert!(shrunk.verify(root).is_err());
+    assert!(proof.value.is_some());
+    let before = Market::open().ledger.prove_state(key).value;
+    for value in [before, None] {
+        assert!(StateProof { value, ..proof.clone() }.verify(root).is_err());
+    }
+    let mut shortened = proof;
+    shortened.proof.siblings.pop();
+    assert!(shortened.verify(root).is_err());
     let keys: Vec<_> = market.ledger.state_entries().into_iter().map(|entry| entry.key).collect();
     assert!(keys.is_sorted());
+}
+
+#[test]
+fn that_a_settled_demand_is_no_longer_part_of_the_state_is_proved() {
+    let mut market = Market::open();
+    market.compose(&[(0, providers([0, 0]))]);
+    let key = StateKey::Demand(market.demand(0));
+    let present = market.ledger.prove_state(key);
+    market.advance_to(34);
+    let root = market.ledger.state_root();
+    let absent = market.ledger.prove_state(key);
+    assert_eq!((absent.value.clone(), absent.verify(root)), (None, Ok(())));
+    assert!(present.verify(root).is_err());
+    assert!(StateProof { value: present.value, ..absent }.verify(root).is_err());
 }

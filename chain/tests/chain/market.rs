@@ -14,12 +14,14 @@
 //! demands is 3 x 19 = 57 $. At 0.2 $ a minute of provider 0, `[0, 0]` is worth 19 + 4 = 23 $ as is
 //! `[1, 1]`, and the bound is 3 x 23 - 40 x 0.2 = 61 $: the optimum, 2 x 19 + 23.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
-use chain::ledger::BlockReport;
+use chain::ledger::{BlockReport, DemandEntry};
 use chain::record::{DemandStatement, OfferStatement};
+use chain::state_tree::StateTree;
 use chain::validate::Serving;
 use chain::{
     Block, Body, DemandId, Draft, Genesis, Header, Height, Ledger, Network, PriceUpdate, Record,
@@ -120,6 +122,8 @@ pub(crate) fn genesis() -> Genesis {
 pub(crate) struct Market {
     pub(crate) ledger: Ledger,
     pub(crate) blocks: Vec<Block>,
+    /// Demands that left the market, as they left.
+    pub(crate) departed: BTreeMap<DemandId, Arc<DemandEntry>>,
 }
 
 impl Market {
@@ -132,7 +136,7 @@ impl Market {
         let mut genesis = genesis();
         change(&mut genesis);
         let network = Network::new(genesis).expect("a valid genesis");
-        Self { ledger: Ledger::new(Arc::new(network)), blocks: Vec::new() }
+        Self { ledger: Ledger::new(Arc::new(network)), blocks: Vec::new(), departed: BTreeMap::new() }
     }
 
     /// With the three demands on chain, at height 1.
@@ -210,7 +214,20 @@ impl Market {
         let (block, ledger, report) = valid.into_parts();
         self.ledger = ledger;
         self.blocks.push(block);
+        self.departed.extend(report.departed.iter().cloned());
+        self.assert_root_follows_from_the_entries();
         report
+    }
+
+    /// The tree that blocks changed bit by bit is the one over all entries as they are.
+    fn assert_root_follows_from_the_entries(&self) {
+        let entries = self.ledger.state_entries().into_iter().map(|entry| (entry.key, Some(entry.value)));
+        assert_eq!(self.ledger.state_root(), StateTree::default().with(entries).root());
+    }
+
+    /// A demand as it left the market.
+    pub(crate) fn departed(&self, index: usize) -> &DemandEntry {
+        self.departed.get(&self.demand(index)).expect("a demand that left the market")
     }
 
     /// Adds a block that composes these.

@@ -1,7 +1,9 @@
 //! Whatever legal blocks do: money is conserved, capacity kept, and no change to a valid block passes.
 
+use std::collections::BTreeSet;
+
 use chain::codec::{decode, encode};
-use chain::{Block, Body, Record, Statement, WellFormed};
+use chain::{Block, Body, DemandId, Record, Statement, WellFormed};
 use proptest::prelude::*;
 use scenarios::{Money, ProviderId};
 
@@ -40,6 +42,12 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     ]
 }
 
+/// All demands that ever came, by id.
+fn known(market: &Market) -> Vec<DemandId> {
+    let ids = market.ledger.demands().map(|(id, _)| id).chain(market.departed.keys().copied());
+    ids.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// Drafts a block from the attempt, or an empty one, and adds it if the rules allow.
 fn try_block(market: &mut Market, attempt: &Attempt) {
     let mut proposed = ProposedBlock::default();
@@ -66,12 +74,12 @@ fn try_block(market: &mut Market, attempt: &Attempt) {
             proposed.records = vec![record(&provider_of(*index), offer(&provider))];
         }
         Attempt::Compose(miner, index, ids) => {
-            let demands: Vec<_> = market.ledger.demands().map(|(id, _)| id).collect();
+            let demands = known(market);
             proposed.miner = *miner;
             proposed.compositions = vec![(demands[index % demands.len()], providers(*ids))];
         }
         Attempt::Amend(miner, set) => {
-            let demands: Vec<_> = market.ledger.demands().map(|(id, _)| id).collect();
+            let demands = known(market);
             let named = set.iter().map(|(index, ids)| (demands[index % demands.len()], providers(*ids)));
             proposed.miner = *miner;
             proposed.amendments = vec![named.collect()];
@@ -115,7 +123,7 @@ proptest! {
                 prop_assert!(capacity.is_none_or(|capacity| used <= capacity.max(before)));
             }
             for (_, entry) in market.ledger.demands() {
-                let owed = entry.composition().filter(|_| entry.is_in_market()).map_or(0, |composition| {
+                let owed = entry.composition().map_or(0, |composition| {
                     composition.owed.values().chain([&composition.transport]).map(|m| m.micros()).sum()
                 });
                 prop_assert!(entry.clearing.micros() >= owed);
@@ -123,14 +131,22 @@ proptest! {
                     prop_assert!(standing.price <= entry.demand.budget);
                     prop_assert!(standing.first_cost <= standing.price);
                     let surplus = entry.clearing.checked_sub(standing.cost).unwrap();
-                    prop_assert!(entry.is_in_market() == (surplus >= Money::ZERO) || standing.cost == Money::ZERO);
+                    prop_assert!(surplus >= Money::ZERO);
                     let dues: Money = standing.dues.values().copied().sum();
                     prop_assert!(dues <= entry.solver_fee);
-                    if entry.status.name() == "frozen" {
-                        prop_assert!(standing.earned + dues <= entry.solver_fee);
-                    }
                 }
             }
+            for entry in market.departed.values() {
+                prop_assert_eq!((entry.escrow, entry.clearing), (Money::ZERO, Money::ZERO));
+                if let Some(settled) = entry.composition() {
+                    let dues: Money = settled.dues.values().copied().sum();
+                    prop_assert!(settled.price <= entry.demand.budget);
+                    prop_assert!(settled.earned + dues <= entry.solver_fee);
+                }
+            }
+            let (totals, live) = (market.ledger.demand_totals(), market.ledger.demands().count() as u64);
+            prop_assert_eq!(totals.settled + totals.cancelled, market.departed.len() as u64);
+            prop_assert_eq!(totals.seen, live + totals.settled + totals.cancelled);
         }
     }
 
@@ -148,7 +164,8 @@ proptest! {
         }
         market.advance_to(70);
         for index in 0..3 {
-            let entry = market.ledger.demand(market.demand(index)).unwrap();
+            let live = market.ledger.demand(market.demand(index));
+            let entry = live.unwrap_or_else(|| market.departed(index));
             let most = entry.composition().map_or(Money::ZERO, |standing| standing.price + entry.solver_fee);
             let had = entry.demand.budget + entry.solver_fee;
             prop_assert!(entry.is_open() || market.balance(&demander(index as u64)) >= had - most);

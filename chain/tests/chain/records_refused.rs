@@ -1,6 +1,7 @@
 //! One case per rule of a record, by itself and against the state; a block that brings it is refused too.
 
 use chain::key::{KeyError, PublicKey};
+use chain::ledger::{AccountError, MarketStatementError, StatementError};
 use chain::validate::OfferError;
 use chain::{
     Address, Fault, GenesisProvider, Hash, NetworkId, Record, RecordError, RecordId, Rejection, Statement,
@@ -21,7 +22,8 @@ fn refuse_form(market: &Market, record: Record, expected: RecordError) {
 }
 
 /// The record is right by itself but refused by the state.
-fn refuse_now(market: &Market, record: Record, expected: RecordError) {
+fn refuse_now(market: &Market, record: Record, expected: impl Into<StatementError>) {
+    let expected = RecordError::from(expected.into());
     assert_eq!(check_record(market.network(), &record), Ok(()));
     assert_eq!(expected.fault(), Fault::Transient);
     refuse_in_block(market, record, expected);
@@ -148,9 +150,13 @@ fn before_and_after_its_window() {
     let market = Market::open();
     let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
     content.valid_from = 3;
-    refuse_now(&market, content.clone().sign(&treasurer()), RecordError::NotYetValid { got: 2, expected: 3 });
+    refuse_now(
+        &market,
+        content.clone().sign(&treasurer()),
+        StatementError::NotYetValid { got: 2, expected: 3 },
+    );
     (content.valid_from, content.valid_until) = (0, 1);
-    refuse_now(&market, content.sign(&treasurer()), RecordError::Expired { got: 2, expected: 1 });
+    refuse_now(&market, content.sign(&treasurer()), StatementError::Expired { got: 2, expected: 1 });
 }
 
 #[test]
@@ -159,11 +165,27 @@ fn replayed_or_out_of_order() {
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
     market.accept(ProposedBlock { records: vec![record.clone()], ..ProposedBlock::default() });
     let author = treasurer().public().address();
-    refuse_now(&market, record, RecordError::SequenceUsed { author, got: 0, expected: 1 });
+    refuse_now(&market, record, AccountError::SequenceUsed { author, got: 0, expected: 1 });
     let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
     content.sequence = 2;
-    let gap = RecordError::SequenceGap { author, got: 2, expected: 1 };
+    let gap = AccountError::SequenceGap { author, got: 2, expected: 1 };
     refuse_now(&market, content.sign(&treasurer()), gap);
+}
+
+#[test]
+fn a_demand_that_left_the_market_and_comes_again() {
+    let mut market = Market::open();
+    let (settled, cancelled) = (market.demand_records().remove(0), market.demand_records().remove(1));
+    market.compose(&[(0, crate::market::providers([0, 0]))]);
+    let cancel = Statement::DemandCancellation { demand: cancelled.id() };
+    let records = vec![market.record(&demander(1), cancel)];
+    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    market.advance_to(34);
+    for (record, expected) in [(settled, 1), (cancelled, 2)] {
+        assert_eq!(market.ledger.demand(record.id()), None);
+        let author = record.author();
+        refuse_now(&market, record, AccountError::SequenceUsed { author, got: 0, expected });
+    }
 }
 
 #[test]
@@ -175,7 +197,8 @@ fn two_of_one_sequence_number_in_one_block() {
     block.body.records.push(second.clone());
     let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
-    let error = Box::new(RecordError::SequenceUsed { author, got: 0, expected: 1 });
+    let error = StatementError::from(AccountError::SequenceUsed { author, got: 0, expected: 1 });
+    let error = Box::new(error.into());
     assert_eq!(got, Rejection::Record { index: 1, id: second.id(), error });
 }
 
@@ -185,10 +208,10 @@ fn what_its_author_cannot_pay() {
     let author = treasurer().public().address();
     let (got, expected) = (units(1_000), micros(1_000_000_001));
     let record = market.record(&treasurer(), transfer(&miner(1), expected));
-    refuse_now(&market, record, RecordError::Overdraft { author, got, expected });
+    refuse_now(&market, record, AccountError::Overdraft { author, got, expected });
     let record = market.record(&treasurer(), Statement::Demand(demand_statement(units(997), units(4))));
     let expected = units(1_001);
-    refuse_now(&market, record, RecordError::InsufficientEscrow { author, got, expected });
+    refuse_now(&market, record, MarketStatementError::InsufficientEscrow { author, got, expected });
 }
 
 #[test]
@@ -202,7 +225,8 @@ fn the_same_money_twice_in_one_block() {
     block.body.records.push(second.clone());
     let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
-    let error = Box::new(RecordError::Overdraft { author, got: units(400), expected: units(600) });
+    let error = AccountError::Overdraft { author, got: units(400), expected: units(600) };
+    let error = Box::new(StatementError::from(error).into());
     assert_eq!(got, Rejection::Record { index: 1, id: second.id(), error });
 }
 
@@ -214,16 +238,20 @@ fn cancellations_that_cannot_be() {
     };
     let unknown = RecordId(Hash([9; 32]));
     let record = cancel(&market, 0, unknown);
-    refuse_now(&market, record, RecordError::UnknownDemand { demand: unknown });
+    refuse_now(&market, record, MarketStatementError::UnknownDemand { demand: unknown });
 
     let demand = market.demand(0);
     let record = cancel(&market, 1, demand);
     let (got, expected) = (demander(1).public().address(), demander(0).public().address());
-    refuse_now(&market, record, RecordError::NotDemandAuthor { demand, got, expected });
+    refuse_now(&market, record, MarketStatementError::NotDemandAuthor { demand, got, expected });
 
     market.compose(&[(0, crate::market::providers([0, 0]))]);
     let record = cancel(&market, 0, demand);
-    refuse_now(&market, record, RecordError::DemandNotOpen { demand, got: "composed" });
+    refuse_now(&market, record, MarketStatementError::DemandNotOpen { demand, got: "composed" });
+
+    market.advance_to(34);
+    let record = cancel(&market, 0, demand);
+    refuse_now(&market, record, MarketStatementError::UnknownDemand { demand });
 }
 
 #[test]
@@ -231,19 +259,19 @@ fn a_withdrawal_of_nothing() {
     let mut market = Market::open();
     let author = miner(1).public().address();
     let record = market.record(&miner(1), Statement::OfferWithdrawal);
-    refuse_now(&market, record, RecordError::NothingOffered { author });
+    refuse_now(&market, record, MarketStatementError::NothingOffered { author });
     let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
     market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     let author = provider_of(0).public().address();
     let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
-    refuse_now(&market, record, RecordError::NothingOffered { author });
+    refuse_now(&market, record, MarketStatementError::NothingOffered { author });
 }
 
 #[test]
 fn a_demand_too_many() {
     let market = Market::open_with(|genesis| genesis.parameters.limits.market_demands = 3);
     let record = market.record(&treasurer(), Statement::Demand(demand_statement(units(10), units(1))));
-    refuse_now(&market, record, RecordError::MarketFull { got: 3, expected: 3 });
+    refuse_now(&market, record, MarketStatementError::MarketFull { got: 3, expected: 3 });
 }
 
 #[test]
@@ -258,6 +286,6 @@ fn a_provider_too_many() {
     });
     let provider = instance().supply.providers.remove(0);
     let record = market.record(&miner(7), offer(&provider));
-    let full = RecordError::TooManyProviders { got: limits::PROVIDERS, expected: limits::PROVIDERS };
+    let full = MarketStatementError::TooManyProviders { got: limits::PROVIDERS, expected: limits::PROVIDERS };
     refuse_now(&market, record, full);
 }

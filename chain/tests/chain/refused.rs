@@ -4,6 +4,7 @@
 use chain::block::BLOCK_VERSION;
 use chain::codec::{CodecError, encode};
 use chain::key::{KeyError, PublicKey, Signature};
+use chain::ledger::MarketError;
 use chain::{Block, BlockHash, Fault, Hash, NetworkId, Rejection, WellFormed};
 
 use crate::market::{Market, ProposedBlock, miner, providers, resign, transfer, treasurer, units};
@@ -36,8 +37,8 @@ pub(crate) fn tampered(
 #[test]
 fn another_version() {
     tampered(
-        |_, block| block.header.version = 2,
-        |_, _| Rejection::WrongVersion { got: 2, expected: BLOCK_VERSION },
+        |_, block| block.header.version = 1,
+        |_, _| Rejection::WrongVersion { got: 1, expected: BLOCK_VERSION },
     );
 }
 
@@ -115,7 +116,7 @@ fn a_demand_composed_twice_in_one_block() {
             let twice = block.body.compositions[0].clone();
             block.body.compositions.push(twice);
         },
-        |market, _| Rejection::DuplicateComposition { demand: market.demand(0) },
+        |market, _| Rejection::Market(MarketError::DuplicateComposition { demand: market.demand(0) }),
     );
 }
 

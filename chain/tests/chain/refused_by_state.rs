@@ -1,6 +1,7 @@
 //! One test per rule of a block that asks the state: demands, offers, capacities, prices, claims, rewards.
 //! Each block breaks only that rule; where it can, it was valid until the chain went on without it.
 
+use chain::ledger::MarketError;
 use chain::{Block, Fault, Hash, PriceUpdate, Rejection};
 use scenarios::parameters::Allocation;
 use scenarios::{DualPrices, Money, OperationId, PriceError, ProviderId};
@@ -31,7 +32,7 @@ fn a_demand_that_is_not_on_chain() {
     let unknown = chain::RecordId(Hash([9; 32]));
     tampered(
         |_, block| block.body.compositions[0].demand = unknown,
-        |_, _| Rejection::UnknownDemand { demand: unknown },
+        |_, _| Rejection::Market(MarketError::UnknownDemand { demand: unknown }),
     );
 }
 
@@ -41,7 +42,8 @@ fn a_demand_composed_by_an_earlier_block() {
     let late = composing_two(&market);
     market.compose(&[(1, providers([0, 0]))]);
     let (demand, miner_address) = (market.demand(1), miner(0).public().address());
-    let expected = Rejection::AlreadyComposed { demand, height: 2, miner: miner_address };
+    let expected =
+        Rejection::Market(MarketError::AlreadyComposed { demand, height: 2, miner: miner_address });
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
 }
 
@@ -52,7 +54,7 @@ fn a_cancelled_demand() {
     let demand = market.demand(0);
     let cancel = market.record(&demander(0), chain::Statement::DemandCancellation { demand });
     market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
-    let expected = Rejection::DemandCancelled { demand, height: 2 };
+    let expected = Rejection::Market(MarketError::UnknownDemand { demand });
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
 }
 
@@ -60,24 +62,30 @@ fn a_cancelled_demand() {
 fn compositions_of_the_wrong_form() {
     tampered(
         |_, block| block.body.compositions[0].providers = providers([0]),
-        |market, _| Rejection::OrderCount { demand: market.demand(0), got: 1, expected: 2 },
+        |market, _| {
+            Rejection::Market(MarketError::OrderCount { demand: market.demand(0), got: 1, expected: 2 })
+        },
     );
     tampered(
         |_, block| block.body.compositions[0].providers = providers([0, 3]),
-        |market, _| Rejection::UnknownProvider {
-            demand: market.demand(0),
-            order: 1,
-            got: ProviderId(3),
-            expected: 3,
+        |market, _| {
+            Rejection::Market(MarketError::UnknownProvider {
+                demand: market.demand(0),
+                order: 1,
+                got: ProviderId(3),
+                expected: 3,
+            })
         },
     );
     tampered(
         |_, block| block.body.compositions[0].providers = providers([2, 0]),
-        |market, _| Rejection::NotOffered {
-            demand: market.demand(0),
-            order: 0,
-            got: ProviderId(2),
-            expected: OperationId(0),
+        |market, _| {
+            Rejection::Market(MarketError::NotOffered {
+                demand: market.demand(0),
+                order: 0,
+                got: ProviderId(2),
+                expected: OperationId(0),
+            })
         },
     );
 }
@@ -88,7 +96,11 @@ fn a_withdrawn_offer() {
     let late = composing_two(&market);
     let withdrawal = market.record(&provider_of(0), chain::Statement::OfferWithdrawal);
     market.accept(ProposedBlock { records: vec![withdrawal], ..ProposedBlock::default() });
-    let expected = Rejection::OfferWithdrawn { demand: market.demand(0), order: 0, got: ProviderId(0) };
+    let expected = Rejection::Market(MarketError::OfferWithdrawn {
+        demand: market.demand(0),
+        order: 0,
+        got: ProviderId(0),
+    });
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
 }
 
@@ -101,7 +113,11 @@ fn a_budget_exceeded() {
     let record = market.record(&provider_of(0), offer(&dearer));
     market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
     // 10 + 91.
-    let expected = Rejection::OverBudget { demand: market.demand(0), got: units(101), expected: units(100) };
+    let expected = Rejection::Market(MarketError::OverBudget {
+        demand: market.demand(0),
+        got: units(101),
+        expected: units(100),
+    });
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
 }
 
@@ -114,11 +130,13 @@ fn capacity_exceeded_in_one_block() {
             block.body.compositions.push(third);
             block.header.cost = units(57);
         },
-        |market, _| Rejection::OverCapacity {
-            demand: market.demand(2),
-            provider: ProviderId(0),
-            got: 60,
-            expected: 40,
+        |market, _| {
+            Rejection::Market(MarketError::OverCapacity {
+                demand: market.demand(2),
+                provider: ProviderId(0),
+                got: 60,
+                expected: 40,
+            })
         },
     );
 }
@@ -129,7 +147,7 @@ fn capacity_exceeded_across_two_blocks() {
     let late = market.block(market.composing(1, &[(2, providers([0, 0]))]));
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
     let (demand, provider) = (market.demand(2), ProviderId(0));
-    let expected = Rejection::OverCapacity { demand, provider, got: 60, expected: 40 };
+    let expected = Rejection::Market(MarketError::OverCapacity { demand, provider, got: 60, expected: 40 });
     refuse(&market, reanchored(&market, late, 1), &expected, Fault::Peer);
 }
 
@@ -144,12 +162,12 @@ fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
     let mut market = dedicated(None);
     let late = market.block(market.composing(1, &[(1, providers([0, 0]))]));
     market.compose(&[(0, providers([0, 0]))]);
-    let held = Rejection::ProviderHeld {
+    let held = Rejection::Market(MarketError::ProviderHeld {
         demand: market.demand(1),
         provider: ProviderId(0),
         got: miner(1).public().address(),
         expected: miner(0).public().address(),
-    };
+    });
     refuse(&market, reanchored(&market, late, 1), &held, Fault::Peer);
     assert_eq!(market.ledger.providers_left(&miner(0).public()), Some(0));
     assert_eq!(market.ledger.providers_left(&miner(1).public()), Some(1));
@@ -167,7 +185,8 @@ fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
     let mut block = market.block(market.composing(0, &[(0, providers([0, 0]))]));
     block.body.compositions[0].providers = providers([0, 1]);
     let (demand, holder) = (market.demand(0), miner(0).public().address());
-    let expected = Rejection::TooManyProvidersHeld { demand, miner: holder, got: 2, expected: 1 };
+    let expected =
+        Rejection::Market(MarketError::TooManyProvidersHeld { demand, miner: holder, got: 2, expected: 1 });
     refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
     let market = dedicated(Some(2));
     let got = market.draft(market.composing(0, &[(0, providers([0, 1]))])).unwrap_err();
@@ -211,12 +230,16 @@ fn prices_that_do_not_raise_the_bound() {
         market.draft(ProposedBlock { prices, ..ProposedBlock::default() }).map(|_| "accepted")
     };
     // At 1 $ a minute, all demands go to provider 1: 3 x 23 - 40 = 29 $. Raising 57 $ by 100 ppm: 57.0057 $.
-    let refused = Rejection::BoundNotRaised { got: units(29), expected: micros(57_005_700) };
+    let refused =
+        Rejection::Market(MarketError::BoundNotRaised { got: units(29), expected: micros(57_005_700) });
     assert_eq!(propose(&market, &[1_000_000]), Err(refused.clone()));
     refuse(&market, repricing(&market, &[micros(1_000_000)]), &refused, Fault::Peer);
     // At 0.000285 $: 3 x (19 + 0.0057) - 40 x 0.000285 = 57.0057 $ just passes, one micro-unit less does not.
     assert_eq!(propose(&market, &[285]), Ok("accepted"));
-    let refused = Rejection::BoundNotRaised { got: micros(57_005_680), expected: micros(57_005_700) };
+    let refused = Rejection::Market(MarketError::BoundNotRaised {
+        got: micros(57_005_680),
+        expected: micros(57_005_700),
+    });
     assert_eq!(propose(&market, &[284]), Err(refused));
     market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
     assert_eq!(propose(&market, &[200_000]).unwrap_err().rule(), "bound-gain");
@@ -226,7 +249,7 @@ fn prices_that_do_not_raise_the_bound() {
 fn prices_out_of_range() {
     let market = Market::open();
     let refused = |prices: &[Money], expected: PriceError| {
-        refuse(&market, repricing(&market, prices), &expected.into(), Fault::Peer);
+        refuse(&market, repricing(&market, prices), &MarketError::from(expected).into(), Fault::Peer);
     };
     let provider = ProviderId(0);
     let negative = PriceError::OutOfRange { provider, got: micros(-1) };
@@ -255,7 +278,8 @@ fn a_reward_below_the_threshold() {
     let composition = &mut block.body.compositions[0];
     (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
     (block.header.cost, block.header.reduced_cost) = (units(23), units(4));
-    let expected = Rejection::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) };
+    let expected =
+        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
     refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
 }
 
@@ -268,6 +292,6 @@ fn too_much_verification_work() {
     let report = market.check(block.clone()).unwrap().into_parts().2;
     assert_eq!(report.work, 66, "twice the market of three");
     block.body.compositions = composing_two(&market).body.compositions;
-    let expected = Rejection::TooMuchWork { got: 88, expected: 66 };
+    let expected = Rejection::Market(MarketError::TooMuchWork { got: 88, expected: 66 });
     refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
 }

@@ -16,7 +16,8 @@ fn a_composition_freezes_after_its_heights_and_pays_everybody() {
     assert!(matches!(market.ledger.demand(market.demand(0)).unwrap().status, DemandStatus::Composed(_)));
     assert_eq!(market.ledger.carrier_account(), Money::ZERO);
     market.advance_to(53);
-    let entry = market.ledger.demand(market.demand(0)).unwrap();
+    assert_eq!(market.ledger.demand(market.demand(0)), None, "a settled demand is history");
+    let entry = market.departed(0);
     assert_eq!(entry.status.name(), "frozen");
     assert_eq!((entry.escrow, entry.clearing), (Money::ZERO, Money::ZERO));
     assert_eq!(market.balance(&provider_of(0)), units(10));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chain::consensus::SafetyLog;
+use chain::ledger::MarketError;
 use chain::store::{MemoryBackend, ReplayError, Store, StoreError, Write, replay};
 use chain::{Hash, NetworkId, Rejection};
 
@@ -32,7 +33,7 @@ fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
     let demand = market.demand(0);
-    let error = Rejection::StaleAmendment { demand, got: 2, expected: 1 };
+    let error = Rejection::Market(MarketError::StaleAmendment { demand, got: 2, expected: 1 });
     let refused = replay(&store, market.ledger.network().clone()).unwrap_err();
     assert_eq!(refused, ReplayError::NotFinal { height: 4, error: error.into() });
 }

@@ -1,5 +1,6 @@
 //! What may enter, and every reason why not.
 
+use chain::ledger::{AccountError, StatementError};
 use chain::validate::RecordError;
 use chain::{Fault, Hash, KeyError, NetworkId, Signature, Statement};
 use coordinator_free_pool::{DropReason, PoolLimits, PoolRejection};
@@ -76,16 +77,18 @@ fn what_no_block_can_bring_as_the_chain_stands_is_refused() {
     let mut pool = pool(&ledger);
     let author = first.author();
     let cases = [
-        (first, RecordError::SequenceUsed { author, got: 0, expected: 1 }),
-        (transfer_within(&ledger, 1, 1, 5, 0..=1), RecordError::Expired { got: 2, expected: 1 }),
+        (first, AccountError::SequenceUsed { author, got: 0, expected: 1 }.into()),
+        (transfer_within(&ledger, 1, 1, 5, 0..=1), StatementError::Expired { got: 2, expected: 1 }),
         (
             transfer(&ledger, 1, 1, 96),
-            RecordError::Overdraft { author, got: Money::from_units(95), expected: Money::from_units(96) },
+            AccountError::Overdraft { author, got: Money::from_units(95), expected: Money::from_units(96) }
+                .into(),
         ),
     ];
     for (record, error) in cases {
         let rejection = pool.insert(record, &ledger).unwrap_err();
-        assert_eq!((rejection.fault(), rejection), (Fault::Transient, PoolRejection::Record(error)));
+        let error = PoolRejection::Record(RecordError::from(error));
+        assert_eq!((rejection.fault(), rejection), (Fault::Transient, error));
     }
 }
 
@@ -145,6 +148,6 @@ fn of_two_records_with_one_sequence_number_the_smaller_id_stays_in_either_order(
     pool.insert(small.clone(), &ledger).unwrap();
     assert_eq!(pool.ids().collect::<Vec<_>>(), [small.id()]);
     assert_eq!(pool.bytes(), chain::codec::encode(&small).len());
-    assert_eq!(pool.prune(&ledger), [(large.id(), Some(DropReason::Replaced(small.id())))]);
+    assert_eq!(pool.prune(&ledger, &[]), [(large.id(), Some(DropReason::Replaced(small.id())))]);
     assert_eq!(pool.insert(large, &ledger), Err(taken));
 }

@@ -96,7 +96,7 @@ fn what_was_refused_is_not_fetched_again_at_this_head() {
     let announce = PoolMessage::Announce(vec![unaffordable.id(), forged.id()]);
     assert_eq!(exchange.handle(&mut pool, peer(1), announce.clone(), &ledger, 1).messages, []);
     let next = after(&ledger, &[transfer(&ledger, 3, 0, 5)]);
-    pool.prune(&next);
+    pool.prune(&next, &[]);
     let done = exchange.handle(&mut pool, peer(1), announce, &next, 2);
     assert_eq!(done.messages, [(peer(1), PoolMessage::Request(vec![unaffordable.id()]))]);
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chain::{
-    Block, Draft, Genesis, Height, Ledger, Network, Record, RecordContent, SecretKey, Statement, WellFormed,
+    Block, Draft, Genesis, Height, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBlock,
+    WellFormed,
 };
 use coordinator_free_pool::{Pool, PoolLimits};
 use scenarios::{
@@ -93,6 +94,11 @@ pub(crate) fn content(
 
 /// The ledger after a block that brings these.
 pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
+    block_of(ledger, records).into_parts().1
+}
+
+/// A block that brings these, and the ledger after it.
+pub(crate) fn block_of(ledger: &Ledger, records: &[Record]) -> ValidBlock {
     let miner = SecretKey::for_scenario(RNG_SEED, "miner", 0);
     let timestamp_ms = ledger.head().timestamp_ms + 10_000;
     let (header, body, _) = ledger
@@ -107,6 +113,5 @@ pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
         .expect("records that the block can bring");
     let block = Block::sign(header, body, &miner);
     let well_formed = WellFormed::new(ledger.network(), block).expect("well formed");
-    let valid = ledger.validate(well_formed, Some(timestamp_ms)).expect("what was drafted is valid");
-    valid.into_parts().1
+    ledger.validate(well_formed, Some(timestamp_ms)).expect("what was drafted is valid")
 }

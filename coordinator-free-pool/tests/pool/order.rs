@@ -1,9 +1,10 @@
 //! What a block takes, in which order, and what leaves after it.
 
-use chain::validate::RecordError;
-use chain::{Record, RecordId};
+use chain::ledger::{AccountError, StatementError};
+use chain::record::DemandStatement;
+use chain::{Record, RecordId, Statement};
 use coordinator_free_pool::DropReason;
-use scenarios::Money;
+use scenarios::{Money, OperationId, Site};
 
 use crate::market::*;
 
@@ -77,6 +78,26 @@ fn a_block_takes_at_most_what_the_network_allows() {
 }
 
 #[test]
+fn a_demand_that_came_and_was_cancelled_in_one_block_was_on_chain() {
+    let ledger = ledger();
+    let mut pool = pool(&ledger);
+    let wanted = Statement::Demand(DemandStatement {
+        name: "regretted".into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0)],
+        budget: Money::from_units(50),
+        solver_fee: Money::from_units(1),
+    });
+    let demand = content(&ledger, 1, 0, 0..=9, wanted).sign(&author(1));
+    let regret = Statement::DemandCancellation { demand: demand.id() };
+    let regret = content(&ledger, 1, 1, 0..=9, regret).sign(&author(1));
+    pool.insert(demand.clone(), &ledger).unwrap();
+    let (_, next, report) = block_of(&ledger, &[demand.clone(), regret]).into_parts();
+    assert_eq!(next.demand(demand.id()), None);
+    assert_eq!(pool.prune(&next, &report.departed), [(demand.id(), None)]);
+}
+
+#[test]
 fn after_a_block_the_pool_names_what_left_and_why() {
     let ledger = ledger();
     let mut pool = pool(&ledger);
@@ -90,21 +111,24 @@ fn after_a_block_the_pool_names_what_left_and_why() {
     let next = after(&ledger, std::slice::from_ref(&brought));
     let mut expected = [
         (brought.id(), None),
-        (expiring.id(), Some(RecordError::Expired { got: 2, expected: 1 })),
+        (expiring.id(), Some(StatementError::Expired { got: 2, expected: 1 })),
         (
             unaffordable.id(),
-            Some(RecordError::Overdraft {
+            Some(StatementError::Account(AccountError::Overdraft {
                 author: unaffordable.author(),
                 got: Money::from_units(10),
                 expected: Money::from_units(20),
-            }),
+            })),
         ),
     ];
     expected.sort_by_key(|(id, _)| *id);
-    assert_eq!(pool.prune(&next), expected.map(|(id, reason)| (id, reason.map(DropReason::Record))));
+    assert_eq!(
+        pool.prune(&next, &[]),
+        expected.map(|(id, reason)| (id, reason.map(|error| DropReason::Record(error.into()))))
+    );
     assert_eq!(pool.ids().collect::<Vec<_>>(), [staying.id()]);
     assert_eq!(pool.bytes(), chain::codec::encode(&staying).len());
-    assert_eq!(pool.prune(&next), []);
+    assert_eq!(pool.prune(&next, &[]), []);
 
     // What is settled is never fetched again, what may turn out well is looked at again a block later.
     assert!(!pool.wants(&brought.id(), &next) && !pool.wants(&unaffordable.id(), &next));

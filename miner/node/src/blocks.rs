@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Input as Vote};
+use chain::ledger::MarketError;
 use chain::store::Write;
 use chain::validate::draft::Admissible;
 use chain::{Block, BlockHash, DemandId, FinalBlock, Height, Rejection, ValidBlock, WellFormed};
@@ -220,8 +221,11 @@ impl Node {
         let Admissible { refused, .. } = self.ledger.admissible(&block.header.miner, &proposals);
         let stale = block.body.replacements().find_map(|part| {
             let demand = part.composition.demand;
-            let (got, expected) = (part.replaces, self.ledger.demand(demand)?.version());
-            (got != expected).then_some(Rejection::StaleAmendment { demand, got, expected })
+            let Some(entry) = self.ledger.demand(demand) else {
+                return Some(MarketError::UnknownDemand { demand }.into());
+            };
+            let (got, expected) = (part.replaces, entry.version());
+            (got != expected).then(|| MarketError::StaleAmendment { demand, got, expected }.into())
         });
         if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(stale.as_ref()) {
             return refusal(block, rejection);
@@ -298,7 +302,7 @@ impl Node {
             state_root: block.header.state_root,
             open_demands: self.market.open,
         };
-        let block = Arc::new(block);
+        let (block, departed) = (Arc::new(block), report.departed.clone());
         effects.push(Effect::Persist(write));
         effects.push(Effect::Final { block: Arc::clone(&block), report: Box::new(report) });
         effects.push(Effect::Event(event));
@@ -311,7 +315,7 @@ impl Node {
                 effects.push(Effect::Event(self.explain_refusal(loser.block())));
             }
         }
-        self.prune_pool(effects);
+        self.prune_pool(&departed, effects);
         self.begin_height(now_ms, effects);
         self.with_mining(now_ms, effects, |mining, view, actions| {
             mining.on_final(&block, view, actions);

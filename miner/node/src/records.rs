@@ -1,5 +1,6 @@
 //! Records on their way into the pool: from peers, from this node's own clients, from an earlier run.
 
+use chain::ledger::Departed;
 use chain::store::Write;
 use chain::{Fault, Record, RecordId};
 use coordinator_free_pool::{Exchanged, MESSAGE_IDS, PoolMessage, Rule};
@@ -76,8 +77,8 @@ impl Node {
     }
 
     /// After a block: the pool drops what is on chain or can no longer come there.
-    pub(super) fn prune_pool(&mut self, effects: &mut Vec<Effect>) {
-        for (id, reason) in self.pool.prune(&self.ledger) {
+    pub(super) fn prune_pool(&mut self, departed: &[Departed], effects: &mut Vec<Effect>) {
+        for (id, reason) in self.pool.prune(&self.ledger, departed) {
             effects.push(Effect::Persist(Write::ForgetPoolRecord(id)));
             if let Some(reason) = reason {
                 effects.push(refused(id, reason.rule(), &reason));

@@ -14,11 +14,11 @@ use miner_node::{
     Command, Effect, Input, MiningSettings, Node, NodeConfig, NodeEvent, Recovered, SubmissionId, Timer,
     Timing, WorkId, WorkKind,
 };
-use scenarios::settings::{NetworkSettings, Profile, SearchSettings};
+use scenarios::settings::{Profile, SearchSettings};
 use scenarios::work::{Failure, Goal, Incumbent, Report, Work};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Site, Solution, Supply,
-    Window,
+    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario, Site, Solution,
+    Supply, Window,
 };
 
 const START_MS: u64 = 1_800_000_000_000;
@@ -101,11 +101,12 @@ impl Solo {
     /// A node on which this kind of work fails.
     fn failing(kind: WorkKind) -> Self {
         let key = SecretKey::for_scenario(1, "host", 0);
-        let (instance, settings) = (instance(), NetworkSettings::default());
+        let scenario = Scenario::of_instance("solo", instance());
         let validators = vec![key.public()];
-        let genesis = Genesis::from_instance("solo", &instance, &settings, 1, validators, START_MS - 1);
+        let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, 1, START_MS - 1);
         let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
-        let records = scenario_demand_records(&instance, network.id(), 1, settings.solver_fee_ppm);
+        let fee_ppm = scenario.network.solver_fee_ppm;
+        let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee_ppm);
         let mining = MiningSettings {
             strategy: Strategy::Everything,
             profile: Profile::Hybrid,

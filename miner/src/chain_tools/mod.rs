@@ -4,11 +4,13 @@
 //! Everything here reads; nothing changes a store. The command line is in [`crate::cli`].
 
 pub mod export;
+pub mod history;
 mod open;
 pub mod proof;
 pub mod report;
 pub mod stored;
 
 pub use export::ChainExport;
+pub use history::DemandHistory;
 pub use open::NodeChain;
 pub use proof::ProofFile;

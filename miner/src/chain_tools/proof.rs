@@ -1,16 +1,21 @@
 //! Proofs of single compositions as files, and finding the demand that somebody means. What a proof says, and how
 //! it is checked, is in [`chain::proof`].
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use chain::codec::CodecError;
 use chain::genesis::GENESIS_BYTES;
 use chain::ledger::{DemandEntry, StateProof};
 use chain::proof::{CompositionProof, SignedHeader};
 use chain::{
-    Amendment, Composition, DemandId, Domain, Genesis, Ledger, MerkleProof, NetworkId, codec, proof,
+    Amendment, Composition, DemandId, Domain, FinalBlock, Genesis, Ledger, MerkleProof, NetworkId, codec,
+    proof,
 };
 use serde::{Deserialize, Serialize};
 
 use super::NodeChain;
+use super::stored::ChainError;
 
 /// What [`ProofFile::format`] says.
 pub const PROOF_FORMAT: &str = "mizan composition proof";
@@ -164,6 +169,9 @@ pub enum ProveError {
         /// Those it fits.
         ids: Vec<DemandId>,
     },
+    /// The chain does not stand.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
     /// There is no composition to prove.
     #[error(transparent)]
     Proof(#[from] proof::ProveError),
@@ -173,29 +181,59 @@ fn ids_text(ids: &[DemandId]) -> String {
     ids.iter().take(8).map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Finds a demand by its id, the first digits of it (at least 8), or its name.
-///
-/// # Errors
-/// If there is none, or more than one.
-pub fn find_demand(ledger: &Ledger, name: &str) -> Result<DemandId, ProveError> {
-    let by_id = |id: &DemandId| name.len() >= 8 && id.to_string().starts_with(&name.to_lowercase());
-    let fits = |(id, entry): &(DemandId, &DemandEntry)| by_id(id) || entry.demand.name == name;
-    let ids: Vec<DemandId> = ledger.demands().filter(fits).map(|(id, _)| id).collect();
-    match ids.as_slice() {
-        [] => Err(ProveError::Unknown(name.to_owned())),
-        [id] => Ok(*id),
-        _ => Err(ProveError::Ambiguous { name: name.to_owned(), ids }),
-    }
+/// Whether a demand is meant by its id, the first digits of it (at least 8), or its name.
+fn is_meant(name: &str, id: DemandId, entry: &DemandEntry) -> bool {
+    let by_id = name.len() >= 8 && id.to_string().starts_with(&name.to_lowercase());
+    by_id || entry.demand.name == name
 }
 
 impl NodeChain {
-    /// The proof that the demand of this id or name is composed; `ledger` is this chain's at its head
-    /// ([`NodeChain::walk`]).
+    /// The proof that the demand of this id (or its first 8 digits or more) or name is composed, after verifying the whole
+    /// chain and showing each block to `observe`. Of a settled demand it is that of the last state that held it.
     ///
     /// # Errors
-    /// If there is no such demand or no composition of it.
-    pub fn prove(&self, ledger: &Ledger, demand: &str) -> Result<CompositionProof, ProveError> {
-        let demand = find_demand(ledger, demand)?;
-        Ok(CompositionProof::of_demand(&self.store, ledger, demand)?)
+    /// If the chain does not stand, or there is no such demand or no composition of it.
+    pub fn prove(
+        &self,
+        name: &str,
+        observe: impl FnMut(&FinalBlock),
+    ) -> Result<CompositionProof, ProveError> {
+        let (demand, ledger) = self.find(name, observe)?;
+        Ok(CompositionProof::of_demand(&self.store, &ledger, demand)?)
+    }
+
+    /// The one demand of this id or name and the last ledger that holds it, after verifying the whole chain.
+    fn find(
+        &self,
+        name: &str,
+        mut observe: impl FnMut(&FinalBlock),
+    ) -> Result<(DemandId, Ledger), ProveError> {
+        let mut found: BTreeMap<DemandId, Ledger> = BTreeMap::new();
+        let mut cancelled = None;
+        let mut before = Ledger::new(Arc::clone(&self.network));
+        let head = self.walk(|done| {
+            for (demand, entry) in &done.report().departed {
+                if is_meant(name, *demand, entry) {
+                    if entry.composition().is_none() {
+                        cancelled = Some((*demand, entry.status.name()));
+                    }
+                    found.insert(*demand, before.clone());
+                }
+            }
+            before = done.ledger().clone();
+            observe(done);
+        })?;
+        let standing = head.demands().filter(|(id, entry)| is_meant(name, *id, entry));
+        found.extend(standing.map(|(demand, _)| (demand, head.clone())));
+        let ids: Vec<DemandId> = found.keys().copied().collect();
+        let only = match (found.pop_first(), ids.len()) {
+            (Some(only), 1) => only,
+            (None, _) => return Err(ProveError::Unknown(name.to_owned())),
+            (Some(_), _) => return Err(ProveError::Ambiguous { name: name.to_owned(), ids }),
+        };
+        match cancelled.filter(|(demand, _)| *demand == only.0) {
+            Some((demand, status)) => Err(proof::ProveError::NotComposed { demand, status }.into()),
+            None => Ok(only),
+        }
     }
 }

@@ -124,7 +124,7 @@ impl NodeChain {
             }
             observe(done);
         })?;
-        for (_, entry) in ledger.demands().filter(|(_, entry)| entry.is_in_market()) {
+        for (_, entry) in ledger.demands() {
             demands.add(entry);
         }
         let head = ledger.head();

@@ -11,6 +11,7 @@ use chain::{DemandId, Ledger, Network};
 use scenarios::{Evaluation, Instance, Money, Solution, evaluate};
 
 use super::report::Audit;
+use crate::chain_tools::DemandHistory;
 use crate::storage;
 
 /// What the chains say, and whether they may.
@@ -22,8 +23,10 @@ pub struct Audited {
     pub evaluation: Evaluation,
     /// The compositions as a solution of the scenario.
     pub solution: Solution,
-    /// The state they stand in, as the first store that verifies has it.
+    /// The state at the head, as the first store that verifies has it.
     pub ledger: Ledger,
+    /// The demands that left the market before.
+    pub history: DemandHistory,
 }
 
 /// Verifies the stores of all nodes against each other and against the scenario. `demands` names the
@@ -37,18 +40,19 @@ pub fn audit(
     instance: &Instance,
     demands: &[DemandId],
 ) -> Result<Audited> {
-    let (mut audit, ledger, first) = replay_all(stores, network);
-    let solution = solution_of(&ledger, demands);
+    let (mut audit, ledger, history, first) = replay_all(stores, network);
+    let solution = solution_of(&ledger, &history, demands);
     let evaluation = evaluate(instance, &solution);
     audit.failures.extend(evaluation.violations.iter().map(|violation| format!("on chain: {violation}")));
-    let claimed: Money = ledger.demands().filter_map(|(_, entry)| Some(entry.composition()?.cost)).sum();
+    let claimed = history.demands(&ledger);
+    let claimed: Money = claimed.filter_map(|(_, entry)| Some(entry.composition()?.cost)).sum();
     if claimed != evaluation.cost {
         let (got, expected) = (claimed, evaluation.cost);
         audit.failures.push(format!("the chain says its compositions cost {got}, the evaluator {expected}"));
     }
     let unserved = demands.iter().zip(&instance.demands).filter(|(id, _)| !first.served.contains(id));
     audit.first_penalised_cost = first.cost + unserved.map(|(_, demand)| demand.budget).sum::<Money>();
-    Ok(Audited { audit, evaluation, solution, ledger })
+    Ok(Audited { audit, evaluation, solution, ledger, history })
 }
 
 /// The state of compositions when the last demand had been composed for the first time.
@@ -61,29 +65,33 @@ struct First {
 /// Verifies the stores of all nodes from genesis and against each other, whatever is on their chains; the
 /// state they agree on.
 pub fn audit_chains(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, Ledger) {
-    let (audit, ledger, _) = replay_all(stores, network);
+    let (audit, ledger, ..) = replay_all(stores, network);
     (audit, ledger)
 }
 
-fn replay_all(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, Ledger, First) {
+fn replay_all(
+    stores: &[std::path::PathBuf],
+    network: &Arc<Network>,
+) -> (Audit, Ledger, DemandHistory, First) {
     let (mut audit, mut first) = (Audit::default(), First::default());
-    let mut reference: Option<Ledger> = None;
+    let mut reference: Option<(Ledger, DemandHistory)> = None;
     for directory in stores {
         match verify(directory, network, &mut audit) {
-            Ok((ledger, found)) => {
+            Ok((ledger, history, found)) => {
                 first = found;
                 audit.chains += 1;
-                if let Some(reference) = &reference {
+                if let Some((reference, _)) = &reference {
                     compare_heads(directory, &ledger, reference, &mut audit);
                 } else {
                     audit.head = Some(ledger.head().hash);
-                    reference = Some(ledger);
+                    reference = Some((ledger, history));
                 }
             }
             Err(error) => audit.failures.push(format!("{}: {error:#}", directory.display())),
         }
     }
-    let ledger = reference.unwrap_or_else(|| Ledger::new(Arc::clone(network)));
+    let nothing = || (Ledger::new(Arc::clone(network)), DemandHistory::default());
+    let (ledger, history) = reference.unwrap_or_else(nothing);
     let expected = Ledger::new(Arc::clone(network)).total_money();
     let got = ledger.total_money();
     if got != expected {
@@ -91,24 +99,30 @@ fn replay_all(stores: &[std::path::PathBuf], network: &Arc<Network>) -> (Audit, 
             .failures
             .push(format!("money is not conserved: {got} micro-units at the head, {expected} at genesis"));
     }
-    (audit, ledger, first)
+    (audit, ledger, history, first)
 }
 
-fn verify(directory: &Path, network: &Arc<Network>, audit: &mut Audit) -> Result<(Ledger, First)> {
+fn verify(
+    directory: &Path,
+    network: &Arc<Network>,
+    audit: &mut Audit,
+) -> Result<(Ledger, DemandHistory, First)> {
     let store = storage::open(directory, network.id())?;
     let (mut blocks, mut cost, mut first) = (0, Money::ZERO, First::default());
+    let mut history = DemandHistory::default();
     let ledger = replay_with(&store, Arc::clone(network), |done| {
+        history.note(&done.report().departed);
         blocks += 1;
         cost += done.report().cost;
         if done.report().compositions > 0 {
-            let demands = done.ledger().demands();
+            let demands = history.demands(done.ledger());
             let composed = demands.filter(|(_, entry)| entry.composition().is_some());
             first = First { cost, served: composed.map(|(id, _)| id).collect() };
         }
     })
     .context("the chain does not verify from genesis")?;
     audit.blocks += blocks;
-    Ok((ledger, first))
+    Ok((ledger, history, first))
 }
 
 fn compare_heads(directory: &Path, ledger: &Ledger, reference: &Ledger, audit: &mut Audit) {
@@ -130,11 +144,11 @@ fn compare_heads(directory: &Path, ledger: &Ledger, reference: &Ledger, audit: &
 }
 
 /// The chain's compositions as a solution of the scenario they came from.
-fn solution_of(ledger: &Ledger, demands: &[DemandId]) -> Solution {
+fn solution_of(ledger: &Ledger, history: &DemandHistory, demands: &[DemandId]) -> Solution {
     let positions: BTreeMap<DemandId, usize> =
         demands.iter().enumerate().map(|(position, &id)| (id, position)).collect();
     let mut solution = Solution::unserved(demands.len());
-    for (id, entry) in ledger.demands() {
+    for (id, entry) in history.demands(ledger) {
         if let (Some(&position), Some(composition)) = (positions.get(&id), entry.composition()) {
             solution.compositions[position] = Some(composition.providers.clone());
         }

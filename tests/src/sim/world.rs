@@ -258,7 +258,9 @@ impl World {
     /// every open demand is named by somebody as one that cannot be served.
     pub fn is_settled(&self) -> bool {
         let all_on_chain = |node: &Node| {
-            self.market.records.iter().all(|record| node.ledger().demand(record.id()).is_some())
+            let is_used =
+                |record: &Record| node.ledger().next_sequence(record.author()) > record.content.sequence;
+            self.market.records.iter().all(is_used)
         };
         let statuses = self.statuses();
         let heads: BTreeSet<_> = statuses.iter().map(|(_, status)| status.head).collect();

@@ -50,8 +50,8 @@ impl Amending {
     /// A demand with every order at one provider.
     fn all_at(&self, index: usize, provider: u32) -> (DemandId, Vec<ProviderId>) {
         let id = self.ids[index];
-        let entry = self.market.ledger.demand(id).expect("a demand on chain");
-        (id, vec![ProviderId(provider); entry.demand.orders.len()])
+        let orders = self.market.demand(id).demand.orders.len();
+        (id, vec![ProviderId(provider); orders])
     }
 
     fn amend(&mut self, miner: u64, amendments: Vec<Set>) -> chain::BlockReport {
@@ -89,10 +89,7 @@ impl Amending {
 fn a_chain_with_amendments_stands_until_everything_is_paid() {
     let mut chain = Amending::whole();
     assert_stands(&chain.market);
-    let versions = chain
-        .ids
-        .iter()
-        .map(|id| chain.market.ledger.demand(*id).map_or(0, chain::ledger::DemandEntry::version));
+    let versions = chain.ids.iter().map(|id| chain.market.demand(*id).version());
     assert_eq!(versions.collect::<Vec<_>>(), [3, 2, 2, 2, 2, 2, 1]);
     chain.market.wait_until(12);
     assert_eq!(chain.market.statuses().get("frozen"), Some(&7));
@@ -127,7 +124,7 @@ fn a_saving_that_is_none_is_found() {
     let amendments = vec![vec![chain.all_at(3, FAR)]];
     // All claims are true, but the demand is served from the near provider for the first order, as before, and
     // from the dear one for the second.
-    let demand = chain.market.ledger.demand(chain.ids[3]).expect("a demand").demand.clone();
+    let demand = chain.market.demand(chain.ids[3]).demand.clone();
     let providers = vec![ProviderId(NEAR), ProviderId(2)];
     let found = evaluate_composition(chain.market.ledger.supply(), &demand, 0, &providers).expect("feasible");
     let text = forged(&mut chain.market, Next { amendments, ..Next::default() }, |_, body| {
@@ -155,8 +152,7 @@ fn compositions_are_proved_whichever_block_brought_them() {
     let (stored, network) = (chain.market.stored(), chain.market.network().id());
     // The last was made room for at height 6, the first amended for the second time at 5.
     for (index, height, is_amended) in [(0, 5, true), (6, 6, true), (3, 5, true)] {
-        let proof =
-            stored.prove(&chain.market.ledger, &chain.ids[index].to_string()).expect("it is composed");
+        let proof = stored.prove(&chain.ids[index].to_string(), |_| {}).expect("it is composed");
         let proven = proof.verify(network).expect("the proof holds");
         assert_eq!((proven.height, proof.amendment.is_some()), (height, is_amended));
         let mut elsewhere = proof.clone();

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
-use chain::ledger::BlockReport;
+use chain::ledger::{BlockReport, DemandEntry};
 use chain::store::{MemoryBackend, Store, Write};
 use chain::{
     Block, Body, DemandId, Draft, FinalBlock, Genesis, Header, Ledger, Network, PriceUpdate, Record,
     RecordContent, SecretKey, Statement, WellFormed,
 };
 use ga::prices::find_prices;
-use miner::chain_tools::{ChainExport, NodeChain};
+use miner::chain_tools::{ChainExport, DemandHistory, NodeChain};
 use scenarios::{DualPrices, Money, Oracle, ProviderId};
 
 pub(crate) const RNG_SEED: u64 = 11;
@@ -34,6 +34,7 @@ pub(crate) struct Growing {
     pub(crate) ledger: Ledger,
     pub(crate) blocks: Vec<(Block, CommitCertificate)>,
     pub(crate) reports: Vec<BlockReport>,
+    history: DemandHistory,
 }
 
 /// What the next block brings.
@@ -49,7 +50,12 @@ pub(crate) struct Next {
 impl Growing {
     pub(crate) fn from(genesis: Genesis) -> Self {
         let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
-        Self { ledger: Ledger::new(network), blocks: Vec::new(), reports: Vec::new() }
+        Self {
+            ledger: Ledger::new(network),
+            blocks: Vec::new(),
+            reports: Vec::new(),
+            history: DemandHistory::default(),
+        }
     }
 
     pub(crate) fn network(&self) -> &Arc<Network> {
@@ -95,6 +101,7 @@ impl Growing {
         let done: FinalBlock = valid.finalise(certificate).expect("three of four make a block final");
         let (block, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
+        self.history.note(&report.departed);
         self.blocks.push((block, certificate));
         self.reports.push(report.clone());
         report
@@ -166,10 +173,20 @@ impl Growing {
         prices
     }
 
+    /// A demand that is or was on chain.
+    pub(crate) fn demand(&self, id: DemandId) -> &DemandEntry {
+        self.history.demand(&self.ledger, id).expect("a demand on chain")
+    }
+
+    /// All demands that ever came on chain.
+    pub(crate) fn demands(&self) -> impl Iterator<Item = (DemandId, &DemandEntry)> {
+        self.history.demands(&self.ledger)
+    }
+
     /// How many demands stand where.
     pub(crate) fn statuses(&self) -> BTreeMap<&'static str, usize> {
         let mut statuses = BTreeMap::new();
-        for (_, entry) in self.ledger.demands() {
+        for (_, entry) in self.demands() {
             *statuses.entry(entry.status.name()).or_default() += 1;
         }
         statuses

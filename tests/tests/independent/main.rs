@@ -9,4 +9,5 @@ mod inspection;
 mod markets;
 mod proof;
 mod python;
+mod state;
 mod vectors;

@@ -1,11 +1,10 @@
 //! Proofs of single compositions: they hold without node or store, and any change is refused.
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
-use chain::ledger::root::{StateEntry, StateKey};
-use chain::ledger::{DemandEntry, DemandStatus, StateProof};
-use chain::merkle::Merkle;
+use chain::ledger::{DemandEntry, DemandStatus, StateKey, StateProof};
 use chain::proof::{self, Place, SignedHeader};
-use chain::{Block, CompositionProof, DemandId, Domain, Hash, NetworkId, ProofError, codec};
+use chain::state_tree::StateTree;
+use chain::{Block, CompositionProof, DemandId, Hash, NetworkId, ProofError, codec};
 use miner::chain_tools::ProofFile;
 use miner::chain_tools::proof::{ProofFileError, ProveError};
 use scenarios::ProviderId;
@@ -16,15 +15,15 @@ use crate::markets::{open_market, tehran};
 
 /// A demand with this status.
 fn demand_that_is(market: &Growing, status: &str) -> DemandId {
-    let found = market.ledger.demands().find(|(_, entry)| entry.status.name() == status);
+    let found = market.demands().find(|(_, entry)| entry.status.name() == status);
     found.unwrap_or_else(|| panic!("a demand is {status}")).0
 }
 
 fn prove(market: &Growing, demand: DemandId) -> CompositionProof {
-    market.stored().prove(&market.ledger, &demand.to_string()).expect("a composed demand is proved")
+    market.stored().prove(&demand.to_string(), |_| {}).expect("a composed demand is proved")
 }
 
-/// A proof of a settled composition, whose head is far above its block.
+/// A proof of a settled composition, whose head is above its block.
 fn frozen_proof() -> CompositionProof {
     let market = open_market();
     prove(&market, demand_that_is(&market, "frozen"))
@@ -40,11 +39,14 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
     let read = read.into_proof().unwrap();
     assert_eq!(read, proof);
     let proven = read.verify(market.network().id()).unwrap();
-    let entry = market.ledger.demand(demand).unwrap();
-    assert_eq!((proven.demand, &proven.entry), (demand, entry));
-    assert_eq!(proven.composition.providers, entry.composition().unwrap().providers);
-    assert_eq!((proven.head, proven.head_height), (market.ledger.head().hash, 9));
-    assert!(proven.height < 9, "{}", proven.height);
+    let DemandStatus::Frozen { composition, height } = &market.demand(demand).status else {
+        panic!("it is settled")
+    };
+    assert_eq!((proven.demand, proven.entry.status.name()), (demand, "composed"));
+    assert_eq!(proven.composition.providers, composition.providers);
+    // As of the last state that had it, from which nothing but its settlement could follow.
+    assert_eq!((proven.head_height + 1, proven.settled_at), (*height, *height));
+    assert!(proven.height <= proven.head_height, "{} {}", proven.height, proven.head_height);
     assert_eq!(proven.votes, (3, 4, 3));
 }
 
@@ -98,7 +100,9 @@ fn leaves(value: &Value, at: String, places: &mut Vec<String>) {
                 .enumerate()
                 .for_each(|(index, value)| leaves(value, format!("{at}/{index}"), places));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => places.push(at),
+        // A neighbour that is not there: its absence is no field.
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => places.push(at),
     }
 }
 
@@ -169,9 +173,9 @@ fn each_broken_link_is_named() {
     assert!(matches!(shifted, ProofError::NotIncluded(_)), "{shifted}");
     let reversed = after(|proof| std::mem::swap(&mut proof.block, &mut proof.head));
     assert!(matches!(reversed, ProofError::NotIncluded(_)), "{reversed}");
-    let older = after(|proof| proof.state.entry.value[0] ^= 0xff);
+    let older = after(|proof| proof.state.value.as_mut().unwrap()[0] ^= 0xff);
     assert!(matches!(older, ProofError::NotInState(_)), "{older}");
-    let another = after(|proof| proof.state.entry.key = StateKey::Bounty.to_bytes());
+    let another = after(|proof| proof.state.key = StateKey::Bounty.to_bytes());
     assert!(matches!(another, ProofError::WrongEntry { .. }), "{another}");
 }
 
@@ -206,7 +210,8 @@ type Replacement = (&'static str, fn(&mut DemandEntry));
 fn a_composition_that_the_state_has_replaced_is_not_current() {
     let market = open_market();
     let proof = prove(&market, demand_that_is(&market, "frozen"));
-    let entry = market.ledger.demand(proof.demand()).unwrap();
+    let value = proof.state.value().unwrap();
+    let entry: DemandEntry = codec::decode(value, value.len()).unwrap();
     let replaced: [Replacement; 3] = [
         ("the demand is cancelled", |entry| entry.status = DemandStatus::Cancelled { height: 9 }),
         ("the cost is", |entry| composition(entry).cost = scenarios::Money::from_micros(1)),
@@ -224,17 +229,19 @@ fn a_composition_that_the_state_has_replaced_is_not_current() {
 
 fn composition(entry: &mut DemandEntry) -> &mut chain::ledger::Standing {
     match &mut entry.status {
-        DemandStatus::Frozen { composition, .. } | DemandStatus::Composed(composition) => composition,
-        DemandStatus::Open | DemandStatus::Cancelled { .. } => panic!("nothing is composed"),
+        DemandStatus::Composed(composition) => composition,
+        DemandStatus::Open | DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => {
+            panic!("nothing is composed")
+        }
     }
 }
 
 /// The proof under a head whose state is this one entry, signed by all.
 fn with_state(market: &Growing, mut proof: CompositionProof, entry: &DemandEntry) -> CompositionProof {
-    let entry = StateEntry { key: StateKey::Demand(proof.demand()).to_bytes(), value: codec::encode(entry) };
-    let tree = Merkle::new(&[entry.hash().0]);
+    let (name, value) = (StateKey::Demand(proof.demand()).to_bytes(), codec::encode(entry));
+    let tree = StateTree::default().with([(&name, Some(&value))]);
     let mut header = proof.head.header.clone();
-    header.state_root = Domain::StateRoot.hash(&[&1_u32.to_be_bytes(), &tree.root().0]);
+    header.state_root = tree.root();
     let miner = (0..2)
         .map(|index| key("miner", index))
         .find(|key| key.public() == header.miner)
@@ -242,7 +249,7 @@ fn with_state(market: &Growing, mut proof: CompositionProof, entry: &DemandEntry
     let block = Block::sign(header, chain::Body::default(), &miner);
     let certificate = market.certificate(&block);
     proof.head = SignedHeader { header: block.header, signature: block.signature, certificate };
-    proof.state = StateProof { entry, proof: tree.prove(0).expect("it is there") };
+    proof.state = StateProof { proof: tree.prove(&name), key: name, value: Some(value) };
     proof
 }
 
@@ -262,13 +269,13 @@ fn a_certificate_of_prevotes_proves_nothing() {
 fn demands_are_found_by_id_prefix_or_name_and_only_composed_ones_are_proved() {
     let market = open_market();
     let (chain, frozen) = (market.stored(), demand_that_is(&market, "frozen"));
-    let name = &market.ledger.demand(frozen).unwrap().demand.name;
-    assert_eq!(chain.prove(&market.ledger, name).unwrap().demand(), frozen);
-    assert_eq!(chain.prove(&market.ledger, &frozen.to_string()[..12]).unwrap().demand(), frozen);
-    let unknown = chain.prove(&market.ledger, "no such demand").unwrap_err();
+    let name = &market.demand(frozen).demand.name;
+    assert_eq!(chain.prove(name, |_| {}).unwrap().demand(), frozen);
+    assert_eq!(chain.prove(&frozen.to_string()[..12], |_| {}).unwrap().demand(), frozen);
+    let unknown = chain.prove("no such demand", |_| {}).unwrap_err();
     assert_eq!(unknown, ProveError::Unknown("no such demand".into()));
     let demand = demand_that_is(&market, "cancelled");
-    let cancelled = chain.prove(&market.ledger, &demand.to_string()).unwrap_err();
+    let cancelled = chain.prove(&demand.to_string(), |_| {}).unwrap_err();
     let reason = proof::ProveError::NotComposed { demand, status: "cancelled" };
     assert_eq!(cancelled, ProveError::Proof(reason));
 }

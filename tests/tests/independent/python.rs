@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 /// Where the independent program is.
 const PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/independent/verify_chain.py");
+/// The one for single proofs of the state.
+const STATE_PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/independent/check_state.py");
 /// The packages it needs.
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/independent/requirements.txt");
 /// Names a Python that has them.
@@ -32,6 +34,17 @@ pub(crate) fn verify(export: &serde_json::Value) -> Verdict {
         Some(1) if output.stderr.is_empty() => Verdict { stands: false, text },
         code => panic!("the independent program failed with {code:?}:\n{text}"),
     }
+}
+
+/// Has the independent program check proofs of the state, one JSON document each; which of them hold.
+pub(crate) fn state_proofs_that_hold(proofs: &[serde_json::Value]) -> Vec<bool> {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let lines: Vec<String> = proofs.iter().map(ToString::to_string).collect();
+    std::fs::write(file.path(), lines.join("\n")).expect("the proofs are written");
+    let output = run(Command::new(python()).arg("-B").arg(STATE_PROGRAM).arg(file.path()));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "the independent program failed:\n{errors}");
+    String::from_utf8_lossy(&output.stdout).lines().map(|line| line == "holds").collect()
 }
 
 /// A Python with the packages: the one the environment names, or one of a virtual environment that is

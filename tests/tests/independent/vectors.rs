@@ -1,8 +1,9 @@
 //! The test vectors of `docs/protocol.md`: what they say is what this program computes.
 
 use chain::genesis::scenario::demander_key;
-use chain::ledger::root::{StateEntry, StateKey};
+use chain::ledger::StateKey;
 use chain::schedule::{Achievement, Schedule};
+use chain::state_tree::StateTree;
 use chain::{Composition, Domain, Hash, RecordId, Replacement, codec, merkle_root};
 use scenarios::{Geometry, Money, ProviderId, Site};
 
@@ -11,9 +12,10 @@ const PROTOCOL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../doc
 fn vectors() -> Vec<(&'static str, String)> {
     let key = demander_key(11, 0);
     let public = key.public();
-    let bounty = StateEntry { key: StateKey::Bounty.to_bytes(), value: codec::encode(&Money::from_units(3)) };
-    let tree = merkle_root(&[bounty.hash().0]);
-    let root = Domain::StateRoot.hash(&[&1_u32.to_be_bytes(), &tree.0]);
+    let bounty = (StateKey::Bounty.to_bytes(), Some(codec::encode(&Money::from_units(3))));
+    let carrier = (StateKey::Carrier.to_bytes(), Some(codec::encode(&Money::from_units(4))));
+    let one = StateTree::default().with([bounty]);
+    let two = one.with([carrier]);
     let leaves = [b"a", b"b", b"c"];
     let certified = Schedule::default();
     let (cost, orders) = (Money::from_units(10_000), 1);
@@ -47,8 +49,9 @@ fn vectors() -> Vec<(&'static str, String)> {
             "replacement of version 300 of demand 0707...07 by providers 1 and 300, cost -3, 5 minutes, at 6 ms",
             hex::encode(codec::encode(&replacement)),
         ),
-        ("leaf of a bounty account of 3 $", bounty.hash().to_string()),
-        ("state root of that entry alone", root.to_string()),
+        ("path of the bounty account", Domain::StatePath.hash(&[&StateKey::Bounty.to_bytes()]).to_string()),
+        ("state root of a bounty account of 3 $ alone", one.root().to_string()),
+        ("state root of that and a carrier account of 4 $", two.root().to_string()),
         ("metres from (-(2^30-1), -(2^30-1)) to (2^30-1, 2^30-1)", distance.expect("a distance").to_string()),
         ("share at reduced cost 57.421876 $ of 10,000 $", share.to_string()),
     ]

@@ -1,6 +1,6 @@
 //! Blocks in the making: what goes out next, and how much of it the market accepts now.
 
-use chain::ledger::Ledger;
+use chain::ledger::{Ledger, MarketError};
 use chain::validate::draft::Admissible;
 use chain::{Draft, PriceUpdate, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
@@ -108,7 +108,7 @@ impl Mining {
             }
         }
         let rest = proposals.split_off(accepted);
-        if matches!(rejection, Rejection::RewardBelowThreshold { .. }) {
+        if matches!(rejection, Rejection::Market(MarketError::RewardBelowThreshold { .. })) {
             let (demands, reason) = (rest.len(), rejection.to_string());
             actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
             self.held = rest;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::ledger::{Ledger, Market};
+use chain::ledger::Market;
 use scenarios::settings::Profile;
 use scenarios::work::{Goal, Termination, Work};
 use scenarios::{DualPrices, Minutes, Money, ProviderId};
@@ -51,7 +51,7 @@ impl Mining {
     /// Prices are due when the market has limited capacity and has grown noticeably since they were found, and there
     /// is something that they could help to compose.
     pub(super) fn is_pricing_due(&self, view: &View<'_>) -> bool {
-        let seen = demands_seen(view.ledger);
+        let seen = view.ledger.demands_seen();
         let grown = seen.saturating_sub(self.pricing.settled_for);
         let limited = view.ledger.supply().providers.iter().any(|provider| provider.capacity.is_some());
         let is_due = limited && grown > self.pricing.settled_for / 10;
@@ -113,13 +113,8 @@ impl Mining {
     pub(super) fn settle_prices(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let work = self.pricing.work.take();
         actions.extend(work.map(|work| Action::Effect(Effect::CancelWork(work))));
-        self.pricing = Pricing { settled_for: demands_seen(view.ledger), ..Pricing::default() };
+        self.pricing = Pricing { settled_for: view.ledger.demands_seen(), ..Pricing::default() };
     }
-}
-
-/// How many demands ever came on chain: grows with the market, and never falls.
-fn demands_seen(ledger: &Ledger) -> u64 {
-    ledger.demands().count() as u64
 }
 
 /// Edge relaxations of one pass over the market.

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use chain::ledger::DemandStatus;
 use chain::{Genesis, NetworkId, Proven};
 use clap::Args;
 
@@ -12,7 +11,7 @@ use super::super::OutputArguments;
 use super::super::output::{Progress, print, print_json};
 use super::{NodeArgument, refused, write_json};
 use crate::chain_tools::ProofFile;
-use crate::chain_tools::proof::PROOF_FILE_BYTES;
+use crate::chain_tools::proof::{PROOF_FILE_BYTES, ProveError};
 
 /// Arguments of `miner chain prove`.
 #[derive(Debug, Args)]
@@ -48,13 +47,15 @@ pub(in crate::cli) struct VerifyProofArguments {
 pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("verifying"), chain.store.height());
-    let walked = chain.walk(|done| progress.now(format!("block {} of {last}", done.ledger().head().height)));
+    let proved = chain.prove(&arguments.demand, |done| {
+        progress.now(format!("block {} of {last}", done.ledger().head().height));
+    });
     drop(progress);
-    let ledger = match walked {
-        Ok(ledger) => ledger,
-        Err(error) => return Ok(refused(&error)),
+    let proof = match proved {
+        Ok(proof) => proof,
+        Err(ProveError::Chain(error)) => return Ok(refused(&error)),
+        Err(error) => return Err(error.into()),
     };
-    let proof = chain.prove(&ledger, &arguments.demand)?;
     // What is handed out has been checked the way its reader will.
     let proven = proof.verify(chain.network.id()).context("the proof made does not verify")?;
     write_json(&arguments.out, &ProofFile::from(&proof))?;
@@ -117,11 +118,10 @@ fn read_proof(path: &Path) -> Result<ProofFile> {
 fn words(proven: &Proven, is_trusted: bool) -> String {
     let (composition, entry) = (&proven.composition, &proven.entry);
     let (votes, validators, quorum) = proven.votes;
-    let status = match &entry.status {
-        DemandStatus::Frozen { height, .. } => format!("settled for good at height {height}"),
-        DemandStatus::Composed(_) | DemandStatus::Open | DemandStatus::Cancelled { .. } => {
-            "standing, not yet settled".to_owned()
-        }
+    let status = if proven.settled_at == proven.head_height.saturating_add(1) {
+        format!("settled for good at height {}", proven.settled_at)
+    } else {
+        "standing, not yet settled".to_owned()
     };
     let providers: Vec<String> = composition.providers.iter().map(|id| id.0.to_string()).collect();
     let mut lines = vec![

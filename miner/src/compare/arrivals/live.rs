@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use chain::genesis::scenario::demander_key;
 use chain::genesis::scenario_demand_records;
 use chain::ledger::DemandStatus;
-use chain::{DemandId, Height, Ledger, Network, Record, RecordContent, SecretKey, Statement};
+use chain::{DemandId, Height, Network, Record, RecordContent, SecretKey, Statement};
 use scenarios::settings::Profile;
 use scenarios::{Money, Scenario, Solution};
 
@@ -98,7 +98,7 @@ pub(super) async fn run(plan: LivePlan<'_>, progress: &Progress) -> Result<LiveR
     progress.now("verifying every chain from genesis".into());
     let stores: Vec<PathBuf> = processes.nodes.iter().map(|node| node.file.store_dir()).collect();
     let audited = audit(&stores, &network, &scenario.instance, &live.ids)?;
-    let fates = live.fates(&audited.ledger)?;
+    let fates = live.fates(&audited)?;
     let Audited { mut audit, evaluation, solution, .. } = audited;
     audit.failures.extend(live.journal.faults.iter().cloned());
     Ok(LiveRun {
@@ -251,10 +251,11 @@ impl<'a> Live<'a> {
         milliseconds(self.started.elapsed())
     }
 
-    /// What came of each customer, out of the state all nodes agree on.
-    fn fates(&self, ledger: &Ledger) -> Result<Vec<Fate>> {
+    /// What came of each customer, out of the chain all nodes agree on.
+    fn fates(&self, audited: &Audited) -> Result<Vec<Fate>> {
         let fate = |customer: &Customer| {
-            let Some(entry) = ledger.demand(self.ids[customer.demand]) else { return Ok(Fate::Waiting) };
+            let entry = audited.history.demand(&audited.ledger, self.ids[customer.demand]);
+            let Some(entry) = entry else { return Ok(Fate::Waiting) };
             let composition = match &entry.status {
                 DemandStatus::Open => return Ok(Fate::Waiting),
                 DemandStatus::Cancelled { .. } => return Ok(Fate::Left),

@@ -11,11 +11,12 @@ use scenarios::{
     UnservedReason, why_unserved,
 };
 
-use super::Ledger;
-use super::settle::freeze_height;
-use super::state::{DemandEntry, DemandStatus, Standing, State, Usage};
+use super::entry::{DemandEntry, DemandStatus, Standing};
+use super::providers::Usage;
 use crate::genesis::Network;
 use crate::key::{Address, PublicKey};
+use crate::ledger::Ledger;
+use crate::ledger::state::State;
 use crate::record::{DemandId, Height};
 
 /// A demand of the market.
@@ -92,40 +93,36 @@ impl Market {
 }
 
 impl Ledger {
-    /// All demands not yet frozen, with the capacities that frozen compositions leave: what the certified
+    /// All demands of the market, with the capacities that frozen compositions leave: what the certified
     /// bound is about.
     pub fn market(&self) -> Market {
-        self.view(self.state.market_capacities(), |_, entry| entry.is_in_market())
+        self.view(self.state.market_capacities(), |_, _| true)
     }
 
     /// The open demands, with the capacities that *all* compositions leave: what a miner searches on. In
     /// dedicated allocation, providers held by others are still listed; see [`Ledger::holder`].
     pub fn open_market(&self) -> Market {
-        self.view(self.state.capacities_left(Usage::total), |_, entry| entry.is_open())
+        let capacities = self.state.providers.capacities_left(|_, usage| Usage::total(usage));
+        self.view(capacities, |_, entry| entry.is_open())
     }
 
     /// The market of these demands alone, to re-compose them together: capacities are what all *other*
-    /// compositions, standing and frozen, leave. Demands that are unknown, cancelled, frozen, or about to freeze
-    /// at the next height are left out.
+    /// compositions, standing and frozen, leave. Demands that are unknown, have left the market, or are about to
+    /// freeze at the next height are left out.
     pub fn amendable_market(&self, demands: &[DemandId]) -> Market {
         let amendable = |id: &&DemandId| self.demand(**id).is_some_and(|entry| self.is_amendable(entry));
         let chosen: BTreeSet<DemandId> = demands.iter().filter(amendable).copied().collect();
-        let mut usage = self.state.usage.clone();
-        for standing in chosen.iter().filter_map(|id| self.demand(*id)?.composition()) {
-            for (provider, minutes) in &standing.minutes {
-                if let Some(usage) = usage.get_mut(provider.index()) {
-                    usage.standing = usage.standing.saturating_sub(*minutes);
-                }
-            }
-        }
-        let capacities = self.state.capacities_left_by(&usage, Usage::total);
+        let freed = minutes_of(chosen.iter().filter_map(|id| self.demand(*id)));
+        let capacities = self.state.providers.capacities_left(|provider, usage| {
+            usage.total().saturating_sub(freed.get(&provider).copied().unwrap_or(0))
+        });
         self.view(capacities, |id, _| chosen.contains(&id))
     }
 
-    /// The height at which a composed demand freezes; `None` unless it is composed and not frozen.
+    /// The height at which a composed demand freezes; `None` while it is open.
     pub fn freeze_height(&self, entry: &DemandEntry) -> Option<Height> {
         match &entry.status {
-            DemandStatus::Composed(standing) => Some(freeze_height(&self.network, standing)),
+            DemandStatus::Composed(standing) => Some(self.state.demands.freeze_height(standing)),
             DemandStatus::Open | DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => None,
         }
     }
@@ -140,8 +137,8 @@ impl Ledger {
     /// providers that others hold.
     pub fn open_market_for(&self, miner: &PublicKey) -> Market {
         let (mut market, miner) = (self.open_market(), miner.address());
-        let held = self.state.holders.iter().filter(|(_, holder)| holder.miner != miner);
-        let held: Vec<ProviderId> = held.map(|(&id, _)| id).collect();
+        let held = self.state.providers.holders().filter(|(_, holder)| holder.miner != miner);
+        let held: Vec<ProviderId> = held.map(|(id, _)| id).collect();
         if held.is_empty() {
             return market;
         }
@@ -181,13 +178,13 @@ impl Ledger {
         capacities: Vec<Option<Minutes>>,
         belongs: impl Fn(DemandId, &DemandEntry) -> bool,
     ) -> Market {
-        let entries = self.state.demands.iter().filter(|(id, entry)| belongs(**id, entry));
+        let entries = self.state.demands.iter().filter(|(id, entry)| belongs(*id, entry));
         Market {
             height: self.head.height,
-            supply: self.state.supply.clone(),
+            supply: self.supply().clone(),
             capacities,
-            prices: self.state.prices.clone(),
-            demands: entries.map(|(&id, entry)| MarketDemand { id, entry: Arc::clone(entry) }).collect(),
+            prices: self.prices().clone(),
+            demands: entries.map(|(id, entry)| MarketDemand { id, entry: Arc::clone(entry) }).collect(),
         }
     }
 }
@@ -195,15 +192,10 @@ impl Ledger {
 impl State {
     /// What frozen compositions leave, and at least what standing ones take: an offer may have shrunk below
     /// that, and then what stands is still a plan of the market.
-    pub(super) fn market_capacities(&self) -> Vec<Option<Minutes>> {
-        let mut capacities = self.capacities_left(|usage| usage.frozen);
-        let mut standing: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
-        for composition in self.market_entries().filter_map(DemandEntry::composition) {
-            for (&provider, &minutes) in &composition.minutes {
-                let sum = standing.entry(provider).or_default();
-                *sum = sum.saturating_add(minutes);
-            }
-        }
+    pub(in crate::ledger) fn market_capacities(&self) -> Vec<Option<Minutes>> {
+        let mut capacities = self.providers.capacities_left(|_, usage| usage.frozen);
+        // Not the minutes that providers count as standing: those include what a block has only staged.
+        let standing = minutes_of(self.demands.iter().map(|(_, entry)| entry.as_ref()));
         for (provider, minutes) in standing {
             if let Some(Some(capacity)) = capacities.get_mut(provider.index()) {
                 *capacity = minutes.max(*capacity);
@@ -212,43 +204,40 @@ impl State {
         capacities
     }
 
-    fn capacities_left(&self, used: impl Fn(Usage) -> Minutes) -> Vec<Option<Minutes>> {
-        self.capacities_left_by(&self.usage, used)
-    }
-
-    fn capacities_left_by(&self, usage: &[Usage], used: impl Fn(Usage) -> Minutes) -> Vec<Option<Minutes>> {
-        let providers = self.supply.providers.iter().zip(usage);
-        let left = |capacity: Minutes, usage| capacity.saturating_sub(used(usage)).max(0);
-        providers.map(|(provider, &usage)| provider.capacity.map(|capacity| left(capacity, usage))).collect()
-    }
-
     /// In dedicated allocation: how many providers a miner holds.
-    pub(super) fn held_by(&self, miner: Address) -> usize {
-        self.holders.values().filter(|holder| holder.miner == miner).count()
+    pub(in crate::ledger) fn held_by(&self, miner: Address) -> usize {
+        self.providers.holders().filter(|(_, holder)| holder.miner == miner).count()
     }
 
     /// In dedicated allocation: how many providers a miner may hold.
-    pub(super) fn held_providers_max(&self, network: &Network) -> usize {
+    pub(in crate::ledger) fn held_providers_max(&self, network: &Network) -> usize {
         let genesis = network.genesis();
         let share = || {
             let miners = usize::try_from(genesis.miners.max(1)).unwrap_or(usize::MAX);
-            self.supply.providers.len().div_ceil(miners)
+            self.providers.count().div_ceil(miners)
         };
         let given = genesis.parameters.held_providers_max;
         given.map_or_else(share, |most| usize::try_from(most).unwrap_or(usize::MAX))
     }
+}
 
-    /// The demands of the market, by id.
-    pub(super) fn market_entries(&self) -> impl Iterator<Item = &DemandEntry> {
-        self.demands.values().map(Arc::as_ref).filter(|entry| entry.is_in_market())
+/// The minutes that what stands for these demands takes from each provider.
+fn minutes_of<'e>(entries: impl Iterator<Item = &'e DemandEntry>) -> BTreeMap<ProviderId, Minutes> {
+    let mut taken: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
+    for standing in entries.filter_map(DemandEntry::composition) {
+        for (&provider, &minutes) in &standing.minutes {
+            let sum = taken.entry(provider).or_default();
+            *sum = sum.saturating_add(minutes);
+        }
     }
+    taken
 }
 
 /// The certified bound of the market of these demands (docs/design.md section 6).
 ///
 /// # Errors
 /// If the prices do not suit the capacities or the bound leaves the range of money.
-pub(super) fn certified_bound<'e>(
+pub(in crate::ledger) fn certified_bound<'e>(
     oracle: &Oracle<'_>,
     entries: impl Iterator<Item = &'e DemandEntry>,
     capacities: &[Option<Minutes>],
@@ -270,16 +259,16 @@ fn least_cost(oracle: &Oracle<'_>, entry: &DemandEntry, prices: &DualPrices) -> 
 }
 
 /// What a composition costs, with the minutes it takes at these prices; `None` if that leaves the range of money.
-pub(super) fn priced_cost(standing: &Standing, prices: &DualPrices) -> Option<Money> {
+pub(in crate::ledger) fn priced_cost(standing: &Standing, prices: &DualPrices) -> Option<Money> {
     let mut charges = standing.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
     charges.try_fold(standing.cost, Money::checked_add)
 }
 
 /// How many shortest-path edge relaxations a demand takes: [`Oracle::work`], without building an oracle.
-pub(super) struct WorkMeter(Vec<u64>);
+pub(in crate::ledger) struct WorkMeter(Vec<u64>);
 
 impl WorkMeter {
-    pub(super) fn new(supply: &Supply) -> Self {
+    pub(in crate::ledger) fn new(supply: &Supply) -> Self {
         let mut counts: Vec<u64> = Vec::new();
         for operation in supply.providers.iter().flat_map(|provider| provider.offers.keys()) {
             let place = operation.index();
@@ -293,7 +282,7 @@ impl WorkMeter {
         Self(counts)
     }
 
-    pub(super) fn work(&self, demand: &Demand) -> u64 {
+    pub(in crate::ledger) fn work(&self, demand: &Demand) -> u64 {
         let (mut work, mut before) = (0_u64, 0_u64);
         for operation in &demand.orders {
             let count = self.0.get(operation.index()).copied().unwrap_or(0);

@@ -3,22 +3,23 @@
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, Oracle};
 
-use super::market::{certified_bound, priced_cost};
+use super::entry::Standing;
+use super::error::MarketError;
 use super::staging::Staged;
-use super::state::Standing;
-use super::transition::Transition;
+use super::view::{certified_bound, priced_cost};
 use crate::block::PriceUpdate;
+use crate::ledger::defect::Defect;
+use crate::ledger::transition::Transition;
 use crate::schedule::Achievement;
-use crate::validate::Rejection;
 
 impl Transition<'_> {
     /// Puts new prices in force if they raise the market's bound, pays the bounty, and finds reduced costs and
     /// reward of what is staged.
-    pub(crate) fn judge(&mut self, update: Option<&PriceUpdate>) -> Result<(), Rejection> {
+    pub(crate) fn judge(&mut self, update: Option<&PriceUpdate>) -> Result<(), MarketError> {
         if self.staged.is_empty() && self.amended.is_empty() && update.is_none() {
             return Ok(());
         }
-        let supply = self.state.supply.clone();
+        let supply = self.state.providers.supply().clone();
         let oracle = supply.oracle();
         if let Some(update) = update {
             self.reprice(&oracle, &update.prices)?;
@@ -30,23 +31,22 @@ impl Transition<'_> {
         Ok(())
     }
 
-    fn reprice(&mut self, oracle: &Oracle<'_>, prices: &DualPrices) -> Result<(), Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("the bounty account");
-        let capacities = self.state.market_capacities();
-        let bound =
-            |prices: &DualPrices| certified_bound(oracle, self.state.market_entries(), &capacities, prices);
+    fn reprice(&mut self, oracle: &Oracle<'_>, prices: &DualPrices) -> Result<(), MarketError> {
+        let state = &self.state;
+        let capacities = state.market_capacities();
+        let entries = || state.demands.iter().map(|(_, entry)| entry.as_ref());
+        let bound = |prices: &DualPrices| certified_bound(oracle, entries(), &capacities, prices);
         let got = bound(prices)?;
         // Prices in force always suit the capacities, but an offer of more capacity may have pushed their
         // bound out of range: then any bound is better.
-        let before = bound(&self.state.prices).unwrap_or(Money::from_micros(i64::MIN));
+        let before = bound(state.providers.prices()).unwrap_or(Money::from_micros(i64::MIN));
         let expected = least_bound(before, self.network.parameters().min_bound_gain_ppm);
         if got < expected {
-            return Err(Rejection::BoundNotRaised { got, expected });
+            return Err(MarketError::BoundNotRaised { got, expected });
         }
-        let bounty = self.state.bounty.checked_ppm(self.network.parameters().bounty_pay_ppm).ok_or(WHAT)?;
-        self.state.bounty = self.state.bounty.checked_sub(bounty).ok_or(WHAT)?;
-        self.state.credit(self.miner, bounty)?;
-        self.state.prices = prices.clone();
+        let share_ppm = self.network.parameters().bounty_pay_ppm;
+        let bounty = self.state.accounts.pay_bounty(self.miner, share_ppm)?;
+        self.state.providers.reprice(prices);
         self.report.bound_before = Some(before);
         self.report.bound_after = Some(got);
         self.report.bounty = bounty;
@@ -56,9 +56,9 @@ impl Transition<'_> {
     /// Finds the reduced cost of everything staged and what the block adds to the reduced cost of composed demands.
     /// Returns what its reward is judged on: amendments that compose no open demand are left out, so that
     /// they neither help nor hurt.
-    fn find_reduced_costs(&mut self, oracle: &Oracle<'_>) -> Result<Achievement, Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("the reduced cost");
-        let prices = &self.state.prices;
+    fn find_reduced_costs(&mut self, oracle: &Oracle<'_>) -> Result<Achievement, Defect> {
+        const WHAT: Defect = Defect::ReducedCost;
+        let prices = self.state.providers.prices();
         let (mut total, mut judged) = (Money::ZERO, Achievement::default());
         let room_makers =
             self.amended.iter_mut().flat_map(|set| set.parts.iter_mut().map(|part| (part, set.makes_room)));
@@ -86,8 +86,8 @@ impl Transition<'_> {
         Ok(judged)
     }
 
-    fn find_reward(&mut self, judged: Achievement) -> Result<(), Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("the reward");
+    fn find_reward(&mut self, judged: Achievement) -> Result<(), MarketError> {
+        const WHAT: Defect = Defect::Reward;
         let (parameters, report) = (self.network.parameters(), &mut self.report);
         report.reward_ppm = parameters.schedule.reward_ppm(&judged);
         let amended = self.amended.iter_mut().flat_map(|set| &mut set.parts);
@@ -100,7 +100,7 @@ impl Transition<'_> {
             report.required = report.required.checked_add(required).ok_or(WHAT)?;
         }
         let (got, expected) = (report.reward, report.required);
-        if got < expected { Err(Rejection::RewardBelowThreshold { got, expected }) } else { Ok(()) }
+        if got < expected { Err(MarketError::RewardBelowThreshold { got, expected }) } else { Ok(()) }
     }
 }
 

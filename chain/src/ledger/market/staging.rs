@@ -7,11 +7,12 @@ use scenarios::evaluate_composition;
 use scenarios::parameters::Allocation;
 use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId, Violation};
 
-use super::state::{DemandEntry, DemandStatus, Standing};
-use super::transition::Transition;
+use super::entry::{DemandEntry, Standing};
+use super::error::MarketError;
 use crate::key::Address;
+use crate::ledger::defect::Defect;
+use crate::ledger::transition::Transition;
 use crate::record::{DemandId, Height};
-use crate::validate::Rejection;
 
 /// A composition that fits, its minutes reserved.
 #[derive(Clone, Debug)]
@@ -22,20 +23,20 @@ pub(crate) struct Staged {
     pub(crate) providers: Vec<ProviderId>,
     pub(crate) evaluation: CompositionEvaluation,
     pub(crate) timestamp_ms: u64,
-    pub(super) terms: Terms,
-    pub(super) reduced_cost: Money,
-    pub(super) earned: Money,
+    pub(in crate::ledger) terms: Terms,
+    pub(in crate::ledger) reduced_cost: Money,
+    pub(in crate::ledger) earned: Money,
 }
 
 /// What a composition does to its demand's money.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
+pub(in crate::ledger) struct Terms {
     /// What the demander pays in, now or when it was first composed.
-    pub(super) price: Money,
+    pub(in crate::ledger) price: Money,
     /// The clearing account from now on.
-    pub(super) clearing: Money,
+    pub(in crate::ledger) clearing: Money,
     /// What is added to the amender's due.
-    pub(super) due: Money,
+    pub(in crate::ledger) due: Money,
 }
 
 impl Staged {
@@ -44,12 +45,12 @@ impl Staged {
     }
 
     /// Whether it composes an open demand; otherwise it replaces what stands.
-    pub(super) fn is_first(&self) -> bool {
+    pub(in crate::ledger) fn is_first(&self) -> bool {
         self.entry.is_open()
     }
 
     /// As it stands from `height` on, by `author`.
-    pub(super) fn standing(&self, author: Address, height: Height) -> Standing {
+    pub(in crate::ledger) fn standing(&self, author: Address, height: Height) -> Standing {
         let evaluation = &self.evaluation;
         let first = Standing {
             version: 1,
@@ -100,9 +101,9 @@ impl Transition<'_> {
         demand: DemandId,
         providers: &[ProviderId],
         timestamp_ms: u64,
-    ) -> Result<&Staged, Rejection> {
+    ) -> Result<&Staged, MarketError> {
         if self.staged_ids.contains(&demand) {
-            return Err(Rejection::DuplicateComposition { demand });
+            return Err(MarketError::DuplicateComposition { demand });
         }
         let entry = self.validate_open(demand)?;
         let evaluation = self.validate_feasible(demand, &entry, providers)?;
@@ -111,7 +112,7 @@ impl Transition<'_> {
         if dedicated {
             self.validate_held(demand, &evaluation)?;
         }
-        self.state.reserve(&evaluation.minutes, dedicated.then_some(self.miner))?;
+        self.state.providers.reserve(&evaluation.minutes, dedicated.then_some(self.miner))?;
         let cost = evaluation.cost();
         let staged = Staged {
             demand,
@@ -126,81 +127,81 @@ impl Transition<'_> {
         self.count(&staged)?;
         self.staged_ids.insert(demand);
         self.staged.push(staged);
-        self.staged.last().ok_or(Rejection::Arithmetic("the staged compositions"))
+        self.staged.last().ok_or(Defect::Totals.into())
     }
 
     /// Adds a first composition to the block's totals.
-    pub(super) fn count(&mut self, staged: &Staged) -> Result<(), Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("a block's totals");
+    pub(in crate::ledger) fn count(&mut self, staged: &Staged) -> Result<(), Defect> {
         let report = &mut self.report;
         report.compositions = report.compositions.saturating_add(1);
-        report.orders = report.orders.saturating_add(u64::try_from(staged.providers.len()).or(Err(WHAT))?);
-        report.cost = report.cost.checked_add(staged.evaluation.cost()).ok_or(WHAT)?;
-        report.fees = report.fees.checked_add(staged.entry.solver_fee).ok_or(WHAT)?;
+        report.orders =
+            report.orders.saturating_add(u64::try_from(staged.providers.len()).or(Err(Defect::Totals))?);
+        report.cost = report.cost.checked_add(staged.evaluation.cost()).ok_or(Defect::Totals)?;
+        report.fees = report.fees.checked_add(staged.entry.solver_fee).ok_or(Defect::Totals)?;
         Ok(())
     }
 
-    fn validate_open(&self, demand: DemandId) -> Result<Arc<DemandEntry>, Rejection> {
-        let entry = self.state.demands.get(&demand).ok_or(Rejection::UnknownDemand { demand })?;
-        match &entry.status {
-            DemandStatus::Open => Ok(Arc::clone(entry)),
-            DemandStatus::Composed(standing) | DemandStatus::Frozen { composition: standing, .. } => {
+    fn validate_open(&self, demand: DemandId) -> Result<Arc<DemandEntry>, MarketError> {
+        let entry = self.state.demands.get(demand).ok_or(MarketError::UnknownDemand { demand })?;
+        match entry.composition() {
+            None => Ok(Arc::clone(entry)),
+            Some(standing) => {
                 let (height, miner) = (standing.since, standing.miner);
-                Err(Rejection::AlreadyComposed { demand, height, miner })
+                Err(MarketError::AlreadyComposed { demand, height, miner })
             }
-            DemandStatus::Cancelled { height } => Err(Rejection::DemandCancelled { demand, height: *height }),
         }
     }
 
-    pub(super) fn validate_feasible(
+    pub(in crate::ledger) fn validate_feasible(
         &self,
         demand: DemandId,
         entry: &DemandEntry,
         providers: &[ProviderId],
-    ) -> Result<CompositionEvaluation, Rejection> {
-        let supply = &self.state.supply;
+    ) -> Result<CompositionEvaluation, MarketError> {
+        let supply = self.state.providers.supply();
         let withdrawn = |id: &ProviderId| supply.provider(*id).is_some_and(|found| found.offers.is_empty());
         evaluate_composition(supply, &entry.demand, 0, providers).map_err(|violations| {
             match violations.into_iter().next() {
                 Some(Violation::NotOffered { order, provider: got, .. }) if withdrawn(&got) => {
-                    Rejection::OfferWithdrawn { demand, order, got }
+                    MarketError::OfferWithdrawn { demand, order, got }
                 }
                 Some(violation) => of_violation(demand, &violation),
-                None => Rejection::Arithmetic("an evaluation"),
+                None => Defect::Evaluation.into(),
             }
         })
     }
 
     /// That a composition fits what is left after the minutes in `moved` were taken (negative: given back).
-    pub(super) fn validate_capacity(
+    pub(in crate::ledger) fn validate_capacity(
         &self,
         demand: DemandId,
         evaluation: &CompositionEvaluation,
         moved: &BTreeMap<ProviderId, Minutes>,
-    ) -> Result<(), Rejection> {
+    ) -> Result<(), MarketError> {
         for (&provider, &minutes) in &evaluation.minutes {
-            let capacity = self.state.supply.provider(provider).and_then(|found| found.capacity);
-            let used = self.state.usage.get(provider.index()).copied().unwrap_or_default().total();
+            let providers = &self.state.providers;
+            let capacity = providers.supply().provider(provider).and_then(|found| found.capacity);
+            let used = providers.usage(provider).total();
             let used = used.saturating_add(moved.get(&provider).copied().unwrap_or(0));
             let got = used.saturating_add(minutes);
             // A provider whose offer shrank below what stands is full, but an order of no minutes fits.
             if let Some(expected) = capacity
                 && got > expected.max(used)
             {
-                return Err(Rejection::OverCapacity { demand, provider, got, expected });
+                return Err(MarketError::OverCapacity { demand, provider, got, expected });
             }
         }
         Ok(())
     }
 
     /// Paper A's rule: no other miner holds the providers, and no miner holds too many.
-    fn validate_held(&self, demand: DemandId, evaluation: &CompositionEvaluation) -> Result<(), Rejection> {
+    fn validate_held(&self, demand: DemandId, evaluation: &CompositionEvaluation) -> Result<(), MarketError> {
         let mut held = self.state.held_by(self.miner);
         for &provider in evaluation.minutes.keys() {
-            match self.state.holders.get(&provider) {
+            match self.state.providers.holder(provider) {
                 Some(holder) if holder.miner != self.miner => {
                     let (got, expected) = (self.miner, holder.miner);
-                    return Err(Rejection::ProviderHeld { demand, provider, got, expected });
+                    return Err(MarketError::ProviderHeld { demand, provider, got, expected });
                 }
                 Some(_) => {}
                 None => held = held.saturating_add(1),
@@ -208,27 +209,27 @@ impl Transition<'_> {
         }
         let expected = self.state.held_providers_max(self.network);
         if held > expected {
-            return Err(Rejection::TooManyProvidersHeld { demand, miner: self.miner, got: held, expected });
+            return Err(MarketError::TooManyProvidersHeld { demand, miner: self.miner, got: held, expected });
         }
         Ok(())
     }
 }
 
 /// A violation the evaluator found, as the rule it breaks.
-fn of_violation(demand: DemandId, violation: &Violation) -> Rejection {
+fn of_violation(demand: DemandId, violation: &Violation) -> MarketError {
     match *violation {
-        Violation::OrderCount { got, expected, .. } => Rejection::OrderCount { demand, got, expected },
+        Violation::OrderCount { got, expected, .. } => MarketError::OrderCount { demand, got, expected },
         Violation::UnknownProvider { order, provider: got, expected, .. } => {
-            Rejection::UnknownProvider { demand, order, got, expected }
+            MarketError::UnknownProvider { demand, order, got, expected }
         }
         Violation::NotOffered { order, provider: got, expected, .. } => {
-            Rejection::NotOffered { demand, order, got, expected }
+            MarketError::NotOffered { demand, order, got, expected }
         }
-        Violation::NoDistance { order, .. } => Rejection::NoDistance { demand, order },
-        Violation::OverBudget { got, expected, .. } => Rejection::OverBudget { demand, got, expected },
+        Violation::NoDistance { order, .. } => MarketError::NoDistance { demand, order },
+        Violation::OverBudget { got, expected, .. } => MarketError::OverBudget { demand, got, expected },
         Violation::OverCapacity { provider, got, expected } => {
-            Rejection::OverCapacity { demand, provider, got, expected }
+            MarketError::OverCapacity { demand, provider, got, expected }
         }
-        Violation::DemandCount { .. } => Rejection::Arithmetic("an evaluation"),
+        Violation::DemandCount { .. } => Defect::Evaluation.into(),
     }
 }

@@ -19,14 +19,15 @@ use std::sync::Arc;
 use scenarios::parameters::Allocation;
 use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId};
 
+use super::entry::{DemandEntry, Standing};
+use super::error::MarketError;
 use super::staging::{Staged, Terms};
-use super::state::{DemandEntry, DemandStatus, Standing};
-use super::transition::Transition;
 use crate::block::Replacement;
 use crate::genesis::Parameters;
+use crate::ledger::defect::Defect;
+use crate::ledger::transition::Transition;
 use crate::record::DemandId;
 use crate::schedule::PPM;
-use crate::validate::Rejection;
 
 /// A part of an amendment, nothing about it checked.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,7 @@ pub(crate) struct StagedAmendment {
     /// As proposed, in order.
     pub(crate) parts: Vec<Staged>,
     /// Whether it composes open demands.
-    pub(super) makes_room: bool,
+    pub(in crate::ledger) makes_room: bool,
 }
 
 /// What an amendment does to the cost of the demands it replaces.
@@ -90,16 +91,15 @@ impl Transition<'_> {
     pub(crate) fn stage_amendment(
         &mut self,
         proposed: &[ProposedPart<'_>],
-    ) -> Result<&StagedAmendment, Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("an amendment");
+    ) -> Result<&StagedAmendment, MarketError> {
         let amendment = self.amended.len();
         let entries = self.validate_amended(amendment, proposed)?;
         let (parts, moved) = self.validate_exchange(proposed, entries)?;
         validate_changed(amendment, proposed, &parts)?;
         let balance = validate_balance(amendment, &parts, self.network.parameters())?;
-        let terms = terms(&parts, balance, self.network.parameters()).ok_or(WHAT)?;
+        let terms = terms(&parts, balance, self.network.parameters()).ok_or(Defect::Amendment)?;
 
-        self.state.exchange(&moved)?;
+        self.state.providers.exchange(&moved)?;
         let makes_room = parts.iter().any(|part| part.replaced().is_none());
         let parts = proposed.iter().zip(parts).zip(terms).map(|((proposed, part), terms)| Staged {
             demand: proposed.demand,
@@ -118,17 +118,17 @@ impl Transition<'_> {
         }
         let report = &mut self.report;
         report.amendments = report.amendments.saturating_add(1);
-        report.saving = report.saving.checked_add(balance.saving).ok_or(WHAT)?;
-        report.displacement = report.displacement.checked_add(balance.displacement).ok_or(WHAT)?;
+        report.saving = report.saving.checked_add(balance.saving).ok_or(Defect::Amendment)?;
+        report.displacement =
+            report.displacement.checked_add(balance.displacement).ok_or(Defect::Amendment)?;
         self.amended.push(StagedAmendment { parts, makes_room });
-        self.amended.last().ok_or(WHAT)
+        self.amended.last().ok_or(Defect::Amendment.into())
     }
 
-    fn count_part(&mut self, part: &Staged) -> Result<(), Rejection> {
-        const WHAT: Rejection = Rejection::Arithmetic("a block's totals");
+    fn count_part(&mut self, part: &Staged) -> Result<(), Defect> {
         let Some(replaced) = part.entry.composition() else { return self.count(part) };
-        let change = part.evaluation.cost().checked_sub(replaced.cost).ok_or(WHAT)?;
-        self.report.cost = self.report.cost.checked_add(change).ok_or(WHAT)?;
+        let change = part.evaluation.cost().checked_sub(replaced.cost).ok_or(Defect::Totals)?;
+        self.report.cost = self.report.cost.checked_add(change).ok_or(Defect::Totals)?;
         self.report.replaced = self.report.replaced.saturating_add(1);
         Ok(())
     }
@@ -139,35 +139,26 @@ impl Transition<'_> {
         &self,
         amendment: usize,
         proposed: &[ProposedPart<'_>],
-    ) -> Result<Vec<Arc<DemandEntry>>, Rejection> {
+    ) -> Result<Vec<Arc<DemandEntry>>, MarketError> {
         if self.network.parameters().allocation == Allocation::Dedicated {
-            return Err(Rejection::AmendmentsOff);
+            return Err(MarketError::AmendmentsOff);
         }
         let mut entries = Vec::with_capacity(proposed.len());
         let mut before = None;
         for &ProposedPart { demand, replaces: got, .. } in proposed {
             if before == Some(demand) || self.staged_ids.contains(&demand) {
-                return Err(Rejection::DuplicateComposition { demand });
+                return Err(MarketError::DuplicateComposition { demand });
             }
             before = Some(demand);
-            let entry = self.state.demands.get(&demand).ok_or(Rejection::UnknownDemand { demand })?;
-            match entry.status {
-                DemandStatus::Open | DemandStatus::Composed(_) => {}
-                DemandStatus::Frozen { height, .. } => {
-                    return Err(Rejection::DemandFrozen { demand, height });
-                }
-                DemandStatus::Cancelled { height } => {
-                    return Err(Rejection::DemandCancelled { demand, height });
-                }
-            }
+            let entry = self.state.demands.get(demand).ok_or(MarketError::UnknownDemand { demand })?;
             let expected = entry.version();
             if got != expected {
-                return Err(Rejection::StaleAmendment { demand, got, expected });
+                return Err(MarketError::StaleAmendment { demand, got, expected });
             }
             entries.push(Arc::clone(entry));
         }
         if entries.iter().all(|entry| entry.is_open()) {
-            return Err(Rejection::NothingReplaced { amendment });
+            return Err(MarketError::NothingReplaced { amendment });
         }
         Ok(entries)
     }
@@ -178,7 +169,7 @@ impl Transition<'_> {
         &self,
         proposed: &[ProposedPart<'_>],
         entries: Vec<Arc<DemandEntry>>,
-    ) -> Result<(Vec<Part>, BTreeMap<ProviderId, Minutes>), Rejection> {
+    ) -> Result<(Vec<Part>, BTreeMap<ProviderId, Minutes>), MarketError> {
         let mut moved: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
         for standing in entries.iter().filter_map(|entry| entry.composition()) {
             for (&provider, &minutes) in &standing.minutes {
@@ -205,20 +196,23 @@ fn validate_changed(
     amendment: usize,
     proposed: &[ProposedPart<'_>],
     parts: &[Part],
-) -> Result<(), Rejection> {
+) -> Result<(), MarketError> {
     let changes = |(proposed, part): (&ProposedPart<'_>, &Part)| {
         part.replaced().is_some_and(|standing| standing.providers != proposed.providers)
     };
     if proposed.iter().zip(parts).any(changes) {
         Ok(())
     } else {
-        Err(Rejection::NothingChanged { amendment })
+        Err(MarketError::NothingChanged { amendment })
     }
 }
 
 /// An amendment saves enough, or those for whom it makes room can pay for it.
-fn validate_balance(amendment: usize, parts: &[Part], parameters: &Parameters) -> Result<Balance, Rejection> {
-    const WHAT: Rejection = Rejection::Arithmetic("an amendment's costs");
+fn validate_balance(
+    amendment: usize,
+    parts: &[Part],
+    parameters: &Parameters,
+) -> Result<Balance, MarketError> {
     let (mut before, mut after, mut room, mut makes_room) = (0_i128, 0_i128, 0_i128, false);
     for part in parts {
         if let Some(standing) = part.replaced() {
@@ -226,22 +220,22 @@ fn validate_balance(amendment: usize, parts: &[Part], parameters: &Parameters) -
             after = after.saturating_add(i128::from(part.evaluation.cost().micros()));
         } else {
             makes_room = true;
-            room = room.saturating_add(i128::from(part.room().ok_or(WHAT)?.micros()));
+            room = room.saturating_add(i128::from(part.room().ok_or(Defect::Amendment)?.micros()));
         }
     }
-    let money = |micros: i128| i64::try_from(micros).map(Money::from_micros).or(Err(WHAT));
+    let money = |micros: i128| i64::try_from(micros).map(Money::from_micros).or(Err(Defect::Amendment));
     let saving = before.saturating_sub(after);
     if makes_room {
         let displacement = saving.saturating_neg().max(0);
         if displacement > room {
             let (got, expected) = (money(room)?, money(displacement)?);
-            return Err(Rejection::RoomNotPaid { amendment, got, expected });
+            return Err(MarketError::RoomNotPaid { amendment, got, expected });
         }
         return Ok(Balance { saving: money(saving.max(0))?, displacement: money(displacement)? });
     }
     let (got, expected) = (money(saving)?, money(least_saving(before, parameters.min_saving_ppm))?);
     if got < expected {
-        return Err(Rejection::SavingTooSmall { amendment, got, expected });
+        return Err(MarketError::SavingTooSmall { amendment, got, expected });
     }
     Ok(Balance { saving: got, displacement: Money::ZERO })
 }

@@ -1,5 +1,5 @@
 //! The rules of records by name: what programs that hand records in act on, and what logs and tables show.
-//! Which error breaks which rule is told by [`RecordError::rule`](super::RecordError::rule).
+//! Which error breaks which rule is told by [`RecordError::rule`](crate::RecordError::rule).
 
 use std::fmt;
 

@@ -1,0 +1,201 @@
+//! The room of accounts: who has how much, the market's own two accounts, and the sequence numbers by which an author's
+//! records are told apart. Money held for a demand is the market's ([`super::market`]).
+
+use std::collections::BTreeSet;
+
+use rpds::RedBlackTreeMapSync;
+use scenarios::Money;
+
+use super::defect::Defect;
+use super::root::StateKey;
+use crate::genesis::Genesis;
+use crate::key::Address;
+use crate::record_rule::RecordRule;
+
+/// Why a record is refused over its author's account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AccountError {
+    /// Its author has already used this sequence number: the record is replayed, or competes with another.
+    #[error("sequence {got} of {} is used, the next is {expected}", .author.short())]
+    SequenceUsed {
+        /// The author.
+        author: Address,
+        /// The record's number.
+        got: u64,
+        /// The author's next.
+        expected: u64,
+    },
+    /// An earlier record of the author is missing.
+    #[error("sequence {got} of {} leaves a gap, the next is {expected}", .author.short())]
+    SequenceGap {
+        /// The author.
+        author: Address,
+        /// The record's number.
+        got: u64,
+        /// The author's next.
+        expected: u64,
+    },
+    /// A transfer of more than its author has.
+    #[error("the balance of {} is {got}, the transfer needs {expected}", .author.short())]
+    Overdraft {
+        /// The giver.
+        author: Address,
+        /// The balance.
+        got: Money,
+        /// The amount.
+        expected: Money,
+    },
+}
+
+impl AccountError {
+    /// The rule's name, for logs and tables.
+    pub const fn rule(&self) -> RecordRule {
+        match self {
+            Self::SequenceUsed { .. } => RecordRule::Replayed,
+            Self::SequenceGap { .. } => RecordRule::SequenceGap,
+            Self::Overdraft { .. } => RecordRule::Overdraft,
+        }
+    }
+}
+
+/// Balances, sequence numbers, and the two accounts of the market. Cloning shares what is large.
+#[derive(Clone, Debug)]
+pub(crate) struct Accounts {
+    balances: RedBlackTreeMapSync<Address, Money>,
+    sequences: RedBlackTreeMapSync<Address, u64>,
+    /// From which price updates are paid.
+    bounty: Money,
+    /// What the carriers have been paid.
+    carrier: Money,
+    /// What changed since the state tree was last brought up to date.
+    touched: BTreeSet<StateKey>,
+}
+
+impl Accounts {
+    pub(super) fn new(genesis: &Genesis) -> Self {
+        let balances = genesis.balances.iter().map(|(&address, &balance)| (address, balance));
+        Self {
+            balances: balances.collect(),
+            sequences: RedBlackTreeMapSync::new_sync(),
+            bounty: genesis.bounty,
+            carrier: Money::ZERO,
+            touched: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn balance(&self, address: Address) -> Money {
+        self.stored_balance(address).unwrap_or(Money::ZERO)
+    }
+
+    /// A balance that has an entry in the state.
+    pub(super) fn stored_balance(&self, address: Address) -> Option<Money> {
+        self.balances.get(&address).copied()
+    }
+
+    pub(super) fn next_sequence(&self, author: Address) -> u64 {
+        self.stored_sequence(author).unwrap_or(0)
+    }
+
+    /// A sequence number that has an entry in the state.
+    pub(super) fn stored_sequence(&self, author: Address) -> Option<u64> {
+        self.sequences.get(&author).copied()
+    }
+
+    pub(super) const fn bounty(&self) -> Money {
+        self.bounty
+    }
+
+    pub(super) const fn carrier(&self) -> Money {
+        self.carrier
+    }
+
+    /// Gives money to somebody. A recipient of nothing gets no account.
+    pub(super) fn credit(&mut self, address: Address, amount: Money) -> Result<(), Defect> {
+        if amount == Money::ZERO {
+            return Ok(());
+        }
+        let balance = self.balance(address).checked_add(amount).ok_or(Defect::Balance)?;
+        self.balances.insert_mut(address, balance);
+        self.touched.insert(StateKey::Balance(address));
+        Ok(())
+    }
+
+    /// Takes money from somebody who has it. An account with nothing left is closed.
+    pub(super) fn debit(&mut self, address: Address, amount: Money) -> Result<(), Defect> {
+        let balance = self.balance(address).checked_sub(amount).filter(|balance| *balance >= Money::ZERO);
+        let balance = balance.ok_or(Defect::Balance)?;
+        if balance == Money::ZERO {
+            self.balances.remove_mut(&address);
+        } else {
+            self.balances.insert_mut(address, balance);
+        }
+        self.touched.insert(StateKey::Balance(address));
+        Ok(())
+    }
+
+    pub(super) fn credit_bounty(&mut self, amount: Money) -> Result<(), Defect> {
+        self.bounty = self.bounty.checked_add(amount).ok_or(Defect::MarketAccount)?;
+        self.touched.insert(StateKey::Bounty);
+        Ok(())
+    }
+
+    /// Pays a share of the bounty account, in ppm, to somebody; how much that is.
+    pub(super) fn pay_bounty(&mut self, address: Address, share_ppm: u64) -> Result<Money, Defect> {
+        let paid = self.bounty.checked_ppm(share_ppm).ok_or(Defect::MarketAccount)?;
+        self.bounty = self.bounty.checked_sub(paid).ok_or(Defect::MarketAccount)?;
+        self.touched.insert(StateKey::Bounty);
+        self.credit(address, paid)?;
+        Ok(paid)
+    }
+
+    pub(super) fn credit_carrier(&mut self, amount: Money) -> Result<(), Defect> {
+        self.carrier = self.carrier.checked_add(amount).ok_or(Defect::MarketAccount)?;
+        self.touched.insert(StateKey::Carrier);
+        Ok(())
+    }
+
+    /// A record must have its author's next number.
+    pub(super) fn validate_sequence(&self, author: Address, got: u64) -> Result<(), AccountError> {
+        let expected = self.next_sequence(author);
+        match got.cmp(&expected) {
+            std::cmp::Ordering::Less => Err(AccountError::SequenceUsed { author, got, expected }),
+            std::cmp::Ordering::Equal => Ok(()),
+            std::cmp::Ordering::Greater => Err(AccountError::SequenceGap { author, got, expected }),
+        }
+    }
+
+    /// Uses up an author's number.
+    pub(super) fn use_sequence(&mut self, author: Address, sequence: u64) -> Result<(), Defect> {
+        let next = sequence.checked_add(1).ok_or(Defect::Sequence)?;
+        self.sequences.insert_mut(author, next);
+        self.touched.insert(StateKey::Sequence(author));
+        Ok(())
+    }
+
+    pub(super) fn validate_transfer(&self, author: Address, amount: Money) -> Result<(), AccountError> {
+        let got = self.balance(author);
+        if got < amount { Err(AccountError::Overdraft { author, got, expected: amount }) } else { Ok(()) }
+    }
+
+    pub(super) fn transfer(&mut self, from: Address, to: Address, amount: Money) -> Result<(), Defect> {
+        self.debit(from, amount)?;
+        self.credit(to, amount)
+    }
+
+    /// All money in accounts, in micro-units.
+    pub(super) fn total_money(&self) -> i128 {
+        let accounts = self.balances.values().chain([&self.bounty, &self.carrier]);
+        accounts.map(|amount| i128::from(amount.micros())).sum()
+    }
+
+    /// The keys of all its entries of the state.
+    pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
+        let balances = self.balances.keys().copied().map(StateKey::Balance);
+        let sequences = self.sequences.keys().copied().map(StateKey::Sequence);
+        balances.chain(sequences).chain([StateKey::Bounty, StateKey::Carrier])
+    }
+
+    pub(super) fn take_touched(&mut self) -> BTreeSet<StateKey> {
+        std::mem::take(&mut self.touched)
+    }
+}

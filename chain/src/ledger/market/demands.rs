@@ -1,0 +1,165 @@
+//! The demands of the market, open or composed, and what of them the passing of heights is about. A demand that is
+//! settled or cancelled leaves; what became of it is history, not state.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
+use scenarios::Money;
+use serde::{Deserialize, Serialize};
+
+use super::entry::{DemandEntry, DemandStatus, Standing};
+use crate::genesis::Parameters;
+use crate::ledger::defect::Defect;
+use crate::ledger::root::StateKey;
+use crate::record::{DemandId, Height};
+
+/// A demand that left the market, as it left.
+pub type Departed = (DemandId, Arc<DemandEntry>);
+
+/// How many demands came and left; no number ever falls. Those of the market are `seen - settled - cancelled`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemandTotals {
+    /// Brought by records.
+    pub seen: u64,
+    /// Settled.
+    pub settled: u64,
+    /// Taken back by their authors.
+    pub cancelled: u64,
+}
+
+/// All demands of the market. Cloning shares what is large.
+#[derive(Clone, Debug)]
+pub(crate) struct Demands {
+    entries: RedBlackTreeMapSync<DemandId, Arc<DemandEntry>>,
+    /// The composed ones, by the height at which they freeze.
+    due: RedBlackTreeSetSync<(Height, DemandId)>,
+    /// The open ones, by the height that brought them.
+    open: RedBlackTreeSetSync<(Height, DemandId)>,
+    totals: DemandTotals,
+    freeze_after_heights: u64,
+    /// What changed since the state tree was last brought up to date.
+    touched: BTreeSet<StateKey>,
+}
+
+impl Demands {
+    pub(in crate::ledger) fn new(parameters: &Parameters) -> Self {
+        Self {
+            entries: RedBlackTreeMapSync::new_sync(),
+            due: RedBlackTreeSetSync::new_sync(),
+            open: RedBlackTreeSetSync::new_sync(),
+            totals: DemandTotals::default(),
+            freeze_after_heights: parameters.freeze_after_heights,
+            touched: BTreeSet::new(),
+        }
+    }
+
+    pub(in crate::ledger) fn get(&self, id: DemandId) -> Option<&Arc<DemandEntry>> {
+        self.entries.get(&id)
+    }
+
+    /// All of them, by id.
+    pub(in crate::ledger) fn iter(&self) -> impl Iterator<Item = (DemandId, &Arc<DemandEntry>)> {
+        self.entries.iter().map(|(&id, entry)| (id, entry))
+    }
+
+    pub(in crate::ledger) fn count(&self) -> usize {
+        self.entries.size()
+    }
+
+    pub(in crate::ledger) const fn totals(&self) -> DemandTotals {
+        self.totals
+    }
+
+    /// The height at which a composed demand freezes, counted from its first composition.
+    pub(in crate::ledger) const fn freeze_height(&self, standing: &Standing) -> Height {
+        standing.since.saturating_add(self.freeze_after_heights)
+    }
+
+    /// Those that freeze at this height or should have before, by height and id.
+    pub(in crate::ledger) fn due_at(&self, height: Height) -> Vec<DemandId> {
+        self.due.iter().take_while(|(due, _)| *due <= height).map(|&(_, id)| id).collect()
+    }
+
+    /// Whether a composition is yet to freeze.
+    pub(in crate::ledger) fn has_composed(&self) -> bool {
+        !self.due.is_empty()
+    }
+
+    /// The height that brought the youngest open demand.
+    pub(in crate::ledger) fn youngest_open(&self) -> Option<Height> {
+        self.open.last().map(|&(since, _)| since)
+    }
+
+    /// Takes in a new, open demand.
+    pub(in crate::ledger) fn bring(&mut self, id: DemandId, entry: DemandEntry) -> Result<(), Defect> {
+        self.totals.seen = self.totals.seen.checked_add(1).ok_or(Defect::Totals)?;
+        self.touched.insert(StateKey::DemandTotals);
+        self.put(id, entry);
+        Ok(())
+    }
+
+    /// Enters a composition, the first or another.
+    pub(in crate::ledger) fn compose(
+        &mut self,
+        id: DemandId,
+        standing: Standing,
+        escrow: Money,
+        clearing: Money,
+    ) -> Result<(), Defect> {
+        let entry = self.remove(id).ok_or(Defect::Demand)?;
+        let status = DemandStatus::Composed(standing);
+        self.put(id, DemandEntry { escrow, clearing, status, ..entry });
+        Ok(())
+    }
+
+    /// Counts a demand that was removed by what it left as.
+    pub(in crate::ledger) fn depart(&mut self, id: DemandId, left: DemandEntry) -> Result<Departed, Defect> {
+        let total = match &left.status {
+            DemandStatus::Frozen { .. } => &mut self.totals.settled,
+            DemandStatus::Cancelled { .. } => &mut self.totals.cancelled,
+            DemandStatus::Open | DemandStatus::Composed(_) => return Err(Defect::Demand),
+        };
+        *total = total.checked_add(1).ok_or(Defect::Totals)?;
+        self.touched.insert(StateKey::DemandTotals);
+        Ok((id, Arc::new(left)))
+    }
+
+    fn put(&mut self, id: DemandId, entry: DemandEntry) {
+        match &entry.status {
+            DemandStatus::Open => self.open.insert_mut((entry.since, id)),
+            DemandStatus::Composed(standing) => self.due.insert_mut((self.freeze_height(standing), id)),
+            DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => return,
+        }
+        self.entries.insert_mut(id, Arc::new(entry));
+        self.touched.insert(StateKey::Demand(id));
+    }
+
+    /// Takes a demand out, as it stands. It must be put back or depart.
+    pub(in crate::ledger) fn remove(&mut self, id: DemandId) -> Option<DemandEntry> {
+        let entry = Arc::clone(self.entries.get(&id)?);
+        match &entry.status {
+            DemandStatus::Open => self.open.remove_mut(&(entry.since, id)),
+            DemandStatus::Composed(standing) => self.due.remove_mut(&(self.freeze_height(standing), id)),
+            DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => false,
+        };
+        self.entries.remove_mut(&id);
+        self.touched.insert(StateKey::Demand(id));
+        Some(Arc::unwrap_or_clone(entry))
+    }
+
+    /// All money held for demands, in micro-units.
+    pub(in crate::ledger) fn total_money(&self) -> i128 {
+        let held = self.entries.values().flat_map(|entry| [&entry.escrow, &entry.clearing]);
+        held.map(|amount| i128::from(amount.micros())).sum()
+    }
+
+    /// The keys of all its entries of the state.
+    pub(in crate::ledger) fn keys(&self) -> impl Iterator<Item = StateKey> {
+        self.entries.keys().copied().map(StateKey::Demand).chain([StateKey::DemandTotals])
+    }
+
+    pub(in crate::ledger) fn take_touched(&mut self) -> BTreeSet<StateKey> {
+        std::mem::take(&mut self.touched)
+    }
+}

@@ -1,0 +1,132 @@
+//! A demand of the market and the composition that stands for it: what the state says of them, field by field.
+
+use std::collections::BTreeMap;
+
+use scenarios::{Demand, Minutes, Money, ProviderId};
+use serde::{Deserialize, Serialize};
+
+use crate::key::Address;
+use crate::record::Height;
+
+/// A demand on chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DemandEntry {
+    /// Who wants it and pays.
+    pub author: Address,
+    /// What is wanted.
+    pub demand: Demand,
+    /// What solvers may earn.
+    pub solver_fee: Money,
+    /// The height that brought it: acceptance relaxes with the heights since.
+    pub since: Height,
+    /// Held for it: budget + fee while open, the fee while composed.
+    pub escrow: Money,
+    /// Its clearing account until the freeze: at least the cost of what stands. What lies above that is the
+    /// demand's share of what amendments saved.
+    pub clearing: Money,
+    /// Where it stands.
+    pub status: DemandStatus,
+}
+
+/// Where a demand stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DemandStatus {
+    /// Waiting to be composed.
+    Open,
+    /// Composed, not yet settled. Amendments replace the composition and raise its version here.
+    Composed(Standing),
+    /// Settled for good. It has left the market, and the state with it: only a block's report says so.
+    Frozen {
+        /// What was settled.
+        composition: Standing,
+        /// When.
+        height: Height,
+    },
+    /// Taken back by its author while open. It has left the market, and the state with it, as above.
+    Cancelled {
+        /// When.
+        height: Height,
+    },
+}
+
+/// A composition that a block brought, with the terms it was made at: later offers do not change them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Standing {
+    /// 1 for the first composition; one more with each amendment.
+    pub version: u32,
+    /// The provider of each order.
+    pub providers: Vec<ProviderId>,
+    /// Who composed the demand first and earns its fee.
+    pub miner: Address,
+    /// The height at which the demand was first composed: the freeze is counted from here.
+    pub since: Height,
+    /// The height of the block that brought this version.
+    pub height: Height,
+    /// Whose amendment brought this version; `None` for the first.
+    pub amended_by: Option<Address>,
+    /// When it was found, by its miner, in milliseconds since the Unix epoch.
+    pub timestamp_ms: u64,
+    /// Minutes it takes from each provider.
+    pub minutes: BTreeMap<ProviderId, Minutes>,
+    /// Processing cost it owes each provider.
+    pub owed: BTreeMap<ProviderId, Money>,
+    /// What it owes the carrier.
+    pub transport: Money,
+    /// What its time is worth; nobody is paid for that.
+    pub time_value: Money,
+    /// Processing + transport + value of time.
+    pub cost: Money,
+    /// What the first composition cost.
+    pub first_cost: Money,
+    /// What the demander paid in: the cost of the first composition and what was charged to it for room that
+    /// others made. No demander ever pays more.
+    pub price: Money,
+    /// Its reduced cost at the prices of its block.
+    pub reduced_cost: Money,
+    /// What the first composer earns of the fee, the bounty account's share included: what the first block
+    /// earned, and from the freeze on what was paid.
+    pub earned: Money,
+    /// What amenders are paid at the freeze. Together with `earned` paid, never more than the fee.
+    pub dues: BTreeMap<Address, Money>,
+}
+
+impl Standing {
+    /// Who brought this version: its amender, or who composed it first.
+    pub fn author(&self) -> Address {
+        self.amended_by.unwrap_or(self.miner)
+    }
+}
+
+impl DemandEntry {
+    /// The composition that stands, frozen or not.
+    pub const fn composition(&self) -> Option<&Standing> {
+        match &self.status {
+            DemandStatus::Composed(composition) | DemandStatus::Frozen { composition, .. } => {
+                Some(composition)
+            }
+            DemandStatus::Open | DemandStatus::Cancelled { .. } => None,
+        }
+    }
+
+    /// The version of the composition that stands; 0 if there is none.
+    pub fn version(&self) -> u32 {
+        self.composition().map_or(0, |composition| composition.version)
+    }
+
+    /// Whether it may still be composed for the first time, or cancelled.
+    pub const fn is_open(&self) -> bool {
+        matches!(self.status, DemandStatus::Open)
+    }
+}
+
+impl DemandStatus {
+    /// One word for people and errors.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Composed(_) => "composed",
+            Self::Frozen { .. } => "frozen",
+            Self::Cancelled { .. } => "cancelled",
+        }
+    }
+}

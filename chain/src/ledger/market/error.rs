@@ -1,0 +1,238 @@
+//! Why the market refuses what a block composes, amends, prices and claims to be paid: one variant per rule.
+
+use scenarios::{Minutes, Money, OperationId, PriceError, ProviderId};
+
+use crate::key::Address;
+use crate::ledger::defect::Defect;
+use crate::record::{DemandId, Height};
+
+/// Why a block's work on the market is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MarketError {
+    /// A demand composed twice in the block.
+    #[error("demand {demand} is composed twice in the block")]
+    DuplicateComposition {
+        /// The demand.
+        demand: DemandId,
+    },
+    /// Checking the block takes too much work.
+    #[error("checking the block takes {got} shortest-path steps, expected at most {expected}")]
+    TooMuchWork {
+        /// The steps it takes.
+        got: u64,
+        /// The most allowed.
+        expected: u64,
+    },
+    /// The composed demand is not on chain, or has left the market: settled, or cancelled.
+    #[error("demand {demand} is not on chain, or has left the market")]
+    UnknownDemand {
+        /// The demand named.
+        demand: DemandId,
+    },
+    /// The demand was composed by an earlier block, which stands.
+    #[error("demand {demand:?} was already composed at height {height} by {}", .miner.short())]
+    AlreadyComposed {
+        /// The demand.
+        demand: DemandId,
+        /// The height of the block that stands.
+        height: Height,
+        /// Its miner.
+        miner: Address,
+    },
+    /// A composition has more or fewer providers than its demand has orders.
+    #[error("demand {demand:?}: {got} providers for its orders, expected {expected}")]
+    OrderCount {
+        /// The demand.
+        demand: DemandId,
+        /// Providers given.
+        got: usize,
+        /// Orders of the demand.
+        expected: usize,
+    },
+    /// A provider does not exist.
+    #[error("demand {demand:?}, order {order}: {got} does not exist, expected one below {expected}")]
+    UnknownProvider {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        /// The provider named.
+        got: ProviderId,
+        /// The number of providers.
+        expected: usize,
+    },
+    /// A provider does not do what the order asks for.
+    #[error("demand {demand:?}, order {order}: {got} does not offer {expected}")]
+    NotOffered {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        /// The provider named.
+        got: ProviderId,
+        /// The operation asked for.
+        expected: OperationId,
+    },
+    /// A provider has withdrawn its offer.
+    #[error("demand {demand:?}, order {order}: {got} has withdrawn its offer")]
+    OfferWithdrawn {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        /// The provider named.
+        got: ProviderId,
+    },
+    /// A leg cannot be travelled.
+    #[error("demand {demand:?}, order {order}: no distance between its site and the next")]
+    NoDistance {
+        /// The demand.
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+    },
+    /// A composition costs more than its demand's budget.
+    #[error("demand {demand:?} costs {got}, its budget is {expected}")]
+    OverBudget {
+        /// The demand.
+        demand: DemandId,
+        /// Its cost.
+        got: Money,
+        /// Its budget.
+        expected: Money,
+    },
+    /// A provider would be used for longer than its capacity, standing compositions included.
+    #[error("demand {demand:?}: {provider} would be used {got} minutes, its capacity is {expected}")]
+    OverCapacity {
+        /// The demand whose composition is one too many.
+        demand: DemandId,
+        /// The provider.
+        provider: ProviderId,
+        /// Minutes used with it.
+        got: Minutes,
+        /// The capacity.
+        expected: Minutes,
+    },
+    /// In dedicated allocation: another miner holds a provider.
+    #[error("demand {demand:?}: {provider} is held by {}, not by {}", .expected.short(), .got.short())]
+    ProviderHeld {
+        /// The demand.
+        demand: DemandId,
+        /// The provider.
+        provider: ProviderId,
+        /// The block's miner.
+        got: Address,
+        /// Who holds it.
+        expected: Address,
+    },
+    /// In dedicated allocation: the miner would hold too many providers.
+    #[error("demand {demand:?}: {} would hold {got} providers, expected at most {expected}", .miner.short())]
+    TooManyProvidersHeld {
+        /// The demand whose composition is one too many.
+        demand: DemandId,
+        /// The block's miner.
+        miner: Address,
+        /// Providers it would hold.
+        got: usize,
+        /// The most allowed.
+        expected: usize,
+    },
+    /// In dedicated allocation nothing is re-composed: providers are held for what their miner composed.
+    #[error("amendments are not allowed in dedicated allocation")]
+    AmendmentsOff,
+    /// It replaces another version than the one that stands.
+    #[error("demand {demand}: version {got} is to be replaced, version {expected} stands (0: none)")]
+    StaleAmendment {
+        /// The demand.
+        demand: DemandId,
+        /// The version it names; 0 for a first composition.
+        got: u32,
+        /// The version that stands; 0 while the demand is open.
+        expected: u32,
+    },
+    /// An amendment of nothing but open demands.
+    #[error("amendment {amendment} of the block replaces no composition")]
+    NothingReplaced {
+        /// Its position in the block.
+        amendment: usize,
+    },
+    /// An amendment that leaves every composition it replaces with the providers it has.
+    #[error("amendment {amendment} of the block changes no composition that it replaces")]
+    NothingChanged {
+        /// Its position in the block.
+        amendment: usize,
+    },
+    /// An amendment that composes no open demand must save enough.
+    #[error("amendment {amendment} of the block saves {got}, expected at least {expected}")]
+    SavingTooSmall {
+        /// Its position in the block.
+        amendment: usize,
+        /// What it saves; negative if it costs more.
+        got: Money,
+        /// The least that would have passed.
+        expected: Money,
+    },
+    /// Those for whom room is made cannot pay for it.
+    #[error("amendment {amendment} of the block: budgets leave {got} for the room made, it costs {expected}")]
+    RoomNotPaid {
+        /// Its position in the block.
+        amendment: usize,
+        /// What the budgets of its first compositions leave beyond their cost.
+        got: Money,
+        /// What its other compositions become dearer by, together.
+        expected: Money,
+    },
+    /// The prices do not suit the market.
+    #[error("the price update: {0}")]
+    Price(#[from] PriceError),
+    /// The price update does not raise the market's bound enough.
+    #[error("the price update leads to a bound of {got}, expected at least {expected}")]
+    BoundNotRaised {
+        /// The bound at the new prices.
+        got: Money,
+        /// The least that would have passed.
+        expected: Money,
+    },
+    /// The compositions are too far from proved optimal.
+    #[error("the block earns {got}, expected at least {expected} of its fees")]
+    RewardBelowThreshold {
+        /// What it earns.
+        got: Money,
+        /// What its demands ask for at their age.
+        expected: Money,
+    },
+    /// A mistake in this program.
+    #[error(transparent)]
+    Internal(#[from] Defect),
+}
+
+impl MarketError {
+    /// The rule's name, for logs and tables.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::DuplicateComposition { .. } => "duplicate-composition",
+            Self::TooMuchWork { .. } => "verification-work",
+            Self::UnknownDemand { .. } => "unknown-demand",
+            Self::AlreadyComposed { .. } => "already-composed",
+            Self::OrderCount { .. } => "order-count",
+            Self::UnknownProvider { .. } => "unknown-provider",
+            Self::NotOffered { .. } => "not-offered",
+            Self::OfferWithdrawn { .. } => "offer-withdrawn",
+            Self::NoDistance { .. } => "no-distance",
+            Self::OverBudget { .. } => "budget",
+            Self::OverCapacity { .. } => "capacity",
+            Self::ProviderHeld { .. } => "provider-held",
+            Self::TooManyProvidersHeld { .. } => "providers-held-max",
+            Self::AmendmentsOff => "amendments-off",
+            Self::StaleAmendment { .. } => "stale-amendment",
+            Self::NothingReplaced { .. } => "nothing-replaced",
+            Self::NothingChanged { .. } => "nothing-changed",
+            Self::SavingTooSmall { .. } => "saving",
+            Self::RoomNotPaid { .. } => "room",
+            Self::Price(_) => "price",
+            Self::BoundNotRaised { .. } => "bound-gain",
+            Self::RewardBelowThreshold { .. } => "reward",
+            Self::Internal(_) => Defect::RULE,
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! The providers of the market: their offers, the minutes taken from them, who holds them, and the prices of their
+//! minutes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use rpds::{RedBlackTreeMapSync, VectorSync};
+use scenarios::{DualPrices, Minutes, Money, Provider, ProviderId, SharedSupply};
+use serde::{Deserialize, Serialize};
+
+use super::entry::Standing;
+use crate::codec::encode;
+use crate::genesis::Genesis;
+use crate::key::Address;
+use crate::ledger::defect::Defect;
+use crate::ledger::root::StateKey;
+
+/// Minutes taken from a provider.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// By compositions that are not frozen yet.
+    pub standing: Minutes,
+    /// By frozen compositions.
+    pub frozen: Minutes,
+}
+
+impl Usage {
+    /// Minutes taken in all.
+    pub const fn total(self) -> Minutes {
+        self.standing.saturating_add(self.frozen)
+    }
+}
+
+/// In dedicated allocation: the miner whose blocks alone may use a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Who holds it.
+    pub miner: Address,
+    /// The miner's standing compositions that use it; it is free again at none.
+    pub compositions: u32,
+}
+
+/// What the state says of a provider.
+#[derive(Serialize)]
+struct ProviderEntry<'a> {
+    address: Address,
+    provider: &'a Provider,
+    usage: Usage,
+    holder: Option<Holder>,
+    price: Money,
+}
+
+/// All providers there ever were, by number. Cloning shares what is large; a change of offers copies all offers,
+/// since the oracle's tables are made anew from them anyway.
+#[derive(Clone, Debug)]
+pub(crate) struct Providers {
+    supply: SharedSupply,
+    addresses: VectorSync<Address>,
+    ids: RedBlackTreeMapSync<Address, ProviderId>,
+    usage: VectorSync<Usage>,
+    holders: RedBlackTreeMapSync<ProviderId, Holder>,
+    prices: Arc<DualPrices>,
+    /// What changed since the state tree was last brought up to date.
+    touched: BTreeSet<StateKey>,
+}
+
+impl Providers {
+    pub(in crate::ledger) fn new(genesis: &Genesis) -> Self {
+        let addresses = || genesis.providers.iter().map(|genesis| genesis.address);
+        let ids = addresses().enumerate().map(|(index, address)| (address, ProviderId::from_index(index)));
+        Self {
+            supply: SharedSupply::new(genesis.supply()),
+            addresses: addresses().collect(),
+            ids: ids.collect(),
+            usage: addresses().map(|_| Usage::default()).collect(),
+            holders: RedBlackTreeMapSync::new_sync(),
+            prices: Arc::new(DualPrices::zero()),
+            touched: BTreeSet::new(),
+        }
+    }
+
+    pub(in crate::ledger) const fn supply(&self) -> &SharedSupply {
+        &self.supply
+    }
+
+    pub(in crate::ledger) fn prices(&self) -> &DualPrices {
+        &self.prices
+    }
+
+    pub(in crate::ledger) fn count(&self) -> usize {
+        self.addresses.len()
+    }
+
+    pub(in crate::ledger) fn id_of(&self, address: Address) -> Option<ProviderId> {
+        self.ids.get(&address).copied()
+    }
+
+    pub(in crate::ledger) fn address_of(&self, id: ProviderId) -> Option<Address> {
+        self.addresses.get(id.index()).copied()
+    }
+
+    pub(in crate::ledger) fn usage(&self, id: ProviderId) -> Usage {
+        self.usage.get(id.index()).copied().unwrap_or_default()
+    }
+
+    pub(in crate::ledger) fn holder(&self, id: ProviderId) -> Option<&Holder> {
+        self.holders.get(&id)
+    }
+
+    pub(in crate::ledger) fn holders(&self) -> impl Iterator<Item = (ProviderId, &Holder)> {
+        self.holders.iter().map(|(&id, holder)| (id, holder))
+    }
+
+    /// What is left of each capacity, by number, never negative, when so many minutes of it are taken.
+    pub(in crate::ledger) fn capacities_left(
+        &self,
+        taken: impl Fn(ProviderId, Usage) -> Minutes,
+    ) -> Vec<Option<Minutes>> {
+        let providers = self.supply.provider_ids().zip(&self.supply.providers).zip(self.usage.iter());
+        let left = |((id, provider), &usage): ((ProviderId, &Provider), &Usage)| {
+            provider.capacity.map(|capacity| capacity.saturating_sub(taken(id, usage)).max(0))
+        };
+        providers.map(left).collect()
+    }
+
+    /// Enters an offer, of a provider that is there or of a new one.
+    pub(in crate::ledger) fn offer(&mut self, author: Address, provider: Provider) -> Result<(), Defect> {
+        let known = self.id_of(author);
+        let supply = self.supply.make_mut();
+        let id = if let Some(id) = known {
+            // Unlimited capacity has no price.
+            if provider.capacity.is_none() && self.prices.of(id) != Money::ZERO {
+                let price = Arc::make_mut(&mut self.prices).0.get_mut(id.index());
+                *price.ok_or(Defect::ProviderId)? = Money::ZERO;
+            }
+            let place = supply.providers.get_mut(id.index());
+            *place.ok_or(Defect::ProviderId)? = provider;
+            id
+        } else {
+            let id = ProviderId::from_index(supply.providers.len());
+            self.ids.insert_mut(author, id);
+            supply.providers.push(provider);
+            self.addresses.push_back_mut(author);
+            self.usage.push_back_mut(Usage::default());
+            id
+        };
+        self.touched.insert(StateKey::Provider(id));
+        Ok(())
+    }
+
+    /// Offers nothing and has nothing left, but keeps its id: standing compositions keep their terms.
+    pub(in crate::ledger) fn withdraw(&mut self, author: Address) {
+        let Some(id) = self.id_of(author) else { return };
+        if let Some(provider) = self.supply.make_mut().providers.get_mut(id.index()) {
+            provider.offers.clear();
+            provider.capacity = Some(0);
+            self.touched.insert(StateKey::Provider(id));
+        }
+    }
+
+    /// Takes a composition's minutes and, in dedicated allocation, its providers for `holder`.
+    pub(in crate::ledger) fn reserve(
+        &mut self,
+        minutes: &BTreeMap<ProviderId, Minutes>,
+        holder: Option<Address>,
+    ) -> Result<(), Defect> {
+        self.exchange(minutes)?;
+        if let Some(miner) = holder {
+            for &provider in minutes.keys() {
+                let mut holder =
+                    self.holders.get(&provider).copied().unwrap_or(Holder { miner, compositions: 0 });
+                holder.compositions = holder.compositions.saturating_add(1);
+                self.holders.insert_mut(provider, holder);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes minutes from providers, and gives back where they are negative.
+    pub(in crate::ledger) fn exchange(
+        &mut self,
+        minutes: &BTreeMap<ProviderId, Minutes>,
+    ) -> Result<(), Defect> {
+        for (&provider, &minutes) in minutes {
+            let usage = self.usage_mut(provider)?;
+            usage.standing = usage.standing.checked_add(minutes).ok_or(Defect::Minutes)?;
+        }
+        Ok(())
+    }
+
+    /// Turns a composition's minutes from standing to frozen and lets go of its providers.
+    pub(in crate::ledger) fn release(&mut self, composition: &Standing) -> Result<(), Defect> {
+        for (&provider, &minutes) in &composition.minutes {
+            let usage = self.usage_mut(provider)?;
+            usage.standing = usage.standing.checked_sub(minutes).ok_or(Defect::Minutes)?;
+            usage.frozen = usage.frozen.checked_add(minutes).ok_or(Defect::Minutes)?;
+            let Some(mut holder) = self.holders.get(&provider).copied() else { continue };
+            holder.compositions = holder.compositions.saturating_sub(1);
+            if holder.compositions == 0 {
+                self.holders.remove_mut(&provider);
+            } else {
+                self.holders.insert_mut(provider, holder);
+            }
+        }
+        Ok(())
+    }
+
+    fn usage_mut(&mut self, id: ProviderId) -> Result<&mut Usage, Defect> {
+        self.touched.insert(StateKey::Provider(id));
+        self.usage.get_mut(id.index()).ok_or(Defect::ProviderId)
+    }
+
+    /// Puts prices in force.
+    pub(in crate::ledger) fn reprice(&mut self, prices: &DualPrices) {
+        let changed = self.supply.provider_ids().filter(|&id| self.prices.of(id) != prices.of(id));
+        self.touched.extend(changed.map(StateKey::Provider));
+        self.prices = Arc::new(prices.clone());
+    }
+
+    /// The value of a provider's entry of the state.
+    pub(in crate::ledger) fn entry(&self, id: ProviderId) -> Option<Vec<u8>> {
+        Some(encode(&ProviderEntry {
+            address: self.address_of(id)?,
+            provider: self.supply.provider(id)?,
+            usage: self.usage(id),
+            holder: self.holder(id).copied(),
+            price: self.prices.of(id),
+        }))
+    }
+
+    /// The keys of all its entries of the state.
+    pub(in crate::ledger) fn keys(&self) -> impl Iterator<Item = StateKey> {
+        self.supply.provider_ids().map(StateKey::Provider)
+    }
+
+    pub(in crate::ledger) fn take_touched(&mut self) -> BTreeSet<StateKey> {
+        std::mem::take(&mut self.touched)
+    }
+}

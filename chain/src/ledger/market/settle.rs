@@ -1,0 +1,139 @@
+//! Composing and freezing: where the money goes.
+//!
+//! When a demand is composed its price moves to its clearing account and the rest of the budget goes back
+//! at once; the fee stays in escrow. Amendments move money between clearing accounts only (`amending`). At the
+//! freeze the clearing account pays providers and carrier and returns what is left (the value of time, which
+//! nobody is paid for, and the demand's shares of what amendments saved); the fee is split between first
+//! composer, bounty account, amenders and demander.
+//!
+//! **Nobody gains by composing badly and amending that under another key.** Whatever amenders are due, the
+//! first composer loses first, up to all it earned, and beyond that it comes from the part of the fee that the
+//! first composition did not earn: all solvers of a demand together get at most its fee, and more than the
+//! first composition earned only as far as the amenders' dues exceed that. The whole fee is what composing well
+//! earns, at once and safe from others, who may announce the improvement first. And a first composition that
+//! turns out dearer than it had to be is paid as if its excess had been known: its share vests by the schedule
+//! at that reduced cost.
+
+use scenarios::Money;
+
+use super::demands::Departed;
+use super::entry::{DemandStatus, Standing};
+use crate::genesis::{Network, Parameters};
+use crate::ledger::defect::Defect;
+use crate::ledger::state::State;
+use crate::record::{DemandId, Height};
+use crate::schedule::{Achievement, Measure};
+
+impl State {
+    /// Records a first composition whose rules have all been checked and whose minutes are taken.
+    pub(in crate::ledger) fn compose(
+        &mut self,
+        id: DemandId,
+        composition: Standing,
+        clearing: Money,
+    ) -> Result<(), Defect> {
+        let entry = self.demands.get(id).ok_or(Defect::Demand)?;
+        let rest = entry.demand.budget.checked_sub(composition.price);
+        let rest = rest.filter(|rest| *rest >= Money::ZERO).ok_or(Defect::Budget)?;
+        let (author, fee) = (entry.author, entry.solver_fee);
+        self.demands.compose(id, composition, fee, clearing)?;
+        self.accounts.credit(author, rest)
+    }
+
+    /// Records a composition that replaces another; the demander neither pays nor is paid.
+    pub(in crate::ledger) fn recompose(
+        &mut self,
+        id: DemandId,
+        composition: Standing,
+        clearing: Money,
+    ) -> Result<(), Defect> {
+        // Invariant: what is owed is covered, by the surplus of before if nothing else.
+        if clearing < composition.cost {
+            return Err(Defect::Clearing);
+        }
+        let escrow = self.demands.get(id).ok_or(Defect::Demand)?.escrow;
+        self.demands.compose(id, composition, escrow, clearing)
+    }
+
+    /// Freezes every composition that is due at this height, in order of demand id, and takes the demands off the
+    /// market; they, as settled.
+    pub(in crate::ledger) fn settle_due(
+        &mut self,
+        network: &Network,
+        height: Height,
+    ) -> Result<Vec<Departed>, Defect> {
+        let due = self.demands.due_at(height).into_iter();
+        due.map(|id| self.freeze(network.parameters(), id, height)).collect()
+    }
+
+    fn freeze(&mut self, parameters: &Parameters, id: DemandId, height: Height) -> Result<Departed, Defect> {
+        let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
+        let DemandStatus::Composed(mut composition) = entry.status else { return Err(Defect::Demand) };
+        // Invariant: the clearing account covers what is owed.
+        let mut rest = entry.clearing;
+        for (&provider, &owed) in &composition.owed {
+            let address = self.providers.address_of(provider).ok_or(Defect::ProviderId)?;
+            self.accounts.credit(address, owed)?;
+            rest = rest.checked_sub(owed).ok_or(Defect::Clearing)?;
+        }
+        self.accounts.credit_carrier(composition.transport)?;
+        rest = rest.checked_sub(composition.transport).ok_or(Defect::Clearing)?;
+        if rest < Money::ZERO {
+            return Err(Defect::Clearing);
+        }
+
+        let fees = fees(parameters, entry.solver_fee, &composition).ok_or(Defect::Settlement)?;
+        self.accounts.credit_bounty(fees.bounty)?;
+        let firsts = fees.first.checked_sub(fees.bounty).ok_or(Defect::Settlement)?;
+        self.accounts.credit(composition.miner, firsts)?;
+        for (&amender, &due) in &composition.dues {
+            self.accounts.credit(amender, due)?;
+        }
+        let back = rest.checked_add(fees.unearned).ok_or(Defect::Settlement)?;
+        self.accounts.credit(entry.author, back)?;
+
+        self.providers.release(&composition)?;
+        composition.earned = fees.first;
+        entry.escrow = Money::ZERO;
+        entry.clearing = Money::ZERO;
+        entry.status = DemandStatus::Frozen { composition, height };
+        self.demands.depart(id, entry)
+    }
+}
+
+/// How a demand's fee is split at the freeze, but for what each amender is due.
+struct Fees {
+    /// To the first composer, the bounty account's share included.
+    first: Money,
+    /// Of that, to the bounty account.
+    bounty: Money,
+    /// Back to the demander.
+    unearned: Money,
+}
+
+/// `None` if a sum leaves its range.
+fn fees(parameters: &Parameters, fee: Money, composition: &Standing) -> Option<Fees> {
+    let dues = composition.dues.values().copied().try_fold(Money::ZERO, Money::checked_add)?;
+    let earned = composition.earned;
+    let unaffected = earned.checked_sub(earned.min(dues))?;
+    let first = vested(parameters, fee, composition)?.min(unaffected);
+    let bounty = first.checked_ppm(parameters.bounty_share_ppm)?;
+    // Not negative: `first + dues` is at most the larger of `earned` and `dues`, neither above the fee.
+    let unearned = fee.checked_sub(first)?.checked_sub(dues)?;
+    (unearned >= Money::ZERO).then_some(Fees { first, bounty, unearned })
+}
+
+/// What the first composer's work is worth now that the demand costs what it does: the excess of the first
+/// composition over that was reduced cost, whether or not the prices of its time showed it. The measure of paper A knows
+/// no reduced cost, and what it earned stands.
+fn vested(parameters: &Parameters, fee: Money, composition: &Standing) -> Option<Money> {
+    let excess = composition.first_cost.checked_sub(composition.cost)?;
+    match parameters.schedule.measure {
+        Measure::Certified { .. } if excess > Money::ZERO => {
+            let hindsight = Achievement { cost: composition.first_cost, reduced_cost: excess, orders: 0 };
+            let worth = fee.checked_ppm(parameters.schedule.reward_ppm(&hindsight))?;
+            Some(composition.earned.min(worth))
+        }
+        Measure::Certified { .. } | Measure::Paper { .. } => Some(composition.earned),
+    }
+}
