@@ -99,7 +99,8 @@ pub struct Proven {
 }
 
 impl CompositionProof {
-    /// The proof that a demand is composed. `store` holds the chain that leads to `ledger`.
+    /// The proof that a demand is composed, as of the block that `ledger` is the state after. `store` holds the chain
+    /// that leads there, and may hold more.
     ///
     /// # Errors
     /// If the ledger knows no such demand or no composition of it, or the store does not hold its blocks.

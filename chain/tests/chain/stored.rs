@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use chain::consensus::SafetyLog;
+use chain::consensus::{CertificateError, SafetyLog};
 use chain::ledger::MarketError;
 use chain::store::{MemoryBackend, ReplayError, Store, StoreError, Write, replay};
+use chain::validate::FinalityError;
 use chain::{Hash, NetworkId, Rejection};
 
 use crate::market::{Market, certificate, miner, providers, resign, transfer, treasurer, units};
@@ -144,8 +145,30 @@ fn replay_refuses_a_block_that_breaks_a_rule_and_one_without_a_quorum() {
     let mut votes = certificate(market.network(), &market.blocks[0]);
     votes.signatures.truncate(2);
     store.write(&[Write::Block(Box::new(market.blocks[0].clone()), Box::new(votes))]).unwrap();
-    let error = chain::consensus::CertificateError::NoQuorum { got: 2, expected: 3 }.into();
+    let error = CertificateError::NoQuorum { got: 2, expected: 3 }.into();
     assert_eq!(replay(&store, network).unwrap_err(), ReplayError::NotFinal { height: 1, error });
+}
+
+#[test]
+fn what_somebody_calls_final_is_judged_by_its_votes_before_its_rules() {
+    let market = three_blocks();
+    let ledger = Market::new().ledger;
+    let (first, second) = (&market.blocks[0], &market.blocks[1]);
+    let foreign = certificate(market.network(), second);
+    let (got, expected) = (second.header.height, first.header.height);
+    let error = ledger.validate_final(first.clone(), foreign).unwrap_err();
+    assert_eq!(error, FinalityError::WrongHeight { got, expected });
+    let mut forged = first.clone();
+    forged.header.state_root = Hash::ZERO;
+    let forged = resign(forged, &miner(0));
+    let mut votes = certificate(market.network(), &forged);
+    let error = ledger.validate_final(forged.clone(), votes.clone()).unwrap_err();
+    assert!(matches!(error, FinalityError::Invalid(Rejection::WrongStateRoot { .. })), "{error}");
+    votes.signatures.truncate(2);
+    let error = ledger.validate_final(forged, votes).unwrap_err();
+    assert_eq!(error, CertificateError::NoQuorum { got: 2, expected: 3 }.into());
+    let done = ledger.validate_final(first.clone(), certificate(market.network(), first)).unwrap();
+    assert_eq!((done.block(), done.ledger().head().height), (first, 1));
 }
 
 #[test]
