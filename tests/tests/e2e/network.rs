@@ -49,7 +49,7 @@ pub(crate) fn tehran(problem: u8) -> Scenario {
 pub(crate) fn small_market() -> Scenario {
     let mut scenario = generate(&small_parameters()).unwrap();
     scenario.search.profile = Profile::Paper;
-    scenario.network.schedule = paid_from(1_000_000);
+    scenario.network.schedule = paid_from(500_000);
     scenario
 }
 

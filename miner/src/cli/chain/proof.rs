@@ -79,9 +79,9 @@ pub(in crate::cli) fn verify_proof(arguments: &VerifyProofArguments) -> Result<E
         }
     };
     if arguments.output.json {
-        print_json(&proven)?
+        print_json(&proven)?;
     } else {
-        print(&words(&proven, trusted.is_some()))?
+        print(&words(&proven, trusted.is_some()))?;
     }
     Ok(ExitCode::SUCCESS)
 }
