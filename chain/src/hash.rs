@@ -1,11 +1,14 @@
 //! BLAKE3 hashes, each kind of content under its own domain.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::LazyLock;
 
+use blake3::hazmat::{ContextKey, HasherExt as _, hash_derive_key_context};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// What is being hashed or signed. Two kinds of content can never share a hash or a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Domain {
     /// A public key, giving an [`crate::Address`].
     Address,
@@ -40,6 +43,24 @@ pub enum Domain {
 }
 
 impl Domain {
+    const ALL: [Self; 15] = [
+        Self::Address,
+        Self::Genesis,
+        Self::RecordSigning,
+        Self::Record,
+        Self::Header,
+        Self::MerkleLeaf,
+        Self::MerkleNode,
+        Self::StatePath,
+        Self::StateValue,
+        Self::StateLeaf,
+        Self::StateNode,
+        Self::Vote,
+        Self::Proposal,
+        Self::PeerRecord,
+        Self::ScenarioKey,
+    ];
+
     /// The BLAKE3 key-derivation context of this domain; changing one changes the protocol.
     const fn context(self) -> &'static str {
         match self {
@@ -63,7 +84,14 @@ impl Domain {
 
     /// The hash of `parts`, concatenated, in this domain.
     pub fn hash(self, parts: &[&[u8]]) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key(self.context());
+        // The key of a domain costs as much as a short hash, and most hashes are short.
+        static KEYS: LazyLock<BTreeMap<Domain, ContextKey>> = LazyLock::new(|| {
+            Domain::ALL.map(|domain| (domain, hash_derive_key_context(domain.context()))).into()
+        });
+        let mut hasher = match KEYS.get(&self) {
+            Some(key) => blake3::Hasher::new_from_context_key(key),
+            None => blake3::Hasher::new_derive_key(self.context()),
+        };
         for part in parts {
             hasher.update(part);
         }
@@ -123,6 +151,19 @@ impl<'de> Deserialize<'de> for Hash {
             String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
         } else {
             <[u8; 32]>::deserialize(deserializer).map(Self)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_blake3_keyed_by_its_domains_context() {
+        for domain in Domain::ALL {
+            let expected = blake3::derive_key(domain.context(), b"some bytes");
+            assert_eq!(domain.hash(&[b"some ", b"bytes"]), Hash(expected), "{domain:?}");
         }
     }
 }

@@ -17,8 +17,8 @@ use miner_node::{
 use scenarios::settings::{Profile, SearchSettings};
 use scenarios::work::{Failure, Goal, Incumbent, Report, Work};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario, Site, Solution,
-    Supply, Window,
+    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Site,
+    Solution, Supply, Window,
 };
 
 const START_MS: u64 = 1_800_000_000_000;
@@ -70,13 +70,13 @@ fn solved(work: &Work) -> Report {
     })
 }
 
-/// Two providers alike, and three demands of one order each.
-fn instance() -> Instance {
-    let provider = |name: &str| Provider {
+/// Two providers of which the second is a little cheaper, and three demands of one order each.
+fn instance(cheaper_minutes: Minutes) -> Instance {
+    let provider = |name: &str, cost, capacity| Provider {
         name: name.into(),
         site: Site::point(0, 0),
-        offers: BTreeMap::from([(OperationId(0), Offer { cost: Money::from_units(5), minutes: 10 })]),
-        capacity: Some(1_000),
+        offers: BTreeMap::from([(OperationId(0), Offer { cost, minutes: 10 })]),
+        capacity: Some(capacity),
     };
     let demand = |name: &str| Demand {
         name: name.into(),
@@ -90,7 +90,9 @@ fn instance() -> Instance {
         metres_per_minute: 500,
         deliver: false,
     };
-    let providers = vec![provider("one"), provider("two")];
+    let cheaper = Money::from_micros(4_990_000);
+    let providers =
+        vec![provider("one", Money::from_units(5), 1_000), provider("two", cheaper, cheaper_minutes)];
     Instance {
         supply: Supply { providers, rules, geometry: Geometry::Euclidean },
         demands: ["a", "b", "c"].map(demand).into(),
@@ -101,7 +103,9 @@ impl Solo {
     /// A node on which this kind of work fails.
     fn failing(kind: WorkKind) -> Self {
         let key = SecretKey::for_scenario(1, "host", 0);
-        let scenario = Scenario::of_instance("solo", instance());
+        // Prices are searched for only where something is scarce: here, the minutes of the cheaper provider.
+        let cheaper_minutes = if kind == WorkKind::Prices { 10 } else { 1_000 };
+        let scenario = Scenario::of_instance("solo", instance(cheaper_minutes));
         let validators = vec![key.public()];
         let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, 1, START_MS - 1);
         let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));

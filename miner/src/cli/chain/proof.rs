@@ -47,11 +47,11 @@ pub(in crate::cli) struct VerifyProofArguments {
 pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("verifying"), chain.store.height());
-    let proved = chain.prove(&arguments.demand, |done| {
+    let made = chain.prove(&arguments.demand, |done| {
         progress.now(format!("block {} of {last}", done.ledger().head().height));
     });
     drop(progress);
-    let proof = match proved {
+    let proof = match made {
         Ok(proof) => proof,
         Err(ProveError::Chain(error)) => return Ok(refused(&error)),
         Err(error) => return Err(error.into()),
