@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use chain::store::{Backend, Changes, Pairs, StoreError};
 
@@ -27,6 +28,9 @@ pub struct SledBackend {
 
 /// The key of the number of commits; no key of a store begins like it.
 const COMMITS: &[u8] = b"~commits";
+/// How long a lock is waited for, and how often it is tried.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_POLL: Duration = Duration::from_millis(10);
 /// The file that holds it too.
 const COUNTER_FILE: &str = "commits";
 
@@ -37,7 +41,7 @@ impl SledBackend {
     /// [`StoreError::Corrupt`] if it is damaged, or older than it was when last written: [`move_aside`] it
     /// and start anew. [`StoreError::Io`] if it is locked by another process or the disk fails.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let db = guarded(|| ::sled::Config::new().path(directory).open())?;
+        let db = guarded(|| open_database(directory))?;
         let remembered = guarded(|| Ok(db.get(COMMITS)?.map(|value| value.to_vec())))?;
         let commits = count(&remembered.unwrap_or_default());
         let mut counter = guarded(|| {
@@ -88,6 +92,22 @@ impl Backend for SledBackend {
         })?;
         self.commits = commits;
         Ok(())
+    }
+}
+
+/// Opens the database. Threads of sled's own may hold its lock for a moment after the database has been dropped in
+/// this very process, so a lock is waited for briefly before it counts as another process's.
+fn open_database(directory: &Path) -> Result<::sled::Db, ::sled::Error> {
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match ::sled::Config::new().path(directory).open() {
+            Err(::sled::Error::Io(error))
+                if error.to_string().contains("acquire lock") && Instant::now() < deadline =>
+            {
+                std::thread::sleep(LOCK_POLL);
+            }
+            opened => return opened,
+        }
     }
 }
 
