@@ -3,6 +3,7 @@
 //!
 //! `cargo run --release -p ga --example solve -- scenarios/tehran/problem-2-capacitated.json`
 #![expect(clippy::print_stdout, reason = "a program that prints a result")]
+#![expect(clippy::disallowed_methods, reason = "a program reads its arguments and files")]
 
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;

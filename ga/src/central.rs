@@ -1,5 +1,6 @@
 //! A whole market solved in one place: dual prices within a share of the time, then the search. What `miner solve`,
 //! the centre that networks are compared with and every benchmark do; each says when to stop.
+#![expect(clippy::disallowed_types, reason = "one of the two places that read the clock")]
 
 use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
