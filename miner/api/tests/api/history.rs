@@ -95,6 +95,7 @@ fn a_disk_that_fails_leaves_the_history_where_it_was() {
 
 /// A medium that outlives the history on it, and can be made to fail.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::disallowed_types, reason = "a disk outlives the history that is on it")]
 struct SharedDisk(std::sync::Arc<std::sync::Mutex<Disk>>);
 
 #[derive(Debug, Default)]
