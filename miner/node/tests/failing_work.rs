@@ -35,6 +35,8 @@ struct Solo {
     working: BTreeMap<WorkId, (u64, Work)>,
     /// Which kind of work fails.
     failing: Option<WorkKind>,
+    /// Says what the rest comes to.
+    solver: fn(&Work) -> Report,
     /// What was begun, and when.
     begun: Vec<(u64, WorkKind)>,
     failed: Vec<(u64, WorkKind, Failure)>,
@@ -137,6 +139,7 @@ impl Solo {
             timers: BTreeMap::new(),
             working: BTreeMap::new(),
             failing: Some(kind),
+            solver: solved,
             begun: Vec::new(),
             failed: Vec::new(),
             effects,
@@ -198,7 +201,7 @@ impl Solo {
             if let Some((_, id)) = work.filter(|work| work.0 == next_ms) {
                 let (_, work) = self.working.remove(&id).expect("work under way");
                 let fails = self.failing == Some(kind_of(&work));
-                let report = if fails { Report::Failed { reason: boom() } } else { solved(&work) };
+                let report = if fails { Report::Failed { reason: boom() } } else { (self.solver)(&work) };
                 self.handle(Input::Work { id, report });
             } else if let Some((_, timer)) = timer {
                 self.timers.remove(&timer);
@@ -281,4 +284,40 @@ fn a_failure_of_work_that_was_given_up_means_nothing() {
     solo.run_for(3_000);
     assert_eq!(solo.composed(), 3);
     assert!(solo.failed.iter().all(|failed| failed.1 == WorkKind::Amend));
+}
+
+/// Gives all orders of all demands to a provider that is not there, and asks for negative prices.
+fn nonsense(work: &Work) -> Report {
+    match solved(work) {
+        Report::Finished(incumbent) => {
+            let nobody = Some(vec![scenarios::ProviderId(9); 3]);
+            let compositions = vec![nobody; work.problem.demands.len() + 1];
+            Report::Finished(Incumbent { solution: Solution { compositions }, ..incumbent })
+        }
+        Report::Prices { bound, cpu_micros, .. } => {
+            let prices = scenarios::DualPrices(vec![Money::from_units(-1); 7]);
+            Report::Prices { prices, bound, cpu_micros }
+        }
+        other => other,
+    }
+}
+
+#[test]
+fn a_solver_that_answers_nonsense_is_asked_again_only_after_seconds() {
+    let mut solo = Solo::failing(WorkKind::Prices);
+    (solo.failing, solo.solver) = (None, nonsense);
+    solo.submit(0..3);
+    solo.run_for(30_000);
+    assert_eq!(solo.composed(), 0);
+    let begun = solo.begun(WorkKind::Compose);
+    assert!((4..=7).contains(&begun.len()), "{} searches", begun.len());
+    // The first time the market might have changed meanwhile.
+    assert!(begun[1..].windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{begun:?}");
+    let (_, kind, reason) = &solo.failed[0];
+    assert_eq!(*kind, WorkKind::Compose);
+    assert!(reason.to_string().contains("nothing it found is valid"), "{reason}");
+    assert!(solo.begun(WorkKind::Prices).len() <= 1);
+    solo.solver = solved;
+    solo.run_for(10_000);
+    assert_eq!(solo.composed(), 3);
 }
