@@ -15,6 +15,10 @@ use super::{
 };
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of};
 
+/// Demands that are looked into when a search finds none of its own a way: that takes milliseconds for each, and
+/// meanwhile the node does not vote. Readers are told of each without that.
+const EXPLAINED: usize = 10;
+
 /// A search that is running for this node.
 #[derive(Debug)]
 pub(super) struct Search {
@@ -209,11 +213,13 @@ impl Mining {
         let market = view.ledger.open_market();
         let oracle = market.supply.oracle();
         let operations = &view.ledger.network().genesis().operations;
-        for MarketDemand { id, entry } in &market.demands {
-            if !search.demands.contains(id) {
-                continue;
-            }
-            let reason = why_unserved(&oracle, &entry.demand, &market.capacities).describe(operations);
+        let hopeless = market.demands.iter().filter(|demand| search.demands.contains(&demand.id));
+        for (nth, MarketDemand { id, entry }) in hopeless.enumerate() {
+            let reason = if nth < EXPLAINED {
+                why_unserved(&oracle, &entry.demand, &market.capacities).describe(operations)
+            } else {
+                "its search found no way, nor for so many others that not each is looked into".to_owned()
+            };
             let event = NodeEvent::Unserved { demand: *id, name: entry.demand.name.clone(), reason };
             actions.push(Action::Effect(Effect::Event(event)));
             self.given_up.insert(*id);
