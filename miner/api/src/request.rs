@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 use crate::history::HistoryError;
 use crate::views::{AccountReport, DemandReport, MarketFacts, MarketStatus, RecordStanding, Refusal};
 
+/// The most records or demands that one question may be about: an answer takes milliseconds for each at worst.
+pub const IDS_MAX: usize = 1_000;
+
 /// A question or an order of the node's operator, with the type of its answer.
 pub trait Ask: Into<Request> {
     /// What the node answers.
@@ -69,6 +72,14 @@ pub enum RequestError {
         /// Bytes allowed.
         limit: usize,
     },
+    /// It asks about more than allowed.
+    #[error("it asks about {got} at once, at most {limit} are answered: ask for less at once")]
+    TooMany {
+        /// Asked about.
+        got: usize,
+        /// Answered.
+        limit: usize,
+    },
     /// Its answer would be longer than allowed.
     #[error("the response has {got} bytes, at most {limit} allowed: ask for less at once")]
     AnswerTooLong {
@@ -81,6 +92,12 @@ pub enum RequestError {
     #[error("the response cannot be written: {message}")]
     Unwritable {
         /// What the writer says.
+        message: String,
+    },
+    /// A mistake of the node's.
+    #[error("the node cannot answer: {message}")]
+    Broken {
+        /// What went wrong.
         message: String,
     },
     /// The history it needs cannot be read.
@@ -147,7 +164,7 @@ pub struct GetAccount {
 }
 ask!(GetAccount, Account, AccountReport);
 
-/// Where do these records stand? Answered in the order asked.
+/// Where do these records stand? Answered in the order asked; at most [`IDS_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetRecords {
     /// Their ids.
@@ -155,7 +172,7 @@ pub struct GetRecords {
 }
 ask!(GetRecords, Records, Vec<RecordStanding>);
 
-/// Where do these demands stand? Answered in the order asked.
+/// Where do these demands stand? Answered in the order asked; at most [`IDS_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GetDemands {
     /// Their ids.

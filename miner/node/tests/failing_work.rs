@@ -35,9 +35,13 @@ struct Solo {
     working: BTreeMap<WorkId, (u64, Work)>,
     /// Which kind of work fails.
     failing: Option<WorkKind>,
+    /// Says what the rest comes to.
+    solver: fn(&Work) -> Report,
     /// What was begun, and when.
     begun: Vec<(u64, WorkKind)>,
     failed: Vec<(u64, WorkKind, Failure)>,
+    /// Why demands were given up.
+    given_up: Vec<String>,
     effects: Vec<Effect>,
 }
 
@@ -70,16 +74,16 @@ fn solved(work: &Work) -> Report {
     })
 }
 
-/// Two providers of which the second is a little cheaper, and three demands of one order each.
-fn instance(cheaper_minutes: Minutes) -> Instance {
+/// Two providers of which the second is a little cheaper, and demands of one order each.
+fn instance(cheaper_minutes: Minutes, demands: usize) -> Instance {
     let provider = |name: &str, cost, capacity| Provider {
         name: name.into(),
         site: Site::point(0, 0),
         offers: BTreeMap::from([(OperationId(0), Offer { cost, minutes: 10 })]),
         capacity: Some(capacity),
     };
-    let demand = |name: &str| Demand {
-        name: name.into(),
+    let demand = |number: usize| Demand {
+        name: format!("demand {number}"),
         site: Site::point(0, 0),
         orders: vec![OperationId(0)],
         budget: Money::from_units(100),
@@ -95,17 +99,22 @@ fn instance(cheaper_minutes: Minutes) -> Instance {
         vec![provider("one", Money::from_units(5), 1_000), provider("two", cheaper, cheaper_minutes)];
     Instance {
         supply: Supply { providers, rules, geometry: Geometry::Euclidean },
-        demands: ["a", "b", "c"].map(demand).into(),
+        demands: (0..demands).map(demand).collect(),
     }
 }
 
 impl Solo {
     /// A node on which this kind of work fails.
     fn failing(kind: WorkKind) -> Self {
+        Self::of_many(kind, 3)
+    }
+
+    /// The same, with so many demands to come.
+    fn of_many(kind: WorkKind, demands: usize) -> Self {
         let key = SecretKey::for_scenario(1, "host", 0);
         // Prices are searched for only where something is scarce: here, the minutes of the cheaper provider.
         let cheaper_minutes = if kind == WorkKind::Prices { 10 } else { 1_000 };
-        let scenario = Scenario::of_instance("solo", instance(cheaper_minutes));
+        let scenario = Scenario::of_instance("solo", instance(cheaper_minutes, demands));
         let validators = vec![key.public()];
         let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, 1, START_MS - 1);
         let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
@@ -137,8 +146,10 @@ impl Solo {
             timers: BTreeMap::new(),
             working: BTreeMap::new(),
             failing: Some(kind),
+            solver: solved,
             begun: Vec::new(),
             failed: Vec::new(),
+            given_up: Vec::new(),
             effects,
         };
         solo.carry_out();
@@ -163,6 +174,7 @@ impl Solo {
                 Effect::Event(NodeEvent::WorkFailed { kind, reason, .. }) => {
                     self.failed.push((self.now_ms, kind, reason));
                 }
+                Effect::Event(NodeEvent::Unserved { reason, .. }) => self.given_up.push(reason),
                 Effect::Event(NodeEvent::LocalFault { detail }) => panic!("{detail}"),
                 Effect::Send { .. }
                 | Effect::Broadcast(_)
@@ -198,7 +210,7 @@ impl Solo {
             if let Some((_, id)) = work.filter(|work| work.0 == next_ms) {
                 let (_, work) = self.working.remove(&id).expect("work under way");
                 let fails = self.failing == Some(kind_of(&work));
-                let report = if fails { Report::Failed { reason: boom() } } else { solved(&work) };
+                let report = if fails { Report::Failed { reason: boom() } } else { (self.solver)(&work) };
                 self.handle(Input::Work { id, report });
             } else if let Some((_, timer)) = timer {
                 self.timers.remove(&timer);
@@ -281,4 +293,63 @@ fn a_failure_of_work_that_was_given_up_means_nothing() {
     solo.run_for(3_000);
     assert_eq!(solo.composed(), 3);
     assert!(solo.failed.iter().all(|failed| failed.1 == WorkKind::Amend));
+}
+
+/// Gives all orders of all demands to a provider that is not there, and asks for negative prices.
+fn nonsense(work: &Work) -> Report {
+    match solved(work) {
+        Report::Finished(incumbent) => {
+            let nobody = Some(vec![scenarios::ProviderId(9); 3]);
+            let compositions = vec![nobody; work.problem.demands.len() + 1];
+            Report::Finished(Incumbent { solution: Solution { compositions }, ..incumbent })
+        }
+        Report::Prices { bound, cpu_micros, .. } => {
+            let prices = scenarios::DualPrices(vec![Money::from_units(-1); 7]);
+            Report::Prices { prices, bound, cpu_micros }
+        }
+        other @ (Report::Searching(_) | Report::Failed { .. }) => other,
+    }
+}
+
+#[test]
+fn a_solver_that_answers_nonsense_is_asked_again_only_after_seconds() {
+    let mut solo = Solo::failing(WorkKind::Prices);
+    (solo.failing, solo.solver) = (None, nonsense);
+    solo.submit(0..3);
+    solo.run_for(30_000);
+    assert_eq!(solo.composed(), 0);
+    let begun = solo.begun(WorkKind::Compose);
+    assert!((4..=7).contains(&begun.len()), "{} searches", begun.len());
+    // The first time the market might have changed meanwhile.
+    assert!(begun[1..].windows(2).all(|pair| pair[1] - pair[0] >= 5_000), "{begun:?}");
+    let (_, kind, reason) = &solo.failed[0];
+    assert_eq!(*kind, WorkKind::Compose);
+    assert!(reason.to_string().contains("nothing it found is valid"), "{reason}");
+    assert!(solo.begun(WorkKind::Prices).len() <= 1);
+    solo.solver = solved;
+    solo.run_for(10_000);
+    assert_eq!(solo.composed(), 3);
+}
+
+/// Finds no way for anybody.
+fn nothing(work: &Work) -> Report {
+    match solved(work) {
+        Report::Finished(incumbent) => {
+            let compositions = vec![None; work.problem.demands.len()];
+            Report::Finished(Incumbent { solution: Solution { compositions }, ..incumbent })
+        }
+        other @ (Report::Prices { .. } | Report::Searching(_) | Report::Failed { .. }) => other,
+    }
+}
+
+#[test]
+fn of_many_demands_that_find_no_way_the_node_looks_into_the_first_few() {
+    let mut solo = Solo::of_many(WorkKind::Prices, 30);
+    solo.solver = nothing;
+    solo.submit(0..30);
+    solo.run_for(5_000);
+    assert_eq!((solo.given_up.len(), solo.node.status(solo.now_ms).given_up.len()), (30, 30));
+    let is_explained =
+        |reason: &&String| reason.starts_with("no offer, budget or capacity stands in its way");
+    assert_eq!(solo.given_up.iter().filter(is_explained).count(), 10);
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use chain::{Address, DemandId, Record, RecordId};
 use miner_api::request::{
-    GetAccount, GetDemands, GetMarketFacts, GetMarketStatus, GetRecords, GetStatus, PauseMining, StartMining,
-    Stop, Submit,
+    GetAccount, GetDemands, GetMarketFacts, GetMarketStatus, GetRecords, GetStatus, IDS_MAX, PauseMining,
+    StartMining, Stop, Submit,
 };
 use miner_api::{
     AccountReport, DemandReport, MarketFacts, MarketStatus, NodeStatus, RecordStanding, Submitted,
@@ -99,7 +99,11 @@ impl NodeClient {
     /// # Errors
     /// If the node does not answer.
     pub async fn records(&mut self, ids: &[RecordId]) -> Result<Vec<RecordStanding>, ControlError> {
-        self.control.ask(GetRecords { ids: ids.to_vec() }).await
+        let mut standings = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(IDS_MAX) {
+            standings.extend(self.control.ask(GetRecords { ids: ids.to_vec() }).await?);
+        }
+        Ok(standings)
     }
 
     /// Where demands stand, in the order asked for.
@@ -107,7 +111,11 @@ impl NodeClient {
     /// # Errors
     /// If the node does not answer.
     pub async fn demands(&mut self, ids: &[DemandId]) -> Result<Vec<DemandReport>, ControlError> {
-        self.control.ask(GetDemands { ids: ids.to_vec() }).await
+        let mut reports = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(IDS_MAX) {
+            reports.extend(self.control.ask(GetDemands { ids: ids.to_vec() }).await?);
+        }
+        Ok(reports)
     }
 
     /// Puts signed records into the node's pool; what became of each, in order.

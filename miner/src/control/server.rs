@@ -14,7 +14,7 @@ use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::control::path::SocketAddressPath;
 use crate::control::wire::{self, Line, Outcome, OutgoingResponse, RequestEnvelope};
@@ -24,8 +24,10 @@ use crate::control::{CONTROL_VERSION, ControlError, REQUEST_BYTES_MAX, RESPONSE_
 const CONNECTIONS_MAX: usize = 16;
 /// Requests that wait for the node; more wait in their sockets.
 const REQUESTS_WAITING: usize = 16;
-/// A connection on which nothing is asked for this long is closed.
+/// A connection on which nothing is asked, or an answer is not read, for this long is closed.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long commands are not served after the socket failed to accept one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a request comes to.
 pub type Answered<Response> = Result<Response, RequestError>;
@@ -67,6 +69,11 @@ where
     /// # Errors
     /// If a node is already running there, or the socket cannot be made.
     pub fn bind(path: &Path) -> Result<Self, ControlError> {
+        Self::bind_with(path, IDLE_TIMEOUT)
+    }
+
+    /// [`Self::bind`], with this patience for commands that neither ask nor read.
+    pub(super) fn bind_with(path: &Path, patience: Duration) -> Result<Self, ControlError> {
         let address = SocketAddressPath::of(path)?;
         let lock = lock(path)?;
         remove_stale(path, &address)?;
@@ -75,7 +82,7 @@ where
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed("protect"))?;
         let metadata = fs::symlink_metadata(path).map_err(failed("inspect"))?;
         let (sender, requests) = mpsc::channel(REQUESTS_WAITING);
-        let accepting = tokio::spawn(accept(listener, metadata.uid(), sender)).abort_handle();
+        let accepting = tokio::spawn(accept(listener, metadata.uid(), sender, patience)).abort_handle();
         let socket = FileId::of(&metadata);
         Ok(Self { requests, path: path.to_owned(), socket, accepting, _lock: lock })
     }
@@ -137,11 +144,12 @@ fn remove_stale(path: &Path, address: &SocketAddressPath) -> Result<(), ControlE
     }
 }
 
-/// Serves commands of the node's own user (and of root) until aborted, or until the node takes no more.
+/// Serves commands of the node's own user (and of root) until aborted.
 async fn accept<Request, Response>(
     listener: UnixListener,
     owner: u32,
     requests: mpsc::Sender<Asked<Request, Response>>,
+    patience: Duration,
 ) where
     Request: DeserializeOwned + Send + 'static,
     Response: Serialize + Send + 'static,
@@ -153,8 +161,10 @@ async fn accept<Request, Response>(
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
-                tracing::warn!(%error, "the control socket fails; commands are not served any more");
-                return;
+                // Too many open files, as a rule: they will be fewer.
+                tracing::warn!(%error, "the control socket fails; it is tried again");
+                sleep(ACCEPT_PAUSE).await;
+                continue;
             }
         };
         // Between its making and its protection the socket had the process's default permissions.
@@ -162,7 +172,7 @@ async fn accept<Request, Response>(
         if trusted {
             let requests = requests.clone();
             connections.spawn(async move {
-                if let Err(error) = serve(stream, requests).await {
+                if let Err(error) = serve(stream, requests, patience).await {
                     tracing::debug!(%error, "control connection failed");
                 }
                 drop(slot);
@@ -175,15 +185,17 @@ async fn accept<Request, Response>(
 async fn serve<Request: DeserializeOwned, Response: Serialize>(
     stream: UnixStream,
     requests: mpsc::Sender<Asked<Request, Response>>,
+    patience: Duration,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    while let Ok(line) = timeout(IDLE_TIMEOUT, wire::read_line(&mut stream, REQUEST_BYTES_MAX)).await {
+    while let Ok(line) = timeout(patience, wire::read_line(&mut stream, REQUEST_BYTES_MAX)).await {
         let (outcome, more) = match line? {
             Line::Ended => return Ok(()),
             Line::Whole(line) => (ask(&line, &requests).await, true),
             Line::TooLong => (Outcome::Error(RequestError::TooLong { limit: REQUEST_BYTES_MAX }), false),
         };
-        stream.write_all(&response_line(outcome)).await?;
+        // Whoever does not read holds a place that others wait for.
+        timeout(patience, stream.write_all(&response_line(outcome))).await??;
         if !more {
             return Ok(());
         }

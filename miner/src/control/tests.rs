@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -53,7 +54,10 @@ impl Node {
 }
 
 fn node(path: &Path) -> Node {
-    let mut server = Server::bind(path).unwrap();
+    answering(Server::bind(path).unwrap())
+}
+
+fn answering(mut server: Server) -> Node {
     let task = tokio::spawn(async move {
         while let Some((request, response)) = server.recv().await {
             let answer = match request {
@@ -208,4 +212,24 @@ async fn a_data_directory_may_be_deeper_than_a_socket_address_is_long() {
     assert_eq!(double(&mut client, 7).await.unwrap(), Answer::Number(14));
     node.stop().await;
     assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn commands_that_never_read_their_answers_keep_nobody_out_for_long() {
+    let (_directory, path) = place();
+    let _node = answering(Server::bind_with(&path, Duration::from_millis(50)).unwrap());
+    let mut hogs = Vec::new();
+    for _ in 0..16 {
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        let ask = "{\"version\":2,\"request\":{\"repeat\":{\"text\":\"xxxx\",\"times\":1000000}}}\n";
+        stream.write_all(ask.as_bytes()).await.unwrap();
+        // Its answer has begun to arrive, and the rest of it never leaves the node.
+        stream.readable().await.unwrap();
+        hogs.push(stream);
+    }
+    let served = tokio::time::timeout(Duration::from_secs(20), async {
+        let mut client = ControlClient::connect(&path).await.unwrap();
+        double(&mut client, 8).await.unwrap()
+    });
+    assert_eq!(served.await, Ok(Answer::Number(16)));
 }

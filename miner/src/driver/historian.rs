@@ -2,7 +2,9 @@
 //!
 //! What happens to the history stays there: if its disk fails, whoever asks is told, and the node goes on.
 
+use std::any::Any;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -15,13 +17,20 @@ use miner_api::views::Refusal;
 use miner_api::{History, HistoryError};
 use tokio::sync::oneshot;
 
+use super::worker::message_of;
 use crate::storage::SledBackend;
 
 /// The most blocks that one commit takes in: a history that is made anew waits for the disk now and then only.
 const BLOCKS_PER_COMMIT: usize = 256;
 
 /// Something a reader wants to know.
-type Question = Box<dyn FnOnce(Result<&History, HistoryError>) + Send>;
+type Question = Box<dyn FnOnce(Result<&History, HistoryError>) -> Asked + Send>;
+
+/// What a question came across.
+enum Asked {
+    Sound,
+    Damage,
+}
 
 /// What the thread is given to do, in order.
 enum Work {
@@ -148,8 +157,15 @@ impl HistoryReader {
     ) -> Result<T, HistoryError> {
         let (sender, answer) = oneshot::channel();
         let question = Work::Question(Box::new(move |history| {
+            // A question changes nothing, so a panic leaves nothing behind.
+            let answer = history.and_then(|history| guarded(|| question(history)));
+            let came_across = match &answer {
+                Err(HistoryError::Damaged { .. }) => Asked::Damage,
+                Ok(_) | Err(_) => Asked::Sound,
+            };
             // A reader that has gone needs no answer.
-            let _ = sender.send(history.and_then(question));
+            let _ = sender.send(answer);
+            came_across
         }));
         let stopped = |_gone| HistoryError::Stopped;
         self.work.send(question).map_err(|_given| HistoryError::Stopped)?;
@@ -176,17 +192,17 @@ fn keep(mut history: Result<History, HistoryError>, work: &Receiver<Work>) {
     while let Some(given) = next.take() {
         let done = match given {
             Work::Stop => return,
-            Work::Question(question) => {
-                question(history.as_ref().map_err(Clone::clone));
-                Ok(())
-            }
+            Work::Question(question) => match question(history.as_ref().map_err(Clone::clone)) {
+                Asked::Damage => history.as_mut().map_or(Ok(()), History::disown),
+                Asked::Sound => Ok(()),
+            },
             Work::Refused(refusal) => {
                 if let Ok(history) = &mut history {
                     history.note_refusal(refusal);
                 }
                 Ok(())
             }
-            Work::Forget => history.as_mut().map_or(Ok(()), History::forget),
+            Work::Forget => history.as_mut().map_or(Ok(()), |history| guarded(|| history.forget())),
             Work::Block(block, report) => {
                 let mut blocks = vec![(block, report)];
                 while blocks.len() < BLOCKS_PER_COMMIT {
@@ -200,7 +216,7 @@ fn keep(mut history: Result<History, HistoryError>, work: &Receiver<Work>) {
                     }
                 }
                 let blocks = blocks.iter().map(|(block, report)| (block.as_ref(), report.as_ref()));
-                history.as_mut().map_or(Ok(()), |history| history.apply(blocks))
+                history.as_mut().map_or(Ok(()), |history| guarded(|| history.apply(blocks)))
             }
         };
         if let Err(error) = done {
@@ -209,6 +225,12 @@ fn keep(mut history: Result<History, HistoryError>, work: &Receiver<Work>) {
         }
         next = next.or_else(|| work.recv().ok());
     }
+}
+
+/// What panics is an error like any other: nobody may wait for a thread that is gone.
+fn guarded<T>(operation: impl FnOnce() -> Result<T, HistoryError>) -> Result<T, HistoryError> {
+    let panicked = |panic: Box<dyn Any + Send>| HistoryError::Panicked { reason: message_of(panic.as_ref()) };
+    catch_unwind(AssertUnwindSafe(operation)).unwrap_or_else(|panic| Err(panicked(panic)))
 }
 
 #[cfg(test)]
@@ -312,5 +334,39 @@ mod tests {
         assert!(matches!(error, HistoryError::Storage { .. }), "{error}");
         historian.finish();
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn a_question_that_panics_is_answered_as_such_and_the_next_one_as_ever() {
+        let mut historian = Historian::run(History::open(Box::<MemoryBackend>::default(), NETWORK)).unwrap();
+        let reader = historian.reader();
+        let broken: Result<(), HistoryError> = reader.ask(|_| panic!("a bug in a view")).await;
+        let error = broken.unwrap_err().to_string();
+        assert!(error.contains("a bug in a view"), "{error}");
+        historian.take(first_block(), Box::default());
+        assert_eq!(reader.ask(|history| Ok(history.height())).await, Ok(1));
+        historian.finish();
+    }
+
+    #[tokio::test]
+    async fn damage_that_a_question_comes_across_is_mended_by_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut historian = Historian::start(directory.path(), NETWORK).unwrap();
+        let block = first_block();
+        historian.take(Arc::clone(&block), Box::default());
+        historian.finish();
+        let mut disk = SledBackend::open(directory.path()).unwrap();
+        let hashes = disk.scan(b"b/").unwrap();
+        disk.commit(hashes.into_iter().map(|(key, _)| (key, Some(b"rotten".to_vec()))).collect()).unwrap();
+        drop(disk);
+
+        let historian = Historian::start(directory.path(), NETWORK).unwrap();
+        assert_eq!(historian.head, Some((1, block.hash())));
+        let error = historian.reader().ask(|history| history.block_at(1)).await.unwrap_err();
+        assert!(error.to_string().contains("it is made again when the node is restarted"), "{error}");
+        historian.finish();
+        let historian = Historian::start(directory.path(), NETWORK).unwrap();
+        assert_eq!(historian.head, None);
+        historian.finish();
     }
 }

@@ -138,6 +138,7 @@ impl Driver {
             history: historian.reader(),
             orders: order_sender,
             market: Arc::default(),
+            explaining: Arc::default(),
         };
         let mut driver = Self {
             bootstrap: file.bootstrap_peers.iter().copied().collect(),

@@ -70,6 +70,12 @@ pub enum HistoryError {
         /// The height asked about.
         expected: Height,
     },
+    /// A mistake of ours in what answers, or in what takes a block in.
+    #[error("the node's history cannot answer: it panicked ({reason})")]
+    Panicked {
+        /// What the panic said.
+        reason: String,
+    },
     /// Nobody runs it any more.
     #[error("the node's history has stopped: the node is shutting down")]
     Stopped,
@@ -97,6 +103,8 @@ pub struct History {
     /// The totals after each of the last heights.
     recent: BTreeMap<Height, Arc<Totals>>,
     refusals: Refusals,
+    /// Whether damage was come across: on disk it then has no head, and whoever opens it next makes it anew.
+    is_disowned: bool,
 }
 
 impl History {
@@ -107,8 +115,8 @@ impl History {
     pub fn open(backend: Box<dyn Backend>, network: NetworkId) -> Result<Self, HistoryError> {
         let totals = Arc::new(Totals::default());
         let recent = BTreeMap::from([(0, Arc::clone(&totals))]);
-        let mut history =
-            Self { backend, network, head: None, totals, recent, refusals: Refusals::default() };
+        let refusals = Refusals::default();
+        let mut history = Self { backend, network, head: None, totals, recent, refusals, is_disowned: false };
         match history.backend.get(layout::HEAD)?.map(|bytes| layout::Head::read(&bytes)) {
             Some(Some(head)) if head.network == network => history.load(head.height, head.block)?,
             Some(_) => history.forget()?,
@@ -153,6 +161,19 @@ impl History {
         self.head = None;
         self.totals = Arc::default();
         self.recent = BTreeMap::from([(0, Arc::clone(&self.totals))]);
+        self.is_disowned = false;
+        Ok(())
+    }
+
+    /// Damage was come across: whoever opens it next makes it anew, and until then it goes on with what it has.
+    ///
+    /// # Errors
+    /// If the backend fails.
+    pub fn disown(&mut self) -> Result<(), HistoryError> {
+        if !self.is_disowned {
+            self.backend.commit(Changes::from([(layout::HEAD.to_vec(), Some(Vec::new()))]))?;
+            self.is_disowned = true;
+        }
         Ok(())
     }
 
@@ -187,6 +208,7 @@ impl History {
         }
         let Some((height, block)) = head.filter(|_| head != self.head) else { return Ok(()) };
         let head_bytes = layout::Head { network: self.network, height, block }.write();
+        let head_bytes = if self.is_disowned { Vec::new() } else { head_bytes };
         changes.insert(layout::HEAD.to_vec(), Some(head_bytes));
         changes.insert(layout::TOTALS.to_vec(), Some(encode(totals.as_ref())));
         self.backend.commit(changes)?;

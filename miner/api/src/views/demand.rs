@@ -6,7 +6,7 @@ use chain::{Address, BlockHash, DemandId, Height, Ledger, Statement};
 use scenarios::{Money, ProviderId, Site};
 use serde::{Deserialize, Serialize};
 
-use super::unserved::why_unserved;
+use super::unserved::reasons_of;
 use super::{RecordStanding, Refusal, operation_name, record};
 use crate::{History, HistoryError, Snapshot};
 
@@ -113,6 +113,13 @@ pub struct OrderReport {
 /// # Errors
 /// If the history fails.
 pub fn demand(snapshot: &Snapshot, history: &History, id: DemandId) -> Result<DemandReport, HistoryError> {
+    let mut found = unexplained(snapshot, history, id)?;
+    explain(&snapshot.ledger, std::slice::from_mut(&mut found));
+    Ok(found)
+}
+
+/// All but why an open demand is unserved.
+fn unexplained(snapshot: &Snapshot, history: &History, id: DemandId) -> Result<DemandReport, HistoryError> {
     let ledger = &snapshot.ledger;
     if let Some(entry) = ledger.demand(id) {
         return on_chain(snapshot, history, id, entry);
@@ -138,7 +145,8 @@ pub fn demand(snapshot: &Snapshot, history: &History, id: DemandId) -> Result<De
     Ok(DemandReport { demand: id, wanted, standing })
 }
 
-/// Where demands stand at a snapshot, in the order asked for.
+/// Where demands stand at a snapshot, in the order asked for; why open ones are unserved is left to [`explain`], which
+/// takes time and no history.
 ///
 /// # Errors
 /// If the history fails.
@@ -147,7 +155,19 @@ pub fn demands(
     history: &History,
     ids: &[DemandId],
 ) -> Result<Vec<DemandReport>, HistoryError> {
-    ids.iter().map(|&id| demand(snapshot, history, id)).collect()
+    ids.iter().map(|&id| unexplained(snapshot, history, id)).collect()
+}
+
+/// Adds to reports of the same snapshot why open demands are unserved, looking once at each.
+pub fn explain(ledger: &Ledger, reports: &mut [DemandReport]) {
+    let is_open = |report: &&DemandReport| matches!(report.standing, DemandStanding::Open { .. });
+    let open = reports.iter().filter(is_open).map(|report| report.demand).collect();
+    let reasons = reasons_of(ledger, &open);
+    for DemandReport { demand, standing, .. } in reports {
+        if let DemandStanding::Open { unserved, .. } = standing {
+            *unserved = reasons.get(demand).cloned();
+        }
+    }
 }
 
 /// A demand that is or was on chain.
@@ -160,7 +180,7 @@ fn on_chain(
     let ledger = &snapshot.ledger;
     let composed = |standing| composition(ledger, history, entry, standing).map(Box::new);
     let standing = match &entry.status {
-        DemandStatus::Open => DemandStanding::Open { since: entry.since, unserved: why_unserved(ledger, id) },
+        DemandStatus::Open => DemandStanding::Open { since: entry.since, unserved: None },
         DemandStatus::Composed(standing) => DemandStanding::Composed(composed(standing)?),
         DemandStatus::Frozen { composition, height } => {
             DemandStanding::Frozen { height: *height, composition: composed(composition)? }

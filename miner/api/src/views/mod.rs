@@ -12,7 +12,7 @@ mod unserved;
 
 pub use account::{AccountReport, OfferReport, OfferedOperation, PendingRecord, account};
 pub use demand::{
-    CompositionReport, DemandReport, DemandStanding, OrderReport, WantedReport, demand, demands,
+    CompositionReport, DemandReport, DemandStanding, OrderReport, WantedReport, demand, demands, explain,
 };
 pub use market::{MarketFacts, market_facts};
 pub use market_status::{Earnings, MarketStatus, ScarceProvider};

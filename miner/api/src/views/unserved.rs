@@ -1,6 +1,9 @@
 //! Why open demands stay open. Reasons follow from the state at the head, so every node gives the same ones; a miner's
 //! own searches decide only which demands it no longer searches for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use chain::ledger::MarketDemand;
 use chain::{DemandId, Ledger};
 use scenarios::UnservedReason;
 use serde::{Deserialize, Serialize};
@@ -35,9 +38,21 @@ pub fn unserved(ledger: &Ledger) -> Vec<UnservedDemand> {
 
 /// Why nobody can compose an open demand on what is left, in words; `None` if nothing stands in its way.
 pub fn why_unserved(ledger: &Ledger, demand: DemandId) -> Option<String> {
-    let entry = ledger.demand(demand).filter(|entry| entry.is_open())?;
+    reasons_of(ledger, &[demand].into()).remove(&demand)
+}
+
+/// The same of several demands, by id; those in whose way nothing stands are left out.
+pub(super) fn reasons_of(ledger: &Ledger, demands: &BTreeSet<DemandId>) -> BTreeMap<DemandId, String> {
+    if demands.is_empty() {
+        return BTreeMap::new();
+    }
     let market = ledger.open_market();
-    let reason = scenarios::why_unserved(&market.supply.oracle(), &entry.demand, &market.capacities);
-    let is_possible = matches!(reason, UnservedReason::Possible { .. });
-    (!is_possible).then(|| reason.describe(&ledger.network().genesis().operations))
+    let (oracle, operations) = (market.supply.oracle(), &ledger.network().genesis().operations);
+    let open = market.demands.iter().filter(|open| demands.contains(&open.id));
+    let describe = |open: &MarketDemand| {
+        let reason = scenarios::why_unserved(&oracle, &open.entry.demand, &market.capacities);
+        let is_possible = matches!(reason, UnservedReason::Possible { .. });
+        (!is_possible).then(|| (open.id, reason.describe(operations)))
+    };
+    open.filter_map(describe).collect()
 }

@@ -75,6 +75,8 @@ pub(crate) struct Mining {
     /// Open demands it found no way to compose, and searches for no more until there may be one.
     given_up: BTreeSet<DemandId>,
     setbacks: Setbacks,
+    /// The head at which a search last found nothing that is valid.
+    nothing_valid_at: Option<BlockHash>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
     head_since_ms: u64,
@@ -115,6 +117,7 @@ impl Mining {
             amending: Amending::new(Explorer::new(settings.amend, settings.rng_seed)),
             given_up: BTreeSet::new(),
             setbacks: Setbacks::default(),
+            nothing_valid_at: None,
             overtaken: 0,
             pending_since_ms: None,
             head_since_ms: 0,
@@ -226,6 +229,18 @@ impl Mining {
         } else {
             return; // it was cancelled
         };
+        self.note_failure(work, kind, reason, view, actions);
+    }
+
+    /// Leaves this kind of work alone for a while, and tells the operator.
+    fn note_failure(
+        &mut self,
+        work: WorkId,
+        kind: WorkKind,
+        reason: Failure,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
         self.setbacks.note(kind, view.now_ms);
         actions.push(Action::Effect(Effect::Event(NodeEvent::WorkFailed { work, kind, reason })));
     }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use chain::ledger::{BlockReport, MarketDemand};
 use scenarios::settings::Profile;
-use scenarios::work::{Adaptation, Algorithm, Goal, Incumbent, Objective, Resources, Termination, Work};
+use scenarios::work::{
+    Adaptation, Algorithm, Failure, Goal, Incumbent, Objective, Resources, Termination, Work,
+};
 use scenarios::{Money, ProviderId, why_unserved};
 
 use super::{
@@ -12,6 +14,10 @@ use super::{
     resources, sub_problem,
 };
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of};
+
+/// Demands that are looked into when a search finds none of its own a way: that takes milliseconds for each, and
+/// meanwhile the node does not vote. Readers are told of each without that.
+const EXPLAINED: usize = 10;
 
 /// A search that is running for this node.
 #[derive(Debug)]
@@ -200,21 +206,45 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
-        self.ready = compositions;
-        if !self.ready.is_empty() {
+        if !compositions.is_empty() {
+            self.take_found(search.work, compositions, view, actions);
             return;
         }
         let market = view.ledger.open_market();
         let oracle = market.supply.oracle();
         let operations = &view.ledger.network().genesis().operations;
-        for MarketDemand { id, entry } in &market.demands {
-            if !search.demands.contains(id) {
-                continue;
-            }
-            let reason = why_unserved(&oracle, &entry.demand, &market.capacities).describe(operations);
+        let hopeless = market.demands.iter().filter(|demand| search.demands.contains(&demand.id));
+        for (nth, MarketDemand { id, entry }) in hopeless.enumerate() {
+            let reason = if nth < EXPLAINED {
+                why_unserved(&oracle, &entry.demand, &market.capacities).describe(operations)
+            } else {
+                "its search found no way, nor for so many others that not each is looked into".to_owned()
+            };
             let event = NodeEvent::Unserved { demand: *id, name: entry.demand.name.clone(), reason };
             actions.push(Action::Effect(Effect::Event(event)));
             self.given_up.insert(*id);
+        }
+    }
+
+    /// What a search found is ready to send, unless nothing of it is valid. Then a block may have come between the
+    /// question and the answer; if the head is still that of the last time, it is the solver.
+    fn take_found(
+        &mut self,
+        work: WorkId,
+        compositions: Vec<ProposedComposition>,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let judged = view.ledger.admissible(&view.own, &compositions);
+        let rejection = judged.refused.first().filter(|_| judged.kept.is_empty());
+        let Some((_, rejection)) = rejection else {
+            self.ready = compositions;
+            return;
+        };
+        let head = view.ledger.head().hash;
+        if self.nothing_valid_at.replace(head) == Some(head) {
+            let reason = Failure::Panicked(format!("nothing it found is valid: {rejection}"));
+            self.note_failure(work, WorkKind::Compose, reason, view, actions);
         }
     }
 
