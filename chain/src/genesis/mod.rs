@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::block::BlockHash;
 use crate::codec::{self, CodecError, encode};
 use crate::consensus::ValidatorSet;
-use crate::hash::Domain;
 use crate::key::{Address, PublicKey};
 use crate::record::NetworkId;
 
@@ -67,7 +66,7 @@ pub struct Genesis {
 impl Genesis {
     /// The hash of its canonical bytes.
     pub fn network_id(&self) -> NetworkId {
-        NetworkId(Domain::Genesis.hash(&[&self.to_bytes()]))
+        NetworkId::of_genesis(&self.to_bytes())
     }
 
     /// Its canonical bytes: what a genesis file holds and the network id hashes.
@@ -106,7 +105,12 @@ impl Network {
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
         genesis.validate()?;
         let validators = ValidatorSet::new(genesis.validators.iter().copied())?;
-        Ok(Self { id: genesis.network_id(), genesis, validators })
+        let bytes = genesis.to_bytes();
+        let (got, expected) = (bytes.len(), GENESIS_BYTES);
+        if got > expected {
+            return Err(GenesisError::TooLarge { got, expected });
+        }
+        Ok(Self { id: NetworkId::of_genesis(&bytes), genesis, validators })
     }
 
     /// The hash of its genesis.
