@@ -6,8 +6,8 @@ mod validate;
 
 use std::collections::BTreeMap;
 
-use scenarios::{CostRules, Geometry, Money, Provider, Supply};
-use serde::{Deserialize, Serialize};
+use scenarios::{CostRules, Geometry, Money, Provider, Supply, at_most, limits};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::block::BlockHash;
 use crate::codec::{self, CodecError, encode};
@@ -50,6 +50,7 @@ pub struct Genesis {
     /// Distances.
     pub geometry: Geometry,
     /// Names of the operations; an operation's number is its position.
+    #[serde(deserialize_with = "operations")]
     pub operations: Vec<String>,
     /// Providers, whose ids are their positions.
     pub providers: Vec<GenesisProvider>,
@@ -61,6 +62,11 @@ pub struct Genesis {
     pub validators: Vec<PublicKey>,
     /// The number of miners expected, for paper A's share of ceil(providers / miners) each.
     pub miners: u32,
+}
+
+/// A name may take one byte and 24 of memory: no more of them than may be are read.
+fn operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    at_most(limits::OPERATIONS, deserializer)
 }
 
 impl Genesis {

@@ -1,5 +1,6 @@
 //! Genesis: each rule has its error, and a scenario's network is one that stands.
 
+use chain::codec::CodecError;
 use chain::consensus::ValidatorSetError;
 use chain::genesis::{GENESIS_BYTES, GenesisError, scenario_demand_records};
 use chain::schedule::ScheduleError;
@@ -64,6 +65,14 @@ fn money_that_is_negative_or_too_much() {
         genesis.bounty = micros(1);
     });
     assert_eq!(got, GenesisError::MoneyTotal { got: (1 << 61) + 1, expected: 1 << 61 });
+}
+
+#[test]
+fn more_operations_than_a_market_may_have_are_refused_while_they_are_read() {
+    let of = |count| Genesis { operations: vec![String::new(); count], ..genesis() };
+    let read = |count| Genesis::from_bytes(&of(count).to_bytes());
+    assert_eq!(read(4_096), Ok(of(4_096)));
+    assert!(matches!(read(4_097), Err(CodecError::Malformed(_))));
 }
 
 #[test]
