@@ -25,6 +25,13 @@ impl fmt::Debug for NetworkId {
     }
 }
 
+impl NetworkId {
+    /// Of a genesis with these canonical bytes.
+    pub fn of_genesis(bytes: &[u8]) -> Self {
+        Self(Domain::Genesis.hash(&[bytes]))
+    }
+}
+
 /// The hash of a record's bytes, signature included.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -1,7 +1,8 @@
 //! Sites and the distances between them: whole metres, rounded up so that the triangle inequality holds.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::at_most;
 use crate::limits;
 
 /// Where a provider or a demander is.
@@ -83,7 +84,7 @@ fn ceil_root(dx: u64, dy: u64) -> i64 {
 /// Distances between places in metres, not necessarily symmetric, zero on the diagonal. Serialised as its
 /// rows, so that what is read back has passed [`DistanceMatrix::new`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<Vec<i64>>", into = "Vec<Vec<i64>>")]
+#[serde(try_from = "Rows", into = "Rows")]
 pub struct DistanceMatrix {
     places: u32,
     metres: Vec<i64>,
@@ -196,22 +197,52 @@ impl DistanceMatrix {
     }
 }
 
-impl TryFrom<Vec<Vec<i64>>> for DistanceMatrix {
+/// As many rows as there may be, none longer than that.
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Rows(#[serde(deserialize_with = "rows")] Vec<Row>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(transparent)]
+struct Row(#[serde(deserialize_with = "row")] Vec<i64>);
+
+fn rows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Row>, D::Error> {
+    at_most(limits::PLACES, deserializer)
+}
+
+fn row<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
+    at_most(limits::PLACES, deserializer)
+}
+
+impl TryFrom<Rows> for DistanceMatrix {
     type Error = MatrixError;
-    fn try_from(rows: Vec<Vec<i64>>) -> Result<Self, MatrixError> {
+    fn try_from(Rows(rows): Rows) -> Result<Self, MatrixError> {
+        let rows: Vec<Vec<i64>> = rows.into_iter().map(|Row(row)| row).collect();
         Self::new(&rows)
     }
 }
 
-impl From<DistanceMatrix> for Vec<Vec<i64>> {
+impl From<DistanceMatrix> for Rows {
     fn from(matrix: DistanceMatrix) -> Self {
-        matrix.rows()
+        Self(matrix.rows().into_iter().map(Row).collect())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde::de::value::{Error, SeqDeserializer};
+
     use super::*;
+
+    #[test]
+    fn a_matrix_is_refused_at_its_first_place_too_many_whatever_follows() {
+        let mut read = 0;
+        let rows = std::iter::repeat_n(Vec::<i64>::new(), 2_000).inspect(|_| read += 1);
+        let refused =
+            DistanceMatrix::deserialize(SeqDeserializer::<_, Error>::new(rows)).expect_err("too many");
+        assert_eq!(refused.to_string(), "invalid length 1025, expected a sequence of at most 1024");
+        assert_eq!(read, 1_025);
+    }
 
     #[test]
     fn distance_is_rounded_up_to_whole_metres() {

@@ -5,6 +5,7 @@
 //! composition under dual prices ([`Oracle`]), the certified bound and reduced cost ([`bound`]), why a demand stays
 //! unserved ([`unserved`]), and the scenario files. No search happens here and no float decides anything.
 
+mod at_most;
 pub mod bound;
 mod check_settings;
 pub mod evaluate;
@@ -33,6 +34,7 @@ pub mod unserved;
 mod validate;
 pub mod work;
 
+pub use at_most::at_most;
 pub use evaluate::{CompositionEvaluation, Evaluation, Violation, evaluate, evaluate_composition};
 pub use file::ScenarioError;
 pub use geometry::{DistanceMatrix, Geometry, Site};

@@ -220,9 +220,10 @@ impl Parameters {
         u64::try_from(share).unwrap_or(u64::MAX)
     }
 
-    /// Whether a demand of this age is composed by any feasible composition.
-    pub const fn is_relaxed(&self, age: u64) -> bool {
-        age >= self.relax_after_heights.saturating_add(self.relax_over_heights)
+    /// Whether a demand of this age is composed by any feasible composition. At `relax_after_heights` the whole floor
+    /// still holds, so that it takes another height even where it relaxes over none.
+    pub fn is_relaxed(&self, age: u64) -> bool {
+        age >= self.relax_after_heights.saturating_add(self.relax_over_heights.max(1))
     }
 }
 
@@ -238,6 +239,20 @@ mod tests {
         assert_eq!(required[15..], [8_333, 0, 0]);
         assert!(!parameters.is_relaxed(15));
         assert!(parameters.is_relaxed(16));
+    }
+
+    #[test]
+    fn a_demand_is_relaxed_from_the_age_at_which_nothing_is_required_of_it() {
+        for (relax_after_heights, relax_over_heights) in [(4, 12), (4, 1), (4, 0), (0, 3), (0, 0)] {
+            let parameters = Parameters { relax_after_heights, relax_over_heights, ..Parameters::default() };
+            for age in 0..20 {
+                assert_eq!(
+                    parameters.is_relaxed(age),
+                    parameters.required_ppm(age) == 0,
+                    "{parameters:?} {age}"
+                );
+            }
+        }
     }
 
     #[test]

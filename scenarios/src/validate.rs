@@ -147,6 +147,9 @@ fn check_provider(
         let path = format_args!("providers[{position}].capacity_minutes");
         check_range(findings, path, capacity, 0..=limits::CAPACITY_MINUTES);
     }
+    if provider.offers.is_empty() {
+        findings.say(format_args!("providers[{position}].offers"), "expected at least one operation");
+    }
     for (operation, offer) in &provider.offers {
         let Some(name) = operations.get(operation.index()) else {
             let expected = format!("one of {} operations", operations.len());
@@ -169,12 +172,10 @@ fn check_demand(
     if !geometry.contains(demand.site) {
         refuse_site(findings, format_args!("demands[{position}].site"), geometry);
     }
-    check_range(
-        findings,
-        format_args!("demands[{position}].budget"),
-        demand.budget,
-        Money::ZERO..=limits::BUDGET,
-    );
+    if demand.budget <= Money::ZERO || demand.budget > limits::BUDGET {
+        let expected = format_args!("more than 0, at most {}", limits::BUDGET);
+        findings.add(format_args!("demands[{position}].budget"), demand.budget, expected);
+    }
     let orders = demand.orders.len();
     check_count(findings, format_args!("demands[{position}].orders"), orders, limits::ORDERS_PER_DEMAND);
     for (order, operation) in demand.orders.iter().enumerate() {

@@ -112,7 +112,7 @@ demands[0].orders[1]: got \"honing\", expected a name listed in `operations`
 market.rate_per_km: got 101, expected 0 to 100
 providers[1].name: got \"Karaj Machining\", expected a name that providers[0].name does not have
 providers[0].offers.milling.cost: got 1,000,000.5, expected 0 to 1,000,000
-demands[0].budget: got -1, expected 0 to 1,000,000";
+demands[0].budget: got -1, expected more than 0, at most 1,000,000";
     assert_eq!(read(&text).unwrap_err().to_string(), expected);
 }
 

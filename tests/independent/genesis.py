@@ -8,6 +8,7 @@ from market import MILLION, Supply, ppm
 NAME_BYTES, ORDERS_MAX, OPERATIONS_MAX, PLACES_MAX = 64, 256, 4_096, 1_024
 OFFER_COST_MAX, OFFER_MINUTES_MAX, CAPACITY_MAX = 1_000_000 * MILLION, 1_000_000, 1_000_000_000
 DISTANCE_MAX, HEIGHTS_MAX, INTERVAL_MAX = 1 << 31, 10**9, 30 * 86_400_000
+GENESIS_BYTES = 64 << 20
 SHARES = (
     "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "bounty_share_ppm", "bounty_pay_ppm",
     "min_saving_ppm", "amender_share_ppm",
@@ -67,8 +68,10 @@ def check_demand(genesis, supply, said):
     within(said["solver_fee"], least, BUDGET_MAX, "its solver fee")
 
 
-def check_genesis(genesis):
+def check_genesis(genesis, size):
+    """`size` is the number of its canonical bytes."""
     equal(genesis["version"], 1, "the version of genesis")
+    within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
     rules = genesis["rules"]

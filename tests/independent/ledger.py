@@ -121,7 +121,7 @@ class State:
         ]
 
     def waits_for_heights(self, height):
-        relaxed = self.parameters["relax_after_heights"] + self.parameters["relax_over_heights"]
+        relaxed = self.parameters["relax_after_heights"] + max(1, self.parameters["relax_over_heights"])
         return any(
             entry["status"][0] == "Composed" or height - entry["since"] < relaxed
             for entry in self.market()

@@ -44,7 +44,7 @@ class Checker:
         equal(self.network.hex(), export["network"], "the network id")
         if network is not None:
             equal(self.network.hex(), network.lower(), "the network id")
-        check_genesis(self.genesis)
+        check_genesis(self.genesis, len(export["genesis"]["bytes"]) // 2)
         self.state = State(self.genesis)
         self.money = self.state.money()
         self.height, self.head = 0, self.network

@@ -6,13 +6,12 @@ mod validate;
 
 use std::collections::BTreeMap;
 
-use scenarios::{CostRules, Geometry, Money, Provider, Supply};
-use serde::{Deserialize, Serialize};
+use scenarios::{CostRules, Geometry, Money, Provider, Supply, at_most, limits};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::block::BlockHash;
 use crate::codec::{self, CodecError, encode};
 use crate::consensus::ValidatorSet;
-use crate::hash::Domain;
 use crate::key::{Address, PublicKey};
 use crate::record::NetworkId;
 
@@ -51,6 +50,7 @@ pub struct Genesis {
     /// Distances.
     pub geometry: Geometry,
     /// Names of the operations; an operation's number is its position.
+    #[serde(deserialize_with = "operations")]
     pub operations: Vec<String>,
     /// Providers, whose ids are their positions.
     pub providers: Vec<GenesisProvider>,
@@ -64,10 +64,15 @@ pub struct Genesis {
     pub miners: u32,
 }
 
+/// A name may take one byte and 24 of memory: no more of them than may be are read.
+fn operations<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    at_most(limits::OPERATIONS, deserializer)
+}
+
 impl Genesis {
     /// The hash of its canonical bytes.
     pub fn network_id(&self) -> NetworkId {
-        NetworkId(Domain::Genesis.hash(&[&self.to_bytes()]))
+        NetworkId::of_genesis(&self.to_bytes())
     }
 
     /// Its canonical bytes: what a genesis file holds and the network id hashes.
@@ -106,7 +111,12 @@ impl Network {
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
         genesis.validate()?;
         let validators = ValidatorSet::new(genesis.validators.iter().copied())?;
-        Ok(Self { id: genesis.network_id(), genesis, validators })
+        let bytes = genesis.to_bytes();
+        let (got, expected) = (bytes.len(), GENESIS_BYTES);
+        if got > expected {
+            return Err(GenesisError::TooLarge { got, expected });
+        }
+        Ok(Self { id: NetworkId::of_genesis(&bytes), genesis, validators })
     }
 
     /// The hash of its genesis.

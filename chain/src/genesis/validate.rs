@@ -23,6 +23,14 @@ pub enum GenesisError {
         /// [`GENESIS_VERSION`].
         expected: u16,
     },
+    /// No file may hold it.
+    #[error("the genesis has {got} canonical bytes, expected at most {expected}")]
+    TooLarge {
+        /// Its canonical bytes.
+        got: usize,
+        /// [`GENESIS_BYTES`](super::GENESIS_BYTES).
+        expected: usize,
+    },
     /// A name is longer than [`limits::NAME_BYTES`].
     #[error("{what} has a name of {got} bytes, expected at most {expected}")]
     Name {

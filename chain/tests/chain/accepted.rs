@@ -280,3 +280,16 @@ fn of_several_compositions_those_that_still_fit_are_kept() {
     });
     assert_eq!(admissible.refused, [(wanted[0].0, taken), (wanted[2].0, full)]);
 }
+
+#[test]
+fn a_floor_that_drops_at_once_is_waited_for_with_empty_blocks() {
+    let mut market = Market::open_with(|genesis| {
+        genesis.parameters.relax_after_heights = 1;
+        genesis.parameters.relax_over_heights = 0;
+    });
+    // Reduced cost 7 $ of 26 $ earns nothing, so that only height 3 lets it pass.
+    let dear = market.composing(0, &[(0, providers([0, 1]))]);
+    assert!(market.draft(dear.clone()).is_err());
+    market.accept(ProposedBlock::default());
+    assert_eq!(market.accept(dear).compositions, 1);
+}

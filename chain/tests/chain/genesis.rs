@@ -1,17 +1,18 @@
 //! Genesis: each rule has its error, and a scenario's network is one that stands.
 
+use chain::codec::CodecError;
 use chain::consensus::ValidatorSetError;
-use chain::genesis::GenesisError;
+use chain::genesis::{GENESIS_BYTES, GenesisError, scenario_demand_records};
 use chain::schedule::ScheduleError;
 use chain::validate::OfferError;
-use chain::{Genesis, Network};
+use chain::{Address, Domain, Genesis, Network, check_record};
 use proptest::prelude::*;
 use scenarios::parameters::{Allocation, HEIGHTS, INTERVAL_MS, Limits, ParameterError, Parameters};
 use scenarios::schedule::{GAP_MAX_PPM, Measure, Sense};
 use scenarios::settings::Profile;
 use scenarios::{Money, Scenario, Schedule};
 
-use crate::market::{genesis, micros, miner};
+use crate::market::{genesis, micros, miner, units};
 
 fn refused(change: impl FnOnce(&mut Genesis)) -> GenesisError {
     let mut genesis = genesis();
@@ -64,6 +65,23 @@ fn money_that_is_negative_or_too_much() {
         genesis.bounty = micros(1);
     });
     assert_eq!(got, GenesisError::MoneyTotal { got: (1 << 61) + 1, expected: 1 << 61 });
+}
+
+#[test]
+fn more_operations_than_a_market_may_have_are_refused_while_they_are_read() {
+    let of = |count| Genesis { operations: vec![String::new(); count], ..genesis() };
+    let read = |count| Genesis::from_bytes(&of(count).to_bytes());
+    assert_eq!(read(4_096), Ok(of(4_096)));
+    assert!(matches!(read(4_097), Err(CodecError::Malformed(_))));
+}
+
+#[test]
+fn a_network_that_no_file_could_found_is_refused() {
+    let got = refused(|genesis| {
+        let addresses = (0..2_000_000_u32).map(|number| Domain::Address.hash(&[&number.to_be_bytes()]));
+        genesis.balances = addresses.map(|address| (Address(address), units(1))).collect();
+    });
+    assert!(matches!(got, GenesisError::TooLarge { expected: GENESIS_BYTES, .. }), "{got}");
 }
 
 #[test]
@@ -194,6 +212,31 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn a_scenarios_providers_and_demands_may_be_exactly_what_a_network_takes(
+        providers in prop::collection::vec((any::<bool>(), near(0, 1_000_000_000)), 1..3),
+        budgets in prop::collection::vec(near(1, 1_000_000_000_000), 1..3),
+    ) {
+        let mut instance = crate::market::instance();
+        for (provider, (offers, capacity)) in instance.supply.providers.iter_mut().zip(providers) {
+            provider.offers.retain(|_, _| offers);
+            provider.capacity = Some(capacity.cast_signed());
+        }
+        for (demand, budget) in instance.demands.iter_mut().zip(budgets) {
+            demand.budget = Money::from_micros(budget.cast_signed());
+        }
+        let scenario = Scenario::of_instance("n", instance);
+        let validators = vec![miner(0).public()];
+        let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, validators, 7, 1);
+        let (in_file, in_network) = (scenario.validate(), Network::new(genesis));
+        let takes_all = in_network.is_ok_and(|network| {
+            let fee = network.parameters().solver_fee_ppm;
+            let records = scenario_demand_records(&scenario.instance, network.id(), 7, fee);
+            records.iter().all(|record| check_record(&network, record).is_ok())
+        });
+        prop_assert_eq!(in_file.is_ok(), takes_all, "{:?}", in_file);
+    }
 
     #[test]
     fn a_scenario_may_say_exactly_what_a_genesis_may(network in parameter_values()) {

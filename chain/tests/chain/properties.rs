@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chain::codec::{decode, encode};
 use chain::{Block, Body, DemandId, Record, Statement, WellFormed};
 use proptest::prelude::*;
+use scenarios::parameters::Allocation;
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
@@ -100,9 +101,13 @@ proptest! {
 
     #[test]
     fn money_and_capacity_are_conserved_by_every_legal_block(
-        attempts in prop::collection::vec(attempt(), 1..60), freeze in 1..12_u64,
+        attempts in prop::collection::vec(attempt(), 1..60), freeze in 1..12_u64, dedicated in prop::bool::weighted(0.2),
     ) {
         let mut market = Market::open_with(|genesis| {
+            if dedicated {
+                genesis.parameters.allocation = Allocation::Dedicated;
+                genesis.parameters.held_providers_max = Some(2);
+            }
             genesis.parameters.freeze_after_heights = freeze;
             genesis.parameters.relax_after_heights = 1;
             genesis.parameters.relax_over_heights = 2;
@@ -110,7 +115,9 @@ proptest! {
         let total = market.ledger.total_money();
         for attempt in &attempts {
             let before = [0, 1, 2].map(|id| market.ledger.usage(ProviderId(id)).total());
+            let (parent, entries) = (market.ledger.clone(), market.ledger.state_entries());
             try_block(&mut market, attempt);
+            prop_assert_eq!(parent.state_entries(), entries, "a block leaves its parent's state alone");
             prop_assert_eq!(market.ledger.total_money(), total);
             if let Some(block) = market.blocks.last() {
                 let bytes = encode(block);

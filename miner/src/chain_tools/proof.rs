@@ -9,8 +9,7 @@ use chain::genesis::GENESIS_BYTES;
 use chain::ledger::{DemandEntry, StateProof};
 use chain::proof::{CompositionProof, SignedHeader};
 use chain::{
-    Amendment, Composition, DemandId, Domain, FinalBlock, Genesis, Ledger, MerkleProof, NetworkId, codec,
-    proof,
+    Amendment, Composition, DemandId, FinalBlock, Genesis, Ledger, MerkleProof, NetworkId, codec, proof,
 };
 use serde::{Deserialize, Serialize};
 
@@ -129,7 +128,7 @@ impl ProofFile {
         }
         let (genesis, state) =
             (from_hex("the genesis", &self.genesis)?, from_hex("the state entry", &self.state)?);
-        let (got, expected) = (NetworkId(Domain::Genesis.hash(&[&genesis])), self.network);
+        let (got, expected) = (NetworkId::of_genesis(&genesis), self.network);
         if got != expected {
             return Err(ProofFileError::GenesisMismatch { got, expected });
         }

@@ -135,7 +135,7 @@ pub(crate) struct ProviderDocument {
     /// Minutes it can work in all; absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_minutes: Option<Minutes>,
-    /// The operations it can do, by name.
+    /// The operations it can do, by name; at least one.
     pub offers: Table<OfferDocument>,
 }
 
@@ -147,7 +147,7 @@ pub(crate) struct DemandDocument {
     pub name: String,
     /// Where the finished product goes, if the market delivers.
     pub site: SiteDocument,
-    /// The most the demander pays.
+    /// The most the demander pays, more than 0.
     pub budget: Money,
     /// Names of the operations, in the order in which they must be done.
     pub orders: Vec<String>,

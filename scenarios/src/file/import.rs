@@ -217,7 +217,7 @@ fn set_budgets(instance: &mut Instance) -> String {
         let step = i128::from(BUDGET_STEP);
         let budget = i64::try_from((most + step - 1).div_euclid(step) * step).unwrap_or(i64::MAX);
         limited += usize::from(budget > limits::BUDGET.micros());
-        demand.budget = Money::from_micros(budget.max(0)).min(limits::BUDGET);
+        demand.budget = Money::from_micros(budget.max(BUDGET_STEP)).min(limits::BUDGET);
     }
     if limited == 0 {
         return "made up: budgets, each so large that it forbids no composition".into();

@@ -38,7 +38,7 @@ pub(crate) struct Growing {
 }
 
 /// What the next block brings.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Next {
     pub(crate) miner: u64,
     pub(crate) records: Vec<Record>,

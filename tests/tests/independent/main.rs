@@ -9,5 +9,6 @@ mod inspection;
 mod markets;
 mod proof;
 mod python;
+mod random;
 mod state;
 mod vectors;

@@ -1,0 +1,203 @@
+//! Chains of whatever people may do, in any order: the independent program follows them.
+
+use chain::genesis::scenario::{demander_key, provider_key};
+use chain::record::{DemandStatement, OfferStatement};
+use chain::schedule::{Measure, Sense};
+use chain::{DemandId, Draft, Genesis, PriceUpdate, Record, SecretKey, Statement};
+use proptest::prelude::*;
+use proptest::sample::Index;
+use scenarios::parameters::Allocation;
+use scenarios::{DualPrices, Money, Offer, OperationId, ProviderId, Site};
+
+use super::export::assert_stands;
+use super::growing::{Growing, Next, RNG_SEED, key};
+use super::markets::{demand_records, open_market_genesis, treasurer};
+
+/// What somebody tries to do in the next block.
+#[derive(Clone, Debug)]
+enum Attempt {
+    Transfer(Index, i64),
+    Demand(Vec<u16>, i64, i64),
+    Cancel(Index),
+    Offer(Index, i64, Option<i64>),
+    Withdraw(Index),
+    Cheapest(usize, i64),
+    Compose(Index, Vec<Index>),
+    Amend(Vec<(Index, Vec<Index>)>),
+    BetterPrices,
+}
+
+fn attempt() -> impl Strategy<Value = Attempt> {
+    let index = any::<Index>;
+    let choice = || prop::collection::vec(any::<Index>(), 4);
+    prop_oneof![
+        1 => (index(), 1..90_000_000_i64).prop_map(|(to, amount)| Attempt::Transfer(to, amount)),
+        1 => (prop::collection::vec(0..3_u16, 1..4), 1..90_000_000_i64, 0..3_000_000_i64)
+            .prop_map(|(orders, budget, fee)| Attempt::Demand(orders, budget, fee)),
+        1 => index().prop_map(Attempt::Cancel),
+        1 => (index(), 0..20_i64, prop::option::of(0..90_i64)).prop_map(|(who, cost, left)| Attempt::Offer(who, cost, left)),
+        1 => index().prop_map(Attempt::Withdraw),
+        1 => (1..4_usize, 1..900_i64).prop_map(|(most, worst)| Attempt::Cheapest(most, worst)),
+        2 => (index(), choice()).prop_map(|(demand, providers)| Attempt::Compose(demand, providers)),
+        8 => prop::collection::vec((index(), choice()), 1..4).prop_map(Attempt::Amend),
+        1 => Just(Attempt::BetterPrices),
+    ]
+}
+
+fn genesis(freeze: u64, relax_over: u64, dedicated: bool, by_cost: bool, amender_share: u64) -> Genesis {
+    let (mut genesis, _) = open_market_genesis();
+    genesis.providers[0].provider.capacity = Some(80);
+    let parameters = &mut genesis.parameters;
+    parameters.freeze_after_heights = freeze;
+    parameters.relax_over_heights = relax_over;
+    parameters.amender_share_ppm = amender_share;
+    parameters.min_saving_ppm = 0;
+    parameters.min_reward_ppm = 1;
+    parameters.limits.market_demands = 9;
+    parameters.schedule.measure = if by_cost {
+        let (best_per_order, min_utility_per_order) = (Money::from_units(8), Money::from_units(30));
+        Measure::Paper { best_per_order, min_utility_per_order, sense: Sense::Minimise }
+    } else {
+        Measure::Certified { gap_full_ppm: 100_000, gap_max_ppm: 9_000_000 }
+    };
+    if dedicated {
+        parameters.allocation = Allocation::Dedicated;
+        genesis.miners = 2;
+    }
+    genesis
+}
+
+/// Provider of genesis or newcomer.
+fn offerer(index: Index) -> SecretKey {
+    match index.index(5) {
+        number @ 0..3 => provider_key(RNG_SEED, number as u64),
+        number => key("newcomer", number as u64),
+    }
+}
+
+fn statement(market: &Growing, attempt: &Attempt) -> Option<(SecretKey, Statement)> {
+    Some(match attempt {
+        Attempt::Transfer(to, amount) => {
+            let to = key("miner", to.index(3) as u64).public().address();
+            (treasurer(), Statement::Transfer { to, amount: Money::from_micros(*amount) })
+        }
+        Attempt::Demand(orders, budget, fee) => {
+            let statement = DemandStatement {
+                name: "another".into(),
+                site: Site::point(5, *budget % 977),
+                orders: orders.iter().copied().map(OperationId).collect(),
+                budget: Money::from_micros(*budget),
+                solver_fee: Money::from_micros(*fee),
+            };
+            (treasurer(), Statement::Demand(statement))
+        }
+        Attempt::Cancel(index) => {
+            let (demand, entry) = named(market, *index)?;
+            let owners = (0..7).map(|number| demander_key(RNG_SEED, number)).chain([treasurer()]);
+            let owner = owners.into_iter().find(|owner| owner.public().address() == entry)?;
+            (owner, Statement::DemandCancellation { demand })
+        }
+        Attempt::Offer(who, cost, capacity) => {
+            let offer = |minutes| Offer { cost: Money::from_units(*cost), minutes };
+            let offers =
+                [(0, 3), (1, 0), (2, 9)].map(|(number, minutes)| (OperationId(number), offer(minutes)));
+            let (name, site, capacity) = ("other".into(), Site::point(*cost * 70, -40), *capacity);
+            let offer = OfferStatement { name, site, offers: offers.into(), capacity };
+            (offerer(*who), Statement::Offer(offer))
+        }
+        Attempt::Withdraw(who) => (offerer(*who), Statement::OfferWithdrawal),
+        Attempt::Cheapest(..) | Attempt::Compose(..) | Attempt::Amend(_) | Attempt::BetterPrices => {
+            return None;
+        }
+    })
+}
+
+/// A demand of the market and its author.
+fn named(market: &Growing, index: Index) -> Option<(DemandId, chain::Address)> {
+    let demands: Vec<_> = market.ledger.demands().map(|(id, entry)| (id, entry.author)).collect();
+    (!demands.is_empty()).then(|| *index.get(&demands))
+}
+
+/// The demand with some provider for each of its orders.
+fn composed(market: &Growing, index: Index, choices: &[Index]) -> Option<(DemandId, Vec<ProviderId>)> {
+    let (id, _) = named(market, index)?;
+    let (count, orders) = (market.ledger.supply().providers.len(), market.demand(id).demand.orders.len());
+    Some((
+        id,
+        choices
+            .iter()
+            .cycle()
+            .take(orders)
+            .map(|choice| ProviderId::from_index(choice.index(count)))
+            .collect(),
+    ))
+}
+
+fn stands(market: &Growing, next: &Next) -> bool {
+    let next = next.clone();
+    let draft = Draft {
+        miner: key("miner", next.miner).public(),
+        timestamp_ms: market.ledger.head().timestamp_ms + 2_000,
+        records: next.records,
+        price_update: next.prices.map(|prices| PriceUpdate { prices }),
+        compositions: next.compositions,
+        amendments: next.amendments,
+    };
+    market.ledger.draft(draft).is_ok()
+}
+
+/// Adds a block of as much of what is tried as the rules let pass, thing by thing.
+fn try_block(market: &mut Growing, miner: u64, attempts: &[Attempt]) {
+    let mut next = Next { miner, ..Next::default() };
+    for attempt in attempts {
+        let mut more = next.clone();
+        match attempt {
+            Attempt::Cheapest(most, worst) => more.compositions.extend(market.cheapest(miner, *most, *worst)),
+            Attempt::Compose(demand, choices) => more.compositions.extend(composed(market, *demand, choices)),
+            Attempt::Amend(set) => {
+                let parts = set.iter().filter_map(|(demand, choices)| composed(market, *demand, choices));
+                more.amendments.push(parts.collect());
+            }
+            Attempt::BetterPrices => more.prices = Some(market.better_prices()),
+            said @ (Attempt::Transfer(..)
+            | Attempt::Demand(..)
+            | Attempt::Cancel(_)
+            | Attempt::Offer(..)
+            | Attempt::Withdraw(_)) => {
+                let Some((author, statement)) = statement(market, said) else { continue };
+                let earlier = more.records.iter().filter(|record| record.content.author == author.public());
+                let record: Record = market.record(&author, earlier.count() as u64, statement);
+                if chain::check_record(market.network(), &record).is_err() {
+                    continue;
+                }
+                more.records.push(record);
+            }
+        }
+        if more.prices == Some(DualPrices::zero()) || !stands(market, &more) {
+            continue;
+        }
+        next = more;
+    }
+    if stands(market, &next) {
+        market.add(next);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn whatever_people_do_the_independent_program_finds_the_same_state(
+        blocks in prop::collection::vec((0..3_u64, prop::collection::vec(attempt(), 0..5)), 1..40),
+        freeze in 1..30_u64, relax_over in 0..3_u64, dedicated in prop::bool::weighted(0.2), by_cost: bool,
+        amender_share in prop::sample::select(vec![0_u64, 99_999, 1_000_000]),
+    ) {
+        let mut market = Growing::from(genesis(freeze, relax_over, dedicated, by_cost, amender_share));
+        let records = demand_records(&market, &open_market_genesis().1);
+        market.add_records(records);
+        for (miner, attempts) in &blocks {
+            try_block(&mut market, *miner, attempts);
+        }
+        assert_stands(&market);
+    }
+}
