@@ -2,12 +2,13 @@
 
 use scenarios::ProviderId;
 
+use super::form::validate_contents;
 use super::rejection::Rejection;
 use super::stateful::bring;
 use crate::block::{
-    Amendment, BLOCK_VERSION, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
+    Amendment, BLOCK_VERSION, Block, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
 };
-use crate::key::PublicKey;
+use crate::key::{PublicKey, Signature};
 use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
 use crate::ledger::market::staging::Staged;
 use crate::ledger::transition::{BlockReport, Transition};
@@ -90,8 +91,11 @@ impl Ledger {
             commitments: Vec::new(),
         };
         let header = header_of(self, &transition, &body, draft.miner, draft.timestamp_ms);
+        // Not signed yet; a signature changes nothing about what is judged here.
+        let block = Block { header, signature: Signature([0; 64]), body };
+        validate_contents(self.network(), &block, None)?;
         let (_, report) = transition.into_parts();
-        Ok((header, body, report))
+        Ok((block.header, block.body, report))
     }
 
     /// Which of these compositions the next block of `miner` can bring together, taken greedily in order:

@@ -37,11 +37,7 @@ impl WellFormed {
     fn check(network: &Network, block: Block, bytes: Option<usize>) -> Result<Self, Rejection> {
         validate_version(&block)?;
         validate_network(network, &block)?;
-        validate_counts(network, &block)?;
-        validate_price_form(&block)?;
-        validate_amendment_form(&block)?;
-        validate_composition_timestamps(&block)?;
-        validate_size(network, &block, bytes)?;
+        validate_contents(network, &block, bytes)?;
         verify_signature(&block)?;
         verify_items(&block)?;
         validate_no_duplicates(&block)?;
@@ -58,6 +54,20 @@ impl WellFormed {
     pub fn into_block(self) -> Block {
         self.0
     }
+}
+
+/// The rules of form that do not depend on a signature: a draft keeps to them before it is signed. `bytes` is the
+/// length of the canonical form, if it is known.
+pub(super) fn validate_contents(
+    network: &Network,
+    block: &Block,
+    bytes: Option<usize>,
+) -> Result<(), Rejection> {
+    validate_counts(network, block)?;
+    validate_price_form(block)?;
+    validate_amendment_form(block)?;
+    validate_composition_timestamps(block)?;
+    validate_size(network, block, bytes)
 }
 
 fn block_bytes(network: &Network) -> usize {

@@ -148,6 +148,34 @@ fn too_many_records_and_compositions() {
 }
 
 #[test]
+fn a_draft_beyond_the_limits_of_a_block_is_refused_as_the_block_would_be() {
+    let draft = |change: fn(&mut chain::genesis::Limits), proposed: &dyn Fn(&Market) -> ProposedBlock| {
+        let market = Market::open_with(|genesis| change(&mut genesis.parameters.limits));
+        market.draft(proposed(&market)).map(|_| "drafted")
+    };
+    let compositions =
+        |market: &Market| market.composing(0, &[0, 1].map(|demand| (demand, providers([0, 0]))));
+    let got = draft(|limits| limits.compositions_per_block = 1, &compositions);
+    assert_eq!(got, Err(Rejection::TooManyCompositions { got: 2, expected: 1 }));
+    let records = |market: &Market| {
+        let record = |sequence| {
+            let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
+            content.sequence = sequence;
+            content.sign(&treasurer())
+        };
+        ProposedBlock { records: (0..9).map(record).collect(), ..ProposedBlock::default() }
+    };
+    let got = draft(|limits| limits.records_per_block = 8, &records);
+    assert_eq!(got, Err(Rejection::TooManyRecords { got: 9, expected: 8 }));
+    let small = |limits: &mut chain::genesis::Limits| {
+        limits.block_bytes = 1_024;
+        limits.record_bytes = 1_024;
+    };
+    let got = draft(small, &records);
+    assert!(matches!(got, Err(Rejection::TooLarge { expected: 1_024, .. })), "{got:?}");
+}
+
+#[test]
 fn an_oversized_block() {
     let market = Market::open_with(|genesis| {
         genesis.parameters.limits.block_bytes = 1_024;

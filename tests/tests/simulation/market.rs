@@ -63,6 +63,19 @@ fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not()
 }
 
 #[test]
+fn more_demands_than_a_block_may_compose_are_composed_block_by_block() {
+    let providers = vec![provider("near", 0, 10, 30, None)];
+    let demands = ["a", "b", "c", "d", "e"].map(|name| demand(name, 100, 100)).to_vec();
+    let mut settings = Parameters::default();
+    settings.limits.compositions_per_block = 2;
+    let mut world =
+        world(instance_of(providers, demands), &settings, Profile::Hybrid, &[Strategy::Everything]);
+    world.submit_all(50);
+    let report = world.run_until_settled(120_000).unwrap();
+    assert_eq!(report.composed, 5);
+}
+
+#[test]
 fn a_miner_that_loses_part_of_its_demands_repairs_and_composes_the_rest() {
     // Eight demands in a row; two miners halve them, a third wants the middle four.
     let providers = (0..4).map(|n| provider(&format!("p{n}"), n * 10_000, 10 + n, 30, None)).collect();
