@@ -62,8 +62,8 @@ impl Header {
 
 /// One demand served: which provider does each of its orders (paper A, figure 6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Composition {
-    /// The demand served.
     pub demand: DemandId,
     /// The provider of each of its orders.
     pub providers: Vec<ProviderId>,
@@ -138,12 +138,12 @@ pub enum BlockKind {
 
 /// A block as it travels; nothing about it has been checked yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Block {
     /// What the miner signed.
     pub header: Header,
     /// By `header.miner`, in [`Domain::Header`].
     pub signature: Signature,
-    /// What it brings.
     pub body: Body,
 }
 

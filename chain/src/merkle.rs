@@ -76,6 +76,7 @@ pub struct MerkleProof {
 
 /// Why a Merkle proof proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MerkleError {
     /// The proof is about a tree of another size than the signed header says.
     #[error("the proof is for a tree of {got} leaves, expected {expected}")]
@@ -106,7 +107,6 @@ pub enum MerkleError {
     Root {
         /// The root the proof leads to.
         got: Hash,
-        /// The trusted root.
         expected: Hash,
     },
 }

@@ -48,6 +48,7 @@ pub type DemandId = RecordId;
 
 /// What a record says. The set is closed per protocol version; new kinds go at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Statement {
     /// The author provides these operations here. Replaces the author's earlier offer; standing
     /// compositions keep their terms.
@@ -57,13 +58,9 @@ pub enum Statement {
     /// The author wants this made, and puts budget + solver fee in escrow.
     Demand(DemandStatement),
     /// The author no longer wants this; effective only while the demand is open.
-    DemandCancellation {
-        /// The demand's record.
-        demand: DemandId,
-    },
+    DemandCancellation { demand: DemandId },
     /// The author gives money away.
     Transfer {
-        /// To whom.
         to: Address,
         /// How much, above 0.
         amount: Money,
@@ -100,10 +97,10 @@ pub struct DemandStatement {
 
 /// A record before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct RecordContent {
     /// The network it is meant for.
     pub network: NetworkId,
-    /// Who says it.
     pub author: PublicKey,
     /// 0 for the author's first record on chain, then one more each time.
     pub sequence: u64,
@@ -111,14 +108,13 @@ pub struct RecordContent {
     pub valid_from: Height,
     /// The last height whose block may bring it.
     pub valid_until: Height,
-    /// What is said.
     pub statement: Statement,
 }
 
 /// A signed statement.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Record {
-    /// What is signed.
     pub content: RecordContent,
     /// By `content.author`, in [`Domain::RecordSigning`].
     pub signature: Signature,

@@ -184,13 +184,13 @@ pub struct TreeProof {
 
 /// Why a proof says nothing of a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum TreeError {
     /// The way is longer than a path.
     #[error("the proof has {got} hashes, expected at most {expected}")]
     TooLong {
         /// Hashes in the proof.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// A value is to be there, and the proof shows another pair in its place.
@@ -198,18 +198,12 @@ pub enum TreeError {
     OtherPair,
     /// The pair shown does not lie on the key's way, or has the key itself.
     #[error("the proof ends at path {got}, expected another one that begins like {expected}")]
-    Neighbour {
-        /// The pair's path.
-        got: Hash,
-        /// The key's.
-        expected: Hash,
-    },
+    Neighbour { got: Hash, expected: Hash },
     /// The hashes lead to another root.
     #[error("the proof leads to root {got}, expected {expected}")]
     Root {
         /// The root the proof leads to.
         got: Hash,
-        /// The trusted root.
         expected: Hash,
     },
 }

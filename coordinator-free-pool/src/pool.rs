@@ -13,8 +13,8 @@ use crate::rejection::{DropReason, PoolRejection};
 
 /// How much a pool holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PoolLimits {
-    /// Records in all.
     pub records: usize,
     /// Bytes of all records.
     pub bytes: usize,

@@ -81,6 +81,7 @@ impl fmt::Display for Rule {
 
 /// Why a record is refused; the pool is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum PoolRejection {
     /// It is in the pool.
     #[error("record {0:?} is in the pool already")]
@@ -99,9 +100,7 @@ pub enum PoolRejection {
     /// It leaves too wide a gap behind its author's records on chain.
     #[error("sequence {got} of {}, expected at most {expected} for now", .author.short())]
     GapTooWide {
-        /// The author.
         author: Address,
-        /// Its sequence number.
         got: u64,
         /// The largest accepted now.
         expected: u64,
@@ -109,37 +108,22 @@ pub enum PoolRejection {
     /// Another record with its author and sequence number is in the pool, and has the smaller id.
     #[error("sequence {sequence} of {} is taken by record {kept:?}, which has the smaller id", .author.short())]
     SequenceTaken {
-        /// The author.
         author: Address,
-        /// The sequence number.
         sequence: u64,
         /// The record that stays.
         kept: RecordId,
     },
     /// Its author has as many records here as one may.
     #[error("{} has {got} records in the pool, expected fewer than {expected} for another", .author.short())]
-    AuthorQuota {
-        /// The author.
-        author: Address,
-        /// The author's records.
-        got: usize,
-        /// The quota.
-        expected: usize,
-    },
+    AuthorQuota { author: Address, got: usize, expected: usize },
     /// The pool holds as many records as it may.
     #[error("the pool has {got} records, expected fewer than {expected} for another")]
-    TooManyRecords {
-        /// Records held.
-        got: usize,
-        /// The limit.
-        expected: usize,
-    },
+    TooManyRecords { got: usize, expected: usize },
     /// The pool holds as many bytes as it may.
     #[error("the pool would have {got} bytes, expected at most {expected}")]
     TooManyBytes {
         /// Bytes with this record.
         got: usize,
-        /// The limit.
         expected: usize,
     },
 }

@@ -20,8 +20,8 @@ const PRICE_SHARE: f64 = 0.2;
 
 /// How a market is solved.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CentralPlan {
-    /// How to search.
     pub algorithm: Algorithm,
     /// Fixes every random choice.
     pub rng_seed: u64,
@@ -80,6 +80,7 @@ pub enum StoppedBy {
 
 /// What came of it.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CentralOutcome {
     /// The best solution found; always feasible.
     pub solution: Solution,
@@ -89,7 +90,6 @@ pub struct CentralOutcome {
     pub bound: Option<Money>,
     /// Where the search stood at its end.
     pub progress: Progress,
-    /// Why it ended.
     pub stopped_by: StoppedBy,
     /// Wall time of finding prices.
     pub price_time: Duration,

@@ -26,8 +26,8 @@ pub enum StopReason {
 
 /// How a run ended; what it found is on the workbench.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Outcome {
-    /// Why.
     pub reason: StopReason,
     /// Wall time of the run.
     pub elapsed: Duration,

@@ -10,15 +10,11 @@ use scenarios::{Scenario, ScenarioError};
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum FileError {
     /// It cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// It is no scenario.
     #[error(transparent)]
     Scenario(#[from] ScenarioError),

@@ -37,6 +37,7 @@ impl CompositionEvaluation {
 
 /// One thing that is wrong with a solution.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Violation {
     /// The solution has more or fewer entries than the instance has demands.
     #[error("the solution has entries for {got} demands, expected {expected}")]
@@ -51,7 +52,6 @@ pub enum Violation {
     OrderCount {
         /// The demand's position.
         demand: usize,
-        /// Providers given.
         got: usize,
         /// Orders of the demand.
         expected: usize,
@@ -63,7 +63,6 @@ pub enum Violation {
         demand: usize,
         /// The order's position in the demand.
         order: usize,
-        /// The provider named.
         provider: ProviderId,
         /// The number of providers.
         expected: usize,
@@ -75,7 +74,6 @@ pub enum Violation {
         demand: usize,
         /// The order's position in the demand.
         order: usize,
-        /// The provider named.
         provider: ProviderId,
         /// The operation the order asks for.
         expected: OperationId,
@@ -93,19 +91,15 @@ pub enum Violation {
     OverBudget {
         /// The demand's position.
         demand: usize,
-        /// Its cost.
         got: Money,
-        /// Its budget.
         expected: Money,
     },
     /// A provider is used for longer than its capacity.
     #[error("{provider}: {got} minutes used, capacity is {expected}")]
     OverCapacity {
-        /// The provider.
         provider: ProviderId,
         /// Minutes used.
         got: Minutes,
-        /// Its capacity.
         expected: Minutes,
     },
 }

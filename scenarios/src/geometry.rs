@@ -93,6 +93,7 @@ pub struct DistanceMatrix {
 
 /// Why a table of numbers is not a distance matrix.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MatrixError {
     /// There are more places than [`limits::PLACES`].
     #[error("{got} places, expected at most {expected}")]
@@ -107,7 +108,6 @@ pub enum MatrixError {
     NotSquare {
         /// The row, from 0.
         row: usize,
-        /// Its length.
         got: usize,
         /// The number of rows.
         expected: usize,
@@ -119,7 +119,6 @@ pub enum MatrixError {
         from: usize,
         /// Column.
         to: usize,
-        /// The entry.
         got: i64,
         /// What would be right.
         expected: String,

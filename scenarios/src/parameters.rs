@@ -127,17 +127,15 @@ impl Default for Limits {
 
 /// Why parameters are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ParameterError {
     /// A number is outside its range.
     #[error("{}: {}", self.field(), self.reason())]
     Range {
         /// Which number, as a scenario file names it.
         field: &'static str,
-        /// Its value.
         got: u64,
-        /// The smallest allowed.
         lowest: u64,
-        /// The largest allowed.
         highest: u64,
     },
     /// The reward schedule is refused.

@@ -82,6 +82,7 @@ impl Window {
 
 /// An instance and everything a run on it needs to know.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Scenario {
     /// A short name, such as `tehran-problem-2`.
     pub name: String,
@@ -97,7 +98,6 @@ pub struct Scenario {
     pub window: Option<Window>,
     /// Names of the operations; an [`OperationId`] is a position here.
     pub operations: Vec<String>,
-    /// What is solved.
     pub instance: Instance,
     /// What the network accepts and pays.
     pub network: Parameters,

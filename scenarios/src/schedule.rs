@@ -82,6 +82,7 @@ pub struct Schedule {
 
 /// Why a schedule is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ScheduleError {
     /// Too few or too many points.
     #[error("the reward curve has {got} points, expected {POINTS}")]
@@ -94,7 +95,6 @@ pub enum ScheduleError {
     AboveWhole {
         /// The point, from 0.
         point: usize,
-        /// Its share.
         got: u32,
     },
     /// A point pays more than the one before it: a worse block would earn more.
@@ -102,7 +102,6 @@ pub enum ScheduleError {
     Rising {
         /// The point, from 0.
         point: usize,
-        /// Its share.
         got: u32,
         /// The share of the point before.
         expected: u32,
@@ -112,19 +111,15 @@ pub enum ScheduleError {
     Ends {
         /// Where full pay ends.
         full: i128,
-        /// Where pay ends.
         none: i128,
     },
     /// An end is outside its range.
     #[error("got {got}, expected {lowest} to {highest}")]
     Range {
-        /// Which end.
         field: &'static str,
         /// Its value, in ppm or micro-units.
         got: i128,
-        /// The smallest allowed.
         lowest: i128,
-        /// The largest allowed.
         highest: i128,
     },
 }

@@ -17,24 +17,20 @@ const EXPLAINED: usize = 200;
 /// The first reason that applies, strongest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum UnservedReason {
     /// Nobody offers one of its operations.
-    NotOffered {
-        /// The operation.
-        operation: OperationId,
-    },
+    NotOffered { operation: OperationId },
     /// Each operation is offered, but no road leads from one provider to the next.
     NoRoad,
     /// Even the cheapest composition over all offers, with all the time there is, costs more than its budget.
     BudgetTooLow {
         /// The cheapest possible cost.
         cheapest: Money,
-        /// The demand's budget.
         budget: Money,
     },
     /// No provider has enough time left for one of its operations.
     NoCapacity {
-        /// The operation.
         operation: OperationId,
         /// The most minutes any provider of it has left.
         most_left: Minutes,
@@ -45,7 +41,6 @@ pub enum UnservedReason {
         cheapest: Money,
         /// Whether a composition at that cost exists: then it is the budget that would do.
         is_attained: bool,
-        /// The demand's budget.
         budget: Money,
     },
     /// Each order fits somewhere, but no composition fits all of them at once, at any cost.
@@ -61,8 +56,8 @@ pub enum UnservedReason {
 
 /// A demand that a solution leaves unserved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Unserved {
-    /// Its name.
     pub demand: String,
     /// Why, in words; `None` where there are too many to ask for each.
     pub why: Option<String>,

@@ -49,8 +49,8 @@ pub struct Resources {
 /// A part of a market, by position.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SubProblem {
-    /// What is wanted.
     pub demands: Vec<Demand>,
     /// What it may be served with.
     pub resources: Resources,
@@ -135,14 +135,10 @@ impl Termination {
 /// What is to be found.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Goal {
     /// Compose the demands as cheaply as possible.
-    Compose {
-        /// How to search.
-        algorithm: Algorithm,
-        /// What is minimised.
-        objective: Objective,
-    },
+    Compose { algorithm: Algorithm, objective: Objective },
     /// Compose demands anew that are composed already (the incumbent), to cost less together; prices only guide the
     /// search. Only its end is of interest.
     Amend {
@@ -157,12 +153,12 @@ pub enum Goal {
 /// A piece of work.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Work {
     /// What is to be found.
     pub goal: Goal,
     /// For whom, and with what.
     pub problem: SubProblem,
-    /// When to end.
     pub termination: Termination,
     /// Fixes every random choice.
     pub rng_seed: u64,
@@ -199,6 +195,7 @@ pub struct Incumbent {
 /// What comes of a piece of work.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Report {
     /// The search goes on; this is the best so far.
     Searching(Incumbent),
@@ -206,7 +203,6 @@ pub enum Report {
     Finished(Incumbent),
     /// The best prices found; the work has ended.
     Prices {
-        /// The prices.
         prices: DualPrices,
         /// The bound they certify.
         bound: Money,
@@ -214,16 +210,14 @@ pub enum Report {
         cpu_micros: u64,
     },
     /// The work has ended and nothing came of it.
-    Failed {
-        /// Why.
-        reason: Failure,
-    },
+    Failed { reason: Failure },
 }
 
 /// Why nothing came of a piece of work. It is the solver's trouble or that of whoever gave the work, never a peer's
 /// doing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Failure {
     /// One capacity per provider is needed.
     #[error("{got} capacities for {expected} providers")]
@@ -238,7 +232,6 @@ pub enum Failure {
     IncumbentCount {
         /// Entries given.
         got: usize,
-        /// Demands.
         expected: usize,
     },
     /// The prices do not suit the capacities, or no bound at them is within the range of money.

@@ -13,12 +13,12 @@ use crate::record::{Height, NetworkId};
 
 /// Precommits of more than two thirds for one block: the block is final. Stored with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CommitCertificate {
     /// The height decided.
     pub height: Height,
     /// The round that decided it.
     pub round: Round,
-    /// The block decided.
     pub block: BlockHash,
     /// Validators' positions, strictly increasing, and their signatures under the precommit.
     pub signatures: Vec<(u16, Signature)>,
@@ -26,12 +26,12 @@ pub struct CommitCertificate {
 
 /// Prevotes of more than two thirds for one block: it may be proposed again in later rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PolkaCertificate {
     /// The height voted on.
     pub height: Height,
     /// The round of the prevotes.
     pub round: Round,
-    /// The block prevoted.
     pub block: BlockHash,
     /// Validators' positions, strictly increasing, and their signatures under the prevote.
     pub signatures: Vec<(u16, Signature)>,
@@ -39,6 +39,7 @@ pub struct PolkaCertificate {
 
 /// Why a certificate proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum CertificateError {
     /// A validator stands twice, or the order is not that of positions.
     #[error(
@@ -63,7 +64,6 @@ pub enum CertificateError {
     NoQuorum {
         /// Signatures given.
         got: usize,
-        /// The quorum.
         expected: usize,
     },
     /// A signature is not that validator's under this vote.
@@ -71,7 +71,6 @@ pub enum CertificateError {
     BadSignature {
         /// The validator's position.
         validator: u16,
-        /// What is wrong with it.
         reason: KeyError,
     },
 }

@@ -72,19 +72,14 @@ pub enum Output {
 
 /// Why an input is refused; the state is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ConsensusError {
     /// It is signed for another network.
     #[error("for network {got}, expected {expected}")]
-    WrongNetwork {
-        /// The message's.
-        got: NetworkId,
-        /// The own one.
-        expected: NetworkId,
-    },
+    WrongNetwork { got: NetworkId, expected: NetworkId },
     /// It is about another height: no lie, but not for this machine.
     #[error("for height {got}, expected {expected}")]
     WrongHeight {
-        /// The message's.
         got: Height,
         /// The one being decided.
         expected: Height,
@@ -92,7 +87,6 @@ pub enum ConsensusError {
     /// No validator has this position.
     #[error("from validator {got}, expected positions below {expected}")]
     UnknownValidator {
-        /// The message's.
         got: u16,
         /// The number of validators.
         expected: usize,
@@ -102,7 +96,6 @@ pub enum ConsensusError {
     BadSignature {
         /// Who is said to have signed.
         validator: u16,
-        /// What is wrong.
         reason: KeyError,
     },
     /// A proposal's valid round is not an earlier one.

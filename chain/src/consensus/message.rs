@@ -36,8 +36,8 @@ pub struct Vote {
 
 /// A vote with its voter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SignedVote {
-    /// What is signed.
     pub vote: Vote,
     /// The voter's position in the validator set.
     pub validator: u16,
@@ -47,14 +47,13 @@ pub struct SignedVote {
 
 /// What the proposer of a round says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Proposal {
-    /// The network.
     pub network: NetworkId,
     /// The height to decide.
     pub height: Height,
     /// The attempt at it; with the height, it names the proposer.
     pub round: Round,
-    /// The block proposed.
     pub block: BlockHash,
     /// The earlier round in which two thirds prevoted it, if it is proposed for that reason.
     pub valid_round: Option<Round>,
@@ -62,8 +61,8 @@ pub struct Proposal {
 
 /// A proposal by the round's proposer, with what justifies it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SignedProposal {
-    /// What is signed.
     pub proposal: Proposal,
     /// By the proposer of its height and round, in [`Domain::Proposal`].
     pub signature: Signature,

@@ -14,6 +14,7 @@ pub struct ValidatorSet(Vec<PublicKey>);
 
 /// Why keys do not make a validator set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ValidatorSetError {
     /// Nobody could decide anything.
     #[error("no validators, expected at least 1")]
@@ -31,12 +32,7 @@ pub enum ValidatorSetError {
     Duplicate(PublicKey),
     /// A key under which nothing can be proven.
     #[error("validator {key}: {reason}")]
-    UnusableKey {
-        /// The key.
-        key: PublicKey,
-        /// What is wrong with it.
-        reason: KeyError,
-    },
+    UnusableKey { key: PublicKey, reason: KeyError },
 }
 
 impl ValidatorSet {

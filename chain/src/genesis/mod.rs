@@ -27,10 +27,10 @@ pub const GENESIS_BYTES: usize = 64 << 20;
 
 /// A provider that is there from the start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct GenesisProvider {
     /// Who is paid and may change the offer.
     pub address: Address,
-    /// What it offers.
     pub provider: Provider,
 }
 

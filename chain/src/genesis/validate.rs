@@ -14,11 +14,11 @@ pub(super) const MONEY_TOTAL: Money = Money::from_micros(1 << 61);
 
 /// Why a genesis is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum GenesisError {
     /// Written by another version of the program.
     #[error("genesis has version {got}, this program reads {expected}")]
     Version {
-        /// Its version.
         got: u16,
         /// [`GENESIS_VERSION`].
         expected: u16,
@@ -34,33 +34,20 @@ pub enum GenesisError {
     /// A name is longer than [`limits::NAME_BYTES`].
     #[error("{what} has a name of {got} bytes, expected at most {expected}")]
     Name {
-        /// Whose name.
         what: String,
         /// Its bytes.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// A number is outside its range.
     #[error("{what} is {got}, expected {lowest} to {highest}")]
-    Range {
-        /// Which number.
-        what: &'static str,
-        /// Its value.
-        got: i128,
-        /// The smallest allowed.
-        lowest: i128,
-        /// The largest allowed.
-        highest: i128,
-    },
+    Range { what: &'static str, got: i128, lowest: i128, highest: i128 },
     /// A provider's offer is refused.
     #[error("provider {index} ({name}): {error}")]
     Provider {
         /// Its position.
         index: usize,
-        /// Its name.
         name: String,
-        /// What is wrong.
         error: OfferError,
     },
     /// Two providers have one address.
@@ -68,23 +55,16 @@ pub enum GenesisError {
     ProviderTwice {
         /// The later one's position.
         index: usize,
-        /// The address.
         address: Address,
     },
     /// A balance is negative.
     #[error("the balance of {address} is {got}, expected at least 0")]
-    NegativeBalance {
-        /// Whose.
-        address: Address,
-        /// The balance.
-        got: Money,
-    },
+    NegativeBalance { address: Address, got: Money },
     /// All money together is more than 2^61 micro-units.
     #[error("all balances add up to {got} micro-units, expected at most {expected}")]
     MoneyTotal {
         /// The sum in micro-units.
         got: i128,
-        /// The most allowed.
         expected: i128,
     },
     /// Validators are not strictly ascending.

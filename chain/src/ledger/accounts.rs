@@ -14,37 +14,17 @@ use crate::record_rule::RecordRule;
 
 /// Why a record is refused over its author's account.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum AccountError {
     /// Its author has already used this sequence number: the record is replayed, or competes with another.
     #[error("sequence {got} of {} is used, the next is {expected}", .author.short())]
-    SequenceUsed {
-        /// The author.
-        author: Address,
-        /// The record's number.
-        got: u64,
-        /// The author's next.
-        expected: u64,
-    },
+    SequenceUsed { author: Address, got: u64, expected: u64 },
     /// An earlier record of the author is missing.
     #[error("sequence {got} of {} leaves a gap, the next is {expected}", .author.short())]
-    SequenceGap {
-        /// The author.
-        author: Address,
-        /// The record's number.
-        got: u64,
-        /// The author's next.
-        expected: u64,
-    },
+    SequenceGap { author: Address, got: u64, expected: u64 },
     /// A transfer of more than its author has.
     #[error("the balance of {} is {got}, the transfer needs {expected}", .author.short())]
-    Overdraft {
-        /// The giver.
-        author: Address,
-        /// The balance.
-        got: Money,
-        /// The amount.
-        expected: Money,
-    },
+    Overdraft { author: Address, got: Money, expected: Money },
 }
 
 impl AccountError {

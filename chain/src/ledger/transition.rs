@@ -25,8 +25,8 @@ use crate::record::{DemandId, Height, Record, RecordId};
 
 /// What a block brought and earned, for logs, tables and its miner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct BlockReport {
-    /// Records brought.
     pub records: u32,
     /// Demands composed for the first time, by themselves or in amendments.
     pub compositions: u32,
@@ -38,7 +38,6 @@ pub struct BlockReport {
     pub amendments: u32,
     /// Demands they re-composed.
     pub replaced: u32,
-    /// What they saved.
     pub saving: Money,
     /// What re-composed demands became dearer by to make room, charged to those composed there.
     pub displacement: Money,

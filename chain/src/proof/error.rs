@@ -30,13 +30,13 @@ impl std::fmt::Display for Place {
 
 /// Why a proof proves nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ProofError {
     /// The genesis is that of another network than the one that is trusted.
     #[error("the proof is about network {got}, expected {expected}")]
     WrongNetwork {
         /// The hash of its genesis.
         got: NetworkId,
-        /// The trusted one.
         expected: NetworkId,
     },
     /// The genesis breaks a rule.
@@ -44,30 +44,13 @@ pub enum ProofError {
     Genesis(#[from] GenesisError),
     /// A header is of another network.
     #[error("the header of {place} is of network {got}, expected {expected}")]
-    HeaderNetwork {
-        /// Which header.
-        place: Place,
-        /// Its network.
-        got: NetworkId,
-        /// The proof's.
-        expected: NetworkId,
-    },
+    HeaderNetwork { place: Place, got: NetworkId, expected: NetworkId },
     /// A miner did not sign its header.
     #[error("the miner's signature of {place}: {error}")]
-    Miner {
-        /// Which header.
-        place: Place,
-        /// What is wrong.
-        error: KeyError,
-    },
+    Miner { place: Place, error: KeyError },
     /// A header is not final.
     #[error("{place} is not final: {error}")]
-    NotFinal {
-        /// Which header.
-        place: Place,
-        /// Why.
-        error: FinalityError,
-    },
+    NotFinal { place: Place, error: FinalityError },
     /// The amendment has no such part.
     #[error("the composition is no part of the amendment in the proof")]
     NotAPart,
@@ -79,25 +62,14 @@ pub enum ProofError {
     HeadBelowBlock {
         /// The head's height.
         got: Height,
-        /// The block's.
         expected: Height,
     },
     /// Two different headers of one height.
     #[error("block and head have the same height but are different: {got} and {expected}")]
-    TwoBlocks {
-        /// The head.
-        got: BlockHash,
-        /// The block.
-        expected: BlockHash,
-    },
+    TwoBlocks { got: BlockHash, expected: BlockHash },
     /// The state entry is about something else.
     #[error("the state entry has the key {got}, expected that of the demand, {expected}")]
-    WrongEntry {
-        /// Its key.
-        got: String,
-        /// The demand's key.
-        expected: String,
-    },
+    WrongEntry { got: String, expected: String },
     /// The entry is not part of the head's state.
     #[error("the entry is not part of the head's state: {0}")]
     NotInState(TreeError),
@@ -107,7 +79,6 @@ pub enum ProofError {
     /// The demand has no composition at the head, or another one.
     #[error("the composition is not current: {what} is {got} in the state, {expected} in the block")]
     NotCurrent {
-        /// What differs.
         what: &'static str,
         /// In the state.
         got: String,
@@ -118,18 +89,14 @@ pub enum ProofError {
 
 /// Why no proof can be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ProveError {
     /// The state knows no such demand.
     #[error("no demand on this chain has the id {0}")]
     Unknown(DemandId),
     /// There is nothing to prove.
     #[error("demand {demand} is {status}: there is no composition to prove")]
-    NotComposed {
-        /// The demand.
-        demand: DemandId,
-        /// Where it stands.
-        status: &'static str,
-    },
+    NotComposed { demand: DemandId, status: &'static str },
     /// The store does not hold the chain that leads to the ledger.
     #[error("the store lacks {what} of height {height}")]
     Missing {

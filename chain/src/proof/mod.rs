@@ -57,10 +57,9 @@ pub struct CompositionProof {
 /// A header, its miner's signature, and the votes that made it final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SignedHeader {
-    /// The header.
     pub header: Header,
-    /// Its miner's signature.
     pub signature: Signature,
     /// More than two thirds of the precommits.
     pub certificate: CommitCertificate,
@@ -68,18 +67,15 @@ pub struct SignedHeader {
 
 /// What a proof that holds proves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Proven {
-    /// The network.
     pub network: NetworkId,
-    /// Its name.
     pub network_name: String,
-    /// The demand.
     pub demand: DemandId,
     /// The block that brought the composition.
     pub block: BlockHash,
     /// Its height.
     pub height: Height,
-    /// Who mined it.
     pub miner: PublicKey,
     /// Validators whose votes are shown for it, of how many, and how many it takes.
     pub votes: (usize, usize, usize),

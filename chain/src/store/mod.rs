@@ -57,6 +57,7 @@ pub trait Backend: fmt::Debug + Send {
 
 /// Why the store cannot do what it is asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum StoreError {
     /// The disk or its lock.
     #[error("the store cannot be read or written: {0}")]
@@ -82,12 +83,7 @@ pub enum StoreError {
     },
     /// A certificate that is not its block's.
     #[error("the certificate is for block {got}, expected {expected}")]
-    WrongCertificate {
-        /// The certificate's block.
-        got: BlockHash,
-        /// The block.
-        expected: BlockHash,
-    },
+    WrongCertificate { got: BlockHash, expected: BlockHash },
 }
 
 /// One thing to write.

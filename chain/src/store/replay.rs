@@ -11,21 +11,16 @@ use crate::validate::{FinalBlock, FinalityError};
 
 /// Why a stored chain does not stand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ReplayError {
     /// The store fails.
     #[error("at height {height}: {error}")]
-    Store {
-        /// Where.
-        height: Height,
-        /// How.
-        error: StoreError,
-    },
+    Store { height: Height, error: StoreError },
     /// A block breaks a rule, or its votes do not make it final.
     #[error("block {height} is not final: {error}")]
     NotFinal {
         /// Its height.
         height: Height,
-        /// Why.
         error: FinalityError,
     },
 }

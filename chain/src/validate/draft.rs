@@ -18,8 +18,8 @@ use crate::record::{DemandId, Record};
 
 /// What a miner wants to put into the next block.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Draft {
-    /// Who mines it.
     pub miner: PublicKey,
     /// Milliseconds since the Unix epoch, above the head's.
     pub timestamp_ms: u64,

@@ -21,23 +21,18 @@ pub struct FinalBlock {
 
 /// Why a block is not final.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum FinalityError {
     /// It is for another height.
     #[error("the certificate is for height {got}, expected {expected}")]
     WrongHeight {
         /// The certificate's height.
         got: Height,
-        /// The block's.
         expected: Height,
     },
     /// It is for another block.
     #[error("the certificate is for block {got}, expected {expected}")]
-    WrongBlock {
-        /// The certificate's block.
-        got: BlockHash,
-        /// The block.
-        expected: BlockHash,
-    },
+    WrongBlock { got: BlockHash, expected: BlockHash },
     /// Its signatures prove nothing.
     #[error("the certificate: {0}")]
     Certificate(#[from] CertificateError),

@@ -16,77 +16,58 @@ use crate::record_rule::RecordRule;
 
 /// What is wrong with the terms of an offer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum OfferError {
     /// The name is too long.
     #[error("its name has {got} bytes, expected at most {expected}")]
     Name {
         /// Bytes of the name.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// The site is not of the market's geometry, or outside its range.
     #[error("its site {got:?} is not one of this market")]
-    Site {
-        /// The site.
-        got: Site,
-    },
+    Site { got: Site },
     /// Nothing is offered.
     #[error("it offers no operation, expected at least one (withdraw the offer to offer nothing)")]
     NoOperation,
     /// An operation does not exist.
     #[error("it offers {got}, but the market has {expected} operations")]
     UnknownOperation {
-        /// The operation.
         got: OperationId,
         /// Operations of the market.
         expected: usize,
     },
     /// A processing cost is out of range.
     #[error("{operation} costs {got}, expected 0 to {expected}")]
-    Cost {
-        /// The operation.
-        operation: OperationId,
-        /// Its cost.
-        got: Money,
-        /// The most allowed.
-        expected: Money,
-    },
+    Cost { operation: OperationId, got: Money, expected: Money },
     /// A processing time is out of range.
     #[error("{operation} takes {got} minutes, expected 0 to {expected}")]
     Minutes {
-        /// The operation.
         operation: OperationId,
         /// Its minutes.
         got: Minutes,
-        /// The most allowed.
         expected: Minutes,
     },
     /// The capacity is out of range.
     #[error("its capacity is {got} minutes, expected 0 to {expected}")]
-    Capacity {
-        /// The capacity.
-        got: Minutes,
-        /// The most allowed.
-        expected: Minutes,
-    },
+    Capacity { got: Minutes, expected: Minutes },
 }
 
 /// What is wrong with a record, by itself or against the state.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum RecordError {
     /// It has too many bytes.
     #[error("the record has {got} bytes, expected at most {expected}")]
     TooLarge {
         /// Its bytes.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// It is meant for another network.
     #[error("the record is for network {got:?}, this is {expected:?}")]
     WrongNetwork {
-        /// Its network.
         got: NetworkId,
         /// This network.
         expected: NetworkId,
@@ -104,7 +85,6 @@ pub enum RecordError {
     Signature {
         /// Whose signature it should be.
         author: Address,
-        /// What is wrong.
         error: KeyError,
     },
     /// The offer's terms are refused.
@@ -115,21 +95,16 @@ pub enum RecordError {
     DemandName {
         /// Bytes of the name.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// A demand's site is not of the market's geometry, or outside its range.
     #[error("the demand's site {got:?} is not one of this market")]
-    DemandSite {
-        /// The site.
-        got: Site,
-    },
+    DemandSite { got: Site },
     /// A demand orders nothing or too much.
     #[error("the demand has {got} orders, expected 1 to {expected}")]
     OrderCount {
         /// Its orders.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// A demand orders an operation that does not exist.
@@ -137,41 +112,22 @@ pub enum RecordError {
     UnknownOperation {
         /// The order's position.
         order: usize,
-        /// The operation.
         got: OperationId,
         /// Operations of the market.
         expected: usize,
     },
     /// A budget is out of range.
     #[error("the demand's budget is {got}, expected more than 0, at most {expected}")]
-    Budget {
-        /// The budget.
-        got: Money,
-        /// The most allowed.
-        expected: Money,
-    },
+    Budget { got: Money, expected: Money },
     /// The solver fee is too small.
     #[error("the solver fee is {got}, expected at least {expected} for this budget")]
-    FeeTooSmall {
-        /// The fee.
-        got: Money,
-        /// The least allowed.
-        expected: Money,
-    },
+    FeeTooSmall { got: Money, expected: Money },
     /// The solver fee is too large.
     #[error("the solver fee is {got}, expected at most {expected}")]
-    FeeTooLarge {
-        /// The fee.
-        got: Money,
-        /// The most allowed.
-        expected: Money,
-    },
+    FeeTooLarge { got: Money, expected: Money },
     /// A transfer gives nothing.
     #[error("the transfer is of {got}, expected more than 0")]
-    TransferAmount {
-        /// The amount.
-        got: Money,
-    },
+    TransferAmount { got: Money },
     /// The state refuses it as it stands.
     #[error(transparent)]
     State(#[from] StatementError),

@@ -13,6 +13,7 @@ use crate::record::{DemandId, Height, NetworkId, RecordId};
 
 /// Why a block is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Rejection {
     // Form: judged without any state.
     /// The bytes are no block.
@@ -21,7 +22,6 @@ pub enum Rejection {
     /// Another version of the protocol.
     #[error("block version {got}, expected {expected}")]
     WrongVersion {
-        /// The header's version.
         got: u16,
         /// The version this program reads.
         expected: u16,
@@ -29,7 +29,6 @@ pub enum Rejection {
     /// Another network's block.
     #[error("the block is of network {got:?}, this is {expected:?}")]
     WrongNetwork {
-        /// The header's network.
         got: NetworkId,
         /// This network.
         expected: NetworkId,
@@ -39,33 +38,21 @@ pub enum Rejection {
     TooLarge {
         /// Its canonical bytes.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// Too many records.
     #[error("{got} records, expected at most {expected}")]
-    TooManyRecords {
-        /// Records.
-        got: usize,
-        /// The most allowed.
-        expected: usize,
-    },
+    TooManyRecords { got: usize, expected: usize },
     /// Too many compositions.
     #[error("{got} compositions, expected at most {expected}")]
     TooManyCompositions {
         /// Compositions.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// The miner's key is malformed or weak.
     #[error("the miner's key {miner:?}: {error}")]
-    MinerKey {
-        /// The key.
-        miner: PublicKey,
-        /// What is wrong.
-        error: KeyError,
-    },
+    MinerKey { miner: PublicKey, error: KeyError },
     /// The miner did not sign this header.
     #[error("the header is not signed by its miner {miner:?}")]
     BadSignature {
@@ -74,26 +61,13 @@ pub enum Rejection {
     },
     /// The header's number of items is not the body's.
     #[error("the header counts {got} items, the body has {expected}")]
-    WrongItemCount {
-        /// The header's count.
-        got: u32,
-        /// The body's.
-        expected: u32,
-    },
+    WrongItemCount { got: u32, expected: u32 },
     /// The header's Merkle root is not the body's.
     #[error("Merkle root {got}, the body's is {expected}")]
-    WrongMerkleRoot {
-        /// The header's root.
-        got: Hash,
-        /// The body's.
-        expected: Hash,
-    },
+    WrongMerkleRoot { got: Hash, expected: Hash },
     /// The same record twice.
     #[error("record {record} is in the block twice")]
-    DuplicateRecord {
-        /// The record.
-        record: RecordId,
-    },
+    DuplicateRecord { record: RecordId },
     /// An amendment without parts.
     #[error("amendment {amendment} of the block is empty")]
     EmptyAmendment {
@@ -113,11 +87,9 @@ pub enum Rejection {
     /// A composition claims to be found after its block was made.
     #[error("the composition of {demand:?} is dated {got} ms, after its block ({expected} ms)")]
     CompositionTimestamp {
-        /// The demand.
         demand: DemandId,
         /// The composition's time.
         got: u64,
-        /// The header's time.
         expected: u64,
     },
     /// A price update ends in a price of zero, which its canonical form leaves out.
@@ -128,9 +100,7 @@ pub enum Rejection {
     Record {
         /// Its position.
         index: usize,
-        /// Its id.
         id: RecordId,
-        /// What is wrong.
         error: Box<RecordError>,
     },
 
@@ -145,24 +115,13 @@ pub enum Rejection {
     },
     /// Not a child of the head.
     #[error("the block's parent is {got}, the head is {expected}")]
-    WrongParent {
-        /// The header's parent.
-        got: BlockHash,
-        /// The head.
-        expected: BlockHash,
-    },
+    WrongParent { got: BlockHash, expected: BlockHash },
     /// Not later than its parent.
     #[error("the block is dated {got} ms, expected later than its parent's {expected} ms")]
-    TimestampNotAboveParent {
-        /// The header's time.
-        got: u64,
-        /// The parent's.
-        expected: u64,
-    },
+    TimestampNotAboveParent { got: u64, expected: u64 },
     /// From the future.
     #[error("the block is dated {got} ms, expected at most {expected} ms by this node's clock")]
     TimestampAhead {
-        /// The header's time.
         got: u64,
         /// The latest time allowed now.
         expected: u64,
@@ -170,7 +129,6 @@ pub enum Rejection {
     /// A block that composes nothing comes too soon after its parent.
     #[error("the block composes nothing and is dated {got} ms, expected at least {expected} ms")]
     QuietBlockTooSoon {
-        /// The header's time.
         got: u64,
         /// The earliest time allowed.
         expected: u64,
@@ -178,7 +136,6 @@ pub enum Rejection {
     /// A block that only re-composes comes too soon after its parent.
     #[error("the block only re-composes and is dated {got} ms, expected at least {expected} ms")]
     AmendmentTooSoon {
-        /// The header's time.
         got: u64,
         /// The earliest time allowed.
         expected: u64,
@@ -191,9 +148,7 @@ pub enum Rejection {
     /// A composition's cost is not what it claims.
     #[error("demand {demand:?}: claims a cost of {got}, it costs {expected}")]
     WrongCost {
-        /// The demand.
         demand: DemandId,
-        /// The claim.
         got: Money,
         /// What the evaluator finds.
         expected: Money,
@@ -201,37 +156,24 @@ pub enum Rejection {
     /// A composition's minutes are not what it claims.
     #[error("demand {demand:?}: claims {got} minutes, it takes {expected}")]
     WrongMinutes {
-        /// The demand.
         demand: DemandId,
-        /// The claim.
         got: Minutes,
         /// What the evaluator finds.
         expected: Minutes,
     },
     /// The header's cost is not what its compositions add.
     #[error("the header claims a total cost of {got}, expected {expected}")]
-    WrongTotalCost {
-        /// The claim.
-        got: Money,
-        /// The sum.
-        expected: Money,
-    },
+    WrongTotalCost { got: Money, expected: Money },
     /// The header's reduced cost is not what a verifier finds.
     #[error("the header claims a total reduced cost of {got}, expected {expected}")]
     WrongReducedCost {
-        /// The claim.
         got: Money,
         /// What a verifier finds.
         expected: Money,
     },
     /// The state after the block is not what its header says.
     #[error("state root {got}, the state after the block has {expected}")]
-    WrongStateRoot {
-        /// The header's root.
-        got: Hash,
-        /// The state's.
-        expected: Hash,
-    },
+    WrongStateRoot { got: Hash, expected: Hash },
     /// What it composes, amends or prices is refused.
     #[error(transparent)]
     Market(#[from] MarketError),

@@ -49,6 +49,7 @@ pub enum Request {
 /// Why a request is not answered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum RequestError {
     /// It makes no sense.
     #[error("{message}")]
@@ -60,12 +61,7 @@ pub enum RequestError {
     #[error(
         "it is of control version {got}, the node speaks {expected}: use the program the node was started from"
     )]
-    OtherVersion {
-        /// The request's version.
-        got: u32,
-        /// The node's.
-        expected: u32,
-    },
+    OtherVersion { got: u32, expected: u32 },
     /// It is longer than allowed.
     #[error("a request has at most {limit} bytes")]
     TooLong {
@@ -96,14 +92,10 @@ pub enum RequestError {
     },
     /// A mistake of the node's.
     #[error("the node cannot answer: {message}")]
-    Broken {
-        /// What went wrong.
-        message: String,
-    },
+    Broken { message: String },
     /// The history it needs cannot be read.
     #[error(transparent)]
     History {
-        /// Why.
         #[from]
         error: HistoryError,
     },
@@ -158,24 +150,24 @@ ask!(GetMarketStatus, MarketStatus, MarketStatus);
 
 /// What does this address have?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct GetAccount {
-    /// Whose account.
     pub address: Address,
 }
 ask!(GetAccount, Account, AccountReport);
 
 /// Where do these records stand? Answered in the order asked; at most [`IDS_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct GetRecords {
-    /// Their ids.
     pub ids: Vec<RecordId>,
 }
 ask!(GetRecords, Records, Vec<RecordStanding>);
 
 /// Where do these demands stand? Answered in the order asked; at most [`IDS_MAX`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct GetDemands {
-    /// Their ids.
     pub ids: Vec<DemandId>,
 }
 ask!(GetDemands, Demands, Vec<DemandReport>);

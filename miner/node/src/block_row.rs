@@ -6,22 +6,19 @@ use serde::{Deserialize, Serialize};
 
 /// What a block is and what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct BlockRow {
-    /// Its name.
     pub block: BlockHash,
     /// Its height.
     pub height: Height,
     /// Milliseconds since the Unix epoch, by its miner's clock.
     pub timestamp_ms: u64,
-    /// Who mined it.
     pub miner: PublicKey,
-    /// Records it brings.
     pub records: u32,
     /// Open demands it composes.
     pub demands: u32,
     /// Composed demands it composes anew.
     pub amended: u32,
-    /// What that saves.
     pub saving: Money,
     /// Earlier compositions that are settled with it.
     pub frozen: u32,

@@ -230,19 +230,12 @@ impl Node {
         if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(stale.as_ref()) {
             return refusal(block, rejection);
         }
-        NodeEvent::BlockRefused {
-            block: block.hash(),
-            height: block.header.height,
-            miner: block.header.miner,
-            demands: block.body.compositions.len(),
-            amended: block.body.replacements().count(),
-            rule: "superseded".to_owned(),
-            reason: format!(
-                "another block was voted onto height {}; nothing in this one conflicts with it, so its miner can send \
-                 it again on the new head",
-                block.header.height
-            ),
-        }
+        let reason = format!(
+            "another block was voted onto height {}; nothing in this one conflicts with it, so its miner can send it \
+             again on the new head",
+            block.header.height
+        );
+        refusal_by_rule(block, "superseded", reason)
     }
 
     /// Judges again what was ahead of our clock.
@@ -366,13 +359,17 @@ impl Node {
 }
 
 fn refusal(block: &Block, rejection: &Rejection) -> NodeEvent {
+    refusal_by_rule(block, rejection.rule(), rejection.to_string())
+}
+
+fn refusal_by_rule(block: &Block, rule: &str, reason: String) -> NodeEvent {
     NodeEvent::BlockRefused {
         block: block.hash(),
         height: block.header.height,
         miner: block.header.miner,
         demands: block.body.compositions.len(),
         amended: block.body.replacements().count(),
-        rule: rejection.rule().to_owned(),
-        reason: rejection.to_string(),
+        rule: rule.to_owned(),
+        reason,
     }
 }

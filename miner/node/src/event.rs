@@ -15,19 +15,12 @@ use crate::strategy::NeighbourhoodKind;
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum NodeEvent {
     /// A peer is connected and on our network.
-    PeerUp {
-        /// Its key.
-        peer: PublicKey,
-    },
+    PeerUp { peer: PublicKey },
     /// A peer is gone.
-    PeerDown {
-        /// Its key.
-        peer: PublicKey,
-        /// Why.
-        reason: String,
-    },
+    PeerDown { peer: PublicKey, reason: String },
     /// A record was refused.
     RecordRefused {
         /// The record, if it could be read.
@@ -41,7 +34,6 @@ pub enum NodeEvent {
     CellChosen {
         /// For people: "cell 2 of 4".
         cell: String,
-        /// Demands in it.
         demands: usize,
         /// Providers that may serve them.
         providers: usize,
@@ -50,7 +42,6 @@ pub enum NodeEvent {
     },
     /// A search reported.
     Searching {
-        /// Which.
         work: WorkId,
         /// Generations so far.
         generation: u64,
@@ -65,7 +56,6 @@ pub enum NodeEvent {
     },
     /// Prices were found; whether they are any better than those in force is another question.
     Priced {
-        /// Which search.
         work: WorkId,
         /// The bound they certify.
         bound: Money,
@@ -74,11 +64,9 @@ pub enum NodeEvent {
     },
     /// A neighbourhood of composed demands was searched for an amendment.
     Amending {
-        /// Which search.
         work: WorkId,
         /// How the neighbourhood was chosen.
         kind: NeighbourhoodKind,
-        /// Demands in it.
         demands: usize,
         /// Demands that the amendment found composes anew; 0 if none was found.
         changed: usize,
@@ -88,11 +76,9 @@ pub enum NodeEvent {
     /// A piece of work came to nothing. The node goes on without; it tries such work again when the market changes or
     /// some seconds have passed.
     WorkFailed {
-        /// Which.
         work: WorkId,
         /// What it was for.
         kind: WorkKind,
-        /// Why.
         reason: Failure,
     },
     /// A running search goes on with what a final block left of its problem.
@@ -115,11 +101,9 @@ pub enum NodeEvent {
     },
     /// A block was refused.
     BlockRefused {
-        /// Its name.
         block: BlockHash,
         /// Its height.
         height: Height,
-        /// Who mined it.
         miner: PublicKey,
         /// Demands it would have composed.
         demands: usize,
@@ -132,15 +116,9 @@ pub enum NodeEvent {
         reason: String,
     },
     /// An own composition was held back: the block would earn less than the market accepts now.
-    HeldBack {
-        /// Demands held back.
-        demands: usize,
-        /// Why.
-        reason: String,
-    },
+    HeldBack { demands: usize, reason: String },
     /// A block is final.
     BlockFinal {
-        /// What it is.
         #[serde(flatten)]
         block: BlockRow,
         /// Validators that signed the commit certificate.
@@ -153,21 +131,9 @@ pub enum NodeEvent {
         open_demands: usize,
     },
     /// A demand cannot be composed on what is left.
-    Unserved {
-        /// Its record.
-        demand: DemandId,
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: String,
-    },
+    Unserved { demand: DemandId, name: String, reason: String },
     /// A validator signed two things for one height and round.
-    Equivocation {
-        /// Its key.
-        validator: PublicKey,
-        /// What it did.
-        detail: String,
-    },
+    Equivocation { validator: PublicKey, detail: String },
     /// Something is wrong on this machine.
     LocalFault {
         /// What, and what to do.

@@ -17,6 +17,7 @@ use super::work::WorkId;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Input {
     /// The driver is ready: the first input.
     Start {
@@ -29,15 +30,9 @@ pub enum Input {
         peer: PublicKey,
     },
     /// A connection ended.
-    PeerDown {
-        /// Its key.
-        peer: PublicKey,
-        /// Why.
-        reason: String,
-    },
+    PeerDown { peer: PublicKey, reason: String },
     /// A message arrived.
     Message {
-        /// From whom.
         peer: PublicKey,
         /// Its bytes, not looked at yet.
         bytes: Vec<u8>,
@@ -46,7 +41,6 @@ pub enum Input {
     Timer(Timer),
     /// Work reports an incumbent or its end.
     Work {
-        /// Which work.
         id: WorkId,
         /// What came of it.
         report: Report,
@@ -57,14 +51,10 @@ pub enum Input {
 
 /// What an operator can ask of a running node.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Command {
     /// Put records into the pool; answered by [`Effect::Submitted`].
-    Submit {
-        /// The records.
-        records: Vec<Record>,
-        /// Names the answer.
-        reply_to: SubmissionId,
-    },
+    Submit { records: Vec<Record>, reply_to: SubmissionId },
     /// Start to mine, if the node was told to wait.
     StartMining,
     /// Mine no more until told to start again: what is searched is given up, what was sent stands.
@@ -79,6 +69,7 @@ pub struct SubmissionId(pub u64);
 
 /// Something to wait for. Setting a timer again moves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Timer {
     /// Anti-entropy: tell the next peer in turn where we are.
     Gossip,
@@ -92,7 +83,6 @@ pub enum Timer {
         height: Height,
         /// The round.
         round: Round,
-        /// The step.
         step: Step,
     },
 }
@@ -100,72 +90,48 @@ pub enum Timer {
 /// Something the node asks for. A driver carries effects out in order: what is to be persisted is durable
 /// before a later effect is begun.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Effect {
     /// Send a message to one peer.
-    Send {
-        /// To whom.
-        peer: PublicKey,
-        /// What.
-        message: Message,
-    },
+    Send { peer: PublicKey, message: Message },
     /// Send a message to every connected peer.
     Broadcast(Message),
     /// Answer a peer with final blocks from the store, as [`Message::Final`].
     SendFinal {
-        /// To whom.
         peer: PublicKey,
         /// The first height it wants.
         from: Height,
     },
     /// End a connection.
     Disconnect {
-        /// Whose.
         peer: PublicKey,
         /// Why; the peer is told.
         reason: String,
     },
     /// Open a connection to a node.
     Dial {
-        /// Where.
         address: SocketAddr,
         /// Who is expected there.
         expected: PublicKey,
     },
     /// Wake me at this time (milliseconds since the Unix epoch).
-    SetTimer {
-        /// What for.
-        timer: Timer,
-        /// When.
-        at_ms: u64,
-    },
+    SetTimer { timer: Timer, at_ms: u64 },
     /// Make something durable.
     Persist(Write),
     /// Begin a piece of work. Whatever becomes of it, also that it cannot be begun, is reported.
-    StartWork {
-        /// Its name.
-        id: WorkId,
-        /// What to do.
-        work: Box<Work>,
-    },
+    StartWork { id: WorkId, work: Box<Work> },
     /// The problem of a running search changed: repair its population and go on.
-    AdaptWork {
-        /// Its name.
-        id: WorkId,
-        /// What changed.
-        adaptation: Box<Adaptation>,
-    },
+    AdaptWork { id: WorkId, adaptation: Box<Adaptation> },
     /// Nobody wants this work any more; nothing it still reports will be listened to.
     CancelWork(WorkId),
     /// Answer [`Command::Submit`]. What was accepted has been made durable by an earlier effect.
     Submitted {
-        /// Which submission.
         reply_to: SubmissionId,
         /// What became of its records, in order.
         outcomes: Vec<Result<RecordId, PoolRejection>>,
     },
     /// Let whoever keeps history know: this block is final, and durable by an earlier effect.
     Final {
-        /// The block.
         block: Arc<Block>,
         /// What it brought and earned, and which demands left the market with it.
         report: Box<BlockReport>,
@@ -176,12 +142,11 @@ pub enum Effect {
 
 /// Where a node stands, for its operator.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct NodeStatus {
-    /// Its key.
     pub node: PublicKey,
     /// The height of its head.
     pub height: Height,
-    /// Its head.
     pub head: BlockHash,
     /// The time since its head was mined, by the miner's clock and ours, in milliseconds.
     pub head_age_ms: u64,

@@ -21,6 +21,7 @@ pub const FINAL_BLOCKS: usize = 64;
 
 /// Everything that travels between two nodes. New kinds go at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Message {
     /// The first message of each side.
     Hello(Hello),
@@ -34,7 +35,6 @@ pub enum Message {
     AnnounceBlock {
         /// Its height.
         height: Height,
-        /// Its name.
         block: BlockHash,
     },
     /// Send me this block.
@@ -79,8 +79,8 @@ pub struct Status {
 
 /// A block and the votes that made it final.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct FinalBlockMessage {
-    /// The block.
     pub block: Block,
     /// More than two thirds of the validators' precommits for it.
     pub certificate: CommitCertificate,
@@ -88,20 +88,14 @@ pub struct FinalBlockMessage {
 
 /// Why a message is refused before its content is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MessageError {
     /// The bytes are not a message.
     #[error(transparent)]
     Codec(#[from] CodecError),
     /// A list in it is too long.
     #[error("{list}: {got} entries, at most {expected} allowed")]
-    TooMany {
-        /// Which list.
-        list: &'static str,
-        /// Its length.
-        got: usize,
-        /// The limit.
-        expected: usize,
-    },
+    TooMany { list: &'static str, got: usize, expected: usize },
 }
 
 impl Message {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// A node's signed statement of where it can be reached and whether it mines.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PeerRecord {
-    /// What is signed.
     pub content: PeerContent,
     /// By `content.node`, in [`Domain::PeerRecord`].
     pub signature: Signature,
@@ -19,10 +19,10 @@ pub struct PeerRecord {
 
 /// A peer record before it is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PeerContent {
     /// The network it is meant for.
     pub network: NetworkId,
-    /// Who says it.
     pub node: PublicKey,
     /// Where it listens; at most `PEER_ADDRESSES`.
     pub addresses: Vec<SocketAddr>,
@@ -45,11 +45,11 @@ const DROP_SCORE: u32 = 100;
 
 /// Why a peer record is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum PeerRecordError {
     /// It is meant for another network.
     #[error("the peer record is of network {got}, expected {expected}")]
     WrongNetwork {
-        /// Its network.
         got: NetworkId,
         /// Ours.
         expected: NetworkId,

@@ -9,19 +9,17 @@ use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 /// How a node mines.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct MiningSettings {
     /// How it picks its sub-problem.
     pub strategy: Strategy,
-    /// The algorithm.
     pub profile: Profile,
-    /// Its parameters.
     #[serde(default)]
     pub search: SearchSettings,
     /// The rectangle the market plays in; strips divide it.
     pub window: Window,
     /// Fixes every random choice of its searches.
     pub rng_seed: u64,
-    /// When to announce.
     #[serde(default)]
     pub announce: AnnouncePolicy,
     /// How to look for amendments.

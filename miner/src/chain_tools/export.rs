@@ -32,12 +32,11 @@ pub struct ChainExport<'a> {
 
 /// A final block.
 #[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct ExportedBlock {
-    /// The header's hash.
     pub hash: BlockHash,
     /// What its miner signed.
     pub header: Encoded<Header>,
-    /// The miner's signature.
     pub signature: Signature,
     /// The body, one Merkle leaf after the other.
     pub items: Vec<Encoded<ExportedItem>>,

@@ -15,10 +15,10 @@ const NODE_FILE: &str = "node.toml";
 
 /// A stopped node's chain.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct NodeChain {
     /// The network it belongs to.
     pub network: Arc<Network>,
-    /// Its blocks.
     pub store: Store,
     /// Where the store is.
     pub directory: PathBuf,

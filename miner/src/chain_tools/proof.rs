@@ -26,6 +26,7 @@ pub const PROOF_FILE_BYTES: u64 = 2 * (GENESIS_BYTES as u64) + (64 << 20);
 /// What a proof file holds: a [`CompositionProof`], readable, but for the parts that only programs read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct ProofFile {
     /// [`PROOF_FORMAT`].
     pub format: String,
@@ -35,7 +36,6 @@ pub struct ProofFile {
     pub network: NetworkId,
     /// The genesis in canonical bytes, hexadecimal.
     pub genesis: String,
-    /// The demand.
     pub demand: DemandId,
     /// The block that brought the composition that stands.
     pub block: SignedHeader,
@@ -54,6 +54,7 @@ pub struct ProofFile {
 
 /// Why a file holds no proof.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ProofFileError {
     /// The file is of another kind.
     #[error(
@@ -67,26 +68,15 @@ pub enum ProofFileError {
     },
     /// Not hexadecimal.
     #[error("{what}: {error}")]
-    Hex {
-        /// Which part.
-        what: &'static str,
-        /// What is wrong with it.
-        error: hex::FromHexError,
-    },
+    Hex { what: &'static str, error: hex::FromHexError },
     /// Hexadecimal of no canonical bytes.
     #[error("{what}: {error}")]
-    Bytes {
-        /// Which part.
-        what: &'static str,
-        /// What is wrong with it.
-        error: CodecError,
-    },
+    Bytes { what: &'static str, error: CodecError },
     /// The genesis in the file is not that of the network it names.
     #[error("the genesis in the proof is of network {got}, the proof says {expected}")]
     GenesisMismatch {
         /// The hash of the genesis.
         got: NetworkId,
-        /// The network named.
         expected: NetworkId,
     },
     /// The composition is of another demand.
@@ -94,7 +84,6 @@ pub enum ProofFileError {
     WrongDemand {
         /// The composition's.
         got: DemandId,
-        /// The proof's.
         expected: DemandId,
     },
 }

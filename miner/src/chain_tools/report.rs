@@ -10,8 +10,8 @@ use super::export::ExportedBlock;
 
 /// One block in a table, and the market it leaves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct InspectedRow {
-    /// What it is.
     #[serde(flatten)]
     pub block: BlockRow,
     /// Validators whose precommit is in its certificate.
@@ -24,8 +24,8 @@ pub struct InspectedRow {
 
 /// The market (demands open or composed, not frozen or cancelled) at one height.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct MarketRow {
-    /// Its demands.
     pub demands: usize,
     /// Those that wait to be composed.
     pub open: usize,
@@ -39,8 +39,8 @@ pub struct MarketRow {
 
 /// One block whole.
 #[derive(Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct BlockDetail {
-    /// Its row.
     pub row: InspectedRow,
     /// Everything in it.
     pub block: ExportedBlock,

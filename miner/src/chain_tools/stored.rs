@@ -12,20 +12,17 @@ use super::NodeChain;
 
 /// What verifying a chain from genesis found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Verified {
-    /// The network.
     pub network: chain::NetworkId,
-    /// Its name.
     pub name: String,
     /// Blocks, all verified; the head's height.
     pub height: u64,
-    /// The head.
     pub head: chain::BlockHash,
     /// When the head was made, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
     /// State root after it.
     pub state_root: Hash,
-    /// Records on chain.
     pub records: u64,
     /// Demands by where they stand.
     pub demands: DemandCounts,
@@ -76,6 +73,7 @@ pub struct Accounts {
 
 /// Why a chain does not stand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ChainError {
     /// A block breaks a rule, is missing or is not final; the chain stands up to the one before.
     #[error("the chain does not stand: {0}")]
@@ -83,9 +81,7 @@ pub enum ChainError {
     /// Money appeared or vanished, although every block kept the rules.
     #[error("money is not conserved: {got} micro-units at height {height}, {expected} at genesis")]
     Money {
-        /// Where.
         height: u64,
-        /// The sum there.
         got: i128,
         /// The sum at genesis.
         expected: i128,

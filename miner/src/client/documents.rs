@@ -46,6 +46,7 @@ pub struct DemandDocument {
 /// A site: `x_m` and `y_m`, or `place` on a market with a distance matrix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "SiteFields", untagged)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum SiteDocument {
     /// Metres east and north of the market's origin.
     Point {
@@ -55,10 +56,7 @@ pub enum SiteDocument {
         y_m: i64,
     },
     /// A row of the distance matrix, from 0.
-    Place {
-        /// The row.
-        place: u32,
-    },
+    Place { place: u32 },
 }
 
 /// Every field a site may have.
@@ -93,6 +91,7 @@ impl From<SiteDocument> for Site {
 
 /// Why a document does not say what to sign.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum DocumentError {
     /// It is not what is expected.
     #[error("{0}")]
@@ -100,7 +99,6 @@ pub enum DocumentError {
     /// It names an operation that the market does not have.
     #[error("the market has no operation \"{name}\"; it has {}", .known.join(", "))]
     UnknownOperation {
-        /// The name.
         name: String,
         /// The market's operations, the first twenty.
         known: Vec<String>,

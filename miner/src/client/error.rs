@@ -6,15 +6,13 @@ use crate::control::ControlError;
 
 /// Why a node could not be asked, or nothing could be submitted to it.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ClientError {
     /// Nothing that is named belongs to a node.
     #[error(
         "{path} is no node: name its configuration file, the directory that holds its node.toml, or its data directory"
     )]
-    NoNode {
-        /// What was named.
-        path: PathBuf,
-    },
+    NoNode { path: PathBuf },
     /// The node's configuration cannot be read.
     #[error("{0}")]
     Configuration(String),
@@ -28,7 +26,6 @@ pub enum ClientError {
     PoolFull {
         /// The author's records in the pool.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
 }

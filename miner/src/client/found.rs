@@ -31,6 +31,7 @@ const WINDOW: Window = Window::centred(100_000);
 
 /// What a new network is to be.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct FoundingPlan {
     /// Where each node can be reached, one per node.
     pub addresses: Vec<SocketAddr>,
@@ -38,7 +39,6 @@ pub struct FoundingPlan {
     pub validators: usize,
     /// Whether the nodes talk to each other only.
     pub private: bool,
-    /// What is traded.
     pub market: FoundingMarket,
     /// What the treasury key owns at the start.
     pub grant: Money,
@@ -48,10 +48,10 @@ pub struct FoundingPlan {
 
 /// What a new network trades.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum FoundingMarket {
     /// Nothing yet: offers and demands come as records.
     Empty {
-        /// The network's name.
         name: String,
         /// Names of the operations.
         operations: Vec<String>,
@@ -60,7 +60,6 @@ pub enum FoundingMarket {
     },
     /// A scenario's offers, and its demanders' balances, under keys that follow from `rng_seed`.
     Scenario {
-        /// The scenario.
         scenario: Box<Scenario>,
         /// What the keys follow from; anyone can compute them.
         rng_seed: u64,
@@ -69,27 +68,24 @@ pub enum FoundingMarket {
 
 /// The files of a new network.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Founded {
-    /// The network's name.
     pub name: String,
     /// The hash of its genesis.
     pub network: NetworkId,
-    /// Where everything is.
     pub directory: PathBuf,
     /// The genesis all nodes share.
     pub genesis: PathBuf,
     /// Who owns the grant.
     pub treasury: Treasury,
-    /// The nodes.
     pub nodes: Vec<FoundedNode>,
 }
 
 /// The key that owns the grant.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Treasury {
-    /// The key file.
     pub key_file: PathBuf,
-    /// Its address.
     pub address: Address,
     /// What it owns at the start.
     pub balance: Money,
@@ -97,12 +93,11 @@ pub struct Treasury {
 
 /// A node of a new network.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct FoundedNode {
     /// Its number, from 1; 0 for one that joined.
     pub number: usize,
-    /// Its configuration.
     pub config: PathBuf,
-    /// Its key.
     pub key: PublicKey,
     /// Where it can be reached.
     pub address: SocketAddr,
@@ -112,6 +107,7 @@ pub struct FoundedNode {
 
 /// Why a network cannot be founded.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum FoundingError {
     /// Something is there already; nothing is overwritten.
     #[error("{0} is there already and not empty: name a new directory")]
@@ -130,16 +126,10 @@ pub enum FoundingError {
     Randomness(String),
     /// The genesis could not be read.
     #[error("cannot read {path}: {source}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A file could not be written.
     #[error("cannot write {path}: {source}")]
     Write {
-        /// Which.
         path: PathBuf,
         /// What the system said.
         source: io::Error,

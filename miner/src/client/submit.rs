@@ -36,12 +36,11 @@ impl Default for SubmitOptions {
 
 /// A record that was handed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SubmittedRecord {
-    /// Its id.
     pub record: RecordId,
     /// What kind of statement it makes.
     pub kind: String,
-    /// Its sequence number.
     pub sequence: u64,
     /// The last height that may bring it.
     pub valid_until: Height,
@@ -53,12 +52,12 @@ pub struct SubmittedRecord {
 
 /// Money that a record needs and its author does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Shortfall {
     /// What the record takes.
     pub needed: Money,
     /// What the author can spend.
     pub balance: Money,
-    /// The difference.
     pub missing: Money,
 }
 

@@ -16,8 +16,8 @@ use crate::storage;
 
 /// What the chains say, and whether they may.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Audited {
-    /// The findings.
     pub audit: Audit,
     /// The evaluator's verdict on them.
     pub evaluation: Evaluation,

@@ -31,8 +31,8 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a network of processes is made of.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Plan<'a> {
-    /// The scenario.
     pub scenario: &'a Scenario,
     /// The algorithm of every miner.
     pub profile: Profile,
@@ -56,10 +56,10 @@ pub struct Plan<'a> {
 
 /// A node process and what it said.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct NodeProcess {
     /// Its number, from 1.
     pub number: usize,
-    /// Its configuration.
     pub file: NodeFile,
     directory: PathBuf,
     child: Child,
@@ -70,19 +70,19 @@ pub struct NodeProcess {
 
 /// What a node said and when.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct ObservedEvent {
     /// The node's number, from 1.
     pub node: usize,
     /// When this program read it.
     pub at: Instant,
-    /// What.
     pub event: NodeEvent,
 }
 
 /// A running network.
 #[derive(Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct NodeProcesses {
-    /// The nodes.
     pub nodes: Vec<NodeProcess>,
     program: PathBuf,
     events: UnboundedReceiver<ObservedEvent>,

@@ -11,8 +11,8 @@ use miner_node::strategy::Strategy;
 
 /// One scenario under one profile.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Comparison {
-    /// The scenario's name.
     pub scenario: String,
     /// The algorithm, the same for the central search and every miner.
     pub profile: Profile,
@@ -22,7 +22,6 @@ pub struct Comparison {
     pub random: RandomRun,
     /// What every cost is read against.
     pub bound: Bound,
-    /// The centralised search.
     pub central: CentralRun,
     /// The networks, by number of miners.
     pub networks: Vec<NetworkRun>,
@@ -32,8 +31,8 @@ pub struct Comparison {
 
 /// A lower bound on every cost.
 #[derive(Clone, Copy, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Bound {
-    /// The bound.
     pub value: Money,
     /// It is attained: the exact optimum.
     pub is_exact: bool,
@@ -147,8 +146,8 @@ pub struct NetworkRun {
 
 /// A final block, and whose it is.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct FinalRow {
-    /// What it is.
     #[serde(flatten)]
     pub block: BlockRow,
     /// The miner's number, from 1.
@@ -165,16 +164,15 @@ pub struct FinalRow {
 
 /// A block that was refused.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct RefusalRow {
     /// The height it was mined for.
     pub height: Height,
-    /// Its name.
     pub block: BlockHash,
     /// The miner's number, from 1.
     pub miner_number: usize,
     /// Demands it would have composed.
     pub demands: usize,
-    /// The rule.
     pub rule: String,
     /// The rule, got and expected, in words.
     pub reason: String,

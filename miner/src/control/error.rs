@@ -9,41 +9,29 @@ use crate::control::CONTROL_VERSION;
 
 /// Why a control socket could not be opened, or a request got no response.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ControlError {
     /// Nobody listens.
     #[error(
         "no node is running here ({path} does not answer): start it with `miner run`, or name the data directory of one that runs"
     )]
-    NotRunning {
-        /// The socket.
-        path: PathBuf,
-    },
+    NotRunning { path: PathBuf },
     /// Another node uses this data directory.
     #[error(
         "a node is already running here ({path} is in use): stop it, or give this one a data directory of its own"
     )]
-    AlreadyRunning {
-        /// The socket.
-        path: PathBuf,
-    },
+    AlreadyRunning { path: PathBuf },
     /// Something else has the socket's name; it is left alone.
     #[error("{path} is in the way: it is no socket; move it elsewhere")]
-    NotASocket {
-        /// The socket's place.
-        path: PathBuf,
-    },
+    NotASocket { path: PathBuf },
     /// The socket is somebody else's.
     #[error("{path} may not be used: only the user who runs the node may control it")]
-    NotPermitted {
-        /// The socket.
-        path: PathBuf,
-    },
+    NotPermitted { path: PathBuf },
     /// The system cannot name the socket.
     #[error(
         "{path} is too long for a socket ({got} bytes, at most {limit}): choose a shorter data directory"
     )]
     PathTooLong {
-        /// The socket's place.
         path: PathBuf,
         /// Its bytes.
         got: usize,
@@ -53,7 +41,6 @@ pub enum ControlError {
     /// The file system or the socket fails.
     #[error("cannot {action} {path}: {source}")]
     Io {
-        /// What was tried.
         action: &'static str,
         /// On what.
         path: PathBuf,
@@ -63,7 +50,6 @@ pub enum ControlError {
     /// A request or response is longer than allowed.
     #[error("the {what} has more than the {limit} bytes allowed")]
     TooLong {
-        /// Which of the two.
         what: &'static str,
         /// Bytes allowed.
         limit: usize,
@@ -71,7 +57,6 @@ pub enum ControlError {
     /// A response makes no sense, or a request cannot be written as JSON.
     #[error("the {what} is malformed: {message}")]
     Malformed {
-        /// Which of the two.
         what: &'static str,
         /// What JSON says.
         message: String,
@@ -80,10 +65,7 @@ pub enum ControlError {
     #[error(
         "the node speaks control version {theirs}, this program {CONTROL_VERSION}: use the program the node was started from"
     )]
-    OtherVersion {
-        /// The node's version.
-        theirs: u32,
-    },
+    OtherVersion { theirs: u32 },
     /// The node does not accept the request.
     #[error("the node refuses the request: {0}")]
     Refused(#[source] RequestError),

@@ -74,6 +74,7 @@ impl TransportError {
 
 /// Why a dial led to no new connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum DialError {
     /// The address or the key is this node's own, or somebody runs a copy of this node's key.
     #[error(
@@ -82,16 +83,10 @@ pub enum DialError {
     Myself,
     /// There is a connection with this peer already; it stays.
     #[error("already connected with {peer:?}")]
-    AlreadyConnected {
-        /// The peer.
-        peer: PublicKey,
-    },
+    AlreadyConnected { peer: PublicKey },
     /// As many connections are open or being opened as the limits allow.
     #[error("{limit} outgoing connections are open or being opened, which is the limit")]
-    TooManyConnections {
-        /// The limit.
-        limit: usize,
-    },
+    TooManyConnections { limit: usize },
     /// The transport is being shut down.
     #[error("this node is shutting down")]
     ShuttingDown,
@@ -99,24 +94,17 @@ pub enum DialError {
     #[error(
         "{address} cannot be dialled: it needs a port other than 0 and the address family (IPv4, IPv6) that this node listens on"
     )]
-    BadAddress {
-        /// The address.
-        address: SocketAddr,
-    },
+    BadAddress { address: SocketAddr },
     /// Somebody else answered.
     #[error("expected the node {expected}, but {got} answered: correct the address or the key")]
     WrongKey {
         /// The key asked for.
         expected: PublicKey,
-        /// The key found.
         got: PublicKey,
     },
     /// The peer's key is not on this node's allow-list.
     #[error("the node {key} is not on this node's allow-list")]
-    NotAllowed {
-        /// The key found.
-        key: PublicKey,
-    },
+    NotAllowed { key: PublicKey },
     /// The peer did not present a proper node key.
     #[error("the peer's identity is refused: {0}")]
     BadIdentity(#[from] IdentityError),
@@ -144,13 +132,11 @@ pub enum DialError {
 
 /// Why a message was not queued for a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum SendError {
     /// There is no connection with this peer.
     #[error("not connected with {peer:?}")]
-    NotConnected {
-        /// The peer.
-        peer: PublicKey,
-    },
+    NotConnected { peer: PublicKey },
     /// No message may be this long.
     #[error("a message of {got} bytes, at most {limit} allowed")]
     TooLong {
@@ -161,8 +147,5 @@ pub enum SendError {
     },
     /// The peer's queue for large messages is full. It may have room once the peer has read some.
     #[error("the queue of large messages for {peer:?} is full")]
-    QueueFull {
-        /// The peer.
-        peer: PublicKey,
-    },
+    QueueFull { peer: PublicKey },
 }

@@ -12,10 +12,10 @@ use crate::transport::framing::Violation;
 /// Something that happened. For each peer, `Connected` and `Disconnected` alternate, and every message
 /// comes between the two of its connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum TransportEvent {
     /// A peer proved its key and the connection with it stands.
     Connected {
-        /// Its key.
         peer: PublicKey,
         /// Its address: where it was dialled, or where its packets come from.
         address: SocketAddr,
@@ -23,26 +23,15 @@ pub enum TransportEvent {
         outbound: bool,
     },
     /// The connection with a peer is gone. Messages queued for it are lost.
-    Disconnected {
-        /// Its key.
-        peer: PublicKey,
-        /// Why.
-        reason: DisconnectReason,
-    },
+    Disconnected { peer: PublicKey, reason: DisconnectReason },
     /// A peer sent a message.
     Message {
-        /// Its key.
         peer: PublicKey,
         /// The message, within the limits, otherwise as it came.
         bytes: Bytes,
     },
     /// A dial led to no new connection.
-    DialFailed {
-        /// Where to.
-        address: SocketAddr,
-        /// Why.
-        reason: DialError,
-    },
+    DialFailed { address: SocketAddr, reason: DialError },
 }
 
 /// Why a connection is gone.

@@ -14,11 +14,11 @@ const STEP_BYTES: usize = 64 << 10;
 
 /// How a peer broke the rules of the transport; the connection was closed for it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Violation {
     /// It announced a message longer than its lane allows.
     #[error("a message of {got} bytes on the {lane} lane, at most {limit} allowed")]
     MessageTooLong {
-        /// The lane.
         lane: Lane,
         /// Bytes announced.
         got: usize,
@@ -27,10 +27,7 @@ pub enum Violation {
     },
     /// It ended a lane, which lives as long as the connection.
     #[error("the {lane} lane was ended while the connection was open")]
-    LaneEnded {
-        /// The lane.
-        lane: Lane,
-    },
+    LaneEnded { lane: Lane },
 }
 
 /// Why nothing more can be read.

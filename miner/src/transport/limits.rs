@@ -28,8 +28,8 @@ impl std::fmt::Display for Lane {
 
 /// The limits of one lane of one connection, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct LaneLimits {
-    /// The longest message.
     pub message_bytes: usize,
     /// Messages waiting to be sent, each charged its length and 64 bytes.
     pub send_queue_bytes: usize,
@@ -41,10 +41,10 @@ pub struct LaneLimits {
 /// The limits of a transport. The defaults bound what one connection can take to about 22 MiB, QUIC's
 /// windows included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct TransportLimits {
     /// The urgent lane: any message that fits it takes it.
     pub urgent: LaneLimits,
-    /// The bulk lane.
     pub bulk: LaneLimits,
     /// Connections that peers opened.
     pub inbound_connections: usize,

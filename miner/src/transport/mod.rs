@@ -88,8 +88,8 @@ struct Handle {
 
 /// A connected peer, as seen at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PeerInfo {
-    /// Its key.
     pub peer: PublicKey,
     /// Where it was dialled, or where its packets come from.
     pub address: SocketAddr,

@@ -4,6 +4,7 @@ use crate::findings::Findings;
 
 /// Why a scenario or solution file is refused.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ScenarioError {
     /// The file is too large.
     #[error("the file has more than {expected} bytes")]
@@ -26,7 +27,6 @@ pub enum ScenarioError {
     Format {
         /// Its `format`, as JSON.
         got: String,
-        /// The one expected.
         expected: &'static str,
     },
     /// It is of a version that this program does not read.
@@ -34,7 +34,6 @@ pub enum ScenarioError {
     Version {
         /// Its `version`, as JSON.
         got: String,
-        /// The one expected.
         expected: u32,
     },
     /// Values or references in it are wrong.

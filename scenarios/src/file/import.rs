@@ -34,8 +34,8 @@ use crate::units::{Minutes, Money, OperationId};
 
 /// A scenario made from a file of another format.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Imported {
-    /// The scenario.
     pub scenario: Scenario,
     /// What was taken, what was made up and what could not be taken, for people.
     pub notes: Vec<String>,

@@ -11,10 +11,9 @@ use crate::units::Money;
 
 /// A demand whose budget is below the cost of any composition of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct HopelessBudget {
-    /// The demand's name.
     pub demand: String,
-    /// Its budget.
     pub budget: Money,
     /// The least that composing it costs, capacities left aside.
     pub cheapest: Money,

@@ -29,8 +29,8 @@ pub struct CapacityBalance {
 
 /// One operation of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct OperationBalance {
-    /// Its name.
     pub name: String,
     /// Orders for it.
     pub orders: usize,
@@ -42,8 +42,8 @@ pub struct OperationBalance {
 
 /// What a scenario holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Inspection {
-    /// The scenario's name.
     pub name: String,
     /// What it is, for people.
     pub description: String,

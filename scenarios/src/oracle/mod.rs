@@ -174,29 +174,19 @@ impl<'a> Oracle<'a> {
 /// Why dual prices are refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum PriceError {
     /// A price is negative or above [`limits::CAPACITY_PRICE`].
     #[error("the price of a minute at {provider} is {got}, expected 0 to {}", limits::CAPACITY_PRICE)]
-    OutOfRange {
-        /// The provider.
-        provider: ProviderId,
-        /// Its price.
-        got: Money,
-    },
+    OutOfRange { provider: ProviderId, got: Money },
     /// A provider without a capacity limit has a price.
     #[error("the price of a minute at {provider} is {got}, but its capacity is unlimited: expected 0")]
-    Unlimited {
-        /// The provider.
-        provider: ProviderId,
-        /// Its price.
-        got: Money,
-    },
+    Unlimited { provider: ProviderId, got: Money },
     /// There are more prices than providers.
     #[error("{got} prices for {expected} providers")]
     Count {
         /// Prices given.
         got: usize,
-        /// Providers.
         expected: usize,
     },
     /// The bound at these prices is below what `i64` micro-units hold: the prices are absurd.

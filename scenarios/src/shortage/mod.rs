@@ -38,22 +38,17 @@ pub struct Shortage {
 
 /// Why something is not a shortage of an instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ShortageError {
     /// No operations, or not in strictly ascending order.
     #[error("the operations must be in strictly ascending order, and at least one")]
     Operations,
     /// An operation is ordered by nobody or offered by nobody.
     #[error("{got} is ordered by nobody or offered by nobody")]
-    NotOffered {
-        /// The operation.
-        got: OperationId,
-    },
+    NotOffered { got: OperationId },
     /// A provider of one of the operations has no limit.
     #[error("{got} offers one of the operations and its capacity is unlimited")]
-    Unlimited {
-        /// The provider.
-        got: ProviderId,
-    },
+    Unlimited { got: ProviderId },
     /// The minutes needed are others.
     #[error("{got} minutes needed, expected {expected}")]
     Needed {

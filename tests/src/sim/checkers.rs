@@ -15,15 +15,13 @@ use super::market::Market;
 
 /// Something that must never happen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Violation {
     /// Two hosts hold different final blocks for one height.
     #[error("{host} made block {got} final at height {height}, others {expected}")]
     Disagreement {
-        /// Who differs.
         host: HostId,
-        /// Where.
         height: Height,
-        /// Its block.
         got: BlockHash,
         /// Everybody else's.
         expected: BlockHash,
@@ -31,11 +29,9 @@ pub enum Violation {
     /// A demand was composed in two blocks, or is none of this market.
     #[error("demand {demand} is composed at height {height} although {why}")]
     WronglyComposed {
-        /// The demand.
         demand: DemandId,
         /// The second block.
         height: Height,
-        /// What is wrong.
         why: String,
     },
     /// The evaluator finds fault with what the chain composed.
@@ -43,17 +39,14 @@ pub enum Violation {
     Infeasible {
         /// After which block.
         height: Height,
-        /// What it found.
         finding: String,
     },
     /// Money appeared or vanished.
     #[error("{host} has {got} micro-units of money at height {height}, there were {expected}")]
     MoneyNotConserved {
-        /// Where.
         host: HostId,
         /// At which height.
         height: Height,
-        /// What there is.
         got: i128,
         /// What there was at genesis.
         expected: i128,
@@ -61,13 +54,10 @@ pub enum Violation {
     /// Equal heights, different states.
     #[error("{host} has state root {got} at height {height}, the block says {expected}")]
     StateDiffers {
-        /// Where.
         host: HostId,
         /// At which height.
         height: Height,
-        /// Its root.
         got: Hash,
-        /// The block's.
         expected: Hash,
     },
     /// An honest validator contradicted itself.
@@ -79,51 +69,35 @@ pub enum Violation {
         height: Height,
         /// The round.
         round: Round,
-        /// What.
         said: String,
     },
     /// An honest host hung up on an honest one.
     #[error("{host} hung up on honest {peer}: {reason}")]
     HonestDropped {
-        /// Who.
         host: HostId,
         /// On whom.
         peer: HostId,
-        /// Why.
         reason: String,
     },
     /// A node says that something is wrong with itself.
     #[error("{host} reports a local fault: {detail}")]
-    LocalFault {
-        /// Which.
-        host: HostId,
-        /// What it says.
-        detail: String,
-    },
+    LocalFault { host: HostId, detail: String },
     /// A host's disk or solver refused what its node asked for.
     #[error("{host} could not {what}: {error}")]
     Broken {
-        /// Which.
         host: HostId,
         /// What its node asked for.
         what: &'static str,
-        /// Why not.
         error: String,
     },
     /// A stored chain does not verify, or is not the others'.
     #[error("the chain of {host} does not stand: {error}")]
-    ChainDoesNotStand {
-        /// Whose.
-        host: HostId,
-        /// Why.
-        error: String,
-    },
+    ChainDoesNotStand { host: HostId, error: String },
     /// The network did not finish although it was good.
     #[error("not settled {after_ms} ms after the network became good: {standing}")]
     NotLive {
         /// Time since.
         after_ms: u64,
-        /// Where everybody stands.
         standing: String,
     },
 }

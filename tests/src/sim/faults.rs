@@ -8,11 +8,11 @@ use super::links::LinkQuality;
 
 /// One thing that goes wrong, or right again.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Fault {
     /// A host loses all but its disk, after it has carried out so many more effects: often in the middle of
     /// what one input asked for.
     Crash {
-        /// Which host.
         host: HostId,
         /// Effects it still carries out.
         after_effects: u32,
@@ -29,8 +29,8 @@ pub enum Fault {
 
 /// A sequence of faults with their times, in milliseconds since the run began.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Storm {
-    /// What happens when.
     pub faults: Vec<(u64, Fault)>,
     /// When it is over.
     pub length_ms: u64,

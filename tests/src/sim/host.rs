@@ -30,14 +30,13 @@ pub enum Behaviour {
 
 /// What a host is made of.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct HostSettings {
-    /// Its node's key.
     pub key: SecretKey,
     /// How it mines; `None` is a node that relays and, if the genesis lists it, votes.
     pub mining: Option<MiningSettings>,
     /// How often and how long.
     pub timing: Timing,
-    /// How it behaves.
     pub behaviour: Behaviour,
     /// How far its clock is ahead of true time, in milliseconds.
     pub clock_lead_ms: u64,

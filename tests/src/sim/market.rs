@@ -35,10 +35,10 @@ pub enum MarketKind {
 
 /// What a network is about.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Market {
     /// The genesis all hosts share.
     pub network: Arc<Network>,
-    /// Providers and demands.
     pub instance: Instance,
     /// The demands, signed, in order.
     pub records: Vec<Record>,

@@ -43,12 +43,11 @@ pub(super) enum Event {
 
 /// What a node told people.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct ObservedEvent {
     /// When, in milliseconds since the run began.
     pub at_ms: u64,
-    /// Who.
     pub host: HostId,
-    /// What.
     pub event: NodeEvent,
 }
 
@@ -75,8 +74,8 @@ pub struct World {
 
 /// How a run ended, for reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Report {
-    /// Its seed.
     pub rng_seed: u64,
     /// Virtual time at its end.
     pub at_ms: u64,
@@ -88,7 +87,6 @@ pub struct Report {
     pub longest_height_ms: u64,
     /// Messages sent.
     pub messages: u64,
-    /// Demands composed.
     pub composed: usize,
     /// Hash of everything that happened.
     pub trace_hash: [u8; 32],
@@ -97,12 +95,11 @@ pub struct Report {
 /// A violation, and what led to it.
 #[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[error("seed {rng_seed}, at {at_ms} ms: {violation}\n{trace}seed {rng_seed}, at {at_ms} ms: {violation}")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Failure {
     /// Runs the same story again.
     pub rng_seed: u64,
-    /// When it happened.
     pub at_ms: u64,
-    /// What.
     pub violation: Box<Violation>,
     /// The last things told before it.
     pub trace: String,

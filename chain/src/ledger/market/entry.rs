@@ -10,10 +10,10 @@ use crate::record::Height;
 
 /// A demand on chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct DemandEntry {
     /// Who wants it and pays.
     pub author: Address,
-    /// What is wanted.
     pub demand: Demand,
     /// What solvers may earn.
     pub solver_fee: Money,
@@ -24,29 +24,21 @@ pub struct DemandEntry {
     /// Its clearing account until the freeze: at least the cost of what stands. What lies above that is the
     /// demand's share of what amendments saved.
     pub clearing: Money,
-    /// Where it stands.
     pub status: DemandStatus,
 }
 
 /// Where a demand stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum DemandStatus {
     /// Waiting to be composed.
     Open,
     /// Composed, not yet settled. Amendments replace the composition and raise its version here.
     Composed(Standing),
     /// Settled for good. It has left the market, and the state with it: only a block's report says so.
-    Frozen {
-        /// What was settled.
-        composition: Standing,
-        /// When.
-        height: Height,
-    },
+    Frozen { composition: Standing, height: Height },
     /// Taken back by its author while open. It has left the market, and the state with it, as above.
-    Cancelled {
-        /// When.
-        height: Height,
-    },
+    Cancelled { height: Height },
 }
 
 /// A composition that a block brought, with the terms it was made at: later offers do not change them.

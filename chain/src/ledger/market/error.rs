@@ -8,43 +8,33 @@ use crate::record::{DemandId, Height};
 
 /// Why a block's work on the market is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MarketError {
     /// A demand composed twice in the block.
     #[error("demand {demand} is composed twice in the block")]
-    DuplicateComposition {
-        /// The demand.
-        demand: DemandId,
-    },
+    DuplicateComposition { demand: DemandId },
     /// Checking the block takes too much work.
     #[error("checking the block takes {got} shortest-path steps, expected at most {expected}")]
     TooMuchWork {
         /// The steps it takes.
         got: u64,
-        /// The most allowed.
         expected: u64,
     },
     /// The composed demand is not on chain, or has left the market: settled, or cancelled.
     #[error("demand {demand} is not on chain, or has left the market")]
-    UnknownDemand {
-        /// The demand named.
-        demand: DemandId,
-    },
+    UnknownDemand { demand: DemandId },
     /// The demand was composed by an earlier block, which stands.
     #[error("demand {demand:?} was already composed at height {height} by {}", .miner.short())]
     AlreadyComposed {
-        /// The demand.
         demand: DemandId,
         /// The height of the block that stands.
         height: Height,
-        /// Its miner.
         miner: Address,
     },
     /// A composition has more or fewer providers than its demand has orders.
     #[error("demand {demand:?}: {got} providers for its orders, expected {expected}")]
     OrderCount {
-        /// The demand.
         demand: DemandId,
-        /// Providers given.
         got: usize,
         /// Orders of the demand.
         expected: usize,
@@ -52,11 +42,9 @@ pub enum MarketError {
     /// A provider does not exist.
     #[error("demand {demand:?}, order {order}: {got} does not exist, expected one below {expected}")]
     UnknownProvider {
-        /// The demand.
         demand: DemandId,
         /// The order's position.
         order: usize,
-        /// The provider named.
         got: ProviderId,
         /// The number of providers.
         expected: usize,
@@ -64,11 +52,9 @@ pub enum MarketError {
     /// A provider does not do what the order asks for.
     #[error("demand {demand:?}, order {order}: {got} does not offer {expected}")]
     NotOffered {
-        /// The demand.
         demand: DemandId,
         /// The order's position.
         order: usize,
-        /// The provider named.
         got: ProviderId,
         /// The operation asked for.
         expected: OperationId,
@@ -76,65 +62,42 @@ pub enum MarketError {
     /// A provider has withdrawn its offer.
     #[error("demand {demand:?}, order {order}: {got} has withdrawn its offer")]
     OfferWithdrawn {
-        /// The demand.
         demand: DemandId,
         /// The order's position.
         order: usize,
-        /// The provider named.
         got: ProviderId,
     },
     /// A leg cannot be travelled.
     #[error("demand {demand:?}, order {order}: no distance between its site and the next")]
     NoDistance {
-        /// The demand.
         demand: DemandId,
         /// The order's position.
         order: usize,
     },
     /// A composition costs more than its demand's budget.
     #[error("demand {demand:?} costs {got}, its budget is {expected}")]
-    OverBudget {
-        /// The demand.
-        demand: DemandId,
-        /// Its cost.
-        got: Money,
-        /// Its budget.
-        expected: Money,
-    },
+    OverBudget { demand: DemandId, got: Money, expected: Money },
     /// A provider would be used for longer than its capacity, standing compositions included.
     #[error("demand {demand:?}: {provider} would be used {got} minutes, its capacity is {expected}")]
     OverCapacity {
         /// The demand whose composition is one too many.
         demand: DemandId,
-        /// The provider.
         provider: ProviderId,
         /// Minutes used with it.
         got: Minutes,
-        /// The capacity.
         expected: Minutes,
     },
     /// In dedicated allocation: another miner holds a provider.
     #[error("demand {demand:?}: {provider} is held by {}, not by {}", .expected.short(), .got.short())]
-    ProviderHeld {
-        /// The demand.
-        demand: DemandId,
-        /// The provider.
-        provider: ProviderId,
-        /// The block's miner.
-        got: Address,
-        /// Who holds it.
-        expected: Address,
-    },
+    ProviderHeld { demand: DemandId, provider: ProviderId, got: Address, expected: Address },
     /// In dedicated allocation: the miner would hold too many providers.
     #[error("demand {demand:?}: {} would hold {got} providers, expected at most {expected}", .miner.short())]
     TooManyProvidersHeld {
         /// The demand whose composition is one too many.
         demand: DemandId,
-        /// The block's miner.
         miner: Address,
         /// Providers it would hold.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
     /// In dedicated allocation nothing is re-composed: providers are held for what their miner composed.
@@ -143,7 +106,6 @@ pub enum MarketError {
     /// It replaces another version than the one that stands.
     #[error("demand {demand}: version {got} is to be replaced, version {expected} stands (0: none)")]
     StaleAmendment {
-        /// The demand.
         demand: DemandId,
         /// The version it names; 0 for a first composition.
         got: u32,
@@ -196,7 +158,6 @@ pub enum MarketError {
     /// The compositions are too far from proved optimal.
     #[error("the block earns {got}, expected at least {expected} of its fees")]
     RewardBelowThreshold {
-        /// What it earns.
         got: Money,
         /// What its demands ask for at their age.
         expected: Money,

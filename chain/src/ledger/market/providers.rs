@@ -33,8 +33,8 @@ impl Usage {
 
 /// In dedicated allocation: the miner whose blocks alone may use a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Holder {
-    /// Who holds it.
     pub miner: Address,
     /// The miner's standing compositions that use it; it is free again at none.
     pub compositions: u32,

@@ -14,61 +14,41 @@ use crate::record_rule::RecordRule;
 
 /// Why the market refuses a statement.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MarketStatementError {
     /// The demander cannot pay budget and fee into escrow.
     #[error("the balance of {} is {got}, the escrow of budget and fee needs {expected}", .author.short())]
     InsufficientEscrow {
-        /// The demander.
         author: Address,
-        /// The balance.
         got: Money,
         /// Budget + solver fee.
         expected: Money,
     },
     /// The cancelled demand is not on chain, or has left the market: settled, or cancelled before.
     #[error("demand {demand} is not on chain, or has left the market")]
-    UnknownDemand {
-        /// The demand named.
-        demand: DemandId,
-    },
+    UnknownDemand { demand: DemandId },
     /// Somebody else's demand is cancelled.
     #[error("demand {demand:?} belongs to {}, not to {}", .expected.short(), .got.short())]
     NotDemandAuthor {
-        /// The demand named.
         demand: DemandId,
-        /// Who cancels.
         got: Address,
         /// Whose demand it is.
         expected: Address,
     },
     /// The cancelled demand is composed: too late.
     #[error("demand {demand:?} cannot be cancelled: it is {got}, expected open")]
-    DemandNotOpen {
-        /// The demand named.
-        demand: DemandId,
-        /// What it is.
-        got: &'static str,
-    },
+    DemandNotOpen { demand: DemandId, got: &'static str },
     /// An author withdraws an offer who has none.
     #[error("{} offers nothing that could be withdrawn", .author.short())]
-    NothingOffered {
-        /// The author.
-        author: Address,
-    },
+    NothingOffered { author: Address },
     /// The market has as many providers as it may.
     #[error("the market has {got} providers, expected fewer than {expected} for another")]
-    TooManyProviders {
-        /// Providers.
-        got: usize,
-        /// The most allowed.
-        expected: usize,
-    },
+    TooManyProviders { got: usize, expected: usize },
     /// The market has as many demands as it may.
     #[error("the market has {got} demands, expected fewer than {expected} for another")]
     MarketFull {
         /// Demands, open or composed.
         got: usize,
-        /// The most allowed.
         expected: usize,
     },
 }

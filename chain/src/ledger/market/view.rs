@@ -21,8 +21,8 @@ use crate::record::{DemandId, Height};
 
 /// A demand of the market.
 #[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct MarketDemand {
-    /// Its id.
     pub id: DemandId,
     /// Everything the ledger knows of it.
     pub entry: Arc<DemandEntry>,

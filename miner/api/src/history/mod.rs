@@ -31,6 +31,7 @@ const RECENT_HEIGHTS: usize = 16;
 /// Why history cannot answer, or cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(tag = "problem", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum HistoryError {
     /// What it is kept on fails.
     #[error("the node's history cannot be read or written: {reason}")]
@@ -40,10 +41,7 @@ pub enum HistoryError {
     },
     /// What is kept makes no sense. It is made again from the chain when the node starts.
     #[error("the node's history is damaged ({reason}); it is made again when the node is restarted")]
-    Damaged {
-        /// What is wrong.
-        reason: String,
-    },
+    Damaged { reason: String },
     /// A block that does not follow the last one.
     #[error("block {got} does not continue the history, the next is {expected}")]
     NotNext {
@@ -57,7 +55,6 @@ pub enum HistoryError {
     OtherChain {
         /// The block's height.
         height: Height,
-        /// Its parent.
         got: BlockHash,
         /// The last block known.
         expected: BlockHash,

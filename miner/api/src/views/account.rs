@@ -9,8 +9,8 @@ use crate::Snapshot;
 
 /// What an address has and may do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct AccountReport {
-    /// Whose.
     pub address: Address,
     /// The height of the node's head.
     pub height: Height,
@@ -31,10 +31,9 @@ pub struct AccountReport {
 
 /// A record that waits in the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PendingRecord {
-    /// Its id.
     pub record: RecordId,
-    /// Its sequence number.
     pub sequence: u64,
     /// What kind of statement it makes.
     pub kind: String,
@@ -44,10 +43,9 @@ pub struct PendingRecord {
 
 /// What a provider offers now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct OfferReport {
-    /// Its number.
     pub provider: ProviderId,
-    /// Its name.
     pub name: String,
     /// Where the work is done.
     pub site: Site,
@@ -61,8 +59,8 @@ pub struct OfferReport {
 
 /// An operation a provider offers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct OfferedOperation {
-    /// Its name.
     pub operation: String,
     /// Cost of one order.
     pub cost: Money,

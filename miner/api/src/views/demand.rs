@@ -12,19 +12,18 @@ use crate::{History, HistoryError, Snapshot};
 
 /// A demand and where it stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct DemandReport {
-    /// Its id.
     pub demand: DemandId,
     /// What is wanted, if this node has seen it.
     pub wanted: Option<WantedReport>,
-    /// Where it stands.
     pub standing: DemandStanding,
 }
 
 /// What a demander wants.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct WantedReport {
-    /// Its name.
     pub name: String,
     /// Who wants it and pays.
     pub author: Address,
@@ -41,6 +40,7 @@ pub struct WantedReport {
 /// Where a demand stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "standing", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum DemandStanding {
     /// No block has brought it yet.
     InPool {
@@ -60,7 +60,6 @@ pub enum DemandStanding {
     Frozen {
         /// The height of the settlement.
         height: Height,
-        /// What was settled.
         composition: Box<CompositionReport>,
     },
     /// Taken back while open.
@@ -76,12 +75,11 @@ pub enum DemandStanding {
 
 /// Who composed a demand, how, and at what cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CompositionReport {
     /// The height of its block.
     pub height: Height,
-    /// The block.
     pub block: BlockHash,
-    /// Who found it.
     pub miner: Address,
     /// 1 for the first composition; one more with each amendment.
     pub version: u32,
@@ -99,12 +97,10 @@ pub struct CompositionReport {
 
 /// One order of a composition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct OrderReport {
-    /// The operation's name.
     pub operation: String,
-    /// The provider's number.
     pub provider: ProviderId,
-    /// The provider's name.
     pub name: String,
 }
 

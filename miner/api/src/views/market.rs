@@ -8,6 +8,7 @@ use crate::Snapshot;
 
 /// What a client must know to write records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct MarketFacts {
     /// The network's name, for people.
     pub name: String,
@@ -25,7 +26,6 @@ pub struct MarketFacts {
     pub places: Option<usize>,
     /// Records that one author may have in this node's pool.
     pub records_per_author: usize,
-    /// Who votes.
     pub validators: Vec<PublicKey>,
 }
 

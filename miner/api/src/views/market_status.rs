@@ -46,10 +46,9 @@ pub struct MarketStatus {
 
 /// A provider that does not suffice for everything it would be used for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct ScarceProvider {
-    /// Its number.
     pub provider: ProviderId,
-    /// Its name.
     pub name: String,
     /// The price of one of its minutes.
     pub price: Money,
@@ -62,14 +61,13 @@ pub struct ScarceProvider {
 /// What one miner's compositions and amendments earn it, vested or not, settled or not, the bounty account's share
 /// included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Earnings {
-    /// The miner.
     pub miner: Address,
     /// Blocks with first compositions of its own.
     pub blocks: u64,
     /// Demands it was the first to compose.
     pub demands: u64,
-    /// What they earn.
     pub earned: Money,
 }
 

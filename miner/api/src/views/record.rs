@@ -9,10 +9,9 @@ use crate::{History, HistoryError, Snapshot};
 
 /// A record that did not enter the pool, or left it without coming on chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Refusal {
-    /// Which.
     pub record: RecordId,
-    /// The rule.
     pub rule: Rule,
     /// The rule, got and expected, in words.
     pub reason: String,
@@ -28,6 +27,7 @@ impl Refusal {
 /// Where a record stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "standing", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub enum RecordStanding {
     /// In the pool.
     Pending {
@@ -38,7 +38,6 @@ pub enum RecordStanding {
     Final {
         /// The block's height.
         height: Height,
-        /// The block.
         block: BlockHash,
     },
     /// Refused or dropped since this node started.

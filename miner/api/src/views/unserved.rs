@@ -15,8 +15,8 @@ const LOOKED_INTO: usize = 200;
 
 /// A demand that nobody can compose as things stand, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct UnservedDemand {
-    /// Its record.
     pub demand: DemandId,
     /// As its author calls it.
     pub name: String,

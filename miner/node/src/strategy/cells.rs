@@ -31,10 +31,9 @@ pub enum Strategy {
 
 /// An open demand as splitting sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CellDemand {
-    /// Its record.
     pub id: DemandId,
-    /// Where it is.
     pub site: Site,
     /// What it is grouped by, for strategies that group ([`super::group_of`]).
     pub group: u64,

@@ -34,10 +34,9 @@ impl Default for AmendPolicy {
 
 /// A demand that may be composed again, as the choice of a neighbourhood sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct AmendableDemand {
-    /// Its record.
     pub id: DemandId,
-    /// Where it is.
     pub site: Site,
     /// Minutes its composition takes from each provider; none if it is open.
     pub minutes: BTreeMap<ProviderId, Minutes>,
@@ -70,10 +69,10 @@ impl NeighbourhoodKind {
 
 /// A neighbourhood to search.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Neighbourhood {
     /// How it was chosen.
     pub kind: NeighbourhoodKind,
-    /// Its demands.
     pub demands: BTreeSet<DemandId>,
     /// For how many generations to search it.
     pub generations: u32,

@@ -11,8 +11,8 @@ use crate::compare::report::{Audit, Bound};
 
 /// One scenario's customers, served by several systems.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct ArrivalsReport {
-    /// The scenario's name.
     pub scenario: String,
     /// The algorithm, the same for the central search and every miner.
     pub profile: Profile,
@@ -32,8 +32,8 @@ pub struct ArrivalsReport {
 
 /// How one system served them.
 #[derive(Clone, Debug, Serialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SystemReport {
-    /// Which.
     pub system: System,
     /// Customers that arrived.
     pub arrived: usize,
