@@ -1,10 +1,26 @@
-//! Bytes and hashes that never change: a change here is a change of protocol.
+//! Bytes and hashes that never change: a change here is a change of protocol. `UPDATE_GOLDEN=1` writes the files anew.
+#![expect(clippy::disallowed_methods, reason = "golden files are compared, and written when asked to")]
+
+use std::path::Path;
 
 use chain::codec::{decode, encode};
 use chain::ledger::{StateKey, StateProof};
-use chain::{Amendment, Block, Body, Composition, Hash, Record, RecordId, Replacement};
+use chain::{Amendment, Block, Body, Composition, Hash, Record, RecordId, Replacement, Statement};
 
-use crate::market::{Market, genesis, micros, providers};
+use crate::market::{
+    Market, demand_statement, genesis, instance, micros, miner, offer, providers, transfer, units,
+};
+
+/// The lines are those of a file beside this one.
+fn assert_golden(file: &str, lines: &[String]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/chain").join(file);
+    let lines = lines.join("\n") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &lines).expect("a golden file can be written");
+    }
+    let stored = std::fs::read_to_string(&path).expect("a golden file");
+    assert_eq!(lines, stored, "{}", path.display());
+}
 
 #[test]
 fn ids_and_roots_of_the_small_market() {
@@ -22,7 +38,28 @@ fn ids_and_roots_of_the_small_market() {
     lines.push(got("merkle 2", market.blocks[1].header.merkle_root.to_string()));
     lines.push(got("state 2", market.ledger.state_root().to_string()));
     lines.push(got("block 2", market.ledger.head().hash.to_string()));
-    assert_eq!(lines.join("\n"), include_str!("golden.txt").trim_end());
+    assert_golden("golden.txt", &lines);
+}
+
+#[test]
+fn kinds_of_statements_are_numbered_in_the_order_in_which_they_came() {
+    let statements = [
+        offer(&instance().supply.providers[0]),
+        Statement::OfferWithdrawal,
+        Statement::Demand(demand_statement(units(1), units(1))),
+        Statement::DemandCancellation { demand: RecordId(Hash([7; 32])) },
+        transfer(&miner(0), units(1)),
+    ];
+    let number = |statement: &Statement| match statement {
+        Statement::Offer(_) => 0,
+        Statement::OfferWithdrawal => 1,
+        Statement::Demand(_) => 2,
+        Statement::DemandCancellation { .. } => 3,
+        Statement::Transfer { .. } => 4,
+    };
+    for statement in statements {
+        assert_eq!(encode(&statement)[0], number(&statement), "{}", statement.kind());
+    }
 }
 
 #[test]
@@ -60,7 +97,7 @@ fn an_amended_state_has_this_root() {
     proposed.prices = Some(vec![micros(200_000)]);
     market.accept(proposed);
     let roots = [market.blocks[2].header.merkle_root.to_string(), market.ledger.state_root().to_string()];
-    assert_eq!(roots.join("\n"), include_str!("golden_amended.txt").trim_end());
+    assert_golden("golden_amended.txt", &roots);
 }
 
 #[test]
