@@ -23,7 +23,7 @@ pub enum AccountError {
     #[error("sequence {got} of {} leaves a gap, the next is {expected}", .author.short())]
     SequenceGap { author: Address, got: u64, expected: u64 },
     /// A transfer of more than its author has.
-    #[error("the balance of {} is {got}, the transfer needs {expected}", .author.short())]
+    #[error("the balance of {} is {got}, {expected} is given away", .author.short())]
     Overdraft { author: Address, got: Money, expected: Money },
 }
 
@@ -94,7 +94,7 @@ impl Accounts {
         if amount == Money::ZERO {
             return Ok(());
         }
-        let balance = self.balance(address).checked_add(amount).ok_or(Defect::Balance)?;
+        let balance = raised(self.balance(address), amount).ok_or(Defect::Balance)?;
         self.balances.insert_mut(address, balance);
         self.touched.insert(StateKey::Balance(address));
         Ok(())
@@ -102,8 +102,9 @@ impl Accounts {
 
     /// Takes money from somebody who has it. An account with nothing left is closed.
     pub(super) fn debit(&mut self, address: Address, amount: Money) -> Result<(), Defect> {
-        let balance = self.balance(address).checked_sub(amount).filter(|balance| *balance >= Money::ZERO);
-        let balance = balance.ok_or(Defect::Balance)?;
+        let left = self.balance(address).checked_sub(amount);
+        let left = left.filter(|left| *left >= Money::ZERO && amount >= Money::ZERO);
+        let balance = left.ok_or(Defect::Balance)?;
         if balance == Money::ZERO {
             self.balances.remove_mut(&address);
         } else {
@@ -114,7 +115,7 @@ impl Accounts {
     }
 
     pub(super) fn credit_bounty(&mut self, amount: Money) -> Result<(), Defect> {
-        self.bounty = self.bounty.checked_add(amount).ok_or(Defect::MarketAccount)?;
+        self.bounty = raised(self.bounty, amount).ok_or(Defect::MarketAccount)?;
         self.touched.insert(StateKey::Bounty);
         Ok(())
     }
@@ -129,7 +130,7 @@ impl Accounts {
     }
 
     pub(super) fn credit_carrier(&mut self, amount: Money) -> Result<(), Defect> {
-        self.carrier = self.carrier.checked_add(amount).ok_or(Defect::MarketAccount)?;
+        self.carrier = raised(self.carrier, amount).ok_or(Defect::MarketAccount)?;
         self.touched.insert(StateKey::Carrier);
         Ok(())
     }
@@ -177,5 +178,34 @@ impl Accounts {
 
     pub(super) fn take_touched(&mut self) -> BTreeSet<StateKey> {
         std::mem::take(&mut self.touched)
+    }
+}
+
+/// An account with this much more in it. Never with less: whatever a statement says, it takes nothing out.
+fn raised(account: Money, amount: Money) -> Option<Money> {
+    account.checked_add(amount).filter(|_| amount >= Money::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hash::Hash;
+
+    #[test]
+    fn no_account_is_credited_or_debited_less_than_nothing() {
+        let owner = Address(Hash([1; 32]));
+        let mut accounts = Accounts {
+            balances: [(owner, Money::from_units(3))].into_iter().collect(),
+            sequences: RedBlackTreeMapSync::new_sync(),
+            bounty: Money::from_units(2),
+            carrier: Money::from_units(1),
+            touched: BTreeSet::new(),
+        };
+        let less = Money::from_micros(-1);
+        assert_eq!(accounts.credit(owner, less), Err(Defect::Balance));
+        assert_eq!(accounts.debit(owner, less), Err(Defect::Balance));
+        assert_eq!(accounts.credit_bounty(less), Err(Defect::MarketAccount));
+        assert_eq!(accounts.credit_carrier(less), Err(Defect::MarketAccount));
+        assert_eq!((accounts.balance(owner), accounts.total_money()), (Money::from_units(3), 6_000_000));
     }
 }
