@@ -174,34 +174,61 @@ impl Parameters {
 
     /// Every rule that is broken, one for each field at most, in order of the fields.
     pub fn broken_rules(&self) -> impl Iterator<Item = ParameterError> {
-        let (size, clock) = (&self.limits, self.limits.clock_lead_ms);
+        // Taken apart in full, so that a new parameter is missed here.
+        let Self {
+            allocation: _,
+            held_providers_max,
+            ref schedule,
+            solver_fee_ppm,
+            min_reward_ppm,
+            relax_after_heights,
+            relax_over_heights,
+            min_bound_gain_ppm,
+            bounty_share_ppm,
+            bounty_pay_ppm,
+            min_saving_ppm,
+            amender_share_ppm,
+            freeze_after_heights,
+            quiet_block_interval_ms,
+            amendment_interval_ms,
+            limits: size,
+        } = *self;
+        let Limits {
+            block_bytes,
+            record_bytes,
+            records_per_block,
+            compositions_per_block,
+            verification_work,
+            market_demands,
+            clock_lead_ms,
+        } = size;
         let ranges = [
-            ("held_providers_max", self.held_providers_max.unwrap_or(1).into(), 1, u32::MAX.into()),
-            ("solver_fee_ppm", self.solver_fee_ppm, 0, PPM),
-            ("min_reward_ppm", self.min_reward_ppm, 0, PPM),
-            ("relax_after_heights", self.relax_after_heights, 0, HEIGHTS),
-            ("relax_over_heights", self.relax_over_heights, 0, HEIGHTS),
-            ("min_bound_gain_ppm", self.min_bound_gain_ppm, 0, PPM),
-            ("bounty_share_ppm", self.bounty_share_ppm, 0, PPM),
-            ("bounty_pay_ppm", self.bounty_pay_ppm, 0, PPM),
-            ("min_saving_ppm", self.min_saving_ppm, 0, PPM),
-            ("amender_share_ppm", self.amender_share_ppm, 0, PPM),
-            ("freeze_after_heights", self.freeze_after_heights, 1, HEIGHTS),
-            ("quiet_block_interval_ms", self.quiet_block_interval_ms, 0, INTERVAL_MS),
-            ("amendment_interval_ms", self.amendment_interval_ms, 0, INTERVAL_MS),
-            ("limits.block_bytes", size.block_bytes.into(), 1 << 10, 256 << 20),
-            ("limits.record_bytes", size.record_bytes.into(), 256, size.block_bytes.into()),
-            ("limits.records_per_block", size.records_per_block.into(), 1, 1_000_000),
-            ("limits.compositions_per_block", size.compositions_per_block.into(), 1, 1_000_000),
-            ("limits.verification_work", size.verification_work, 1, u64::MAX),
-            ("limits.market_demands", size.market_demands.into(), 1, limits::DEMANDS as u64),
-            ("limits.clock_lead_ms", clock, 0, INTERVAL_MS),
+            ("held_providers_max", held_providers_max.unwrap_or(1).into(), 1, u32::MAX.into()),
+            ("solver_fee_ppm", solver_fee_ppm, 0, PPM),
+            ("min_reward_ppm", min_reward_ppm, 0, PPM),
+            ("relax_after_heights", relax_after_heights, 0, HEIGHTS),
+            ("relax_over_heights", relax_over_heights, 0, HEIGHTS),
+            ("min_bound_gain_ppm", min_bound_gain_ppm, 0, PPM),
+            ("bounty_share_ppm", bounty_share_ppm, 0, PPM),
+            ("bounty_pay_ppm", bounty_pay_ppm, 0, PPM),
+            ("min_saving_ppm", min_saving_ppm, 0, PPM),
+            ("amender_share_ppm", amender_share_ppm, 0, PPM),
+            ("freeze_after_heights", freeze_after_heights, 1, HEIGHTS),
+            ("quiet_block_interval_ms", quiet_block_interval_ms, 0, INTERVAL_MS),
+            ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
+            ("limits.block_bytes", block_bytes.into(), 1 << 10, 256 << 20),
+            ("limits.record_bytes", record_bytes.into(), 256, block_bytes.into()),
+            ("limits.records_per_block", records_per_block.into(), 1, 1_000_000),
+            ("limits.compositions_per_block", compositions_per_block.into(), 1, 1_000_000),
+            ("limits.verification_work", verification_work, 1, u64::MAX),
+            ("limits.market_demands", market_demands.into(), 1, limits::DEMANDS as u64),
+            ("limits.clock_lead_ms", clock_lead_ms, 0, INTERVAL_MS),
         ];
         let broken = |(field, got, lowest, highest): (_, u64, u64, u64)| {
             let is_within = (lowest..=highest).contains(&got);
             (!is_within).then_some(ParameterError::Range { field, got, lowest, highest })
         };
-        let schedule = self.schedule.validate().err().map(ParameterError::Schedule);
+        let schedule = schedule.validate().err().map(ParameterError::Schedule);
         schedule.into_iter().chain(ranges.into_iter().filter_map(broken))
     }
 
