@@ -261,11 +261,9 @@ impl Mining {
     /// The network's head moved on; `view` is of the new head.
     pub(crate) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
         self.head_since_ms = view.now_ms;
-        let brings_offers = block.body.records.iter().any(|record| {
-            matches!(record.content.statement, Statement::Offer(_) | Statement::DemandCancellation { .. })
-        });
+        let brings_offers = block.body.records.iter().any(|record| opens_ways(&record.content.statement));
         if brings_offers {
-            self.given_up.clear(); // there may be a way now
+            self.given_up.clear();
         }
         if block.body.price_update.is_some() {
             self.settle_prices(view, actions);
@@ -325,6 +323,14 @@ impl Mining {
 
 fn open_ids(ledger: &Ledger) -> BTreeSet<DemandId> {
     ledger.demands().filter(|(_, entry)| entry.is_open()).map(|(id, _)| id).collect()
+}
+
+/// Whether there may now be a way to serve demands that had none.
+const fn opens_ways(statement: &Statement) -> bool {
+    match statement {
+        Statement::Offer(_) | Statement::DemandCancellation { .. } => true,
+        Statement::OfferWithdrawal | Statement::Demand(_) | Statement::Transfer { .. } => false,
+    }
 }
 
 /// Whether a block leaves the market other than it was.
