@@ -193,9 +193,11 @@ class State:
             self.demand(author, said, identity, height)
         elif kind == "DemandCancellation":
             self.cancel(author, said["demand"])
-        else:
+        elif kind == "Transfer":
             self.debit(author, said["amount"])
             self.credit(said["to"], said["amount"])
+        else:
+            raise Mismatch(f"what a record of kind {kind} does is not known")
         self.sequences[author] = content["sequence"] + 1
         self.stale.add((SEQUENCE, author))
 
