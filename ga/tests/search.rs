@@ -14,6 +14,11 @@ use scenarios::{DualPrices, Evaluation, Instance, Money, ProviderId, Solution, e
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
+/// Every algorithm there is.
+fn algorithms() -> [Algorithm; 2] {
+    [paper(), hybrid()]
+}
+
 fn paper() -> Algorithm {
     Algorithm::Paper(PaperGaSettings { population: 12, generations: 6, ..PaperGaSettings::default() })
 }
@@ -91,7 +96,7 @@ proptest! {
         whole in any::<bool>(),
     ) {
         let objective = if whole { Objective::Cost } else { Objective::PricedCost };
-        for profile in [paper(), hybrid()] {
+        for profile in algorithms() {
             let mut search = Search::new(priced(&instance, objective), profile, rng_seed, None);
             assert_sound(&search);
             for _ in 0..4 {
@@ -109,7 +114,7 @@ proptest! {
         second in market(5, 5, 3),
         keys in Just((0..8_u64).collect::<Vec<_>>()).prop_shuffle(),
     ) {
-        for profile in [paper(), hybrid()] {
+        for profile in algorithms() {
             let mut search = Search::new(priced(&first, Objective::Cost), profile, 7, None);
             steps(&mut search, 2);
             let keys = keys[..second.demands.len()].to_vec();
@@ -126,7 +131,7 @@ proptest! {
         let mut first = Search::new(priced(&instance, Objective::Cost), hybrid(), rng_seed, None);
         steps(&mut first, 2);
         let (solution, cost) = first.incumbent();
-        for profile in [paper(), hybrid()] {
+        for profile in algorithms() {
             let mut second = Search::new(priced(&instance, Objective::Cost), profile, 1, Some(solution));
             prop_assert_eq!(second.incumbent().1, cost);
             prop_assert!(steps(&mut second, 1)[0].cost <= cost);
@@ -140,7 +145,7 @@ proptest! {
             Some(demand.orders.iter().filter_map(|_| pick.next()).map(ProviderId).collect())
         });
         let broken = Solution { compositions: compositions.collect() };
-        for profile in [paper(), hybrid()] {
+        for profile in algorithms() {
             let mut search = Search::new(priced(&instance, Objective::Cost), profile, 1, Some(&broken));
             assert_sound(&search);
             steps(&mut search, 1);
@@ -235,7 +240,7 @@ fn the_hybrid_ends_close_to_the_bound_where_the_published_algorithm_does_not() {
 #[test]
 fn adapting_keeps_the_compositions_that_still_fit() {
     let instance = formula_market(8, 12, 6, Some(130));
-    for profile in [paper(), hybrid()] {
+    for profile in algorithms() {
         let mut search = Search::new(priced(&instance, Objective::Cost), profile, 3, None);
         steps(&mut search, 8);
         let old = search.incumbent().0.clone();
@@ -253,7 +258,7 @@ fn adapting_keeps_the_compositions_that_still_fit() {
 #[test]
 fn adapting_to_less_capacity_gives_a_feasible_population() {
     let instance = formula_market(8, 12, 6, Some(130));
-    for profile in [paper(), hybrid()] {
+    for profile in algorithms() {
         let mut search = Search::new(priced(&instance, Objective::Cost), profile, 3, None);
         steps(&mut search, 5);
         let halved: Vec<_> =
@@ -288,7 +293,7 @@ fn at_the_priced_objective_the_distance_to_the_bound_is_the_sum_of_reduced_costs
 fn only_the_providers_of_a_restricted_problem_are_used() {
     let instance = formula_market(9, 6, 4, Some(900));
     let even = |id: ProviderId| id.0.is_multiple_of(2);
-    for profile in [paper(), hybrid()] {
+    for profile in algorithms() {
         let mut search = Search::new(Problem::whole(instance.clone()).restricted_to(even), profile, 1, None);
         steps(&mut search, 3);
         assert_eq!(search.progress().unserved, 0);
@@ -306,7 +311,7 @@ fn a_demand_that_nobody_can_serve_stays_unserved_and_hurts_nobody() {
     }
     instance.demands[1].orders.retain(|operation| operation.0 != 2);
     instance.demands.push(scenarios::Demand { orders: vec![], ..instance.demands[0].clone() });
-    for profile in [paper(), hybrid()] {
+    for profile in algorithms() {
         let mut search = Search::new(Problem::whole(instance.clone()), profile, 1, None);
         steps(&mut search, 3);
         assert_sound(&search);
@@ -322,7 +327,7 @@ fn markets_without_demands_or_providers_are_searched_without_harm() {
     let mut no_providers = formula_market(4, 3, 3, Some(100));
     no_providers.supply.providers.clear();
     for (instance, unserved) in [(no_demands, 0), (no_providers, 3)] {
-        for profile in [paper(), hybrid()] {
+        for profile in algorithms() {
             let mut search = Search::new(Problem::whole(instance.clone()), profile, 1, None);
             assert_eq!(steps(&mut search, 2)[1].unserved, unserved);
         }
@@ -333,7 +338,7 @@ fn markets_without_demands_or_providers_are_searched_without_harm() {
 fn a_flag_set_beforehand_stops_a_step_before_any_work() {
     let cancel = AtomicBool::new(true);
     let problem = priced(&formula_market(8, 12, 6, Some(110)), Objective::Cost);
-    for profile in [paper(), hybrid()] {
+    for profile in algorithms() {
         let mut search = Search::new(problem.clone(), profile, 1, None);
         steps(&mut search, 2);
         let before = search.progress();

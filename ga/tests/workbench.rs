@@ -21,6 +21,11 @@ use scenarios::{DualPrices, Instance, Money, PriceError, ProviderId, SharedSuppl
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
+/// Every algorithm there is.
+fn algorithms() -> [Algorithm; 2] {
+    [paper(), hybrid()]
+}
+
 fn paper() -> Algorithm {
     Algorithm::Paper(PaperGaSettings { population: 12, generations: 6, ..PaperGaSettings::default() })
 }
@@ -71,7 +76,7 @@ proptest! {
 
     #[test]
     fn work_on_a_bench_gives_the_answer_of_the_search_by_hand(instance in market(6, 3, 5)) {
-        for algorithm in [paper(), hybrid()] {
+        for algorithm in algorithms() {
             let mut by_hand = Search::new(Problem::whole(instance.clone()), algorithm, 3, None);
             let generation = (0..4).map(|_| by_hand.step(&NEVER)).last().map(|progress| progress.generation);
             let found = steps(&mut Workbench::start(composing(&instance, algorithm)).unwrap(), 4);
@@ -103,7 +108,7 @@ fn providers_that_are_not_allowed_are_used_neither_by_searches_nor_for_prices() 
 #[test]
 fn an_adapted_search_names_demands_by_their_first_positions_however_often_it_adapts() {
     let instance = formula_market(8, 12, 6, Some(130));
-    for algorithm in [paper(), hybrid()] {
+    for algorithm in algorithms() {
         let mut bench = Workbench::start(composing(&instance, algorithm)).unwrap();
         let before = steps(&mut bench, 8);
         for left in [vec![1, 4, 7, 11], vec![4, 11]] {
