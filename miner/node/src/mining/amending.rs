@@ -70,7 +70,7 @@ impl Mining {
             self.search.is_none() && self.amending.looking.is_none() && !self.setbacks.rests(WorkKind::Amend);
         let may_amend = view.ledger.network().parameters().allocation == Allocation::Partial
             && self.settings.profile == Profile::Hybrid;
-        if !is_free || !may_amend || self.amending.explorer.is_resting() || self.is_about_to_choose(view) {
+        if !is_free || !may_amend || self.amending.explorer.is_resting() {
             return;
         }
         let demands = amendable(view.ledger);

@@ -11,7 +11,7 @@ use scenarios::{Money, ProviderId, why_unserved};
 
 use super::{
     Action, DemandId, Effect, Mining, NodeEvent, Positions, ProposedComposition, View, WorkId, WorkKind,
-    open_ids, resources, sub_problem,
+    resources, sub_problem,
 };
 use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of};
 
@@ -61,7 +61,8 @@ impl Mining {
             return;
         }
         if self.left_in_cell().next().is_none() {
-            if self.lets_losers_pass(view) {
+            // Blocks that lost the race for the last height are on their way again: see them first.
+            if view.now_ms < self.head_since_ms + 2 * self.timing.turn_ms {
                 return;
             }
             self.choose_cell(view, actions);
@@ -88,19 +89,6 @@ impl Mining {
     /// The providers that may serve the own cell; `None` is all.
     fn allowed_providers(&self) -> Option<BTreeSet<ProviderId>> {
         self.cell.as_ref().and_then(|cell| cell.providers.clone())
-    }
-
-    /// Blocks that lost the race for the last height are on their way again: see them before choosing a cell.
-    fn lets_losers_pass(&self, view: &View<'_>) -> bool {
-        view.now_ms < self.head_since_ms + 2 * self.timing.turn_ms
-    }
-
-    /// Whether there are demands to choose a cell of as soon as losers have passed. Amendments would only get in the
-    /// way, for each of them makes everybody wait anew.
-    pub(super) fn is_about_to_choose(&self, view: &View<'_>) -> bool {
-        let is_free = |demand: &DemandId| self.is_worth_searching(demand) && !view.in_flight.contains(demand);
-        let is_waiting = self.search.is_none() && self.left_in_cell().next().is_none();
-        is_waiting && self.lets_losers_pass(view) && open_ids(view.ledger).iter().any(is_free)
     }
 
     /// Demands of the own cell that are open, not held back, and not known to be hopeless.
