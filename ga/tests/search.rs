@@ -1,37 +1,20 @@
 //! What both profiles promise, judged by `scenarios::evaluate`: feasible at every step, the same answer for
 //! the same seed, warm starts and changed problems repaired, cancelled at once.
 
+mod algorithms;
 mod instances;
 
 use std::sync::atomic::AtomicBool;
 
+use algorithms::{algorithms, hybrid, paper};
 use ga::prices::find_prices;
 use ga::{Algorithm, Objective, Problem, ProblemError, Progress, Search};
 use instances::{formula_market, market};
 use proptest::prelude::*;
-use scenarios::settings::{HybridGaSettings, PaperGaSettings, Selection};
+use scenarios::settings::{PaperGaSettings, Selection};
 use scenarios::{DualPrices, Evaluation, Instance, Money, ProviderId, Solution, evaluate};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
-
-/// Every algorithm there is.
-fn algorithms() -> [Algorithm; 2] {
-    [paper(), hybrid()]
-}
-
-fn paper() -> Algorithm {
-    Algorithm::Paper(PaperGaSettings { population: 12, generations: 6, ..PaperGaSettings::default() })
-}
-
-fn hybrid() -> Algorithm {
-    Algorithm::Hybrid(HybridGaSettings {
-        islands: 3,
-        population: 4,
-        moves_per_generation: 16,
-        migration_interval: 2,
-        ..HybridGaSettings::default()
-    })
-}
 
 /// The problem of a whole market, at prices of a few subgradient steps.
 fn priced(instance: &Instance, objective: Objective) -> Problem {

@@ -1,6 +1,7 @@
 //! What the workbench promises whoever gives it work: the limits, the reports by position, adaptation, and the same
 //! answer as the search by hand.
 
+mod algorithms;
 mod instances;
 
 use std::collections::BTreeSet;
@@ -8,11 +9,12 @@ use std::ops::ControlFlow;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use algorithms::{algorithms, hybrid, paper};
 use ga::prices::find_prices;
 use ga::{CentralPlan, Flags, Problem, Search, StopReason, StoppedBy, Workbench, run, solve_centrally};
 use instances::{formula_market, market};
 use proptest::prelude::*;
-use scenarios::settings::{HybridGaSettings, PaperGaSettings};
+use scenarios::settings::HybridGaSettings;
 use scenarios::work::{
     Adaptation, Algorithm, Failure, Goal, Incumbent, Objective, Report, Resources, SubProblem, Termination,
     Work,
@@ -21,27 +23,10 @@ use scenarios::{DualPrices, Instance, Money, PriceError, ProviderId, SharedSuppl
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
-/// Every algorithm there is.
-fn algorithms() -> [Algorithm; 2] {
-    [paper(), hybrid()]
-}
-
-fn paper() -> Algorithm {
-    Algorithm::Paper(PaperGaSettings { population: 12, generations: 6, ..PaperGaSettings::default() })
-}
-
-fn hybrid() -> Algorithm {
-    Algorithm::Hybrid(settings())
-}
-
+/// What an amendment searches with.
 fn settings() -> HybridGaSettings {
-    HybridGaSettings {
-        islands: 3,
-        population: 4,
-        moves_per_generation: 16,
-        migration_interval: 2,
-        ..HybridGaSettings::default()
-    }
+    let Algorithm::Hybrid(settings) = hybrid() else { panic!("the hybrid profile is the hybrid") };
+    settings
 }
 
 fn resources(instance: &Instance) -> Resources {
