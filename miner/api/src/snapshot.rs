@@ -21,14 +21,14 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The node as it is now. The ledger of `last` is used again if the head is still the same.
-    pub fn take(node: &Node, now_ms: u64, last: Option<&Self>) -> Self {
+    pub fn take(node: &Node, wall_ms: u64, last: Option<&Self>) -> Self {
         let head = node.ledger().head().hash;
         let ledger = last.map(|last| &last.ledger).filter(|ledger| ledger.head().hash == head);
         Self {
             ledger: ledger.map_or_else(|| Arc::new(node.ledger().clone()), Arc::clone),
             pool: node.pool().contents().clone(),
             pool_limits: *node.pool().limits(),
-            status: node.status(now_ms),
+            status: node.status(wall_ms),
         }
     }
 
@@ -37,9 +37,10 @@ impl Snapshot {
         self.ledger.head().height
     }
 
-    /// Where the node stood when the snapshot was taken, with its head's age at this time.
-    pub fn status(&self, now_ms: u64) -> NodeStatus {
-        let head_age_ms = now_ms.saturating_sub(self.ledger.head().timestamp_ms);
+    /// Where the node stood when the snapshot was taken, with its head's age at this time (milliseconds since the
+    /// Unix epoch).
+    pub fn status(&self, wall_ms: u64) -> NodeStatus {
+        let head_age_ms = wall_ms.saturating_sub(self.ledger.head().timestamp_ms);
         NodeStatus { head_age_ms, ..self.status.clone() }
     }
 }

@@ -14,7 +14,7 @@ use super::event::NodeEvent;
 use super::io::Effect;
 use super::message::{FinalBlockMessage, Message};
 use super::mining::Drafted;
-use super::{Blame, CatchUp, MarketCounts, Node, PendingBlocks, PublicKey, Wanted, is_peers};
+use super::{Blame, CatchUp, MarketCounts, Node, Now, PendingBlocks, PublicKey, Wanted, is_peers};
 
 /// Candidates kept for one height, and of one miner; more are not fetched.
 const CANDIDATES: usize = 64;
@@ -37,10 +37,10 @@ impl PendingBlocks {
 impl Node {
     // ---- own blocks ----
 
-    pub(super) fn announce_own_block(&mut self, drafted: Drafted, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn announce_own_block(&mut self, drafted: Drafted, now: Now, effects: &mut Vec<Effect>) {
         let Drafted { header, body, report } = drafted;
         let block = Block::sign(header, body, &self.key);
-        let valid = match self.judge(block.clone(), now_ms) {
+        let valid = match self.judge(block.clone(), now) {
             Ok(valid) => valid,
             Err(rejection) => {
                 let detail = format!("an own block breaks a rule: {rejection}; it was not sent");
@@ -52,7 +52,7 @@ impl Node {
             mining.on_announced(&block);
         }
         effects.push(Effect::Event(NodeEvent::BlockAnnounced(BlockRow::new(&block, &report))));
-        self.add_candidate(valid, [Effect::Broadcast(Message::Block(Box::new(block)))], now_ms, effects);
+        self.add_candidate(valid, [Effect::Broadcast(Message::Block(Box::new(block)))], now, effects);
     }
 
     // ---- fetching ----
@@ -62,15 +62,15 @@ impl Node {
         peer: PublicKey,
         height: Height,
         block: BlockHash,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let next = self.ledger.head().height + 1;
         if height > next {
             self.peers.note_height(&peer, height - 1);
-            self.catch_up(now_ms, effects);
+            self.catch_up(now, effects);
         } else if height == next && self.blocks.candidates.len() < CANDIDATES {
-            self.want_block(block, peer, now_ms, effects);
+            self.want_block(block, peer, now, effects);
         }
     }
 
@@ -78,7 +78,7 @@ impl Node {
         &mut self,
         block: BlockHash,
         from: PublicKey,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let desk = &mut self.blocks;
@@ -89,7 +89,7 @@ impl Node {
         if is_known || desk.wanted.contains_key(&block) || is_full {
             return;
         }
-        desk.wanted.insert(block, Wanted { from, asked_ms: now_ms, asks: 1 });
+        desk.wanted.insert(block, Wanted { from, asked_ms: now.monotonic_ms, asks: 1 });
         effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
     }
 
@@ -101,21 +101,22 @@ impl Node {
     }
 
     /// Asks somebody else for what has not come in time.
-    pub(super) fn retry_fetches(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn retry_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let patience_ms = self.timing.fetch_ms;
-        if self.catching_up.is_some_and(|request| now_ms > request.asked_ms + patience_ms) {
+        if self.catching_up.is_some_and(|request| now.since_ms(request.asked_ms) > patience_ms) {
             if let Some(request) = self.catching_up.take() {
                 self.peers.forget_height(&request.from);
                 let reason = "it promised final blocks again and again and did not deliver them";
                 self.blame(request.from, Blame::NUISANCE, &reason, effects);
             }
-            self.catch_up(now_ms, effects);
+            self.catch_up(now, effects);
         }
-        let late = self.blocks.wanted.iter().filter(|(_, wanted)| now_ms > wanted.asked_ms + patience_ms);
+        let late =
+            self.blocks.wanted.iter().filter(|(_, wanted)| now.since_ms(wanted.asked_ms) > patience_ms);
         let late: Vec<(BlockHash, Wanted)> = late.map(|(&block, &wanted)| (block, wanted)).collect();
         for (block, Wanted { from: asked, asks, .. }) in late {
             let others: Vec<PublicKey> = self.peers.keys().filter(|&peer| peer != asked).collect();
-            let turn = usize::try_from(now_ms / patience_ms.max(1)).unwrap_or(0);
+            let turn = usize::try_from(now.monotonic_ms / patience_ms.max(1)).unwrap_or(0);
             let next = turn.checked_rem(others.len()).and_then(|turn| others.get(turn));
             // A mere name may be invented, and would take the place of real ones for good.
             let is_given_up = asks >= ASKS && !self.blocks.is_voted_on(&block);
@@ -123,7 +124,9 @@ impl Node {
                 self.blocks.wanted.remove(&block); // whoever has it will announce it again
                 continue;
             };
-            self.blocks.wanted.insert(block, Wanted { from, asked_ms: now_ms, asks: asks.saturating_add(1) });
+            self.blocks
+                .wanted
+                .insert(block, Wanted { from, asked_ms: now.monotonic_ms, asks: asks.saturating_add(1) });
             effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
         }
     }
@@ -135,7 +138,7 @@ impl Node {
 
     // ---- judging ----
 
-    pub(super) fn on_block(&mut self, peer: PublicKey, block: Block, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn on_block(&mut self, peer: PublicKey, block: Block, now: Now, effects: &mut Vec<Effect>) {
         let hash = block.hash();
         self.blocks.wanted.remove(&hash);
         if self.blocks.candidates.contains_key(&hash) || self.blocks.judged.contains(&hash) {
@@ -144,7 +147,7 @@ impl Node {
         let (height, next) = (block.header.height, self.ledger.head().height + 1);
         if height > next {
             self.peers.note_height(&peer, height - 1);
-            self.catch_up(now_ms, effects);
+            self.catch_up(now, effects);
             return;
         }
         if height < next {
@@ -158,12 +161,12 @@ impl Node {
         if is_full && !self.blocks.is_voted_on(&hash) {
             return;
         }
-        match self.judge(block.clone(), now_ms) {
+        match self.judge(block.clone(), now) {
             Ok(valid) => {
                 let others: Vec<PublicKey> = self.peers.keys().filter(|&other| other != peer).collect();
                 let message = Message::AnnounceBlock { height, block: hash };
                 let relay = others.into_iter().map(|peer| Effect::Send { peer, message: message.clone() });
-                self.add_candidate(valid, relay, now_ms, effects);
+                self.add_candidate(valid, relay, now, effects);
             }
             Err(rejection) if matches!(rejection.fault(), chain::Fault::Transient) => {
                 if self.blocks.early.len() < EARLY {
@@ -173,7 +176,7 @@ impl Node {
             Err(rejection) => {
                 self.blocks.judged.insert(hash);
                 effects.push(Effect::Event(refusal(&block, &rejection)));
-                self.release_proposals(hash, false, now_ms, effects);
+                self.release_proposals(hash, false, now, effects);
                 if is_peers(rejection.fault()) {
                     self.blame(peer, Blame::INVALID, &rejection, effects);
                 }
@@ -181,8 +184,8 @@ impl Node {
         }
     }
 
-    fn judge(&self, block: Block, now_ms: u64) -> Result<ValidBlock, Rejection> {
-        self.ledger.validate(WellFormed::new(&self.network, block)?, Some(now_ms))
+    fn judge(&self, block: Block, now: Now) -> Result<ValidBlock, Rejection> {
+        self.ledger.validate(WellFormed::new(&self.network, block)?, Some(now.wall_ms))
     }
 
     /// A valid block for the next height: kept, passed on by `relay`, then voted on.
@@ -190,19 +193,19 @@ impl Node {
         &mut self,
         valid: ValidBlock,
         relay: impl IntoIterator<Item = Effect>,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let hash = valid.block().hash();
         effects.push(Effect::Persist(Write::Candidate(Box::new(valid.block().clone()))));
         effects.extend(relay);
         if let Some(certificate) = self.blocks.decided.take_if(|certificate| certificate.block == hash) {
-            self.finalise(valid, certificate, now_ms, effects);
+            self.finalise(valid, certificate, now, effects);
             return;
         }
         self.blocks.candidates.insert(hash, valid);
-        self.vote(Vote::Candidate(hash), now_ms, effects);
-        self.release_proposals(hash, true, now_ms, effects);
+        self.vote(Vote::Candidate(hash), now, effects);
+        self.release_proposals(hash, true, now, effects);
     }
 
     /// A block for a height that is decided already: say what it breaks by now.
@@ -239,29 +242,24 @@ impl Node {
     }
 
     /// Judges again what was ahead of our clock.
-    pub(super) fn retry_early_blocks(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn retry_early_blocks(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let own = self.own;
         for block in std::mem::take(&mut self.blocks.early) {
-            self.on_block(own, block, now_ms, effects);
+            self.on_block(own, block, now, effects);
         }
     }
 
     // ---- finality ----
 
-    pub(super) fn on_decided(
-        &mut self,
-        certificate: CommitCertificate,
-        now_ms: u64,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn on_decided(&mut self, certificate: CommitCertificate, now: Now, effects: &mut Vec<Effect>) {
         if let Some(valid) = self.blocks.candidates.remove(&certificate.block) {
-            self.finalise(valid, certificate, now_ms, effects);
+            self.finalise(valid, certificate, now, effects);
             return;
         }
         let block = certificate.block;
         self.blocks.decided = Some(certificate);
         if let Some(peer) = self.peers.next_in_rotation() {
-            self.want_block(block, peer, now_ms, effects);
+            self.want_block(block, peer, now, effects);
         }
     }
 
@@ -270,11 +268,11 @@ impl Node {
         &mut self,
         valid: ValidBlock,
         certificate: CommitCertificate,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         match valid.finalise(certificate) {
-            Ok(done) => self.make_final(done, now_ms, effects),
+            Ok(done) => self.make_final(done, now, effects),
             Err(error) => {
                 let detail = format!("the vote decided what is not final: {error}; please report this");
                 effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
@@ -283,7 +281,7 @@ impl Node {
     }
 
     /// The head moves on. Durable first, then everything that follows from it.
-    fn make_final(&mut self, done: FinalBlock, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn make_final(&mut self, done: FinalBlock, now: Now, effects: &mut Vec<Effect>) {
         let write = Write::from(&done);
         let (block, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
@@ -309,8 +307,8 @@ impl Node {
             }
         }
         self.prune_pool(&departed, effects);
-        self.begin_height(now_ms, effects);
-        self.with_mining(now_ms, effects, |mining, view, actions| {
+        self.begin_height(now, effects);
+        self.with_mining(now, effects, |mining, view, actions| {
             mining.on_final(&block, view, actions);
         });
     }
@@ -318,13 +316,13 @@ impl Node {
     // ---- catching up ----
 
     /// Asks the peer that is furthest ahead for the blocks we lack, one request at a time.
-    pub(super) fn catch_up(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn catch_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.catching_up.is_some() {
             return;
         }
         let height = self.ledger.head().height;
         if let Some(peer) = self.peers.ahead_of(height) {
-            self.catching_up = Some(CatchUp { from: peer, asked_ms: now_ms });
+            self.catching_up = Some(CatchUp { from: peer, asked_ms: now.monotonic_ms });
             effects.push(Effect::Send { peer, message: Message::RequestFinal { from: height + 1 } });
         }
     }
@@ -333,7 +331,7 @@ impl Node {
         &mut self,
         peer: PublicKey,
         blocks: Vec<FinalBlockMessage>,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         self.catching_up = self.catching_up.filter(|request| request.from != peer);
@@ -346,7 +344,7 @@ impl Node {
                 continue; // known already, or of no use yet
             }
             match self.ledger.validate_final(block, certificate) {
-                Ok(done) => self.make_final(done, now_ms, effects),
+                Ok(done) => self.make_final(done, now, effects),
                 Err(reason) => {
                     self.peers.forget_height(&peer);
                     self.blame(peer, Blame::BROKEN, &reason, effects);
@@ -354,7 +352,7 @@ impl Node {
                 }
             }
         }
-        self.catch_up(now_ms, effects);
+        self.catch_up(now, effects);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use chain::consensus::{Round, Step};
@@ -28,6 +28,8 @@ pub enum Input {
     PeerUp {
         /// Its key, proven by the transport.
         peer: PublicKey,
+        /// Where its packets come from.
+        address: IpAddr,
     },
     /// A connection ended.
     PeerDown { peer: PublicKey, reason: String },
@@ -37,6 +39,8 @@ pub enum Input {
         /// Its bytes, not looked at yet.
         bytes: Vec<u8>,
     },
+    /// What was asked for by [`Effect::SendFinal`] has been read and queued for the peer, or could not be.
+    FinalSent { peer: PublicKey },
     /// A timer that was set has run out.
     Timer(Timer),
     /// Work reports an incumbent or its end.
@@ -114,7 +118,7 @@ pub enum Effect {
         /// Who is expected there.
         expected: PublicKey,
     },
-    /// Wake me at this time (milliseconds since the Unix epoch).
+    /// Wake me at this monotonic time, in milliseconds.
     SetTimer { timer: Timer, at_ms: u64 },
     /// Make something durable.
     Persist(Write),

@@ -14,6 +14,7 @@ mod io;
 mod membership;
 mod message;
 mod mining;
+mod now;
 mod peers;
 mod records;
 mod recovered;
@@ -38,6 +39,7 @@ pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, Validators
 pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
+pub use now::Now;
 pub use peers::{PeerContent, PeerRecord, PeerRecordError};
 pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
@@ -140,7 +142,7 @@ impl Node {
     ///
     /// # Panics
     /// If the network's validators are no validator set; a checked genesis never is.
-    pub fn new(config: NodeConfig, memory: Recovered, now_ms: u64) -> (Self, Vec<Effect>) {
+    pub fn new(config: NodeConfig, memory: Recovered, now: Now) -> (Self, Vec<Effect>) {
         let network = Arc::clone(memory.ledger.network());
         let validators = ValidatorSet::new(network.genesis().validators.iter().copied())
             .expect("a checked genesis has a validator set");
@@ -174,44 +176,44 @@ impl Node {
             node.restore_record(record, &mut effects);
         }
         for block in memory.candidates {
-            node.on_block(own, block, now_ms, &mut effects);
+            node.on_block(own, block, now, &mut effects);
         }
-        node.carry_out(outputs, now_ms, &mut effects);
+        node.carry_out(outputs, now, &mut effects);
         if config.mining.is_some_and(|settings| !settings.wait_for_start)
             && let Some(mining) = &mut node.mining
         {
-            mining.start(now_ms);
+            mining.start(now.monotonic_ms);
         }
         (node, effects)
     }
 
-    /// Takes one input at this time (milliseconds since the Unix epoch, never running backwards) and adds
-    /// what is to be done to `effects`.
-    pub fn handle(&mut self, now_ms: u64, input: Input, effects: &mut Vec<Effect>) {
+    /// Takes one input at this time and adds what is to be done to `effects`.
+    pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::Start { addresses } => self.on_start(addresses, now_ms, effects),
-            Input::PeerUp { peer } => self.on_peer_up(peer, now_ms, effects),
+            Input::Start { addresses } => self.on_start(addresses, now, effects),
+            Input::PeerUp { peer, address: _ } => self.on_peer_up(peer, now, effects),
             Input::PeerDown { peer, reason } => self.on_peer_down(peer, reason, effects),
-            Input::Message { peer, bytes } => self.on_bytes(peer, &bytes, now_ms, effects),
-            Input::Timer(timer) => self.on_timer(timer, now_ms, effects),
+            Input::Message { peer, bytes } => self.on_bytes(peer, &bytes, now, effects),
+            Input::FinalSent { peer: _ } => {}
+            Input::Timer(timer) => self.on_timer(timer, now, effects),
             Input::Work { id, report } => {
-                self.with_mining(now_ms, effects, |mining, view, actions| {
+                self.with_mining(now, effects, |mining, view, actions| {
                     mining.on_report(id, report, view, actions);
                 });
             }
-            Input::Command(command) => self.on_command(command, now_ms, effects),
+            Input::Command(command) => self.on_command(command, now, effects),
         }
     }
 
-    /// Where this node stands at this time.
-    pub fn status(&self, now_ms: u64) -> NodeStatus {
+    /// Where this node stands at this time (milliseconds since the Unix epoch).
+    pub fn status(&self, wall_ms: u64) -> NodeStatus {
         let mining = self.mining.as_ref();
         let nothing_to_vote_on = self.blocks.candidates.is_empty() && !self.consensus.is_awake();
         NodeStatus {
             node: self.own,
             height: self.ledger.head().height,
             head: self.ledger.head().hash,
-            head_age_ms: now_ms.saturating_sub(self.ledger.head().timestamp_ms),
+            head_age_ms: wall_ms.saturating_sub(self.ledger.head().timestamp_ms),
             peers: self.peers.count(),
             validators: self.validators_seen(),
             pool_records: self.pool.len(),
@@ -247,50 +249,50 @@ impl Node {
         self.own
     }
 
-    fn on_start(&mut self, addresses: Vec<SocketAddr>, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn on_start(&mut self, addresses: Vec<SocketAddr>, now: Now, effects: &mut Vec<Effect>) {
         self.addresses = addresses;
         for timer in [Timer::Gossip, Timer::Membership, Timer::Mining] {
-            self.on_timer(timer, now_ms, effects);
+            self.on_timer(timer, now, effects);
         }
     }
 
-    fn on_timer(&mut self, timer: Timer, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn on_timer(&mut self, timer: Timer, now: Now, effects: &mut Vec<Effect>) {
         let period_ms = match timer {
             Timer::Gossip => {
-                self.gossip(now_ms, effects);
+                self.gossip(now, effects);
                 self.timing.gossip_ms
             }
             Timer::Membership => {
-                self.renew_membership(now_ms, effects);
+                self.renew_membership(now, effects);
                 self.timing.membership_ms
             }
             Timer::Mining => {
-                self.with_mining(now_ms, effects, Mining::consider);
+                self.with_mining(now, effects, Mining::consider);
                 self.timing.mining_ms
             }
             Timer::Consensus { height, round, step } => {
-                self.on_consensus_timeout(height, round, step, now_ms, effects);
+                self.on_consensus_timeout(height, round, step, now, effects);
                 return;
             }
         };
-        effects.push(Effect::SetTimer { timer, at_ms: now_ms + period_ms });
+        effects.push(Effect::SetTimer { timer, at_ms: now.in_ms(period_ms) });
     }
 
-    fn on_command(&mut self, command: Command, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn on_command(&mut self, command: Command, now: Now, effects: &mut Vec<Effect>) {
         match command {
             Command::Submit { records, reply_to } => {
                 self.submit(records, reply_to, effects);
-                self.with_mining(now_ms, effects, Mining::consider);
+                self.with_mining(now, effects, Mining::consider);
             }
             Command::StartMining => {
                 if let Some(mining) = &mut self.mining {
-                    mining.start(now_ms);
+                    mining.start(now.monotonic_ms);
                 }
-                self.with_mining(now_ms, effects, Mining::consider);
+                self.with_mining(now, effects, Mining::consider);
             }
-            Command::PauseMining => self.stop_mining(now_ms, effects),
+            Command::PauseMining => self.stop_mining(now, effects),
             Command::Stop => {
-                self.stop_mining(now_ms, effects);
+                self.stop_mining(now, effects);
                 let reason = "the node is shutting down".to_owned();
                 effects.extend(
                     self.peers.keys().map(|peer| Effect::Disconnect { peer, reason: reason.clone() }),
@@ -299,45 +301,45 @@ impl Node {
         }
     }
 
-    fn stop_mining(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn stop_mining(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let mut actions = Vec::new();
         if let Some(mining) = &mut self.mining {
             mining.stop(&mut actions);
         }
-        self.act(actions, now_ms, effects);
+        self.act(actions, now, effects);
     }
 
-    fn on_bytes(&mut self, peer: PublicKey, bytes: &[u8], now_ms: u64, effects: &mut Vec<Effect>) {
+    fn on_bytes(&mut self, peer: PublicKey, bytes: &[u8], now: Now, effects: &mut Vec<Effect>) {
         if !self.peers.is_connected(&peer) {
             return; // dropped meanwhile
         }
         match Message::decode(bytes) {
-            Ok(message) => self.on_message(peer, message, now_ms, effects),
+            Ok(message) => self.on_message(peer, message, now, effects),
             Err(error) => self.blame(peer, Blame::BROKEN, &error, effects),
         }
     }
 
-    fn on_message(&mut self, peer: PublicKey, message: Message, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn on_message(&mut self, peer: PublicKey, message: Message, now: Now, effects: &mut Vec<Effect>) {
         match message {
-            Message::Hello(hello) => self.on_hello(peer, &hello, now_ms, effects),
-            Message::Peers(records) => self.on_peer_records(peer, records, now_ms, effects),
-            Message::Pool(message) => self.on_pool_message(peer, message, now_ms, effects),
-            Message::Status(status) => self.on_status(peer, &status, now_ms, effects),
+            Message::Hello(hello) => self.on_hello(peer, &hello, now, effects),
+            Message::Peers(records) => self.on_peer_records(peer, records, now, effects),
+            Message::Pool(message) => self.on_pool_message(peer, message, now, effects),
+            Message::Status(status) => self.on_status(peer, &status, now, effects),
             Message::AnnounceBlock { height, block } => {
-                self.on_block_announced(peer, height, block, now_ms, effects);
+                self.on_block_announced(peer, height, block, now, effects);
             }
             Message::RequestBlock(hash) => self.on_block_requested(peer, hash, effects),
-            Message::Block(block) => self.on_block(peer, *block, now_ms, effects),
-            Message::Consensus(message) => self.on_consensus(peer, message, now_ms, effects),
+            Message::Block(block) => self.on_block(peer, *block, now, effects),
+            Message::Consensus(message) => self.on_consensus(peer, message, now, effects),
             Message::RequestFinal { from } => effects.push(Effect::SendFinal { peer, from }),
-            Message::Final(blocks) => self.on_final_blocks(peer, blocks, now_ms, effects),
+            Message::Final(blocks) => self.on_final_blocks(peer, blocks, now, effects),
         }
     }
 
     /// Lets the miner decide on something, and carries its decisions out.
     fn with_mining(
         &mut self,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
         decide: impl FnOnce(&mut Mining, &View<'_>, &mut Vec<Action>),
     ) {
@@ -351,7 +353,7 @@ impl Node {
             .flat_map(|block| block.body.composed().map(|composition| composition.demand))
             .collect();
         let view = View {
-            now_ms,
+            now,
             ledger: &self.ledger,
             pending: &pending,
             cell_takers: &cell_takers,
@@ -361,7 +363,7 @@ impl Node {
         };
         let mut actions = Vec::new();
         decide(mining, &view, &mut actions);
-        self.act(actions, now_ms, effects);
+        self.act(actions, now, effects);
     }
 
     /// More validators say that they are ahead than may lie: anybody's word would let one boaster stop us.
@@ -370,11 +372,11 @@ impl Node {
         ahead > self.validators.faults_tolerated()
     }
 
-    fn act(&mut self, actions: Vec<Action>, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn act(&mut self, actions: Vec<Action>, now: Now, effects: &mut Vec<Effect>) {
         for action in actions {
             match action {
                 Action::Effect(effect) => effects.push(effect),
-                Action::Propose(drafted) => self.announce_own_block(drafted, now_ms, effects),
+                Action::Propose(drafted) => self.announce_own_block(drafted, now, effects),
             }
         }
     }

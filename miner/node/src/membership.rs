@@ -5,10 +5,10 @@ use super::io::Effect;
 use super::message::{Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status};
 use super::mining::Mining;
 use super::peers::{PEER_ADDRESSES, PeerContent, PeerRecord};
-use super::{Blame, Node, PublicKey};
+use super::{Blame, Node, Now, PublicKey};
 
 impl Node {
-    pub(super) fn on_peer_up(&mut self, peer: PublicKey, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn on_peer_up(&mut self, peer: PublicKey, now: Now, effects: &mut Vec<Effect>) {
         if !self.peers.connect(peer) {
             return;
         }
@@ -19,9 +19,9 @@ impl Node {
         };
         effects.push(Effect::Send { peer, message: Message::Hello(hello) });
         let mut records: Vec<PeerRecord> = self.peers.records().take(PEER_RECORDS - 1).cloned().collect();
-        records.push(self.own_peer_record(now_ms));
+        records.push(self.own_peer_record(now));
         effects.push(Effect::Send { peer, message: Message::Peers(records) });
-        self.reconcile_pool_with(peer, now_ms, effects);
+        self.reconcile_pool_with(peer, now, effects);
         effects.push(Effect::Event(NodeEvent::PeerUp { peer }));
     }
 
@@ -33,13 +33,7 @@ impl Node {
         }
     }
 
-    pub(super) fn on_hello(
-        &mut self,
-        peer: PublicKey,
-        hello: &Hello,
-        now_ms: u64,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(super) fn on_hello(&mut self, peer: PublicKey, hello: &Hello, now: Now, effects: &mut Vec<Effect>) {
         if hello.version != PROTOCOL_VERSION {
             let reason = format!("speaks version {} of the protocol, we {PROTOCOL_VERSION}", hello.version);
             self.drop_peer(peer, reason, effects);
@@ -48,7 +42,7 @@ impl Node {
             self.drop_peer(peer, reason, effects);
         } else {
             self.peers.note_height(&peer, hello.height);
-            self.catch_up(now_ms, effects);
+            self.catch_up(now, effects);
         }
     }
 
@@ -56,12 +50,12 @@ impl Node {
         &mut self,
         peer: PublicKey,
         records: Vec<PeerRecord>,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let mut news = Vec::new();
         for record in records {
-            match self.peers.learn(record.clone(), now_ms) {
+            match self.peers.learn(record.clone(), now.wall_ms) {
                 Ok(true) => news.push(record),
                 Ok(false) => {}
                 Err(error) => {
@@ -78,18 +72,18 @@ impl Node {
     }
 
     /// Renews our own record, forgets those that have expired, and dials nodes we know but do not see.
-    pub(super) fn renew_membership(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
-        self.peers.expire(now_ms);
-        let own = self.own_peer_record(now_ms);
+    pub(super) fn renew_membership(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.peers.expire(now.wall_ms);
+        let own = self.own_peer_record(now);
         effects.push(Effect::Broadcast(Message::Peers(vec![own])));
         self.dial_known(effects);
     }
 
     /// Tells the next peer in turn where we are, and reconciles the pool with it.
-    pub(super) fn gossip(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
-        self.retry_early_blocks(now_ms, effects);
-        self.retry_fetches(now_ms, effects);
-        self.tick_pool(now_ms, effects);
+    pub(super) fn gossip(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.retry_early_blocks(now, effects);
+        self.retry_fetches(now, effects);
+        self.tick_pool(now, effects);
         let Some(peer) = self.peers.next_in_rotation() else { return };
         let candidates = self.blocks.candidates.keys().copied().take(STATUS_CANDIDATES).collect();
         let status = Status {
@@ -99,7 +93,7 @@ impl Node {
             candidates,
         };
         effects.push(Effect::Send { peer, message: Message::Status(status) });
-        self.reconcile_pool_with(peer, now_ms, effects);
+        self.reconcile_pool_with(peer, now, effects);
     }
 
     /// A peer says where it is: give it what it lacks, ask for what we lack.
@@ -107,7 +101,7 @@ impl Node {
         &mut self,
         peer: PublicKey,
         status: &Status,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         self.peers.note_height(&peer, status.height);
@@ -117,7 +111,7 @@ impl Node {
             return;
         }
         if status.height > own {
-            self.catch_up(now_ms, effects);
+            self.catch_up(now, effects);
             return;
         }
         let root = self.state_root;
@@ -130,7 +124,7 @@ impl Node {
             effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
         }
         for &block in &status.candidates {
-            self.on_block_announced(peer, own + 1, block, now_ms, effects);
+            self.on_block_announced(peer, own + 1, block, now, effects);
         }
         if status.votes.height == self.consensus.height() {
             let missing = self.consensus.missing_from(&status.votes);
@@ -142,14 +136,14 @@ impl Node {
         }
     }
 
-    fn own_peer_record(&self, now_ms: u64) -> PeerRecord {
+    fn own_peer_record(&self, now: Now) -> PeerRecord {
         let takes_cell = self.mining.as_ref().is_some_and(Mining::takes_cell);
         let content = PeerContent {
             network: self.network.id(),
             node: self.own,
             addresses: self.addresses.iter().copied().take(PEER_ADDRESSES).collect(),
             takes_cell,
-            issued_ms: now_ms,
+            issued_ms: now.wall_ms,
         };
         content.sign(&self.key)
     }

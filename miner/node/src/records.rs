@@ -8,7 +8,7 @@ use coordinator_free_pool::{Exchanged, MESSAGE_IDS, PoolMessage, Rule};
 use super::event::NodeEvent;
 use super::io::{Effect, SubmissionId};
 use super::message::Message;
-use super::{Blame, Node, PublicKey};
+use super::{Blame, Node, Now, PublicKey};
 
 impl Node {
     /// Clients of this node hand in records: kept, answered for, then announced all together.
@@ -40,11 +40,11 @@ impl Node {
         &mut self,
         peer: PublicKey,
         message: PoolMessage,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let Exchanged { messages, accepted, rejected, fault } =
-            self.exchange.handle(&mut self.pool, peer, message, &self.ledger, now_ms);
+            self.exchange.handle(&mut self.pool, peer, message, &self.ledger, now.monotonic_ms);
         send_all(messages, effects);
         let ids: Vec<_> = accepted.iter().map(Record::id).collect();
         for record in accepted {
@@ -67,13 +67,13 @@ impl Node {
     }
 
     /// Compares the pool with a peer's.
-    pub(super) fn reconcile_pool_with(&mut self, peer: PublicKey, now_ms: u64, effects: &mut Vec<Effect>) {
-        send_all(self.exchange.reconcile_with(&self.pool, peer, now_ms), effects);
+    pub(super) fn reconcile_pool_with(&mut self, peer: PublicKey, now: Now, effects: &mut Vec<Effect>) {
+        send_all(self.exchange.reconcile_with(&self.pool, peer, now.monotonic_ms), effects);
     }
 
     /// Asks again for what has not come.
-    pub(super) fn tick_pool(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
-        send_all(self.exchange.tick(now_ms), effects);
+    pub(super) fn tick_pool(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        send_all(self.exchange.tick(now.monotonic_ms), effects);
     }
 
     /// After a block: the pool drops what is on chain or can no longer come there.

@@ -10,7 +10,7 @@ use chain::store::Write;
 use super::event::NodeEvent;
 use super::io::{Effect, Timer};
 use super::message::Message;
-use super::{Blame, Node, PublicKey};
+use super::{Blame, Node, Now, PublicKey};
 
 /// Proposals kept while their blocks are being fetched.
 const HELD_PROPOSALS: usize = 16;
@@ -20,7 +20,7 @@ impl Node {
         &mut self,
         peer: PublicKey,
         message: ConsensusMessage,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         if message.height() != self.consensus.height() {
@@ -30,36 +30,30 @@ impl Node {
         }
         let input = match message {
             ConsensusMessage::Proposal(signed) => {
-                self.on_proposal(peer, signed, now_ms, effects);
+                self.on_proposal(peer, signed, now, effects);
                 return;
             }
             ConsensusMessage::Vote(signed) => Vote::Vote(signed),
             ConsensusMessage::Polka(certificate) => Vote::Polka(certificate),
             ConsensusMessage::Commit(certificate) => Vote::Commit(certificate),
         };
-        self.vote_from(peer, input, now_ms, effects);
+        self.vote_from(peer, input, now, effects);
     }
 
     /// A proposal counts once its block is here and judged.
-    fn on_proposal(
-        &mut self,
-        peer: PublicKey,
-        signed: SignedProposal,
-        now_ms: u64,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn on_proposal(&mut self, peer: PublicKey, signed: SignedProposal, now: Now, effects: &mut Vec<Effect>) {
         if let Err(reason) = signed.verify_signature(&self.validators) {
             self.blame(peer, Blame::BROKEN, &reason, effects);
             return;
         }
         let block = signed.proposal.block;
         if self.blocks.candidates.contains_key(&block) {
-            self.vote_from(peer, Vote::Proposal { signed, valid: true }, now_ms, effects);
+            self.vote_from(peer, Vote::Proposal { signed, valid: true }, now, effects);
         } else if self.blocks.judged.contains(&block) {
-            self.vote_from(peer, Vote::Proposal { signed, valid: false }, now_ms, effects);
+            self.vote_from(peer, Vote::Proposal { signed, valid: false }, now, effects);
         } else {
             self.hold_proposal(peer, signed);
-            self.want_block(block, peer, now_ms, effects);
+            self.want_block(block, peer, now, effects);
         }
     }
 
@@ -78,29 +72,29 @@ impl Node {
         &mut self,
         block: chain::BlockHash,
         valid: bool,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         let held = std::mem::take(&mut self.blocks.held_proposals);
         let (ready, held) = held.into_iter().partition(|(_, signed)| signed.proposal.block == block);
         self.blocks.held_proposals = held;
         for (peer, signed) in ready {
-            self.vote_from(peer, Vote::Proposal { signed, valid }, now_ms, effects);
+            self.vote_from(peer, Vote::Proposal { signed, valid }, now, effects);
         }
     }
 
-    fn vote_from(&mut self, peer: PublicKey, input: Vote, now_ms: u64, effects: &mut Vec<Effect>) {
+    fn vote_from(&mut self, peer: PublicKey, input: Vote, now: Now, effects: &mut Vec<Effect>) {
         match self.consensus.step(input) {
-            Ok(outputs) => self.carry_out(outputs, now_ms, effects),
+            Ok(outputs) => self.carry_out(outputs, now, effects),
             Err(ConsensusError::WrongHeight { .. }) => {} // it arrived late
             Err(error) => self.blame(peer, Blame::BROKEN, &error, effects),
         }
     }
 
     /// A vote of our own making cannot be wrong.
-    pub(super) fn vote(&mut self, input: Vote, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn vote(&mut self, input: Vote, now: Now, effects: &mut Vec<Effect>) {
         match self.consensus.step(input) {
-            Ok(outputs) => self.carry_out(outputs, now_ms, effects),
+            Ok(outputs) => self.carry_out(outputs, now, effects),
             Err(error) => {
                 let detail = format!("the vote refused the node's own input: {error}; please report this");
                 effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
@@ -113,15 +107,15 @@ impl Node {
         height: Height,
         round: Round,
         step: Step,
-        now_ms: u64,
+        now: Now,
         effects: &mut Vec<Effect>,
     ) {
         if height == self.consensus.height() {
-            self.vote(Vote::Timeout { round, step }, now_ms, effects);
+            self.vote(Vote::Timeout { round, step }, now, effects);
         }
     }
 
-    pub(super) fn carry_out(&mut self, outputs: Vec<Output>, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn carry_out(&mut self, outputs: Vec<Output>, now: Now, effects: &mut Vec<Effect>) {
         for output in outputs {
             match output {
                 Output::Persist(log) => {
@@ -132,9 +126,9 @@ impl Node {
                 Output::SetTimeout { round, step } => {
                     let height = self.consensus.height();
                     let timer = Timer::Consensus { height, round, step };
-                    effects.push(Effect::SetTimer { timer, at_ms: now_ms + self.patience_ms(round, step) });
+                    effects.push(Effect::SetTimer { timer, at_ms: now.in_ms(self.patience_ms(round, step)) });
                 }
-                Output::Decided(certificate) => self.on_decided(certificate, now_ms, effects),
+                Output::Decided(certificate) => self.on_decided(certificate, now, effects),
                 Output::Equivocation(equivocation) => self.report_equivocation(&equivocation, effects),
                 Output::NotSigned(error) => {
                     let detail = format!("an own vote was not signed: {error}; please report this");
@@ -167,12 +161,12 @@ impl Node {
     }
 
     /// The vote on the height after the head begins, asleep until something happens.
-    pub(super) fn begin_height(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
+    pub(super) fn begin_height(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let height = self.ledger.head().height + 1;
         let key = Some(self.key.clone());
         let (consensus, outputs) =
             Consensus::new(self.network.id(), height, self.validators.clone(), key, self.safety.clone());
         self.consensus = consensus;
-        self.carry_out(outputs, now_ms, effects);
+        self.carry_out(outputs, now, effects);
     }
 }

@@ -11,7 +11,7 @@ use chain::{Genesis, Ledger, Network, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use miner_node::{
-    Command, Effect, Input, MiningSettings, Node, NodeConfig, NodeEvent, Recovered, SubmissionId, Timer,
+    Command, Effect, Input, MiningSettings, Node, NodeConfig, NodeEvent, Now, Recovered, SubmissionId, Timer,
     Timing, WorkId, WorkKind,
 };
 use scenarios::settings::{Profile, SearchSettings};
@@ -138,7 +138,7 @@ impl Solo {
             candidates: Vec::new(),
             records: Vec::new(),
         };
-        let (node, effects) = Node::new(config, memory, START_MS);
+        let (node, effects) = Node::new(config, memory, Now::at(START_MS));
         let mut solo = Self {
             node,
             records,
@@ -158,7 +158,7 @@ impl Solo {
     }
 
     fn handle(&mut self, input: Input) {
-        self.node.handle(self.now_ms, input, &mut self.effects);
+        self.node.handle(Now::at(self.now_ms), input, &mut self.effects);
         self.carry_out();
     }
 

@@ -17,7 +17,7 @@ pub fn network(
     validators: Vec<PublicKey>,
     rng_seed: u64,
 ) -> Result<Network> {
-    let now_ms = crate::driver::WallClock::start().now_ms();
+    let now_ms = crate::driver::wall_ms();
     Ok(Network::new(Genesis::of_scenario(scenario, profile, miners, validators, rng_seed, now_ms))?)
 }
 

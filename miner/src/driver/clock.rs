@@ -1,36 +1,40 @@
 //! The one place of the node where time comes from.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use miner_node::Now;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Milliseconds since the Unix epoch that never run backwards: the system's time when the clock was made,
-/// and monotonic time since.
+/// The two clocks of this machine, read anew each time. The system's time may be set while the node runs; what counts
+/// from when this was made never runs backwards (and stands still while the machine is suspended).
 #[derive(Clone, Copy, Debug)]
-pub struct WallClock {
-    epoch_ms: u64,
+pub(super) struct Clock {
     started: Instant,
 }
 
-impl WallClock {
+impl Clock {
     /// A clock that starts now.
-    pub fn start() -> Self {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { epoch_ms: millis(since_epoch), started: Instant::now() }
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now() }
     }
 
-    /// Milliseconds since the Unix epoch.
-    pub fn now_ms(&self) -> u64 {
-        self.epoch_ms.saturating_add(millis(self.started.elapsed()))
+    /// Now, by both.
+    pub(super) fn now(&self) -> Now {
+        Now { wall_ms: wall_ms(), monotonic_ms: millis(self.started.elapsed()) }
     }
 
-    /// The instant at which [`WallClock::now_ms`] reaches `at_ms`; now if that is past.
-    pub fn instant_of(&self, at_ms: u64) -> Instant {
-        self.started + std::time::Duration::from_millis(at_ms.saturating_sub(self.epoch_ms))
+    /// The instant at which the monotonic time is `at_ms`.
+    pub(super) fn instant_of(&self, at_ms: u64) -> Instant {
+        self.started + Duration::from_millis(at_ms)
     }
 }
 
-fn millis(duration: std::time::Duration) -> u64 {
+/// Milliseconds since the Unix epoch, as the system believes.
+pub fn wall_ms() -> u64 {
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

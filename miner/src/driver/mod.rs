@@ -37,10 +37,11 @@ use miner_node::{
     Timer, WorkId,
 };
 
-pub use clock::{WallClock, thread_cpu_micros};
+pub use clock::{thread_cpu_micros, wall_ms};
 pub use config::{NodeFile, read_key, write_key};
 pub use worker::{pool_cpu_micros, search_on_threads};
 
+use clock::Clock;
 use historian::Historian;
 use queries::{Answering, Order, Outcomes, Queries};
 use worker::Workers;
@@ -49,6 +50,8 @@ use worker::Workers;
 const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two snapshots, unless a block becomes final or an order is carried out.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(50);
+/// The longest sleep, when no timer is set.
+const IDLE: Duration = Duration::from_secs(1);
 /// Orders that wait for the node; more wait with their clients.
 const ORDERS_WAITING: usize = 16;
 
@@ -76,7 +79,7 @@ pub async fn run(file: NodeFile, options: RunOptions) -> Result<()> {
 struct Driver {
     file: NodeFile,
     options: RunOptions,
-    clock: WallClock,
+    clock: Clock,
     node: Node,
     store: Store,
     transport: Transport,
@@ -109,7 +112,7 @@ impl Driver {
         let key = file.key()?;
         std::fs::create_dir_all(&file.data_dir)
             .with_context(|| format!("cannot create the data directory {}", file.data_dir.display()))?;
-        let clock = WallClock::start();
+        let clock = Clock::start();
         let mut historian = Historian::start(&file.history_dir(), network.id())?;
         let (store, mut memory) = storage::open_or_mend(&file.store_dir(), network.id(), |store| {
             historian.begin(store)?;
@@ -128,12 +131,11 @@ impl Driver {
         let listening = queries::listen(&file.control_socket())?;
         let config =
             NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
-        let (node, effects) = Node::new(config, memory, clock.now_ms());
+        let (node, effects) = Node::new(config, memory, clock.now());
         let (sender, reports) = unbounded_channel();
-        let (snapshots, readers) = watch::channel(Arc::new(Snapshot::take(&node, clock.now_ms(), None)));
+        let (snapshots, readers) = watch::channel(Arc::new(Snapshot::take(&node, wall_ms(), None)));
         let (order_sender, orders) = channel(ORDERS_WAITING);
         let queries = Queries {
-            clock,
             snapshots: readers,
             history: historian.reader(),
             orders: order_sender,
@@ -222,7 +224,7 @@ impl Driver {
 
     fn handle(&mut self, input: Input) -> Result<()> {
         let mut effects = Vec::new();
-        self.node.handle(self.clock.now_ms(), input, &mut effects);
+        self.node.handle(self.clock.now(), input, &mut effects);
         self.is_stale = true;
         self.carry_out(effects)
     }
@@ -262,7 +264,7 @@ impl Driver {
 
     fn publish(&mut self) {
         let last = Arc::clone(&self.snapshots.borrow());
-        let snapshot = Snapshot::take(&self.node, self.clock.now_ms(), Some(&last));
+        let snapshot = Snapshot::take(&self.node, wall_ms(), Some(&last));
         self.snapshots.send_replace(Arc::new(snapshot));
         self.published = Instant::now();
         self.is_stale = false;
@@ -280,7 +282,7 @@ impl Driver {
             TransportEvent::Connected { peer, address, .. } => {
                 self.failed_dials.remove(&address);
                 self.connected.insert(peer, address);
-                self.handle(Input::PeerUp { peer })
+                self.handle(Input::PeerUp { peer, address: address.ip() })
             }
             TransportEvent::Disconnected { peer, reason } => {
                 self.connected.remove(&peer);
@@ -323,12 +325,12 @@ impl Driver {
     /// When the next timer fires or a snapshot is due.
     fn next_wake(&self) -> Instant {
         let next = self.timers.values().min().copied();
-        let timer = self.clock.instant_of(next.unwrap_or_else(|| self.clock.now_ms() + 1_000));
+        let timer = next.map_or_else(|| Instant::now() + IDLE, |at_ms| self.clock.instant_of(at_ms));
         if self.is_stale { timer.min(self.published + SNAPSHOT_INTERVAL) } else { timer }
     }
 
     fn fire_timers(&mut self) -> Result<()> {
-        let now = self.clock.now_ms();
+        let now = self.clock.now().monotonic_ms;
         let due: Vec<Timer> =
             self.timers.iter().filter(|&(_, &at)| at <= now).map(|(&timer, _)| timer).collect();
         for timer in due {

@@ -17,8 +17,8 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
-use super::WallClock;
 use super::historian::HistoryReader;
+use super::wall_ms;
 use crate::control::{Answered, ControlServer};
 
 /// Records that the node takes in at once: some ten milliseconds, most of them for signatures.
@@ -39,7 +39,6 @@ pub(super) enum Order {
 /// Whatever answers need.
 #[derive(Clone, Debug)]
 pub(super) struct Queries {
-    pub(super) clock: WallClock,
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) history: HistoryReader,
     pub(super) orders: mpsc::Sender<Order>,
@@ -123,7 +122,7 @@ async fn serve(mut control: ControlServer<Request, Value>, queries: Queries) {
 impl Queries {
     async fn answer(&self, request: Request) -> Answered<Value> {
         match request {
-            Request::Status(ask) => written(&ask, Ok(self.snapshot().status(self.clock.now_ms()))),
+            Request::Status(ask) => written(&ask, Ok(self.snapshot().status(wall_ms()))),
             Request::Market(ask) => written(&ask, Ok(views::market_facts(&self.snapshot()))),
             Request::MarketStatus(ask) => written(&ask, self.market_status().await),
             Request::Account(ask) => written(&ask, Ok(views::account(&self.snapshot(), ask.address))),
@@ -218,7 +217,7 @@ mod tests {
     use chain::genesis::scenario_demand_records;
     use chain::{Genesis, Hash, Ledger, Network, SecretKey};
     use coordinator_free_pool::PoolLimits;
-    use miner_node::{Node, NodeConfig, Recovered, Timing};
+    use miner_node::{Node, NodeConfig, Now, Recovered, Timing};
     use scenarios::Scenario;
     use scenarios::generate::{GenerateParameters, generate};
 
@@ -241,11 +240,10 @@ mod tests {
             records: Vec::new(),
         };
         let (mining, timing, pool) = (None, Timing::default(), PoolLimits::default());
-        let (node, _) = Node::new(NodeConfig { key, mining, timing, pool }, memory, 2_000);
+        let (node, _) = Node::new(NodeConfig { key, mining, timing, pool }, memory, Now::at(2_000));
         let (_, snapshots) = watch::channel(Arc::new(Snapshot::take(&node, 2_000, None)));
         let (orders, receiver) = mpsc::channel(1);
         let queries = Queries {
-            clock: WallClock::start(),
             snapshots,
             history: historian.reader(),
             orders,

@@ -24,7 +24,7 @@ use crate::cli::{OutputArguments, ProfileArgument, print};
 use crate::compare::audit::audit_chains;
 use crate::compare::network::{self, NodeProcesses, ObservedEvent, Plan, is_settled, validators_answering};
 use crate::compare::report::Audit;
-use crate::driver::WallClock;
+use crate::driver::wall_ms;
 use crate::files::load_scenario;
 use directory::{SwarmDirectory, Wanted};
 use feed::Feed;
@@ -223,7 +223,6 @@ enum Display {
 /// A swarm being watched.
 struct Watch<'a> {
     swarm: &'a Swarm<'a>,
-    clock: WallClock,
     started: Instant,
     display: Display,
     hints: Vec<String>,
@@ -268,7 +267,6 @@ impl<'a> Watch<'a> {
             Display::Lines
         };
         Ok(Self {
-            clock: WallClock::start(),
             started: Instant::now(),
             feed: Feed::new(swarm.directory.manifest.validators, network::numbers(&swarm.directory.keys)),
             market: None,
@@ -315,7 +313,7 @@ impl<'a> Watch<'a> {
     fn tell(&mut self, said: ObservedEvent) -> Result<()> {
         if matches!(self.display, Display::Json) {
             let ObservedEvent { node, event, .. } = &said;
-            let line = EventLine { node: *node, time_ms: self.clock.now_ms(), event };
+            let line = EventLine { node: *node, time_ms: wall_ms(), event };
             print(&serde_json::to_string(&line)?)?;
         }
         match self.feed.note(said) {
@@ -336,8 +334,7 @@ impl<'a> Watch<'a> {
             Display::Screen(_) => Ok(()),
             Display::Lines => print(&format!("validators: {}", self.validators)),
             Display::Json => {
-                let (event, time_ms) =
-                    (if before { "quorum_lost" } else { "quorum_regained" }, self.clock.now_ms());
+                let (event, time_ms) = (if before { "quorum_lost" } else { "quorum_regained" }, wall_ms());
                 let line =
                     serde_json::json!({ "event": event, "time_ms": time_ms, "validators": self.validators });
                 print(&line.to_string())
@@ -357,7 +354,7 @@ impl<'a> Watch<'a> {
         let Ok(mut client) = node.client().await else { return Ok(()) };
         let Ok(market) = client.market_status().await else { return Ok(()) };
         if matches!(self.display, Display::Json) {
-            let time_ms = self.clock.now_ms();
+            let time_ms = wall_ms();
             let line = serde_json::json!({ "event": "market", "time_ms": time_ms, "market": market });
             print(&line.to_string())?;
         }

@@ -80,7 +80,7 @@ impl World {
         }
         for (one, other) in [(from, to), (to, from)] {
             let peer = self.host(other).key();
-            self.handle(one, Input::PeerUp { peer })?;
+            self.handle(one, Input::PeerUp { peer, address: other.address().ip() })?;
         }
         Ok(())
     }

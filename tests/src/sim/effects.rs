@@ -11,7 +11,6 @@ use miner_node::{Effect, Input, Message, NodeEvent, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::host::{Behaviour, HostId};
-use super::market::START_MS;
 use super::world::{Event, ObservedEvent, World};
 
 /// A block that does not exist.
@@ -20,14 +19,14 @@ const NO_BLOCK: BlockHash = BlockHash(Hash([0xee; 32]));
 impl World {
     /// Gives a running node an input and carries out what it asks for.
     pub(super) fn handle(&mut self, id: HostId, input: Input) -> Result<(), Violation> {
-        let (now_ms, local_ms) = (self.now_ms, self.local_ms(id));
+        let (now_ms, local) = (self.now_ms, self.local(id));
         let Some(running) = &mut self.hosts[id.index()].running else { return Ok(()) };
-        if let Input::PeerUp { peer } = &input {
+        if let Input::PeerUp { peer, .. } = &input {
             self.trace.note(now_ms, id, "up", peer.as_bytes());
         }
         let head = running.node.ledger().head().hash;
         let mut effects = Vec::new();
-        running.node.handle(local_ms, input, &mut effects);
+        running.node.handle(local, input, &mut effects);
         if running.node.ledger().head().hash != head {
             // Before the effects: a crash among them ends the node that made this head.
             let ledger = running.node.ledger().clone();
@@ -71,8 +70,7 @@ impl World {
                 Ok(())
             }
             Effect::SetTimer { timer, at_ms } => {
-                let lead = START_MS + self.host(id).settings.clock_lead_ms;
-                let in_ms = at_ms.saturating_sub(lead).saturating_sub(self.now_ms);
+                let in_ms = at_ms.saturating_sub(self.now_ms);
                 let host = &mut self.hosts[id.index()];
                 let life = host.life;
                 if let Some(running) = &mut host.running {

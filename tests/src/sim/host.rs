@@ -8,7 +8,9 @@ use std::sync::Arc;
 use chain::store::{Backend, MemoryBackend, Store};
 use chain::{Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
-use miner_node::{Effect, Message, MiningSettings, Node, NodeConfig, RecallError, Recovered, Timer, Timing};
+use miner_node::{
+    Effect, Message, MiningSettings, Node, NodeConfig, Now, RecallError, Recovered, Timer, Timing,
+};
 
 use super::work::Workshop;
 
@@ -186,13 +188,13 @@ impl Host {
     }
 
     /// Begins a life: what the disk remembers, verified from genesis.
-    pub(super) fn start(&mut self, network: &Arc<Network>, now_ms: u64) -> Result<Vec<Effect>, RecallError> {
+    pub(super) fn start(&mut self, network: &Arc<Network>, now: Now) -> Result<Vec<Effect>, RecallError> {
         let disk = self.disk.take().unwrap_or_else(|| Box::new(MemoryBackend::default()));
         let store = Store::open(disk, network.id())?;
         let memory = Recovered::recall(&store, network)?;
         let HostSettings { key, mining, timing, solver_fails, .. } = self.settings.clone();
         let (node, effects) =
-            Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now_ms);
+            Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now);
         let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::new(solver_fails));
         self.running = Some(Running { node, store, timers, connections, work });
         self.life += 1;

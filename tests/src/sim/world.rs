@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chain::{DemandId, PublicKey, Record};
-use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, SubmissionId, Timer, WorkId};
+use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, Now, SubmissionId, Timer, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::draws::Draws;
@@ -248,7 +248,7 @@ impl World {
     /// Where honest nodes stand, those that run.
     pub fn statuses(&self) -> Vec<(HostId, NodeStatus)> {
         let honest = self.host_ids().filter(|id| self.host(*id).behaviour() == Behaviour::Honest);
-        honest.filter_map(|id| Some((id, self.host(id).node()?.status(self.local_ms(id))))).collect()
+        honest.filter_map(|id| Some((id, self.host(id).node()?.status(self.local(id).wall_ms)))).collect()
     }
 
     /// Whether nothing is left to do: honest nodes agree on the head, nobody has work, pools are empty, and
@@ -414,10 +414,10 @@ impl World {
     // ---- machines ----
 
     pub(super) fn start(&mut self, id: HostId) -> Result<(), Violation> {
-        let (network, now_ms) = (Arc::clone(&self.market.network), self.local_ms(id));
+        let (network, now) = (Arc::clone(&self.market.network), self.local(id));
         let host = &mut self.hosts[id.index()];
         let effects = host
-            .start(&network, now_ms)
+            .start(&network, now)
             .map_err(|error| Violation::ChainDoesNotStand { host: id, error: error.to_string() })?;
         let (life, submitted) = (host.life, std::mem::take(&mut host.submitted));
         self.trace.tell(self.now_ms, id, "start", format!("life {life}"));
@@ -441,9 +441,12 @@ impl World {
         }
     }
 
-    /// What a host's clock shows, in milliseconds since the Unix epoch.
-    pub(super) fn local_ms(&self, id: HostId) -> u64 {
-        START_MS + self.now_ms + self.host(id).settings.clock_lead_ms
+    /// What a host's clocks show. They count from the beginning of the run, also the one that never runs backwards.
+    pub(super) fn local(&self, id: HostId) -> Now {
+        Now {
+            wall_ms: START_MS + self.now_ms + self.host(id).settings.clock_lead_ms,
+            monotonic_ms: self.now_ms,
+        }
     }
 
     // ---- connections ----

@@ -11,7 +11,7 @@ use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
 use miner::client::NodeClient;
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
-use miner::driver::{NodeFile, WallClock};
+use miner::driver::{NodeFile, wall_ms};
 use miner::files::load_scenario;
 use miner_api::MarketStatus;
 use miner_node::strategy::Strategy;
@@ -136,7 +136,7 @@ impl TestNetwork {
             .map(|index| SecretKey::for_scenario(RNG_SEED, "miner", index as u64))
             .collect();
         let validators = keys.iter().map(SecretKey::public).collect();
-        let (profile, now_ms) = (setup.scenario.search.profile, WallClock::start().now_ms());
+        let (profile, now_ms) = (setup.scenario.search.profile, wall_ms());
         let genesis =
             Genesis::of_scenario(&setup.scenario, profile, keys.len(), validators, RNG_SEED, now_ms);
         let network = Arc::new(Network::new(genesis).unwrap());

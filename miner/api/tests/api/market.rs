@@ -16,7 +16,7 @@ use chain::{
 };
 use coordinator_free_pool::PoolLimits;
 use miner_api::{History, Snapshot};
-use miner_node::{Command, Effect, Input, Node, NodeConfig, Recovered, SubmissionId, Timing};
+use miner_node::{Command, Effect, Input, Node, NodeConfig, Now, Recovered, SubmissionId, Timing};
 use scenarios::{
     CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId, Scenario, Site,
     Supply,
@@ -173,7 +173,7 @@ impl Market {
             candidates: Vec::new(),
             records: Vec::new(),
         };
-        Node::new(config, recovered, self.ledger.head().timestamp_ms).0
+        Node::new(config, recovered, Now::at(self.ledger.head().timestamp_ms)).0
     }
 
     /// What readers see of such a node.
@@ -186,7 +186,7 @@ impl Market {
         let (mut node, now_ms) = (self.node(), self.ledger.head().timestamp_ms + 500);
         let reply_to = SubmissionId(1);
         let mut effects = Vec::new();
-        node.handle(now_ms, Input::Command(Command::Submit { records, reply_to }), &mut effects);
+        node.handle(Now::at(now_ms), Input::Command(Command::Submit { records, reply_to }), &mut effects);
         let refused = effects.iter().find_map(|effect| {
             let Effect::Submitted { outcomes, .. } = effect else { return None };
             outcomes.iter().find_map(|outcome| outcome.clone().err())

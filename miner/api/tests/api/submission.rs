@@ -3,7 +3,7 @@
 use chain::RecordId;
 use chain::store::Write;
 use coordinator_free_pool::{PoolRejection, PoolRule, Rule};
-use miner_node::{Command, Effect, Input, SubmissionId};
+use miner_node::{Command, Effect, Input, Now, SubmissionId};
 
 use crate::market::Market;
 
@@ -14,7 +14,7 @@ fn a_submission_is_answered_record_by_record_in_order_once_the_accepted_ones_are
     let [first, second, _] = <[_; 3]>::try_from(market.demand_records()).unwrap();
     let records = vec![first.clone(), first.clone(), second.clone()];
     let reply_to = SubmissionId(7);
-    node.handle(0, Input::Command(Command::Submit { records, reply_to }), &mut effects);
+    node.handle(Now::at(0), Input::Command(Command::Submit { records, reply_to }), &mut effects);
 
     let is_answer = |effect: &Effect| matches!(effect, Effect::Submitted { .. });
     let answer = effects.iter().position(is_answer).unwrap();

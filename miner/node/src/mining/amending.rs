@@ -152,7 +152,7 @@ impl Mining {
     fn is_amendment_due(&self, view: &View<'_>) -> bool {
         let interval_ms = view.ledger.network().parameters().amendment_interval_ms;
         let ours = view.ledger.head().timestamp_ms + interval_ms + Self::turn(view) * self.timing.turn_ms;
-        view.now_ms >= ours
+        view.now.wall_ms >= ours
     }
 
     /// The head moved on: what no longer fits is dropped, and a search of demands that others amended ends.

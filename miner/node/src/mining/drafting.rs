@@ -44,7 +44,7 @@ impl Mining {
         let ours = view.ledger.head().timestamp_ms
             + self.timing.heartbeat_ms
             + Self::turn(view) * self.timing.turn_ms;
-        view.now_ms >= ours
+        view.now.wall_ms >= ours
             && self.is_idle()
             && view.ledger.awaits_settlement()
             && super::open_ids(view.ledger).iter().all(|demand| self.given_up.contains(demand))
@@ -72,7 +72,7 @@ impl Mining {
             compositions,
             amendments,
             miner: view.own,
-            timestamp_ms: view.now_ms.max(view.ledger.head().timestamp_ms + 1),
+            timestamp_ms: view.now.wall_ms.max(view.ledger.head().timestamp_ms + 1),
         };
         let (header, body, report) = view.ledger.draft(draft)?;
         Ok(Drafted { header, body, report })
@@ -120,10 +120,10 @@ impl Mining {
 
     /// Whether a block that composes nothing may follow the head now, `turns` later than the first could.
     pub(super) fn is_quiet_block_due(&self, view: &View<'_>, turns: u64) -> bool {
-        let earliest =
-            view.ledger.head().timestamp_ms + view.ledger.network().parameters().quiet_block_interval_ms;
-        let ours = earliest.max(self.pending_since_ms.unwrap_or(0)) + turns * self.timing.turn_ms;
-        view.now_ms >= ours
+        let interval_ms = view.ledger.network().parameters().quiet_block_interval_ms;
+        let turns_ms = turns * self.timing.turn_ms;
+        view.now.wall_ms >= view.ledger.head().timestamp_ms + interval_ms + turns_ms
+            && view.now.monotonic_ms >= self.pending_since_ms.unwrap_or(0) + turns_ms
     }
 
     /// How many miners come before this one in sending what any of them could; turns rotate with the height.

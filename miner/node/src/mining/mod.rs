@@ -20,6 +20,7 @@ use scenarios::work::{Failure, Report, Resources, SubProblem};
 
 use super::event::NodeEvent;
 use super::io::Effect;
+use super::now::Now;
 use super::settings::{MiningSettings, Timing};
 use super::work::{Positions, Setbacks, WorkId, WorkKind};
 use crate::strategy::{Cell, Explorer, Strategy};
@@ -42,8 +43,7 @@ pub(crate) struct Drafted {
 /// What a miner sees of the rest of the node when it decides.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
-    /// Milliseconds since the Unix epoch.
-    pub now_ms: u64,
+    pub now: Now,
     /// The state at the head.
     pub ledger: &'a Ledger,
     /// Pool records that the next block may bring, in order.
@@ -174,7 +174,7 @@ impl Mining {
             return;
         }
         self.note_pending(view);
-        self.setbacks.pass(view.now_ms);
+        self.setbacks.pass(view.now.monotonic_ms);
         if let Some(drafted) = self.next_block(view, actions) {
             actions.push(Action::Propose(drafted));
             return;
@@ -241,7 +241,7 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
-        self.setbacks.note(kind, view.now_ms);
+        self.setbacks.note(kind, view.now.monotonic_ms);
         actions.push(Action::Effect(Effect::Event(NodeEvent::WorkFailed { work, kind, reason })));
     }
 
@@ -260,7 +260,7 @@ impl Mining {
 
     /// The network's head moved on; `view` is of the new head.
     pub(crate) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
-        self.head_since_ms = view.now_ms;
+        self.head_since_ms = view.now.monotonic_ms;
         let brings_offers = block.body.records.iter().any(|record| opens_ways(&record.content.statement));
         if brings_offers {
             self.given_up.clear();
@@ -306,13 +306,13 @@ impl Mining {
 
     fn note_pending(&mut self, view: &View<'_>) {
         let anything = !view.pending.is_empty();
-        self.pending_since_ms = anything.then(|| self.pending_since_ms.unwrap_or(view.now_ms));
+        self.pending_since_ms = anything.then(|| self.pending_since_ms.unwrap_or(view.now.monotonic_ms));
     }
 
     /// A round begins when every record we know is on chain: all miners then split the same demands.
     fn is_waiting_for_records(&self, view: &View<'_>) -> bool {
         let patience_ms = 20 * self.timing.turn_ms;
-        self.pending_since_ms.is_some_and(|since| view.now_ms < since + patience_ms)
+        self.pending_since_ms.is_some_and(|since| view.now.monotonic_ms < since + patience_ms)
     }
 
     fn next_work(&mut self) -> WorkId {

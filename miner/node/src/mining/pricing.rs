@@ -73,7 +73,7 @@ impl Mining {
             return;
         };
         self.pricing.due = Some(Due { since_ms, turn_ms });
-        if view.now_ms < since_ms + Self::rank(view) as u64 * turn_ms {
+        if view.now.monotonic_ms < since_ms + Self::rank(view) as u64 * turn_ms {
             return;
         }
         let (_, problem) = sub_problem(view.ledger.market(), None, |_| true);
@@ -89,7 +89,7 @@ impl Mining {
     /// sent, and for the turns of the first miners, not until everybody has had a turn in vain.
     pub(super) fn is_awaiting_prices(&self, view: &View<'_>) -> bool {
         let is_searched = self.pricing.work.is_some() || self.pricing.found.is_some();
-        let is_awaited = |due: Due| view.now_ms < due.since_ms + AWAITED_TURNS * due.turn_ms;
+        let is_awaited = |due: Due| view.now.monotonic_ms < due.since_ms + AWAITED_TURNS * due.turn_ms;
         is_searched || self.is_waiting_for_records(view) || self.pricing.due.is_some_and(is_awaited)
     }
 
@@ -106,7 +106,7 @@ impl Mining {
         let interval_ms = view.ledger.network().parameters().quiet_block_interval_ms;
         let block_ms = interval_ms.saturating_add(2 * self.timing.turn_ms);
         let turn_ms = block_ms.saturating_add(search_ms).min(self.timing.pricing_turn_ms);
-        Some(Due { since_ms: view.now_ms, turn_ms })
+        Some(Due { since_ms: view.now.monotonic_ms, turn_ms })
     }
 
     /// The prices in force are as good as we know how to make them.

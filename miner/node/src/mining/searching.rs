@@ -62,7 +62,7 @@ impl Mining {
         }
         if self.left_in_cell().next().is_none() {
             // Blocks that lost the race for the last height are on their way again: see them first.
-            if view.now_ms < self.head_since_ms + 2 * self.timing.turn_ms {
+            if view.now.monotonic_ms < self.head_since_ms + 2 * self.timing.turn_ms {
                 return;
             }
             self.choose_cell(view, actions);
@@ -136,7 +136,7 @@ impl Mining {
     /// The own rank; once the head has rested for a while, the next one, and so on. A node that takes a
     /// cell and does not compose it (it hangs, or was never told to mine) must not starve its demands.
     fn rank_to_serve(&self, view: &View<'_>) -> usize {
-        let rested_ms = view.now_ms.saturating_sub(self.head_since_ms);
+        let rested_ms = view.now.monotonic_ms.saturating_sub(self.head_since_ms);
         let turns = rested_ms.checked_div(self.timing.takeover_ms).unwrap_or(0);
         Self::rank(view).saturating_add(usize::try_from(turns).unwrap_or(0))
     }
@@ -163,7 +163,7 @@ impl Mining {
             self.end_search(&search, compositions, view, actions);
             return;
         }
-        let stalled_ms = search.stalled_ms(incumbent, view.now_ms);
+        let stalled_ms = search.stalled_ms(incumbent, view.now.monotonic_ms);
         if self.settings.profile == Profile::Hybrid && stalled_ms >= self.settings.announce.stall_ms {
             actions.push(Action::Effect(Effect::CancelWork(work)));
             self.end_search(&search, compositions, view, actions);
@@ -191,8 +191,9 @@ impl Mining {
     ) -> Decision {
         let Ok(drafted) = Self::draft(view, None, compositions) else { return Decision::Continue };
         let BlockReport { reward, fees, .. } = drafted.report;
-        search.trace.observe(view.now_ms, reward);
-        let mining_ms = view.now_ms.saturating_sub(self.started_ms.unwrap_or(view.now_ms));
+        search.trace.observe(view.now.monotonic_ms, reward);
+        let mining_ms =
+            view.now.monotonic_ms.saturating_sub(self.started_ms.unwrap_or(view.now.monotonic_ms));
         let hazard = self.settings.announce.hazard(self.overtaken, mining_ms);
         self.settings.announce.decide(&search.trace, reward, fees, hazard)
     }

@@ -18,7 +18,7 @@ use crate::cli::output::{print, print_json};
 use crate::client::found::{
     Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
 };
-use crate::driver::WallClock;
+use crate::driver::wall_ms;
 use crate::files::load_scenario;
 
 /// Arguments of `miner network init`.
@@ -131,7 +131,7 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
         private: arguments.private,
         market,
         grant: arguments.grant,
-        timestamp_ms: WallClock::start().now_ms(),
+        timestamp_ms: wall_ms(),
     };
     let founded = found(&plan, &arguments.out)?;
     if arguments.output.json {
