@@ -10,6 +10,7 @@
 mod block_row;
 mod blocks;
 mod event;
+mod inbox;
 mod io;
 mod membership;
 mod message;
@@ -35,6 +36,7 @@ use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use block_row::BlockRow;
 pub use event::NodeEvent;
+pub use inbox::{Inbox, Urgency};
 pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, ValidatorsSeen};
 pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
