@@ -44,4 +44,6 @@ pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, S
 pub use record_rule::RecordRule;
 pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
-pub use validate::{Draft, Fault, FinalBlock, RecordError, Rejection, ValidBlock, WellFormed, check_record};
+pub use validate::{
+    Authentic, Draft, Fault, FinalBlock, RecordError, Rejection, ValidBlock, WellFormed, check_record,
+};

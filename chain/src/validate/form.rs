@@ -1,4 +1,5 @@
-//! The form of a block: what can be judged without any state, its records' own form included.
+//! The form of a block: what can be judged without any state, its records' own form included. First that signature and
+//! body are those the header names, for only then does anything said about the block hold for all that bear its name.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +12,46 @@ use crate::key::KeyError;
 use crate::ledger::MarketError;
 use crate::merkle::merkle_root;
 
-/// A block that is right by itself: canonical, within limits, signed, its root and count those of its
-/// body, no item twice, each record right by itself.
+/// A block whose signature and body are those that its header names: what is true of it is true of every authentic
+/// block of that name. A name by itself covers the header alone, and anybody can put another body under it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authentic(Block);
+
+/// A block that is right by itself: authentic, canonical, within limits, no item twice, each record right by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WellFormed(Block);
+
+impl Authentic {
+    /// Checks that a block is what its header names.
+    ///
+    /// # Errors
+    /// If it is not, which says nothing about the block of that name, only about whoever sent this one.
+    pub fn new(block: Block) -> Result<Self, Rejection> {
+        // What a signature and a root cover is a matter of the version.
+        validate_version(&block)?;
+        verify_signature(&block)?;
+        verify_items(&block)?;
+        Ok(Self(block))
+    }
+
+    /// The block.
+    pub const fn block(&self) -> &Block {
+        &self.0
+    }
+
+    /// The block, no longer known to be authentic.
+    pub fn into_block(self) -> Block {
+        self.0
+    }
+
+    /// Checks the block's form.
+    ///
+    /// # Errors
+    /// The first rule broken, by every authentic block of this name.
+    pub fn well_formed(self, network: &Network) -> Result<WellFormed, Rejection> {
+        WellFormed::check(network, self, None)
+    }
+}
 
 impl WellFormed {
     /// Reads a block from bytes and checks its form.
@@ -23,23 +60,21 @@ impl WellFormed {
     /// The first rule broken.
     pub fn decode(network: &Network, bytes: &[u8]) -> Result<Self, Rejection> {
         let block: Block = decode(bytes, block_bytes(network))?;
-        Self::check(network, block, Some(bytes.len()))
+        Self::check(network, Authentic::new(block)?, Some(bytes.len()))
     }
 
-    /// Checks the form of a block.
+    /// Checks the form of a block, and first of all that it is authentic.
     ///
     /// # Errors
     /// The first rule broken.
     pub fn new(network: &Network, block: Block) -> Result<Self, Rejection> {
-        Self::check(network, block, None)
+        Authentic::new(block)?.well_formed(network)
     }
 
-    fn check(network: &Network, block: Block, bytes: Option<usize>) -> Result<Self, Rejection> {
-        validate_version(&block)?;
+    fn check(network: &Network, block: Authentic, bytes: Option<usize>) -> Result<Self, Rejection> {
+        let Authentic(block) = block;
         validate_network(network, &block)?;
         validate_contents(network, &block, bytes)?;
-        verify_signature(&block)?;
-        verify_items(&block)?;
         validate_no_duplicates(&block)?;
         verify_records(network, &block)?;
         Ok(Self(block))

@@ -1,8 +1,9 @@
 //! Validation: a block's progress is a type.
 //!
-//! [`Block`] (as received) -> [`WellFormed`] (right by itself) -> [`ValidBlock`] (right after its parent,
-//! with the ledger it leads to) -> [`FinalBlock`] (voted final). One function and one error variant per
-//! rule, cheapest first, signatures before anything expensive. An `Err` leaves everything unchanged.
+//! [`Block`] (as received) -> [`Authentic`] (what its header names) -> [`WellFormed`] (right by itself) ->
+//! [`ValidBlock`] (right after its parent, with the ledger it leads to) -> [`FinalBlock`] (voted final). One
+//! function and one error variant per rule, cheapest first, signatures before anything expensive. An `Err` leaves
+//! everything unchanged.
 
 pub mod draft;
 mod fault;
@@ -16,7 +17,7 @@ pub use crate::block::Block;
 pub use draft::{Admissible, AdmissibleAmendments, Draft, Serving};
 pub use fault::Fault;
 pub use finality::{FinalBlock, FinalityError, verify_certificate};
-pub use form::WellFormed;
+pub use form::{Authentic, WellFormed};
 pub use record::{OfferError, RecordError, check_record};
 pub use rejection::Rejection;
 pub use stateful::ValidBlock;

@@ -6,7 +6,7 @@ use chain::consensus::{CommitCertificate, Input as Vote};
 use chain::ledger::MarketError;
 use chain::store::Write;
 use chain::validate::draft::Admissible;
-use chain::{Block, BlockHash, DemandId, FinalBlock, Height, Rejection, ValidBlock, WellFormed};
+use chain::{Authentic, Block, BlockHash, DemandId, FinalBlock, Height, Rejection, ValidBlock};
 use scenarios::ProviderId;
 
 use super::block_row::BlockRow;
@@ -40,7 +40,8 @@ impl Node {
     pub(super) fn announce_own_block(&mut self, drafted: Drafted, now: Now, effects: &mut Vec<Effect>) {
         let Drafted { header, body, report } = drafted;
         let block = Block::sign(header, body, &self.key);
-        let valid = match self.judge(block.clone(), now) {
+        let judged = Authentic::new(block.clone()).and_then(|block| self.judge(block, now));
+        let valid = match judged {
             Ok(valid) => valid,
             Err(rejection) => {
                 let detail = format!("an own block breaks a rule: {rejection}; it was not sent");
@@ -140,7 +141,6 @@ impl Node {
 
     pub(super) fn on_block(&mut self, peer: PublicKey, block: Block, now: Now, effects: &mut Vec<Effect>) {
         let hash = block.hash();
-        self.blocks.wanted.remove(&hash);
         if self.blocks.candidates.contains_key(&hash) || self.blocks.judged.contains(&hash) {
             return;
         }
@@ -150,8 +150,20 @@ impl Node {
             self.catch_up(now, effects);
             return;
         }
+        // A name covers the header alone: whoever sends another body under it must neither satisfy who asked for the
+        // block nor have anything said about it.
+        let authentic = match Authentic::new(block) {
+            Ok(authentic) => authentic,
+            Err(rejection) => {
+                let reason = format!("sent what is not the block that its header names: {rejection}");
+                self.blame(peer, Blame::BROKEN, &reason, effects);
+                return;
+            }
+        };
+        self.blocks.wanted.remove(&hash);
+        let block = authentic.block();
         if height < next {
-            self.refuse_late(&block, effects);
+            self.refuse_late(block, effects);
             return;
         }
         let miner = block.header.miner;
@@ -161,7 +173,7 @@ impl Node {
         if is_full && !self.blocks.is_voted_on(&hash) {
             return;
         }
-        match self.judge(block.clone(), now) {
+        match self.judge(authentic.clone(), now) {
             Ok(valid) => {
                 let others: Vec<PublicKey> = self.peers.keys().filter(|&other| other != peer).collect();
                 let message = Message::AnnounceBlock { height, block: hash };
@@ -170,12 +182,12 @@ impl Node {
             }
             Err(rejection) if matches!(rejection.fault(), chain::Fault::Transient) => {
                 if self.blocks.early.len() < EARLY {
-                    self.blocks.early.push(block);
+                    self.blocks.early.push(authentic.into_block());
                 }
             }
             Err(rejection) => {
                 self.blocks.judged.insert(hash);
-                effects.push(Effect::Event(refusal(&block, &rejection)));
+                effects.push(Effect::Event(refusal(block, &rejection)));
                 self.release_proposals(hash, false, now, effects);
                 if is_peers(rejection.fault()) {
                     self.blame(peer, Blame::INVALID, &rejection, effects);
@@ -184,8 +196,8 @@ impl Node {
         }
     }
 
-    fn judge(&self, block: Block, now: Now) -> Result<ValidBlock, Rejection> {
-        self.ledger.validate(WellFormed::new(&self.network, block)?, Some(now.wall_ms))
+    fn judge(&self, block: Authentic, now: Now) -> Result<ValidBlock, Rejection> {
+        self.ledger.validate(block.well_formed(&self.network)?, Some(now.wall_ms))
     }
 
     /// A valid block for the next height: kept, passed on by `relay`, then voted on.

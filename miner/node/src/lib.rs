@@ -113,7 +113,7 @@ struct PendingBlocks {
     candidates: BTreeMap<BlockHash, ValidBlock>,
     /// Asked for and not here yet: whom we asked, and when.
     wanted: BTreeMap<BlockHash, Wanted>,
-    /// Judged before; not to be fetched or judged again.
+    /// Authentic and judged before; not to be fetched or judged again.
     judged: BTreeSet<BlockHash>,
     /// Proposals whose block is not here yet.
     held_proposals: Vec<(PublicKey, SignedProposal)>,

@@ -11,6 +11,8 @@ use mizan_tests::sim::{
     Behaviour, Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, START_MS, World,
 };
 
+use scenarios::Money;
+
 use crate::common::{PATIENCE_MS, Theme, hosts, keys, public, scene_of, told};
 
 const PUPPET: HostId = HostId(4);
@@ -54,9 +56,14 @@ fn dropped_by(world: &World) -> Vec<HostId> {
 
 /// A block of the puppet's that breaks no rule, with every record that may come now and nothing composed.
 fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Block {
+    draft_of(&puppet_key(), ledger, world, later_ms)
+}
+
+/// The same, of whoever has this key.
+pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms: u64) -> Block {
     let soonest_ms = ledger.head().timestamp_ms + world.market().network.parameters().quiet_block_interval_ms;
     let draft = Draft {
-        miner: puppet_key().public(),
+        miner: key.public(),
         timestamp_ms: soonest_ms.max(START_MS + world.now_ms()) + later_ms,
         records: ledger.admissible_records(&world.market().records).0,
         price_update: None,
@@ -64,7 +71,7 @@ fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Block {
         amendments: Vec::new(),
     };
     let (header, body, _) = ledger.draft(draft).unwrap();
-    Block::sign(header, body, &puppet_key())
+    Block::sign(header, body, key)
 }
 
 #[test]
@@ -125,11 +132,11 @@ fn forged_blocks_are_refused_by_name_and_the_third_costs_the_connection() {
     let honest = draft(&ledger, &world, 0);
     let mut wrong_root = honest.clone();
     wrong_root.header.state_root = Hash([1; 32]);
-    let mut wrong_merkle = honest.clone();
-    wrong_merkle.header.merkle_root = Hash([2; 32]);
+    let mut wrong_cost = honest.clone();
+    wrong_cost.header.cost = Money::from_units(2);
     let mut wrong_parent = honest.clone();
     wrong_parent.header.parent = BlockHash(Hash([3; 32]));
-    for forged in [wrong_root, wrong_merkle, wrong_parent] {
+    for forged in [wrong_root, wrong_cost, wrong_parent] {
         let block = Block::sign(forged.header, forged.body, &puppet_key());
         world.say_to_all(PUPPET, &Message::Block(Box::new(block)));
         world.run_for(50).unwrap();
@@ -140,7 +147,7 @@ fn forged_blocks_are_refused_by_name_and_the_third_costs_the_connection() {
     })
     .map(|(_, _, rule)| rule)
     .collect();
-    assert_eq!(rules, BTreeSet::from(["merkle-root", "parent", "state-root"]));
+    assert_eq!(rules, BTreeSet::from(["parent", "state-root", "total-cost"]));
     assert_eq!(dropped_by(&world).len(), 4);
     world.submit_all(100);
     assert_served(&mut world);

@@ -7,4 +7,5 @@ mod amendments;
 mod common;
 mod joining;
 mod market;
+mod names;
 mod seeds;
