@@ -5,7 +5,7 @@ use chain::block::BLOCK_VERSION;
 use chain::codec::{CodecError, encode};
 use chain::key::{KeyError, PublicKey, Signature};
 use chain::ledger::MarketError;
-use chain::{Block, BlockHash, Fault, Hash, NetworkId, Rejection, WellFormed};
+use chain::{Authentic, Block, BlockHash, Fault, Hash, NetworkId, Rejection, WellFormed};
 
 use crate::market::{Market, ProposedBlock, miner, providers, resign, transfer, treasurer, units};
 
@@ -100,6 +100,26 @@ fn a_body_changed_after_signing() {
 }
 
 #[test]
+fn what_is_wrong_with_a_body_under_a_name_is_nothing_about_the_block_of_that_name() {
+    let market = Market::open();
+    let block = composing_two(&market);
+    let bodyless = Block { body: chain::Body::default(), ..block.clone() };
+    assert_eq!(bodyless.hash(), block.hash());
+    let expected = Rejection::WrongItemCount { got: 2, expected: 0 };
+    assert_eq!(Authentic::new(bodyless), Err(expected));
+    assert_eq!(Authentic::new(block.clone()).map(Authentic::into_block), Ok(block));
+}
+
+#[test]
+fn a_block_of_another_network_is_what_its_header_names_and_refused_all_the_same() {
+    let market = Market::open();
+    let mut block = composing_two(&market);
+    block.header.network = NetworkId(Hash([1; 32]));
+    let block = Authentic::new(resign(block, &miner(0))).unwrap();
+    assert_eq!(block.well_formed(market.network()).unwrap_err().rule(), "network");
+}
+
+#[test]
 fn the_same_record_twice() {
     let market = Market::open();
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
@@ -139,12 +159,12 @@ fn too_many_records_and_compositions() {
     let composition = block.body.compositions[0].clone();
     block.body.compositions = vec![composition; 2_001];
     let expected = Rejection::TooManyCompositions { got: 2_001, expected: 2_000 };
-    refuse(&market, block.clone(), &expected, Fault::Peer);
+    refuse(&market, resign(block.clone(), &miner(0)), &expected, Fault::Peer);
 
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
     block.body.records = vec![record; 2_001];
     let expected = Rejection::TooManyRecords { got: 2_001, expected: 2_000 };
-    refuse(&market, block, &expected, Fault::Peer);
+    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
 }
 
 #[test]
@@ -183,6 +203,7 @@ fn an_oversized_block() {
     });
     let mut block = composing_two(&market);
     block.body.compositions[0].providers = providers([0, 0]).repeat(600);
+    let block = resign(block, &miner(0));
     let bytes = encode(&block);
     let expected = Rejection::TooLarge { got: bytes.len(), expected: 1_024 };
     let got = WellFormed::decode(market.network(), &bytes).unwrap_err();
