@@ -1,4 +1,4 @@
-//! Blocks on their way: fetched, judged, decided, made final; and catching up with those who are ahead.
+//! Blocks on their way: fetched, judged, decided, made final.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ use scenarios::ProviderId;
 use super::block_row::BlockRow;
 use super::event::NodeEvent;
 use super::io::Effect;
-use super::message::{FinalBlockMessage, Message};
+use super::message::Message;
 use super::mining::Drafted;
-use super::{Blame, CatchUp, MarketCounts, Node, Now, PendingBlocks, PublicKey, Wanted, is_peers};
+use super::{Blame, MarketCounts, Node, Now, PendingBlocks, PublicKey, Wanted, is_peers};
 
 /// Candidates kept for one height, and of one miner; more are not fetched.
 const CANDIDATES: usize = 64;
@@ -104,14 +104,6 @@ impl Node {
     /// Asks somebody else for what has not come in time.
     pub(super) fn retry_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let patience_ms = self.timing.fetch_ms;
-        if self.catching_up.is_some_and(|request| now.since_ms(request.asked_ms) > patience_ms) {
-            if let Some(request) = self.catching_up.take() {
-                self.peers.forget_height(&request.from);
-                let reason = "it promised final blocks again and again and did not deliver them";
-                self.blame(request.from, Blame::NUISANCE, &reason, effects);
-            }
-            self.catch_up(now, effects);
-        }
         let late =
             self.blocks.wanted.iter().filter(|(_, wanted)| now.since_ms(wanted.asked_ms) > patience_ms);
         let late: Vec<(BlockHash, Wanted)> = late.map(|(&block, &wanted)| (block, wanted)).collect();
@@ -132,9 +124,9 @@ impl Node {
         }
     }
 
-    pub(super) fn forget_requests_to(&mut self, peer: PublicKey) {
-        self.blocks.wanted.retain(|_, wanted| wanted.from != peer);
-        self.catching_up = self.catching_up.filter(|request| request.from != peer);
+    pub(super) fn forget_requests_to(&mut self, peer: &PublicKey) {
+        self.blocks.wanted.retain(|_, wanted| wanted.from != *peer);
+        self.catching_up.forget_peer(peer);
     }
 
     // ---- judging ----
@@ -293,7 +285,7 @@ impl Node {
     }
 
     /// The head moves on. Durable first, then everything that follows from it.
-    fn make_final(&mut self, done: FinalBlock, now: Now, effects: &mut Vec<Effect>) {
+    pub(super) fn make_final(&mut self, done: FinalBlock, now: Now, effects: &mut Vec<Effect>) {
         let write = Write::from(&done);
         let (block, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
@@ -323,48 +315,6 @@ impl Node {
         self.with_mining(now, effects, |mining, view, actions| {
             mining.on_final(&block, view, actions);
         });
-    }
-
-    // ---- catching up ----
-
-    /// Asks the peer that is furthest ahead for the blocks we lack, one request at a time.
-    pub(super) fn catch_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        if self.catching_up.is_some() {
-            return;
-        }
-        let height = self.ledger.head().height;
-        if let Some(peer) = self.peers.ahead_of(height) {
-            self.catching_up = Some(CatchUp { from: peer, asked_ms: now.monotonic_ms });
-            effects.push(Effect::Send { peer, message: Message::RequestFinal { from: height + 1 } });
-        }
-    }
-
-    pub(super) fn on_final_blocks(
-        &mut self,
-        peer: PublicKey,
-        blocks: Vec<FinalBlockMessage>,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.catching_up = self.catching_up.filter(|request| request.from != peer);
-        if blocks.is_empty() {
-            self.peers.forget_height(&peer);
-        }
-        for FinalBlockMessage { block, certificate } in blocks {
-            let next = self.ledger.head().height + 1;
-            if block.header.height != next {
-                continue; // known already, or of no use yet
-            }
-            match self.ledger.validate_final(block, certificate) {
-                Ok(done) => self.make_final(done, now, effects),
-                Err(reason) => {
-                    self.peers.forget_height(&peer);
-                    self.blame(peer, Blame::BROKEN, &reason, effects);
-                    break;
-                }
-            }
-        }
-        self.catch_up(now, effects);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod block_row;
 mod blocks;
+mod catching_up;
 mod event;
 mod inbox;
 mod io;
@@ -47,6 +48,7 @@ pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
+use catching_up::CatchingUp;
 use mining::{Action, Mining, View};
 use peers::Peers;
 
@@ -84,7 +86,7 @@ pub struct Node {
     mining: Option<Mining>,
     blocks: PendingBlocks,
     state_root: Hash,
-    catching_up: Option<CatchUp>,
+    catching_up: CatchingUp,
 }
 
 /// The demands of a market by where they stand.
@@ -132,13 +134,6 @@ struct Wanted {
     asks: u32,
 }
 
-/// A request for final blocks that is under way.
-#[derive(Clone, Copy, Debug)]
-struct CatchUp {
-    from: PublicKey,
-    asked_ms: u64,
-}
-
 impl Node {
     /// A node that goes on where its memory ends. The effects must be carried out like any others.
     ///
@@ -170,7 +165,7 @@ impl Node {
             consensus,
             safety: memory.safety,
             blocks: PendingBlocks::default(),
-            catching_up: None,
+            catching_up: CatchingUp::default(),
         };
         let mut effects = Vec::new();
         for record in memory.records {
@@ -392,6 +387,7 @@ impl Node {
 
     fn drop_peer(&mut self, peer: PublicKey, reason: String, effects: &mut Vec<Effect>) {
         self.peers.disconnect(&peer);
+        self.forget_requests_to(&peer);
         effects.push(Effect::Disconnect { peer, reason: reason.clone() });
         effects.push(Effect::Event(NodeEvent::PeerDown { peer, reason }));
     }

@@ -27,7 +27,7 @@ impl Node {
 
     pub(super) fn on_peer_down(&mut self, peer: PublicKey, reason: String, effects: &mut Vec<Effect>) {
         if self.peers.disconnect(&peer) {
-            self.forget_requests_to(peer);
+            self.forget_requests_to(&peer);
             self.exchange.forget_peer(&peer);
             effects.push(Effect::Event(NodeEvent::PeerDown { peer, reason }));
         }
@@ -83,6 +83,7 @@ impl Node {
     pub(super) fn gossip(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.retry_early_blocks(now, effects);
         self.retry_fetches(now, effects);
+        self.retry_catching_up(now, effects);
         self.tick_pool(now, effects);
         let Some(peer) = self.peers.next_in_rotation() else { return };
         let candidates = self.blocks.candidates.keys().copied().take(STATUS_CANDIDATES).collect();

@@ -144,10 +144,14 @@ impl Peers {
         }
     }
 
-    /// A connected peer that said it is above `height`, the highest first.
-    pub(super) fn ahead_of(&self, height: Height) -> Option<PublicKey> {
-        let ahead = self.connected.iter().filter(|(_, peer)| peer.height > height);
-        ahead.max_by_key(|(_, peer)| peer.height).map(|(key, _)| *key)
+    /// Connected peers that said they are above `height`, in order of key.
+    pub(super) fn ahead_of(&self, height: Height) -> impl Iterator<Item = PublicKey> {
+        self.connected.iter().filter(move |(_, peer)| peer.height > height).map(|(key, _)| *key)
+    }
+
+    /// The height that a peer says it has reached; 0 if it said nothing or is not believed.
+    pub(super) fn claimed_height(&self, peer: &PublicKey) -> Height {
+        self.connected.get(peer).map_or(0, |peer| peer.height)
     }
 
     /// How many connected peers among `some` said that they are above `height`.

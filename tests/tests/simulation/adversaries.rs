@@ -164,6 +164,10 @@ fn a_block_with_a_made_up_certificate_makes_nothing_final() {
         block: block.hash(),
         signatures: (0..3).map(|validator| (validator, signature)).collect(),
     };
+    // It is asked for final blocks, for nobody else says that there are any.
+    let boast = Message::AnnounceBlock { height: 2, block: BlockHash(Hash([3; 32])) };
+    world.say_to_all(PUPPET, &boast);
+    world.run_for(50).unwrap();
     world.say_to_all(PUPPET, &Message::Final(vec![FinalBlockMessage { block, certificate }]));
     world.run_for(200).unwrap();
     assert_eq!(world.checkers().height(), 0);
