@@ -30,7 +30,7 @@ impl PendingBlocks {
     /// Whether a validator proposes this block, or it is decided: no limit on what miners send keeps it out.
     fn is_voted_on(&self, block: &BlockHash) -> bool {
         let is_decided = self.decided.as_ref().is_some_and(|certificate| certificate.block == *block);
-        is_decided || self.held_proposals.iter().any(|(_, signed)| signed.proposal.block == *block)
+        is_decided || self.held_proposals.names(block)
     }
 }
 

@@ -11,6 +11,7 @@ mod block_row;
 mod blocks;
 mod catching_up;
 mod event;
+mod held_proposals;
 mod inbox;
 mod io;
 mod membership;
@@ -29,7 +30,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chain::consensus::{Consensus, SafetyLog, SignedProposal, ValidatorSet};
+use chain::consensus::{Consensus, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
 use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, SecretKey, ValidBlock};
@@ -49,6 +50,7 @@ pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
 use catching_up::CatchingUp;
+use held_proposals::HeldProposals;
 use mining::{Action, Mining, View};
 use peers::Peers;
 
@@ -118,7 +120,7 @@ struct PendingBlocks {
     /// Authentic and judged before; not to be fetched or judged again.
     judged: BTreeSet<BlockHash>,
     /// Proposals whose block is not here yet.
-    held_proposals: Vec<(PublicKey, SignedProposal)>,
+    held_proposals: HeldProposals,
     /// A decision whose block is not here yet.
     decided: Option<chain::consensus::CommitCertificate>,
     /// Valid but for our clock, which is behind: judged again later.

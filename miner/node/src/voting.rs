@@ -2,18 +2,16 @@
 
 use chain::Height;
 use chain::consensus::{
-    Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Round, SignedProposal,
-    Step,
+    Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Proposal, Round,
+    SignedProposal, Step,
 };
 use chain::store::Write;
 
 use super::event::NodeEvent;
+use super::held_proposals::{HeldProposal, is_beyond};
 use super::io::{Effect, Timer};
 use super::message::Message;
 use super::{Blame, Node, Now, PublicKey};
-
-/// Proposals kept while their blocks are being fetched.
-const HELD_PROPOSALS: usize = 16;
 
 impl Node {
     pub(super) fn on_consensus(
@@ -28,43 +26,65 @@ impl Node {
             self.peers.note_height(&peer, message.height().saturating_sub(1));
             return;
         }
-        let input = match message {
-            ConsensusMessage::Proposal(signed) => {
-                self.on_proposal(peer, signed, now, effects);
-                return;
+        match message {
+            ConsensusMessage::Proposal(signed) => self.on_proposal(peer, signed, now, effects),
+            ConsensusMessage::Vote(signed) => self.vote_from(peer, Vote::Vote(signed), now, effects),
+            ConsensusMessage::Polka(certificate) => {
+                self.vote_from(peer, Vote::Polka(certificate), now, effects);
             }
-            ConsensusMessage::Vote(signed) => Vote::Vote(signed),
-            ConsensusMessage::Polka(certificate) => Vote::Polka(certificate),
-            ConsensusMessage::Commit(certificate) => Vote::Commit(certificate),
-        };
-        self.vote_from(peer, input, now, effects);
+            ConsensusMessage::Commit(certificate) => {
+                self.vote_from(peer, Vote::Commit(certificate), now, effects);
+            }
+        }
     }
 
     /// A proposal counts once its block is here and judged.
     fn on_proposal(&mut self, peer: PublicKey, signed: SignedProposal, now: Now, effects: &mut Vec<Effect>) {
-        if let Err(reason) = signed.verify_signature(&self.validators) {
+        let (block, round) = (signed.proposal.block, signed.proposal.round);
+        if self.blocks.candidates.contains_key(&block) {
+            self.vote_from(peer, Vote::Proposal { signed, valid: true }, now, effects);
+            return;
+        }
+        let current = self.consensus.round();
+        if self.blocks.judged.contains(&block) || is_beyond(round, current) {
+            // Of a round that far ahead the vote keeps nothing but that its proposer has got there.
+            self.vote_from(peer, Vote::Proposal { signed, valid: false }, now, effects);
+            return;
+        }
+        if !self.blocks.held_proposals.has_place(&signed, current) {
+            return;
+        }
+        if let Err(reason) = self.verify_proposal(&signed) {
             self.blame(peer, Blame::BROKEN, &reason, effects);
             return;
         }
-        let block = signed.proposal.block;
-        if self.blocks.candidates.contains_key(&block) {
-            self.vote_from(peer, Vote::Proposal { signed, valid: true }, now, effects);
-        } else if self.blocks.judged.contains(&block) {
-            self.vote_from(peer, Vote::Proposal { signed, valid: false }, now, effects);
-        } else {
-            self.hold_proposal(peer, signed);
-            self.want_block(block, peer, now, effects);
-        }
+        self.blocks.held_proposals.hold(peer, signed, current);
+        self.want_block(block, peer, now, effects);
     }
 
-    fn hold_proposal(&mut self, peer: PublicKey, signed: SignedProposal) {
-        let held = &mut self.blocks.held_proposals;
-        if held.iter().all(|(_, other)| *other != signed) {
-            held.push((peer, signed));
-            if held.len() > HELD_PROPOSALS {
-                held.remove(0);
-            }
+    /// Everything about a proposal but its block, before it takes a place: the proposer's signature does not cover the
+    /// proof, so anybody could put a false one in the place of the true one.
+    fn verify_proposal(&self, signed: &SignedProposal) -> Result<(), ConsensusError> {
+        let Proposal { network: got, height, round, block, valid_round } = signed.proposal;
+        let expected = self.network.id();
+        if got != expected {
+            return Err(ConsensusError::WrongNetwork { got, expected });
         }
+        if let Some(got) = valid_round.filter(|&valid_round| valid_round >= round) {
+            return Err(ConsensusError::ValidRoundNotEarlier { got, expected: round });
+        }
+        let proven = signed.polka.as_ref().map(|polka| (polka.height, polka.round, polka.block));
+        if proven != valid_round.map(|valid_round| (height, valid_round, block)) {
+            return Err(ConsensusError::PolkaMismatch { expected: valid_round });
+        }
+        let validator = self.validators.proposer(height, round);
+        signed
+            .verify_signature(&self.validators)
+            .map_err(|reason| ConsensusError::BadSignature { validator, reason })?;
+        if let Some(polka) = &signed.polka {
+            polka.verify(&self.validators, expected)?;
+        }
+        Ok(())
     }
 
     /// A block has been judged: what was proposed of it can be voted on.
@@ -75,11 +95,8 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let held = std::mem::take(&mut self.blocks.held_proposals);
-        let (ready, held) = held.into_iter().partition(|(_, signed)| signed.proposal.block == block);
-        self.blocks.held_proposals = held;
-        for (peer, signed) in ready {
-            self.vote_from(peer, Vote::Proposal { signed, valid }, now, effects);
+        for HeldProposal { from, signed } in self.blocks.held_proposals.release(&block) {
+            self.vote_from(from, Vote::Proposal { signed, valid }, now, effects);
         }
     }
 
