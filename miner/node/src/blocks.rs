@@ -1,5 +1,6 @@
-//! Blocks on their way: fetched, judged, decided, made final.
+//! Blocks on their way: judged, decided, made final. How they are fetched is in `fetching`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Input as Vote};
@@ -14,23 +15,32 @@ use super::event::NodeEvent;
 use super::io::Effect;
 use super::message::Message;
 use super::mining::Drafted;
-use super::{Blame, MarketCounts, Node, Now, PendingBlocks, PublicKey, Wanted, is_peers};
+use super::{Blame, MarketCounts, Node, Now, PendingBlocks, PublicKey, is_peers};
 
 /// Candidates kept for one height, and of one miner; more are not fetched.
 const CANDIDATES: usize = 64;
 const CANDIDATES_OF_A_MINER: usize = 4;
-/// Blocks being fetched.
-const WANTED: usize = 64;
-/// Peers asked for a block that nobody votes on, before it is given up.
-const ASKS: u32 = 3;
 /// Blocks kept until our clock has caught up with theirs.
 const EARLY: usize = 8;
 
 impl PendingBlocks {
     /// Whether a validator proposes this block, or it is decided: no limit on what miners send keeps it out.
-    fn is_voted_on(&self, block: &BlockHash) -> bool {
+    pub(super) fn is_voted_on(&self, block: &BlockHash) -> bool {
         let is_decided = self.decided.as_ref().is_some_and(|certificate| certificate.block == *block);
         is_decided || self.held_proposals.names(block)
+    }
+
+    /// All blocks of which that is true.
+    pub(super) fn voted_on(&self) -> BTreeSet<BlockHash> {
+        let decided = self.decided.iter().map(|certificate| certificate.block);
+        decided.chain(self.held_proposals.blocks()).collect()
+    }
+
+    /// Whether nothing is gained by having this block sent.
+    pub(super) fn is_known(&self, block: &BlockHash) -> bool {
+        self.candidates.contains_key(block)
+            || self.judged.contains(block)
+            || self.early.iter().any(|early| early.hash() == *block)
     }
 }
 
@@ -56,90 +66,20 @@ impl Node {
         self.add_candidate(valid, [Effect::Broadcast(Message::Block(Box::new(block)))], now, effects);
     }
 
-    // ---- fetching ----
-
-    pub(super) fn on_block_announced(
-        &mut self,
-        peer: PublicKey,
-        height: Height,
-        block: BlockHash,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let next = self.ledger.head().height + 1;
-        if height > next {
-            self.peers.note_height(&peer, height - 1);
-            self.catch_up(now, effects);
-        } else if height == next && self.blocks.candidates.len() < CANDIDATES {
-            self.want_block(block, peer, now, effects);
-        }
-    }
-
-    pub(super) fn want_block(
-        &mut self,
-        block: BlockHash,
-        from: PublicKey,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let desk = &mut self.blocks;
-        let is_known = desk.candidates.contains_key(&block)
-            || desk.judged.contains(&block)
-            || desk.early.iter().any(|early| early.hash() == block);
-        let is_full = desk.wanted.len() >= WANTED && !desk.is_voted_on(&block);
-        if is_known || desk.wanted.contains_key(&block) || is_full {
-            return;
-        }
-        desk.wanted.insert(block, Wanted { from, asked_ms: now.monotonic_ms, asks: 1 });
-        effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
-    }
-
-    pub(super) fn on_block_requested(&self, peer: PublicKey, hash: BlockHash, effects: &mut Vec<Effect>) {
-        if let Some(valid) = self.blocks.candidates.get(&hash) {
-            let block = Box::new(valid.block().clone());
-            effects.push(Effect::Send { peer, message: Message::Block(block) });
-        }
-    }
-
-    /// Asks somebody else for what has not come in time.
-    pub(super) fn retry_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let patience_ms = self.timing.fetch_ms;
-        let late =
-            self.blocks.wanted.iter().filter(|(_, wanted)| now.since_ms(wanted.asked_ms) > patience_ms);
-        let late: Vec<(BlockHash, Wanted)> = late.map(|(&block, &wanted)| (block, wanted)).collect();
-        for (block, Wanted { from: asked, asks, .. }) in late {
-            let others: Vec<PublicKey> = self.peers.keys().filter(|&peer| peer != asked).collect();
-            let turn = usize::try_from(now.monotonic_ms / patience_ms.max(1)).unwrap_or(0);
-            let next = turn.checked_rem(others.len()).and_then(|turn| others.get(turn));
-            // A mere name may be invented, and would take the place of real ones for good.
-            let is_given_up = asks >= ASKS && !self.blocks.is_voted_on(&block);
-            let Some(&from) = next.filter(|_| !is_given_up) else {
-                self.blocks.wanted.remove(&block); // whoever has it will announce it again
-                continue;
-            };
-            self.blocks
-                .wanted
-                .insert(block, Wanted { from, asked_ms: now.monotonic_ms, asks: asks.saturating_add(1) });
-            effects.push(Effect::Send { peer: from, message: Message::RequestBlock(block) });
-        }
-    }
-
-    pub(super) fn forget_requests_to(&mut self, peer: &PublicKey) {
-        self.blocks.wanted.retain(|_, wanted| wanted.from != *peer);
-        self.catching_up.forget_peer(peer);
-    }
-
     // ---- judging ----
 
     pub(super) fn on_block(&mut self, peer: PublicKey, block: Block, now: Now, effects: &mut Vec<Effect>) {
         let hash = block.hash();
         if self.blocks.candidates.contains_key(&hash) || self.blocks.judged.contains(&hash) {
+            // Not checked again, so it must be the very block for its sender to get any credit.
+            if self.blocks.candidates.get(&hash).is_some_and(|valid| *valid.block() == block) {
+                self.blocks.fetching.keeps_its_word(peer);
+            }
             return;
         }
         let (height, next) = (block.header.height, self.ledger.head().height + 1);
         if height > next {
-            self.peers.note_height(&peer, height - 1);
-            self.catch_up(now, effects);
+            self.note_claim(peer, height - 1, now, effects);
             return;
         }
         // A name covers the header alone: whoever sends another body under it must neither satisfy who asked for the
@@ -152,7 +92,7 @@ impl Node {
                 return;
             }
         };
-        self.blocks.wanted.remove(&hash);
+        self.blocks.fetching.delivered(&hash, peer);
         let block = authentic.block();
         if height < next {
             self.refuse_late(block, effects);
@@ -261,10 +201,9 @@ impl Node {
             return;
         }
         let block = certificate.block;
+        let voters: Vec<u16> = certificate.signatures.iter().map(|&(validator, _)| validator).collect();
         self.blocks.decided = Some(certificate);
-        if let Some(peer) = self.peers.next_in_rotation() {
-            self.want_block(block, peer, now, effects);
-        }
+        self.want_from_validators(block, voters, now, effects);
     }
 
     /// The vote's own decision about a valid block cannot be wrong.
@@ -303,7 +242,9 @@ impl Node {
         effects.push(Effect::Event(event));
         self.state_root = block.header.state_root;
         let mut losers = std::mem::take(&mut self.blocks);
-        self.blocks = PendingBlocks { early: losers.early, ..PendingBlocks::default() };
+        losers.fetching.begin_height();
+        self.blocks =
+            PendingBlocks { early: losers.early, fetching: losers.fetching, ..PendingBlocks::default() };
         losers.candidates.remove(&block.hash()); // still there if it came as a final block of a peer
         for (_, loser) in losers.candidates {
             if !loser.block().body.is_quiet() {
@@ -315,6 +256,18 @@ impl Node {
         self.with_mining(now, effects, |mining, view, actions| {
             mining.on_final(&block, view, actions);
         });
+    }
+
+    /// A peer says, or lets see, that it has reached a height.
+    pub(super) fn note_claim(
+        &mut self,
+        peer: PublicKey,
+        height: Height,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.peers.note_height(&peer, height);
+        self.catch_up(now, effects);
     }
 }
 

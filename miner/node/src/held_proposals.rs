@@ -47,6 +47,11 @@ impl HeldProposals {
         self.of(block).next().is_some()
     }
 
+    /// The blocks that are proposed.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = BlockHash> {
+        self.rounds.values().flatten().map(|held| held.signed.proposal.block)
+    }
+
     /// The proposals of a block.
     pub(super) fn of(&self, block: &BlockHash) -> impl Iterator<Item = &HeldProposal> {
         self.rounds.values().flatten().filter(move |held| held.signed.proposal.block == *block)

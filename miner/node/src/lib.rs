@@ -11,6 +11,7 @@ mod block_row;
 mod blocks;
 mod catching_up;
 mod event;
+mod fetching;
 mod held_proposals;
 mod inbox;
 mod io;
@@ -50,6 +51,7 @@ pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
 use catching_up::CatchingUp;
+use fetching::Fetching;
 use held_proposals::HeldProposals;
 use mining::{Action, Mining, View};
 use peers::Peers;
@@ -115,25 +117,17 @@ impl MarketCounts {
 struct PendingBlocks {
     /// Valid for the next height, in order of name.
     candidates: BTreeMap<BlockHash, ValidBlock>,
-    /// Asked for and not here yet: whom we asked, and when.
-    wanted: BTreeMap<BlockHash, Wanted>,
+    fetching: Fetching,
     /// Authentic and judged before; not to be fetched or judged again.
     judged: BTreeSet<BlockHash>,
     /// Proposals whose block is not here yet.
     held_proposals: HeldProposals,
     /// A decision whose block is not here yet.
     decided: Option<chain::consensus::CommitCertificate>,
+    /// Blocks that peers were sent lately, and when, by the monotonic clock.
+    served_ms: BTreeMap<(PublicKey, BlockHash), u64>,
     /// Valid but for our clock, which is behind: judged again later.
     early: Vec<Block>,
-}
-
-/// A block that was asked for.
-#[derive(Clone, Copy, Debug)]
-struct Wanted {
-    from: PublicKey,
-    asked_ms: u64,
-    /// How many peers have been asked.
-    asks: u32,
 }
 
 impl Node {
@@ -327,7 +321,7 @@ impl Node {
             Message::AnnounceBlock { height, block } => {
                 self.on_block_announced(peer, height, block, now, effects);
             }
-            Message::RequestBlock(hash) => self.on_block_requested(peer, hash, effects),
+            Message::RequestBlock(hash) => self.on_block_requested(peer, hash, now, effects),
             Message::Block(block) => self.on_block(peer, *block, now, effects),
             Message::Consensus(message) => self.on_consensus(peer, message, now, effects),
             Message::RequestFinal { from } => effects.push(Effect::SendFinal { peer, from }),
@@ -385,6 +379,13 @@ impl Node {
         if self.peers.blame(&peer, blame.0) {
             self.drop_peer(peer, reason.to_string(), effects);
         }
+    }
+
+    /// A peer is gone: nothing more is to be expected of it.
+    fn forget_requests_to(&mut self, peer: &PublicKey) {
+        self.blocks.fetching.forget_peer(peer);
+        self.blocks.served_ms.retain(|(other, _), _| other != peer);
+        self.catching_up.forget_peer(peer);
     }
 
     fn drop_peer(&mut self, peer: PublicKey, reason: String, effects: &mut Vec<Effect>) {

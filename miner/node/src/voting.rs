@@ -28,7 +28,14 @@ impl Node {
         }
         match message {
             ConsensusMessage::Proposal(signed) => self.on_proposal(peer, signed, now, effects),
-            ConsensusMessage::Vote(signed) => self.vote_from(peer, Vote::Vote(signed), now, effects),
+            ConsensusMessage::Vote(signed) => {
+                self.vote_from(peer, Vote::Vote(signed), now, effects);
+                let voter = self.validators.key(signed.validator);
+                let voter = voter.filter(|voter| self.peers.is_connected(voter));
+                if let (Some(block), Some(voter)) = (signed.vote.block, voter) {
+                    self.blocks.fetching.note_source(&block, voter);
+                }
+            }
             ConsensusMessage::Polka(certificate) => {
                 self.vote_from(peer, Vote::Polka(certificate), now, effects);
             }
@@ -58,8 +65,10 @@ impl Node {
             self.blame(peer, Blame::BROKEN, &reason, effects);
             return;
         }
+        let proposer = self.validators.proposer(signed.proposal.height, round);
         self.blocks.held_proposals.hold(peer, signed, current);
-        self.want_block(block, peer, now, effects);
+        self.want_from_validators(block, [proposer], now, effects);
+        self.want_block(block, peer, false, now, effects);
     }
 
     /// Everything about a proposal but its block, before it takes a place: the proposer's signature does not cover the
