@@ -1,33 +1,50 @@
-//! Blocks on their way: judged, decided, made final. How they are fetched is in `fetching`.
+//! Blocks on their way to becoming final: judged, kept, voted on, decided. How they are fetched is in `fetching`, whose
+//! places they take in `candidates`, what is told of those that lose in `refusals`, and how final ones come from peers
+//! that are ahead in `catching_up`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Input as Vote};
-use chain::ledger::MarketError;
 use chain::store::Write;
-use chain::validate::draft::Admissible;
-use chain::{Authentic, Block, BlockHash, DemandId, FinalBlock, Height, Rejection, ValidBlock};
-use scenarios::ProviderId;
+use chain::{Authentic, Block, BlockHash, FinalBlock, Height, Rejection, ValidBlock};
+use scenarios::Money;
 
 use super::block_row::BlockRow;
+use super::candidates::{Candidates, EarlyBlock, Origin, Room};
 use super::event::NodeEvent;
+use super::fetching::Fetching;
+use super::held_proposals::HeldProposals;
 use super::io::Effect;
 use super::message::Message;
 use super::mining::Drafted;
-use super::{Blame, MarketCounts, Node, Now, PendingBlocks, PublicKey, is_peers};
+use super::refusals::{LateBlocks, explain, explain_losers, refusal};
+use super::{Blame, MarketCounts, Node, Now, PublicKey, is_peers};
 
-/// Candidates kept for one height, and of one miner; more are not fetched.
-const CANDIDATES: usize = 64;
-const CANDIDATES_OF_A_MINER: usize = 4;
-/// Blocks kept until our clock has caught up with theirs.
-const EARLY: usize = 8;
+/// Names remembered as refused. What is refused beyond that is judged again when it is sent again, which costs its
+/// sender every time.
+const REFUSED: usize = 1_024;
+
+/// Blocks on their way to becoming final.
+#[derive(Debug, Default)]
+pub(super) struct PendingBlocks {
+    pub(super) candidates: Candidates,
+    pub(super) fetching: Fetching,
+    /// Authentic, and refused: not to be fetched or judged again.
+    refused: BTreeSet<BlockHash>,
+    /// Proposals whose block is not here or not judged yet.
+    pub(super) held_proposals: HeldProposals,
+    /// A decision whose block is not here yet.
+    decided: Option<CommitCertificate>,
+    /// Blocks that peers were sent lately, and when, by the monotonic clock.
+    pub(super) served_ms: BTreeMap<(PublicKey, BlockHash), u64>,
+    late: LateBlocks,
+}
 
 impl PendingBlocks {
     /// Whether a validator proposes this block, or it is decided: no limit on what miners send keeps it out.
     pub(super) fn is_voted_on(&self, block: &BlockHash) -> bool {
-        let is_decided = self.decided.as_ref().is_some_and(|certificate| certificate.block == *block);
-        is_decided || self.held_proposals.names(block)
+        self.is_decided(block) || self.held_proposals.names(block)
     }
 
     /// All blocks of which that is true.
@@ -36,11 +53,26 @@ impl PendingBlocks {
         decided.chain(self.held_proposals.blocks()).collect()
     }
 
+    fn is_decided(&self, block: &BlockHash) -> bool {
+        self.decided.as_ref().is_some_and(|certificate| certificate.block == *block)
+    }
+
+    /// Whether it is an authentic block that breaks a rule.
+    pub(super) fn is_refused(&self, block: &BlockHash) -> bool {
+        self.refused.contains(block)
+    }
+
     /// Whether nothing is gained by having this block sent.
     pub(super) fn is_known(&self, block: &BlockHash) -> bool {
-        self.candidates.contains_key(block)
-            || self.judged.contains(block)
-            || self.early.iter().any(|early| early.hash() == *block)
+        self.candidates.holds(block) || self.is_refused(block)
+    }
+
+    /// The height is decided. What is left of its blocks is given back; what is known about peers stays.
+    fn begin_height(&mut self) -> Candidates {
+        let mut last = std::mem::take(self);
+        last.fetching.begin_height();
+        self.fetching = last.fetching;
+        last.candidates
     }
 }
 
@@ -50,7 +82,7 @@ impl Node {
     pub(super) fn announce_own_block(&mut self, drafted: Drafted, now: Now, effects: &mut Vec<Effect>) {
         let Drafted { header, body, report } = drafted;
         let block = Block::sign(header, body, &self.key);
-        let judged = Authentic::new(block.clone()).and_then(|block| self.judge(block, now));
+        let judged = Authentic::new(block.clone()).and_then(|block| self.judge(block, Some(now.wall_ms)));
         let valid = match judged {
             Ok(valid) => valid,
             Err(rejection) => {
@@ -63,14 +95,28 @@ impl Node {
             mining.on_announced(&block);
         }
         effects.push(Effect::Event(NodeEvent::BlockAnnounced(BlockRow::new(&block, &report))));
-        self.add_candidate(valid, [Effect::Broadcast(Message::Block(Box::new(block)))], now, effects);
+        effects.push(Effect::Broadcast(Message::Block(Box::new(block))));
+        let origin = Origin { room: Room::Guaranteed, miner: self.own, sender: self.own };
+        self.add_candidate(origin, valid, now, effects);
     }
 
-    // ---- judging ----
+    /// A block that this node voted for in an earlier run. It was on time then, whatever our clock says by now.
+    pub(super) fn restore_candidate(&mut self, block: Block, now: Now, effects: &mut Vec<Effect>) {
+        let miner = block.header.miner;
+        let judged = Authentic::new(block).and_then(|block| self.judge(block, None));
+        if let Ok(valid) = judged {
+            let hash = valid.block().hash();
+            let origin = Origin { room: Room::Guaranteed, miner, sender: self.own };
+            self.blocks.candidates.restore(origin, valid);
+            self.vote(Vote::Candidate(hash), now, effects);
+        }
+    }
+
+    // ---- others' blocks ----
 
     pub(super) fn on_block(&mut self, peer: PublicKey, block: Block, now: Now, effects: &mut Vec<Effect>) {
         let hash = block.hash();
-        if self.blocks.candidates.contains_key(&hash) || self.blocks.judged.contains(&hash) {
+        if self.blocks.is_known(&hash) {
             // Not checked again, so it must be the very block for its sender to get any credit.
             if self.blocks.candidates.get(&hash).is_some_and(|valid| *valid.block() == block) {
                 self.blocks.fetching.keeps_its_word(peer);
@@ -80,6 +126,11 @@ impl Node {
         let (height, next) = (block.header.height, self.ledger.head().height + 1);
         if height > next {
             self.note_claim(peer, height - 1, now, effects);
+            return;
+        }
+        let is_turned_away =
+            || self.blocks.candidates.is_turned_away(hash, peer) && !self.blocks.is_voted_on(&hash);
+        if is_turned_away() || (height < next && !self.is_worth_explaining(&block)) {
             return;
         }
         // A name covers the header alone: whoever sends another body under it must neither satisfy who asked for the
@@ -92,118 +143,145 @@ impl Node {
                 return;
             }
         };
-        self.blocks.fetching.delivered(&hash, peer);
-        let block = authentic.block();
         if height < next {
-            self.refuse_late(block, effects);
+            self.blocks.late.note(hash);
+            effects.push(Effect::Event(explain(&self.ledger, authentic.block())));
             return;
         }
-        let miner = block.header.miner;
-        let of_miner = self.blocks.candidates.values().filter(|other| other.block().header.miner == miner);
-        let is_full = of_miner.count() >= CANDIDATES_OF_A_MINER || self.blocks.candidates.len() >= CANDIDATES;
-        // A miner could show each node other blocks; what is proposed to all of them, all must judge.
-        if is_full && !self.blocks.is_voted_on(&hash) {
-            return;
+        self.blocks.fetching.delivered(&hash, peer);
+        let miner = authentic.block().header.miner;
+        let origin = Origin { room: self.room_of(&hash, miner), miner, sender: peer };
+        match self.blocks.candidates.validate_place(&origin) {
+            Ok(()) => self.judge_for_place(origin, authentic, now, effects),
+            Err(full) => self.blocks.candidates.turn_away(hash, peer, full),
         }
-        match self.judge(authentic.clone(), now) {
+    }
+
+    /// Whose places a block of this miner takes. A miner could show each node other blocks, more than any node keeps of
+    /// it; what is voted on, all must judge.
+    fn room_of(&self, block: &BlockHash, miner: PublicKey) -> Room {
+        if self.blocks.is_voted_on(block) {
+            Room::Guaranteed
+        } else if self.validators.index_of(&miner).is_some() {
+            Room::Validator { validators: self.validators.len() }
+        } else if self.ledger.balance(miner.address()) > Money::ZERO {
+            Room::Known
+        } else {
+            Room::Stranger
+        }
+    }
+
+    /// A block for which there is a place.
+    fn judge_for_place(&mut self, origin: Origin, block: Authentic, now: Now, effects: &mut Vec<Effect>) {
+        let hash = block.block().hash();
+        // What two thirds have decided on was on time.
+        let wall_ms = (!self.blocks.is_decided(&hash)).then_some(now.wall_ms);
+        match self.judge(block.clone(), wall_ms) {
             Ok(valid) => {
-                let others: Vec<PublicKey> = self.peers.keys().filter(|&other| other != peer).collect();
-                let message = Message::AnnounceBlock { height, block: hash };
-                let relay = others.into_iter().map(|peer| Effect::Send { peer, message: message.clone() });
-                self.add_candidate(valid, relay, now, effects);
+                self.relay(origin.sender, &valid, effects);
+                self.add_candidate(origin, valid, now, effects);
             }
-            Err(rejection) if matches!(rejection.fault(), chain::Fault::Transient) => {
-                if self.blocks.early.len() < EARLY {
-                    self.blocks.early.push(authentic.into_block());
-                }
+            Err(Rejection::TimestampAhead { got, expected }) => {
+                let ready_ms = now.wall_ms.saturating_add(got.saturating_sub(expected));
+                self.blocks.candidates.keep_early(EarlyBlock { origin, block, ready_ms });
             }
-            Err(rejection) => {
-                self.blocks.judged.insert(hash);
-                effects.push(Effect::Event(refusal(block, &rejection)));
-                self.release_proposals(hash, false, now, effects);
-                if is_peers(rejection.fault()) {
-                    self.blame(peer, Blame::INVALID, &rejection, effects);
-                }
-            }
+            Err(rejection) => self.refuse(origin.sender, block.block(), &rejection, now, effects),
         }
     }
 
-    fn judge(&self, block: Authentic, now: Now) -> Result<ValidBlock, Rejection> {
-        self.ledger.validate(block.well_formed(&self.network)?, Some(now.wall_ms))
-    }
-
-    /// A valid block for the next height: kept, passed on by `relay`, then voted on.
-    fn add_candidate(
+    /// An authentic block breaks a rule: so does every block of its name.
+    fn refuse(
         &mut self,
-        valid: ValidBlock,
-        relay: impl IntoIterator<Item = Effect>,
+        sender: PublicKey,
+        block: &Block,
+        rejection: &Rejection,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        let hash = block.hash();
+        if self.blocks.refused.len() < REFUSED || self.blocks.is_voted_on(&hash) {
+            self.blocks.refused.insert(hash);
+        }
+        effects.push(Effect::Event(refusal(block, rejection)));
+        if self.blocks.is_decided(&hash) {
+            self.tell_undecidable(&hash, effects);
+        }
+        self.release_proposals(hash, false, now, effects);
+        if is_peers(rejection.fault()) {
+            self.blame(sender, Blame::INVALID, rejection, effects);
+        }
+    }
+
+    fn judge(&self, block: Authentic, local_time_ms: Option<u64>) -> Result<ValidBlock, Rejection> {
+        self.ledger.validate(block.well_formed(&self.network)?, local_time_ms)
+    }
+
+    /// Tells everybody else of a block that somebody sent.
+    fn relay(&self, sender: PublicKey, valid: &ValidBlock, effects: &mut Vec<Effect>) {
+        let (height, block) = (valid.block().header.height, valid.block().hash());
+        let others = self.peers.keys().filter(|&other| other != sender);
+        let message = Message::AnnounceBlock { height, block };
+        effects.extend(others.map(|peer| Effect::Send { peer, message: message.clone() }));
+    }
+
+    /// A valid block for the next height: kept, and voted on. It is made durable when this node votes for it.
+    fn add_candidate(&mut self, origin: Origin, valid: ValidBlock, now: Now, effects: &mut Vec<Effect>) {
         let hash = valid.block().hash();
-        effects.push(Effect::Persist(Write::Candidate(Box::new(valid.block().clone()))));
-        effects.extend(relay);
         if let Some(certificate) = self.blocks.decided.take_if(|certificate| certificate.block == hash) {
             self.finalise(valid, certificate, now, effects);
             return;
         }
-        self.blocks.candidates.insert(hash, valid);
+        self.blocks.candidates.insert(origin, valid);
         self.vote(Vote::Candidate(hash), now, effects);
         self.release_proposals(hash, true, now, effects);
     }
 
-    /// A block for a height that is decided already: say what it breaks by now.
-    fn refuse_late(&mut self, block: &Block, effects: &mut Vec<Effect>) {
-        let hash = block.hash();
-        if block.body.is_quiet() || hash == self.ledger.head().hash || !self.blocks.judged.insert(hash) {
-            return;
-        }
-        effects.push(Effect::Event(self.explain_refusal(block)));
+    /// Whether people may want to know why a block that came after its height was decided lost: it lost the last height,
+    /// its miner is none of the many that anybody can invent, and not many were explained.
+    fn is_worth_explaining(&self, block: &Block) -> bool {
+        let (hash, head) = (block.hash(), self.ledger.head());
+        block.header.height == head.height
+            && hash != head.hash
+            && !block.body.is_quiet()
+            && self.blocks.late.has_room_for(&hash)
+            && self.room_of(&hash, block.header.miner) != Room::Stranger
     }
 
-    /// Why a block that lost its height does not simply go on the new head.
-    fn explain_refusal(&self, block: &Block) -> NodeEvent {
-        let proposals: Vec<(DemandId, Vec<ProviderId>)> =
-            block.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
-        let Admissible { refused, .. } = self.ledger.admissible(&block.header.miner, &proposals);
-        let stale = block.body.replacements().find_map(|part| {
-            let demand = part.composition.demand;
-            let Some(entry) = self.ledger.demand(demand) else {
-                return Some(MarketError::UnknownDemand { demand }.into());
-            };
-            let (got, expected) = (part.replaces, entry.version());
-            (got != expected).then(|| MarketError::StaleAmendment { demand, got, expected }.into())
-        });
-        if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(stale.as_ref()) {
-            return refusal(block, rejection);
-        }
-        let reason = format!(
-            "another block was voted onto height {}; nothing in this one conflicts with it, so its miner can send it \
-             again on the new head",
-            block.header.height
-        );
-        refusal_by_rule(block, "superseded", reason)
-    }
+    // ---- blocks ahead of our clock ----
 
-    /// Judges again what was ahead of our clock.
+    /// Judges again what is ahead of our clock no longer.
     pub(super) fn retry_early_blocks(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let own = self.own;
-        for block in std::mem::take(&mut self.blocks.early) {
-            self.on_block(own, block, now, effects);
+        for EarlyBlock { origin, block, .. } in self.blocks.candidates.take_ready(now.wall_ms) {
+            self.judge_for_place(origin, block, now, effects);
         }
     }
 
     // ---- finality ----
 
     pub(super) fn on_decided(&mut self, certificate: CommitCertificate, now: Now, effects: &mut Vec<Effect>) {
-        if let Some(valid) = self.blocks.candidates.remove(&certificate.block) {
+        let block = certificate.block;
+        if let Some(valid) = self.blocks.candidates.remove(&block) {
             self.finalise(valid, certificate, now, effects);
             return;
         }
-        let block = certificate.block;
         let voters: Vec<u16> = certificate.signatures.iter().map(|&(validator, _)| validator).collect();
         self.blocks.decided = Some(certificate);
-        self.want_from_validators(block, voters, now, effects);
+        if self.blocks.is_refused(&block) {
+            self.tell_undecidable(&block, effects);
+        } else if let Some(EarlyBlock { origin, block, .. }) = self.blocks.candidates.take_early(&block) {
+            self.judge_for_place(origin, block, now, effects);
+        } else {
+            self.want_from_validators(block, voters, now, effects);
+        }
+    }
+
+    fn tell_undecidable(&self, block: &BlockHash, effects: &mut Vec<Effect>) {
+        let detail = format!(
+            "two thirds of the validators decided on block {block}, which breaks a rule here: this node runs other \
+             software than they do or has a damaged store; it stays at height {}",
+            self.ledger.head().height
+        );
+        effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
     }
 
     /// The vote's own decision about a valid block cannot be wrong.
@@ -241,16 +319,9 @@ impl Node {
         effects.push(Effect::Final { block: Arc::clone(&block), report: Box::new(report) });
         effects.push(Effect::Event(event));
         self.state_root = block.header.state_root;
-        let mut losers = std::mem::take(&mut self.blocks);
-        losers.fetching.begin_height();
-        self.blocks =
-            PendingBlocks { early: losers.early, fetching: losers.fetching, ..PendingBlocks::default() };
-        losers.candidates.remove(&block.hash()); // still there if it came as a final block of a peer
-        for (_, loser) in losers.candidates {
-            if !loser.block().body.is_quiet() {
-                effects.push(Effect::Event(self.explain_refusal(loser.block())));
-            }
-        }
+        let mut losers = self.blocks.begin_height();
+        losers.remove(&block.hash()); // still there if it came as a final block of a peer
+        effects.extend(explain_losers(&self.ledger, losers.into_losers()).into_iter().map(Effect::Event));
         self.prune_pool(&departed, effects);
         self.begin_height(now, effects);
         self.with_mining(now, effects, |mining, view, actions| {
@@ -268,21 +339,5 @@ impl Node {
     ) {
         self.peers.note_height(&peer, height);
         self.catch_up(now, effects);
-    }
-}
-
-fn refusal(block: &Block, rejection: &Rejection) -> NodeEvent {
-    refusal_by_rule(block, rejection.rule(), rejection.to_string())
-}
-
-fn refusal_by_rule(block: &Block, rule: &str, reason: String) -> NodeEvent {
-    NodeEvent::BlockRefused {
-        block: block.hash(),
-        height: block.header.height,
-        miner: block.header.miner,
-        demands: block.body.compositions.len(),
-        amended: block.body.replacements().count(),
-        rule: rule.to_owned(),
-        reason,
     }
 }

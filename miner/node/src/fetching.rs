@@ -277,7 +277,9 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        if self.blocks.is_known(&block) || !self.peers.is_connected(&peer) {
+        let is_voted_on = self.blocks.is_voted_on(&block);
+        let is_turned_away = self.blocks.candidates.is_turned_away(block, peer) && !is_voted_on;
+        if self.blocks.is_known(&block) || is_turned_away || !self.peers.is_connected(&peer) {
             return;
         }
         let validators = &self.validators;

@@ -9,6 +9,7 @@
 
 mod block_row;
 mod blocks;
+mod candidates;
 mod catching_up;
 mod event;
 mod fetching;
@@ -22,19 +23,20 @@ mod now;
 mod peers;
 mod records;
 mod recovered;
+mod refusals;
 mod settings;
 pub mod strategy;
 mod voting;
 mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chain::consensus::{Consensus, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
-use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, SecretKey, ValidBlock};
+use chain::{DemandId, Fault, Hash, Ledger, PublicKey, SecretKey, ValidBlock};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use block_row::BlockRow;
@@ -50,9 +52,8 @@ pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
+use blocks::PendingBlocks;
 use catching_up::CatchingUp;
-use fetching::Fetching;
-use held_proposals::HeldProposals;
 use mining::{Action, Mining, View};
 use peers::Peers;
 
@@ -112,24 +113,6 @@ impl MarketCounts {
     }
 }
 
-/// Blocks on their way to becoming final.
-#[derive(Debug, Default)]
-struct PendingBlocks {
-    /// Valid for the next height, in order of name.
-    candidates: BTreeMap<BlockHash, ValidBlock>,
-    fetching: Fetching,
-    /// Authentic and judged before; not to be fetched or judged again.
-    judged: BTreeSet<BlockHash>,
-    /// Proposals whose block is not here yet.
-    held_proposals: HeldProposals,
-    /// A decision whose block is not here yet.
-    decided: Option<chain::consensus::CommitCertificate>,
-    /// Blocks that peers were sent lately, and when, by the monotonic clock.
-    served_ms: BTreeMap<(PublicKey, BlockHash), u64>,
-    /// Valid but for our clock, which is behind: judged again later.
-    early: Vec<Block>,
-}
-
 impl Node {
     /// A node that goes on where its memory ends. The effects must be carried out like any others.
     ///
@@ -169,7 +152,7 @@ impl Node {
             node.restore_record(record, &mut effects);
         }
         for block in memory.candidates {
-            node.on_block(own, block, now, &mut effects);
+            node.restore_candidate(block, now, &mut effects);
         }
         node.carry_out(outputs, now, &mut effects);
         if config.mining.is_some_and(|settings| !settings.wait_for_start)
@@ -340,7 +323,7 @@ impl Node {
         let Some(mining) = &mut self.mining else { return };
         let pending = self.pool.pending(&self.ledger);
         let cell_takers = self.peers.cell_takers(mining.takes_cell());
-        let others = self.blocks.candidates.values().map(ValidBlock::block);
+        let others = self.blocks.candidates.valid().map(ValidBlock::block);
         let in_flight: BTreeSet<DemandId> = others
             .filter(|block| block.header.miner != self.own)
             .flat_map(|block| block.body.composed().map(|composition| composition.demand))

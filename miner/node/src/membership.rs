@@ -86,7 +86,8 @@ impl Node {
         self.retry_catching_up(now, effects);
         self.tick_pool(now, effects);
         let Some(peer) = self.peers.next_in_rotation() else { return };
-        let candidates = self.blocks.candidates.keys().copied().take(STATUS_CANDIDATES).collect();
+        let turn = usize::try_from(now.monotonic_ms / self.timing.gossip_ms.max(1)).unwrap_or(0);
+        let candidates = self.blocks.candidates.to_announce(turn, STATUS_CANDIDATES);
         let status = Status {
             height: self.ledger.head().height,
             state_root: self.state_root,

@@ -48,12 +48,12 @@ impl Node {
     /// A proposal counts once its block is here and judged.
     fn on_proposal(&mut self, peer: PublicKey, signed: SignedProposal, now: Now, effects: &mut Vec<Effect>) {
         let (block, round) = (signed.proposal.block, signed.proposal.round);
-        if self.blocks.candidates.contains_key(&block) {
+        if self.blocks.candidates.get(&block).is_some() {
             self.vote_from(peer, Vote::Proposal { signed, valid: true }, now, effects);
             return;
         }
         let current = self.consensus.round();
-        if self.blocks.judged.contains(&block) || is_beyond(round, current) {
+        if self.blocks.is_refused(&block) || is_beyond(round, current) {
             // Of a round that far ahead the vote keeps nothing but that its proposer has got there.
             self.vote_from(peer, Vote::Proposal { signed, valid: false }, now, effects);
             return;
@@ -145,6 +145,9 @@ impl Node {
         for output in outputs {
             match output {
                 Output::Persist(log) => {
+                    // Whoever voted for a block is asked for it: it is on disk before the vote is.
+                    let blocks = self.blocks.candidates.make_durable(&log).into_iter();
+                    effects.extend(blocks.map(|block| Effect::Persist(Write::Candidate(Box::new(block)))));
                     effects.push(Effect::Persist(Write::Safety(Box::new(log.clone()))));
                     self.safety = log;
                 }
