@@ -12,6 +12,7 @@ use scenarios::Money;
 
 use super::block_row::BlockRow;
 use super::candidates::{Candidates, EarlyBlock, Origin, Room};
+use super::clock::ClockDoubts;
 use super::event::NodeEvent;
 use super::fetching::Fetching;
 use super::held_proposals::HeldProposals;
@@ -39,6 +40,7 @@ pub(super) struct PendingBlocks {
     /// Blocks that peers were sent lately, and when, by the monotonic clock.
     pub(super) served_ms: BTreeMap<(PublicKey, BlockHash), u64>,
     late: LateBlocks,
+    pub(super) clock: ClockDoubts,
 }
 
 impl PendingBlocks {
@@ -67,11 +69,12 @@ impl PendingBlocks {
         self.candidates.holds(block) || self.is_refused(block)
     }
 
-    /// The height is decided. What is left of its blocks is given back; what is known about peers stays.
+    /// The height is decided. What is left of its blocks is given back; what is known about peers and clocks stays.
     fn begin_height(&mut self) -> Candidates {
         let mut last = std::mem::take(self);
         last.fetching.begin_height();
         self.fetching = last.fetching;
+        self.clock = last.clock;
         last.candidates
     }
 }
@@ -184,6 +187,7 @@ impl Node {
             Err(Rejection::TimestampAhead { got, expected }) => {
                 let ready_ms = now.wall_ms.saturating_add(got.saturating_sub(expected));
                 self.blocks.candidates.keep_early(EarlyBlock { origin, block, ready_ms });
+                self.doubt_clock(&hash, got, now, effects);
             }
             Err(rejection) => self.refuse(origin.sender, block.block(), &rejection, now, effects),
         }
@@ -253,6 +257,26 @@ impl Node {
     pub(super) fn retry_early_blocks(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for EarlyBlock { origin, block, .. } in self.blocks.candidates.take_ready(now.wall_ms) {
             self.judge_for_place(origin, block, now, effects);
+        }
+    }
+
+    /// Validators propose a block that is ahead of our clock: if there are too many of them, it is our clock.
+    pub(super) fn doubt_clock(
+        &mut self,
+        block: &BlockHash,
+        dated_ms: u64,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let faults = self.validators.faults_tolerated();
+        let proposals: Vec<_> =
+            self.blocks.held_proposals.of(block).map(|held| held.signed.proposal).collect();
+        for proposal in proposals {
+            let proposer = self.validators.proposer(proposal.height, proposal.round);
+            if let Some(validators) = self.blocks.clock.note_early(proposer, faults, now) {
+                let by_ms = dated_ms.saturating_sub(now.wall_ms);
+                effects.push(Effect::Event(NodeEvent::ClockBehind { validators, by_ms }));
+            }
         }
     }
 

@@ -96,6 +96,11 @@ impl Candidates {
         self.valid.values().map(|candidate| &candidate.valid)
     }
 
+    /// The date of a block that waits for our clock, milliseconds since the Unix epoch.
+    pub(super) fn early_date_ms(&self, block: &BlockHash) -> Option<u64> {
+        self.early.get(block).map(|early| early.block.block().header.timestamp_ms)
+    }
+
     /// Whether a block is here, valid or early.
     pub(super) fn holds(&self, block: &BlockHash) -> bool {
         self.valid.contains_key(block) || self.early.contains_key(block)

@@ -132,6 +132,14 @@ pub enum NodeEvent {
     },
     /// A demand cannot be composed on what is left.
     Unserved { demand: DemandId, name: String, reason: String },
+    /// More validators propose blocks from the future than may lie: this machine's clock is behind. Such blocks count
+    /// only once the clock has reached them.
+    ClockBehind {
+        /// How many have done so within a minute.
+        validators: usize,
+        /// How far ahead of this machine's clock the last of these blocks is dated, in milliseconds.
+        by_ms: u64,
+    },
     /// A validator signed two things for one height and round.
     Equivocation { validator: PublicKey, detail: String },
     /// Something is wrong on this machine.

@@ -11,6 +11,7 @@ mod block_row;
 mod blocks;
 mod candidates;
 mod catching_up;
+mod clock;
 mod event;
 mod fetching;
 mod held_proposals;

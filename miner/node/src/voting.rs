@@ -67,6 +67,10 @@ impl Node {
         }
         let proposer = self.validators.proposer(signed.proposal.height, round);
         self.blocks.held_proposals.hold(peer, signed, current);
+        if let Some(dated_ms) = self.blocks.candidates.early_date_ms(&block) {
+            self.doubt_clock(&block, dated_ms, now, effects);
+            return;
+        }
         self.want_from_validators(block, [proposer], now, effects);
         self.want_block(block, peer, false, now, effects);
     }
@@ -105,6 +109,8 @@ impl Node {
         effects: &mut Vec<Effect>,
     ) {
         for HeldProposal { from, signed } in self.blocks.held_proposals.release(&block) {
+            let Proposal { height, round, .. } = signed.proposal;
+            self.blocks.clock.note_timely(self.validators.proposer(height, round));
             self.vote_from(from, Vote::Proposal { signed, valid }, now, effects);
         }
     }

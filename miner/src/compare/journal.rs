@@ -128,6 +128,14 @@ impl Journal {
                 self.faults.push(line.clone());
                 Some(line)
             }
+            NodeEvent::ClockBehind { validators, by_ms } => {
+                let line = format!(
+                    "node {node}: {validators} validators propose blocks from the future, the last by {by_ms} ms: this \
+                     machine's clock is behind"
+                );
+                self.faults.push(line.clone());
+                Some(line)
+            }
             NodeEvent::Equivocation { validator, detail } => {
                 Some(format!("validator {} lied: {detail}", self.number(&validator)))
             }

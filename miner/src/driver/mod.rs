@@ -426,6 +426,12 @@ impl Driver {
             tracing::error!("{detail}");
         } else if let NodeEvent::WorkFailed { work, kind, reason } = event {
             tracing::error!(work = work.0, ?kind, %reason, "a search came to nothing; the node goes on without it");
+        } else if let NodeEvent::ClockBehind { validators, by_ms } = event {
+            tracing::warn!(
+                validators,
+                by_ms,
+                "others propose blocks from the future: set this machine's clock"
+            );
         } else if matches!(event, NodeEvent::Searching { .. }) {
             tracing::debug!(?event);
         } else {

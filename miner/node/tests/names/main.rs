@@ -7,7 +7,7 @@
 mod scene;
 
 use chain::{Block, Body};
-use miner_node::{FinalBlockMessage, Message};
+use miner_node::{FinalBlockMessage, Message, NodeEvent};
 
 use crate::scene::{LEAD_MS, Scene, invented, owner, stranger};
 
@@ -302,4 +302,23 @@ fn a_decided_block_is_on_time_whatever_our_clock_says() {
     scene.say_block(&scene.validators[1].clone(), &block);
     scene.decide(block.hash());
     assert_eq!(scene.node.ledger().head().height, 1);
+}
+
+#[test]
+fn the_operator_is_told_once_when_more_validators_than_may_lie_propose_from_the_future() {
+    let mut scene = Scene::new();
+    let behind = |scene: &mut Scene| {
+        let seen = scene.look();
+        let told = seen.told().into_iter().filter(|event| matches!(event, NodeEvent::ClockBehind { .. }));
+        told.cloned().collect::<Vec<_>>()
+    };
+    for (round, later_ms) in [(0, 20_000), (4, 21_000), (1, 22_000), (2, 23_000)] {
+        let block = scene.block(&stranger(0), later_ms);
+        scene.propose(round, block.hash());
+        scene.say_block(&scene.validators[1].clone(), &block);
+        let told = behind(&mut scene);
+        // Rounds 0 and 4 are the same validator's.
+        let expected = NodeEvent::ClockBehind { validators: 2, by_ms: 22_000 };
+        assert_eq!(told, if round == 1 { vec![expected] } else { Vec::new() }, "round {round}");
+    }
 }
