@@ -1,10 +1,10 @@
 //! Names of blocks, and everything that is asked for by name: what strangers and a lying validator say about blocks that
 //! are false, withheld, invented, useless or out of time. The chain goes on, nobody honest is blamed, nothing piles up.
 
-use chain::{Block, Body, SecretKey};
+use chain::{Block, BlockHash, Body, Hash, SecretKey};
 use miner_node::Message;
 use miner_node::strategy::Strategy;
-use mizan_tests::sim::{HostId, HostSettings, Market, MarketKind, World};
+use mizan_tests::sim::{Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, World};
 
 use crate::adversaries::draft_of;
 use crate::common::{hosts, keys, public};
@@ -24,17 +24,23 @@ fn puppet_key(number: u32) -> SecretKey {
 
 /// Four validators that mine, and so many puppets connected to all of them that are none.
 fn world_with_puppets(puppets: u32) -> World {
-    let keys = keys(11, 4);
-    let kind = MarketKind::Capacitated { capacity_ppm: 2_000_000 };
-    let market = Market::generated(kind, 6, 10, &public(&keys), 11).unwrap();
-    let mut settings = hosts(&market, &keys, &[Strategy::Cells; 4]);
-    settings.extend((0..puppets).map(|number| HostSettings::puppet(puppet_key(number))));
-    let mut world = World::new(market, settings, 11);
+    let mut world = world_of(puppets, Vec::new());
     for number in 0..puppets {
         connect(&mut world, number);
     }
     world.run_for(500).unwrap();
     world
+}
+
+/// Four validators that mine, so many puppets, connected to nobody yet, and these hosts.
+fn world_of(puppets: u32, others: Vec<HostSettings>) -> World {
+    let keys = keys(11, 4);
+    let kind = MarketKind::Capacitated { capacity_ppm: 2_000_000 };
+    let market = Market::generated(kind, 6, 10, &public(&keys), 11).unwrap();
+    let mut settings = hosts(&market, &keys, &[Strategy::Cells; 4]);
+    settings.extend((0..puppets).map(|number| HostSettings::puppet(puppet_key(number))));
+    settings.extend(others);
+    World::new(market, settings, 11)
 }
 
 fn connect(world: &mut World, number: u32) {
@@ -87,4 +93,82 @@ fn a_false_body_under_a_name_does_not_condemn_the_block_of_that_name() {
     assert_eq!(world.host(puppet(1)).dropped(), [], "who sends true ones is not");
     world.submit_all(100);
     assert_served(&mut world);
+}
+
+#[test]
+fn names_that_many_strangers_invent_do_not_hold_the_market_up() {
+    let mut world = world_with_puppets(16);
+    // Blocks that were sent get lost, so that they must be asked for.
+    world.inflict(0, Fault::Quality(LinkQuality { loss_percent: 20, ..LinkQuality::GOOD }));
+    world.submit_all(100);
+    for turn in 0..300_u64 {
+        if world.is_settled() {
+            break;
+        }
+        let height = world.checkers().height() + 1;
+        for number in 0..16 {
+            for name in 0..8_u32 {
+                let name = blake3::hash(format!("{turn} {number} {name}").as_bytes());
+                let block = BlockHash(Hash(*name.as_bytes()));
+                world.say_to_all(puppet(number), &Message::AnnounceBlock { height, block });
+            }
+        }
+        world.run_for(200).unwrap();
+    }
+    assert_served(&mut world);
+}
+
+#[test]
+fn a_node_that_joins_late_catches_up_whatever_boasters_promise_it() {
+    const BOASTERS: u32 = 16;
+    let joiner = HostId(PUPPETS + BOASTERS);
+    let key = SecretKey::for_scenario(11, "joiner", 0);
+    let settings = HostSettings { starts_at_ms: 20_000, ..HostSettings::voter(key) };
+    let mut world = world_of(BOASTERS, vec![settings]);
+    world.submit_all(100);
+    world.run_for(19_900).unwrap();
+    let height = world.checkers().height();
+    assert!(height >= 3, "there is something to catch up with, not {height} heights");
+    let has_caught_up =
+        |world: &World| world.host(joiner).node().is_some_and(|node| node.ledger().head().height >= height);
+    let boast = Message::AnnounceBlock { height: 1_000_000, block: BlockHash(Hash([1; 32])) };
+    while !has_caught_up(&world) {
+        assert!(world.now_ms() < 26_000, "not caught up after six seconds");
+        for number in 0..BOASTERS {
+            world.connect(puppet(number), joiner);
+            world.say(puppet(number), joiner, boast.encode());
+        }
+        world.run_for(20).unwrap();
+    }
+}
+
+#[test]
+fn useless_blocks_of_many_invented_miners_keep_no_work_out_and_are_not_written_to_disk() {
+    let mut world = world_with_puppets(24);
+    world.submit_all(100);
+    let mut flooded = 0;
+    let mut written = 0;
+    for _ in 0..3_000 {
+        if world.is_settled() {
+            break;
+        }
+        let ledger = world.node(HostId(0)).ledger().clone();
+        let waits = ledger.is_waiting() || !ledger.admissible_records(&world.market().records).0.is_empty();
+        if waits && flooded <= ledger.head().height {
+            flooded = ledger.head().height + 1;
+            for number in 0..24 {
+                for later_ms in 0..4 {
+                    let block = draft_of(&puppet_key(number), &ledger, &world, later_ms);
+                    world.say_to_all(puppet(number), &Message::Block(Box::new(block)));
+                }
+            }
+        }
+        world.run_for(30).unwrap();
+        let candidates = VALIDATORS.map(|host| world.host(host).store().unwrap().candidates().unwrap().len());
+        written = written.max(candidates.into_iter().max().unwrap());
+    }
+    assert_served(&mut world);
+    assert!(flooded > 3, "the flood went on for {flooded} heights");
+    // At most what it proposed or voted for in a few rounds.
+    assert!(written <= 4, "{written} candidates on one disk");
 }
