@@ -256,7 +256,10 @@ impl Node {
     /// Judges again what is ahead of our clock no longer.
     pub(super) fn retry_early_blocks(&mut self, now: Now, effects: &mut Vec<Effect>) {
         for EarlyBlock { origin, block, .. } in self.blocks.candidates.take_ready(now.wall_ms) {
-            self.judge_for_place(origin, block, now, effects);
+            // One of those before it may have decided the height.
+            if block.block().header.height == self.ledger.head().height + 1 {
+                self.judge_for_place(origin, block, now, effects);
+            }
         }
     }
 
