@@ -4,6 +4,7 @@
 //! out in order, so that whatever is to be durable is on disk before anything that follows it is sent. Clients are
 //! answered beside it (`queries`), from the snapshots it publishes and from the history (`historian`).
 
+mod bootstrap;
 mod clock;
 mod config;
 mod historian;
@@ -37,20 +38,20 @@ use miner_node::{
     Timer, WorkId,
 };
 
+pub use bootstrap::{BootstrapPeer, BootstrapPeerError};
 pub use clock::{thread_cpu_micros, wall_ms};
 pub use config::{NodeFile, read_key, write_key};
 pub use worker::{pool_cpu_micros, search_on_threads};
 
+use bootstrap::Bootstrap;
 use clock::Clock;
 use historian::Historian;
 use queries::{Answering, Order, Outcomes, Queries};
 use worker::Workers;
 
-/// How often bootstrap nodes that are not connected are dialled.
-const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two snapshots, unless a block becomes final or an order is carried out.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(50);
-/// The longest sleep, when no timer is set.
+/// The longest sleep, whatever is set.
 const IDLE: Duration = Duration::from_secs(1);
 /// Orders that wait for the node; more wait with their clients.
 const ORDERS_WAITING: usize = 16;
@@ -98,11 +99,9 @@ struct Driver {
     outcomes: BTreeMap<SubmissionId, Outcomes>,
     answering: Answering,
     timers: BTreeMap<Timer, u64>,
-    /// Addresses of connected peers, to know which bootstrap nodes to dial.
+    /// Connected peers, and where they are.
     connected: BTreeMap<PublicKey, SocketAddr>,
-    bootstrap: BTreeSet<SocketAddr>,
-    /// Why bootstrap nodes could not be reached last.
-    failed_dials: BTreeMap<SocketAddr, String>,
+    bootstrap: Bootstrap,
     is_stopping: bool,
 }
 
@@ -144,7 +143,7 @@ impl Driver {
             explaining: Arc::default(),
         };
         let mut driver = Self {
-            bootstrap: file.bootstrap_peers.iter().copied().collect(),
+            bootstrap: Bootstrap::new(file.bootstrap_peers.clone()),
             workers: Workers::new(file.threads, sender),
             file,
             options,
@@ -164,7 +163,6 @@ impl Driver {
             answering: listening.answer(queries)?,
             timers: BTreeMap::new(),
             connected: BTreeMap::new(),
-            failed_dials: BTreeMap::new(),
             is_stopping: false,
         };
         driver.carry_out(effects)?;
@@ -189,10 +187,10 @@ impl Driver {
     async fn work(&mut self) -> Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut bootstrap = tokio::time::interval(BOOTSTRAP_INTERVAL);
         let mut stdin = tokio::io::stdin();
         let mut stdin_byte = [0_u8];
         while !self.is_stopping {
+            self.bootstrap.dial_if_due(&self.transport, &self.connected);
             self.publish_if_due();
             let wake = self.next_wake();
             tokio::select! {
@@ -203,7 +201,6 @@ impl Driver {
                 Some((id, report)) = self.reports.recv() => self.handle(Input::Work { id, report })?,
                 Some(order) = self.orders.recv() => self.on_order(order)?,
                 () = tokio::time::sleep_until(wake.into()) => self.fire_timers()?,
-                _ = bootstrap.tick() => self.dial_bootstrap(),
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 read = stdin.read(&mut stdin_byte), if self.options.stop_with_stdin => {
@@ -280,8 +277,8 @@ impl Driver {
 
     fn on_transport(&mut self, event: TransportEvent) -> Result<()> {
         match event {
-            TransportEvent::Connected { peer, address, .. } => {
-                self.failed_dials.remove(&address);
+            TransportEvent::Connected { peer, address, outbound } => {
+                self.bootstrap.note_connected(address, outbound);
                 self.connected.insert(peer, address);
                 self.handle(Input::PeerUp { peer, address: address.ip() })
             }
@@ -293,43 +290,22 @@ impl Driver {
                 self.handle(Input::Message { peer, bytes: bytes.into() })
             }
             TransportEvent::DialFailed { address, reason } => {
-                self.note_failed_dial(address, reason.to_string());
+                self.bootstrap.note_failure(address, &reason);
                 Ok(())
-            }
-        }
-    }
-
-    /// Tells the operator why a bootstrap node cannot be reached, once as long as the reason is the same.
-    fn note_failed_dial(&mut self, address: SocketAddr, reason: String) {
-        let is_news = self.bootstrap.contains(&address) && self.failed_dials.get(&address) != Some(&reason);
-        if is_news {
-            tracing::warn!(%address, %reason, "a bootstrap node cannot be reached; it is tried again");
-            self.failed_dials.insert(address, reason);
-        } else {
-            tracing::debug!(%address, %reason, "a dial failed");
-        }
-    }
-
-    fn dial_bootstrap(&mut self) {
-        let own = self.transport.local_addr();
-        let connected: BTreeSet<SocketAddr> = self.connected.values().copied().collect();
-        for &address in &self.bootstrap {
-            if address != own
-                && !connected.contains(&address)
-                && let Err(error) = self.transport.connect(address, None)
-            {
-                tracing::debug!(%address, %error, "a bootstrap node was not dialled");
             }
         }
     }
 
     /// When the next timer fires or a snapshot is due.
     fn next_wake(&self) -> Instant {
-        let next = self.timers.values().min().copied();
-        let timer = next.map_or_else(|| Instant::now() + IDLE, |at_ms| self.clock.instant_of(at_ms));
-        if self.is_stale { timer.min(self.published + SNAPSHOT_INTERVAL) } else { timer }
+        let idle = (Instant::now() + IDLE).min(self.bootstrap.due());
+        let next = self.timers.values().min().and_then(|&at_ms| self.clock.instant_of(at_ms));
+        let wake = next.map_or(idle, |timer| timer.min(idle));
+        if self.is_stale { wake.min(self.published + SNAPSHOT_INTERVAL) } else { wake }
     }
 
+    /// Fires what is due, each timer once: also when the machine was stopped for long, or a timer is set anew to what is
+    /// past.
     fn fire_timers(&mut self) -> Result<()> {
         let now = self.clock.now().monotonic_ms;
         let due: Vec<Timer> =
@@ -447,10 +423,11 @@ fn transport_limits() -> TransportLimits {
     limits
 }
 
-/// Whose connections matter: without validators nothing becomes final, and whom the operator has allowed is wanted.
+/// Whose connections matter: without validators nothing becomes final, and whom the operator has named is wanted.
 fn reserved_keys(file: &NodeFile, network: &Network) -> BTreeSet<PublicKey> {
+    let named = file.bootstrap_peers.iter().filter_map(|peer| peer.key);
     let allowed = file.allow_list.iter().flatten().copied();
-    network.genesis().validators.iter().copied().chain(allowed).collect()
+    network.genesis().validators.iter().copied().chain(allowed).chain(named).collect()
 }
 
 /// One line on stdout, at once: whoever reads it waits for it.
