@@ -2,13 +2,15 @@
 //!
 //! One task owns the node and its store and handles one thing at a time; what the node asks for is carried
 //! out in order, so that whatever is to be durable is on disk before anything that follows it is sent. Clients are
-//! answered beside it (`queries`), from the snapshots it publishes and from the history (`historian`).
+//! answered beside it (`queries`), from the snapshots it publishes and from the history (`historian`), and peers that
+//! lack final blocks from the store (`serving`).
 
 mod bootstrap;
 mod clock;
 mod config;
 mod historian;
 mod queries;
+mod serving;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,6 +49,7 @@ use bootstrap::Bootstrap;
 use clock::Clock;
 use historian::Historian;
 use queries::{Answering, Order, Outcomes, Queries};
+use serving::Serving;
 use worker::Workers;
 
 /// Between two snapshots, unless a block becomes final or an order is carried out.
@@ -88,6 +91,9 @@ struct Driver {
     workers: Workers,
     reports: UnboundedReceiver<(WorkId, Report)>,
     historian: Historian,
+    serving: Serving,
+    /// Peers whose answer out of the chain is done.
+    served: UnboundedReceiver<PublicKey>,
     /// Readers look at the last one.
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Instant,
@@ -128,6 +134,9 @@ impl Driver {
             reserved: reserved_keys(&file, &network),
             limits: transport_limits(),
         })?;
+        let (served_sender, served) = unbounded_channel();
+        let blocks = store.final_blocks().context("the store cannot be read beside the node")?;
+        let serving = Serving::start(blocks, transport.clone(), served_sender)?;
         let listening = queries::listen(&file.control_socket())?;
         let config =
             NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
@@ -154,6 +163,8 @@ impl Driver {
             transport_events,
             reports,
             historian,
+            serving,
+            served,
             snapshots,
             published: Instant::now(),
             is_stale: true,
@@ -200,6 +211,10 @@ impl Driver {
                 },
                 Some((id, report)) = self.reports.recv() => self.handle(Input::Work { id, report })?,
                 Some(order) = self.orders.recv() => self.on_order(order)?,
+                Some(peer) = self.served.recv() => {
+                    self.serving.note_done(&peer);
+                    self.handle(Input::FinalSent { peer })?;
+                }
                 () = tokio::time::sleep_until(wake.into()) => self.fire_timers()?,
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
@@ -216,6 +231,7 @@ impl Driver {
     async fn finish(mut self) {
         self.workers.cancel_all();
         self.transport.shutdown().await;
+        self.serving.finish();
         self.answering.finish();
         self.historian.finish();
     }
@@ -325,7 +341,7 @@ impl Driver {
             match effect {
                 Effect::Send { peer, message } => self.send(peer, &message),
                 Effect::Broadcast(message) => self.broadcast(&message),
-                Effect::SendFinal { peer, from } => self.send_final(peer, from),
+                Effect::SendFinal { peer, from } => self.serving.serve(peer, from, self.store.height()),
                 Effect::Disconnect { peer, reason } => self.transport.disconnect(&peer, reason),
                 Effect::Dial { address, expected } => {
                     if let Err(error) = self.transport.connect(address, Some(expected)) {
@@ -383,14 +399,6 @@ impl Driver {
     fn send_bytes(&self, peer: PublicKey, kind: &str, bytes: Bytes) {
         if let Err(error) = self.transport.send(&peer, bytes) {
             tracing::debug!(%peer, kind, %error, "a message was not sent");
-        }
-    }
-
-    /// A chain that cannot be read is no reason to stop: nothing is lost before a write fails.
-    fn send_final(&self, peer: PublicKey, from: u64) {
-        match Message::final_blocks(&self.store, from) {
-            Ok(message) => self.send(peer, &message),
-            Err(error) => tracing::error!(%peer, %error, "final blocks were not sent"),
         }
     }
 
