@@ -11,6 +11,7 @@ mod config;
 mod historian;
 mod queries;
 mod serving;
+mod sources;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,17 +28,16 @@ use chain::{Network, PublicKey};
 use coordinator_free_pool::PoolLimits;
 use miner_api::Snapshot;
 use miner_api::views::Refusal;
-use scenarios::work::Report;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
+use tokio::sync::mpsc::{channel, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::storage;
-use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
+use crate::transport::{Transport, TransportConfig, TransportEvent, TransportLimits};
 use miner_node::{
     Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Recovered, SubmissionId,
-    Timer, WorkId,
+    Timer,
 };
 
 pub use bootstrap::{BootstrapPeer, BootstrapPeerError};
@@ -50,6 +50,7 @@ use clock::Clock;
 use historian::Historian;
 use queries::{Answering, Order, Outcomes, Queries};
 use serving::Serving;
+use sources::{Occurrence, Sources};
 use worker::Workers;
 
 /// Between two snapshots, unless a block becomes final or an order is carried out.
@@ -87,19 +88,15 @@ struct Driver {
     node: Node,
     store: Store,
     transport: Transport,
-    transport_events: TransportEvents,
+    sources: Sources,
     workers: Workers,
-    reports: UnboundedReceiver<(WorkId, Report)>,
     historian: Historian,
     serving: Serving,
-    /// Peers whose answer out of the chain is done.
-    served: UnboundedReceiver<PublicKey>,
     /// Readers look at the last one.
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Instant,
     /// Whether anything has happened since.
     is_stale: bool,
-    orders: Receiver<Order>,
     submissions: u64,
     /// What became of a submission that is being carried out.
     outcomes: BTreeMap<SubmissionId, Outcomes>,
@@ -160,15 +157,12 @@ impl Driver {
             node,
             store,
             transport,
-            transport_events,
-            reports,
+            sources: Sources::new(transport_events, reports, orders, served),
             historian,
             serving,
-            served,
             snapshots,
             published: Instant::now(),
             is_stale: true,
-            orders,
             submissions: 0,
             outcomes: BTreeMap::new(),
             answering: listening.answer(queries)?,
@@ -201,21 +195,12 @@ impl Driver {
         let mut stdin = tokio::io::stdin();
         let mut stdin_byte = [0_u8];
         while !self.is_stopping {
+            self.fire_timers()?;
             self.bootstrap.dial_if_due(&self.transport, &self.connected);
             self.publish_if_due();
             let wake = self.next_wake();
             tokio::select! {
-                event = self.transport_events.recv() => match event {
-                    Some(event) => self.on_transport(event)?,
-                    None => break,
-                },
-                Some((id, report)) = self.reports.recv() => self.handle(Input::Work { id, report })?,
-                Some(order) = self.orders.recv() => self.on_order(order)?,
-                Some(peer) = self.served.recv() => {
-                    self.serving.note_done(&peer);
-                    self.handle(Input::FinalSent { peer })?;
-                }
-                () = tokio::time::sleep_until(wake.into()) => self.fire_timers()?,
+                biased;
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 read = stdin.read(&mut stdin_byte), if self.options.stop_with_stdin => {
@@ -223,6 +208,8 @@ impl Driver {
                         break;
                     }
                 }
+                occurrence = self.sources.next() => self.on_occurrence(occurrence)?,
+                () = tokio::time::sleep_until(wake.into()) => {}
             }
         }
         self.handle(Input::Command(Command::Stop))
@@ -241,6 +228,22 @@ impl Driver {
         self.node.handle(self.clock.now(), input, &mut effects);
         self.is_stale = true;
         self.carry_out(effects)
+    }
+
+    fn on_occurrence(&mut self, occurrence: Occurrence) -> Result<()> {
+        match occurrence {
+            Occurrence::Transport(event) => self.on_transport(event),
+            Occurrence::Work(id, report) => self.handle(Input::Work { id, report }),
+            Occurrence::Order(order) => self.on_order(order),
+            Occurrence::Served(peer) => {
+                self.serving.note_done(&peer);
+                self.handle(Input::FinalSent { peer })
+            }
+            Occurrence::End => {
+                self.is_stopping = true;
+                Ok(())
+            }
+        }
     }
 
     // ---- clients ----
