@@ -183,6 +183,34 @@ impl Body {
         Ok(body)
     }
 
+    /// The canonical bytes of the body whose [`Body::items`] these are, put together without looking into them: only of
+    /// items that were a body's before is the outcome one.
+    ///
+    /// # Errors
+    /// If an item is empty, of no known kind, or there are two price updates.
+    pub fn bytes_of_items<I: AsRef<[u8]>>(items: &[I]) -> Result<Vec<u8>, CodecError> {
+        let mut kinds = [(); 4].map(|()| (0_usize, Vec::new()));
+        for item in items {
+            let malformed = || CodecError::Malformed("an item that is empty or of no known kind".into());
+            let (tag, bytes) = item.as_ref().split_first().ok_or_else(malformed)?;
+            let (count, all) = kinds.get_mut(usize::from(*tag)).ok_or_else(malformed)?;
+            *count = count.saturating_add(1);
+            all.extend_from_slice(bytes);
+        }
+        let [records, price_update, compositions, amendments] = kinds;
+        if price_update.0 > 1 {
+            return Err(CodecError::Malformed(format!("{} price updates", price_update.0)));
+        }
+        // A sequence is its length and its elements; an option is written as a sequence of none or one.
+        let mut body = Vec::new();
+        for (count, bytes) in [records, price_update, compositions, amendments] {
+            body.extend(encode(&count));
+            body.extend(bytes);
+        }
+        body.extend(encode(&Vec::<Commitment>::new()));
+        Ok(body)
+    }
+
     /// Whether it composes and re-composes no demand.
     pub const fn is_quiet(&self) -> bool {
         self.compositions.is_empty() && self.amendments.is_empty()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Backend, Changes, Pairs, StoreError};
+use super::{Backend, Changes, Lookup, Pairs, StoreError};
 
 /// Bytes by key, in memory. A clone is a copy of the medium as it is now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,5 +27,8 @@ impl Backend for MemoryBackend {
             }
         }
         Ok(())
+    }
+    fn lookup(&self) -> Option<Lookup> {
+        None
     }
 }

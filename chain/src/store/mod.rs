@@ -9,6 +9,7 @@
 
 mod layout;
 mod memory;
+mod reader;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ use crate::record::{Height, NetworkId, Record, RecordId};
 use crate::validate::FinalBlock;
 
 pub use memory::MemoryBackend;
+pub use reader::{FinalBlocks, Lookup};
 pub use replay::{ReplayError, replay, replay_with};
 
 use layout::StoredBlock;
@@ -53,6 +55,9 @@ pub trait Backend: fmt::Debug + Send {
     /// # Errors
     /// If the medium fails or is corrupt.
     fn commit(&mut self, changes: Changes) -> Result<(), StoreError>;
+
+    /// Looks keys up from another thread, whatever this one does; `None` if only its owner can read it.
+    fn lookup(&self) -> Option<Lookup>;
 }
 
 /// Why the store cannot do what it is asked.

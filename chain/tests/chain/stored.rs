@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chain::codec::encode;
 use chain::consensus::{CertificateError, SafetyLog};
 use chain::ledger::MarketError;
 use chain::store::{MemoryBackend, ReplayError, Store, StoreError, Write, replay};
@@ -66,6 +67,25 @@ fn a_chain_is_read_again_and_leads_to_the_same_ledger() {
     let ledger = replay(&store, market.ledger.network().clone()).unwrap();
     assert_eq!(ledger.state_root(), market.ledger.state_root());
     assert_eq!(ledger.head(), market.ledger.head());
+}
+
+#[test]
+fn blocks_are_passed_on_as_they_would_be_encoded() {
+    let mut market = three_blocks();
+    market.accept(market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]).at_right_prices());
+    let mut store = in_memory(&market);
+    store.write(&writes(&market)).unwrap();
+    let bodies = market.blocks.iter().map(|block| &block.body);
+    assert!(bodies.clone().any(|body| !body.records.is_empty()));
+    assert!(bodies.clone().any(|body| !body.compositions.is_empty()));
+    assert!(bodies.clone().any(|body| !body.amendments.is_empty()));
+    assert!(bodies.clone().any(|body| body.price_update.is_some()));
+    for (height, block) in (1..).zip(&market.blocks) {
+        let expected = encode(&(block, certificate(market.network(), block)));
+        assert_eq!(store.encoded(height), Ok(Some(expected)));
+    }
+    assert_eq!(store.encoded(0), Ok(None));
+    assert_eq!(store.encoded(5), Ok(None));
 }
 
 #[test]

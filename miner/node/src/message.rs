@@ -2,7 +2,7 @@
 
 use chain::codec::{self, CodecError};
 use chain::consensus::{CommitCertificate, ConsensusMessage, VoteSummary};
-use chain::{Block, BlockHash, Hash, Height, NetworkId, Store, StoreError};
+use chain::{Block, BlockHash, Hash, Height, NetworkId};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +18,8 @@ pub(super) const PEER_RECORDS: usize = 64;
 pub(super) const STATUS_CANDIDATES: usize = 8;
 /// The most final blocks in one message.
 pub const FINAL_BLOCKS: usize = 64;
+/// Room for what a message of final blocks holds beside them.
+const FINAL_OVERHEAD_BYTES: usize = 16;
 
 /// Everything that travels between two nodes. New kinds go at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -99,22 +101,30 @@ pub enum MessageError {
 }
 
 impl Message {
-    /// As many final blocks from a height on as one message holds.
+    /// The canonical bytes of a [`Message::Final`]: as many blocks from a height on as one message holds. `read` gives
+    /// the canonical bytes of the final block of a height and of its certificate behind it, `None` beyond the last.
     ///
     /// # Errors
-    /// If the store cannot be read or is corrupt.
-    pub fn final_blocks(store: &Store, from: Height) -> Result<Self, StoreError> {
-        let (mut blocks, mut bytes) = (Vec::new(), 0);
-        for found in store.blocks_from(from).take(FINAL_BLOCKS) {
-            let (block, certificate) = found?;
-            let block = FinalBlockMessage { block, certificate };
-            bytes += codec::encode(&block).len() + 8;
-            if bytes > MESSAGE_BYTES - 1_024 {
+    /// The first one of `read`.
+    pub fn encode_final<E>(
+        from: Height,
+        mut read: impl FnMut(Height) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Vec<u8>, E> {
+        let (mut blocks, mut count) = (Vec::new(), 0_usize);
+        for height in (from.max(1)..).take(FINAL_BLOCKS) {
+            let Some(block) = read(height)? else { break };
+            if blocks.len().saturating_add(block.len()) > MESSAGE_BYTES - FINAL_OVERHEAD_BYTES {
                 break;
             }
-            blocks.push(block);
+            blocks.extend(block);
+            count = count.saturating_add(1);
         }
-        Ok(Self::Final(blocks))
+        // Without blocks such a message ends with their number.
+        let mut message = Self::Final(Vec::new()).encode();
+        message.truncate(message.len().saturating_sub(codec::encode(&0_usize).len()));
+        message.extend(codec::encode(&count));
+        message.extend(blocks);
+        Ok(message)
     }
 
     /// Its canonical bytes.
@@ -158,5 +168,53 @@ impl Message {
             Self::RequestFinal { .. } => "final block request",
             Self::Final(_) => "final blocks",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::{Body, Header, SecretKey};
+    use scenarios::Money;
+
+    use super::*;
+
+    fn final_block(height: Height) -> FinalBlockMessage {
+        let key = SecretKey::for_scenario(1, "miner", 0);
+        let header = Header {
+            version: 1,
+            network: NetworkId(Hash([1; 32])),
+            height,
+            parent: BlockHash(Hash([2; 32])),
+            timestamp_ms: height,
+            miner: key.public(),
+            merkle_root: Hash([3; 32]),
+            item_count: 0,
+            state_root: Hash([4; 32]),
+            cost: Money::ZERO,
+            reduced_cost: Money::ZERO,
+        };
+        let block = Block::sign(header, Body::default(), &key);
+        let certificate = CommitCertificate { height, round: 0, block: block.hash(), signatures: Vec::new() };
+        FinalBlockMessage { block, certificate }
+    }
+
+    fn stored(height: Height, head: Height) -> Result<Option<Vec<u8>>, ()> {
+        Ok((height <= head).then(|| codec::encode(&final_block(height))))
+    }
+
+    #[test]
+    fn final_blocks_that_are_passed_on_as_stored_are_the_message_that_holds_them() {
+        for (from, head, heights) in [(1, 0, 1..=0), (0, 2, 1..=2), (3, 5, 3..=5), (2, 100, 2..=65)] {
+            let expected = Message::Final(heights.map(final_block).collect());
+            let bytes = Message::encode_final(from, |height| stored(height, head)).unwrap();
+            assert_eq!(Message::decode(&bytes), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn no_more_final_blocks_are_sent_than_fit_a_message() {
+        let third = vec![0; MESSAGE_BYTES / 3];
+        let bytes = Message::encode_final(1, |_| Ok::<_, ()>(Some(third.clone()))).unwrap();
+        assert_eq!(bytes.len(), 2 + 2 * third.len());
     }
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::connection::NODE_FILE;
 use super::node_toml;
-use crate::driver::{NodeFile, write_key};
+use crate::driver::{BootstrapPeer, NodeFile, write_key};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use miner_node::{MiningSettings, Timing};
 
@@ -187,7 +187,7 @@ pub struct JoiningPlan {
     /// Where the node can be reached.
     pub address: SocketAddr,
     /// Nodes to connect to first.
-    pub bootstrap_peers: Vec<SocketAddr>,
+    pub bootstrap_peers: Vec<BootstrapPeer>,
     /// In a private network: the keys of the nodes to talk to.
     pub allow_list: Option<BTreeSet<PublicKey>>,
 }
@@ -312,13 +312,17 @@ fn node_file(plan: &FoundingPlan, number: usize, keys: &[SecretKey]) -> NodeFile
     let own = plan.addresses[number - 1];
     let (listen, advertise) = listen_and_advertise(own);
     let allow_list = plan.private.then(|| keys.iter().map(SecretKey::public).collect());
+    let everybody = plan.addresses.iter().zip(keys);
+    let others = everybody
+        .map(|(&address, key)| BootstrapPeer { address, key: Some(key.public()) })
+        .filter(|peer| peer.address != own);
     NodeFile {
         key_file: "node.key".into(),
         genesis_file: Path::new("..").join(GENESIS_FILE),
         data_dir: "data".into(),
         listen,
         advertise,
-        bootstrap_peers: plan.addresses.iter().copied().filter(|&address| address != own).collect(),
+        bootstrap_peers: others.collect(),
         allow_list,
         threads: NonZeroUsize::MIN,
         vote_from_height: None,
@@ -416,7 +420,8 @@ mod tests {
             assert_eq!(file.allow_list, None);
         }
         let first = NodeFile::load(&founded.nodes[0].config).unwrap();
-        assert_eq!(first.bootstrap_peers, [founded.nodes[1].address]);
+        let second = &founded.nodes[1];
+        assert_eq!(first.bootstrap_peers, [BootstrapPeer { address: second.address, key: Some(second.key) }]);
     }
 
     #[test]
@@ -463,7 +468,7 @@ mod tests {
         let plan = JoiningPlan {
             genesis: founded.genesis.clone(),
             address: "[2001:db8::6]:7002".parse().unwrap(),
-            bootstrap_peers: vec![founded.nodes[0].address],
+            bootstrap_peers: vec![BootstrapPeer { address: founded.nodes[0].address, key: None }],
             allow_list: None,
         };
         let joined = join(&plan, &directory.path().join("joined")).unwrap();

@@ -70,7 +70,10 @@ const SECTIONS: [Section; 8] = [
                 "advertise",
                 "Addresses under which others can reach this node, if not the one it listens on: necessary where it\nlistens on all addresses (0.0.0.0, [::]) or stands behind a router.",
             ),
-            option("bootstrap_peers", "Nodes to connect to first; they tell of all others."),
+            option(
+                "bootstrap_peers",
+                "Nodes to connect to first, as \"KEY@ADDRESS:PORT\" or \"ADDRESS:PORT\"; they tell of all others. Where a key is\ngiven, nobody else is talked to at that address.",
+            ),
             Choice {
                 key: "allow_list",
                 about: "Private mode: the only node keys to talk to. Without it anyone may connect (public mode).",

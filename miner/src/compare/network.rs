@@ -18,7 +18,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::client::NodeClient;
 use crate::control::ControlError;
-use crate::driver::{NodeFile, write_key};
+use crate::driver::{BootstrapPeer, NodeFile, write_key};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use miner_node::{MiningSettings, NodeEvent, NodeStatus, Timing, ValidatorsSeen};
 
@@ -65,7 +65,8 @@ pub struct NodeProcess {
     child: Child,
     /// Held open: the node stops when it closes.
     _stdin: ChildStdin,
-    address: SocketAddr,
+    /// Where it listens.
+    pub address: SocketAddr,
 }
 
 /// What a node said and when.
@@ -128,7 +129,7 @@ impl NodeProcesses {
             write_key(&key_file, key)?;
             node_file(plan, number, Vec::new())
         };
-        file.bootstrap_peers = self.bootstrap();
+        file.bootstrap_peers = self.bootstrap(plan);
         (plan.adjust)(number, &mut file);
         write_configuration(&directory, &file)?;
         let node = NodeProcess::spawn(&self.program, number, directory, self.sender.clone()).await?;
@@ -136,8 +137,13 @@ impl NodeProcesses {
         Ok(())
     }
 
-    fn bootstrap(&self) -> Vec<SocketAddr> {
-        self.nodes.first().map(|node| node.address).into_iter().collect()
+    /// The first node, whose key is the plan's first.
+    fn bootstrap(&self, plan: &Plan<'_>) -> Vec<BootstrapPeer> {
+        let first = self.nodes.first().zip(plan.keys.first());
+        first
+            .map(|(node, key)| BootstrapPeer { address: node.address, key: Some(key.public()) })
+            .into_iter()
+            .collect()
     }
 
     /// What the nodes have said since the last call.
@@ -391,7 +397,7 @@ fn write_configuration(directory: &Path, file: &NodeFile) -> Result<()> {
     std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<SocketAddr>) -> NodeFile {
+fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<BootstrapPeer>) -> NodeFile {
     let Plan { scenario, profile, .. } = plan;
     let strategy = if number > plan.miners {
         Strategy::Roaming

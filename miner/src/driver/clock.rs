@@ -23,9 +23,9 @@ impl Clock {
         Now { wall_ms: wall_ms(), monotonic_ms: millis(self.started.elapsed()) }
     }
 
-    /// The instant at which the monotonic time is `at_ms`.
-    pub(super) fn instant_of(&self, at_ms: u64) -> Instant {
-        self.started + Duration::from_millis(at_ms)
+    /// The instant at which the monotonic time is `at_ms`; `None` for one that no clock reaches.
+    pub(super) fn instant_of(&self, at_ms: u64) -> Option<Instant> {
+        self.started.checked_add(Duration::from_millis(at_ms))
     }
 }
 

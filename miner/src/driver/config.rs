@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use chain::{Network, PublicKey, SecretKey};
 use serde::{Deserialize, Serialize};
 
+use super::BootstrapPeer;
 use miner_node::{MiningSettings, Timing};
 
 /// What `miner run --config` reads (TOML). Relative paths are relative to the file.
@@ -28,7 +29,7 @@ pub struct NodeFile {
     pub advertise: Vec<SocketAddr>,
     /// Nodes to connect to first; they tell of all others.
     #[serde(default)]
-    pub bootstrap_peers: Vec<SocketAddr>,
+    pub bootstrap_peers: Vec<BootstrapPeer>,
     /// The only node keys to talk to; all if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub allow_list: Option<BTreeSet<PublicKey>>,

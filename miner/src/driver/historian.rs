@@ -235,7 +235,7 @@ fn guarded<T>(operation: impl FnOnce() -> Result<T, HistoryError>) -> Result<T, 
 
 #[cfg(test)]
 mod tests {
-    use chain::store::{Backend, Changes, MemoryBackend, Pairs};
+    use chain::store::{Backend, Changes, Lookup, MemoryBackend, Pairs};
     use chain::{Body, Hash, Header, RecordId, SecretKey};
     use scenarios::Money;
 
@@ -277,6 +277,10 @@ mod tests {
 
         fn commit(&mut self, _: Changes) -> Result<(), StoreError> {
             Err(StoreError::Io("no space left".into()))
+        }
+
+        fn lookup(&self) -> Option<Lookup> {
+            None
         }
     }
 

@@ -2,12 +2,16 @@
 //!
 //! One task owns the node and its store and handles one thing at a time; what the node asks for is carried
 //! out in order, so that whatever is to be durable is on disk before anything that follows it is sent. Clients are
-//! answered beside it (`queries`), from the snapshots it publishes and from the history (`historian`).
+//! answered beside it (`queries`), from the snapshots it publishes and from the history (`historian`), and peers that
+//! lack final blocks from the store (`serving`).
 
+mod bootstrap;
 mod clock;
 mod config;
 mod historian;
 mod queries;
+mod serving;
+mod sources;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,39 +22,40 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use chain::PublicKey;
 use chain::consensus::SafetyLog;
 use chain::store::{Store, Write};
+use chain::{Network, PublicKey};
 use coordinator_free_pool::PoolLimits;
 use miner_api::Snapshot;
 use miner_api::views::Refusal;
-use scenarios::work::Report;
 use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel, unbounded_channel};
+use tokio::sync::mpsc::{channel, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::storage;
-use crate::transport::{Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits};
+use crate::transport::{Transport, TransportConfig, TransportEvent, TransportLimits};
 use miner_node::{
     Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Recovered, SubmissionId,
-    Timer, WorkId,
+    Timer,
 };
 
+pub use bootstrap::{BootstrapPeer, BootstrapPeerError};
 pub use clock::{thread_cpu_micros, wall_ms};
 pub use config::{NodeFile, read_key, write_key};
 pub use worker::{pool_cpu_micros, search_on_threads};
 
+use bootstrap::Bootstrap;
 use clock::Clock;
 use historian::Historian;
 use queries::{Answering, Order, Outcomes, Queries};
+use serving::Serving;
+use sources::{Occurrence, Sources};
 use worker::Workers;
 
-/// How often bootstrap nodes that are not connected are dialled.
-const BOOTSTRAP_INTERVAL: Duration = Duration::from_secs(2);
 /// Between two snapshots, unless a block becomes final or an order is carried out.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(50);
-/// The longest sleep, when no timer is set.
+/// The longest sleep, whatever is set.
 const IDLE: Duration = Duration::from_secs(1);
 /// Orders that wait for the node; more wait with their clients.
 const ORDERS_WAITING: usize = 16;
@@ -83,26 +88,23 @@ struct Driver {
     node: Node,
     store: Store,
     transport: Transport,
-    transport_events: TransportEvents,
+    sources: Sources,
     workers: Workers,
-    reports: UnboundedReceiver<(WorkId, Report)>,
     historian: Historian,
+    serving: Serving,
     /// Readers look at the last one.
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Instant,
     /// Whether anything has happened since.
     is_stale: bool,
-    orders: Receiver<Order>,
     submissions: u64,
     /// What became of a submission that is being carried out.
     outcomes: BTreeMap<SubmissionId, Outcomes>,
     answering: Answering,
     timers: BTreeMap<Timer, u64>,
-    /// Addresses of connected peers, to know which bootstrap nodes to dial.
+    /// Connected peers, and where they are.
     connected: BTreeMap<PublicKey, SocketAddr>,
-    bootstrap: BTreeSet<SocketAddr>,
-    /// Why bootstrap nodes could not be reached last.
-    failed_dials: BTreeMap<SocketAddr, String>,
+    bootstrap: Bootstrap,
     is_stopping: bool,
 }
 
@@ -126,8 +128,12 @@ impl Driver {
             key: key.clone(),
             network: network.id(),
             allow_list: file.allow_list.clone(),
+            reserved: reserved_keys(&file, &network),
             limits: transport_limits(),
         })?;
+        let (served_sender, served) = unbounded_channel();
+        let blocks = store.final_blocks().context("the store cannot be read beside the node")?;
+        let serving = Serving::start(blocks, transport.clone(), served_sender)?;
         let listening = queries::listen(&file.control_socket())?;
         let config =
             NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
@@ -143,7 +149,7 @@ impl Driver {
             explaining: Arc::default(),
         };
         let mut driver = Self {
-            bootstrap: file.bootstrap_peers.iter().copied().collect(),
+            bootstrap: Bootstrap::new(file.bootstrap_peers.clone()),
             workers: Workers::new(file.threads, sender),
             file,
             options,
@@ -151,19 +157,17 @@ impl Driver {
             node,
             store,
             transport,
-            transport_events,
-            reports,
+            sources: Sources::new(transport_events, reports, orders, served),
             historian,
+            serving,
             snapshots,
             published: Instant::now(),
             is_stale: true,
-            orders,
             submissions: 0,
             outcomes: BTreeMap::new(),
             answering: listening.answer(queries)?,
             timers: BTreeMap::new(),
             connected: BTreeMap::new(),
-            failed_dials: BTreeMap::new(),
             is_stopping: false,
         };
         driver.carry_out(effects)?;
@@ -188,21 +192,15 @@ impl Driver {
     async fn work(&mut self) -> Result<()> {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut bootstrap = tokio::time::interval(BOOTSTRAP_INTERVAL);
         let mut stdin = tokio::io::stdin();
         let mut stdin_byte = [0_u8];
         while !self.is_stopping {
+            self.fire_timers()?;
+            self.bootstrap.dial_if_due(&self.transport, &self.connected);
             self.publish_if_due();
             let wake = self.next_wake();
             tokio::select! {
-                event = self.transport_events.recv() => match event {
-                    Some(event) => self.on_transport(event)?,
-                    None => break,
-                },
-                Some((id, report)) = self.reports.recv() => self.handle(Input::Work { id, report })?,
-                Some(order) = self.orders.recv() => self.on_order(order)?,
-                () = tokio::time::sleep_until(wake.into()) => self.fire_timers()?,
-                _ = bootstrap.tick() => self.dial_bootstrap(),
+                biased;
                 _ = interrupt.recv() => break,
                 _ = terminate.recv() => break,
                 read = stdin.read(&mut stdin_byte), if self.options.stop_with_stdin => {
@@ -210,6 +208,8 @@ impl Driver {
                         break;
                     }
                 }
+                occurrence = self.sources.next() => self.on_occurrence(occurrence)?,
+                () = tokio::time::sleep_until(wake.into()) => {}
             }
         }
         self.handle(Input::Command(Command::Stop))
@@ -218,6 +218,7 @@ impl Driver {
     async fn finish(mut self) {
         self.workers.cancel_all();
         self.transport.shutdown().await;
+        self.serving.finish();
         self.answering.finish();
         self.historian.finish();
     }
@@ -227,6 +228,22 @@ impl Driver {
         self.node.handle(self.clock.now(), input, &mut effects);
         self.is_stale = true;
         self.carry_out(effects)
+    }
+
+    fn on_occurrence(&mut self, occurrence: Occurrence) -> Result<()> {
+        match occurrence {
+            Occurrence::Transport(event) => self.on_transport(event),
+            Occurrence::Work(id, report) => self.handle(Input::Work { id, report }),
+            Occurrence::Order(order) => self.on_order(order),
+            Occurrence::Served(peer) => {
+                self.serving.note_done(&peer);
+                self.handle(Input::FinalSent { peer })
+            }
+            Occurrence::End => {
+                self.is_stopping = true;
+                Ok(())
+            }
+        }
     }
 
     // ---- clients ----
@@ -279,8 +296,8 @@ impl Driver {
 
     fn on_transport(&mut self, event: TransportEvent) -> Result<()> {
         match event {
-            TransportEvent::Connected { peer, address, .. } => {
-                self.failed_dials.remove(&address);
+            TransportEvent::Connected { peer, address, outbound } => {
+                self.bootstrap.note_connected(address, outbound);
                 self.connected.insert(peer, address);
                 self.handle(Input::PeerUp { peer, address: address.ip() })
             }
@@ -292,43 +309,22 @@ impl Driver {
                 self.handle(Input::Message { peer, bytes: bytes.into() })
             }
             TransportEvent::DialFailed { address, reason } => {
-                self.note_failed_dial(address, reason.to_string());
+                self.bootstrap.note_failure(address, &reason);
                 Ok(())
-            }
-        }
-    }
-
-    /// Tells the operator why a bootstrap node cannot be reached, once as long as the reason is the same.
-    fn note_failed_dial(&mut self, address: SocketAddr, reason: String) {
-        let is_news = self.bootstrap.contains(&address) && self.failed_dials.get(&address) != Some(&reason);
-        if is_news {
-            tracing::warn!(%address, %reason, "a bootstrap node cannot be reached; it is tried again");
-            self.failed_dials.insert(address, reason);
-        } else {
-            tracing::debug!(%address, %reason, "a dial failed");
-        }
-    }
-
-    fn dial_bootstrap(&mut self) {
-        let own = self.transport.local_addr();
-        let connected: BTreeSet<SocketAddr> = self.connected.values().copied().collect();
-        for &address in &self.bootstrap {
-            if address != own
-                && !connected.contains(&address)
-                && let Err(error) = self.transport.connect(address, None)
-            {
-                tracing::debug!(%address, %error, "a bootstrap node was not dialled");
             }
         }
     }
 
     /// When the next timer fires or a snapshot is due.
     fn next_wake(&self) -> Instant {
-        let next = self.timers.values().min().copied();
-        let timer = next.map_or_else(|| Instant::now() + IDLE, |at_ms| self.clock.instant_of(at_ms));
-        if self.is_stale { timer.min(self.published + SNAPSHOT_INTERVAL) } else { timer }
+        let idle = (Instant::now() + IDLE).min(self.bootstrap.due());
+        let next = self.timers.values().min().and_then(|&at_ms| self.clock.instant_of(at_ms));
+        let wake = next.map_or(idle, |timer| timer.min(idle));
+        if self.is_stale { wake.min(self.published + SNAPSHOT_INTERVAL) } else { wake }
     }
 
+    /// Fires what is due, each timer once: also when the machine was stopped for long, or a timer is set anew to what is
+    /// past.
     fn fire_timers(&mut self) -> Result<()> {
         let now = self.clock.now().monotonic_ms;
         let due: Vec<Timer> =
@@ -348,7 +344,7 @@ impl Driver {
             match effect {
                 Effect::Send { peer, message } => self.send(peer, &message),
                 Effect::Broadcast(message) => self.broadcast(&message),
-                Effect::SendFinal { peer, from } => self.send_final(peer, from),
+                Effect::SendFinal { peer, from } => self.serving.serve(peer, from, self.store.height()),
                 Effect::Disconnect { peer, reason } => self.transport.disconnect(&peer, reason),
                 Effect::Dial { address, expected } => {
                     if let Err(error) = self.transport.connect(address, Some(expected)) {
@@ -409,14 +405,6 @@ impl Driver {
         }
     }
 
-    /// A chain that cannot be read is no reason to stop: nothing is lost before a write fails.
-    fn send_final(&self, peer: PublicKey, from: u64) {
-        match Message::final_blocks(&self.store, from) {
-            Ok(message) => self.send(peer, &message),
-            Err(error) => tracing::error!(%peer, %error, "final blocks were not sent"),
-        }
-    }
-
     fn tell(&mut self, event: &NodeEvent) -> Result<()> {
         if let NodeEvent::RecordRefused { record: Some(record), rule, reason } = event {
             let (record, rule, reason) = (*record, *rule, reason.clone());
@@ -441,13 +429,22 @@ impl Driver {
     }
 }
 
-/// The transport carries whatever is a message, and nothing longer.
+/// The transport carries whatever is a message, and nothing longer. A connection can then hold 17.6 MiB: the
+/// queues of small messages 2.5, of large ones 11.1, QUIC's windows 4. All 72 hold 1.24 GiB at most, the strangers of one
+/// host, in 24 of them, 0.41 GiB; and only of what is really sent, or is not read within a minute.
 fn transport_limits() -> TransportLimits {
     let mut limits = TransportLimits::default();
     limits.bulk.message_bytes = MESSAGE_BYTES;
-    limits.bulk.receive_queue_bytes = MESSAGE_BYTES + (1 << 20);
-    limits.bulk.send_queue_bytes = 2 * MESSAGE_BYTES + (1 << 20);
+    limits.bulk.receive_queue_bytes = MESSAGE_BYTES + (64 << 10);
+    limits.bulk.send_queue_bytes = MESSAGE_BYTES + (1 << 20);
     limits
+}
+
+/// Whose connections matter: without validators nothing becomes final, and whom the operator has named is wanted.
+fn reserved_keys(file: &NodeFile, network: &Network) -> BTreeSet<PublicKey> {
+    let named = file.bootstrap_peers.iter().filter_map(|peer| peer.key);
+    let allowed = file.allow_list.iter().flatten().copied();
+    network.genesis().validators.iter().copied().chain(allowed).chain(named).collect()
 }
 
 /// One line on stdout, at once: whoever reads it waits for it.
@@ -455,4 +452,16 @@ fn print_line(line: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_connections_can_hold_is_known() {
+        let limits = transport_limits();
+        assert_eq!(limits.connection_bytes(), 281 << 16); // 17.6 MiB, see there
+        assert_eq!(limits.inbound_connections + limits.outbound_connections, 72);
+    }
 }

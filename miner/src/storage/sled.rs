@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chain::store::{Backend, Changes, Pairs, StoreError};
+use chain::store::{Backend, Changes, Lookup, Pairs, StoreError};
 
 /// A sled database in a directory of its own.
 #[derive(Debug)]
@@ -92,6 +92,12 @@ impl Backend for SledBackend {
         })?;
         self.commits = commits;
         Ok(())
+    }
+
+    /// sled applies a batch between two reads.
+    fn lookup(&self) -> Option<Lookup> {
+        let db = self.db.clone();
+        Some(Box::new(move |key| guarded(|| Ok(db.get(key)?.map(|value| value.to_vec())))))
     }
 }
 

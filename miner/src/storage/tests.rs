@@ -122,6 +122,25 @@ fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
 }
 
 #[test]
+fn final_blocks_are_read_on_another_thread_while_more_are_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let chain = three_blocks();
+    let mut store = open(directory.path(), chain.network().id()).unwrap();
+    let reader = store.final_blocks().unwrap();
+    let (sender, asked) = std::sync::mpsc::channel();
+    let thread =
+        std::thread::spawn(move || asked.iter().map(|height| reader.encoded(height)).collect::<Vec<_>>());
+    for write in &chain.writes {
+        store.write(std::slice::from_ref(write)).unwrap();
+        sender.send(store.height()).unwrap();
+    }
+    drop(sender);
+    let expected: Vec<_> = (1..=3).map(|height| store.encoded(height)).collect();
+    assert!(expected.iter().all(|block| matches!(block, Ok(Some(_)))));
+    assert_eq!(thread.join().unwrap(), expected);
+}
+
+#[test]
 fn a_store_that_is_open_is_in_use() {
     let chain = three_blocks();
     let directory = tempfile::tempdir().unwrap();

@@ -33,6 +33,7 @@ pub(super) fn spoken(reason: &DisconnectReason) -> (VarInt, String) {
         DisconnectReason::Local(words) => (BY_NODE, printable(words.as_bytes())),
         DisconnectReason::Violation(violation) => (VIOLATION, violation.to_string()),
         DisconnectReason::Replaced => (DUPLICATE, reason.to_string()),
+        DisconnectReason::MadeRoom => (BY_NODE, reason.to_string()),
         DisconnectReason::ShuttingDown => (SHUTDOWN, "the node is shutting down".into()),
         DisconnectReason::Remote(_)
         | DisconnectReason::PeerRestarted

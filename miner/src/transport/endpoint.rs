@@ -7,18 +7,18 @@ use std::time::Instant;
 use quinn::Endpoint;
 use rand::TryRng as _;
 use rand::rngs::SysRng;
-use tokio::sync::Semaphore;
 
+use crate::transport::admission::{Admission, Verdict};
 use crate::transport::error::TransportError;
 use crate::transport::event::TransportEvents;
 use crate::transport::handshake::{self, Context, RunId};
 use crate::transport::peers::{Counters, Peers};
-use crate::transport::rate::RateLimit;
+use crate::transport::places::{Host, Places};
 use crate::transport::{TransportConfig, identity, tls};
 
 /// Binds the socket and prepares what all connections share. Nothing is answered yet.
 pub(super) fn bind(config: TransportConfig) -> Result<(Arc<Context>, TransportEvents), TransportError> {
-    let TransportConfig { listen, key, network, allow_list, limits } = config;
+    let TransportConfig { listen, key, network, allow_list, reserved, limits } = config;
     limits.validate()?;
     let runtime = quinn::default_runtime().ok_or(TransportError::NoRuntime)?;
     let identity = identity::certified_key(&key)?;
@@ -33,7 +33,8 @@ pub(super) fn bind(config: TransportConfig) -> Result<(Arc<Context>, TransportEv
     let endpoint =
         Endpoint::new(identity::endpoint_config(&key), Some(server), socket, runtime).map_err(bound)?;
 
-    let (events, receiver) = TransportEvents::channel();
+    let reserved = Arc::new(reserved);
+    let (events, receiver) = TransportEvents::channel(reserved.clone());
     let own = key.public();
     let context = Context {
         own,
@@ -41,34 +42,29 @@ pub(super) fn bind(config: TransportConfig) -> Result<(Arc<Context>, TransportEv
         identity,
         protocol,
         allow_list: allow_list.map(Arc::new),
+        reserved,
         limits,
         quic,
         endpoint,
         peers: Arc::new(Peers::new(own, events)),
-        inbound_slots: Arc::new(Semaphore::new(limits.inbound_connections)),
-        outbound_slots: Arc::new(Semaphore::new(limits.outbound_connections)),
+        inbound: Places::new(limits.inbound_connections, limits.inbound_connections_per_host),
+        outbound: Places::new(limits.outbound_connections, limits.outbound_connections_per_host),
     };
     Ok((Arc::new(context), receiver))
 }
 
 /// Answers dials until the endpoint is closed.
 pub(super) async fn answer_dials(context: Arc<Context>) {
-    let limits = &context.limits;
-    let in_progress = Arc::new(Semaphore::new(limits.handshakes_at_once));
-    let mut rate = RateLimit::new(limits.handshakes_per_second, Instant::now());
+    let mut admission = Admission::new(context.limits, Instant::now());
     while let Some(incoming) = context.endpoint.accept().await {
-        let busy = in_progress.available_permits() <= limits.handshakes_at_once / 2;
-        if busy && !incoming.remote_address_validated() && incoming.may_retry() {
-            // Under load a caller proves its address first: forged packets then cost us nothing more. This
-            // fails only where a retry has been made already.
-            let _ = incoming.retry();
-            continue;
-        }
-        match in_progress.clone().try_acquire_owned() {
-            Ok(handshake) if rate.admit(Instant::now()) => {
-                tokio::spawn(handshake::answer(context.clone(), incoming, handshake));
+        let host = Host::of(incoming.remote_address().ip());
+        match admission.judge(host, incoming.remote_address_validated(), Instant::now()) {
+            Verdict::Answer(in_progress) => {
+                tokio::spawn(handshake::answer(context.clone(), incoming, in_progress));
             }
-            Ok(_) | Err(_) => {
+            // Fails only where a proof has been asked for already, and such a caller is not asked again.
+            Verdict::ProveAddress if incoming.may_retry() => drop(incoming.retry()),
+            Verdict::ProveAddress | Verdict::Refuse => {
                 Counters::add(&context.peers.counters.handshakes_refused, 1);
                 incoming.refuse();
             }

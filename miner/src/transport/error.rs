@@ -87,6 +87,14 @@ pub enum DialError {
     /// As many connections are open or being opened as the limits allow.
     #[error("{limit} outgoing connections are open or being opened, which is the limit")]
     TooManyConnections { limit: usize },
+    /// As many connections with nodes on this host are open or being opened as the limits allow.
+    #[error(
+        "{limit} outgoing connections with the host of {address} are open or being opened, which is the limit"
+    )]
+    TooManyToHost { address: SocketAddr, limit: usize },
+    /// Two connections with this peer are being opened already.
+    #[error("{peer:?} is being dialled already")]
+    BeingDialled { peer: PublicKey },
     /// The transport is being shut down.
     #[error("this node is shutting down")]
     ShuttingDown,

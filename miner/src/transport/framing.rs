@@ -25,6 +25,12 @@ pub enum Violation {
         /// Bytes allowed.
         limit: usize,
     },
+    /// It began a message and did not end it in time.
+    #[error("a message of {length} bytes on the {lane} lane was not sent within {seconds} s")]
+    MessageTooSlow { lane: Lane, length: usize, seconds: u64 },
+    /// It does not read what it is sent.
+    #[error("nothing was read from the {lane} lane for {seconds} s")]
+    ReadsNothing { lane: Lane, seconds: u64 },
     /// It ended a lane, which lives as long as the connection.
     #[error("the {lane} lane was ended while the connection was open")]
     LaneEnded { lane: Lane },

@@ -14,14 +14,15 @@ use std::sync::{Arc, OnceLock};
 use chain::PublicKey;
 use quinn::{Connection, ConnectionError, Endpoint, Incoming, RecvStream, SendStream, TransportConfig};
 use rustls::sign::CertifiedKey;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::transport::admission::InProgress;
 use crate::transport::error::DialError;
 use crate::transport::event::TransportEvent;
 use crate::transport::limits::TransportLimits;
 use crate::transport::link::{self, Endpoints, Link};
 use crate::transport::peers::Peers;
+use crate::transport::places::{Applicant, Host, NoPlace, Place, Places};
 use crate::transport::verifier::ListenerVerifier;
 use crate::transport::{close, identity, tls};
 
@@ -53,31 +54,45 @@ pub(super) struct Context {
     pub(super) identity: Arc<CertifiedKey>,
     pub(super) protocol: Vec<u8>,
     pub(super) allow_list: Option<Arc<BTreeSet<PublicKey>>>,
+    /// Keys that need no share of their host's, and for whom strangers make room.
+    pub(super) reserved: Arc<BTreeSet<PublicKey>>,
     pub(super) limits: TransportLimits,
     pub(super) quic: Arc<TransportConfig>,
     pub(super) endpoint: Endpoint,
     pub(super) peers: Arc<Peers>,
-    pub(super) inbound_slots: Arc<Semaphore>,
-    pub(super) outbound_slots: Arc<Semaphore>,
+    pub(super) inbound: Arc<Places>,
+    pub(super) outbound: Arc<Places>,
 }
 
 /// Answers one dial, to the end of the connection that comes of it.
-pub(super) async fn answer(context: Arc<Context>, incoming: Incoming, handshake: OwnedSemaphorePermit) {
+pub(super) async fn answer(context: Arc<Context>, incoming: Incoming, in_progress: InProgress) {
     let address = incoming.remote_address();
     let established = timeout(context.limits.handshake_timeout, async {
         let connection = incoming.accept().map_err(close::dial_error)?.await.map_err(close::dial_error)?;
-        let Ok(slot) = context.inbound_slots.clone().try_acquire_owned() else {
-            let reason = "this node has as many connections as it takes: try another";
-            return Err(refuse(&connection, DialError::Refused { reason: reason.into() }));
-        };
-        establish(&context, connection, None, &mut Some(slot)).await
+        let peer = judge(&context, &connection).map_err(|reason| refuse(&connection, reason))?;
+        let place = place_for(&context, peer, &connection).map_err(|reason| refuse(&connection, reason))?;
+        establish(&context, connection, peer, None, &mut Some(place)).await
     });
     let outcome = established.await.unwrap_or(Err(DialError::TimedOut));
-    drop(handshake);
+    drop(in_progress);
     match outcome {
         Ok((link, lanes)) => link::carry(&context.peers, &link, lanes).await,
         Err(reason) => tracing::debug!(%address, %reason, "incoming connection refused"),
     }
+}
+
+/// A place for a peer that has proved its key.
+fn place_for(context: &Context, peer: PublicKey, connection: &Connection) -> Result<Place, DialError> {
+    let host = Host::of(connection.remote_address().ip());
+    let applicant = Applicant { host, key: Some(peer), is_reserved: context.reserved.contains(&peer) };
+    context.inbound.take(applicant).map_err(|none| {
+        let reason = match none {
+            NoPlace::Full => "this node has as many connections as it takes: try another",
+            NoPlace::HostFull => "this node has as many connections with your host as it takes: try another",
+            NoPlace::KeyFull => "this node has a connection with you, and another that is being opened",
+        };
+        DialError::Refused { reason: reason.into() }
+    })
 }
 
 /// Makes one dial, to the end of the connection that comes of it.
@@ -85,19 +100,27 @@ pub(super) async fn dial(
     context: Arc<Context>,
     address: SocketAddr,
     expected: Option<PublicKey>,
-    slot: OwnedSemaphorePermit,
+    place: Place,
 ) {
-    // The slot goes to the connection or, if none comes of the dial, to the event that says so.
-    let mut slot = Some(slot);
+    let leave = place.leave();
+    // The place goes to the connection or, if none comes of the dial, to the event that says so.
+    let mut place = Some(place);
     let established = timeout(context.limits.handshake_timeout, async {
         let connection = connect(&context, address, expected).await?;
-        establish(&context, connection, Some(address), &mut slot).await
+        let peer = judge(&context, &connection).map_err(|reason| refuse(&connection, reason))?;
+        establish(&context, connection, peer, Some(address), &mut place).await
     });
-    match established.await.unwrap_or(Err(DialError::TimedOut)) {
+    let outcome = tokio::select! {
+        outcome = established => outcome.unwrap_or(Err(DialError::TimedOut)),
+        () = leave.notified() => {
+            Err(DialError::TooManyConnections { limit: context.limits.outbound_connections })
+        }
+    };
+    match outcome {
         Ok((link, lanes)) => link::carry(&context.peers, &link, lanes).await,
         Err(reason) => {
             tracing::debug!(%address, %reason, "dial failed");
-            context.peers.dial_failed(TransportEvent::DialFailed { address, reason }, slot);
+            context.peers.dial_failed(TransportEvent::DialFailed { address, reason }, place);
         }
     }
 }
@@ -134,15 +157,15 @@ async fn connect(
     connecting.await.map_err(|error| refusal.get().cloned().unwrap_or_else(|| close::dial_error(error)))
 }
 
-/// Exchanges prefaces and enters the connection among the peers, which takes `slot`. Once it is entered
+/// Exchanges prefaces and enters the connection among the peers, which takes `place`. Once it is entered
 /// nothing is waited for, so that a timeout cannot strike between that and the tasks that carry it.
 async fn establish(
     context: &Context,
     connection: Connection,
+    peer: PublicKey,
     dialled: Option<SocketAddr>,
-    slot: &mut Option<OwnedSemaphorePermit>,
+    place: &mut Option<Place>,
 ) -> Result<(Arc<Link>, Lanes), DialError> {
-    let peer = judge(context, &connection).map_err(|reason| refuse(&connection, reason))?;
     let gone = |error| {
         if was_duplicate(&error) { DialError::AlreadyConnected { peer } } else { close::dial_error(error) }
     };
@@ -164,9 +187,9 @@ async fn establish(
     }
     let address = dialled.unwrap_or_else(|| canonical(connection.remote_address()));
     let ends = Endpoints { peer, address, outbound: dialled.is_some(), run };
-    let link = Arc::new(Link::new(ends, connection.clone(), &context.limits, slot.take()));
+    let link = Arc::new(Link::new(ends, connection.clone(), &context.limits, place.take()));
     if let Err(reason) = context.peers.admit(&link) {
-        *slot = link.take_slot();
+        *place = link.take_place();
         return Err(refuse(&connection, reason));
     }
     let consent = arbitrates.then_some(context.run);
@@ -196,6 +219,8 @@ fn refuse(connection: &Connection, reason: DialError) -> DialError {
         DialError::ShuttingDown => (close::SHUTDOWN, "the node is shutting down".into()),
         other @ (DialError::Myself
         | DialError::TooManyConnections { .. }
+        | DialError::TooManyToHost { .. }
+        | DialError::BeingDialled { .. }
         | DialError::BadAddress { .. }
         | DialError::WrongKey { .. }
         | DialError::BadIdentity(_)

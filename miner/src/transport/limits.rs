@@ -38,8 +38,12 @@ pub struct LaneLimits {
     pub receive_queue_bytes: usize,
 }
 
-/// The limits of a transport. The defaults bound what one connection can take to about 22 MiB, QUIC's
-/// windows included.
+/// Bytes that a peer may have under way on one lane: a full bulk lane leaves window for the urgent one.
+pub(super) const LANE_WINDOW_BYTES: u32 = 1 << 20;
+/// The lanes of a connection, each a stream either way.
+pub(super) const LANES: u32 = 2;
+
+/// The limits of a transport. What they add up to is [`TransportLimits::connection_bytes`] for each connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct TransportLimits {
@@ -48,14 +52,27 @@ pub struct TransportLimits {
     pub bulk: LaneLimits,
     /// Connections that peers opened.
     pub inbound_connections: usize,
+    /// Of these, with peers on one host (see [`super`]) whose keys are not reserved.
+    pub inbound_connections_per_host: usize,
     /// Connections that this node opened, dials in progress included.
     pub outbound_connections: usize,
-    /// Incoming handshakes in progress. From half of it on, a caller must first prove its address.
+    /// Of these, with peers on one host whose keys are not reserved.
+    pub outbound_connections_per_host: usize,
+    /// Incoming handshakes in progress. From half of it on, a caller must first prove its address, as of the other
+    /// limits on handshakes.
     pub handshakes_at_once: usize,
+    /// Of these, with one host.
+    pub handshakes_at_once_per_host: usize,
     /// Incoming handshakes begun in a second, on average; as many may come at once.
     pub handshakes_per_second: u32,
+    /// Of these, with one host.
+    pub handshakes_per_second_per_host: u32,
     /// Longest time from the first packet to an established connection.
     pub handshake_timeout: Duration,
+    /// Longest time from the length of a message to its last byte.
+    pub message_timeout: Duration,
+    /// Longest time in which a peer takes not one byte of what waits for it on a lane.
+    pub stall_timeout: Duration,
     /// Time of silence after which a keep-alive is sent.
     pub keep_alive: Duration,
     /// Time of silence after which a connection is lost.
@@ -72,14 +89,21 @@ impl Default for TransportLimits {
             },
             bulk: LaneLimits {
                 message_bytes: 4 << 20,
-                send_queue_bytes: 9 << 20,
+                send_queue_bytes: 5 << 20,
                 receive_queue_bytes: 5 << 20,
             },
             inbound_connections: 48,
+            inbound_connections_per_host: 12,
             outbound_connections: 24,
-            handshakes_at_once: 32,
-            handshakes_per_second: 64,
+            outbound_connections_per_host: 12,
+            handshakes_at_once: 64,
+            handshakes_at_once_per_host: 16,
+            handshakes_per_second: 128,
+            handshakes_per_second_per_host: 32,
             handshake_timeout: Duration::from_secs(5),
+            // The longest message at 1 Mbit/s.
+            message_timeout: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(60),
             keep_alive: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(8),
         }
@@ -96,6 +120,14 @@ impl TransportLimits {
         } else {
             None
         }
+    }
+
+    /// What one connection can hold at most, in bytes: messages that wait on either side of the node, and what QUIC keeps
+    /// of either direction.
+    pub fn connection_bytes(&self) -> usize {
+        let lanes = [&self.urgent, &self.bulk];
+        let queues: usize = lanes.iter().map(|lane| lane.send_queue_bytes + lane.receive_queue_bytes).sum();
+        queues + 2 * LANES as usize * LANE_WINDOW_BYTES as usize
     }
 
     /// The limits of one lane.
@@ -121,11 +153,15 @@ impl TransportLimits {
         if self.urgent.message_bytes > self.bulk.message_bytes {
             return refuse("the longest urgent message must not be longer than the longest bulk message");
         }
-        if self.inbound_connections == 0 || self.outbound_connections == 0 {
-            return refuse("inbound_connections and outbound_connections must be at least 1");
+        let places = [self.inbound_connections, self.outbound_connections];
+        let shares = [self.inbound_connections_per_host, self.outbound_connections_per_host];
+        if places.contains(&0) || shares.contains(&0) {
+            return refuse("inbound and outbound connections, and those per host, must be at least 1");
         }
-        if self.handshakes_at_once == 0 || self.handshakes_per_second == 0 {
-            return refuse("handshakes_at_once and handshakes_per_second must be at least 1");
+        let at_once = [self.handshakes_at_once, self.handshakes_at_once_per_host];
+        let per_second = [self.handshakes_per_second, self.handshakes_per_second_per_host];
+        if at_once.contains(&0) || per_second.contains(&0) {
+            return refuse("handshakes at once and per second, and those per host, must be at least 1");
         }
         if self.keep_alive >= self.idle_timeout {
             return refuse("keep_alive must be shorter than idle_timeout");
@@ -146,6 +182,12 @@ mod tests {
     #[test]
     fn the_defaults_are_consistent() {
         assert_eq!(TransportLimits::default().validate().map_err(|error| error.to_string()), Ok(()));
+    }
+
+    #[test]
+    fn what_a_connection_holds_is_the_sum_of_its_queues_and_windows() {
+        // Urgent 2 and 0.5 MiB, bulk 5 and 5 MiB, and two windows of 1 MiB in either direction.
+        assert_eq!(TransportLimits::default().connection_bytes(), (33 << 20) / 2);
     }
 
     #[test]

@@ -2,20 +2,23 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chain::PublicKey;
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::transport::close;
 use crate::transport::event::DisconnectReason;
-use crate::transport::framing::{self, ReadFailure};
+use crate::transport::framing::{self, ReadFailure, Violation};
 use crate::transport::handshake::{Lanes, RunId};
 use crate::transport::limits::{Lane, LaneLimits, TransportLimits, charge};
 use crate::transport::locked;
 use crate::transport::peers::{Counters, Peers};
+use crate::transport::places::Place;
 use crate::transport::queue::SendQueue;
 
 /// A connection with a peer, from the moment both ends agree on it.
@@ -31,8 +34,12 @@ pub(super) struct Link {
     bulk: LaneEnd,
     /// Why this node closes the connection, once it does.
     closing: Mutex<Option<DisconnectReason>>,
+    message_timeout: Duration,
+    stall_timeout: Duration,
     /// Its place among the allowed connections, kept until the node has heard of its end.
-    slot: Mutex<Option<OwnedSemaphorePermit>>,
+    place: Mutex<Option<Place>>,
+    /// Told once the place is wanted for somebody else.
+    leave: Arc<Notify>,
 }
 
 /// This node's end of a lane.
@@ -72,7 +79,7 @@ impl Link {
         ends: Endpoints,
         connection: Connection,
         limits: &TransportLimits,
-        slot: Option<OwnedSemaphorePermit>,
+        place: Option<Place>,
     ) -> Self {
         let Endpoints { peer, address, outbound, run } = ends;
         Self {
@@ -84,7 +91,10 @@ impl Link {
             urgent: LaneEnd::new(Lane::Urgent, &limits.urgent),
             bulk: LaneEnd::new(Lane::Bulk, &limits.bulk),
             closing: Mutex::new(None),
-            slot: Mutex::new(slot),
+            message_timeout: limits.message_timeout,
+            stall_timeout: limits.stall_timeout,
+            leave: place.as_ref().map(Place::leave).unwrap_or_default(),
+            place: Mutex::new(place),
         }
     }
 
@@ -106,7 +116,7 @@ impl Link {
     }
 
     /// The current estimate of the time a packet takes to the peer and back.
-    pub(super) fn round_trip(&self) -> std::time::Duration {
+    pub(super) fn round_trip(&self) -> Duration {
         self.connection.rtt()
     }
 
@@ -126,8 +136,8 @@ impl Link {
     }
 
     /// Takes the link's place among the allowed connections, so that an event can keep it a little longer.
-    pub(super) fn take_slot(&self) -> Option<OwnedSemaphorePermit> {
-        locked(&self.slot).take()
+    pub(super) fn take_place(&self) -> Option<Place> {
+        locked(&self.place).take()
     }
 
     fn why_gone(&self, error: ConnectionError) -> DisconnectReason {
@@ -138,31 +148,63 @@ impl Link {
 /// Carries messages both ways until the connection is gone, then tells the node.
 pub(super) async fn carry(peers: &Arc<Peers>, link: &Arc<Link>, lanes: Lanes) {
     let mut tasks = JoinSet::new();
-    tasks.spawn(send(link.clone(), Lane::Urgent, lanes.urgent_out, lanes.consent));
-    tasks.spawn(send(link.clone(), Lane::Bulk, lanes.bulk_out, None));
+    tasks.spawn(send(peers.clone(), link.clone(), Lane::Urgent, lanes.urgent_out, lanes.consent));
+    tasks.spawn(send(peers.clone(), link.clone(), Lane::Bulk, lanes.bulk_out, None));
     tasks.spawn(receive(peers.clone(), link.clone(), Lane::Urgent, lanes.urgent_in));
     tasks.spawn(receive_bulk(peers.clone(), link.clone()));
-    let error = link.connection.closed().await;
+    let error = tokio::select! {
+        error = link.connection.closed() => error,
+        () = link.leave.notified() => {
+            link.close(DisconnectReason::MadeRoom);
+            link.connection.closed().await
+        }
+    };
     tasks.abort_all();
     let reason = link.why_gone(error);
     tracing::debug!(peer = %link.peer.short(), %reason, "connection gone");
     peers.remove(link, reason);
 }
 
-/// Sends what is queued on a lane, the preface first if it is still owed. Ends with the connection.
-async fn send(link: Arc<Link>, lane: Lane, mut stream: SendStream, preface: Option<RunId>) {
+/// Sends what is queued on a lane, the preface first if it is still owed. Ends with the connection, which it closes if
+/// the peer reads nothing: whatever waits for such a peer takes memory for ever.
+async fn send(
+    peers: Arc<Peers>,
+    link: Arc<Link>,
+    lane: Lane,
+    mut stream: SendStream,
+    preface: Option<RunId>,
+) {
     if let Some(RunId(preface)) = preface
         && stream.write_all(&preface).await.is_err()
     {
         return;
     }
+    let patience = link.stall_timeout;
     loop {
         let message = link.outgoing(lane).pop().await;
         let Some(prefix) = framing::length_prefix(&message) else { continue };
         let mut chunks = [Bytes::copy_from_slice(&prefix), message];
-        if stream.write_all_chunks(&mut chunks).await.is_err() {
-            return;
+        let mut unsent = chunks.as_mut_slice();
+        while !unsent.is_empty() {
+            match timeout(patience, stream.write_chunks(unsent)).await {
+                Ok(Ok(written)) => unsent = unsent.get_mut(written.chunks..).unwrap_or_default(),
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    break_off(&peers, &link, Violation::ReadsNothing { lane, seconds: patience.as_secs() });
+                    // Until the peer has heard why: a stream that is dropped is reset.
+                    link.connection.closed().await;
+                    return;
+                }
+            }
         }
+    }
+}
+
+/// Closes the connection for what the peer did, if it is not closed already.
+fn break_off(peers: &Peers, link: &Link, violation: Violation) {
+    if link.connection.close_reason().is_none() {
+        Counters::add(&peers.counters.violations, 1);
+        link.close(violation.into());
     }
 }
 
@@ -180,11 +222,8 @@ async fn receive(peers: Arc<Peers>, link: Arc<Link>, lane: Lane, mut stream: Rec
             break failure;
         }
     };
-    if let ReadFailure::Violation(violation) = failure
-        && link.connection.close_reason().is_none()
-    {
-        Counters::add(&peers.counters.violations, 1);
-        link.close(violation.into());
+    if let ReadFailure::Violation(violation) = failure {
+        break_off(&peers, &link, violation);
     }
     // Until the connection is known to be closed, the stream must not be dropped: that would tell the peer
     // to stop sending before it hears why.
@@ -201,8 +240,12 @@ async fn receive_one(
     let end = link.lane(lane);
     let length = framing::read_length(stream, lane, end.limits.message_bytes).await?;
     let charged = u32::try_from(charge(length)).or(Err(ReadFailure::Lost))?;
-    let place = end.budget.clone().acquire_many_owned(charged).await.or(Err(ReadFailure::Lost))?;
-    let message = framing::read_body(stream, lane, length).await?;
-    peers.deliver(link, message, place);
+    let room = end.budget.clone().acquire_many_owned(charged).await.or(Err(ReadFailure::Lost))?;
+    let patience = link.message_timeout;
+    let message = timeout(patience, framing::read_body(stream, lane, length)).await.unwrap_or_else(|_| {
+        let seconds = patience.as_secs();
+        Err(ReadFailure::Violation(Violation::MessageTooSlow { lane, length, seconds }))
+    })?;
+    peers.deliver(link, lane, message, room);
     Ok(())
 }

@@ -11,11 +11,15 @@
 //! - for each peer, `Connected` and `Disconnected` alternate and enclose its messages;
 //! - messages on one [`Lane`] keep their order; a connection that ends loses what was under way;
 //! - every queue is bounded: a peer that sends faster than the node takes is held back by QUIC's flow
-//!   control, alone; a peer that reads too slowly loses messages as [`Transport::send`] says.
+//!   control, alone; a peer that reads too slowly loses messages as [`Transport::send`] says, and one that reads
+//!   nothing, or begins a message and does not end it, is dropped;
+//! - peers are heard in turn, those with reserved keys before strangers ([`TransportEvents`]);
+//! - one host holds a share of places and handshakes, however many keys it shows, and none that a reserved key needs.
 //!
 //! Deliberately absent: names and address books (the node's driver resolves), retries (the driver dials
 //! again), more than one connection with a peer.
 
+mod admission;
 mod close;
 mod endpoint;
 mod error;
@@ -26,6 +30,7 @@ mod identity;
 mod limits;
 mod link;
 mod peers;
+mod places;
 mod queue;
 mod rate;
 #[cfg(test)]
@@ -52,6 +57,7 @@ pub use peers::TransportCounters;
 
 use handshake::Context;
 use peers::Counters;
+use places::{Applicant, Host, NoPlace};
 use queue::Pushed;
 
 /// The version of everything two nodes say to each other. Nodes of different versions do not connect.
@@ -70,6 +76,9 @@ pub struct TransportConfig {
     pub network: NetworkId,
     /// The only keys to talk to; absent: any.
     pub allow_list: Option<BTreeSet<PublicKey>>,
+    /// Keys that matter to this node: they need no share of their host's places, strangers make room for them, and
+    /// their messages come before those of strangers.
+    pub reserved: BTreeSet<PublicKey>,
     /// Limits on everything that peers can make grow.
     pub limits: TransportLimits,
 }
@@ -139,8 +148,8 @@ impl Transport {
     /// yet that the former connection is gone: dial again a little later.
     ///
     /// # Errors
-    /// If no dial was started: [`DialError::Myself`], [`DialError::AlreadyConnected`],
-    /// [`DialError::TooManyConnections`] or [`DialError::ShuttingDown`].
+    /// If no dial was started: [`DialError::Myself`], [`DialError::AlreadyConnected`], [`DialError::BeingDialled`],
+    /// [`DialError::TooManyConnections`], [`DialError::TooManyToHost`] or [`DialError::ShuttingDown`].
     pub fn connect(&self, address: SocketAddr, expected: Option<PublicKey>) -> Result<(), DialError> {
         let context = &self.handle.context;
         if !context.peers.is_open() {
@@ -152,10 +161,20 @@ impl Transport {
         if let Some(peer) = expected.filter(|peer| context.peers.get(peer).is_some()) {
             return Err(DialError::AlreadyConnected { peer });
         }
-        let limit = context.limits.outbound_connections;
-        let slot = context.outbound_slots.clone().try_acquire_owned();
-        let slot = slot.or(Err(DialError::TooManyConnections { limit }))?;
-        tokio::spawn(handshake::dial(context.clone(), address, expected, slot));
+        // Who is dialled at an address alone was named by the operator.
+        let is_reserved = expected.is_none_or(|peer| context.reserved.contains(&peer));
+        let applicant = Applicant { host: Host::of(address.ip()), key: expected, is_reserved };
+        let TransportLimits { outbound_connections, outbound_connections_per_host, .. } = context.limits;
+        let place = context.outbound.take(applicant).map_err(|none| match (none, expected) {
+            (NoPlace::KeyFull, Some(peer)) => DialError::BeingDialled { peer },
+            (NoPlace::HostFull, _) => {
+                DialError::TooManyToHost { address, limit: outbound_connections_per_host }
+            }
+            (NoPlace::Full | NoPlace::KeyFull, _) => {
+                DialError::TooManyConnections { limit: outbound_connections }
+            }
+        })?;
+        tokio::spawn(handshake::dial(context.clone(), address, expected, place));
         Ok(())
     }
 
@@ -184,6 +203,14 @@ impl Transport {
                 Err(SendError::QueueFull { peer: *peer })
             }
         }
+    }
+
+    /// Whether a message of `bytes` for a peer would be queued, had nobody else anything for it meanwhile. It would not
+    /// where there is no such peer.
+    pub fn has_room_for(&self, peer: &PublicKey, bytes: usize) -> bool {
+        let Context { limits, peers, .. } = &*self.handle.context;
+        let lane = limits.lane_for(bytes);
+        lane.zip(peers.get(peer)).is_some_and(|(lane, link)| link.outgoing(lane).has_room_for(bytes))
     }
 
     /// Closes the connection with a peer, if there is one, and tells it why (the first 256 characters).

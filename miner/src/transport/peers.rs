@@ -19,9 +19,11 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::transport::error::DialError;
-use crate::transport::event::{DisconnectReason, QueuedEvent, TransportEvent};
+use crate::transport::event::{DisconnectReason, Queued, Received, TransportEvent};
+use crate::transport::limits::Lane;
 use crate::transport::link::Link;
 use crate::transport::locked;
+use crate::transport::places::Place;
 
 /// The table of connected peers.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub(super) struct Peers {
 struct Table {
     links: BTreeMap<PublicKey, Arc<Link>>,
     /// `None` once shut down.
-    events: Option<mpsc::UnboundedSender<QueuedEvent>>,
+    events: Option<mpsc::UnboundedSender<Queued>>,
 }
 
 /// Running totals since the transport was bound.
@@ -89,7 +91,7 @@ impl Counters {
 }
 
 impl Peers {
-    pub(super) fn new(own: PublicKey, events: mpsc::UnboundedSender<QueuedEvent>) -> Self {
+    pub(super) fn new(own: PublicKey, events: mpsc::UnboundedSender<Queued>) -> Self {
         let table = Table { links: BTreeMap::new(), events: Some(events) };
         Self { own, table: Mutex::new(table), counters: Counters::default() }
     }
@@ -116,7 +118,7 @@ impl Peers {
                 let replaced = current.insert(link.clone());
                 replaced.close(DisconnectReason::Replaced);
                 let reason = replaced.closing().unwrap_or(DisconnectReason::Replaced);
-                post(events, TransportEvent::Disconnected { peer, reason }, replaced.take_slot());
+                post(events, TransportEvent::Disconnected { peer, reason }, replaced.take_place());
             }
         }
         let event = TransportEvent::Connected { peer, address: link.address, outbound: link.outbound };
@@ -125,13 +127,14 @@ impl Peers {
     }
 
     /// Hands a message to the node, unless its connection does not count any more.
-    pub(super) fn deliver(&self, link: &Arc<Link>, bytes: Bytes, place: OwnedSemaphorePermit) {
+    pub(super) fn deliver(&self, link: &Arc<Link>, lane: Lane, bytes: Bytes, room: OwnedSemaphorePermit) {
         let table = locked(&self.table);
         let current = table.links.get(&link.peer).is_some_and(|current| Arc::ptr_eq(current, link));
         if let Some(events) = table.events.as_ref().filter(|_| current) {
             Counters::add(&self.counters.messages_received, 1);
             Counters::add(&self.counters.bytes_received, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-            post(events, TransportEvent::Message { peer: link.peer, bytes }, Some(place));
+            let message = Received { bytes, room };
+            let _ = events.send(Queued::Message { peer: link.peer, lane, message }); // as in `post`
         }
     }
 
@@ -144,13 +147,13 @@ impl Peers {
             current.remove();
             if let Some(events) = &table.events {
                 let event = TransportEvent::Disconnected { peer: link.peer, reason };
-                post(events, event, link.take_slot());
+                post(events, event, link.take_place());
             }
         }
     }
 
     /// Tells the node that a dial failed.
-    pub(super) fn dial_failed(&self, event: TransportEvent, place: Option<OwnedSemaphorePermit>) {
+    pub(super) fn dial_failed(&self, event: TransportEvent, place: Option<Place>) {
         if let Some(events) = &locked(&self.table).events {
             post(events, event, place);
         }
@@ -179,17 +182,13 @@ impl Peers {
             for link in links.into_values() {
                 link.close(DisconnectReason::ShuttingDown);
                 let reason = link.closing().unwrap_or(DisconnectReason::ShuttingDown);
-                post(&events, TransportEvent::Disconnected { peer: link.peer, reason }, link.take_slot());
+                post(&events, TransportEvent::Disconnected { peer: link.peer, reason }, link.take_place());
             }
         }
     }
 }
 
 /// A node that has dropped its end of the queue hears nothing more.
-fn post(
-    events: &mpsc::UnboundedSender<QueuedEvent>,
-    event: TransportEvent,
-    place: Option<OwnedSemaphorePermit>,
-) {
-    let _ = events.send(QueuedEvent { event, place });
+fn post(events: &mpsc::UnboundedSender<Queued>, event: TransportEvent, place: Option<Place>) {
+    let _ = events.send(Queued::Connection { event, place });
 }

@@ -64,6 +64,11 @@ impl SendQueue {
         Pushed::Queued { dropped }
     }
 
+    /// Whether a message of `bytes` fits.
+    pub(super) fn has_room_for(&self, bytes: usize) -> bool {
+        locked(&self.waiting).charged.saturating_add(charge(bytes)) <= self.limit_bytes
+    }
+
     /// The oldest message, as soon as there is one. Meant for one task; nothing is lost if it is cancelled.
     pub(super) async fn pop(&self) -> Bytes {
         loop {

@@ -13,15 +13,11 @@ use rustls::version::TLS13;
 
 use crate::transport::PROTOCOL_VERSION;
 use crate::transport::error::TransportError;
-use crate::transport::limits::TransportLimits;
+use crate::transport::limits::{LANE_WINDOW_BYTES, LANES, TransportLimits};
 use crate::transport::verifier::{DiallerVerifier, ListenerVerifier};
 
 /// TLS wants a server name; peers are known by key, so it says nothing and is not sent.
 pub(super) const SERVER_NAME: &str = "node.invalid";
-/// Bytes that a peer may have under way on one lane.
-const LANE_WINDOW_BYTES: u32 = 1 << 20;
-/// Streams that a peer may open: its two lanes.
-const LANES: u32 = 2;
 /// Handshakes that quinn holds back for us, beyond those in progress, before it refuses more.
 const HANDSHAKES_WAITING: usize = 64;
 /// Bytes that quinn keeps of each of them.
@@ -46,7 +42,7 @@ pub(super) fn transport_config(limits: &TransportLimits) -> Result<Arc<Transport
         // A full bulk lane leaves window for the urgent one, on both sides.
         .stream_receive_window(VarInt::from_u32(LANE_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(LANES * LANE_WINDOW_BYTES))
-        .send_window(u64::from(2 * LANES * LANE_WINDOW_BYTES));
+        .send_window(u64::from(LANES * LANE_WINDOW_BYTES));
     Ok(Arc::new(config))
 }
 

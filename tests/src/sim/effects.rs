@@ -229,9 +229,9 @@ impl World {
 
     fn send_final(&mut self, id: HostId, to: Option<HostId>, from: u64) -> Result<(), Violation> {
         let (Some(to), Some(running)) = (to, &self.host(id).running) else { return Ok(()) };
-        let message = Message::final_blocks(&running.store, from)
+        let message = Message::encode_final(from, |height| running.store.encoded(height))
             .map_err(|error| broken(id, "read its store", &error))?;
-        self.send(id, to, &Arc::from(message.encode()));
+        self.send(id, to, &Arc::from(message));
         Ok(())
     }
 

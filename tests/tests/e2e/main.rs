@@ -19,3 +19,4 @@ mod network;
 mod readers;
 mod refused_files;
 mod scarcity;
+mod strangers;

@@ -198,6 +198,16 @@ impl TestNetwork {
         self.keys[number - 1].public()
     }
 
+    /// Where a node listens.
+    pub(crate) fn address(&self, number: usize) -> std::net::SocketAddr {
+        self.node(number).address
+    }
+
+    /// The network's id.
+    pub(crate) fn id(&self) -> chain::NetworkId {
+        self.network.id()
+    }
+
     /// Where a node keeps its store.
     pub(crate) fn store_dir(&self, number: usize) -> PathBuf {
         self.node(number).file.store_dir()

@@ -1,7 +1,7 @@
 //! What the history keeps of blocks, and what it refuses.
 
 use chain::ledger::DemandStatus;
-use chain::store::{Backend, Changes, MemoryBackend, Pairs};
+use chain::store::{Backend, Changes, Lookup, MemoryBackend, Pairs};
 use chain::{BlockHash, Hash, StoreError};
 use miner_api::{History, HistoryError, MinerTotals};
 use scenarios::Money;
@@ -135,5 +135,9 @@ impl Backend for SharedDisk {
         }
         disk.commits += 1;
         disk.medium.commit(changes)
+    }
+
+    fn lookup(&self) -> Option<Lookup> {
+        None
     }
 }

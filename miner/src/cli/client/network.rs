@@ -18,7 +18,7 @@ use crate::cli::output::{print, print_json};
 use crate::client::found::{
     Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
 };
-use crate::driver::wall_ms;
+use crate::driver::{BootstrapPeer, wall_ms};
 use crate::files::load_scenario;
 
 /// Arguments of `miner network init`.
@@ -77,10 +77,9 @@ pub(in crate::cli) struct JoinArguments {
     /// Where the new node can be reached.
     #[arg(long, value_name = "ADDRESS:PORT", value_parser = parse_host)]
     host: SocketAddr,
-    /// Nodes of the network to connect to first.
-    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',', num_args = 1.., value_parser = parse_host,
-          required = true)]
-    bootstrap: Vec<SocketAddr>,
+    /// Nodes of the network to connect to first, and the key to expect there where it is known.
+    #[arg(long, value_name = "[KEY@]ADDRESS:PORT", value_delimiter = ',', num_args = 1.., required = true)]
+    bootstrap: Vec<BootstrapPeer>,
     /// In a private network: the public keys of the nodes to talk to.
     #[arg(long, value_name = "KEY", value_delimiter = ',', num_args = 1..)]
     allow: Vec<PublicKey>,
@@ -204,7 +203,8 @@ fn render_founded(founded: &Founded) -> String {
 }
 
 pub(super) fn join(arguments: &JoinArguments) -> Result<ExitCode> {
-    validate_families(&[&[arguments.host], arguments.bootstrap.as_slice()].concat())?;
+    let bootstrap = arguments.bootstrap.iter().map(|peer| peer.address);
+    validate_families(&bootstrap.chain([arguments.host]).collect::<Vec<_>>())?;
     let plan = JoiningPlan {
         genesis: arguments.genesis.clone(),
         address: arguments.host,

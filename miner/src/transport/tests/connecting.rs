@@ -1,12 +1,9 @@
 //! Who may connect with whom, and that one connection is left.
 
-use std::sync::OnceLock;
-
 use rustls::sign::CertifiedKey;
 
 use super::*;
-use crate::transport::verifier::ListenerVerifier;
-use crate::transport::{identity, tls};
+use crate::transport::identity;
 
 #[tokio::test]
 async fn both_ends_learn_the_other_ends_key_and_who_dialled() {
@@ -118,19 +115,7 @@ fn impostor(claimed: &SecretKey, real: &SecretKey) -> Arc<CertifiedKey> {
 }
 
 async fn dial_by_hand(identity: Arc<CertifiedKey>, listener: &Node) -> quinn::ConnectionError {
-    let limits = TransportLimits::default();
-    let verifier = ListenerVerifier {
-        own: PublicKey::from_bytes([0; 32]),
-        expected: None,
-        allow_list: None,
-        refusal: Arc::new(OnceLock::new()),
-    };
-    let protocol = tls::application_protocol(&NetworkId(Hash([1; 32])));
-    let quic = tls::transport_config(&limits).unwrap();
-    let client = tls::client_config(identity, protocol, quic, verifier).unwrap();
-    let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-    let connecting = endpoint.connect_with(client, listener.address(), tls::SERVER_NAME).unwrap();
-    match timeout(PATIENCE, connecting).await.unwrap() {
+    match timeout(PATIENCE, connecting_by_hand(identity, listener)).await.unwrap() {
         // TLS 1.3 lets a client believe itself connected before the server has judged its key.
         Ok(connection) => timeout(PATIENCE, connection.closed()).await.unwrap(),
         Err(error) => error,
@@ -228,7 +213,7 @@ async fn too_many_dials_are_refused_at_once() {
     let mut a = Node::with(TransportConfig { limits, ..config(&keys[0]) });
     let (b, c) = (Node::new(&keys[1]), Node::new(&keys[2]));
     a.dial(&b);
-    let refused = a.transport.connect(c.address(), None);
+    let refused = a.transport.connect(c.address(), Some(c.key()));
     assert_eq!(refused, Err(DialError::TooManyConnections { limit: 1 }));
     assert_eq!(a.connected().await, b.key());
 }

@@ -4,16 +4,20 @@
 mod connecting;
 mod ending;
 mod messages;
+mod strangers;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use chain::record::NetworkId;
 use chain::{Hash, PublicKey, SecretKey};
+use rustls::sign::CertifiedKey;
 use tokio::time::timeout;
 
+use super::verifier::ListenerVerifier;
 use super::*;
 
 /// Far beyond anything a loaded machine needs; only a failing test waits this long.
@@ -38,6 +42,7 @@ fn config(key: &SecretKey) -> TransportConfig {
         key: key.clone(),
         network: NetworkId(Hash([1; 32])),
         allow_list: None,
+        reserved: BTreeSet::new(),
         limits: TransportLimits::default(),
     }
 }
@@ -66,6 +71,16 @@ impl Node {
 
     fn send(&self, other: &Self, message: &'static [u8]) {
         self.transport.send(&other.key(), Bytes::from_static(message)).unwrap();
+    }
+
+    /// Waits until as many messages have come in, taken or not.
+    async fn has_received(&self, messages: u64) {
+        let arrived = async {
+            while self.transport.counters().messages_received < messages {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, arrived).await.expect("messages in time");
     }
 
     async fn event(&mut self) -> TransportEvent {
@@ -113,6 +128,21 @@ async fn connected_pair() -> (Node, Node) {
     let (mut a, mut b) = (Node::new(&keys[0]), Node::new(&keys[1]));
     connect(&mut a, &mut b).await;
     (a, b)
+}
+
+/// A dial that keeps to the protocol as far as TLS goes; what follows is up to the test.
+fn connecting_by_hand(identity: Arc<CertifiedKey>, listener: &Node) -> quinn::Connecting {
+    let verifier = ListenerVerifier {
+        own: PublicKey::from_bytes([0; 32]),
+        expected: None,
+        allow_list: None,
+        refusal: Arc::new(OnceLock::new()),
+    };
+    let protocol = tls::application_protocol(&NetworkId(Hash([1; 32])));
+    let quic = tls::transport_config(&TransportLimits::default()).unwrap();
+    let client = tls::client_config(identity, protocol, quic, verifier).unwrap();
+    let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    endpoint.connect_with(client, listener.address(), tls::SERVER_NAME).unwrap()
 }
 
 /// An allow-list of one.
