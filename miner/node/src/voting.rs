@@ -1,19 +1,32 @@
 //! This node's part in the vote on the next height: between the consensus machine and the rest.
 
-use chain::Height;
 use chain::consensus::{
-    Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Round, SignedProposal,
-    Step,
+    Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Round, SafetyLog,
+    SignedProposal, Step, ValidatorSet,
 };
 use chain::store::Write;
+use chain::{Height, NetworkId, SecretKey};
 
 use super::event::NodeEvent;
-use super::io::{Effect, Timer};
+use super::io::{Effect, Timer, Voting};
 use super::message::Message;
 use super::{Blame, Node, PublicKey};
 
 /// Proposals kept while their blocks are being fetched.
 const HELD_PROPOSALS: usize = 16;
+
+/// The machine of a height. It is given the key only if this node knows what it signed with it: a validator without a
+/// safety log follows the vote like anybody else.
+pub(super) fn machine_of(
+    network: NetworkId,
+    height: Height,
+    validators: ValidatorSet,
+    key: &SecretKey,
+    safety: Option<&SafetyLog>,
+) -> (Consensus, Vec<Output>) {
+    let signer = safety.map(|_| key.clone());
+    Consensus::new(network, height, validators, signer, safety.cloned().unwrap_or_default())
+}
 
 impl Node {
     pub(super) fn on_consensus(
@@ -126,7 +139,7 @@ impl Node {
             match output {
                 Output::Persist(log) => {
                     effects.push(Effect::Persist(Write::Safety(Box::new(log.clone()))));
-                    self.safety = log;
+                    self.safety = Some(log);
                 }
                 Output::Broadcast(message) => effects.push(Effect::Broadcast(Message::Consensus(message))),
                 Output::SetTimeout { round, step } => {
@@ -168,11 +181,21 @@ impl Node {
 
     /// The vote on the height after the head begins, asleep until something happens.
     pub(super) fn begin_height(&mut self, now_ms: u64, effects: &mut Vec<Effect>) {
-        let height = self.ledger.head().height + 1;
-        let key = Some(self.key.clone());
+        let (height, validators) = (self.ledger.head().height + 1, self.validators.clone());
         let (consensus, outputs) =
-            Consensus::new(self.network.id(), height, self.validators.clone(), key, self.safety.clone());
+            machine_of(self.network.id(), height, validators, &self.key, self.safety.as_ref());
         self.consensus = consensus;
         self.carry_out(outputs, now_ms, effects);
+    }
+
+    /// Whether this node votes on the next height.
+    pub(super) fn voting(&self) -> Voting {
+        let next = self.ledger.head().height + 1;
+        match &self.safety {
+            _ if self.validators.index_of(&self.own).is_none() => Voting::NoValidator,
+            None => Voting::Forgotten,
+            Some(log) if log.height > next => Voting::From { height: log.height },
+            Some(_) => Voting::Always,
+        }
     }
 }

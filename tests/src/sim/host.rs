@@ -189,7 +189,10 @@ impl Host {
     pub(super) fn start(&mut self, network: &Arc<Network>, now_ms: u64) -> Result<Vec<Effect>, RecallError> {
         let disk = self.disk.take().unwrap_or_else(|| Box::new(MemoryBackend::default()));
         let store = Store::open(disk, network.id())?;
-        let memory = Recovered::recall(&store, network)?;
+        let mut memory = Recovered::recall(&store, network)?;
+        if self.life == 0 {
+            memory.safety = Some(chain::consensus::SafetyLog::new(0));
+        }
         let HostSettings { key, mining, timing, solver_fails, .. } = self.settings.clone();
         let (node, effects) =
             Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now_ms);
