@@ -97,6 +97,8 @@ pub enum Write {
     Candidate(Box<Block>),
     /// The own voting state, in place of the last.
     Safety(Box<SafetyLog>),
+    /// Forgets the own voting state: from now on the store does not say what was signed.
+    ForgetSafety,
     /// Keeps a record of the pool.
     PoolRecord(Box<Record>),
     /// Drops a record of the pool.
@@ -165,6 +167,7 @@ impl Store {
                 }
                 Write::Candidate(block) => stage_candidate(&mut changes, block),
                 Write::Safety(log) => drop(changes.insert(layout::SAFETY.to_vec(), Some(log.to_bytes()))),
+                Write::ForgetSafety => drop(changes.insert(layout::SAFETY.to_vec(), None)),
                 Write::PoolRecord(record) => {
                     changes.insert(layout::pool(record.id()), Some(encode(record)));
                 }
@@ -274,7 +277,7 @@ impl Store {
     }
 
     /// The own voting state. `None` if the store does not say what was signed: nothing was ever entered, as in a store
-    /// that is new.
+    /// that is new, or it was forgotten.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.

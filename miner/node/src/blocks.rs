@@ -309,6 +309,7 @@ impl Node {
             }
         }
         self.prune_pool(&departed, effects);
+        self.look_for_own_signature(&certificate, effects);
         self.begin_height(now_ms, effects);
         self.with_mining(now_ms, effects, |mining, view, actions| {
             mining.on_final(&block, view, actions);

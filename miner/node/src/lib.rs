@@ -10,6 +10,7 @@
 mod block_row;
 mod blocks;
 mod event;
+mod forgotten;
 mod io;
 mod membership;
 mod message;

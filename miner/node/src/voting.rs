@@ -36,6 +36,9 @@ impl Node {
         now_ms: u64,
         effects: &mut Vec<Effect>,
     ) {
+        if let ConsensusMessage::Vote(signed) = &message {
+            self.look_for_own_vote(signed, now_ms, effects);
+        }
         if message.height() != self.consensus.height() {
             // Of a height we have not reached, its sender's status will tell; of a past one, ours will.
             self.peers.note_height(&peer, message.height().saturating_sub(1));

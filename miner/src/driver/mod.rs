@@ -431,6 +431,14 @@ impl Driver {
         }
         if let NodeEvent::LocalFault { detail } = event {
             tracing::error!("{detail}");
+        } else if let NodeEvent::ForgottenVote { height, round } = event {
+            tracing::error!(
+                height,
+                round,
+                "a vote of this validator came back that its store knows nothing of: it votes no more. Its store went \
+                 back in time, or another node runs with its key: make sure that none does, then start this one with \
+                 --vote-from-height H, above every height it may have voted on"
+            );
         } else if let NodeEvent::WorkFailed { work, kind, reason } = event {
             tracing::error!(work = work.0, ?kind, %reason, "a search came to nothing; the node goes on without it");
         } else if matches!(event, NodeEvent::Searching { .. }) {

@@ -281,6 +281,10 @@ impl Checkers {
         if let NodeEvent::LocalFault { detail } = event {
             return Err(Violation::LocalFault { host, detail: detail.clone() });
         }
+        if let NodeEvent::ForgottenVote { height, round } = event {
+            let detail = format!("it does not remember its vote of height {height}, round {round}");
+            return Err(Violation::LocalFault { host, detail });
+        }
         if let NodeEvent::WorkFailed { kind, reason, .. } = event {
             return Err(Violation::LocalFault { host, detail: format!("{kind:?}: {reason}") });
         }
