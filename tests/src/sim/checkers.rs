@@ -273,6 +273,17 @@ impl Checkers {
         Err(Violation::Contradiction { validator, height, round, said })
     }
 
+    /// The last height of which an honest validator said anything; 0 if it never did.
+    pub fn last_signed(&self, validator: u16) -> Height {
+        let voted =
+            self.votes.keys().filter(|(voter, ..)| *voter == validator).map(|&(_, height, ..)| height);
+        let proposed = self
+            .proposals
+            .keys()
+            .filter(|&&(height, round)| self.network.validators().proposer(height, round) == validator);
+        voted.chain(proposed.map(|&(height, _)| height)).max().unwrap_or(0)
+    }
+
     /// A node tells people something.
     ///
     /// # Errors
