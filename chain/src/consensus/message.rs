@@ -99,7 +99,7 @@ impl Vote {
     }
 
     /// Checks one validator's signature under it; `None` if there is no such validator.
-    pub(super) fn verify(
+    pub fn verify(
         &self,
         validators: &ValidatorSet,
         validator: u16,

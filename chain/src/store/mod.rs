@@ -2,12 +2,13 @@
 //! it may have to vote on again, records of the pool, and named odds and ends.
 //!
 //! [`Store`] knows what is kept; a [`Backend`] keeps bytes: a database on disk, which the program that runs a
-//! node brings along, or [`MemoryBackend`] for simulations and tests. Nothing is written but by [`Store::write`], whole or not at all, and durable when
-//! it returns. The ledger is not stored: [`replay`] recomputes it, which checks everything on the way.
+//! node brings along, or [`MemoryBackend`] for tests. A [`Medium`] is where a backend lies. Nothing is written but by
+//! [`Store::write`], whole or not at all, and durable when it returns. The ledger is not stored: [`replay`] recomputes it, which checks everything on the way.
 //!
 //! Values stay small, one per record and item: not every database reclaims large ones.
 
 mod layout;
+mod medium;
 mod memory;
 mod reader;
 mod replay;
@@ -24,6 +25,7 @@ use crate::proof::SignedHeader;
 use crate::record::{Height, NetworkId, Record, RecordId};
 use crate::validate::FinalBlock;
 
+pub use medium::{CountedBackend, Counter, Medium};
 pub use memory::MemoryBackend;
 pub use reader::{FinalBlocks, Lookup};
 pub use replay::{ReplayError, replay, replay_with};
@@ -100,6 +102,8 @@ pub enum Write {
     Candidate(Box<Block>),
     /// The own voting state, in place of the last.
     Safety(Box<SafetyLog>),
+    /// Forgets the own voting state: from now on the store does not say what was signed.
+    ForgetSafety,
     /// Keeps a record of the pool.
     PoolRecord(Box<Record>),
     /// Drops a record of the pool.
@@ -168,6 +172,7 @@ impl Store {
                 }
                 Write::Candidate(block) => stage_candidate(&mut changes, block),
                 Write::Safety(log) => drop(changes.insert(layout::SAFETY.to_vec(), Some(log.to_bytes()))),
+                Write::ForgetSafety => drop(changes.insert(layout::SAFETY.to_vec(), None)),
                 Write::PoolRecord(record) => {
                     changes.insert(layout::pool(record.id()), Some(encode(record)));
                 }
@@ -276,7 +281,8 @@ impl Store {
         bytes.map(|bytes| stored(&bytes, "a height")).transpose()
     }
 
-    /// The own voting state.
+    /// The own voting state. `None` if the store does not say what was signed: nothing was ever entered, as in a store
+    /// that is new, or it was forgotten.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.

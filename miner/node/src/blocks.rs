@@ -350,6 +350,7 @@ impl Node {
         losers.remove(&block.hash()); // still there if it came as a final block of a peer
         effects.extend(explain_losers(&self.ledger, losers.into_losers()).into_iter().map(Effect::Event));
         self.prune_pool(&departed, effects);
+        self.look_for_own_signature(&certificate, effects);
         self.begin_height(now, effects);
         self.with_mining(now, effects, |mining, view, actions| {
             mining.on_final(&block, view, actions);

@@ -140,6 +140,13 @@ pub enum NodeEvent {
         /// How far ahead of this machine's clock the last of these blocks is dated, in milliseconds.
         by_ms: u64,
     },
+    /// A vote of this validator that its store knows nothing of: its store has gone back in time, its operator was wrong
+    /// about its past, or another node has its key. It votes no more until its operator says from which height on.
+    ForgottenVote {
+        height: Height,
+        /// The vote's.
+        round: u32,
+    },
     /// A validator signed two things for one height and round.
     Equivocation { validator: PublicKey, detail: String },
     /// Something is wrong on this machine.

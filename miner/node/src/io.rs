@@ -158,6 +158,8 @@ pub struct NodeStatus {
     pub peers: usize,
     /// Those who vote, as far as this node sees them.
     pub validators: ValidatorsSeen,
+    /// Whether it votes itself.
+    pub voting: Voting,
     /// Records in the pool.
     pub pool_records: usize,
     /// Open demands on chain.
@@ -170,6 +172,38 @@ pub struct NodeStatus {
     pub is_quiescent: bool,
     /// Whether mining has started.
     pub is_mining: bool,
+}
+
+/// Whether a node votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(tag = "votes", rename_all = "snake_case")]
+pub enum Voting {
+    /// The genesis does not list its key.
+    NoValidator,
+    /// On every height.
+    Always,
+    /// It may have voted on heights below this one, whose blocks it has yet to fetch.
+    From {
+        /// The first height it votes on.
+        height: Height,
+    },
+    /// Its store does not say what it signed before.
+    Forgotten,
+}
+
+impl fmt::Display for Voting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoValidator => f.write_str("does not vote: the genesis does not list its key"),
+            Self::Always => f.write_str("votes"),
+            Self::From { height } => write!(f, "does not vote on heights below {height}, which it may have voted on"),
+            Self::Forgotten => f.write_str(
+                "does not vote: its store does not say what it signed before. If this node has never run, start it \
+                 with --first-run; if its store was lost, with --vote-from-height H, above every height it may have \
+                 voted on",
+            ),
+        }
+    }
 }
 
 /// The validators of the next height as one node sees them. Without a quorum no block becomes final.

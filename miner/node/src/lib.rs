@@ -14,6 +14,7 @@ mod catching_up;
 mod clock;
 mod event;
 mod fetching;
+mod forgotten;
 mod held_proposals;
 mod inbox;
 mod io;
@@ -21,6 +22,7 @@ mod membership;
 mod message;
 mod mining;
 mod now;
+mod opening;
 mod peers;
 mod records;
 mod recovered;
@@ -43,11 +45,12 @@ use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 pub use block_row::BlockRow;
 pub use event::NodeEvent;
 pub use inbox::{Inbox, Urgency};
-pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, ValidatorsSeen};
+pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, ValidatorsSeen, Voting};
 pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
 pub use now::Now;
+pub use opening::{MovedAside, Opened, OpeningError, Testimony, TestimonyError, open_store};
 pub use peers::{PeerContent, PeerRecord, PeerRecordError};
 pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
@@ -87,8 +90,9 @@ pub struct Node {
     exchange: Exchange,
     peers: Peers,
     consensus: Consensus,
-    /// What was signed last, as persisted; of a later height than the head's if blocks were lost.
-    safety: SafetyLog,
+    /// What was signed last, as persisted; of a later height than the head's if blocks were lost. Without it this node
+    /// signs no vote.
+    safety: Option<SafetyLog>,
     mining: Option<Mining>,
     blocks: PendingBlocks,
     state_root: Hash,
@@ -125,9 +129,9 @@ impl Node {
             .expect("a checked genesis has a validator set");
         let own = config.key.public();
         let height = memory.ledger.head().height + 1;
-        let key = Some(config.key.clone());
+        let safety = memory.safety.as_ref();
         let (consensus, outputs) =
-            Consensus::new(network.id(), height, validators.clone(), key, memory.safety.clone());
+            voting::machine_of(network.id(), height, validators.clone(), &config.key, safety);
         let mut node = Self {
             own,
             key: config.key,
@@ -193,6 +197,7 @@ impl Node {
             head_age_ms: wall_ms.saturating_sub(self.ledger.head().timestamp_ms),
             peers: self.peers.count(),
             validators: self.validators_seen(),
+            voting: self.voting(),
             pool_records: self.pool.len(),
             open_demands: self.market.open,
             composed_demands: self.market.composed,

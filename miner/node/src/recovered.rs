@@ -12,8 +12,9 @@ use chain::{Block, FinalBlock, Ledger, Network, Record, Store, StoreError};
 pub struct Recovered {
     /// The state at its last final block, verified.
     pub ledger: Ledger,
-    /// What it signed last.
-    pub safety: SafetyLog,
+    /// What it signed last. `None`: the store does not say, because it is new or what it knew is lost. Such a node does
+    /// not vote, for it could contradict what it signed before.
+    pub safety: Option<SafetyLog>,
     /// Blocks above the head that it may have voted on.
     pub candidates: Vec<Block>,
     /// The records of its pool.
@@ -51,7 +52,7 @@ impl Recovered {
     ) -> Result<Self, RecallError> {
         Ok(Self {
             ledger: replay_with(store, Arc::clone(network), observe)?,
-            safety: store.safety_log()?.unwrap_or_else(|| SafetyLog::new(0)),
+            safety: store.safety_log()?,
             candidates: store.candidates()?,
             records: store.pool_records()?,
         })

@@ -1,17 +1,30 @@
 //! This node's part in the vote on the next height: between the consensus machine and the rest.
 
-use chain::Height;
 use chain::consensus::{
     Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Proposal, Round,
-    SignedProposal, Step,
+    SafetyLog, SignedProposal, Step, ValidatorSet,
 };
 use chain::store::Write;
+use chain::{Height, NetworkId, SecretKey};
 
 use super::event::NodeEvent;
 use super::held_proposals::{HeldProposal, is_beyond};
-use super::io::{Effect, Timer};
+use super::io::{Effect, Timer, Voting};
 use super::message::Message;
 use super::{Blame, Node, Now, PublicKey};
+
+/// The machine of a height. It is given the key only if this node knows what it signed with it: a validator without a
+/// safety log follows the vote like anybody else.
+pub(super) fn machine_of(
+    network: NetworkId,
+    height: Height,
+    validators: ValidatorSet,
+    key: &SecretKey,
+    safety: Option<&SafetyLog>,
+) -> (Consensus, Vec<Output>) {
+    let signer = safety.map(|_| key.clone());
+    Consensus::new(network, height, validators, signer, safety.cloned().unwrap_or_default())
+}
 
 impl Node {
     pub(super) fn on_consensus(
@@ -21,6 +34,9 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
+        if let ConsensusMessage::Vote(signed) = &message {
+            self.look_for_own_vote(signed, now, effects);
+        }
         if message.height() != self.consensus.height() {
             // Of a height we have not reached, its sender's status will tell; of a past one, ours will.
             self.peers.note_height(&peer, message.height().saturating_sub(1));
@@ -155,7 +171,7 @@ impl Node {
                     let blocks = self.blocks.candidates.make_durable(&log).into_iter();
                     effects.extend(blocks.map(|block| Effect::Persist(Write::Candidate(Box::new(block)))));
                     effects.push(Effect::Persist(Write::Safety(Box::new(log.clone()))));
-                    self.safety = log;
+                    self.safety = Some(log);
                 }
                 Output::Broadcast(message) => effects.push(Effect::Broadcast(Message::Consensus(message))),
                 Output::SetTimeout { round, step } => {
@@ -197,11 +213,21 @@ impl Node {
 
     /// The vote on the height after the head begins, asleep until something happens.
     pub(super) fn begin_height(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let height = self.ledger.head().height + 1;
-        let key = Some(self.key.clone());
+        let (height, validators) = (self.ledger.head().height + 1, self.validators.clone());
         let (consensus, outputs) =
-            Consensus::new(self.network.id(), height, self.validators.clone(), key, self.safety.clone());
+            machine_of(self.network.id(), height, validators, &self.key, self.safety.as_ref());
         self.consensus = consensus;
         self.carry_out(outputs, now, effects);
+    }
+
+    /// Whether this node votes on the next height.
+    pub(super) fn voting(&self) -> Voting {
+        let next = self.ledger.head().height + 1;
+        match &self.safety {
+            _ if self.validators.index_of(&self.own).is_none() => Voting::NoValidator,
+            None => Voting::Forgotten,
+            Some(log) if log.height > next => Voting::From { height: log.height },
+            Some(_) => Voting::Always,
+        }
     }
 }

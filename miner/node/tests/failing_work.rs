@@ -134,7 +134,7 @@ impl Solo {
             NodeConfig { key, mining: Some(mining), timing: Timing::default(), pool: PoolLimits::default() };
         let memory = Recovered {
             ledger: Ledger::new(network),
-            safety: SafetyLog::new(0),
+            safety: Some(SafetyLog::new(0)),
             candidates: Vec::new(),
             records: Vec::new(),
         };

@@ -325,7 +325,6 @@ fn node_file(plan: &FoundingPlan, number: usize, keys: &[SecretKey]) -> NodeFile
         bootstrap_peers: others.collect(),
         allow_list,
         threads: NonZeroUsize::MIN,
-        vote_from_height: None,
         timing: Timing::default(),
         mining: Some(mining(&plan.market, number)),
     }

@@ -82,11 +82,6 @@ const SECTIONS: [Section; 8] = [
                 ),
             },
             option("threads", "Threads of each search."),
-            Choice {
-                key: "vote_from_height",
-                about: "Only after a store was lost or damaged: the first height that this validator cannot have voted on\nbefore. Until it is set, a validator that starts anew does not vote, lest it contradict itself.",
-                otherwise: Otherwise::Nothing("1000"),
-            },
         ],
     },
     Section {
@@ -280,7 +275,6 @@ pub(super) fn defaults() -> NodeFile {
         bootstrap_peers: Vec::new(),
         allow_list: None,
         threads: NonZeroUsize::MIN,
-        vote_from_height: None,
         timing: Timing::default(),
         mining: Some(MiningSettings {
             strategy: Strategy::Cells,
@@ -347,7 +341,7 @@ mod tests {
         let text = render(&miner());
         let read: NodeFile = toml::from_str(&switched_on(&text)).unwrap();
         // Whoever adds an option to `NodeFile` and does not name it here is told so by this list.
-        let every = NodeFile { allow_list: Some(BTreeSet::new()), vote_from_height: Some(1), ..defaults() };
+        let every = NodeFile { allow_list: Some(BTreeSet::new()), ..defaults() };
         assert_eq!(all_paths(&read), all_paths(&every));
         for section in &SECTIONS {
             for choice in section.options {

@@ -136,6 +136,12 @@ impl Journal {
                 self.faults.push(line.clone());
                 Some(line)
             }
+            NodeEvent::ForgottenVote { height, .. } => {
+                let line =
+                    format!("node {node} does not remember its vote on height {height} and votes no more");
+                self.faults.push(line.clone());
+                Some(line)
+            }
             NodeEvent::Equivocation { validator, detail } => {
                 Some(format!("validator {} lied: {detail}", self.number(&validator)))
             }

@@ -20,7 +20,7 @@ use crate::client::NodeClient;
 use crate::control::ControlError;
 use crate::driver::{BootstrapPeer, NodeFile, write_key};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
-use miner_node::{MiningSettings, NodeEvent, NodeStatus, Timing, ValidatorsSeen};
+use miner_node::{MiningSettings, NodeEvent, NodeStatus, Testimony, Timing, ValidatorsSeen};
 
 /// How long a node may take to start, a network to connect, or a pool to converge.
 const SETUP_TIMEOUT: Duration = Duration::from_secs(60);
@@ -123,16 +123,18 @@ impl NodeProcesses {
         let directory = plan.directory.join(format!("node-{number}"));
         std::fs::create_dir_all(&directory)?;
         let key_file = directory.join("node.key");
-        let mut file = if key_file.exists() {
-            read_configuration(&directory)?
+        // Who has had its key before may have voted with it, whatever its directory holds now.
+        let (mut file, testimony) = if key_file.exists() {
+            (read_configuration(&directory)?, Testimony::None)
         } else {
             write_key(&key_file, key)?;
-            node_file(plan, number, Vec::new())
+            (node_file(plan, number, Vec::new()), Testimony::FirstRun)
         };
         file.bootstrap_peers = self.bootstrap(plan);
         (plan.adjust)(number, &mut file);
         write_configuration(&directory, &file)?;
-        let node = NodeProcess::spawn(&self.program, number, directory, self.sender.clone()).await?;
+        let sender = self.sender.clone();
+        let node = NodeProcess::spawn(&self.program, number, directory, testimony, sender).await?;
         self.nodes.push(node);
         Ok(())
     }
@@ -162,16 +164,17 @@ impl NodeProcesses {
     }
 
     /// Starts a killed node again, on its own directory and at its old address, so that those who knew it
-    /// find it again.
+    /// find it again; `testimony` is said about its past.
     ///
     /// # Errors
     /// If it does not start.
-    pub async fn restart(&mut self, number: usize) -> Result<()> {
+    pub async fn restart(&mut self, number: usize, testimony: Testimony) -> Result<()> {
         let position = self.nodes.iter().position(|node| node.number == number).context("no such node")?;
         let NodeProcess { mut file, directory, address, .. } = self.nodes.remove(position);
         file.listen = address;
         write_configuration(&directory, &file)?;
-        let node = NodeProcess::spawn(&self.program, number, directory, self.sender.clone()).await?;
+        let sender = self.sender.clone();
+        let node = NodeProcess::spawn(&self.program, number, directory, testimony, sender).await?;
         self.nodes.insert(position, node);
         Ok(())
     }
@@ -276,6 +279,7 @@ impl NodeProcess {
         program: &Path,
         number: usize,
         directory: PathBuf,
+        testimony: Testimony,
         events: UnboundedSender<ObservedEvent>,
     ) -> Result<Self> {
         let config = directory.join("node.toml");
@@ -284,6 +288,7 @@ impl NodeProcess {
         let mut child = Command::new(program)
             .args(["run", "--events", "--stop-with-stdin", "--config"])
             .arg(&config)
+            .args(testimony_arguments(testimony))
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "info".into()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -337,6 +342,15 @@ impl NodeProcess {
     }
 }
 
+/// What a node is told about its past when it is started.
+fn testimony_arguments(testimony: Testimony) -> Vec<String> {
+    match testimony {
+        Testimony::None => Vec::new(),
+        Testimony::FirstRun => vec!["--first-run".into()],
+        Testimony::VoteFrom(height) => vec!["--vote-from-height".into(), height.to_string()],
+    }
+}
+
 /// How many of a network's validators answer: those among the nodes that they are, of `answers` in the same order.
 pub fn validators_answering(
     network: &Network,
@@ -386,9 +400,7 @@ fn provide_genesis(plan: &Plan<'_>) -> Result<()> {
 
 /// A node's configuration as it is written, its paths still relative to it.
 fn read_configuration(directory: &Path) -> Result<NodeFile> {
-    let path = directory.join("node.toml");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("in {}", path.display()))
+    NodeFile::read(&directory.join("node.toml"))
 }
 
 fn write_configuration(directory: &Path, file: &NodeFile) -> Result<()> {
@@ -417,7 +429,6 @@ fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<BootstrapPeer>
         bootstrap_peers,
         allow_list: None,
         threads: NonZeroUsize::MIN,
-        vote_from_height: None,
         timing: Timing::default(),
         mining: Some(MiningSettings {
             strategy,

@@ -36,9 +36,6 @@ pub struct NodeFile {
     /// Threads of each search.
     #[serde(default = "one_thread")]
     pub threads: NonZeroUsize,
-    /// After a store was lost: the first height that this validator cannot have voted on before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vote_from_height: Option<u64>,
     /// How often and how long.
     #[serde(default)]
     pub timing: Timing,
@@ -52,14 +49,32 @@ const fn one_thread() -> NonZeroUsize {
 }
 
 impl NodeFile {
+    /// Reads a configuration file and leaves its paths as they are.
+    ///
+    /// # Errors
+    /// If it cannot be read or says something unknown.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
+        let place = || format!("in {}", path.display());
+        let table: toml::Table = toml::from_str(&text).with_context(place)?;
+        if table.contains_key("vote_from_height") {
+            // It would have covered every later loss as well.
+            bail!(
+                "{}: vote_from_height is no setting any more. Delete the line; if this validator has lost its store and \
+                 says that it does not vote, start it once with `miner run --vote-from-height H`",
+                place()
+            );
+        }
+        toml::from_str(&text).with_context(place)
+    }
+
     /// Reads a configuration file and makes its paths absolute.
     ///
     /// # Errors
     /// If it cannot be read or says something unknown.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration file {}", path.display()))?;
-        let mut file: Self = toml::from_str(&text).with_context(|| format!("in {}", path.display()))?;
+        let mut file = Self::read(path)?;
         let base = path.parent().unwrap_or(Path::new("."));
         for path in [&mut file.key_file, &mut file.genesis_file, &mut file.data_dir] {
             *path = base.join(&*path);

@@ -18,7 +18,7 @@ use miner_api::{History, HistoryError};
 use tokio::sync::oneshot;
 
 use super::worker::message_of;
-use crate::storage::SledBackend;
+use crate::storage;
 
 /// The most blocks that one commit takes in: a history that is made anew waits for the disk now and then only.
 const BLOCKS_PER_COMMIT: usize = 256;
@@ -174,7 +174,7 @@ impl HistoryReader {
 }
 
 fn open(directory: &Path, network: NetworkId) -> Result<History, HistoryError> {
-    let try_to = || History::open(Box::new(SledBackend::open(directory)?), network);
+    let try_to = || History::open(Box::new(storage::open_backend(directory)?), network);
     match try_to() {
         Err(error @ HistoryError::Damaged { .. }) => {
             tracing::warn!(%error, "the history is begun anew");
@@ -359,7 +359,7 @@ mod tests {
         let block = first_block();
         historian.take(Arc::clone(&block), Box::default());
         historian.finish();
-        let mut disk = SledBackend::open(directory.path()).unwrap();
+        let mut disk = storage::open_backend(directory.path()).unwrap();
         let hashes = disk.scan(b"b/").unwrap();
         disk.commit(hashes.into_iter().map(|(key, _)| (key, Some(b"rotten".to_vec()))).collect()).unwrap();
         drop(disk);

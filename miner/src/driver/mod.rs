@@ -22,7 +22,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use chain::consensus::SafetyLog;
 use chain::store::{Store, Write};
 use chain::{Network, PublicKey};
 use coordinator_free_pool::PoolLimits;
@@ -33,11 +32,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{channel, unbounded_channel};
 use tokio::sync::watch;
 
-use crate::storage;
+use crate::storage::StoreDirectory;
 use crate::transport::{Transport, TransportConfig, TransportEvent, TransportLimits};
 use miner_node::{
-    Command, Effect, Input, MESSAGE_BYTES, Message, Node, NodeConfig, NodeEvent, Recovered, SubmissionId,
-    Timer,
+    Command, Effect, Input, MESSAGE_BYTES, Message, MovedAside, Node, NodeConfig, NodeEvent, Opened,
+    Recovered, SubmissionId, Testimony, Timer, Voting, open_store,
 };
 
 pub use bootstrap::{BootstrapPeer, BootstrapPeerError};
@@ -67,6 +66,8 @@ pub struct RunOptions {
     pub events_on_stdout: bool,
     /// Stop when stdin ends: a parent that dies takes its nodes with it.
     pub stop_with_stdin: bool,
+    /// What is said about this validator's past.
+    pub testimony: Testimony,
 }
 
 /// Runs one node until it is told to stop. Must be called within a tokio runtime.
@@ -116,12 +117,16 @@ impl Driver {
             .with_context(|| format!("cannot create the data directory {}", file.data_dir.display()))?;
         let clock = Clock::start();
         let mut historian = Historian::start(&file.history_dir(), network.id())?;
-        let (store, mut memory) = storage::open_or_mend(&file.store_dir(), network.id(), |store| {
+        let store_directory = file.store_dir();
+        let mut medium = StoreDirectory::new(&store_directory);
+        let opened = open_store(&mut medium, &network, key.public(), options.testimony, |store| {
             historian.begin(store)?;
             Recovered::recall_with(store, &network, |done| historian.catch_up(done))
-        })?;
-        if let Some(height) = file.vote_from_height.filter(|_| memory.safety.height == u64::MAX) {
-            memory.safety = SafetyLog::new(height);
+        });
+        let Opened { store, recovered, moved_aside } =
+            opened.with_context(|| format!("the store in {}", store_directory.display()))?;
+        if let Some(MovedAside { to, reason }) = moved_aside {
+            tracing::error!(%reason, moved_to = %to, "the store is damaged: starting anew");
         }
         let (transport, transport_events) = Transport::bind(TransportConfig {
             listen: file.listen,
@@ -137,7 +142,11 @@ impl Driver {
         let listening = queries::listen(&file.control_socket())?;
         let config =
             NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
-        let (node, effects) = Node::new(config, memory, clock.now());
+        let (node, effects) = Node::new(config, recovered, clock.now());
+        let voting = node.status(clock.now().wall_ms).voting;
+        if matches!(voting, Voting::From { .. } | Voting::Forgotten) {
+            tracing::warn!("this validator {voting}");
+        }
         let (sender, reports) = unbounded_channel();
         let (snapshots, readers) = watch::channel(Arc::new(Snapshot::take(&node, wall_ms(), None)));
         let (order_sender, orders) = channel(ORDERS_WAITING);
@@ -412,6 +421,14 @@ impl Driver {
         }
         if let NodeEvent::LocalFault { detail } = event {
             tracing::error!("{detail}");
+        } else if let NodeEvent::ForgottenVote { height, round } = event {
+            tracing::error!(
+                height,
+                round,
+                "a vote of this validator came back that its store knows nothing of: it votes no more. Its store went \
+                 back in time, or another node runs with its key: make sure that none does, then start this one with \
+                 --vote-from-height H, above every height it may have voted on"
+            );
         } else if let NodeEvent::WorkFailed { work, kind, reason } = event {
             tracing::error!(work = work.0, ?kind, %reason, "a search came to nothing; the node goes on without it");
         } else if let NodeEvent::ClockBehind { validators, by_ms } = event {

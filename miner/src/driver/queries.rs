@@ -235,7 +235,7 @@ mod tests {
         let historian = Historian::start(directory, network.id()).unwrap();
         let memory = Recovered {
             ledger: Ledger::new(network),
-            safety: SafetyLog::new(0),
+            safety: Some(SafetyLog::new(0)),
             candidates: Vec::new(),
             records: Vec::new(),
         };

@@ -1,5 +1,5 @@
-//! A node's store on disk: opening it, and mending what can be mended. What is kept in it is in
-//! [`chain::store`]; [`SledBackend`] keeps the bytes.
+//! A node's stores on disk. What is kept in them is in [`chain::store`], when one may be gone on from in
+//! [`miner_node::open_store`]; here are the bytes.
 
 mod sled;
 #[cfg(test)]
@@ -7,13 +7,10 @@ mod tests;
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
-use chain::consensus::SafetyLog;
-use chain::store::{Store, StoreError, Write};
-use chain::{Height, NetworkId};
-use miner_node::{RecallError, Recovered};
+use chain::NetworkId;
+use chain::store::{CountedBackend, Store, StoreError};
 
-pub use self::sled::{SledBackend, move_aside};
+pub use self::sled::StoreDirectory;
 
 /// Opens the store of `network` in `directory`, making it if there is none. It stays locked until the store is
 /// dropped.
@@ -21,42 +18,13 @@ pub use self::sled::{SledBackend, move_aside};
 /// # Errors
 /// If it is in use, damaged, another network's, or the disk fails.
 pub fn open(directory: &Path, network: NetworkId) -> Result<Store, StoreError> {
-    Store::open(Box::new(SledBackend::open(directory)?), network)
+    Store::open(Box::new(open_backend(directory)?), network)
 }
 
-/// Opens a node's store and has `recall` verify its whole chain, as [`Recovered::recall`] does. A store that is
-/// damaged is moved aside (nothing is deleted) and a new one begun; the node then fetches the chain from its peers,
-/// and does not vote until its operator says from which height on it cannot contradict what it signed before.
+/// Opens the bytes in `directory`, making it if there is none.
 ///
 /// # Errors
-/// If the directory cannot be used, or the store belongs to another network.
-pub fn open_or_mend(
-    directory: &Path,
-    network: NetworkId,
-    mut recall: impl FnMut(&Store) -> Result<Recovered, RecallError>,
-) -> Result<(Store, Recovered)> {
-    let place = || format!("the store in {}", directory.display());
-    let mut open_and_recall = || {
-        let store = open(directory, network)?;
-        let memory = recall(&store)?;
-        Ok::<_, RecallError>((store, memory))
-    };
-    let error = match open_and_recall() {
-        Ok(found) => return Ok(found),
-        Err(error) => error,
-    };
-    if !error.is_damage() {
-        return Err(error).with_context(place);
-    }
-    let moved = move_aside(directory)
-        .with_context(|| format!("{} is damaged ({error}) and cannot be moved aside", place()))?;
-    tracing::error!(
-        reason = %error, moved_to = %moved.display(),
-        "the store is damaged: starting anew, without voting (what this node signed is lost with it). Set \
-         vote_from_height above every height it may have voted on to let it vote again"
-    );
-    let (mut store, mut memory) = open_and_recall().with_context(place)?;
-    memory.safety = SafetyLog::new(Height::MAX);
-    store.write(&[Write::Safety(Box::new(memory.safety.clone()))]).with_context(place)?;
-    Ok((store, memory))
+/// If they are in use or damaged, or the disk fails.
+pub fn open_backend(directory: &Path) -> Result<CountedBackend, StoreError> {
+    CountedBackend::open(&mut StoreDirectory::new(directory))
 }

@@ -2,10 +2,7 @@
 //!
 //! Seen in runs: sled's `flush` does not fsync, so the `db` file is synced by hand; it panics on some damage
 //! instead of returning an error, so every call is guarded; and it takes other damage for a log that ends
-//! early, and goes on from an older state, or from nothing, without a word. A validator that forgets its
-//! votes like that could contradict them, so commits are counted, in the database and in a file beside it:
-//! a database that remembers fewer than the file has lost something. sled holds an exclusive lock on its
-//! directory.
+//! early, which is why `chain::store` counts commits. sled holds an exclusive lock on its directory.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -13,49 +10,65 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chain::store::{Backend, Changes, Lookup, Pairs, StoreError};
+use chain::store::{Backend, Changes, Counter, Lookup, Medium, Pairs, StoreError};
 
-/// A sled database in a directory of its own.
-#[derive(Debug)]
-pub struct SledBackend {
-    db: ::sled::Db,
-    directory: PathBuf,
-    /// Commits so far.
-    commits: u64,
-    /// Holds that number too, as 8 bytes big-endian; at most behind the database, never ahead of it.
-    counter: File,
-}
-
-/// The key of the number of commits; no key of a store begins like it.
-const COMMITS: &[u8] = b"~commits";
 /// How long a lock is waited for, and how often it is tried.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
 const LOCK_POLL: Duration = Duration::from_millis(10);
-/// The file that holds it too.
+/// The file that holds the number of commits, as 8 bytes big-endian.
 const COUNTER_FILE: &str = "commits";
 
-impl SledBackend {
-    /// Opens the database in `directory`, making it if there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Corrupt`] if it is damaged, or older than it was when last written: [`move_aside`] it
-    /// and start anew. [`StoreError::Io`] if it is locked by another process or the disk fails.
-    pub fn open(directory: &Path) -> Result<Self, StoreError> {
-        let db = guarded(|| open_database(directory))?;
-        let remembered = guarded(|| Ok(db.get(COMMITS)?.map(|value| value.to_vec())))?;
-        let commits = count(&remembered.unwrap_or_default());
-        let mut counter = guarded(|| {
-            let path = directory.join(COUNTER_FILE);
-            Ok(File::options().read(true).write(true).create(true).truncate(false).open(path)?)
-        })?;
-        let mut bytes = Vec::new();
-        guarded(|| Ok(counter.read_to_end(&mut bytes)?))?;
-        let expected = count(&bytes);
-        if commits < expected {
-            let reason = format!("it remembers {commits} commits of {expected}: what came after is lost");
-            return Err(StoreError::Corrupt(reason));
-        }
-        Ok(Self { db, directory: directory.to_path_buf(), commits, counter })
+/// A directory on disk, for one database.
+#[derive(Clone, Debug)]
+pub struct StoreDirectory(PathBuf);
+
+/// A sled database.
+#[derive(Debug)]
+struct SledBackend {
+    db: ::sled::Db,
+    /// Opened anew for each sync: the database may replace it.
+    db_file: PathBuf,
+}
+
+/// A number in a file.
+#[derive(Debug)]
+struct FileCounter(File);
+
+impl StoreDirectory {
+    /// This directory, which is made when it is opened.
+    pub fn new(directory: &Path) -> Self {
+        Self(directory.to_path_buf())
+    }
+
+    fn aside(&self, number: u32) -> PathBuf {
+        let name = self.0.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.0.with_file_name(format!("{name}.broken-{number}"))
+    }
+}
+
+impl Medium for StoreDirectory {
+    fn open(&mut self) -> Result<(Box<dyn Backend>, Box<dyn Counter>), StoreError> {
+        let db = guarded(|| open_database(&self.0))?;
+        let options = File::options().read(true).write(true).create(true).truncate(false).clone();
+        let counter = options.open(self.0.join(COUNTER_FILE)).map_err(|error| io_error(&error))?;
+        Ok((Box::new(SledBackend { db, db_file: self.0.join("db") }), Box::new(FileCounter(counter))))
+    }
+
+    /// Renames the directory to the first free `<name>.broken-<n>`.
+    fn move_aside(&mut self) -> Result<String, StoreError> {
+        let mut places = (1..=u32::MAX).map(|number| self.aside(number));
+        let free = places.find(|place| !place.exists());
+        let rename = || {
+            let place = free.ok_or(io::ErrorKind::AlreadyExists)?;
+            std::fs::rename(&self.0, &place)?;
+            File::open(place.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+            Ok::<_, io::Error>(place.display().to_string())
+        };
+        rename().map_err(|error| io_error(&error))
+    }
+
+    fn has_moved_aside(&self) -> Result<bool, StoreError> {
+        self.aside(1).try_exists().map_err(|error| io_error(&error))
     }
 }
 
@@ -79,25 +92,33 @@ impl Backend for SledBackend {
                 None => batch.remove(key),
             }
         }
-        let commits = self.commits.saturating_add(1);
-        batch.insert(COMMITS, &commits.to_be_bytes());
         guarded(|| {
             self.db.apply_batch(batch)?;
             self.db.flush()?;
-            File::open(self.directory.join("db"))?.sync_all()?;
-            // Not synced: a counter that a power failure sets back only sees less.
-            self.counter.rewind()?;
-            self.counter.write_all(&commits.to_be_bytes())?;
+            File::open(&self.db_file)?.sync_all()?;
             Ok(())
-        })?;
-        self.commits = commits;
-        Ok(())
+        })
     }
 
     /// sled applies a batch between two reads.
     fn lookup(&self) -> Option<Lookup> {
         let db = self.db.clone();
         Some(Box::new(move |key| guarded(|| Ok(db.get(key)?.map(|value| value.to_vec())))))
+    }
+}
+
+impl Counter for FileCounter {
+    fn read(&mut self) -> Result<u64, StoreError> {
+        let mut bytes = Vec::new();
+        self.0.rewind().and_then(|()| self.0.read_to_end(&mut bytes)).map_err(|error| io_error(&error))?;
+        // What a crash left of its making is none yet.
+        Ok(bytes.try_into().map_or(0, u64::from_be_bytes))
+    }
+
+    /// Not synced: a counter that a power failure sets back only notices less.
+    fn write(&mut self, number: u64) -> Result<(), StoreError> {
+        let write = self.0.rewind().and_then(|()| self.0.write_all(&number.to_be_bytes()));
+        write.map_err(|error| io_error(&error))
     }
 }
 
@@ -117,30 +138,16 @@ fn open_database(directory: &Path) -> Result<::sled::Db, ::sled::Error> {
     }
 }
 
-/// A number of commits; nothing, or a beginning of it, is none.
-fn count(bytes: &[u8]) -> u64 {
-    bytes.try_into().map_or(0, u64::from_be_bytes)
-}
-
 /// Turns sled's errors, and the panics it answers corruption with, into ours.
 fn guarded<T>(operation: impl FnOnce() -> Result<T, ::sled::Error>) -> Result<T, StoreError> {
     match catch_unwind(AssertUnwindSafe(operation)) {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(::sled::Error::Io(error))) => Err(StoreError::Io(error.to_string())),
+        Ok(Err(::sled::Error::Io(error))) => Err(io_error(&error)),
         Ok(Err(error)) => Err(StoreError::Corrupt(error.to_string())),
         Err(_) => Err(StoreError::Corrupt("the database panicked while reading itself".into())),
     }
 }
 
-/// Renames a broken store's directory to the first free `<name>.broken-<n>` and returns that, so that a
-/// new store can be made in its place and nothing is lost.
-///
-/// # Errors
-/// If it cannot be renamed.
-pub fn move_aside(directory: &Path) -> io::Result<PathBuf> {
-    let name = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let free = (1_u32..).map(|number| directory.with_file_name(format!("{name}.broken-{number}")));
-    let aside = free.into_iter().find(|path| !path.exists()).ok_or(io::ErrorKind::AlreadyExists)?;
-    std::fs::rename(directory, &aside)?;
-    Ok(aside)
+fn io_error(error: &io::Error) -> StoreError {
+    StoreError::Io(error.to_string())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::genesis::scenario_demand_records;
-use chain::store::{Backend, Changes, MemoryBackend, Write, replay};
+use chain::store::{Backend, Changes, Medium as _, MemoryBackend, Write, replay};
 use chain::{Block, Draft, Genesis, Ledger, Network, Record, SecretKey, Store, StoreError};
 use proptest::prelude::*;
 use scenarios::{
@@ -13,9 +13,9 @@ use scenarios::{
     Supply,
 };
 
-use miner_node::Recovered;
+use miner_node::{Opened, OpeningError, Recovered, Testimony, open_store};
 
-use super::{SledBackend, move_aside, open, open_or_mend};
+use super::{StoreDirectory, open, open_backend};
 
 const RNG_SEED: u64 = 5;
 
@@ -101,6 +101,13 @@ fn on_disk(directory: &Path, chain: &Chain) -> Store {
     open(directory, chain.network().id()).unwrap()
 }
 
+/// As the driver opens it.
+fn start(directory: &Path, chain: &Chain, testimony: Testimony) -> Result<Opened, OpeningError> {
+    let (own, network) = (validator().public(), chain.network());
+    let recall = |store: &Store| Recovered::recall(store, network);
+    open_store(&mut StoreDirectory::new(directory), network, own, testimony, recall)
+}
+
 #[test]
 fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
     let chain = three_blocks();
@@ -158,12 +165,12 @@ fn a_damaged_store_is_moved_aside_and_its_successor_does_not_vote() {
     store.write(&chain.writes).unwrap();
     drop(store);
     std::fs::remove_file(directory.join("db")).unwrap();
-    let (store, memory) =
-        open_or_mend(&directory, chain.network().id(), |store| Recovered::recall(store, chain.network()))
-            .unwrap();
-    assert_eq!((store.height(), memory.ledger.head().height), (0, 0));
-    assert_eq!(memory.safety.height, u64::MAX);
-    assert!(parent.path().join("store.broken-1").is_dir());
+    let opened = start(&directory, &chain, Testimony::None).unwrap();
+    assert_eq!((opened.store.height(), opened.recovered.ledger.head().height), (0, 0));
+    assert_eq!(opened.recovered.safety, None);
+    let aside = parent.path().join("store.broken-1");
+    assert_eq!(opened.moved_aside.unwrap().to, aside.display().to_string());
+    assert!(aside.is_dir());
 }
 
 #[test]
@@ -184,10 +191,13 @@ fn a_damaged_database_is_an_error_and_can_be_moved_aside() {
             std::fs::remove_file(entry.path()).unwrap();
         }
     }
-    let got = SledBackend::open(&directory).unwrap_err();
+    let got = open_backend(&directory).unwrap_err();
     assert!(matches!(got, StoreError::Corrupt(_)), "{got}");
-    let aside = move_aside(&directory).unwrap();
-    assert_eq!(aside.file_name().unwrap(), "store.broken-1");
+    let mut medium = StoreDirectory::new(&directory);
+    assert!(!medium.has_moved_aside().unwrap());
+    let aside = medium.move_aside().unwrap();
+    assert_eq!(Path::new(&aside), parent.path().join("store.broken-1"));
+    assert!(medium.has_moved_aside().unwrap());
     assert_eq!(on_disk(&directory, &chain).head(), None);
 }
 
@@ -215,7 +225,7 @@ fn a_database_that_has_silently_forgotten_commits_is_damaged() {
         drop(store);
         let file = directory.join("db");
         damage(&file, std::fs::metadata(&file).unwrap().len());
-        let got = SledBackend::open(&directory).map(drop);
+        let got = open_backend(&directory).map(drop);
         assert!(
             matches!(&got, Err(StoreError::Corrupt(reason)) if reason.contains("of 4")),
             "{name}: {got:?}"
@@ -254,14 +264,14 @@ proptest! {
     ) {
         let directory = tempfile::tempdir().unwrap();
         let mut memory = MemoryBackend::default();
-        let mut disk = SledBackend::open(directory.path()).unwrap();
+        let mut disk = open_backend(directory.path()).unwrap();
         for changes in &batches {
             let changes: Changes = changes.clone();
             memory.commit(changes.clone()).unwrap();
             disk.commit(changes).unwrap();
         }
         drop(disk);
-        let disk = SledBackend::open(directory.path()).unwrap();
+        let disk = open_backend(directory.path()).unwrap();
         for first in 0_u8..4 {
             prop_assert_eq!(memory.scan(&[first]).unwrap(), disk.scan(&[first]).unwrap());
             prop_assert_eq!(memory.get(&[first]).unwrap(), disk.get(&[first]).unwrap());

@@ -151,7 +151,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use chain::{BlockHash, Hash, PublicKey};
-    use miner_api::ValidatorsSeen;
+    use miner_api::{ValidatorsSeen, Voting};
     use scenarios::{Money, ProviderId};
 
     use super::*;
@@ -164,6 +164,7 @@ mod tests {
             head_age_ms: 1_500,
             peers: 3,
             validators: ValidatorsSeen { total: 4, quorum: 3, reachable: 4 },
+            voting: Voting::Always,
             pool_records: 2,
             open_demands: 1,
             composed_demands: 4,

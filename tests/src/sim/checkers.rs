@@ -273,6 +273,17 @@ impl Checkers {
         Err(Violation::Contradiction { validator, height, round, said })
     }
 
+    /// The last height of which an honest validator said anything; 0 if it never did.
+    pub fn last_signed(&self, validator: u16) -> Height {
+        let voted =
+            self.votes.keys().filter(|(voter, ..)| *voter == validator).map(|&(_, height, ..)| height);
+        let proposed = self
+            .proposals
+            .keys()
+            .filter(|&&(height, round)| self.network.validators().proposer(height, round) == validator);
+        voted.chain(proposed.map(|&(height, _)| height)).max().unwrap_or(0)
+    }
+
     /// A node tells people something.
     ///
     /// # Errors
@@ -280,6 +291,10 @@ impl Checkers {
     pub fn on_event(host: HostId, event: &NodeEvent) -> Result<(), Violation> {
         if let NodeEvent::LocalFault { detail } = event {
             return Err(Violation::LocalFault { host, detail: detail.clone() });
+        }
+        if let NodeEvent::ForgottenVote { height, round } = event {
+            let detail = format!("it does not remember its vote of height {height}, round {round}");
+            return Err(Violation::LocalFault { host, detail });
         }
         if let NodeEvent::WorkFailed { kind, reason, .. } = event {
             return Err(Violation::LocalFault { host, detail: format!("{kind:?}: {reason}") });

@@ -47,6 +47,9 @@ impl World {
                 *left = fewer;
             }
             self.carry_out_one(id, effect)?;
+            if self.host(id).running.is_none() {
+                return Ok(()); // its disk failed: what was to follow is not done
+            }
         }
         Ok(())
     }
@@ -104,8 +107,11 @@ impl World {
             Effect::Submitted { .. } | Effect::Final { .. } => Ok(()),
             Effect::Event(event) => {
                 self.trace.tell(self.now_ms, id, "event", format!("{event:?}"));
-                let is_expected =
-                    self.host(id).settings.solver_fails && matches!(event, NodeEvent::WorkFailed { .. });
+                let host = self.host(id);
+                let has_cause_to_forget = host.disk.has_gone_back() || host.is_lied_about;
+                let is_expected = (host.settings.solver_fails
+                    && matches!(event, NodeEvent::WorkFailed { .. }))
+                    || (has_cause_to_forget && matches!(event, NodeEvent::ForgottenVote { .. }));
                 if !is_expected {
                     Checkers::on_event(id, &event)?;
                 }
@@ -132,10 +138,13 @@ impl World {
         let host = &mut self.hosts[id.index()];
         let honest = host.behaviour() == Behaviour::Honest;
         let Some(running) = &mut host.running else { return Ok(()) };
-        running
-            .store
-            .write(std::slice::from_ref(write))
-            .map_err(|error| broken(id, "write to its store", &error))?;
+        if let Err(error) = running.store.write(std::slice::from_ref(write)) {
+            if host.disk.has_failed() {
+                self.crash(id);
+                return Ok(());
+            }
+            return Err(broken(id, "write to its store", &error));
+        }
         if honest && self.checkers.on_write(id, write)? {
             let since = self.now_ms - std::mem::replace(&mut self.last_height_ms, self.now_ms);
             self.longest_height_ms = self.longest_height_ms.max(since);
@@ -220,6 +229,9 @@ impl World {
         self.trace.note(self.now_ms, to, "message", bytes);
         let peer = self.host(from).key();
         let host = &mut self.hosts[to.index()];
+        if host.hears_itself(bytes) {
+            return Ok(());
+        }
         if host.is_puppet() {
             host.puppet.heard.extend(Message::decode(bytes).ok().map(|message| (from, message)));
             return Ok(());

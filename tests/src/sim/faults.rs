@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::disk::{DiskFault, DiskIncident};
 use super::draws::Draws;
 use super::host::HostId;
 use super::links::LinkQuality;
@@ -17,8 +18,17 @@ pub enum Fault {
         /// Effects it still carries out.
         after_effects: u32,
     },
-    /// A host that is down is started again.
+    /// A host that is down is started again, its disk mended.
     Restart(HostId),
+    /// A host's disk fails, and the host with it, when it has done so many more steps.
+    Disk {
+        host: HostId,
+        /// Steps it still does.
+        after_steps: u32,
+        fault: DiskFault,
+    },
+    /// A host goes down, and this befalls its disk.
+    Incident { host: HostId, incident: DiskIncident },
     /// These hosts are cut off from all others.
     Cut(BTreeSet<HostId>),
     /// The cut ends.

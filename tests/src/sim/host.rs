@@ -5,13 +5,16 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use chain::store::{Backend, MemoryBackend, Store};
+use chain::consensus::ConsensusMessage;
+use chain::store::Store;
 use chain::{Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
 use miner_node::{
-    Effect, Message, MiningSettings, Node, NodeConfig, Now, RecallError, Recovered, Timer, Timing,
+    Effect, Message, MiningSettings, Node, NodeConfig, Now, Opened, OpeningError, Recovered, Testimony,
+    TestimonyError, Timer, Timing, open_store,
 };
 
+use super::disk::Disk;
 use super::work::Workshop;
 
 /// A machine of the world, by position.
@@ -53,8 +56,12 @@ pub struct HostSettings {
 pub struct Host {
     pub(super) settings: HostSettings,
     pub(super) running: Option<Running>,
-    /// What is on disk while nothing runs.
-    pub(super) disk: Option<Box<dyn Backend>>,
+    /// What outlives it.
+    pub(super) disk: Disk,
+    /// What its operator says of its past when it is started next.
+    pub(super) testimony: Testimony,
+    /// What its operator said of its past was not so.
+    pub(super) is_lied_about: bool,
     /// Starts so far: timers and work of an earlier life come to nothing.
     pub(super) life: u32,
     /// It crashes when it has carried out this many more effects.
@@ -137,7 +144,9 @@ impl Host {
         Self {
             settings,
             running: None,
-            disk: Some(Box::new(MemoryBackend::default())),
+            disk: Disk::default(),
+            testimony: Testimony::FirstRun,
+            is_lied_about: false,
             life: 0,
             crash_after: None,
             submitted: Vec::new(),
@@ -170,6 +179,11 @@ impl Host {
         &self.puppet.heard
     }
 
+    /// Its disk.
+    pub const fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// Who hung up on a puppet, and why.
     pub fn dropped(&self) -> &[(HostId, String)] {
         &self.puppet.dropped
@@ -177,6 +191,20 @@ impl Host {
 
     pub(super) fn is_puppet(&self) -> bool {
         self.settings.behaviour == Behaviour::Puppet
+    }
+
+    /// A double voter does not listen to votes of its own: its node would notice that it has signed what it does not
+    /// remember.
+    pub(super) fn hears_itself(&self, bytes: &[u8]) -> bool {
+        if self.settings.behaviour != Behaviour::DoubleVoter {
+            return false;
+        }
+        let Ok(Message::Consensus(ConsensusMessage::Vote(signed))) = Message::decode(bytes) else {
+            return false;
+        };
+        let own = self.settings.key.public();
+        self.node()
+            .is_some_and(|node| node.ledger().network().validators().key(signed.validator) == Some(own))
     }
 
     /// Its open connections by peer; nobody is connected to what does not run.
@@ -187,26 +215,44 @@ impl Host {
         self.running.as_mut().map(|running| &mut running.connections)
     }
 
-    /// Begins a life: what the disk remembers, verified from genesis.
-    pub(super) fn start(&mut self, network: &Arc<Network>, now: Now) -> Result<Vec<Effect>, RecallError> {
-        let disk = self.disk.take().unwrap_or_else(|| Box::new(MemoryBackend::default()));
-        let store = Store::open(disk, network.id())?;
-        let memory = Recovered::recall(&store, network)?;
-        let HostSettings { key, mining, timing, solver_fails, .. } = self.settings.clone();
-        let (node, effects) =
-            Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, memory, now);
-        let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::new(solver_fails));
-        self.running = Some(Running { node, store, timers, connections, work });
+    /// Begins a life: what the disk remembers, verified from genesis. `None` if the disk failed on the way.
+    pub(super) fn start(
+        &mut self,
+        network: &Arc<Network>,
+        now: Now,
+    ) -> Result<Option<Vec<Effect>>, OpeningError> {
         self.life += 1;
         self.crash_after = None;
-        Ok(effects)
+        let opened = match self.open(network) {
+            // Its operator does what it is told to: starts it without a word about its past.
+            Err(OpeningError::Testimony(TestimonyError::Damaged { .. })) => {
+                self.testimony = Testimony::None;
+                self.open(network)
+            }
+            opened => opened,
+        };
+        let Opened { store, recovered, .. } = match opened {
+            Err(_) if self.disk.has_failed() => return Ok(None),
+            opened => opened?,
+        };
+        self.testimony = Testimony::None;
+        let HostSettings { key, mining, timing, solver_fails, .. } = self.settings.clone();
+        let (node, effects) =
+            Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, recovered, now);
+        let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::new(solver_fails));
+        self.running = Some(Running { node, store, timers, connections, work });
+        Ok(Some(effects))
+    }
+
+    /// Opens the store as the driver does.
+    fn open(&mut self, network: &Arc<Network>) -> Result<Opened, OpeningError> {
+        let (own, testimony) = (self.key(), self.testimony);
+        open_store(&mut self.disk, network, own, testimony, |store| Recovered::recall(store, network))
     }
 
     /// Ends a life: only what is on disk remains. Who was connected is given back.
     pub(super) fn crash(&mut self) -> BTreeMap<HostId, u64> {
         self.crash_after = None;
-        let Some(running) = self.running.take() else { return BTreeMap::new() };
-        self.disk = Some(running.store.into_backend());
-        running.connections
+        self.running.take().map(|running| running.connections).unwrap_or_default()
     }
 }

@@ -14,6 +14,7 @@
 
 mod checkers;
 mod connections;
+mod disk;
 mod draws;
 mod effects;
 mod faults;
@@ -25,6 +26,7 @@ mod work;
 mod world;
 
 pub use checkers::{Checkers, Violation};
+pub use disk::{Disk, DiskFault, DiskIncident, Remains};
 pub use draws::Draws;
 pub use faults::{Fault, Storm};
 pub use host::{Behaviour, Host, HostId, HostSettings};

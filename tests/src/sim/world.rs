@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use chain::{DemandId, PublicKey, Record};
-use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, Now, SubmissionId, Timer, WorkId};
+use chain::{DemandId, Height, PublicKey, Record};
+use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, Now, SubmissionId, Testimony, Timer, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::draws::Draws;
@@ -179,11 +179,30 @@ impl World {
         for id in self.host_ids() {
             let host = &mut self.hosts[id.index()];
             host.crash_after = None;
+            host.disk.mend();
             if host.running.is_none() && host.life > 0 {
                 self.start(id).map_err(|violation| self.failure(violation))?;
             }
         }
         Ok(())
+    }
+
+    /// The operator of a host says this of its past when it is started next.
+    pub fn testify(&mut self, id: HostId, testimony: Testimony) {
+        let signed = self.last_signed(id);
+        let host = &mut self.hosts[id.index()];
+        host.testimony = testimony;
+        host.is_lied_about = match testimony {
+            Testimony::None => host.is_lied_about,
+            Testimony::FirstRun => signed > 0,
+            Testimony::VoteFrom(height) => signed >= height,
+        };
+    }
+
+    /// The last height of which this host's validator said anything, as the checkers heard; 0 if it never did.
+    pub fn last_signed(&self, id: HostId) -> Height {
+        let index = self.market.network.validators().index_of(&self.host(id).key());
+        index.map_or(0, |index| self.checkers.last_signed(index))
     }
 
     /// A client hands records to a host, now or once it has started.
@@ -388,8 +407,14 @@ impl World {
                 let host = &mut self.hosts[host.index()];
                 host.crash_after = host.running.is_some().then_some(after_effects);
             }
+            Fault::Disk { host, after_steps, fault } => self.host(host).disk.lay(after_steps, fault),
+            Fault::Incident { host, incident } => {
+                self.crash(host);
+                self.host(host).disk.befall(incident);
+            }
             Fault::Restart(id) => {
                 let host = self.host(id);
+                host.disk.mend();
                 if host.running.is_none() && host.life > 0 {
                     self.start(id)?;
                 }
@@ -419,8 +444,10 @@ impl World {
         let effects = host
             .start(&network, now)
             .map_err(|error| Violation::ChainDoesNotStand { host: id, error: error.to_string() })?;
-        let (life, submitted) = (host.life, std::mem::take(&mut host.submitted));
+        let life = host.life;
         self.trace.tell(self.now_ms, id, "start", format!("life {life}"));
+        let Some(effects) = effects else { return Ok(()) };
+        let submitted = std::mem::take(&mut self.hosts[id.index()].submitted);
         self.carry_out(id, effects)?;
         self.handle(id, Input::Start { addresses: vec![id.address()] })?;
         self.schedule(0, Event::Bootstrap { at: id, life });

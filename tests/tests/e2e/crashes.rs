@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chain::consensus::ValidatorSet;
 use chain::{BlockHash, Height};
 use miner_node::strategy::Strategy;
-use miner_node::{NodeEvent, NodeStatus};
+use miner_node::{NodeEvent, NodeStatus, Testimony, Voting};
 
 use crate::network::{Setup, TestNetwork, never_end_the_search, set_generations, small_market, tehran};
 
@@ -129,7 +128,7 @@ async fn when_all_nodes_are_killed_mid_run_they_go_on_where_they_were() {
 }
 
 #[tokio::test]
-async fn a_node_with_a_damaged_store_moves_it_aside_and_catches_up_without_voting() {
+async fn a_node_with_a_damaged_store_catches_up_and_votes_only_when_it_is_told_from_where() {
     recover_from(|store| {
         for entry in std::fs::read_dir(store).unwrap().map(Result::unwrap) {
             let (path, length) = (entry.path(), entry.metadata().unwrap().len());
@@ -146,40 +145,59 @@ async fn a_node_whose_database_opens_as_if_new_knows_that_it_is_not() {
     recover_from(|store| std::fs::write(store.join("db"), b"").unwrap()).await;
 }
 
-/// Kills one of four nodes, damages its store, and starts it again: it is to move the store aside, catch up
-/// and take no part in later votes.
+#[tokio::test]
+async fn a_node_that_was_killed_while_it_mended_its_store_does_not_vote() {
+    recover_from(|store| std::fs::rename(store, store.with_file_name("store.broken-1")).unwrap()).await;
+}
+
+#[tokio::test]
+async fn a_node_whose_data_directory_was_deleted_does_not_vote() {
+    recover_from(|store| std::fs::remove_dir_all(store.parent().unwrap()).unwrap()).await;
+}
+
+/// Kills one of four nodes, damages its store, and starts it again: it is to catch up and take no part in later votes,
+/// until it is told from which height on it may.
 async fn recover_from(damage: fn(&Path)) {
     const DAMAGED: usize = 4;
     let mut network = TestNetwork::start(Setup::new(small_market(), 4)).await;
     let records = network.records.clone();
-    let (last, first) = records.split_last().unwrap();
+    let (first, later) = records.split_at(10);
     network.submit(first).await;
     network.start_mining(1..=4).await;
     let height = network.settle().await[0].height;
     network.kill(DAMAGED).await;
-    let store = network.store_dir(DAMAGED);
-    damage(&store);
+    damage(&network.store_dir(DAMAGED));
     network.restart(DAMAGED, |_| {}).await;
     network
         .wait_until("the damaged node has caught up", |all| all.iter().all(|node| node.height == height))
         .await;
-    assert!(store.with_file_name("store.broken-1").is_dir(), "the damaged store was not kept");
+    let voting: Vec<Voting> = network.statuses().await.iter().map(|status| status.voting).collect();
+    assert_eq!(voting, [Voting::Always, Voting::Always, Voting::Always, Voting::Forgotten]);
 
-    // It mines again, but what follows is decided by the other three.
+    // It mines again, and one of the others is gone: its vote is needed, and it does not give it.
+    network.kill(1).await;
     network.start_mining([DAMAGED]).await;
-    network.processes.submit(std::slice::from_ref(last)).await.unwrap();
+    network.client(DAMAGED).await.submit(vec![later[0].clone()]).await.unwrap();
     network
-        .wait_until("one more demand is composed", |all| all.iter().all(|s| s.composed_demands == 12))
+        .hear("the damaged node has sent a block", |node, event| match event {
+            NodeEvent::BlockAnnounced(block) if node == DAMAGED && block.height > height => Some(()),
+            _ => None,
+        })
         .await;
+    network.restart(1, |_| {}).await;
+    let composed = |count| move |all: &[NodeStatus]| all.iter().all(|node| node.composed_demands == count);
+    network.wait_until("the others have composed one more demand", composed(11)).await;
+    let height = network.settle().await[0].height;
+    network.kill(DAMAGED).await;
+    assert_eq!(network.signed_last(DAMAGED), None, "it signed with no memory of its votes");
+
+    // Told from where it may vote, it does.
+    network.restart_saying(DAMAGED, Testimony::VoteFrom(height + 1)).await;
+    network.kill(1).await;
+    network.start_mining([DAMAGED]).await;
+    network.client(DAMAGED).await.submit(vec![later[1].clone()]).await.unwrap();
+    network.wait_until("the last demand is composed", composed(12)).await;
+    network.restart(1, |_| {}).await;
     network.settle().await;
-    let keys = (1..=4).map(|number| network.key(number));
-    let validators = ValidatorSet::new(keys).unwrap();
-    let damaged = network.key(DAMAGED);
-    let outcome = network.finish().await;
-    let later = outcome.chain.iter().filter(|(block, _)| block.header.height > height);
-    let mut voters = later.flat_map(|(_, certificate)| &certificate.signatures);
-    assert!(
-        voters.all(|&(index, _)| validators.key(index) != Some(damaged)),
-        "it voted with no memory of its votes"
-    );
+    network.finish().await;
 }

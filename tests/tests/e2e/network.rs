@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chain::consensus::CommitCertificate;
+use chain::consensus::{CommitCertificate, SafetyLog};
 use chain::genesis::scenario_demand_records;
 use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
 use miner::client::NodeClient;
@@ -15,7 +15,7 @@ use miner::driver::{NodeFile, wall_ms};
 use miner::files::load_scenario;
 use miner_api::MarketStatus;
 use miner_node::strategy::Strategy;
-use miner_node::{NodeEvent, NodeStatus};
+use miner_node::{NodeEvent, NodeStatus, Testimony};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::schedule::{Measure, Sense};
 use scenarios::settings::Profile;
@@ -180,7 +180,12 @@ impl TestNetwork {
     pub(crate) async fn restart(&mut self, number: usize, adjust: impl FnOnce(&mut NodeFile)) {
         let node = self.processes.nodes.iter_mut().find(|node| node.number == number).unwrap();
         adjust(&mut node.file);
-        if let Err(error) = self.processes.restart(number).await {
+        self.restart_saying(number, Testimony::None).await;
+    }
+
+    /// The same, with something said about its past.
+    pub(crate) async fn restart_saying(&mut self, number: usize, testimony: Testimony) {
+        if let Err(error) = self.processes.restart(number, testimony).await {
             self.fail(&format!("node {number} did not start again: {error:#}")).await;
         }
         self.down.remove(&number);
@@ -211,6 +216,12 @@ impl TestNetwork {
     /// Where a node keeps its store.
     pub(crate) fn store_dir(&self, number: usize) -> PathBuf {
         self.node(number).file.store_dir()
+    }
+
+    /// What a node that is down signed last, as its store says.
+    pub(crate) fn signed_last(&self, number: usize) -> Option<SafetyLog> {
+        let store = miner::storage::open(&self.store_dir(number), self.network.id()).unwrap();
+        store.safety_log().unwrap()
     }
 
     /// Where a node keeps its history.

@@ -57,7 +57,7 @@ impl NodeProcess {
     fn start(directory: &Path) -> Self {
         let log = std::fs::File::create(directory.join("node.log")).unwrap();
         let mut child = Command::new(MINER)
-            .args(["-v", "run", "--stop-with-stdin", "--config"])
+            .args(["-v", "run", "--first-run", "--stop-with-stdin", "--config"])
             .arg(directory.join("node.toml"))
             .env_remove("RUST_LOG")
             .stdin(Stdio::piped())

@@ -5,6 +5,7 @@
 mod adversaries;
 mod amendments;
 mod common;
+mod disks;
 mod joining;
 mod market;
 mod names;

@@ -10,7 +10,7 @@ use crate::common::{Theme, story};
 const SEEDS: Range<u64> = 0..30;
 
 fn tell(theme: Theme) {
-    for rng_seed in seeds() {
+    for rng_seed in seeds_or(SEEDS) {
         match story(rng_seed, theme) {
             Ok(report) => eprintln!("{report}"),
             Err(failure) => panic!("{failure}"),
@@ -18,9 +18,10 @@ fn tell(theme: Theme) {
     }
 }
 
-fn seeds() -> Range<u64> {
+/// The seeds that are asked for, or these.
+pub(crate) fn seeds_or(seeds: Range<u64>) -> Range<u64> {
     let asked = std::env::var("MIZAN_SIM_SEEDS").ok();
-    let Some((first, end)) = asked.as_deref().and_then(|range| range.split_once("..")) else { return SEEDS };
+    let Some((first, end)) = asked.as_deref().and_then(|range| range.split_once("..")) else { return seeds };
     first.parse().expect("a number before the dots")..end.parse().expect("a number after the dots")
 }
 

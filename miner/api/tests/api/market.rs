@@ -169,7 +169,7 @@ impl Market {
         };
         let recovered = Recovered {
             ledger: self.ledger.clone(),
-            safety: SafetyLog::new(0),
+            safety: Some(SafetyLog::new(0)),
             candidates: Vec::new(),
             records: Vec::new(),
         };

@@ -309,5 +309,10 @@ fn config(validators: &[SecretKey]) -> NodeConfig {
 }
 
 fn memory(network: &Arc<Network>, safety: SafetyLog, candidates: Vec<Block>) -> Recovered {
-    Recovered { ledger: Ledger::new(Arc::clone(network)), safety, candidates, records: Vec::new() }
+    Recovered {
+        ledger: Ledger::new(Arc::clone(network)),
+        safety: Some(safety),
+        candidates,
+        records: Vec::new(),
+    }
 }

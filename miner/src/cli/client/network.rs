@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::PublicKey;
 use clap::Args;
-use miner_api::{MarketFacts, NodeStatus};
+use miner_api::{MarketFacts, NodeStatus, Voting};
 use scenarios::{CostRules, Money};
 use serde::Serialize;
 
@@ -196,8 +196,11 @@ fn render_founded(founded: &Founded) -> String {
         let vote = if node.is_validator { "votes" } else { "does not vote" };
         lines.push(format!("node {}    {} {vote}, key {}", node.number, node.address, node.key));
     }
-    lines.push("start each node where it lives:".into());
-    let commands = founded.nodes.iter().map(|node| format!("  miner run --config {}", node.config.display()));
+    lines.push("start each node where it lives, the first time with --first-run:".into());
+    let commands = founded
+        .nodes
+        .iter()
+        .map(|node| format!("  miner run --config {} --first-run", node.config.display()));
     lines.extend(commands);
     lines.join("\n")
 }
@@ -244,9 +247,9 @@ pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode> {
 
 fn render_show(report: &ShowReport) -> String {
     let ShowReport { market, node } = report;
-    let votes = if market.validators.contains(&node.node) { "votes" } else { "does not vote" };
+    let votes = if node.voting == Voting::Always { "votes" } else { "does not vote" };
     let mining = if node.is_mining { "mines" } else { "does not mine" };
-    [
+    let mut lines = vec![
         format!("network     {} ({})", market.network, market.name),
         format!("operations  {}", market.operations.join(", ")),
         format!("providers   {}", market.providers),
@@ -257,8 +260,11 @@ fn render_show(report: &ShowReport) -> String {
         format!("peers       {}", node.peers),
         format!("height      {} (block {})", node.height, node.head),
         format!("pool        {} records", node.pool_records),
-    ]
-    .join("\n")
+    ];
+    if matches!(node.voting, Voting::From { .. } | Voting::Forgotten) {
+        lines.push(format!("vote        {}", node.voting));
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]
