@@ -22,6 +22,7 @@
 //! nothing older is needed (a lock is justified by its certificate, a decision by its own), and what lies
 //! further ahead is asked for again, by [`VoteSummary`], after line 55 has led there.
 
+mod algorithm;
 mod certificate;
 mod interface;
 mod machine;

@@ -124,7 +124,7 @@ impl Bench {
         bench.propose(0, 1, None);
         assert_eq!(bench.votes(&[0, 1], 0, Prevote, Some(1)), [Seen::Vote(Precommit, Some(1))]);
         assert_eq!(bench.timeout(0, PrecommitTimeout), [Seen::Timeout(1, ProposeTimeout)],);
-        assert_eq!(bench.machine.log.locked, Some((0, block(1))));
+        assert_eq!(bench.machine.algorithm.log.locked, Some((0, block(1))));
         bench
     }
 }
@@ -219,7 +219,10 @@ fn line_42_a_polka_after_the_precommit_is_remembered_without_a_lock() {
     bench.votes(&[3], 0, Prevote, None);
     bench.timeout(0, PrevoteTimeout);
     assert_eq!(bench.votes(&[2], 0, Prevote, Some(1)), []);
-    assert_eq!((bench.machine.log.locked, bench.machine.log.valid.is_some()), (None, true));
+    assert_eq!(
+        (bench.machine.algorithm.log.locked, bench.machine.algorithm.log.valid.is_some()),
+        (None, true)
+    );
     // Lines 15 and 16: as proposer of round 1 it proposes that block, with its proof, not its candidate.
     assert_eq!(bench.give(Input::Candidate(block(9))), []);
     assert_eq!(
@@ -273,7 +276,7 @@ fn line_55_two_of_four_at_or_beyond_a_round_lead_there() {
     bench.propose(0, 1, None);
     assert_eq!(bench.votes(&[0], 1_000_000, Prevote, None), [], "one of four may lie");
     assert_eq!(bench.votes(&[1], 40, Prevote, None), [Seen::Timeout(40, ProposeTimeout)]);
-    assert!(bench.machine.rounds.keys().all(|&round| (38..=48).contains(&round)), "bounded memory");
+    assert!(bench.machine.algorithm.rounds.keys().all(|&round| (38..=48).contains(&round)), "bounded memory");
 }
 
 #[test]
@@ -370,13 +373,13 @@ fn a_vote_that_contradicts_the_safety_log_is_not_signed_and_the_node_is_told() {
     let mut bench = Bench::at(2);
     let other = Vote { network: NETWORK, height: HEIGHT, round: 0, kind: Prevote, block: Some(block(9)) };
     bench.votes(&[1], 0, Prevote, None); // awake, in round 0
-    bench.machine.log.prevote = Some(other);
+    bench.machine.algorithm.log.prevote = Some(other);
     let signed = bench.proposal(0, 1, None);
     let outputs = bench.machine.step(Input::Proposal { signed, valid: true }).unwrap();
     let refused = Output::NotSigned(SafetyError::Conflict { height: HEIGHT, round: 0 });
     assert!(outputs.contains(&refused), "{outputs:?}");
     assert!(!outputs.iter().any(|output| matches!(output, Output::Broadcast(_))), "{outputs:?}");
-    assert_eq!(bench.machine.log.prevote, Some(other));
+    assert_eq!(bench.machine.algorithm.log.prevote, Some(other));
 }
 
 #[test]
