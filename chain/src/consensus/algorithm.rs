@@ -9,7 +9,7 @@ use super::message::{ConsensusMessage, Proposal, SignedProposal, SignedVote, Vot
 use super::round::RoundMessages;
 use super::safety::SafetyLog;
 use super::validators::Seats;
-use super::{FUTURE_ROUNDS, PAST_ROUNDS, Round};
+use super::{CANDIDATES, FUTURE_ROUNDS, PAST_ROUNDS, Round};
 use crate::block::BlockHash;
 use crate::key::SecretKey;
 use crate::record::NetworkId;
@@ -44,8 +44,8 @@ pub(super) struct Algorithm<S> {
     step: Step,
     /// `h_p`, `round_p`, `lockedRound_p`, `lockedValue_p`, `validRound_p`, `validValue_p`.
     pub(super) log: SafetyLog,
-    /// What the paper's `getValue()` returns.
-    candidate: Option<BlockHash>,
+    /// What the paper's `getValue()` chooses from, in the order of arrival.
+    candidates: Vec<BlockHash>,
     pub(super) rounds: BTreeMap<Round, RoundMessages>,
     /// The latest round each validator was heard in, however far ahead.
     heard: BTreeMap<u16, Round>,
@@ -77,7 +77,7 @@ impl<S: Signer> Algorithm<S> {
             awake: false,
             step: Step::Propose,
             log,
-            candidate: None,
+            candidates: Vec::new(),
             rounds: BTreeMap::new(),
             heard: BTreeMap::new(),
             once: OncePerRound::default(),
@@ -95,7 +95,9 @@ impl<S: Signer> Algorithm<S> {
         }
         match input {
             Input::Candidate(block) => {
-                self.candidate.get_or_insert(block);
+                if self.candidates.len() < CANDIDATES && !self.candidates.contains(&block) {
+                    self.candidates.push(block);
+                }
                 self.wake(&mut outputs);
             }
             Input::Proposal { signed, valid } => self.take_proposal(signed, valid, &mut outputs),
@@ -266,7 +268,15 @@ impl<S: Signer> Algorithm<S> {
     /// Lines 15 to 18: what to propose, and the polka that justifies it.
     fn value(&self) -> Option<(BlockHash, Option<PolkaCertificate>)> {
         let valid = self.log.valid.as_ref().map(|polka| (polka.block, Some(polka.clone())));
-        valid.or_else(|| self.candidate.map(|block| (block, None)))
+        valid.or_else(|| self.candidate().map(|block| (block, None)))
+    }
+
+    /// `getValue()`: in a proposer's first turn its first candidate, in each later turn the next one, for the
+    /// one before may be a block that others cannot get or do not accept.
+    fn candidate(&self) -> Option<BlockHash> {
+        let turn = usize::try_from(self.log.round).ok()?.checked_div(self.seats.count)?;
+        let position = turn.checked_rem(self.candidates.len())?;
+        self.candidates.get(position).copied()
     }
 
     /// Lines 14 to 19; also later in the step, should a candidate come only then.

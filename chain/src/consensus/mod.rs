@@ -9,6 +9,8 @@
 //! - *A value may be absent.* A height is dormant until a candidate block or a signed message for it
 //!   arrives, so an idle network starts no heights; a proposer without a candidate waits for one until
 //!   its propose timeout.
+//! - *A proposer changes its mind.* `getValue()` returns another candidate in each of its turns, so that a
+//!   block which others cannot get or do not accept does not stop the height.
 //! - *A proposal carries its proof.* Line 28 needs the prevotes of an earlier round; here they travel as a
 //!   [`PolkaCertificate`] inside the proposal, and a fresh polka is passed on as one. Votes of past rounds
 //!   can then be forgotten, and an equivocating validator cannot show a quorum to some and hide it from
@@ -57,3 +59,6 @@ pub const PAST_ROUNDS: Round = 2;
 
 /// Rounds after the current one whose messages are kept.
 pub const FUTURE_ROUNDS: Round = 8;
+
+/// Candidates a proposer chooses from; the first ones stay. As many as a node keeps for a height.
+pub const CANDIDATES: usize = 64;

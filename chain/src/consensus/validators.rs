@@ -15,7 +15,7 @@ pub struct ValidatorSet(Vec<PublicKey>);
 /// How many validators there are: all that the algorithm knows of them, who go by their positions there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Seats {
-    count: usize,
+    pub(super) count: usize,
     pub(super) quorum: usize,
     pub(super) faults_tolerated: usize,
 }

@@ -136,7 +136,7 @@ fn lines_14_to_19_the_proposer_proposes_its_candidate_and_prevotes_it() {
         bench.give(Input::Candidate(block(1))),
         [Seen::Proposal(1, None), Seen::Vote(Prevote, Some(1))],
     );
-    assert_eq!(bench.give(Input::Candidate(block(2))), [], "the first candidate stays");
+    assert_eq!(bench.give(Input::Candidate(block(2))), [], "one proposal a round");
 }
 
 #[test]
