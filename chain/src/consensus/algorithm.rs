@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::certificate::{CommitCertificate, PolkaCertificate};
 use super::interface::{Input, Output, Step};
 use super::message::{ConsensusMessage, Proposal, SignedProposal, SignedVote, Vote, VoteKind};
-use super::round::RoundMessages;
+use super::round::{RoundMessages, VoteTally};
 use super::safety::SafetyLog;
 use super::validators::Seats;
 use super::{CANDIDATES, FUTURE_ROUNDS, PAST_ROUNDS, Round};
@@ -345,7 +345,7 @@ impl<S: Signer> Algorithm<S> {
     fn set_vote_timeouts(&mut self, outputs: &mut Vec<Output>) -> bool {
         let (round, quorum) = (self.log.round, self.seats.quorum);
         let Some(held) = self.rounds.get(&round) else { return false };
-        let (prevoters, precommitters) = (held.prevotes.voters(), held.precommits.voters());
+        let (prevoters, precommitters) = (self.done(&held.prevotes), self.done(&held.precommits));
         if self.step == Step::Prevote && prevoters >= quorum && !self.once.prevote_timeout {
             self.once.prevote_timeout = true;
             outputs.push(Output::SetTimeout { round, step: Step::Prevote });
@@ -357,6 +357,14 @@ impl<S: Signer> Algorithm<S> {
             return true;
         }
         false
+    }
+
+    /// Validators who voted in the current round or are beyond it. Those will not vote here any more, and if
+    /// they crashed they have forgotten the votes that led them on: who waited for these would wait for ever.
+    fn done(&self, tally: &VoteTally) -> usize {
+        let beyond = self.heard.iter().filter(|&(_, &round)| round > self.log.round);
+        let elsewhere = beyond.filter(|&(validator, _)| !tally.votes.contains_key(validator)).count();
+        tally.voters().saturating_add(elsewhere)
     }
 
     /// Lines 49 to 54, for any round held.

@@ -19,6 +19,8 @@
 //!   validators, who had it; the node fetches the block of a decision it does not have.
 //! - *Line 55 counts validators at or beyond a round*, not in exactly one, so that of rounds far ahead
 //!   only one number per validator is kept.
+//! - *Lines 34 and 47 count who is beyond the round* among those who voted in it. The paper's messages all
+//!   arrive in the end; here a crash loses those that nobody else has, and who is beyond sends no others.
 //!
 //! Memory: messages of [`PAST_ROUNDS`] + 1 + [`FUTURE_ROUNDS`] rounds at most. It stays live because
 //! nothing older is needed (a lock is justified by its certificate, a decision by its own), and what lies

@@ -118,3 +118,30 @@ fn a_good_candidate_is_proposed_before_as_many_turns_as_there_are_candidates() {
     let (decisions, round) = network.run(60);
     assert_eq!((decisions[0], round), (Some(1), 36));
 }
+
+/// What a validator remembers who said nil in both votes of a round, or has only prevoted there.
+fn log_of_nil(round: Round, precommitted: bool) -> SafetyLog {
+    let vote = |kind| Vote { network: NETWORK, height: HEIGHT, round, kind, block: None };
+    SafetyLog {
+        round,
+        prevote: Some(vote(VoteKind::Prevote)),
+        precommit: precommitted.then(|| vote(VoteKind::Precommit)),
+        ..SafetyLog::new(HEIGHT)
+    }
+}
+
+#[test]
+fn who_is_left_behind_by_a_crash_that_forgot_all_votes_catches_up_without_the_liar() {
+    // The liar's votes led validator 0 to round 1 and reached nobody else. It crashed and forgot them; what it
+    // said itself in round 0 was lost on the way, and the liar is silent from now on.
+    for precommitted in [false, true] {
+        let behind = Some(log_of_nil(0, precommitted));
+        let ahead = Some(log_of_nil(1, false));
+        let mut network = Lockstep::resuming(&[ahead, behind.clone(), behind, None]);
+        for node in 0..3 {
+            network.give(node, Input::Candidate(block(1)));
+        }
+        let decision = Some(1);
+        assert_eq!(network.run(40), (vec![decision, decision, decision, None], 2), "{precommitted}");
+    }
+}
