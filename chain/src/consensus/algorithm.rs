@@ -404,7 +404,12 @@ impl<S: Signer> Algorithm<S> {
         match step {
             Step::Propose if self.step == step => self.prevote(None, outputs),
             Step::Prevote if self.step == step => self.precommit(None, outputs),
-            Step::Precommit => self.start_round(round.saturating_add(1), outputs),
+            // Nothing follows the last round: beginning it again would forget what was signed in it.
+            Step::Precommit => {
+                if let Some(next) = round.checked_add(1) {
+                    self.start_round(next, outputs);
+                }
+            }
             Step::Propose | Step::Prevote => {}
         }
     }

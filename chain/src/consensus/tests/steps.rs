@@ -5,15 +5,15 @@ use Step::{Precommit as PrecommitTimeout, Prevote as PrevoteTimeout, Propose as 
 use VoteKind::{Precommit, Prevote};
 
 /// The machine under test at one position, and the other validators' keys.
-struct Bench {
+pub(super) struct Bench {
     keys: Vec<SecretKey>,
-    machine: Consensus,
+    pub(super) machine: Consensus,
     log: SafetyLog,
 }
 
 /// What is looked at of an output; `block` tags, `None` for nil.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Seen {
+pub(super) enum Seen {
     Proposal(u8, Option<Round>),
     Vote(VoteKind, Option<u8>),
     Timeout(Round, Step),
@@ -22,7 +22,7 @@ enum Seen {
 }
 
 impl Bench {
-    fn at(position: usize) -> Self {
+    pub(super) fn at(position: usize) -> Self {
         let keys = keys(4);
         let key = Some(keys[position].clone());
         let (machine, outputs) =
@@ -31,7 +31,7 @@ impl Bench {
         Self { keys, machine, log: SafetyLog::default() }
     }
 
-    fn give(&mut self, input: Input) -> Vec<Seen> {
+    pub(super) fn give(&mut self, input: Input) -> Vec<Seen> {
         let outputs = self.machine.step(input).unwrap();
         self.look(&outputs)
     }
@@ -71,24 +71,24 @@ impl Bench {
         seen
     }
 
-    fn proposal(&self, round: Round, tag: u8, valid_round: Option<Round>) -> SignedProposal {
+    pub(super) fn proposal(&self, round: Round, tag: u8, valid_round: Option<Round>) -> SignedProposal {
         let proposal = Proposal { network: NETWORK, height: HEIGHT, round, block: block(tag), valid_round };
         let polka = valid_round.map(|round| self.polka(round, tag, &[0, 1, 2]));
         proposal.sign(&self.keys[round as usize % 4], polka)
     }
 
-    fn propose(&mut self, round: Round, tag: u8, valid_round: Option<Round>) -> Vec<Seen> {
+    pub(super) fn propose(&mut self, round: Round, tag: u8, valid_round: Option<Round>) -> Vec<Seen> {
         let signed = self.proposal(round, tag, valid_round);
         self.give(Input::Proposal { signed, valid: true })
     }
 
-    fn vote(&self, from: u16, round: Round, kind: VoteKind, tag: Option<u8>) -> SignedVote {
+    pub(super) fn vote(&self, from: u16, round: Round, kind: VoteKind, tag: Option<u8>) -> SignedVote {
         let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, block: tag.map(block) };
         vote.sign(from, &self.keys[usize::from(from)])
     }
 
     /// These validators vote alike; what the last vote brings about is returned, the others bring nothing.
-    fn votes(&mut self, from: &[u16], round: Round, kind: VoteKind, tag: Option<u8>) -> Vec<Seen> {
+    pub(super) fn votes(&mut self, from: &[u16], round: Round, kind: VoteKind, tag: Option<u8>) -> Vec<Seen> {
         let (last, first) = from.split_last().unwrap();
         for &index in first {
             let vote = self.vote(index, round, kind, tag);
@@ -105,7 +105,7 @@ impl Bench {
         PolkaCertificate { height: HEIGHT, round, block: block(tag), signatures }
     }
 
-    fn timeout(&mut self, round: Round, step: Step) -> Vec<Seen> {
+    pub(super) fn timeout(&mut self, round: Round, step: Step) -> Vec<Seen> {
         self.give(Input::Timeout { round, step })
     }
 
