@@ -101,10 +101,7 @@ impl<S: Signer> Algorithm<S> {
                 self.wake(&mut outputs);
             }
             Input::Proposal { signed, valid } => self.take_proposal(signed, valid, &mut outputs),
-            Input::Vote(signed) => {
-                self.wake(&mut outputs);
-                self.take_vote(signed, &mut outputs);
-            }
+            Input::Vote(signed) => self.take_vote(signed, &mut outputs),
             Input::Polka(certificate) => self.take_polka(&certificate, &mut outputs),
             Input::Commit(certificate) => self.decide(certificate, &mut outputs),
             Input::Timeout { round, step } => self.on_timeout(round, step, &mut outputs),
@@ -114,7 +111,7 @@ impl<S: Signer> Algorithm<S> {
 
     /// Applies all rules that hold and puts the log in front of what it covers.
     fn finish(&mut self, mut outputs: Vec<Output>) -> Vec<Output> {
-        while self.awake && self.decided.is_none() && self.apply_a_rule(&mut outputs) {}
+        while self.decided.is_none() && self.apply_a_rule(&mut outputs) {}
         if outputs.iter().any(|output| matches!(output, Output::Broadcast(_))) {
             outputs.insert(0, Output::Persist(self.log.clone()));
         }
@@ -204,7 +201,9 @@ impl<S: Signer> Algorithm<S> {
 
     fn take_proposal(&mut self, signed: SignedProposal, valid: bool, outputs: &mut Vec<Output>) {
         let round = signed.proposal.round;
-        self.wake(outputs);
+        if valid {
+            self.wake(outputs);
+        }
         self.hear(self.proposer(round), round);
         if self.is_kept(round) {
             let evidence = self.rounds.entry(round).or_default().add_proposal(signed, valid);
@@ -214,7 +213,6 @@ impl<S: Signer> Algorithm<S> {
 
     fn take_polka(&mut self, certificate: &PolkaCertificate, outputs: &mut Vec<Output>) {
         let round = certificate.round;
-        self.wake(outputs);
         for &(validator, _) in &certificate.signatures {
             self.hear(validator, round);
         }
@@ -228,7 +226,7 @@ impl<S: Signer> Algorithm<S> {
 
     // ---- The rules ----
 
-    /// Lines 10 to 21, for the first time.
+    /// Lines 10 to 21, for the first time: there is something to vote on.
     fn wake(&mut self, outputs: &mut Vec<Output>) {
         if !self.awake {
             self.awake = true;
@@ -251,11 +249,12 @@ impl<S: Signer> Algorithm<S> {
     fn apply_a_rule(&mut self, outputs: &mut Vec<Output>) -> bool {
         self.decide_if_committed(outputs)
             || self.skip_to_others(outputs)
-            || self.propose(outputs)
-            || self.prevote_proposal(outputs)
-            || self.notice_polka(outputs)
-            || self.precommit_nil(outputs)
-            || self.set_vote_timeouts(outputs)
+            || self.awake
+                && (self.propose(outputs)
+                    || self.prevote_proposal(outputs)
+                    || self.notice_polka(outputs)
+                    || self.precommit_nil(outputs)
+                    || self.set_vote_timeouts(outputs))
     }
 
     fn proposer(&self, round: Round) -> u16 {
@@ -386,13 +385,15 @@ impl<S: Signer> Algorithm<S> {
         outputs.push(Output::Decided(certificate));
     }
 
-    /// Lines 55 and 56: among f + 1 validators at or beyond a round there is a correct one.
+    /// Lines 55 and 56: among f + 1 validators at or beyond a round there is a correct one, and what is reason
+    /// enough for it to be awake is so for us.
     fn skip_to_others(&mut self, outputs: &mut Vec<Output>) -> bool {
         let mut heard: Vec<Round> = self.heard.values().copied().collect();
         heard.sort_unstable_by(|one, other| other.cmp(one));
         let Some(&round) = heard.get(self.seats.faults_tolerated) else { return false };
-        let behind = round > self.log.round;
+        let behind = round > self.log.round || !self.awake;
         if behind {
+            self.awake = true;
             self.start_round(round, outputs);
         }
         behind

@@ -6,9 +6,10 @@
 //! travel and how long a timeout lasts are the node's business and not found here.
 //!
 //! Where it departs from the paper, and why nothing is lost:
-//! - *A value may be absent.* A height is dormant until a candidate block or a signed message for it
-//!   arrives, so an idle network starts no heights; a proposer without a candidate waits for one until
-//!   its propose timeout.
+//! - *A value may be absent.* A height is dormant until a candidate block or messages of f + 1 validators
+//!   for it arrive, so an idle network starts no heights and no liar alone starts one, whose rounds would
+//!   pass, longer each time, with nothing to vote on; a proposer without a candidate waits for one until its
+//!   propose timeout.
 //! - *A proposer changes its mind.* `getValue()` returns another candidate in each of its turns, so that a
 //!   block which others cannot get or do not accept does not stop the height.
 //! - *A proposal carries its proof.* Line 28 needs the prevotes of an earlier round; here they travel as a

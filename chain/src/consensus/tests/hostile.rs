@@ -7,6 +7,21 @@ use Step::{Precommit as PrecommitTimeout, Propose as ProposeTimeout};
 use VoteKind::{Precommit, Prevote};
 
 #[test]
+fn one_validator_alone_does_not_begin_a_height() {
+    let mut bench = Bench::at(2);
+    let signed = bench.proposal(0, 9, None);
+    assert_eq!(bench.give(Input::Proposal { signed, valid: false }), []);
+    assert_eq!(bench.votes(&[0], 0, Prevote, Some(9)), []);
+    assert_eq!(bench.votes(&[0], 7, Precommit, None), []);
+    assert!(!bench.machine.is_awake(), "nobody has anything to vote on");
+    // Somebody else has: one of the two is honest. What was heard asleep counts.
+    assert_eq!(
+        bench.votes(&[1], 0, Prevote, None),
+        [Seen::Timeout(0, ProposeTimeout), Seen::Vote(Prevote, None), Seen::Timeout(0, Step::Prevote)]
+    );
+}
+
+#[test]
 fn of_rounds_far_ahead_one_message_of_a_validator_is_verified() {
     let mut bench = Bench::at(2);
     bench.propose(0, 1, None);

@@ -142,14 +142,18 @@ fn lines_14_to_19_the_proposer_proposes_its_candidate_and_prevotes_it() {
 #[test]
 fn a_proposer_without_a_candidate_waits_for_one_until_its_timeout() {
     let mut bench = Bench::at(0);
-    assert_eq!(bench.votes(&[1], 0, Prevote, None), [Seen::Timeout(0, ProposeTimeout)]);
+    assert_eq!(bench.votes(&[1, 2], 0, Prevote, None), [Seen::Timeout(0, ProposeTimeout)]);
     assert_eq!(
         bench.give(Input::Candidate(block(1))),
-        [Seen::Proposal(1, None), Seen::Vote(Prevote, Some(1))]
+        [Seen::Proposal(1, None), Seen::Vote(Prevote, Some(1)), Seen::Timeout(0, PrevoteTimeout)]
     );
     let mut bench = Bench::at(0);
-    bench.votes(&[1], 0, Prevote, None);
-    assert_eq!(bench.timeout(0, ProposeTimeout), [Seen::Vote(Prevote, None)]);
+    bench.votes(&[1, 2], 0, Prevote, None);
+    assert_eq!(
+        bench.timeout(0, ProposeTimeout),
+        [Seen::Vote(Prevote, None), Seen::Vote(Precommit, None)],
+        "two thirds of nil"
+    );
     assert_eq!(bench.give(Input::Candidate(block(1))), [], "too late for this round");
 }
 
@@ -166,8 +170,9 @@ fn lines_22_to_27_a_valid_proposal_is_prevoted_an_invalid_one_gets_nil() {
     let woken = Seen::Timeout(0, ProposeTimeout);
     assert_eq!(bench.propose(0, 1, None), [woken.clone(), Seen::Vote(Prevote, Some(1))]);
     let mut bench = Bench::at(2);
+    assert_eq!(bench.give(Input::Candidate(block(9))), [woken]);
     let signed = bench.proposal(0, 1, None);
-    assert_eq!(bench.give(Input::Proposal { signed, valid: false }), [woken, Seen::Vote(Prevote, None)]);
+    assert_eq!(bench.give(Input::Proposal { signed, valid: false }), [Seen::Vote(Prevote, None)]);
 }
 
 #[test]
@@ -234,6 +239,7 @@ fn line_42_a_polka_after_the_precommit_is_remembered_without_a_lock() {
 #[test]
 fn line_36_waits_for_the_proposal() {
     let mut bench = Bench::at(2);
+    bench.give(Input::Candidate(block(9)));
     bench.votes(&[0], 0, Prevote, Some(1));
     assert_eq!(bench.timeout(0, ProposeTimeout), [Seen::Vote(Prevote, None)]);
     bench.votes(&[1], 0, Prevote, Some(1));
@@ -372,7 +378,7 @@ fn who_lost_blocks_it_voted_beyond_follows_without_signing() {
 fn a_vote_that_contradicts_the_safety_log_is_not_signed_and_the_node_is_told() {
     let mut bench = Bench::at(2);
     let other = Vote { network: NETWORK, height: HEIGHT, round: 0, kind: Prevote, block: Some(block(9)) };
-    bench.votes(&[1], 0, Prevote, None); // awake, in round 0
+    bench.give(Input::Candidate(block(1)));
     bench.machine.algorithm.log.prevote = Some(other);
     let signed = bench.proposal(0, 1, None);
     let outputs = bench.machine.step(Input::Proposal { signed, valid: true }).unwrap();
