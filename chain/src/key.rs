@@ -19,7 +19,7 @@ pub struct PublicKey(Hash);
 pub struct Address(pub Hash);
 
 /// An ed25519 signature: 64 raw bytes in binary formats, hexadecimal in text.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Signature(pub [u8; 64]);
 
 /// Why a key or a signature is refused.

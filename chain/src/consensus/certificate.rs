@@ -12,7 +12,7 @@ use crate::key::{KeyError, Signature};
 use crate::record::{Height, NetworkId};
 
 /// Precommits of more than two thirds for one block: the block is final. Stored with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CommitCertificate {
     /// The height decided.
@@ -25,7 +25,7 @@ pub struct CommitCertificate {
 }
 
 /// Prevotes of more than two thirds for one block: it may be proposed again in later rounds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PolkaCertificate {
     /// The height voted on.

@@ -20,7 +20,7 @@ pub enum VoteKind {
 }
 
 /// What a vote says. All validators who agree sign the same bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Vote {
     /// The network voted in.
     pub network: NetworkId,
@@ -35,7 +35,7 @@ pub struct Vote {
 }
 
 /// A vote with its voter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SignedVote {
     pub vote: Vote,
@@ -46,7 +46,7 @@ pub struct SignedVote {
 }
 
 /// What the proposer of a round says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Proposal {
     pub network: NetworkId,
@@ -60,7 +60,7 @@ pub struct Proposal {
 }
 
 /// A proposal by the round's proposer, with what justifies it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SignedProposal {
     pub proposal: Proposal,

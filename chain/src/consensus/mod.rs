@@ -6,9 +6,12 @@
 //! travel and how long a timeout lasts are the node's business and not found here.
 //!
 //! Where it departs from the paper, and why nothing is lost:
-//! - *A value may be absent.* A height is dormant until a candidate block or a signed message for it
-//!   arrives, so an idle network starts no heights; a proposer without a candidate waits for one until
-//!   its propose timeout.
+//! - *A value may be absent.* A height is dormant until a candidate block or messages of f + 1 validators
+//!   for it arrive, so an idle network starts no heights and no liar alone starts one, whose rounds would
+//!   pass, longer each time, with nothing to vote on; a proposer without a candidate waits for one until its
+//!   propose timeout.
+//! - *A proposer changes its mind.* `getValue()` returns another candidate in each of its turns, so that a
+//!   block which others cannot get or do not accept does not stop the height.
 //! - *A proposal carries its proof.* Line 28 needs the prevotes of an earlier round; here they travel as a
 //!   [`PolkaCertificate`] inside the proposal, and a fresh polka is passed on as one. Votes of past rounds
 //!   can then be forgotten, and an equivocating validator cannot show a quorum to some and hide it from
@@ -17,11 +20,14 @@
 //!   validators, who had it; the node fetches the block of a decision it does not have.
 //! - *Line 55 counts validators at or beyond a round*, not in exactly one, so that of rounds far ahead
 //!   only one number per validator is kept.
+//! - *Lines 34 and 47 count who is beyond the round* among those who voted in it. The paper's messages all
+//!   arrive in the end; here a crash loses those that nobody else has, and who is beyond sends no others.
 //!
 //! Memory: messages of [`PAST_ROUNDS`] + 1 + [`FUTURE_ROUNDS`] rounds at most. It stays live because
 //! nothing older is needed (a lock is justified by its certificate, a decision by its own), and what lies
 //! further ahead is asked for again, by [`VoteSummary`], after line 55 has led there.
 
+mod algorithm;
 mod certificate;
 mod interface;
 mod machine;
@@ -56,3 +62,6 @@ pub const PAST_ROUNDS: Round = 2;
 
 /// Rounds after the current one whose messages are kept.
 pub const FUTURE_ROUNDS: Round = 8;
+
+/// Candidates a proposer chooses from; the first ones stay. As many as a node keeps for a height.
+pub const CANDIDATES: usize = 64;

@@ -8,14 +8,14 @@ use crate::block::BlockHash;
 use crate::key::Signature;
 
 /// A proposal and whether its block is valid after the parent.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct HeldProposal {
     pub(super) signed: SignedProposal,
     pub(super) valid: bool,
 }
 
 /// Everything of one round.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct RoundMessages {
     /// The first proposal seen; a second one only from a proposer who lies (see [`Self::add_proposal`]).
     pub(super) proposals: Vec<HeldProposal>,
@@ -24,7 +24,7 @@ pub(super) struct RoundMessages {
 }
 
 /// Votes of one kind: the first of each validator, and the quorum once there is one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct VoteTally {
     pub(super) votes: BTreeMap<u16, SignedVote>,
     /// The block that two thirds voted for and their signatures. At most one block per round gets there

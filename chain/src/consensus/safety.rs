@@ -12,7 +12,7 @@ use crate::record::Height;
 /// The durable part of the state of one height: what was signed last, and the lock. It must be on disk
 /// before anything it covers is sent. Without the lock a restarted validator could help a second block
 /// to two thirds although it never votes twice in a round.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SafetyLog {
     /// The height last voted on.
     pub height: Height,

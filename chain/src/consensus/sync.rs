@@ -80,10 +80,10 @@ impl Consensus {
     /// What this node holds of its round; to be sent to peers.
     pub fn summary(&self) -> VoteSummary {
         let none = RoundMessages::default();
-        let held = self.rounds.get(&self.log.round).unwrap_or(&none);
+        let held = self.algorithm.rounds.get(&self.algorithm.log.round).unwrap_or(&none);
         VoteSummary {
-            height: self.log.height,
-            round: self.log.round,
+            height: self.algorithm.log.height,
+            round: self.algorithm.log.round,
             proposal: !held.proposals.is_empty(),
             polka: held
                 .prevotes
@@ -99,15 +99,16 @@ impl Consensus {
     /// otherwise messages of the peer's round, and all of this node's round if that is ahead. At most
     /// two messages per validator and two more, for each of the two rounds.
     pub fn missing_from(&self, summary: &VoteSummary) -> Vec<ConsensusMessage> {
-        if summary.height != self.log.height {
+        if summary.height != self.algorithm.log.height {
             return Vec::new();
         }
-        if let Some(certificate) = &self.decided {
+        if let Some(certificate) = &self.algorithm.decided {
             return vec![ConsensusMessage::Commit(certificate.clone())];
         }
         let mut messages = Vec::new();
-        if summary.round < self.log.round {
-            let nothing = VoteSummary { round: self.log.round, ..VoteSummary::empty(summary.height) };
+        if summary.round < self.algorithm.log.round {
+            let nothing =
+                VoteSummary { round: self.algorithm.log.round, ..VoteSummary::empty(summary.height) };
             self.add_missing(&nothing, &mut messages);
         }
         self.add_missing(summary, &mut messages);
@@ -115,7 +116,7 @@ impl Consensus {
     }
 
     fn add_missing(&self, summary: &VoteSummary, messages: &mut Vec<ConsensusMessage>) {
-        let Some(held) = self.rounds.get(&summary.round) else { return };
+        let Some(held) = self.algorithm.rounds.get(&summary.round) else { return };
         let (height, round) = (summary.height, summary.round);
         let mut proposal = held.proposals.first().filter(|_| !summary.proposal);
         if let Some((block, signatures)) = held.prevotes.quorum.clone().filter(|_| !summary.polka) {

@@ -12,6 +12,14 @@ use crate::record::Height;
 #[serde(try_from = "Vec<PublicKey>", into = "Vec<PublicKey>")]
 pub struct ValidatorSet(Vec<PublicKey>);
 
+/// How many validators there are: all that the algorithm knows of them, who go by their positions there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Seats {
+    pub(super) count: usize,
+    pub(super) quorum: usize,
+    pub(super) faults_tolerated: usize,
+}
+
 /// Why keys do not make a validator set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
@@ -81,17 +89,32 @@ impl ValidatorSet {
 
     /// Votes that decide: more than two thirds, floor(2n/3) + 1.
     pub const fn quorum(&self) -> usize {
-        (self.0.len().saturating_mul(2) / 3).saturating_add(1)
+        self.seats().quorum
     }
 
     /// Validators that may crash or lie without harm: floor((n-1)/3).
     pub const fn faults_tolerated(&self) -> usize {
-        self.0.len().saturating_sub(1) / 3
+        self.seats().faults_tolerated
     }
 
     /// The position of the validator who may propose in a round: each in turn.
     pub fn proposer(&self, height: Height, round: Round) -> u16 {
-        let count = u64::try_from(self.0.len()).unwrap_or(u64::MAX).max(1);
+        self.seats().proposer(height, round)
+    }
+
+    pub(super) const fn seats(&self) -> Seats {
+        Seats::new(self.0.len())
+    }
+}
+
+impl Seats {
+    pub(super) const fn new(count: usize) -> Self {
+        let quorum = (count.saturating_mul(2) / 3).saturating_add(1);
+        Self { count, quorum, faults_tolerated: count.saturating_sub(1) / 3 }
+    }
+
+    pub(super) fn proposer(&self, height: Height, round: Round) -> u16 {
+        let count = u64::try_from(self.count).unwrap_or(u64::MAX).max(1);
         // Both terms are below 256, so their sum does not overflow.
         let turn = height.rem_euclid(count).saturating_add(u64::from(round).rem_euclid(count));
         u16::try_from(turn.rem_euclid(count)).unwrap_or_default()

@@ -121,7 +121,7 @@ fn a_decision_seen_by_one_silent_node_is_never_contradicted() {
     }
     attack.tell(1, 2);
     attack.lie(2, 5, VoteKind::Prevote, 1);
-    assert_eq!(attack.machines[2].log.locked, Some((5, block(1))));
+    assert_eq!(attack.machines[2].algorithm.log.locked, Some((5, block(1))));
     let summary = attack.machines[2].summary();
     for message in attack.machines[0].missing_from(&summary) {
         let ConsensusMessage::Commit(certificate) = message else { panic!("{message:?} after a decision") };

@@ -8,6 +8,8 @@ use crate::record::{Height, NetworkId};
 
 mod attack;
 mod certificates;
+mod hostile;
+mod lockstep;
 mod simulation;
 mod steps;
 

@@ -312,9 +312,9 @@ impl Simulation {
     fn lie_to(&mut self, liar: usize, to: usize) {
         let Some(machine) = &self.nodes[to].machine else { return };
         let round = machine.round();
-        let proposed = machine.rounds.get(&round).and_then(|held| held.proposals.first());
+        let proposed = machine.algorithm.rounds.get(&round).and_then(|held| held.proposals.first());
         let proposed = proposed.map(|held| held.signed.proposal.block);
-        let locked = machine.log.locked.map(|(_, block)| block);
+        let locked = machine.algorithm.log.locked.map(|(_, block)| block);
         let (index, key) = (u16::try_from(liar).unwrap(), self.keys[liar].clone());
         let validators = u64::try_from(self.validators.len()).unwrap();
         let turn = u64::from(round / 2) % validators;
