@@ -60,10 +60,14 @@ named_rules! {
     Replayed = "record-replayed",
     /// Its sequence number follows its author's last.
     SequenceGap = "record-sequence-gap",
+    /// Its author has what an account must have.
+    AccountMin = "account-min",
     /// A demander can pay budget and fee.
     InsufficientEscrow = "insufficient-escrow",
     /// A giver has what is given.
     Overdraft = "overdraft",
+    /// A transfer leaves its recipient with what an account must have.
+    RecipientMin = "transfer-recipient-min",
     /// A cancelled demand is on chain.
     CancellationUnknownDemand = "cancellation-unknown-demand",
     /// A demand is cancelled by its author.
@@ -81,7 +85,7 @@ named_rules! {
 impl RecordRule {
     /// Whether what is missing is the author's money.
     pub const fn is_about_money(self) -> bool {
-        matches!(self, Self::InsufficientEscrow | Self::Overdraft)
+        matches!(self, Self::AccountMin | Self::InsufficientEscrow | Self::Overdraft)
     }
 }
 

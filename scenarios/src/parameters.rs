@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::schedule::{PPM, Schedule, ScheduleDocument, ScheduleError};
+use crate::units::Money;
 
 /// The largest number of heights a parameter may name: beyond any use, far below where sums of heights could wrap.
 pub const HEIGHTS: u64 = 1_000_000_000;
@@ -62,6 +63,9 @@ pub struct Parameters {
     pub quiet_block_interval_ms: u64,
     /// The least time between a block and one after it that only re-composes, in milliseconds.
     pub amendment_interval_ms: u64,
+    /// What an account keeps as long as it stands, at most the largest budget: nobody with less may state anything, no
+    /// statement takes an account below it, and a transfer leaves its recipient with no less.
+    pub account_min: Money,
     /// How large things may be.
     pub limits: Limits,
 }
@@ -84,6 +88,7 @@ impl Default for Parameters {
             freeze_after_heights: 128,
             quiet_block_interval_ms: 100,
             amendment_interval_ms: 250,
+            account_min: Money::from_units(1),
             limits: Limits::default(),
         }
     }
@@ -138,6 +143,15 @@ pub enum ParameterError {
         lowest: u64,
         highest: u64,
     },
+    /// An amount of money is outside its range.
+    #[error("{}: {}", self.field(), self.reason())]
+    Amount {
+        /// Which amount, as a scenario file names it.
+        field: &'static str,
+        got: Money,
+        lowest: Money,
+        highest: Money,
+    },
     /// The reward schedule is refused.
     #[error("{}: {}", self.field(), self.reason())]
     Schedule(#[from] ScheduleError),
@@ -147,7 +161,7 @@ impl ParameterError {
     /// The field that is wrong, as a scenario file names it.
     pub const fn field(&self) -> &'static str {
         match self {
-            Self::Range { field, .. } => field,
+            Self::Range { field, .. } | Self::Amount { field, .. } => field,
             Self::Schedule(error) => error.field(),
         }
     }
@@ -158,6 +172,9 @@ impl ParameterError {
             Self::Range { got, lowest, highest, .. } => {
                 format!("got {got}, expected {lowest} to {highest}")
             }
+            Self::Amount { got, lowest, highest, .. } => {
+                format!("got {got} $, expected {lowest} to {highest} $")
+            }
             Self::Schedule(error) => error.to_string(),
         }
     }
@@ -167,12 +184,13 @@ impl Parameters {
     /// Checks every rule.
     ///
     /// # Errors
-    /// The first rule broken, in order of the fields.
+    /// The first of [`Self::broken_rules`].
     pub fn validate(&self) -> Result<(), ParameterError> {
         self.broken_rules().next().map_or(Ok(()), Err)
     }
 
-    /// Every rule that is broken, one for each field at most, in order of the fields.
+    /// Every rule that is broken, one for each field at most: the schedule's, then numbers, then amounts of money, each
+    /// in order of the fields.
     pub fn broken_rules(&self) -> impl Iterator<Item = ParameterError> {
         // Taken apart in full, so that a new parameter is missed here.
         let Self {
@@ -191,6 +209,7 @@ impl Parameters {
             freeze_after_heights,
             quiet_block_interval_ms,
             amendment_interval_ms,
+            account_min,
             limits: size,
         } = *self;
         let Limits {
@@ -228,8 +247,15 @@ impl Parameters {
             let is_within = (lowest..=highest).contains(&got);
             (!is_within).then_some(ParameterError::Range { field, got, lowest, highest })
         };
+        let amounts = [("account_min", account_min, Money::ZERO)];
+        let out_of_range = |(field, got, lowest): (_, Money, Money)| {
+            let highest = limits::BUDGET;
+            let is_within = (lowest..=highest).contains(&got);
+            (!is_within).then_some(ParameterError::Amount { field, got, lowest, highest })
+        };
         let schedule = schedule.validate().err().map(ParameterError::Schedule);
-        schedule.into_iter().chain(ranges.into_iter().filter_map(broken))
+        let numbers = ranges.into_iter().filter_map(broken);
+        schedule.into_iter().chain(numbers).chain(amounts.into_iter().filter_map(out_of_range))
     }
 
     /// The share of its fee, in ppm, that a demand must earn its solver after waiting `age` heights on

@@ -70,7 +70,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 1, "the version of genesis")
+    equal(genesis["version"], 2, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])

@@ -28,8 +28,8 @@ pub fn least_solver_fee(budget: Money, solver_fee_ppm: u64) -> Money {
 
 impl Genesis {
     /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
-    /// rules that suit it. Each demander owns exactly budget + least solver fee, the bounty account a twentieth of all
-    /// fees. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
+    /// rules that suit it. Each demander owns exactly budget + least solver fee + what an account must keep, the bounty
+    /// account a twentieth of all fees. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
     /// that many strips has.
     pub fn of_scenario(
         scenario: &Scenario,
@@ -52,7 +52,8 @@ impl Genesis {
         for (index, demand) in (0..).zip(&scenario.instance.demands) {
             let fee = least_solver_fee(demand.budget, parameters.solver_fee_ppm);
             let escrow = demand.budget.checked_add(fee).unwrap_or(demand.budget);
-            balances.insert(demander_key(rng_seed, index).public().address(), escrow);
+            let owned = escrow.checked_add(parameters.account_min).unwrap_or(escrow);
+            balances.insert(demander_key(rng_seed, index).public().address(), owned);
             fees = fees.checked_add(fee).unwrap_or(fees);
         }
         Self {

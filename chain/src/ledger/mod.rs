@@ -72,9 +72,14 @@ impl Ledger {
         &self.head
     }
 
-    /// What somebody can spend.
+    /// What is in somebody's account.
     pub fn balance(&self, address: Address) -> Money {
         self.state.accounts.balance(address)
+    }
+
+    /// What of it a statement may take: all but what an account must keep.
+    pub fn spendable(&self, address: Address) -> Money {
+        self.state.accounts.spendable(address)
     }
 
     /// The sequence number the author's next record must have.

@@ -68,6 +68,10 @@ pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
         return RecordOutlook::Never(StatementError::Expired { got: height, expected: content.valid_until });
     }
     let author = record.author();
+    // First of all: what its author cannot pay for is not to be kept, however far it is from coming on chain.
+    if let Err(error) = ledger.state.accounts.validate_author(author) {
+        return RecordOutlook::Never(error.into());
+    }
     match ledger.state.accounts.validate_sequence(author, content.sequence) {
         Err(error @ AccountError::SequenceGap { .. }) => return RecordOutlook::Later(error.into()),
         Err(error) => return RecordOutlook::Never(error.into()),
@@ -130,6 +134,7 @@ impl State {
     ) -> Result<Option<Departed>, BringError> {
         let (content, author) = (&record.content, record.author());
         validate_window(content, height)?;
+        self.accounts.validate_author(author)?;
         self.accounts.validate_sequence(author, content.sequence)?;
         self.validate_statement(network, author, &content.statement)?;
         self.apply(record, author, id, height).map_err(BringError::Internal)
@@ -146,7 +151,7 @@ impl State {
             Statement::OfferWithdrawal => self.validate_withdrawal(author)?,
             Statement::Demand(demand) => self.validate_demand(network, author, demand)?,
             Statement::DemandCancellation { demand } => self.validate_cancellation(author, *demand)?,
-            Statement::Transfer { amount, .. } => self.accounts.validate_transfer(author, *amount)?,
+            Statement::Transfer { to, amount } => self.accounts.validate_transfer(author, *to, *amount)?,
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ mod amended_refused;
 mod genesis;
 mod golden;
 mod market;
+mod paid_state;
 mod properties;
 mod records_refused;
 mod refused;

@@ -111,6 +111,8 @@ pub(crate) fn genesis() -> Genesis {
     let validators: Vec<_> = validator_keys().iter().map(SecretKey::public).collect();
     let mut scenario = Scenario::of_instance("by hand", instance());
     scenario.network.freeze_after_heights = 32;
+    // What a place in the state costs is nothing here, but for the tests about it.
+    scenario.network.account_min = Money::ZERO;
     let (profile, miners) = (scenario.search.profile, validators.len());
     let mut genesis = Genesis::of_scenario(&scenario, profile, miners, validators, RNG_SEED, START_MS);
     genesis.balances.insert(treasurer().public().address(), units(1_000));

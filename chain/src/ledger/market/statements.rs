@@ -17,9 +17,10 @@ use crate::record_rule::RecordRule;
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MarketStatementError {
     /// The demander cannot pay budget and fee into escrow.
-    #[error("the balance of {} is {got}, the escrow of budget and fee needs {expected}", .author.short())]
+    #[error("{} can spend {got}, the escrow of budget and fee needs {expected}", .author.short())]
     InsufficientEscrow {
         author: Address,
+        /// What its account has above `account_min`.
         got: Money,
         /// Budget + solver fee.
         expected: Money,
@@ -97,7 +98,7 @@ impl State {
         if got >= expected {
             return Err(MarketStatementError::MarketFull { got, expected });
         }
-        let (got, expected) = (self.accounts.balance(author), escrow(demand).unwrap_or(limits::BUDGET));
+        let (got, expected) = (self.accounts.spendable(author), escrow(demand).unwrap_or(limits::BUDGET));
         if got < expected {
             return Err(MarketStatementError::InsufficientEscrow { author, got, expected });
         }
