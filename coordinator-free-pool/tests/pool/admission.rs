@@ -80,8 +80,9 @@ fn what_no_block_can_bring_as_the_chain_stands_is_refused() {
         (first, AccountError::SequenceUsed { author, got: 0, expected: 1 }.into()),
         (transfer_within(&ledger, 1, 1, 5, 0..=1), StatementError::Expired { got: 2, expected: 1 }),
         (
-            transfer(&ledger, 1, 1, 96),
-            AccountError::Overdraft { author, got: Money::from_units(95), expected: Money::from_units(96) }
+            // Of the 95 $ left, an account keeps 1 $.
+            transfer(&ledger, 1, 1, 95),
+            AccountError::Overdraft { author, got: Money::from_units(94), expected: Money::from_units(95) }
                 .into(),
         ),
     ];

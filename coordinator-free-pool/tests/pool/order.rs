@@ -116,7 +116,7 @@ fn after_a_block_the_pool_names_what_left_and_why() {
             unaffordable.id(),
             Some(StatementError::Account(AccountError::Overdraft {
                 author: unaffordable.author(),
-                got: Money::from_units(10),
+                got: Money::from_units(9),
                 expected: Money::from_units(20),
             })),
         ),
