@@ -50,6 +50,10 @@ named_rules! {
     DemandBudget = "demand-budget",
     /// A demand's solver fee is within range.
     DemandFee = "demand-fee",
+    /// A demand expires after the block that brings it.
+    DemandExpired = "demand-expired",
+    /// A demand expires soon enough after the block that brings it.
+    DemandLifetime = "demand-lifetime",
     /// A transfer gives something.
     TransferAmount = "transfer-amount",
     /// Its window has begun.
@@ -64,6 +68,8 @@ named_rules! {
     AccountMin = "account-min",
     /// A demander can pay budget and fee.
     InsufficientEscrow = "insufficient-escrow",
+    /// A provider can lock the deposit of its offer.
+    InsufficientDeposit = "insufficient-deposit",
     /// A giver has what is given.
     Overdraft = "overdraft",
     /// A transfer leaves its recipient with what an account must have.
@@ -85,7 +91,10 @@ named_rules! {
 impl RecordRule {
     /// Whether what is missing is the author's money.
     pub const fn is_about_money(self) -> bool {
-        matches!(self, Self::AccountMin | Self::InsufficientEscrow | Self::Overdraft)
+        matches!(
+            self,
+            Self::AccountMin | Self::InsufficientEscrow | Self::InsufficientDeposit | Self::Overdraft
+        )
     }
 }
 

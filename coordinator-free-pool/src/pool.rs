@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chain::codec::encode;
-use chain::ledger::{AccountError, Departed, RecordOutlook, StatementError};
+use chain::ledger::{AccountError, Departed, MarketStatementError, RecordOutlook, StatementError};
 use chain::validate::RecordError;
 use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
@@ -50,6 +50,15 @@ impl Default for PoolLimits {
 /// Ids remembered as of no use, so that they are not fetched again and again.
 const UNUSABLE_IDS: usize = 20_000;
 
+/// What a block on this head can bring as long as its time is one of these.
+#[derive(Debug)]
+struct Pending {
+    head: BlockHash,
+    /// Milliseconds since the Unix epoch.
+    times: std::ops::Range<u64>,
+    records: Arc<[Record]>,
+}
+
 /// The records that no block holds yet, as one node has them.
 #[derive(Debug)]
 pub struct Pool {
@@ -61,8 +70,8 @@ pub struct Pool {
     unusable: BTreeMap<RecordId, Height>,
     /// Replaced, or gave way, since the last [`Self::take_dropped`] or [`Self::prune`].
     dropped: Vec<(RecordId, DropReason)>,
-    /// The last answer of [`Self::pending`] and the head it was for; emptied by every change.
-    pending: Option<(BlockHash, Arc<[Record]>)>,
+    /// The last answer of [`Self::pending`]; emptied by every change.
+    pending: Option<Pending>,
 }
 
 impl Pool {
@@ -214,7 +223,7 @@ impl Pool {
     ) -> Result<Vec<RecordId>, PoolRejection> {
         let (author, sequence) = (record.author(), record.content.sequence);
         let front = self.rooms.front(author, ledger.next_sequence(author));
-        let is_ready = sequence <= front && opens(record, ledger);
+        let is_ready = sequence <= front && ledger.is_within_reach(record);
         let (limits, is_new) = (&self.limits, rival.is_none());
         let (got, expected) = (self.contents.of_author(author).map_or(0, BTreeMap::len), limits.per_author);
         if is_new && got >= expected {
@@ -320,7 +329,7 @@ impl Pool {
             self.dropped.push((rival, DropReason::Replaced(id)));
         }
         let (next, bytes) = (ledger.next_sequence(author), replaced.map(|(_, bytes)| bytes));
-        self.rooms.put(&self.contents, place, bytes, next, |record| opens(record, ledger));
+        self.rooms.put(&self.contents, place, bytes, next, |record| ledger.is_within_reach(record));
         self.unusable.remove(&id);
         self.pending = None;
     }
@@ -345,7 +354,12 @@ impl Pool {
             let RecordOutlook::Never(error) = ledger.check_record_now(record) else { continue };
             // Of what else may be wrong, the state may turn in the record's favour again.
             let used = matches!(error, StatementError::Account(AccountError::SequenceUsed { .. }));
-            let is_over = used || matches!(error, StatementError::Expired { .. });
+            let is_expired = matches!(
+                error,
+                StatementError::Expired { .. }
+                    | StatementError::Market(MarketStatementError::DemandExpired { .. })
+            );
+            let is_over = used || is_expired;
             let until = if is_over { Height::MAX } else { height };
             remember(&mut self.unusable, id, until);
             let is_on_chain = match record.content.statement {
@@ -367,8 +381,8 @@ impl Pool {
         }
         self.pending = None;
         // Numbers were used and windows have begun: what is ready is found anew.
-        self.rooms =
-            Rooms::of(&self.contents, |author| ledger.next_sequence(author), |record| opens(record, ledger));
+        let next = |author| ledger.next_sequence(author);
+        self.rooms = Rooms::of(&self.contents, next, |record| ledger.is_within_reach(record));
         for id in self.trim_waiting() {
             remember(&mut self.unusable, id, height);
             gone.insert(id, Some(DropReason::GaveWay));
@@ -409,21 +423,23 @@ impl Pool {
         }
     }
 
-    /// What the next block can bring all together, in the order in which it should: each author's records
+    /// What the next block can bring all together at this time, in the order in which it should: each author's records
     /// by sequence number, otherwise the smallest id first; within the network's limits of a block.
-    pub fn pending(&mut self, ledger: &Ledger) -> Arc<[Record]> {
+    pub fn pending(&mut self, ledger: &Ledger, timestamp_ms: u64) -> Arc<[Record]> {
         let head = ledger.head().hash;
-        if let Some((_, pending)) = self.pending.as_ref().filter(|(at, _)| *at == head) {
-            return Arc::clone(pending);
+        let is_asked = |last: &&Pending| last.head == head && last.times.contains(&timestamp_ms);
+        if let Some(last) = self.pending.as_ref().filter(is_asked) {
+            return Arc::clone(&last.records);
         }
         let candidates = self.candidates(ledger);
-        let pending: Arc<[Record]> = if candidates.is_empty() {
+        let records: Arc<[Record]> = if candidates.is_empty() {
             Arc::new([])
         } else {
-            ledger.admissible_records(&candidates).0.into()
+            ledger.admissible_records(&candidates, timestamp_ms).0.into()
         };
-        self.pending = Some((head, Arc::clone(&pending)));
-        pending
+        let until = next_change(&candidates, ledger, timestamp_ms);
+        self.pending = Some(Pending { head, times: timestamp_ms..until, records: Arc::clone(&records) });
+        records
     }
 
     fn candidates(&self, ledger: &Ledger) -> Vec<Record> {
@@ -470,9 +486,19 @@ fn next_height(ledger: &Ledger) -> Height {
     ledger.head().height.saturating_add(1)
 }
 
-/// Whether the next block may bring a record as far as its window goes.
-fn opens(record: &Record, ledger: &Ledger) -> bool {
-    record.content.valid_from <= next_height(ledger)
+/// When the passing of time alone next changes what a block can bring of these: a demand among them expires or comes
+/// within reach of its longest lifetime, or one of the market expires and gives its escrow back.
+fn next_change(candidates: &[Record], ledger: &Ledger, timestamp_ms: u64) -> u64 {
+    let lifetime_ms = ledger.network().parameters().demand_lifetime_max_ms;
+    let changes = candidates.iter().filter_map(|record| match &record.content.statement {
+        Statement::Demand(demand) => Some([demand.expires_ms, demand.expires_ms.saturating_sub(lifetime_ms)]),
+        Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => None,
+    });
+    let changes = changes.flatten().chain(ledger.next_expiry_after(timestamp_ms));
+    changes.filter(|&change| change > timestamp_ms).min().unwrap_or(u64::MAX)
 }
 
 /// Keeps the memory bounded; which id is forgotten does not matter, it would only be fetched once more.

@@ -1,7 +1,7 @@
 //! The two rooms of the pool, and how much each author holds of either.
 //!
-//! A record is *ready* if a block could bring it now as far as numbers and windows go: its author's records before it
-//! are on chain or ready, and its window has begun. All others *wait*. An author's ready records are those below its
+//! A record is *ready* if a block could bring it now as far as numbers and times go: its author's records before it are
+//! on chain or ready, its window has begun, and a demand's expiry is within reach. All others *wait*. An author's ready records are those below its
 //! front, the first number that is not ready, so that whether a record is ready need not be stored for each.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,8 +88,8 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    /// The rooms of these contents; `next` is an author's next number on chain, `opens` whether a record's window has
-    /// begun.
+    /// The rooms of these contents; `next` is an author's next number on chain, `opens` whether it is within reach of
+    /// a block that comes now.
     pub(crate) fn of(
         contents: &PoolContents,
         next: impl Fn(Address) -> u64,
@@ -164,7 +164,7 @@ impl Rooms {
         self.fronts.insert(author, sequence);
     }
 
-    /// Moves an author's front from `front` on as far as there is no gap and no window that has not begun.
+    /// Moves an author's front from `front` on as far as there is no gap and everything is within reach.
     fn advance(
         &mut self,
         contents: &PoolContents,

@@ -88,6 +88,11 @@ impl Genesis {
         codec::decode(bytes, GENESIS_BYTES)
     }
 
+    /// The latest expiry that a demand may have whichever block brings it: the longest lifetime from the start.
+    pub const fn first_expiry_ms(&self) -> u64 {
+        self.timestamp_ms.saturating_add(self.parameters.demand_lifetime_max_ms)
+    }
+
     /// The supply before the first block.
     pub fn supply(&self) -> Supply {
         let providers = self.providers.iter().map(|genesis| genesis.provider.clone()).collect();

@@ -1,11 +1,14 @@
-//! What stands in the state is paid for: by what an account keeps.
+//! What stands in the state is paid for: by what an account keeps, and by what an offer locks.
 
-use chain::ledger::{AccountError, RecordOutlook, StatementError};
+use chain::ledger::{
+    AccountError, BlockReport, MarketStatementError, RecordOutlook, StateEntry, StatementError,
+};
 use chain::{RecordError, RecordRule, SecretKey, Statement};
-use scenarios::Money;
+use scenarios::{Money, Provider, ProviderId, Site};
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, demander, micros, miner, transfer, treasurer, units,
+    Market, ProposedBlock, demand_statement, demander, micros, miner, offer, provider, provider_of,
+    providers, transfer, treasurer, units,
 };
 
 /// The small market where an account keeps 5 $.
@@ -13,7 +16,7 @@ fn market() -> Market {
     Market::open_with(|genesis| {
         genesis.parameters.account_min = units(5);
         for balance in genesis.balances.values_mut() {
-            *balance = *balance + units(5);
+            *balance += units(5);
         }
     })
 }
@@ -101,4 +104,125 @@ fn what_money_is_passed_on_through_leaves_an_account_behind_that_keeps_its_own()
     }
     assert_eq!((10..19).map(|index| market.balance(&miner(index))).collect::<Vec<_>>(), vec![units(5); 9]);
     assert_eq!(market.balance(&miner(19)), units(1_000 - 9 * 5));
+}
+
+#[test]
+fn a_demand_that_is_taken_back_leaves_nothing_but_its_authors_number() {
+    let mut market = market();
+    let names = |market: &Market| -> Vec<Vec<u8>> {
+        market.ledger.state_entries().into_iter().map(|StateEntry { key, .. }| key).collect()
+    };
+    let (before, balance) = (names(&market), market.balance(&treasurer()));
+    for _ in 0..5 {
+        let order = market.record(&treasurer(), Statement::Demand(demand_statement(units(100), units(1))));
+        let cancel = Statement::DemandCancellation { demand: order.id() };
+        market.accept(ProposedBlock { records: vec![order], ..ProposedBlock::default() });
+        // The demand, and the number.
+        assert_eq!(names(&market).len(), before.len() + 2);
+        let cancel = market.record(&treasurer(), cancel);
+        market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
+    }
+    let after = names(&market);
+    let more: Vec<_> = after.iter().filter(|key| !before.contains(key)).collect();
+    // Byte 1: a sequence number.
+    assert_eq!(more, [&[&[1][..], &treasurer().public().address().0.0].concat()]);
+    assert_eq!(after.len(), before.len() + 1);
+    assert_eq!(market.balance(&treasurer()), balance);
+}
+
+/// The small market where each operation offered locks 2 $, and a newcomer with 10 $.
+fn market_with_deposits() -> (Market, SecretKey) {
+    let mut market = Market::open_with(|genesis| genesis.parameters.offer_deposit = units(2));
+    let newcomer = miner(5);
+    let gift = market.record(&treasurer(), transfer(&newcomer, units(10)));
+    market.accept(ProposedBlock { records: vec![gift], ..ProposedBlock::default() });
+    (market, newcomer)
+}
+
+fn state(market: &mut Market, author: &SecretKey, statement: Statement) -> BlockReport {
+    let records = vec![market.record(author, statement)];
+    market.accept(ProposedBlock { records, ..ProposedBlock::default() })
+}
+
+/// Offers operation 0 or both, each for 1 $ in a minute.
+fn cheap(operations: u16) -> Provider {
+    let terms = [(0, 1, 1), (1, 1, 1)];
+    provider("new", Site::point(0, 0), &terms[..usize::from(operations)], None)
+}
+
+/// What the newcomer has, and what is locked for its offer.
+fn purse(market: &Market, newcomer: &SecretKey) -> (Money, Money) {
+    let id = market.ledger.provider_id(newcomer.public().address()).expect("a provider");
+    assert_eq!(id, ProviderId(3));
+    (market.balance(newcomer), market.ledger.deposit(id))
+}
+
+#[test]
+fn an_offer_of_somebody_who_owns_nothing_is_refused() {
+    let (market, _) = market_with_deposits();
+    let author = miner(6).public().address();
+    let short = MarketStatementError::InsufficientDeposit { author, got: Money::ZERO, expected: units(4) };
+    let refused = refusal(&market, &miner(6), offer(&cheap(2)));
+    assert_eq!(refused, short.into());
+    let rule = RecordError::from(refused).rule();
+    assert_eq!((rule, rule.is_about_money()), (RecordRule::InsufficientDeposit, true));
+}
+
+#[test]
+fn an_offer_locks_a_deposit_for_each_operation_until_it_is_withdrawn() {
+    let (mut market, newcomer) = market_with_deposits();
+    let total = market.ledger.total_money();
+    let stated = [
+        (offer(&cheap(2)), (units(6), units(4))),
+        (offer(&cheap(1)), (units(8), units(2))),
+        (offer(&cheap(2)), (units(6), units(4))),
+        // The place among the providers stays, and with it the deposit of one operation.
+        (Statement::OfferWithdrawal, (units(8), units(2))),
+        (offer(&cheap(1)), (units(8), units(2))),
+    ];
+    for (statement, expected) in stated {
+        state(&mut market, &newcomer, statement);
+        assert_eq!(purse(&market, &newcomer), expected);
+        assert_eq!(market.ledger.total_money(), total);
+    }
+}
+
+#[test]
+fn what_is_locked_stays_until_what_stands_on_the_offer_is_settled() {
+    let (mut market, newcomer) = market_with_deposits();
+    state(&mut market, &newcomer, offer(&cheap(2)));
+    market.compose(&[(0, providers([3, 3]))]);
+    let composed_at = market.ledger.head().height;
+    state(&mut market, &newcomer, Statement::OfferWithdrawal);
+    assert_eq!(purse(&market, &newcomer), (units(6), units(4)));
+    market.advance_to(composed_at + 31);
+    assert_eq!(purse(&market, &newcomer), (units(6), units(4)));
+    market.advance_to(composed_at + 32);
+    // 2 $ of the deposit, and 2 $ for its work.
+    assert_eq!(purse(&market, &newcomer), (units(10), units(2)));
+}
+
+#[test]
+fn what_is_locked_returns_with_the_amendment_that_takes_the_last_work_away() {
+    let (mut market, newcomer) = market_with_deposits();
+    // At 30 $ an operation it is dearer than provider 0.
+    let dear = provider("new", Site::point(0, 0), &[(0, 30, 1), (1, 30, 1)], None);
+    state(&mut market, &newcomer, offer(&dear));
+    market.advance_to(20);
+    market.compose(&[(0, providers([3, 3]))]);
+    state(&mut market, &newcomer, Statement::OfferWithdrawal);
+    assert_eq!(purse(&market, &newcomer), (units(6), units(4)));
+    market.amend(1, &[&[(0, providers([0, 0]))]]);
+    assert_eq!(purse(&market, &newcomer), (units(8), units(2)));
+}
+
+#[test]
+fn offers_of_genesis_are_free_until_a_record_replaces_them() {
+    let (mut market, _) = market_with_deposits();
+    let (near, author) = (provider_of(0), provider_of(0).public().address());
+    assert_eq!(market.ledger.deposit(ProviderId(0)), Money::ZERO);
+    let short = MarketStatementError::InsufficientDeposit { author, got: Money::ZERO, expected: units(4) };
+    assert_eq!(refusal(&market, &near, offer(&cheap(2))), short.into());
+    state(&mut market, &near, Statement::OfferWithdrawal);
+    assert_eq!((market.balance(&near), market.ledger.deposit(ProviderId(0))), (Money::ZERO, Money::ZERO));
 }

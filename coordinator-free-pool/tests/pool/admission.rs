@@ -49,6 +49,7 @@ fn what_is_wrong_by_itself_is_the_senders_fault() {
         orders: vec![OperationId(0); 200],
         budget: Money::from_units(1),
         solver_fee: Money::from_units(1),
+        expires_ms: ledger.network().genesis().first_expiry_ms(),
     };
     let large = content(&ledger, 1, 0, 0..=9, Statement::Demand(demand)).sign(&author(1));
     let size = chain::codec::encode(&large).len();

@@ -46,19 +46,19 @@ fn keys_that_own_nothing_fill_no_pool() {
 fn a_record_of_somebody_who_owns_too_little_is_refused_and_looked_at_again_at_the_next_head() {
     let ledger = ledger();
     let mut pool = pool(&ledger);
-    let poor = transfer(&ledger, 9, 0, 5);
-    let refused = pool.insert(poor.clone(), &ledger).unwrap_err();
-    let (author, got, expected) = (poor.author(), Money::ZERO, Money::from_units(1));
+    let early = transfer(&ledger, 9, 0, 5);
+    let refused = pool.insert(early.clone(), &ledger).unwrap_err();
+    let (author, got, expected) = (early.author(), Money::ZERO, Money::from_units(1));
     let below = AccountError::BelowMinimum { author, got, expected };
     assert_eq!(refused, PoolRejection::Record(RecordError::State(below.into())));
     assert_eq!((refused.fault(), refused.rule().name()), (Fault::Transient, "account-min"));
-    assert!(refused.rule().is_about_money() && !pool.wants(&poor.id(), &ledger));
+    assert!(refused.rule().is_about_money() && !pool.wants(&early.id(), &ledger));
 
     let gift = chain::Statement::Transfer { to: author, amount: Money::from_units(7) };
     let gift = content(&ledger, 1, 0, 0..=9, gift).sign(&crate::market::author(1));
     let richer = after(&ledger, &[gift]);
-    assert!(pool.wants(&poor.id(), &richer));
-    assert_eq!(pool.insert(poor.clone(), &richer), Ok(poor.id()));
+    assert!(pool.wants(&early.id(), &richer));
+    assert_eq!(pool.insert(early.clone(), &richer), Ok(early.id()));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn gaps_of_rich_strangers_take_a_small_part_of_the_pool_and_keep_nobody_out() {
     let mut pool = filled_with_gaps(&ledger, 2..2 + KEYS, 300);
     let limits = *pool.limits();
     assert!(pool.bytes() <= limits.waiting_bytes && limits.waiting_bytes == limits.bytes / 16);
-    assert!(pool.pending(&ledger).is_empty());
+    assert!(pool.pending(&ledger, soon(&ledger)).is_empty());
     let held = |index| pool.records_of(author(index).public().address()).count();
     let fewest = (2..2 + KEYS).map(held).min().unwrap();
     assert!((2..2 + KEYS).all(|index| held(index).abs_diff(fewest) <= 2), "whoever holds most gives way");
@@ -76,7 +76,10 @@ fn gaps_of_rich_strangers_take_a_small_part_of_the_pool_and_keep_nobody_out() {
     let [second, first] = [1, 0].map(|sequence| transfer(&ledger, 1, sequence, 5));
     pool.insert(second.clone(), &ledger).unwrap();
     pool.insert(first.clone(), &ledger).unwrap();
-    assert_eq!(pool.pending(&ledger).iter().map(Record::id).collect::<Vec<_>>(), [first.id(), second.id()]);
+    assert_eq!(
+        pool.pending(&ledger, soon(&ledger)).iter().map(Record::id).collect::<Vec<_>>(),
+        [first.id(), second.id()]
+    );
     assert!(pool.bytes() <= limits.waiting_bytes + size(&first) + size(&second));
 }
 
@@ -142,7 +145,7 @@ fn whoever_holds_most_of_a_full_pool_gives_way_to_whoever_holds_less() {
         assert_eq!(pool.len(), 4);
         pool.insert(transfer(&ledger, 3, 0, 5), &ledger).unwrap();
         assert_eq!(pool.take_dropped().len(), 1);
-        assert_eq!((pool.len(), pool.pending(&ledger).len()), (4, 4));
+        assert_eq!((pool.len(), pool.pending(&ledger, soon(&ledger)).len()), (4, 4));
     }
 }
 

@@ -218,7 +218,8 @@ impl Node {
     fn explain_refusal(&self, block: &Block) -> NodeEvent {
         let proposals: Vec<(DemandId, Vec<ProviderId>)> =
             block.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
-        let Admissible { refused, .. } = self.ledger.admissible(&block.header.miner, &proposals);
+        let Admissible { refused, .. } =
+            self.ledger.admissible(&block.header.miner, block.header.timestamp_ms, &proposals);
         let stale = block.body.replacements().find_map(|part| {
             let demand = part.composition.demand;
             let Some(entry) = self.ledger.demand(demand) else {

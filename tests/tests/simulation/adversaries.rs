@@ -58,7 +58,7 @@ fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Block {
     let draft = Draft {
         miner: puppet_key().public(),
         timestamp_ms: soonest_ms.max(START_MS + world.now_ms()) + later_ms,
-        records: ledger.admissible_records(&world.market().records).0,
+        records: ledger.admissible_records(&world.market().records, ledger.head().timestamp_ms + 1).0,
         price_update: None,
         compositions: Vec::new(),
         amendments: Vec::new(),
@@ -215,8 +215,11 @@ fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() 
         }
         for host in (0..4).map(HostId) {
             let (ledger, place) = (world.node(host).ledger().clone(), host.0 as usize);
-            let waits =
-                ledger.is_waiting() || !ledger.admissible_records(&world.market().records).0.is_empty();
+            let waits = ledger.is_waiting()
+                || !ledger
+                    .admissible_records(&world.market().records, ledger.head().timestamp_ms + 1)
+                    .0
+                    .is_empty();
             if seen[place] == ledger.head().height || !waits {
                 continue;
             }
