@@ -79,6 +79,7 @@ fn demand(ledger: &Ledger, sequence: u64) -> Record {
         orders: vec![OperationId(0)],
         budget: Money::from_units(100),
         solver_fee: Money::from_units(1),
+        expires_ms: u64::MAX,
     };
     record(ledger, sequence, Statement::Demand(statement))
 }
@@ -157,5 +158,5 @@ fn which_records_fit_after_so_many_cancelled_demands(bencher: Bencher<'_, '_>, c
     let ledger = aged(ledger(0), cancelled);
     let first = ledger.next_sequence(key("customer").public().address());
     let records: Vec<Record> = (first..first + 3).map(|sequence| demand(&ledger, sequence)).collect();
-    bencher.bench_local(|| ledger.admissible_records(&records).0.len());
+    bencher.bench_local(|| ledger.admissible_records(&records, ledger.head().timestamp_ms + 1).0.len());
 }

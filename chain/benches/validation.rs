@@ -30,7 +30,13 @@ fn case(problem: u8) -> Case {
     let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
     let ledger = Ledger::new(network.clone());
     let fee = network.parameters().solver_fee_ppm;
-    let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee);
+    let records = scenario_demand_records(
+        &scenario.instance,
+        network.id(),
+        1,
+        fee,
+        network.genesis().first_expiry_ms(),
+    );
     let oracle = Oracle::new(&scenario.instance.supply);
     let compositions = scenario.instance.demands.iter().zip(&records).map(|(demand, record)| {
         let best = oracle.cheapest(demand, &DualPrices::zero()).expect("everybody offers everything");

@@ -29,7 +29,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Its first block brings the demand, its second composes it.
     let fee_ppm = network.parameters().solver_fee_ppm;
-    let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee_ppm);
+    let records = scenario_demand_records(
+        &scenario.instance,
+        network.id(),
+        1,
+        fee_ppm,
+        network.genesis().first_expiry_ms(),
+    );
     let demand = records[0].id();
     let mut ledger = Ledger::new(Arc::clone(&network));
     for (records, compositions) in [(records, vec![]), (vec![], vec![(demand, vec![ProviderId(0)])])] {

@@ -43,6 +43,11 @@ impl fmt::Debug for RecordId {
     }
 }
 
+impl RecordId {
+    /// No id is smaller.
+    pub(crate) const MIN: Self = Self(Hash::ZERO);
+}
+
 /// A demand on chain is named by the record that brought it.
 pub type DemandId = RecordId;
 
@@ -93,6 +98,8 @@ pub struct DemandStatement {
     pub budget: Money,
     /// Paid to solvers on top, by the schedule; at least the market's share of the budget.
     pub solver_fee: Money,
+    /// When it leaves the market if it is still open then: milliseconds since the Unix epoch, by the time of blocks.
+    pub expires_ms: u64,
 }
 
 /// A record before it is signed.

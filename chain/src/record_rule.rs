@@ -50,6 +50,10 @@ named_rules! {
     DemandBudget = "demand-budget",
     /// A demand's solver fee is within range.
     DemandFee = "demand-fee",
+    /// A demand expires after the block that brings it.
+    DemandExpired = "demand-expired",
+    /// A demand expires soon enough after the block that brings it.
+    DemandLifetime = "demand-lifetime",
     /// A transfer gives something.
     TransferAmount = "transfer-amount",
     /// Its window has begun.
@@ -60,10 +64,16 @@ named_rules! {
     Replayed = "record-replayed",
     /// Its sequence number follows its author's last.
     SequenceGap = "record-sequence-gap",
+    /// Its author has what an account must have.
+    AccountMin = "account-min",
     /// A demander can pay budget and fee.
     InsufficientEscrow = "insufficient-escrow",
+    /// A provider can lock the deposit of its offer.
+    InsufficientDeposit = "insufficient-deposit",
     /// A giver has what is given.
     Overdraft = "overdraft",
+    /// A transfer leaves its recipient with what an account must have.
+    RecipientMin = "transfer-recipient-min",
     /// A cancelled demand is on chain.
     CancellationUnknownDemand = "cancellation-unknown-demand",
     /// A demand is cancelled by its author.
@@ -81,7 +91,10 @@ named_rules! {
 impl RecordRule {
     /// Whether what is missing is the author's money.
     pub const fn is_about_money(self) -> bool {
-        matches!(self, Self::InsufficientEscrow | Self::Overdraft)
+        matches!(
+            self,
+            Self::AccountMin | Self::InsufficientEscrow | Self::InsufficientDeposit | Self::Overdraft
+        )
     }
 }
 

@@ -65,8 +65,8 @@ impl PoolContents {
         self.authors.get(&author).map(Arc::as_ref)
     }
 
-    /// Puts a record in; what it takes the place of, by author and sequence number, comes back.
-    pub(crate) fn insert(&mut self, record: Record, id: RecordId, bytes: usize) -> Option<RecordId> {
+    /// Puts a record in; what it takes the place of, by author and sequence number, comes back with its bytes.
+    pub(crate) fn insert(&mut self, record: Record, id: RecordId, bytes: usize) -> Option<(RecordId, usize)> {
         let (author, sequence) = (record.author(), record.content.sequence);
         if !self.authors.contains_key(&author) {
             self.authors.insert_mut(author, Arc::default());
@@ -79,21 +79,20 @@ impl PoolContents {
         }
         self.bytes = self.bytes.saturating_add(bytes);
         self.records.insert_mut(id, Arc::new(record));
-        replaced.map(|(rival, _)| rival)
+        replaced
     }
 
-    /// Takes a record out; false if it was not there.
-    pub(crate) fn remove(&mut self, id: &RecordId) -> bool {
-        let Some(record) = self.records.get(id).map(Arc::clone) else { return false };
+    /// Takes a record out; its author, sequence number and bytes, unless it was not there.
+    pub(crate) fn remove(&mut self, id: &RecordId) -> Option<((Address, u64), usize)> {
+        let record = self.records.get(id).map(Arc::clone)?;
         self.records.remove_mut(id);
-        let author = record.author();
-        let Some(held) = self.authors.get_mut(&author).map(Arc::make_mut) else { return true };
-        if let Some((_, size)) = held.remove(&record.content.sequence) {
-            self.bytes = self.bytes.saturating_sub(size);
-        }
+        let (author, sequence) = (record.author(), record.content.sequence);
+        let held = self.authors.get_mut(&author).map(Arc::make_mut)?;
+        let (_, bytes) = held.remove(&sequence)?;
+        self.bytes = self.bytes.saturating_sub(bytes);
         if held.is_empty() {
             self.authors.remove_mut(&author);
         }
-        true
+        Some(((author, sequence), bytes))
     }
 }

@@ -7,6 +7,11 @@
 //! (negentropy) finds what any loss or partition left different. Neither reads a clock nor sends anything:
 //! time comes in as an argument, messages come out as values.
 //!
+//! What a record costs its author: as long as records pay no fee, an author must own what an account must have
+//! (`account_min`), or nobody keeps anything of it. What no block could bring now (a number is missing before it, its
+//! window has not begun) lives in a small room of its own and is the first to go. And where a room is full, whoever
+//! holds most of it gives way to whoever holds less, so that it takes as many accounts to crowd others out as they are.
+//!
 //! Why honest nodes converge: whether a record may be in the pool depends on the record, the chain's head
 //! and nothing else, short of a node's own size limits. In particular, of two records with the same author
 //! and sequence number the smaller id stays, whichever came first. What a node refuses at one head it
@@ -20,6 +25,7 @@ mod message;
 mod pool;
 mod reconcile;
 mod rejection;
+mod rooms;
 
 pub use contents::PoolContents;
 pub use exchange::{Exchange, ExchangeFault, Exchanged};

@@ -1,15 +1,16 @@
-//! The set itself: admission, order, and what leaves after a block.
+//! The set itself: admission, room, order, and what leaves after a block.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chain::codec::encode;
-use chain::ledger::{AccountError, Departed, RecordOutlook, StatementError};
+use chain::ledger::{AccountError, Departed, MarketStatementError, RecordOutlook, StatementError};
 use chain::validate::RecordError;
 use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
 use crate::contents::PoolContents;
 use crate::rejection::{DropReason, PoolRejection};
+use crate::rooms::{Rooms, Share, last_of};
 
 /// How much a pool holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub struct PoolLimits {
     pub bytes: usize,
     /// Records of one author.
     pub per_author: usize,
+    /// Bytes of all records that no block could bring now; part of [`Self::bytes`].
+    pub waiting_bytes: usize,
+    /// Records of one author that no block could bring now.
+    pub waiting_per_author: usize,
     /// How far a sequence number may lie above its author's next one on chain.
     pub sequence_gap: u64,
     /// How many heights ahead of the next block a record's window may begin.
@@ -27,12 +32,15 @@ pub struct PoolLimits {
 }
 
 impl Default for PoolLimits {
-    /// Room for a hundred blocks of a thousand small records.
+    /// Room for a hundred blocks of a thousand small records; a sixteenth of it for what waits, which is some twenty
+    /// thousand small ones.
     fn default() -> Self {
         Self {
             records: 100_000,
             bytes: 64 << 20,
             per_author: 1_024,
+            waiting_bytes: 4 << 20,
+            waiting_per_author: 512,
             sequence_gap: 1_024,
             lead_heights: 1_024,
         }
@@ -42,18 +50,28 @@ impl Default for PoolLimits {
 /// Ids remembered as of no use, so that they are not fetched again and again.
 const UNUSABLE_IDS: usize = 20_000;
 
+/// What a block on this head can bring as long as its time is one of these.
+#[derive(Debug)]
+struct Pending {
+    head: BlockHash,
+    /// Milliseconds since the Unix epoch.
+    times: std::ops::Range<u64>,
+    records: Arc<[Record]>,
+}
+
 /// The records that no block holds yet, as one node has them.
 #[derive(Debug)]
 pub struct Pool {
     limits: PoolLimits,
     network: Arc<Network>,
     contents: PoolContents,
+    rooms: Rooms,
     /// Ids that need not be fetched while the head is at most this height.
     unusable: BTreeMap<RecordId, Height>,
-    /// Replaced since the last [`Self::prune`].
-    replaced: Vec<(RecordId, DropReason)>,
-    /// The last answer of [`Self::pending`] and the head it was for; emptied by every change.
-    pending: Option<(BlockHash, Arc<[Record]>)>,
+    /// Replaced, or gave way, since the last [`Self::take_dropped`] or [`Self::prune`].
+    dropped: Vec<(RecordId, DropReason)>,
+    /// The last answer of [`Self::pending`]; emptied by every change.
+    pending: Option<Pending>,
 }
 
 impl Pool {
@@ -63,8 +81,9 @@ impl Pool {
             limits,
             network,
             contents: PoolContents::default(),
+            rooms: Rooms::default(),
             unusable: BTreeMap::new(),
-            replaced: Vec::new(),
+            dropped: Vec::new(),
             pending: None,
         }
     }
@@ -121,19 +140,19 @@ impl Pool {
         !self.contains(id) && self.unusable.get(id).is_none_or(|&until| until < height)
     }
 
-    /// Takes a record in. If it takes the place of one with the same author and sequence number, the next
-    /// [`Self::prune`] names that one.
+    /// Takes a record in. What it takes the place of (with the same author and sequence number) and what gives way to
+    /// it is named by the next [`Self::take_dropped`] or [`Self::prune`].
     ///
     /// # Errors
-    /// The first rule that keeps it out, cheapest first, the signature last of those that need no state.
+    /// The first rule that keeps it out, cheapest first, the signature last.
     pub fn insert(&mut self, record: Record, ledger: &Ledger) -> Result<RecordId, PoolRejection> {
         let id = record.id();
         if self.contains(&id) {
             return Err(PoolRejection::Duplicate(id));
         }
         match self.validate(&record, id, ledger) {
-            Ok(bytes) => {
-                self.add(record, id, bytes);
+            Ok(admission) => {
+                self.add(record, id, admission, ledger);
                 Ok(id)
             }
             Err(rejection) => {
@@ -143,17 +162,24 @@ impl Pool {
         }
     }
 
-    /// All rules; returns the record's size in bytes.
-    fn validate(&self, record: &Record, id: RecordId, ledger: &Ledger) -> Result<usize, PoolRejection> {
+    /// What was taken out by what came in, since this or [`Self::prune`] was last asked: to be forgotten on disk, too.
+    pub fn take_dropped(&mut self) -> Vec<(RecordId, DropReason)> {
+        std::mem::take(&mut self.dropped)
+    }
+
+    /// All rules.
+    fn validate(&self, record: &Record, id: RecordId, ledger: &Ledger) -> Result<Admission, PoolRejection> {
         let bytes = encode(record).len();
         self.validate_size(bytes)?;
-        self.validate_window(record, ledger)?;
-        self.validate_place(record, id, bytes, ledger)?;
-        check_record(&self.network, record)?;
-        match ledger.check_record_now(record) {
-            RecordOutlook::Now | RecordOutlook::Later(_) => Ok(bytes),
-            RecordOutlook::Never(error) => Err(RecordError::from(error).into()),
+        // What its author owns is among the first that is looked at.
+        if let RecordOutlook::Never(error) = ledger.check_record_now(record) {
+            return Err(RecordError::from(error).into());
         }
+        self.validate_lead(record, ledger)?;
+        let rival = self.validate_place(record, id, ledger)?;
+        let gives_way = self.validate_room(record, bytes, rival, ledger)?;
+        check_record(&self.network, record)?;
+        Ok(Admission { bytes, gives_way })
     }
 
     fn validate_size(&self, got: usize) -> Result<(), PoolRejection> {
@@ -161,62 +187,149 @@ impl Pool {
         if got > expected { Err(RecordError::TooLarge { got, expected }.into()) } else { Ok(()) }
     }
 
-    fn validate_window(&self, record: &Record, ledger: &Ledger) -> Result<(), PoolRejection> {
-        let (content, next) = (&record.content, ledger.head().height.saturating_add(1));
-        if content.valid_until < next {
-            let error = StatementError::Expired { got: next, expected: content.valid_until };
-            return Err(RecordError::from(error).into());
-        }
-        let (got, expected) = (content.valid_from, next.saturating_add(self.limits.lead_heights));
+    fn validate_lead(&self, record: &Record, ledger: &Ledger) -> Result<(), PoolRejection> {
+        let got = record.content.valid_from;
+        let expected = next_height(ledger).saturating_add(self.limits.lead_heights);
         if got > expected { Err(PoolRejection::TooFarAhead { got, expected }) } else { Ok(()) }
     }
 
-    /// Sequence number, rival, quota and room.
+    /// Sequence number and rival; the rival's bytes, if there is one that it replaces.
     fn validate_place(
         &self,
         record: &Record,
         id: RecordId,
-        bytes: usize,
         ledger: &Ledger,
-    ) -> Result<(), PoolRejection> {
+    ) -> Result<Option<usize>, PoolRejection> {
         let (author, got) = (record.author(), record.content.sequence);
-        let next = ledger.next_sequence(author);
-        if got < next {
-            let error = StatementError::from(AccountError::SequenceUsed { author, got, expected: next });
-            return Err(RecordError::from(error).into());
-        }
-        let expected = next.saturating_add(self.limits.sequence_gap);
+        let expected = ledger.next_sequence(author).saturating_add(self.limits.sequence_gap);
         if got > expected {
             return Err(PoolRejection::GapTooWide { author, got, expected });
         }
-        let held = self.contents.of_author(author);
-        // A rival's room is free once it is replaced.
-        let mut others = self.contents.bytes();
-        if let Some(&(kept, size)) = held.and_then(|held| held.get(&got)) {
-            if kept < id {
-                return Err(PoolRejection::SequenceTaken { author, sequence: got, kept });
+        match self.contents.of_author(author).and_then(|held| held.get(&got)) {
+            Some(&(kept, _)) if kept < id => {
+                Err(PoolRejection::SequenceTaken { author, sequence: got, kept })
             }
-            others = others.saturating_sub(size);
-        } else {
-            let (got, expected) = (held.map_or(0, BTreeMap::len), self.limits.per_author);
-            if got >= expected {
-                return Err(PoolRejection::AuthorQuota { author, got, expected });
-            }
-            let (got, expected) = (self.len(), self.limits.records);
-            if got >= expected {
-                return Err(PoolRejection::TooManyRecords { got, expected });
-            }
+            rival => Ok(rival.map(|&(_, bytes)| bytes)),
         }
-        let (got, expected) = (others.saturating_add(bytes), self.limits.bytes);
-        if got > expected { Err(PoolRejection::TooManyBytes { got, expected }) } else { Ok(()) }
     }
 
-    fn add(&mut self, record: Record, id: RecordId, bytes: usize) {
-        if let Some(rival) = self.contents.insert(record, id, bytes) {
+    /// Quotas and room; a rival's room is free once it is replaced. What has to give way, whoever holds most first.
+    fn validate_room(
+        &self,
+        record: &Record,
+        bytes: usize,
+        rival: Option<usize>,
+        ledger: &Ledger,
+    ) -> Result<Vec<RecordId>, PoolRejection> {
+        let (author, sequence) = (record.author(), record.content.sequence);
+        let front = self.rooms.front(author, ledger.next_sequence(author));
+        let is_ready = sequence <= front && ledger.is_within_reach(record);
+        let (limits, is_new) = (&self.limits, rival.is_none());
+        let (got, expected) = (self.contents.of_author(author).map_or(0, BTreeMap::len), limits.per_author);
+        if is_new && got >= expected {
+            return Err(PoolRejection::AuthorQuota { author, got, expected });
+        }
+        let (got, expected) = (self.rooms.waiting.of(author).records, limits.waiting_per_author);
+        if is_new && !is_ready && got >= expected {
+            return Err(PoolRejection::WaitingQuota { author, got, expected });
+        }
+        let others = |held: usize| held.saturating_sub(rival.unwrap_or(0)).saturating_add(bytes);
+        let over = Share {
+            records: self.len().saturating_add(usize::from(is_new)).saturating_sub(limits.records),
+            bytes: others(self.bytes()).saturating_sub(limits.bytes),
+        };
+        if is_ready {
+            return self.gives_way_to_ready(author, bytes, over).ok_or_else(|| self.full(over, others));
+        }
+        // A rival that was ready leaves no room among what waits.
+        let waiting = self.rooms.waiting.held().bytes;
+        let got = if sequence < front { waiting.saturating_add(bytes) } else { others(waiting) };
+        let over_waiting = got.saturating_sub(limits.waiting_bytes);
+        let wanted = Share { bytes: over.bytes.max(over_waiting), ..over };
+        self.gives_way_to_waiting(author, bytes, wanted).ok_or_else(|| {
+            let expected = limits.waiting_bytes;
+            if over_waiting > 0 {
+                PoolRejection::TooMuchWaiting { got, expected }
+            } else {
+                self.full(over, others)
+            }
+        })
+    }
+
+    fn full(&self, over: Share, others: impl Fn(usize) -> usize) -> PoolRejection {
+        if over.records > 0 {
+            PoolRejection::TooManyRecords { got: self.len(), expected: self.limits.records }
+        } else {
+            PoolRejection::TooManyBytes { got: others(self.bytes()), expected: self.limits.bytes }
+        }
+    }
+
+    /// What gives way to a record that is ready: what waits, then the last of what the author holds who holds most of
+    /// what is ready, if that leaves it no less than the newcomer's author then holds. `None` if there is no room.
+    fn gives_way_to_ready(&self, author: Address, bytes: usize, wanted: Share) -> Option<Vec<RecordId>> {
+        let (mut ids, mut freed) = (Vec::new(), Share::default());
+        let left = |freed: Share| Share {
+            records: wanted.records.saturating_sub(freed.records),
+            bytes: wanted.bytes.saturating_sub(freed.bytes),
+        };
+        for other in self.rooms.waiting.largest_first() {
+            if left(freed) == Share::default() {
+                break;
+            }
+            let (some, of_other) = self.last_waiting_of(other, left(freed));
+            ids.extend(some);
+            freed = Share { records: freed.records + of_other.records, bytes: freed.bytes + of_other.bytes };
+        }
+        if left(freed) == Share::default() {
+            return Some(ids);
+        }
+        let largest = self.rooms.ready.largest().filter(|&largest| largest != author)?;
+        let ready = ..self.rooms.front(largest, 0);
+        let (some, of_largest) = last_of(self.contents.of_author(largest)?, ready, left(freed));
+        let kept = self.rooms.ready.of(largest).bytes.checked_sub(of_largest.bytes)?;
+        let is_enough = of_largest.records >= left(freed).records
+            && of_largest.bytes >= left(freed).bytes
+            && kept >= self.rooms.ready.of(author).bytes.saturating_add(bytes);
+        ids.extend(some);
+        is_enough.then_some(ids)
+    }
+
+    /// What gives way to a record that waits: the last of what the author has waiting who has most, if that leaves it
+    /// no less than the newcomer's author then has. `None` if there is no room.
+    fn gives_way_to_waiting(&self, author: Address, bytes: usize, wanted: Share) -> Option<Vec<RecordId>> {
+        if wanted == Share::default() {
+            return Some(Vec::new());
+        }
+        let largest = self.rooms.waiting.largest().filter(|&largest| largest != author)?;
+        let (ids, freed) = self.last_waiting_of(largest, wanted);
+        let kept = self.rooms.waiting.of(largest).bytes.checked_sub(freed.bytes)?;
+        let is_enough = freed.records >= wanted.records
+            && freed.bytes >= wanted.bytes
+            && kept >= self.rooms.waiting.of(author).bytes.saturating_add(bytes);
+        is_enough.then_some(ids)
+    }
+
+    fn last_waiting_of(&self, author: Address, wanted: Share) -> (Vec<RecordId>, Share) {
+        let held = self.contents.of_author(author);
+        held.map_or_else(Default::default, |held| last_of(held, self.rooms.front(author, 0).., wanted))
+    }
+
+    fn add(&mut self, record: Record, id: RecordId, admission: Admission, ledger: &Ledger) {
+        let height = ledger.head().height;
+        for other in admission.gives_way {
+            self.remove(&other);
+            remember(&mut self.unusable, other, height);
+            self.dropped.push((other, DropReason::GaveWay));
+        }
+        let place @ (author, _) = (record.author(), record.content.sequence);
+        let replaced = self.contents.insert(record, id, admission.bytes);
+        if let Some((rival, _)) = replaced {
             // Its place may become free again only on chain, so it is never wanted back.
             remember(&mut self.unusable, rival, Height::MAX);
-            self.replaced.push((rival, DropReason::Replaced(id)));
+            self.dropped.push((rival, DropReason::Replaced(id)));
         }
+        let (next, bytes) = (ledger.next_sequence(author), replaced.map(|(_, bytes)| bytes));
+        self.rooms.put(&self.contents, place, bytes, next, |record| ledger.is_within_reach(record));
         self.unusable.remove(&id);
         self.pending = None;
     }
@@ -230,17 +343,23 @@ impl Pool {
     }
 
     /// After a block, with the demands that left the market in it: takes out what is on chain (`None`) and what no
-    /// block can bring any more, with the reason, and names what was replaced; in order of id.
+    /// block can bring any more or what there is no more room for, with the reason, and names what was dropped before;
+    /// in order of id.
     pub fn prune(&mut self, ledger: &Ledger, departed: &[Departed]) -> Vec<(RecordId, Option<DropReason>)> {
         let height = ledger.head().height;
         self.unusable.retain(|_, until| *until >= height);
         let mut gone = BTreeMap::new();
-        gone.extend(self.replaced.drain(..).map(|(id, reason)| (id, Some(reason))));
+        gone.extend(self.take_dropped().into_iter().map(|(id, reason)| (id, Some(reason))));
         for (id, record) in self.contents.iter() {
             let RecordOutlook::Never(error) = ledger.check_record_now(record) else { continue };
             // Of what else may be wrong, the state may turn in the record's favour again.
             let used = matches!(error, StatementError::Account(AccountError::SequenceUsed { .. }));
-            let is_over = used || matches!(error, StatementError::Expired { .. });
+            let is_expired = matches!(
+                error,
+                StatementError::Expired { .. }
+                    | StatementError::Market(MarketStatementError::DemandExpired { .. })
+            );
+            let is_over = used || is_expired;
             let until = if is_over { Height::MAX } else { height };
             remember(&mut self.unusable, id, until);
             let is_on_chain = match record.content.statement {
@@ -258,32 +377,69 @@ impl Pool {
             gone.insert(id, (!is_on_chain).then(|| DropReason::Record(error.into())));
         }
         for id in gone.keys() {
-            self.remove(id);
+            self.contents.remove(id);
+        }
+        self.pending = None;
+        // Numbers were used and windows have begun: what is ready is found anew.
+        let next = |author| ledger.next_sequence(author);
+        self.rooms = Rooms::of(&self.contents, next, |record| ledger.is_within_reach(record));
+        for id in self.trim_waiting() {
+            remember(&mut self.unusable, id, height);
+            gone.insert(id, Some(DropReason::GaveWay));
         }
         gone.into_iter().collect()
     }
 
+    /// Takes out what waits beyond the quotas: what was ready may wait again, for want of one before it.
+    fn trim_waiting(&mut self) -> Vec<RecordId> {
+        let limits = self.limits;
+        let mut gone = Vec::new();
+        let authors: Vec<Address> = self.rooms.waiting.authors().collect();
+        for author in authors {
+            let records = self.rooms.waiting.of(author).records.saturating_sub(limits.waiting_per_author);
+            gone.extend(self.take_last_waiting(author, Share { records, bytes: 0 }));
+        }
+        let over = |pool: &Self| pool.rooms.waiting.held().bytes.saturating_sub(limits.waiting_bytes);
+        while over(self) > 0
+            && let Some(largest) = self.rooms.waiting.largest()
+        {
+            gone.extend(self.take_last_waiting(largest, Share { records: 1, bytes: 0 }));
+        }
+        gone
+    }
+
+    fn take_last_waiting(&mut self, author: Address, wanted: Share) -> Vec<RecordId> {
+        let (ids, _) = self.last_waiting_of(author, wanted);
+        for id in &ids {
+            self.remove(id);
+        }
+        ids
+    }
+
     fn remove(&mut self, id: &RecordId) {
-        if self.contents.remove(id) {
+        if let Some((place, bytes)) = self.contents.remove(id) {
+            self.rooms.remove(&self.contents, place, bytes);
             self.pending = None;
         }
     }
 
-    /// What the next block can bring all together, in the order in which it should: each author's records
+    /// What the next block can bring all together at this time, in the order in which it should: each author's records
     /// by sequence number, otherwise the smallest id first; within the network's limits of a block.
-    pub fn pending(&mut self, ledger: &Ledger) -> Arc<[Record]> {
+    pub fn pending(&mut self, ledger: &Ledger, timestamp_ms: u64) -> Arc<[Record]> {
         let head = ledger.head().hash;
-        if let Some((_, pending)) = self.pending.as_ref().filter(|(at, _)| *at == head) {
-            return Arc::clone(pending);
+        let is_asked = |last: &&Pending| last.head == head && last.times.contains(&timestamp_ms);
+        if let Some(last) = self.pending.as_ref().filter(is_asked) {
+            return Arc::clone(&last.records);
         }
         let candidates = self.candidates(ledger);
-        let pending: Arc<[Record]> = if candidates.is_empty() {
+        let records: Arc<[Record]> = if candidates.is_empty() {
             Arc::new([])
         } else {
-            ledger.admissible_records(&candidates).0.into()
+            ledger.admissible_records(&candidates, timestamp_ms).0.into()
         };
-        self.pending = Some((head, Arc::clone(&pending)));
-        pending
+        let until = next_change(&candidates, ledger, timestamp_ms);
+        self.pending = Some(Pending { head, times: timestamp_ms..until, records: Arc::clone(&records) });
+        records
     }
 
     fn candidates(&self, ledger: &Ledger) -> Vec<Record> {
@@ -317,6 +473,32 @@ impl Pool {
         let content = &self.contents.get(&id)?.content;
         (content.valid_from..=content.valid_until).contains(&height).then_some((id, author, sequence))
     }
+}
+
+/// What taking a record in comes to.
+struct Admission {
+    bytes: usize,
+    /// What leaves to make room.
+    gives_way: Vec<RecordId>,
+}
+
+fn next_height(ledger: &Ledger) -> Height {
+    ledger.head().height.saturating_add(1)
+}
+
+/// When the passing of time alone next changes what a block can bring of these: a demand among them expires or comes
+/// within reach of its longest lifetime, or one of the market expires and gives its escrow back.
+fn next_change(candidates: &[Record], ledger: &Ledger, timestamp_ms: u64) -> u64 {
+    let lifetime_ms = ledger.network().parameters().demand_lifetime_max_ms;
+    let changes = candidates.iter().filter_map(|record| match &record.content.statement {
+        Statement::Demand(demand) => Some([demand.expires_ms, demand.expires_ms.saturating_sub(lifetime_ms)]),
+        Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => None,
+    });
+    let changes = changes.flatten().chain(ledger.next_expiry_after(timestamp_ms));
+    changes.filter(|&change| change > timestamp_ms).min().unwrap_or(u64::MAX)
 }
 
 /// Keeps the memory bounded; which id is forgotten does not matter, it would only be fetched once more.

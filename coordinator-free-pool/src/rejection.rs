@@ -34,6 +34,12 @@ pub enum PoolRule {
     /// An author has only so many records here.
     #[serde(rename = "pool-author-quota")]
     AuthorQuota,
+    /// An author has only so many records here that no block could bring now.
+    #[serde(rename = "pool-waiting-quota")]
+    WaitingQuota,
+    /// What no block could bring now has only so many bytes here.
+    #[serde(rename = "pool-waiting-max")]
+    WaitingMax,
     /// The pool has only so many records.
     #[serde(rename = "pool-records-max")]
     RecordsMax,
@@ -43,6 +49,9 @@ pub enum PoolRule {
     /// Of two records with one number the smaller id is held: this one was here first.
     #[serde(rename = "pool-replaced")]
     Replaced,
+    /// Of a full room, whoever holds most gives way.
+    #[serde(rename = "pool-gave-way")]
+    GaveWay,
 }
 
 impl Rule {
@@ -55,9 +64,12 @@ impl Rule {
             Self::Pool(PoolRule::SequenceGap) => "pool-sequence-gap",
             Self::Pool(PoolRule::SequenceTaken) => "pool-sequence-taken",
             Self::Pool(PoolRule::AuthorQuota) => "pool-author-quota",
+            Self::Pool(PoolRule::WaitingQuota) => "pool-waiting-quota",
+            Self::Pool(PoolRule::WaitingMax) => "pool-waiting-max",
             Self::Pool(PoolRule::RecordsMax) => "pool-records-max",
             Self::Pool(PoolRule::BytesMax) => "pool-bytes-max",
             Self::Pool(PoolRule::Replaced) => "pool-replaced",
+            Self::Pool(PoolRule::GaveWay) => "pool-gave-way",
         }
     }
 
@@ -116,6 +128,19 @@ pub enum PoolRejection {
     /// Its author has as many records here as one may.
     #[error("{} has {got} records in the pool, expected fewer than {expected} for another", .author.short())]
     AuthorQuota { author: Address, got: usize, expected: usize },
+    /// Its author has as many records here that no block could bring now as one may.
+    #[error(
+        "{} has {got} records in the pool that no block could bring now, expected fewer than {expected} for another",
+        .author.short()
+    )]
+    WaitingQuota { author: Address, got: usize, expected: usize },
+    /// No block could bring it now, and there is no room for more of that kind, nor anybody who holds more of it.
+    #[error("what no block could bring now would take {got} bytes of the pool, expected at most {expected}")]
+    TooMuchWaiting {
+        /// Bytes with this record.
+        got: usize,
+        expected: usize,
+    },
     /// The pool holds as many records as it may.
     #[error("the pool has {got} records, expected fewer than {expected} for another")]
     TooManyRecords { got: usize, expected: usize },
@@ -137,9 +162,11 @@ impl PoolRejection {
             | Self::TooFarAhead { .. }
             | Self::GapTooWide { .. }
             | Self::SequenceTaken { .. } => Fault::Transient,
-            Self::AuthorQuota { .. } | Self::TooManyRecords { .. } | Self::TooManyBytes { .. } => {
-                Fault::Local
-            }
+            Self::AuthorQuota { .. }
+            | Self::WaitingQuota { .. }
+            | Self::TooMuchWaiting { .. }
+            | Self::TooManyRecords { .. }
+            | Self::TooManyBytes { .. } => Fault::Local,
         }
     }
 
@@ -152,6 +179,8 @@ impl PoolRejection {
             Self::GapTooWide { .. } => PoolRule::SequenceGap,
             Self::SequenceTaken { .. } => PoolRule::SequenceTaken,
             Self::AuthorQuota { .. } => PoolRule::AuthorQuota,
+            Self::WaitingQuota { .. } => PoolRule::WaitingQuota,
+            Self::TooMuchWaiting { .. } => PoolRule::WaitingMax,
             Self::TooManyRecords { .. } => PoolRule::RecordsMax,
             Self::TooManyBytes { .. } => PoolRule::BytesMax,
         })
@@ -167,6 +196,9 @@ pub enum DropReason {
     /// A record of the same author and sequence number with a smaller id took its place.
     #[error("replaced by record {0:?} of the same sequence number, which has the smaller id")]
     Replaced(RecordId),
+    /// The pool, or its room for what no block could bring now, was full.
+    #[error("gave way to others: the pool has no room for it, and no author held more of it")]
+    GaveWay,
 }
 
 impl DropReason {
@@ -175,6 +207,7 @@ impl DropReason {
         match self {
             Self::Record(error) => Rule::Record(error.rule()),
             Self::Replaced(_) => Rule::Pool(PoolRule::Replaced),
+            Self::GaveWay => Rule::Pool(PoolRule::GaveWay),
         }
     }
 }
@@ -191,9 +224,12 @@ mod tests {
             PoolRule::SequenceGap,
             PoolRule::SequenceTaken,
             PoolRule::AuthorQuota,
+            PoolRule::WaitingQuota,
+            PoolRule::WaitingMax,
             PoolRule::RecordsMax,
             PoolRule::BytesMax,
             PoolRule::Replaced,
+            PoolRule::GaveWay,
         ];
         let rules = rules.map(Rule::Pool).into_iter().chain([Rule::Record(RecordRule::Overdraft)]);
         for rule in rules {

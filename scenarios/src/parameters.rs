@@ -6,12 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits;
 use crate::schedule::{PPM, Schedule, ScheduleDocument, ScheduleError};
+use crate::units::Money;
 
 /// The largest number of heights a parameter may name: beyond any use, far below where sums of heights could wrap.
 pub const HEIGHTS: u64 = 1_000_000_000;
 
 /// The longest time a parameter may name, in milliseconds: 30 days.
 pub const INTERVAL_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
+
+/// The most that one account, or one operation offered, may have to put away: whatever a market may hold, all of that
+/// together stays far below the money there may be.
+pub const DEPOSIT: Money = Money::from_units(1_000);
 
 /// How blocks may share providers (docs/design.md section 6, rule 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +67,16 @@ pub struct Parameters {
     pub quiet_block_interval_ms: u64,
     /// The least time between a block and one after it that only re-composes, in milliseconds.
     pub amendment_interval_ms: u64,
+    /// What an account keeps as long as it stands, at most 1,000 $: nobody with less may state anything, no
+    /// statement takes an account below it, and a transfer leaves its recipient with no less.
+    pub account_min: Money,
+    /// The least budget of a demand, above 0, at most the largest budget.
+    pub min_budget: Money,
+    /// What is locked of a provider's money for each operation that its offer has, and for one at least, from the record
+    /// that brings the offer on; at most 1,000 $. Offers of genesis are free.
+    pub offer_deposit: Money,
+    /// The longest that a demand may stay open, in milliseconds after the block that brings it; at least 1.
+    pub demand_lifetime_max_ms: u64,
     /// How large things may be.
     pub limits: Limits,
 }
@@ -84,6 +99,10 @@ impl Default for Parameters {
             freeze_after_heights: 128,
             quiet_block_interval_ms: 100,
             amendment_interval_ms: 250,
+            account_min: Money::from_units(1),
+            min_budget: Money::from_units(1),
+            offer_deposit: Money::from_units(1),
+            demand_lifetime_max_ms: INTERVAL_MS,
             limits: Limits::default(),
         }
     }
@@ -138,6 +157,15 @@ pub enum ParameterError {
         lowest: u64,
         highest: u64,
     },
+    /// An amount of money is outside its range.
+    #[error("{}: {}", self.field(), self.reason())]
+    Amount {
+        /// Which amount, as a scenario file names it.
+        field: &'static str,
+        got: Money,
+        lowest: Money,
+        highest: Money,
+    },
     /// The reward schedule is refused.
     #[error("{}: {}", self.field(), self.reason())]
     Schedule(#[from] ScheduleError),
@@ -147,7 +175,7 @@ impl ParameterError {
     /// The field that is wrong, as a scenario file names it.
     pub const fn field(&self) -> &'static str {
         match self {
-            Self::Range { field, .. } => field,
+            Self::Range { field, .. } | Self::Amount { field, .. } => field,
             Self::Schedule(error) => error.field(),
         }
     }
@@ -158,6 +186,9 @@ impl ParameterError {
             Self::Range { got, lowest, highest, .. } => {
                 format!("got {got}, expected {lowest} to {highest}")
             }
+            Self::Amount { got, lowest, highest, .. } => {
+                format!("got {got} $, expected {lowest} to {highest} $")
+            }
             Self::Schedule(error) => error.to_string(),
         }
     }
@@ -167,12 +198,13 @@ impl Parameters {
     /// Checks every rule.
     ///
     /// # Errors
-    /// The first rule broken, in order of the fields.
+    /// The first of [`Self::broken_rules`].
     pub fn validate(&self) -> Result<(), ParameterError> {
         self.broken_rules().next().map_or(Ok(()), Err)
     }
 
-    /// Every rule that is broken, one for each field at most, in order of the fields.
+    /// Every rule that is broken, one for each field at most: the schedule's, then numbers, then amounts of money, each
+    /// in order of the fields.
     pub fn broken_rules(&self) -> impl Iterator<Item = ParameterError> {
         // Taken apart in full, so that a new parameter is missed here.
         let Self {
@@ -191,6 +223,10 @@ impl Parameters {
             freeze_after_heights,
             quiet_block_interval_ms,
             amendment_interval_ms,
+            account_min,
+            min_budget,
+            offer_deposit,
+            demand_lifetime_max_ms,
             limits: size,
         } = *self;
         let Limits {
@@ -216,6 +252,7 @@ impl Parameters {
             ("freeze_after_heights", freeze_after_heights, 1, HEIGHTS),
             ("quiet_block_interval_ms", quiet_block_interval_ms, 0, INTERVAL_MS),
             ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
+            ("demand_lifetime_max_ms", demand_lifetime_max_ms, 1, INTERVAL_MS),
             ("limits.block_bytes", block_bytes.into(), 1 << 10, 256 << 20),
             ("limits.record_bytes", record_bytes.into(), 256, block_bytes.into()),
             ("limits.records_per_block", records_per_block.into(), 1, 1_000_000),
@@ -228,8 +265,18 @@ impl Parameters {
             let is_within = (lowest..=highest).contains(&got);
             (!is_within).then_some(ParameterError::Range { field, got, lowest, highest })
         };
+        let amounts = [
+            ("account_min", account_min, Money::ZERO, DEPOSIT),
+            ("min_budget", min_budget, Money::from_micros(1), limits::BUDGET),
+            ("offer_deposit", offer_deposit, Money::ZERO, DEPOSIT),
+        ];
+        let out_of_range = |(field, got, lowest, highest): (_, Money, Money, Money)| {
+            let is_within = (lowest..=highest).contains(&got);
+            (!is_within).then_some(ParameterError::Amount { field, got, lowest, highest })
+        };
         let schedule = schedule.validate().err().map(ParameterError::Schedule);
-        schedule.into_iter().chain(ranges.into_iter().filter_map(broken))
+        let numbers = ranges.into_iter().filter_map(broken);
+        schedule.into_iter().chain(numbers).chain(amounts.into_iter().filter_map(out_of_range))
     }
 
     /// The share of its fee, in ppm, that a demand must earn its solver after waiting `age` heights on

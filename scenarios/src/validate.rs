@@ -45,6 +45,18 @@ pub(crate) fn check_scenario(findings: &mut Findings, scenario: &Scenario) {
         format!("operations[{position}]")
     });
     check_instance(findings, &scenario.instance, &scenario.operations);
+    check_least_budgets(findings, scenario);
+}
+
+/// That the network takes each demand for large enough.
+fn check_least_budgets(findings: &mut Findings, scenario: &Scenario) {
+    let least = scenario.network.min_budget;
+    for (position, demand) in scenario.instance.demands.iter().enumerate() {
+        if (Money::from_micros(1)..least).contains(&demand.budget) {
+            let expected = format_args!("at least {least}, as network.min_budget says");
+            findings.add(format_args!("demands[{position}].budget"), demand.budget, expected);
+        }
+    }
 }
 
 /// A name of 1 to [`limits::NAME_BYTES`] bytes without control characters or spaces at its ends.

@@ -27,8 +27,9 @@ class Block:
     """One block taking effect on a state, step by step as in section 10; steps 1, 3 and 12 are the
     caller's."""
 
-    def __init__(self, state, height, miner):
-        self.state, self.height, self.miner = state, height, address(miner)
+    def __init__(self, state, header):
+        self.state, self.height, self.timestamp = state, header["height"], header["timestamp_ms"]
+        self.miner = address(header["miner"])
         self.staged = {}  # by demand: the part, and whether the reward is judged on it
         self.cost = self.displacement = 0
 
@@ -65,6 +66,8 @@ class Block:
         entry = self.state.demands.get(composition["demand"])
         require(entry is not None, "its demand is not in the market")
         require(composition["demand"] not in self.staged, "its demand is composed twice in the block")
+        overdue = entry["status"][0] == "Open" and entry["expires_ms"] <= self.timestamp
+        require(not overdue, "its demand has expired")
         return entry
 
     def fitting(self, composition, entry):
@@ -206,6 +209,8 @@ class Block:
         require(reward >= required, f"the block earns {reward}, expected at least {required}")
         for demand, (part, _) in self.staged.items():
             self.enter(part, reduced_costs[demand], ppm(part.entry["solver_fee"], share))
+        left = {number for part, _ in self.staged.values() if part.before for number in part.before["minutes"]}
+        state.release_deposits(sorted(left))
         return self.cost, total, reward
 
     def enter(self, part, reduced_cost, earned):

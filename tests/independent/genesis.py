@@ -16,6 +16,7 @@ SHARES = (
 
 HEIGHTS = ("relax_after_heights", "relax_over_heights")
 INTERVALS = ("quiet_block_interval_ms", "amendment_interval_ms")
+DEPOSIT_MAX = 1_000 * MILLION
 
 
 def within(value, lowest, highest, what):
@@ -63,14 +64,14 @@ def check_demand(genesis, supply, said):
     within(len(said["orders"]), 1, ORDERS_MAX, "the number of its orders")
     known = all(operation < len(genesis["operations"]) for operation in said["orders"])
     require(known, "it orders an unknown operation")
-    within(said["budget"], 1, BUDGET_MAX, "its budget")
+    within(said["budget"], genesis["parameters"]["min_budget"], BUDGET_MAX, "its budget")
     least = ppm(said["budget"], genesis["parameters"]["solver_fee_ppm"])
     within(said["solver_fee"], least, BUDGET_MAX, "its solver fee")
 
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 1, "the version of genesis")
+    equal(genesis["version"], 2, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -123,6 +124,10 @@ def check_parameters(parameters):
         within(parameters[heights], 0, HEIGHTS_MAX, heights)
     for interval in INTERVALS:
         within(parameters[interval], 0, INTERVAL_MAX, interval)
+    within(parameters["account_min"], 0, DEPOSIT_MAX, "account_min")
+    within(parameters["min_budget"], 1, BUDGET_MAX, "min_budget")
+    within(parameters["offer_deposit"], 0, DEPOSIT_MAX, "offer_deposit")
+    within(parameters["demand_lifetime_max_ms"], 1, INTERVAL_MAX, "demand_lifetime_max_ms")
     within(parameters["freeze_after_heights"], 1, HEIGHTS_MAX, "freeze_after_heights")
     held = parameters["held_providers_max"]
     require(held is None or held >= 1, "held_providers_max is 0")

@@ -32,11 +32,11 @@ class State:
         self.addresses = [provider["address"] for provider in genesis["providers"]]
         self.ids = {address: number for number, address in enumerate(self.addresses)}
         self.usage = [{"standing": 0, "frozen": 0} for _ in self.addresses]
-        self.holders, self.prices = {}, [0] * len(self.addresses)
+        self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.bounty, self.carrier = genesis["bounty"], 0
-        self.totals = {"seen": 0, "settled": 0, "cancelled": 0}
+        self.totals = {"seen": 0, "settled": 0, "cancelled": 0, "expired": 0}
         self.leaves = {}  # by path
         self.stale = {(BOUNTY, b""), (CARRIER, b""), (TOTALS, b"")}
         self.stale |= {(BALANCE, owner) for owner in self.balances}
@@ -58,6 +58,7 @@ class State:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
                 "usage": self.usage[name], "holder": self.holders.get(name), "price": self.prices[name],
+                "deposit": self.deposits.get(name, 0),
             })
         return wire.MONEY.write(self.bounty if kind == BOUNTY else self.carrier)
 
@@ -92,7 +93,14 @@ class State:
 
     def money(self):
         held = sum(entry["escrow"] + entry["clearing"] for entry in self.demands.values())
+        held += sum(self.deposits.values())
         return sum(self.balances.values()) + held + self.bounty + self.carrier
+
+    def spend(self, author, amount):
+        """A debit by a statement: what an account must keep stays."""
+        left = self.balances.get(author, 0) - amount
+        require(left >= self.parameters["account_min"], f"{author.hex()} keeps {left} and pays {amount}")
+        self.debit(author, amount)
 
     # ---- The market ----
 
@@ -127,7 +135,26 @@ class State:
             for entry in self.market()
         )
 
-    # ---- Freezing and settlement ----
+    def has_expired(self, timestamp):
+        """The open demands whose time has come, by expiry and id."""
+        return sorted(
+            (entry["expires_ms"], demand) for demand, entry in self.demands.items()
+            if entry["status"][0] == "Open" and entry["expires_ms"] <= timestamp
+        )
+
+    # ---- Expiry, freezing and settlement ----
+
+    def expire_due(self, timestamp):
+        due = self.has_expired(timestamp)[:self.parameters["limits"]["records_per_block"]]
+        for _, demand in due:
+            self.give_back(demand, "expired")
+        return len(due)
+
+    def give_back(self, demand, total):
+        """An open demand leaves, with its escrow."""
+        entry = self.demands[demand]
+        self.credit(entry["author"], entry["escrow"])
+        self.leave(demand, total)
 
     def settle_due(self, height):
         after, due = self.parameters["freeze_after_heights"], []
@@ -167,6 +194,7 @@ class State:
                     del self.holders[number]
             self.stale.add((PROVIDER, number))
         self.leave(demand, "settled")
+        self.release_deposits(standing["minutes"])
         self.stale |= {(BOUNTY, b""), (CARRIER, b"")}
 
     def first_composers_pay(self, entry, standing, dues):
@@ -177,25 +205,45 @@ class State:
             vested = min(earned, ppm(entry["solver_fee"], share))
         return min(vested, earned - min(earned, dues))
 
+    # ---- Deposits ----
+
+    def required_deposit(self, number):
+        operations = len(self.supply.providers[number]["offers"])
+        return self.parameters["offer_deposit"] * max(1, operations)
+
+    def release_deposits(self, numbers):
+        """What is locked beyond the terms in force returns where nothing that stands rests on the provider."""
+        standing = [entry["status"][1] for entry in self.demands.values() if entry["status"][0] == "Composed"]
+        rested_on = {number for composition in standing for number in composition["minutes"]}
+        for number in numbers:
+            excess = self.deposits.get(number, 0) - self.required_deposit(number)
+            if excess > 0 and number not in rested_on:
+                self.credit(self.addresses[number], excess)
+                self.deposits[number] -= excess
+                self.stale.add((PROVIDER, number))
+
     # ---- Records ----
 
-    def bring(self, record, identity, height):
+    def bring(self, record, identity, height, timestamp):
         content = record["content"]
         author = address(content["author"])
         require(content["valid_from"] <= height <= content["valid_until"], "it is outside its window")
         equal(content["sequence"], self.sequences.get(author, 0), "its sequence number")
+        least = self.parameters["account_min"]
+        require(self.balances.get(author, 0) >= least, f"its author has less than {least}")
         kind, said = content["statement"]
         if kind == "Offer":
             self.offer(author, said)
         elif kind == "OfferWithdrawal":
             self.withdraw(author)
         elif kind == "Demand":
-            self.demand(author, said, identity, height)
+            self.demand(author, said, identity, height, timestamp)
         elif kind == "DemandCancellation":
             self.cancel(author, said["demand"])
         elif kind == "Transfer":
-            self.debit(author, said["amount"])
+            self.spend(author, said["amount"])
             self.credit(said["to"], said["amount"])
+            require(self.balances[said["to"]] >= least, f"its recipient has less than {least} then")
         else:
             raise Mismatch(f"what a record of kind {kind} does is not known")
         self.sequences[author] = content["sequence"] + 1
@@ -213,6 +261,11 @@ class State:
         self.supply.providers[number] = said
         if said["capacity"] is None:
             self.prices[number] = 0
+        missing = self.required_deposit(number) - self.deposits.get(number, 0)
+        if missing > 0:
+            self.spend(author, missing)
+            self.deposits[number] = self.required_deposit(number)
+        self.release_deposits([number])
         self.supply.changed()
         self.stale.add((PROVIDER, number))
 
@@ -222,17 +275,21 @@ class State:
         require(offered, "its author offers nothing that could be withdrawn")
         terms = self.supply.providers[number]
         self.supply.providers[number] = {**terms, "offers": {}, "capacity": 0}
+        self.release_deposits([number])
         self.supply.changed()
         self.stale.add((PROVIDER, number))
 
-    def demand(self, author, said, identity, height):
+    def demand(self, author, said, identity, height, timestamp):
+        lifetime = said["expires_ms"] - timestamp
+        longest = self.parameters["demand_lifetime_max_ms"]
+        require(0 < lifetime <= longest, f"it expires {lifetime} ms after its block")
         require(len(self.market()) < self.parameters["limits"]["market_demands"], "the market is full")
         escrow = said["budget"] + said["solver_fee"]
-        self.debit(author, escrow)
+        self.spend(author, escrow)
         wanted = {name: said[name] for name in ("name", "site", "orders", "budget")}
         self.demands[identity] = {
             "author": author, "demand": wanted, "solver_fee": said["solver_fee"], "since": height,
-            "escrow": escrow, "clearing": 0, "status": ("Open", None),
+            "expires_ms": said["expires_ms"], "escrow": escrow, "clearing": 0, "status": ("Open", None),
         }
         self.totals["seen"] += 1
         self.stale |= {(DEMAND, identity), (TOTALS, b"")}
@@ -242,5 +299,4 @@ class State:
         require(entry is not None, "it cancels a demand that is not in the market")
         equal(author, entry["author"], "the author of the cancellation")
         equal(entry["status"][0], "Open", "the cancelled demand's status")
-        self.credit(author, entry["escrow"])
-        self.leave(demand, "cancelled")
+        self.give_back(demand, "cancelled")

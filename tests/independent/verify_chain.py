@@ -77,7 +77,7 @@ class Checker:
         self.counts["blocks"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 2, "the block's version")
+        equal(header["version"], 3, "the block's version")
         equal(header["network"], self.network, "the block's network")
         fault = crypto.signature_fault("Header", header_bytes, header["miner"], signature)
         require(fault is None, f"the miner's signature: {fault}")
@@ -141,7 +141,8 @@ class Checker:
             late_enough = header["timestamp_ms"] >= self.timestamp + self.genesis["parameters"][name]
             require(late_enough, "a block that composes no open demand comes too soon after its parent")
         waits = has_items or self.state.waits_for_heights(header["height"])
-        require(waits, "the block is empty and nothing waits for heights")
+        waits = waits or self.state.has_expired(header["timestamp_ms"])
+        require(waits, "the block is empty, nothing waits for heights, and nothing expires")
 
     def certificate(self, exported, height, block):
         certificate = self.part(wire.CERTIFICATE, exported, "certificate")
@@ -165,11 +166,12 @@ class Checker:
     def take_effect(self, header, records, update, compositions, amendments):
         state, height = self.state, header["height"]
         self.counts["settlements"] += state.settle_due(height)
-        block = Block(state, height, header["miner"])
+        self.counts["expiries"] += state.expire_due(header["timestamp_ms"])
+        block = Block(state, header)
         for data, record in records:
             identity = crypto.hash_in("Record", data)
             try:
-                state.bring(record, identity, height)
+                state.bring(record, identity, height, header["timestamp_ms"])
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
         everything = compositions + [part["composition"] for part in parts_of(amendments)]
@@ -203,6 +205,7 @@ class Checker:
     def report(self):
         state, statuses = self.state, Counter(entry["status"][0] for entry in self.state.demands.values())
         statuses.update(Frozen=state.totals["settled"], Cancelled=state.totals["cancelled"])
+        statuses.update(Expired=state.totals["expired"])
         capacities, entries = state.market_capacities(), state.market()
         bound = state.supply.at(state.prices).bound(entries, capacities)
         dollars = lambda micros: f"{Decimal(micros) / 1_000_000:,.6f} $"

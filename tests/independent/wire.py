@@ -290,6 +290,7 @@ PARAMETERS = Struct(
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_heights=U64, relax_over_heights=U64,
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
     amender_share_ppm=U64, freeze_after_heights=U64, quiet_block_interval_ms=U64, amendment_interval_ms=U64,
+    account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, demand_lifetime_max_ms=U64,
     limits=LIMITS,
 )
 GENESIS = Struct(
@@ -298,7 +299,9 @@ GENESIS = Struct(
     balances=Map(ADDRESS, MONEY), bounty=MONEY, validators=Sequence(KEY), miners=U32,
 )
 
-DEMAND_STATEMENT = Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY, solver_fee=MONEY)
+DEMAND_STATEMENT = Struct(
+    name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY, solver_fee=MONEY, expires_ms=U64
+)
 STATEMENT = Enum(
     ("Offer", PROVIDER),
     ("OfferWithdrawal", None),
@@ -329,12 +332,12 @@ STATUS = Enum(("Open", None), ("Composed", STANDING))
 DEMAND_ENTRY = Struct(
     author=ADDRESS,
     demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
-    solver_fee=MONEY, since=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
+    solver_fee=MONEY, since=U64, expires_ms=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
 )
-DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64)
+DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64, expired=U64)
 PROVIDER_ENTRY = Struct(
     address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),
-    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY,
+    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY,
 )
 
 VOTE = Struct(

@@ -20,7 +20,7 @@ pub use scenarios::parameters::{Limits, ParameterError, Parameters};
 pub use validate::GenesisError;
 
 /// The version of genesis this code reads and writes.
-pub const GENESIS_VERSION: u16 = 1;
+pub const GENESIS_VERSION: u16 = 2;
 
 /// The largest canonical form of a genesis, in bytes.
 pub const GENESIS_BYTES: usize = 64 << 20;
@@ -86,6 +86,11 @@ impl Genesis {
     /// If they are too many, malformed or not canonical.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
         codec::decode(bytes, GENESIS_BYTES)
+    }
+
+    /// The latest expiry that a demand may have whichever block brings it: the longest lifetime from the start.
+    pub const fn first_expiry_ms(&self) -> u64 {
+        self.timestamp_ms.saturating_add(self.parameters.demand_lifetime_max_ms)
     }
 
     /// The supply before the first block.

@@ -28,8 +28,9 @@ pub fn least_solver_fee(budget: Money, solver_fee_ppm: u64) -> Money {
 
 impl Genesis {
     /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
-    /// rules that suit it. Each demander owns exactly budget + least solver fee, the bounty account a twentieth of all
-    /// fees. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
+    /// rules that suit it. Each demander owns exactly budget + least solver fee + what an account must keep, each provider
+    /// the latter and the deposit of an offer like its own, so that it can change it; the bounty account has a twentieth
+    /// of all fees. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
     /// that many strips has.
     pub fn of_scenario(
         scenario: &Scenario,
@@ -48,11 +49,21 @@ impl Genesis {
             provider: provider.clone(),
         });
         let mut balances: BTreeMap<Address, Money> = BTreeMap::new();
+        let keep = parameters.account_min;
+        for (index, provider) in (0..).zip(&scenario.instance.supply.providers) {
+            let operations = i64::try_from(provider.offers.len()).unwrap_or(i64::MAX);
+            let owned = parameters
+                .offer_deposit
+                .checked_mul(operations)
+                .and_then(|deposit| deposit.checked_add(keep));
+            balances.insert(provider_key(rng_seed, index).public().address(), owned.unwrap_or(keep));
+        }
         let mut fees = Money::ZERO;
         for (index, demand) in (0..).zip(&scenario.instance.demands) {
             let fee = least_solver_fee(demand.budget, parameters.solver_fee_ppm);
             let escrow = demand.budget.checked_add(fee).unwrap_or(demand.budget);
-            balances.insert(demander_key(rng_seed, index).public().address(), escrow);
+            let owned = escrow.checked_add(keep).unwrap_or(escrow);
+            balances.insert(demander_key(rng_seed, index).public().address(), owned);
             fees = fees.checked_add(fee).unwrap_or(fees);
         }
         Self {
@@ -117,6 +128,7 @@ pub fn scenario_demand_record(
     network: NetworkId,
     rng_seed: u64,
     solver_fee_ppm: u64,
+    expires_ms: u64,
 ) -> Record {
     let key = demander_key(rng_seed, index);
     let statement = Statement::Demand(DemandStatement {
@@ -125,6 +137,7 @@ pub fn scenario_demand_record(
         orders: demand.orders.clone(),
         budget: demand.budget,
         solver_fee: least_solver_fee(demand.budget, solver_fee_ppm),
+        expires_ms,
     });
     let content = RecordContent {
         network,
@@ -137,15 +150,18 @@ pub fn scenario_demand_record(
     content.sign(&key)
 }
 
-/// A scenario's demands as signed records, in order, one author each, with the least fee.
+/// A scenario's demands as signed records, in order, one author each, with the least fee; they all expire at one time,
+/// say [`Genesis::first_expiry_ms`].
 pub fn scenario_demand_records(
     instance: &Instance,
     network: NetworkId,
     rng_seed: u64,
     solver_fee_ppm: u64,
+    expires_ms: u64,
 ) -> Vec<Record> {
     let demands = (0..).zip(&instance.demands);
-    demands
-        .map(|(index, demand)| scenario_demand_record(demand, index, network, rng_seed, solver_fee_ppm))
-        .collect()
+    let record = |(index, demand)| {
+        scenario_demand_record(demand, index, network, rng_seed, solver_fee_ppm, expires_ms)
+    };
+    demands.map(record).collect()
 }

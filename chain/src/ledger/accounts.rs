@@ -1,5 +1,9 @@
 //! The room of accounts: who has how much, the market's own two accounts, and the sequence numbers by which an author's
 //! records are told apart. Money held for a demand is the market's ([`super::market`]).
+//!
+//! **An account pays for its place.** An author's sequence number can never leave the state, or its old records could be
+//! brought again. So whoever states anything has `account_min` in its account, no statement takes that out again, and a
+//! transfer leaves its recipient with no less: entries are as many as somebody has put money away for.
 
 use std::collections::BTreeSet;
 
@@ -22,9 +26,30 @@ pub enum AccountError {
     /// An earlier record of the author is missing.
     #[error("sequence {got} of {} leaves a gap, the next is {expected}", .author.short())]
     SequenceGap { author: Address, got: u64, expected: u64 },
-    /// A transfer of more than its author has.
-    #[error("the balance of {} is {got}, {expected} is given away", .author.short())]
-    Overdraft { author: Address, got: Money, expected: Money },
+    /// Its author has less than an account must have.
+    #[error("the balance of {} is {got}, expected at least {expected} of whoever states anything", .author.short())]
+    BelowMinimum {
+        author: Address,
+        got: Money,
+        /// `account_min`.
+        expected: Money,
+    },
+    /// A transfer of more than its author can spend.
+    #[error("{} can spend {got}, {expected} is given away", .author.short())]
+    Overdraft {
+        author: Address,
+        /// What its account has above `account_min`.
+        got: Money,
+        expected: Money,
+    },
+    /// A transfer that would leave its recipient with less than an account must have.
+    #[error("the transfer leaves {} with {got}, expected at least {expected}", .recipient.short())]
+    RecipientBelowMinimum {
+        recipient: Address,
+        got: Money,
+        /// `account_min`.
+        expected: Money,
+    },
 }
 
 impl AccountError {
@@ -33,7 +58,9 @@ impl AccountError {
         match self {
             Self::SequenceUsed { .. } => RecordRule::Replayed,
             Self::SequenceGap { .. } => RecordRule::SequenceGap,
+            Self::BelowMinimum { .. } => RecordRule::AccountMin,
             Self::Overdraft { .. } => RecordRule::Overdraft,
+            Self::RecipientBelowMinimum { .. } => RecordRule::RecipientMin,
         }
     }
 }
@@ -43,6 +70,8 @@ impl AccountError {
 pub(crate) struct Accounts {
     balances: RedBlackTreeMapSync<Address, Money>,
     sequences: RedBlackTreeMapSync<Address, u64>,
+    /// What an account keeps as long as it stands.
+    account_min: Money,
     /// From which price updates are paid.
     bounty: Money,
     /// What the carriers have been paid.
@@ -57,6 +86,7 @@ impl Accounts {
         Self {
             balances: balances.collect(),
             sequences: RedBlackTreeMapSync::new_sync(),
+            account_min: genesis.parameters.account_min,
             bounty: genesis.bounty,
             carrier: Money::ZERO,
             touched: BTreeSet::new(),
@@ -153,9 +183,34 @@ impl Accounts {
         Ok(())
     }
 
-    pub(super) fn validate_transfer(&self, author: Address, amount: Money) -> Result<(), AccountError> {
-        let got = self.balance(author);
-        if got < amount { Err(AccountError::Overdraft { author, got, expected: amount }) } else { Ok(()) }
+    /// What a statement of this author may take from its account; nothing, if it has less than it must keep.
+    pub(super) fn spendable(&self, author: Address) -> Money {
+        self.balance(author).checked_sub(self.account_min).unwrap_or(Money::ZERO).max(Money::ZERO)
+    }
+
+    /// Whoever states anything has what an account must have.
+    pub(super) fn validate_author(&self, author: Address) -> Result<(), AccountError> {
+        let (got, expected) = (self.balance(author), self.account_min);
+        if got < expected { Err(AccountError::BelowMinimum { author, got, expected }) } else { Ok(()) }
+    }
+
+    pub(super) fn validate_transfer(
+        &self,
+        author: Address,
+        to: Address,
+        amount: Money,
+    ) -> Result<(), AccountError> {
+        let got = self.spendable(author);
+        if got < amount {
+            return Err(AccountError::Overdraft { author, got, expected: amount });
+        }
+        // All money there is fits, so that this cannot.
+        let left = self.balance(to).checked_add(amount).unwrap_or(amount);
+        if left < self.account_min {
+            let (got, expected) = (left, self.account_min);
+            return Err(AccountError::RecipientBelowMinimum { recipient: to, got, expected });
+        }
+        Ok(())
     }
 
     pub(super) fn transfer(&mut self, from: Address, to: Address, amount: Money) -> Result<(), Defect> {
@@ -197,6 +252,7 @@ mod tests {
         let mut accounts = Accounts {
             balances: [(owner, Money::from_units(3))].into_iter().collect(),
             sequences: RedBlackTreeMapSync::new_sync(),
+            account_min: Money::ZERO,
             bounty: Money::from_units(2),
             carrier: Money::from_units(1),
             touched: BTreeSet::new(),

@@ -19,6 +19,9 @@ pub enum Defect {
     /// A demand's escrow.
     #[error("internal: an escrow left its range")]
     Escrow,
+    /// A provider's deposit.
+    #[error("internal: a deposit left its range")]
+    Deposit,
     /// What is left of a budget.
     #[error("internal: a budget left its range")]
     Budget,

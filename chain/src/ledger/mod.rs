@@ -72,9 +72,14 @@ impl Ledger {
         &self.head
     }
 
-    /// What somebody can spend.
+    /// What is in somebody's account.
     pub fn balance(&self, address: Address) -> Money {
         self.state.accounts.balance(address)
+    }
+
+    /// What of it a statement may take: all but what an account must keep.
+    pub fn spendable(&self, address: Address) -> Money {
+        self.state.accounts.spendable(address)
     }
 
     /// The sequence number the author's next record must have.
@@ -82,7 +87,7 @@ impl Ledger {
         self.state.accounts.next_sequence(author)
     }
 
-    /// A demand of the market, open or composed. One that was settled or cancelled has left it: see
+    /// A demand of the market, open or composed. One that was settled, cancelled or expired has left it: see
     /// [`BlockReport::departed`].
     pub fn demand(&self, id: DemandId) -> Option<&DemandEntry> {
         self.state.demands.get(id).map(Arc::as_ref)
@@ -116,6 +121,16 @@ impl Ledger {
         youngest.is_some_and(|since| !parameters.is_relaxed(height.saturating_sub(since)))
     }
 
+    /// When the first open demand expires: from then on a block takes it off the market.
+    pub fn first_expiry(&self) -> Option<u64> {
+        self.state.demands.first_expiry()
+    }
+
+    /// When the first open demand expires that does so after this time.
+    pub fn next_expiry_after(&self, timestamp_ms: u64) -> Option<u64> {
+        self.state.demands.next_expiry_after(timestamp_ms)
+    }
+
     /// Whether a composition is yet to be frozen and paid.
     pub fn awaits_settlement(&self) -> bool {
         self.state.demands.has_composed()
@@ -134,6 +149,16 @@ impl Ledger {
     /// Who is paid for this provider's work.
     pub fn provider_address(&self, id: ProviderId) -> Option<Address> {
         self.state.providers.address_of(id)
+    }
+
+    /// What is locked of a provider's money for its offer.
+    pub fn deposit(&self, id: ProviderId) -> Money {
+        self.state.providers.deposit(id)
+    }
+
+    /// What an offer of so many operations locks; `None` beyond the range of money.
+    pub fn deposit_for(&self, operations: usize) -> Option<Money> {
+        self.state.providers.deposit_for(operations)
     }
 
     /// The minutes compositions take from a provider.
@@ -176,12 +201,20 @@ impl Ledger {
         records::outlook(self, record)
     }
 
-    /// Of `candidates`, in order, those that the next block can bring together, and why not the others.
-    /// Each must have passed [`crate::validate::record::check_record`].
+    /// Whether the next block may bring a record, should that block come at once, as far as the record's window goes
+    /// and, of a demand, how far off it expires.
+    pub fn is_within_reach(&self, record: &Record) -> bool {
+        records::is_within_reach(self, &record.content)
+    }
+
+    /// Of `candidates`, in order, those that the next block can bring together if it has this time (or the earliest it
+    /// may have, if that is later), and why not the others. Each must have passed
+    /// [`crate::validate::record::check_record`].
     pub fn admissible_records(
         &self,
         candidates: &[Record],
+        timestamp_ms: u64,
     ) -> (Vec<Record>, Vec<(RecordId, StatementError)>) {
-        records::admissible(self, candidates)
+        records::admissible(self, candidates, timestamp_ms)
     }
 }

@@ -5,7 +5,7 @@ use super::Ledger;
 use super::accounts::AccountError;
 use super::defect::Defect;
 use super::market::{Departed, MarketStatementError};
-use super::state::State;
+use super::state::{Moment, State};
 use crate::genesis::Network;
 use crate::key::Address;
 use crate::record::{Height, Record, RecordContent, RecordId, Statement};
@@ -55,19 +55,46 @@ impl StatementError {
 pub enum RecordOutlook {
     /// The next block may bring it.
     Now,
-    /// A later block may: an earlier record of its author is missing, or its window has not begun.
+    /// A later block may: an earlier record of its author is missing, its window has not begun, or it expires too far
+    /// ahead of a block that would come at once.
     Later(StatementError),
     /// No block will, unless the state turns back in its favour (say, its author is given money).
     Never(StatementError),
 }
 
+/// The earliest that the next block may be.
+const fn earliest(ledger: &Ledger) -> Moment {
+    Moment {
+        height: ledger.head.height.saturating_add(1),
+        timestamp_ms: ledger.head.timestamp_ms.saturating_add(1),
+    }
+}
+
+/// Whether the earliest next block may bring a record, as far as its window and a demand's lifetime go.
+pub(super) fn is_within_reach(ledger: &Ledger, content: &RecordContent) -> bool {
+    let Moment { height, timestamp_ms } = earliest(ledger);
+    let latest = timestamp_ms.saturating_add(ledger.network.parameters().demand_lifetime_max_ms);
+    let expires_in_time = match &content.statement {
+        Statement::Demand(demand) => demand.expires_ms <= latest,
+        Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => true,
+    };
+    expires_in_time && content.valid_from <= height
+}
+
 pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
-    let height = ledger.head.height.saturating_add(1);
+    let at @ Moment { height, .. } = earliest(ledger);
     let content = &record.content;
     if height > content.valid_until {
         return RecordOutlook::Never(StatementError::Expired { got: height, expected: content.valid_until });
     }
     let author = record.author();
+    // First of all: what its author cannot pay for is not to be kept, however far it is from coming on chain.
+    if let Err(error) = ledger.state.accounts.validate_author(author) {
+        return RecordOutlook::Never(error.into());
+    }
     match ledger.state.accounts.validate_sequence(author, content.sequence) {
         Err(error @ AccountError::SequenceGap { .. }) => return RecordOutlook::Later(error.into()),
         Err(error) => return RecordOutlook::Never(error.into()),
@@ -77,8 +104,11 @@ pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
         let (got, expected) = (height, content.valid_from);
         return RecordOutlook::Later(StatementError::NotYetValid { got, expected });
     }
-    match ledger.state.validate_statement(&ledger.network, author, &content.statement) {
+    match ledger.state.validate_statement(&ledger.network, at, author, &content.statement) {
         Ok(()) => RecordOutlook::Now,
+        Err(error @ StatementError::Market(MarketStatementError::LivesTooLong { .. })) => {
+            RecordOutlook::Later(error)
+        }
         Err(error) => RecordOutlook::Never(error),
     }
 }
@@ -86,17 +116,19 @@ pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
 pub(super) fn admissible(
     ledger: &Ledger,
     candidates: &[Record],
+    timestamp_ms: u64,
 ) -> (Vec<Record>, Vec<(RecordId, StatementError)>) {
     let mut state = ledger.state.clone();
-    let height = ledger.head.height.saturating_add(1);
-    // What freezes at this height pays first, so its money can be spent.
-    if state.settle_due(&ledger.network, height).is_err() {
+    let earliest = earliest(ledger);
+    let at = Moment { timestamp_ms: timestamp_ms.max(earliest.timestamp_ms), ..earliest };
+    // What freezes or expires with this block pays first, so its money can be spent.
+    if state.leave_due(&ledger.network, at).is_err() {
         return (Vec::new(), Vec::new());
     }
     let (mut kept, mut refused) = (Vec::new(), Vec::new());
     for record in candidates {
         let id = record.id();
-        match state.bring(&ledger.network, height, record, id) {
+        match state.bring(&ledger.network, at, record, id) {
             Ok(_) => kept.push(record.clone()),
             Err(BringError::Refused(error)) => refused.push((id, error)),
             Err(BringError::Internal(_)) => break,
@@ -124,29 +156,31 @@ impl State {
     pub(super) fn bring(
         &mut self,
         network: &Network,
-        height: Height,
+        at: Moment,
         record: &Record,
         id: RecordId,
     ) -> Result<Option<Departed>, BringError> {
         let (content, author) = (&record.content, record.author());
-        validate_window(content, height)?;
+        validate_window(content, at.height)?;
+        self.accounts.validate_author(author)?;
         self.accounts.validate_sequence(author, content.sequence)?;
-        self.validate_statement(network, author, &content.statement)?;
-        self.apply(record, author, id, height).map_err(BringError::Internal)
+        self.validate_statement(network, at, author, &content.statement)?;
+        self.apply(record, author, id, at.height).map_err(BringError::Internal)
     }
 
     fn validate_statement(
         &self,
         network: &Network,
+        at: Moment,
         author: Address,
         statement: &Statement,
     ) -> Result<(), StatementError> {
         match statement {
-            Statement::Offer(_) => self.validate_offer(author)?,
+            Statement::Offer(offer) => self.validate_offer(author, offer)?,
             Statement::OfferWithdrawal => self.validate_withdrawal(author)?,
-            Statement::Demand(demand) => self.validate_demand(network, author, demand)?,
+            Statement::Demand(demand) => self.validate_demand(network, at, author, demand)?,
             Statement::DemandCancellation { demand } => self.validate_cancellation(author, *demand)?,
-            Statement::Transfer { amount, .. } => self.accounts.validate_transfer(author, *amount)?,
+            Statement::Transfer { to, amount } => self.accounts.validate_transfer(author, *to, *amount)?,
         }
         Ok(())
     }
@@ -161,7 +195,7 @@ impl State {
         self.accounts.use_sequence(author, record.content.sequence)?;
         match &record.content.statement {
             Statement::Offer(offer) => self.apply_offer(author, offer)?,
-            Statement::OfferWithdrawal => self.providers.withdraw(author),
+            Statement::OfferWithdrawal => self.apply_withdrawal(author)?,
             Statement::Demand(demand) => self.apply_demand(author, demand, id, height)?,
             Statement::DemandCancellation { demand } => {
                 return self.apply_cancellation(*demand, height).map(Some);

@@ -29,7 +29,7 @@ pub enum StateKey {
     Balance(Address),
     /// The author's next sequence number.
     Sequence(Address),
-    /// A provider: address, live offer, minutes taken, holder, price of a minute.
+    /// A provider: address, live offer, minutes taken, holder, price of a minute, deposit.
     Provider(ProviderId),
     /// A demand of the market and the composition that is current.
     Demand(DemandId),

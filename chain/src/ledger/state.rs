@@ -1,7 +1,7 @@
 //! The state: what the rooms hold, and the tree over it. No rules are checked here.
 //!
-//! Money is in balances, in each demand's escrow and clearing account, in the bounty account and in the
-//! carrier account, and nowhere else. A provider's minutes are taken by standing (composed, not yet
+//! Money is in balances, in each demand's escrow and clearing account, in providers' deposits, in the bounty account and
+//! in the carrier account, and nowhere else. A provider's minutes are taken by standing (composed, not yet
 //! frozen) and by frozen compositions.
 
 use super::accounts::Accounts;
@@ -11,7 +11,16 @@ use super::root::StateKey;
 use crate::codec::encode;
 use crate::genesis::Genesis;
 use crate::hash::Hash;
+use crate::record::Height;
 use crate::state_tree::StateTree;
+
+/// When a block takes effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) height: Height,
+    /// Milliseconds since the Unix epoch.
+    pub(super) timestamp_ms: u64,
+}
 
 /// Everything but the head. Cloning shares what is large, and what a block does to a clone costs what it touches.
 #[derive(Clone, Debug)]
@@ -77,6 +86,7 @@ impl State {
 
     /// All money, wherever it lies, in micro-units. Sums up the whole state: for audits and tests.
     pub(super) fn total_money(&self) -> i128 {
-        self.accounts.total_money().saturating_add(self.demands.total_money())
+        let market = self.demands.total_money().saturating_add(self.providers.total_money());
+        self.accounts.total_money().saturating_add(market)
     }
 }

@@ -1,7 +1,7 @@
 //! What a block does to a ledger, step by step: the one code path by which blocks are validated, drafted
 //! and explained. Claims of a header are compared elsewhere ([`crate::validate`]).
 //!
-//! Order of effects: freezes due at this height, records, compositions staged against what is left
+//! Order of effects: freezes due at this height, demands whose time has come by now, records, compositions staged against what is left
 //! (`staging`), amendments likewise (`amending`), price update, reduced costs and reward at the prices then in force
 //! (`judging`), everything entered. A transition works on a state of its own; dropping it leaves no trace.
 
@@ -15,9 +15,9 @@ use super::defect::Defect;
 use super::market::WorkMeter;
 use super::market::amending::StagedAmendment;
 use super::market::staging::Staged;
-use super::market::{Departed, MarketError};
+use super::market::{DemandStatus, Departed, MarketError};
 use super::records::BringError;
-use super::state::State;
+use super::state::{Moment, State};
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
@@ -34,6 +34,8 @@ pub struct BlockReport {
     pub orders: u64,
     /// Earlier compositions frozen and settled.
     pub frozen: u32,
+    /// Open demands whose time had come.
+    pub expired: u32,
     /// Amendments.
     pub amendments: u32,
     /// Demands they re-composed.
@@ -61,8 +63,8 @@ pub struct BlockReport {
     pub bounty: Money,
     /// Shortest-path steps it took to check.
     pub work: u64,
-    /// Demands that left the market, as they left: settled first, then cancelled, each by id or in order of
-    /// records. What becomes of them is history, which the state does not keep.
+    /// Demands that left the market, as they left: settled first, by id, then expired, by expiry and id, then
+    /// cancelled, in order of records. What becomes of them is history, which the state does not keep.
     #[serde(skip)]
     pub departed: Vec<Departed>,
 }
@@ -71,7 +73,7 @@ pub struct BlockReport {
 pub(crate) struct Transition<'a> {
     pub(super) network: &'a Network,
     pub(super) state: State,
-    pub(super) height: Height,
+    pub(super) at: Moment,
     pub(super) miner: Address,
     pub(super) staged: Vec<Staged>,
     pub(super) amended: Vec<StagedAmendment>,
@@ -80,17 +82,23 @@ pub(crate) struct Transition<'a> {
 }
 
 impl<'a> Transition<'a> {
-    /// The next height: freezes what is due.
-    pub(crate) fn begin(ledger: &'a Ledger, miner: &PublicKey) -> Result<Self, Defect> {
+    /// The next height, at this time: freezes what is due and takes off the market what has expired.
+    pub(crate) fn begin(ledger: &'a Ledger, miner: &PublicKey, timestamp_ms: u64) -> Result<Self, Defect> {
         let height = ledger.head.height.checked_add(1).ok_or(Defect::Height)?;
+        let at = Moment { height, timestamp_ms };
         let mut state = ledger.state.clone();
-        let departed = state.settle_due(&ledger.network, height)?;
-        let frozen = u32::try_from(departed.len()).unwrap_or(u32::MAX);
-        let report = BlockReport { frozen, departed, ..BlockReport::default() };
+        let departed = state.leave_due(&ledger.network, at)?;
+        let count = |is: fn(&DemandStatus) -> bool| {
+            let those = departed.iter().filter(|(_, entry)| is(&entry.status));
+            u32::try_from(those.count()).unwrap_or(u32::MAX)
+        };
+        let frozen = count(|status| matches!(status, DemandStatus::Frozen { .. }));
+        let expired = count(|status| matches!(status, DemandStatus::Expired { .. }));
+        let report = BlockReport { frozen, expired, departed, ..BlockReport::default() };
         Ok(Self {
             network: &ledger.network,
             state,
-            height,
+            at,
             miner: miner.address(),
             staged: Vec::new(),
             amended: Vec::new(),
@@ -101,7 +109,7 @@ impl<'a> Transition<'a> {
 
     /// Lets a record take effect after those before it.
     pub(crate) fn bring(&mut self, record: &Record, id: RecordId) -> Result<(), BringError> {
-        let departed = self.state.bring(self.network, self.height, record, id)?;
+        let departed = self.state.bring(self.network, self.at, record, id)?;
         self.report.departed.extend(departed);
         self.report.records = self.report.records.saturating_add(1);
         Ok(())
@@ -129,15 +137,18 @@ impl<'a> Transition<'a> {
 
     /// Enters what is staged, and brings the state's tree up to date: the last step.
     pub(crate) fn enter(&mut self) -> Result<(), Defect> {
+        let mut left = BTreeSet::new();
         for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
-            let standing = staged.standing(self.miner, self.height);
+            let standing = staged.standing(self.miner, self.at.height);
             let clearing = staged.terms.clearing;
             if staged.is_first() {
                 self.state.compose(staged.demand, standing, clearing)?;
             } else {
                 self.state.recompose(staged.demand, standing, clearing)?;
             }
+            left.extend(staged.entry.composition().into_iter().flat_map(|replaced| replaced.minutes.keys()));
         }
+        self.state.release_deposits(&left)?;
         self.state.commit();
         Ok(())
     }
@@ -148,7 +159,7 @@ impl<'a> Transition<'a> {
     }
 
     pub(crate) const fn height(&self) -> Height {
-        self.height
+        self.at.height
     }
 
     pub(crate) const fn report(&self) -> &BlockReport {

@@ -70,7 +70,7 @@ impl Ledger {
         let empty = kind == BlockKind::Quiet && draft.records.is_empty() && draft.price_update.is_none();
         self.validate_interval(draft.timestamp_ms, kind, empty)?;
 
-        let mut transition = Transition::begin(self, &draft.miner)?;
+        let mut transition = Transition::begin(self, &draft.miner, draft.timestamp_ms)?;
         bring(&mut transition, &draft.records)?;
         let composed = draft.compositions.iter().chain(draft.amendments.iter().flatten());
         let demands = composed.map(|(demand, _)| *demand);
@@ -98,11 +98,11 @@ impl Ledger {
         Ok((block.header, block.body, report))
     }
 
-    /// Which of these compositions the next block of `miner` can bring together, taken greedily in order:
+    /// Which of these compositions the next block of `miner` can bring together at this time, taken greedily in order:
     /// for re-anchoring a block mined on an older head, and to explain a refusal. Reward is not judged.
-    pub fn admissible(&self, miner: &PublicKey, compositions: &[Serving]) -> Admissible {
+    pub fn admissible(&self, miner: &PublicKey, timestamp_ms: u64, compositions: &[Serving]) -> Admissible {
         let mut admissible = Admissible::default();
-        let mut transition = match Transition::begin(self, miner) {
+        let mut transition = match Transition::begin(self, miner, timestamp_ms) {
             Ok(transition) => transition,
             Err(error) => {
                 let refused = compositions.iter().map(|(demand, _)| (*demand, error.into()));
@@ -111,7 +111,7 @@ impl Ledger {
             }
         };
         for (demand, providers) in compositions {
-            match transition.stage(*demand, providers, self.head().timestamp_ms) {
+            match transition.stage(*demand, providers, timestamp_ms) {
                 Ok(_) => admissible.kept.push((*demand, providers.clone())),
                 Err(error) => admissible.refused.push((*demand, error.into())),
             }
@@ -119,23 +119,23 @@ impl Ledger {
         admissible
     }
 
-    /// Which of these sets the next block of `miner` can bring as amendments together, taken greedily in order,
-    /// after those of `compositions` that it can bring: for re-anchoring, as [`Ledger::admissible`].
+    /// Which of these sets the next block of `miner` can bring as amendments together at this time, taken greedily in
+    /// order, after those of `compositions` that it can bring: for re-anchoring, as [`Ledger::admissible`].
     pub fn admissible_amendments(
         &self,
         miner: &PublicKey,
+        timestamp_ms: u64,
         compositions: &[Serving],
         sets: &[Vec<Serving>],
     ) -> AdmissibleAmendments {
         let mut admissible = AdmissibleAmendments::default();
-        let mut transition = match Transition::begin(self, miner) {
+        let mut transition = match Transition::begin(self, miner, timestamp_ms) {
             Ok(transition) => transition,
             Err(error) => {
                 admissible.refused = (0..sets.len()).map(|index| (index, error.into())).collect();
                 return admissible;
             }
         };
-        let timestamp_ms = self.head().timestamp_ms;
         for (demand, providers) in compositions {
             // What does not fit takes nothing.
             let _ = transition.stage(*demand, providers, timestamp_ms);

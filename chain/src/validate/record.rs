@@ -117,8 +117,13 @@ pub enum RecordError {
         expected: usize,
     },
     /// A budget is out of range.
-    #[error("the demand's budget is {got}, expected more than 0, at most {expected}")]
-    Budget { got: Money, expected: Money },
+    #[error("the demand's budget is {got}, expected {lowest} to {highest}")]
+    Budget {
+        got: Money,
+        /// `min_budget`.
+        lowest: Money,
+        highest: Money,
+    },
     /// The solver fee is too small.
     #[error("the solver fee is {got}, expected at least {expected} for this budget")]
     FeeTooSmall { got: Money, expected: Money },
@@ -265,8 +270,9 @@ fn validate_demand(genesis: &Genesis, demand: &DemandStatement) -> Result<(), Re
     if let Some((order, &got)) = unknown {
         return Err(RecordError::UnknownOperation { order, got, expected });
     }
-    if demand.budget <= Money::ZERO || demand.budget > limits::BUDGET {
-        return Err(RecordError::Budget { got: demand.budget, expected: limits::BUDGET });
+    let (got, lowest, highest) = (demand.budget, genesis.parameters.min_budget, limits::BUDGET);
+    if !(lowest..=highest).contains(&got) {
+        return Err(RecordError::Budget { got, lowest, highest });
     }
     let least = least_solver_fee(demand.budget, genesis.parameters.solver_fee_ppm);
     if demand.solver_fee < least {

@@ -56,7 +56,7 @@ impl Ledger {
         if let Some(now) = local_time_ms {
             validate_clock(self, header, now)?;
         }
-        let mut transition = Transition::begin(self, &header.miner)?;
+        let mut transition = Transition::begin(self, &header.miner, header.timestamp_ms)?;
         bring(&mut transition, &body.records)?;
         let demands = body.composed().map(|composition| composition.demand);
         transition.meter(demands, body.price_update.is_some())?;
@@ -91,12 +91,13 @@ impl Ledger {
         let after = |interval: u64| self.head().timestamp_ms.saturating_add(interval);
         let (amending, quiet) =
             (after(parameters.amendment_interval_ms), after(parameters.quiet_block_interval_ms));
+        let is_expiry_due = self.first_expiry().is_some_and(|expires_ms| expires_ms <= got);
         match kind {
             BlockKind::Amending if got < amending => {
                 Err(Rejection::AmendmentTooSoon { got, expected: amending })
             }
             BlockKind::Quiet if got < quiet => Err(Rejection::QuietBlockTooSoon { got, expected: quiet }),
-            BlockKind::Quiet if empty && !self.is_waiting() => Err(Rejection::EmptyBlock),
+            BlockKind::Quiet if empty && !self.is_waiting() && !is_expiry_due => Err(Rejection::EmptyBlock),
             BlockKind::Composing | BlockKind::Amending | BlockKind::Quiet => Ok(()),
         }
     }

@@ -255,7 +255,7 @@ fn of_several_records_those_that_fit_together_are_kept() {
     second.sequence = 1;
     let candidates =
         [market.record(&treasurer(), transfer(&miner(1), units(600))), second.sign(&treasurer())];
-    let (kept, refused) = market.ledger.admissible_records(&candidates);
+    let (kept, refused) = market.ledger.admissible_records(&candidates, market.next_time());
     assert_eq!(kept, candidates[..1]);
     let author = treasurer().public().address();
     let overdraft = AccountError::Overdraft { author, got: units(400), expected: units(600) }.into();
@@ -267,7 +267,7 @@ fn of_several_compositions_those_that_still_fit_are_kept() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0]))]);
     let wanted: Vec<_> = (0..3).map(|index| (market.demand(index), providers([0, 0]))).collect();
-    let admissible = market.ledger.admissible(&miner(1).public(), &wanted);
+    let admissible = market.ledger.admissible(&miner(1).public(), market.next_time(), &wanted);
     assert_eq!(admissible.kept, [wanted[1].clone()]);
     let miner = miner(0).public().address();
     let taken = Rejection::Market(MarketError::AlreadyComposed { demand: wanted[0].0, height: 2, miner });

@@ -127,7 +127,12 @@ fn a_later_amendment_uses_what_an_earlier_one_freed() {
     assert_eq!((report.amendments, report.replaced, report.saving), (2, 3, units(10)));
     assert_ne!(market.ledger.state_root(), before);
     let sets = |sets: [&[(usize, Vec<ProviderId>)]; 2]| market.amending(0, &sets).amendments;
-    let late = market.ledger.admissible_amendments(&miner(0).public(), &[], &sets([&alice, &bob]));
+    let late = market.ledger.admissible_amendments(
+        &miner(0).public(),
+        market.next_time(),
+        &[],
+        &sets([&alice, &bob]),
+    );
     assert_eq!(late.kept.len(), 0);
     assert_eq!(
         late.refused.iter().map(|(at, why)| (*at, why.rule())).collect::<Vec<_>>(),
@@ -140,10 +145,10 @@ fn what_is_admissible_together_is_found_in_order_and_after_the_compositions() {
     let mut market = Market::open_with(generous);
     market.compose(&[(0, providers([0, 1])), (1, providers([0, 1]))]);
     let sets = market.amending(0, &[&[(0, providers([0, 0]))], &[(1, providers([0, 0]))]]).amendments;
-    let alone = market.ledger.admissible_amendments(&miner(0).public(), &[], &sets);
+    let alone = market.ledger.admissible_amendments(&miner(0).public(), market.next_time(), &[], &sets);
     assert_eq!((alone.kept.len(), alone.refused.len()), (2, 0));
     let carol = [(market.demand(2), providers([0, 2]))];
-    let beside = market.ledger.admissible_amendments(&miner(0).public(), &carol, &sets);
+    let beside = market.ledger.admissible_amendments(&miner(0).public(), market.next_time(), &carol, &sets);
     assert_eq!(beside.kept, sets[..1]);
     assert_eq!(
         beside.refused.iter().map(|(at, why)| (*at, why.rule())).collect::<Vec<_>>(),

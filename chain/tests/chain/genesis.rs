@@ -100,8 +100,8 @@ fn providers_and_validators_that_are_wrong() {
 
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
-    let got = refused(|genesis| genesis.version = 2);
-    assert_eq!(got, GenesisError::Version { got: 2, expected: 1 });
+    let got = refused(|genesis| genesis.version = 1);
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 2 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
@@ -110,14 +110,17 @@ fn versions_names_and_schedules_that_are_wrong() {
 }
 
 #[test]
-fn demanders_own_budget_and_fee_and_the_bounty_account_a_twentieth_of_all_fees() {
+fn demanders_own_budget_and_fee_providers_their_deposit_and_the_bounty_account_a_twentieth_of_all_fees() {
     let scenario = Scenario::of_instance("n", crate::market::instance());
     let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner(0).public()], 7, 1);
     let owner = crate::market::demander(2).public().address();
-    assert_eq!(genesis.balances[&owner], micros(100_400_000));
+    assert_eq!(genesis.balances[&owner], micros(101_400_000));
     assert_eq!(genesis.bounty, micros(60_000));
     assert_eq!(genesis.operations.len(), 2);
-    assert_eq!(genesis.balances.values().copied().sum::<Money>(), micros(3 * 100_400_000));
+    // An account keeps 1 $, and each of five operations offered locks 1 $.
+    let provider = crate::market::provider_of(0).public().address();
+    assert_eq!(genesis.balances[&provider], units(3));
+    assert_eq!(genesis.balances.values().copied().sum::<Money>(), micros(3 * 101_400_000) + units(5 + 3));
 }
 
 #[test]
@@ -180,8 +183,12 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
     let heights = prop::array::uniform3(near(1, HEIGHTS));
     let times = prop::array::uniform3(near(0, INTERVAL_MS));
     let sizes = (1_024_u32..300 << 20, 200_u32..4_096, 0_u32..3, 0_u32..3, 0_u64..3, 0_u32..3);
-    (schedules(), shares, heights, times, sizes, prop::option::of(0_u32..3)).prop_map(
-        |(schedule, shares, heights, times, sizes, held_providers_max)| Parameters {
+    let dollars =
+        |lowest, highest| near(lowest, highest).prop_map(|micros| Money::from_micros(micros.cast_signed()));
+    let amounts =
+        (dollars(0, 1_000_000_000), dollars(1, 19_000_000), dollars(0, 1_000_000_000), near(1, INTERVAL_MS));
+    (schedules(), shares, heights, times, sizes, prop::option::of(0_u32..3), amounts).prop_map(
+        |(schedule, shares, heights, times, sizes, held_providers_max, amounts)| Parameters {
             allocation: Allocation::Partial,
             held_providers_max,
             schedule,
@@ -197,6 +204,10 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
             freeze_after_heights: heights[2],
             quiet_block_interval_ms: times[0],
             amendment_interval_ms: times[1],
+            account_min: amounts.0,
+            min_budget: amounts.1,
+            offer_deposit: amounts.2,
+            demand_lifetime_max_ms: amounts.3,
             limits: Limits {
                 block_bytes: sizes.0,
                 record_bytes: sizes.1,
@@ -232,7 +243,7 @@ proptest! {
         let (in_file, in_network) = (scenario.validate(), Network::new(genesis));
         let takes_all = in_network.is_ok_and(|network| {
             let fee = network.parameters().solver_fee_ppm;
-            let records = scenario_demand_records(&scenario.instance, network.id(), 7, fee);
+            let records = scenario_demand_records(&scenario.instance, network.id(), 7, fee, network.genesis().first_expiry_ms());
             records.iter().all(|record| check_record(&network, record).is_ok())
         });
         prop_assert_eq!(in_file.is_ok(), takes_all, "{:?}", in_file);

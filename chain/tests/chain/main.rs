@@ -4,9 +4,11 @@
 mod accepted;
 mod amended;
 mod amended_refused;
+mod expiry;
 mod genesis;
 mod golden;
 mod market;
+mod paid_state;
 mod properties;
 mod records_refused;
 mod refused;

@@ -111,6 +111,10 @@ pub(crate) fn genesis() -> Genesis {
     let validators: Vec<_> = validator_keys().iter().map(SecretKey::public).collect();
     let mut scenario = Scenario::of_instance("by hand", instance());
     scenario.network.freeze_after_heights = 32;
+    // What a place in the state costs is nothing here, but for the tests about it.
+    scenario.network.account_min = Money::ZERO;
+    scenario.network.min_budget = micros(1);
+    scenario.network.offer_deposit = Money::ZERO;
     let (profile, miners) = (scenario.search.profile, validators.len());
     let mut genesis = Genesis::of_scenario(&scenario, profile, miners, validators, RNG_SEED, START_MS);
     genesis.balances.insert(treasurer().public().address(), units(1_000));
@@ -157,7 +161,13 @@ impl Market {
 
     pub(crate) fn demand_records(&self) -> Vec<Record> {
         let fee = self.network().parameters().solver_fee_ppm;
-        scenario_demand_records(&instance(), self.network().id(), RNG_SEED, fee)
+        scenario_demand_records(
+            &instance(),
+            self.network().id(),
+            RNG_SEED,
+            fee,
+            self.network().genesis().first_expiry_ms(),
+        )
     }
 
     /// Ids of the demands of alice, bob and carol.
@@ -181,6 +191,7 @@ impl Market {
         }
     }
 
+    /// When the next block comes: a second after the head.
     pub(crate) fn next_time(&self) -> u64 {
         self.ledger.head().timestamp_ms + 1_000
     }
@@ -319,5 +330,13 @@ pub(crate) fn offer(provider: &Provider) -> Statement {
 
 pub(crate) fn demand_statement(budget: Money, solver_fee: Money) -> DemandStatement {
     let demand = instance().demands.remove(0);
-    DemandStatement { name: demand.name, site: demand.site, orders: demand.orders, budget, solver_fee }
+    let expires_ms = genesis().first_expiry_ms();
+    DemandStatement {
+        name: demand.name,
+        site: demand.site,
+        orders: demand.orders,
+        budget,
+        solver_fee,
+        expires_ms,
+    }
 }

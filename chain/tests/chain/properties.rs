@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chain::codec::{decode, encode};
+use chain::record::DemandStatement;
 use chain::{Block, Body, DemandId, Record, Statement, WellFormed};
 use proptest::prelude::*;
 use scenarios::parameters::Allocation;
@@ -18,7 +19,8 @@ use crate::market::{
 enum Attempt {
     Transfer(u64, i64),
     Cancel(u32),
-    Demand(i64, i64),
+    /// Budget, fee, and after how many seconds it expires.
+    Demand(i64, i64, u64),
     Withdraw(u64),
     Offer(u64, i64, Option<i64>),
     Compose(u64, usize, [u32; 2]),
@@ -32,9 +34,9 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     prop_oneof![
         1 => (0..3_u64, -5..500_i64).prop_map(|(to, amount)| Attempt::Transfer(to, amount)),
         1 => (0..3_u32).prop_map(Attempt::Cancel),
-        1 => (20..120_i64, 0..3_i64).prop_map(|(budget, fee)| Attempt::Demand(budget, fee)),
-        1 => (0..3_u64).prop_map(Attempt::Withdraw),
-        1 => (0..3_u64, 1..20_i64, prop::option::of(0..60_i64)).prop_map(|(i, c, m)| Attempt::Offer(i, c, m)),
+        2 => (20..120_i64, 0..3_i64, 0..20_u64).prop_map(|(budget, fee, life)| Attempt::Demand(budget, fee, life)),
+        1 => (0..4_u64).prop_map(Attempt::Withdraw),
+        2 => (0..4_u64, 1..20_i64, prop::option::of(0..60_i64)).prop_map(|(i, c, m)| Attempt::Offer(i, c, m)),
         4 => (0..2_u64, 0..8_usize, [0..3_u32, 0..3_u32]).prop_map(|(m, d, p)| Attempt::Compose(m, d, p)),
         5 => (0..3_u64, prop::collection::vec((0..8_usize, [0..2_u32, 0..3_u32]), 1..4))
             .prop_map(|(miner, set)| Attempt::Amend(miner, set)),
@@ -62,8 +64,10 @@ fn try_block(market: &mut Market, attempt: &Attempt) {
             proposed.records =
                 vec![record(&demander(u64::from(*index)), Statement::DemandCancellation { demand })];
         }
-        Attempt::Demand(budget, fee) => {
+        Attempt::Demand(budget, fee, seconds) => {
+            let expires_ms = market.next_time() + 1_000 * seconds;
             let statement = crate::market::demand_statement(units(*budget), units(*fee));
+            let statement = DemandStatement { expires_ms, ..statement };
             proposed.records = vec![record(&treasurer(), Statement::Demand(statement))];
         }
         Attempt::Withdraw(index) => {
@@ -71,7 +75,9 @@ fn try_block(market: &mut Market, attempt: &Attempt) {
         }
         Attempt::Offer(index, cost, capacity) => {
             let site = scenarios::Site::point(0, 1_000 * cost);
-            let provider = crate::market::provider("p", site, &[(0, *cost, 5), (1, 2, 7)], *capacity);
+            // One operation, or both.
+            let terms = &[(0, *cost, 5), (1, 2, 7)][..=usize::from(cost % 3 > 0)];
+            let provider = crate::market::provider("p", site, terms, *capacity);
             proposed.records = vec![record(&provider_of(*index), offer(&provider))];
         }
         Attempt::Compose(miner, index, ids) => {
@@ -111,6 +117,11 @@ proptest! {
             genesis.parameters.freeze_after_heights = freeze;
             genesis.parameters.relax_after_heights = 1;
             genesis.parameters.relax_over_heights = 2;
+            genesis.parameters.account_min = units(2);
+            genesis.parameters.offer_deposit = units(3);
+            for balance in genesis.balances.values_mut() {
+                *balance += units(10);
+            }
         });
         let total = market.ledger.total_money();
         for attempt in &attempts {
@@ -129,7 +140,17 @@ proptest! {
                 let capacity = market.ledger.supply().provider(id).unwrap().capacity;
                 prop_assert!(capacity.is_none_or(|capacity| used <= capacity.max(before)));
             }
+            for id in market.ledger.supply().provider_ids() {
+                let (locked, count) = (market.ledger.deposit(id), market.ledger.supply().provider(id).unwrap().offers.len());
+                let stands = market.ledger.demands().any(|(_, entry)| {
+                    entry.composition().is_some_and(|composition| composition.providers.contains(&id))
+                });
+                // Offers of genesis, and what is left of them when withdrawn, are free.
+                let required = market.ledger.deposit_for(count).unwrap();
+                prop_assert!(locked == required || (stands && locked > required) || (locked == Money::ZERO && id.0 < 3));
+            }
             for (_, entry) in market.ledger.demands() {
+                prop_assert!(!entry.is_overdue(market.ledger.head().timestamp_ms));
                 let owed = entry.composition().map_or(0, |composition| {
                     composition.owed.values().chain([&composition.transport]).map(|m| m.micros()).sum()
                 });
@@ -152,8 +173,9 @@ proptest! {
                 }
             }
             let (totals, live) = (market.ledger.demand_totals(), market.ledger.demands().count() as u64);
-            prop_assert_eq!(totals.settled + totals.cancelled, market.departed.len() as u64);
-            prop_assert_eq!(totals.seen, live + totals.settled + totals.cancelled);
+            let left = totals.settled + totals.cancelled + totals.expired;
+            prop_assert_eq!(left, market.departed.len() as u64);
+            prop_assert_eq!(totals.seen, live + left);
         }
     }
 

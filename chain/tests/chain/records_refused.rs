@@ -99,14 +99,14 @@ fn a_demand_of_the_wrong_form() {
     refuse(&|d| d.orders = vec![OperationId(0); 257], RecordError::OrderCount { got: 257, expected: 256 });
     let got = OperationId(2);
     refuse(&|d| d.orders[1] = got, RecordError::UnknownOperation { order: 1, got, expected: 2 });
-    let expected = limits::BUDGET;
-    refuse(&|d| d.budget = Money::ZERO, RecordError::Budget { got: Money::ZERO, expected });
-    let got = units(1_000_001);
-    refuse(&|d| d.budget = got, RecordError::Budget { got, expected });
+    let (lowest, highest) = (micros(1), limits::BUDGET);
+    for got in [Money::ZERO, units(1_000_001)] {
+        refuse(&|d| d.budget = got, RecordError::Budget { got, lowest, highest });
+    }
     let got = micros(399_999);
     refuse(&|d| d.solver_fee = got, RecordError::FeeTooSmall { got, expected: micros(400_000) });
     let got = units(1_000_001);
-    refuse(&|d| d.solver_fee = got, RecordError::FeeTooLarge { got, expected });
+    refuse(&|d| d.solver_fee = got, RecordError::FeeTooLarge { got, expected: limits::BUDGET });
 }
 
 #[test]

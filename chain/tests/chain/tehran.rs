@@ -14,7 +14,13 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
     let network = Arc::new(Network::new(genesis).unwrap());
     let mut ledger = Ledger::new(network.clone());
     let fee = network.parameters().solver_fee_ppm;
-    let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee);
+    let records = scenario_demand_records(
+        &scenario.instance,
+        network.id(),
+        1,
+        fee,
+        network.genesis().first_expiry_ms(),
+    );
 
     let oracle = Oracle::new(&scenario.instance.supply);
     let cheapest = |demand| oracle.cheapest(demand, &DualPrices::zero()).unwrap();

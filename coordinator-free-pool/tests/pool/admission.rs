@@ -49,6 +49,7 @@ fn what_is_wrong_by_itself_is_the_senders_fault() {
         orders: vec![OperationId(0); 200],
         budget: Money::from_units(1),
         solver_fee: Money::from_units(1),
+        expires_ms: ledger.network().genesis().first_expiry_ms(),
     };
     let large = content(&ledger, 1, 0, 0..=9, Statement::Demand(demand)).sign(&author(1));
     let size = chain::codec::encode(&large).len();
@@ -80,8 +81,9 @@ fn what_no_block_can_bring_as_the_chain_stands_is_refused() {
         (first, AccountError::SequenceUsed { author, got: 0, expected: 1 }.into()),
         (transfer_within(&ledger, 1, 1, 5, 0..=1), StatementError::Expired { got: 2, expected: 1 }),
         (
-            transfer(&ledger, 1, 1, 96),
-            AccountError::Overdraft { author, got: Money::from_units(95), expected: Money::from_units(96) }
+            // Of the 95 $ left, an account keeps 1 $.
+            transfer(&ledger, 1, 1, 95),
+            AccountError::Overdraft { author, got: Money::from_units(94), expected: Money::from_units(95) }
                 .into(),
         ),
     ];

@@ -135,7 +135,11 @@ fn converge(nodes: usize, published: Vec<(u64, u64, i64, usize)>, loss_percent: 
         );
         network.tick();
     }
-    let pending: Vec<_> = network.nodes.iter_mut().map(|(pool, _)| pool.pending(&network.ledger)).collect();
+    let pending: Vec<_> = network
+        .nodes
+        .iter_mut()
+        .map(|(pool, _)| pool.pending(&network.ledger, soon(&network.ledger)))
+        .collect();
     assert!(pending.iter().all(|other| *other == pending[0]), "equal pools build equal blocks");
 }
 

@@ -2,6 +2,7 @@
 
 mod admission;
 mod convergence;
+mod crowding;
 mod exchange;
 mod market;
 mod order;

@@ -92,6 +92,11 @@ pub(crate) fn content(
     }
 }
 
+/// When the next block may come.
+pub(crate) fn soon(ledger: &Ledger) -> u64 {
+    ledger.head().timestamp_ms + 10_000
+}
+
 /// The ledger after a block that brings these.
 pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
     block_of(ledger, records).into_parts().1
@@ -100,7 +105,7 @@ pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
 /// A block that brings these, and the ledger after it.
 pub(crate) fn block_of(ledger: &Ledger, records: &[Record]) -> ValidBlock {
     let miner = SecretKey::for_scenario(RNG_SEED, "miner", 0);
-    let timestamp_ms = ledger.head().timestamp_ms + 10_000;
+    let timestamp_ms = soon(ledger);
     let (header, body, _) = ledger
         .draft(Draft {
             miner: miner.public(),

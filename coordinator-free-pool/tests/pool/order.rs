@@ -33,7 +33,7 @@ fn each_author_goes_by_sequence_and_among_authors_the_smallest_id_goes_first() {
         };
         expected.extend(if one_first { one.next() } else { two.next() }.map(Record::id));
     }
-    assert_eq!(ids(&pool.pending(&ledger)), expected);
+    assert_eq!(ids(&pool.pending(&ledger, soon(&ledger))), expected);
 }
 
 #[test]
@@ -45,13 +45,13 @@ fn what_waits_for_a_predecessor_or_its_window_is_not_pending() {
     for record in [&gapped, &early, &transfer(&ledger, 2, 1, 5)] {
         pool.insert(record.clone(), &ledger).unwrap();
     }
-    assert!(pool.pending(&ledger).is_empty());
+    assert!(pool.pending(&ledger, soon(&ledger)).is_empty());
     let first = transfer(&ledger, 1, 0, 5);
     pool.insert(first.clone(), &ledger).unwrap();
-    assert_eq!(ids(&pool.pending(&ledger)), ids(&[first.clone(), gapped]));
+    assert_eq!(ids(&pool.pending(&ledger, soon(&ledger))), ids(&[first.clone(), gapped]));
     // A block later the window of the other author begins.
     let next = after(&ledger, &[first]);
-    assert_eq!(pool.pending(&next).len(), 3);
+    assert_eq!(pool.pending(&next, soon(&next)).len(), 3);
 }
 
 #[test]
@@ -62,8 +62,8 @@ fn only_what_fits_together_is_pending() {
     for record in [&second, &first] {
         pool.insert(record.clone(), &ledger).unwrap();
     }
-    assert_eq!(ids(&pool.pending(&ledger)), [first.id()]);
-    let _ = after(&ledger, &pool.pending(&ledger));
+    assert_eq!(ids(&pool.pending(&ledger, soon(&ledger))), [first.id()]);
+    let _ = after(&ledger, &pool.pending(&ledger, soon(&ledger)));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_block_takes_at_most_what_the_network_allows() {
         pool.insert(transfer(&ledger, index, 0, 5), &ledger).unwrap();
     }
     let smallest: Vec<_> = pool.ids().take(2).collect();
-    assert_eq!(ids(&pool.pending(&ledger)), smallest);
+    assert_eq!(ids(&pool.pending(&ledger, soon(&ledger))), smallest);
 }
 
 #[test]
@@ -87,6 +87,7 @@ fn a_demand_that_came_and_was_cancelled_in_one_block_was_on_chain() {
         orders: vec![OperationId(0)],
         budget: Money::from_units(50),
         solver_fee: Money::from_units(1),
+        expires_ms: ledger.network().genesis().first_expiry_ms(),
     });
     let demand = content(&ledger, 1, 0, 0..=9, wanted).sign(&author(1));
     let regret = Statement::DemandCancellation { demand: demand.id() };
@@ -116,7 +117,7 @@ fn after_a_block_the_pool_names_what_left_and_why() {
             unaffordable.id(),
             Some(StatementError::Account(AccountError::Overdraft {
                 author: unaffordable.author(),
-                got: Money::from_units(10),
+                got: Money::from_units(9),
                 expected: Money::from_units(20),
             })),
         ),
@@ -135,4 +136,27 @@ fn after_a_block_the_pool_names_what_left_and_why() {
     let later = after(&next, &[staying]);
     assert!(!pool.wants(&brought.id(), &later) && !pool.wants(&expiring.id(), &later));
     assert!(pool.wants(&unaffordable.id(), &later));
+}
+
+#[test]
+fn what_a_block_can_bring_changes_as_time_passes_over_an_old_head() {
+    let ledger = ledger_with(|genesis| genesis.parameters.demand_lifetime_max_ms = 60_000);
+    let mut pool = pool(&ledger);
+    // As somebody says an hour after the last block who wants it for fifty seconds.
+    let now = ledger.head().timestamp_ms + 3_600_000;
+    let wanted = Statement::Demand(DemandStatement {
+        name: "late".into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0)],
+        budget: Money::from_units(50),
+        solver_fee: Money::from_units(1),
+        expires_ms: now + 50_000,
+    });
+    let demand = content(&ledger, 1, 0, 0..=9, wanted).sign(&author(1));
+    pool.insert(demand.clone(), &ledger).unwrap();
+    for (timestamp_ms, expected) in
+        [(now - 10_001, 0), (now - 10_000, 1), (now, 1), (now + 49_999, 1), (now + 50_000, 0), (now, 1)]
+    {
+        assert_eq!(pool.pending(&ledger, timestamp_ms).len(), expected, "{} ms", timestamp_ms - now);
+    }
 }

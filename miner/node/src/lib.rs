@@ -327,7 +327,7 @@ impl Node {
     ) {
         let is_behind = self.is_behind();
         let Some(mining) = &mut self.mining else { return };
-        let pending = self.pool.pending(&self.ledger);
+        let pending = self.pool.pending(&self.ledger, now.wall_ms);
         let cell_takers = self.peers.cell_takers(mining.takes_cell());
         let others = self.blocks.candidates.valid().map(ValidBlock::block);
         let in_flight: BTreeSet<DemandId> = others

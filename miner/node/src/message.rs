@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::peers::PeerRecord;
 
 /// The version of this message set; peers of another version are refused.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 /// The largest message, in bytes: the largest block of [`chain::genesis::Limits`] and room around it.
 pub const MESSAGE_BYTES: usize = 5 << 20;
 /// The most peer records in one message.

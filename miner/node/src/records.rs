@@ -22,6 +22,7 @@ impl Node {
             }
             outcomes.push(outcome);
         }
+        self.forget_dropped(effects);
         let accepted: Vec<RecordId> = outcomes.iter().flatten().copied().collect();
         effects.push(Effect::Submitted { reply_to, outcomes });
         let announcements = accepted.chunks(MESSAGE_IDS).map(|ids| PoolMessage::Announce(ids.to_vec()));
@@ -34,6 +35,7 @@ impl Node {
         if self.pool.insert(record, &self.ledger).is_err() {
             effects.push(Effect::Persist(Write::ForgetPoolRecord(id)));
         }
+        self.forget_dropped(effects);
     }
 
     pub(super) fn on_pool_message(
@@ -50,6 +52,7 @@ impl Node {
         for record in accepted {
             effects.push(Effect::Persist(Write::PoolRecord(Box::new(record))));
         }
+        self.forget_dropped(effects);
         if !ids.is_empty() {
             let announcement = Message::Pool(PoolMessage::Announce(ids));
             let others = self.peers.keys().filter(|&other| other != peer);
@@ -74,6 +77,14 @@ impl Node {
     /// Asks again for what has not come.
     pub(super) fn tick_pool(&mut self, now: Now, effects: &mut Vec<Effect>) {
         send_all(self.exchange.tick(now.monotonic_ms), effects);
+    }
+
+    /// What had to make room for what came in.
+    fn forget_dropped(&mut self, effects: &mut Vec<Effect>) {
+        for (id, reason) in self.pool.take_dropped() {
+            effects.push(Effect::Persist(Write::ForgetPoolRecord(id)));
+            effects.push(refused(id, reason.rule(), &reason));
+        }
     }
 
     /// After a block: the pool drops what is on chain or can no longer come there.

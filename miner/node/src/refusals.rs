@@ -50,7 +50,8 @@ pub(super) fn explain_losers(ledger: &Ledger, losers: impl Iterator<Item = Candi
 pub(super) fn explain(ledger: &Ledger, block: &Block) -> NodeEvent {
     let proposals: Vec<(DemandId, Vec<ProviderId>)> =
         block.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
-    let Admissible { refused, .. } = ledger.admissible(&block.header.miner, &proposals);
+    let Admissible { refused, .. } =
+        ledger.admissible(&block.header.miner, block.header.timestamp_ms, &proposals);
     let stale = block.body.replacements().find_map(|part| {
         let demand = part.composition.demand;
         let Some(entry) = ledger.demand(demand) else {

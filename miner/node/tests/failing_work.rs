@@ -119,7 +119,13 @@ impl Solo {
         let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, 1, START_MS - 1);
         let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
         let fee_ppm = scenario.network.solver_fee_ppm;
-        let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee_ppm);
+        let records = scenario_demand_records(
+            &scenario.instance,
+            network.id(),
+            1,
+            fee_ppm,
+            network.genesis().first_expiry_ms(),
+        );
         let mining = MiningSettings {
             strategy: Strategy::Everything,
             profile: Profile::Hybrid,

@@ -197,13 +197,13 @@ impl NodeChain {
         mut observe: impl FnMut(&FinalBlock),
     ) -> Result<(DemandId, Ledger), ProveError> {
         let mut found: BTreeMap<DemandId, Ledger> = BTreeMap::new();
-        let mut cancelled = None;
+        let mut never_composed = None;
         let mut before = Ledger::new(Arc::clone(&self.network));
         let head = self.walk(|done| {
             for (demand, entry) in &done.report().departed {
                 if is_meant(name, *demand, entry) {
                     if entry.composition().is_none() {
-                        cancelled = Some((*demand, entry.status.name()));
+                        never_composed = Some((*demand, entry.status.name()));
                     }
                     found.insert(*demand, before.clone());
                 }
@@ -219,7 +219,7 @@ impl NodeChain {
             (None, _) => return Err(ProveError::Unknown(name.to_owned())),
             (Some(_), _) => return Err(ProveError::Ambiguous { name: name.to_owned(), ids }),
         };
-        match cancelled.filter(|(demand, _)| *demand == only.0) {
+        match never_composed.filter(|(demand, _)| *demand == only.0) {
             Some((demand, status)) => Err(proof::ProveError::NotComposed { demand, status }.into()),
             None => Ok(only),
         }

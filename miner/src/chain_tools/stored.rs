@@ -43,6 +43,8 @@ pub struct DemandCounts {
     pub frozen: u64,
     /// Taken back.
     pub cancelled: u64,
+    /// Still open when their time had come.
+    pub expired: u64,
 }
 
 impl DemandCounts {
@@ -52,6 +54,7 @@ impl DemandCounts {
             DemandStatus::Composed(_) => &mut self.composed,
             DemandStatus::Frozen { .. } => &mut self.frozen,
             DemandStatus::Cancelled { .. } => &mut self.cancelled,
+            DemandStatus::Expired { .. } => &mut self.expired,
         } += 1;
     }
 }
@@ -65,6 +68,8 @@ pub struct Accounts {
     pub escrow: Money,
     /// In clearing accounts.
     pub clearing: Money,
+    /// Locked for offers.
+    pub deposits: Money,
     /// In the bounty account.
     pub bounty: Money,
     /// In the carrier account.
@@ -149,7 +154,9 @@ fn accounts(ledger: &Ledger) -> Accounts {
         accounts.escrow += entry.escrow;
         accounts.clearing += entry.clearing;
     }
-    let elsewhere = [accounts.escrow, accounts.clearing, accounts.bounty, accounts.carrier];
+    accounts.deposits = ledger.supply().provider_ids().map(|id| ledger.deposit(id)).sum();
+    let elsewhere =
+        [accounts.escrow, accounts.clearing, accounts.deposits, accounts.bounty, accounts.carrier];
     let elsewhere: i128 = elsewhere.iter().map(|amount| i128::from(amount.micros())).sum();
     // Genesis bounds all money together by 2^61.
     let balances = i64::try_from(ledger.total_money() - elsewhere).unwrap_or(i64::MAX);

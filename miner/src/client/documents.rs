@@ -143,11 +143,11 @@ impl DemandDocument {
         if demands.is_empty() { Err(DocumentError::Empty) } else { Ok(demands) }
     }
 
-    /// What the demander signs.
+    /// What the demander signs, to expire at a time in milliseconds since the Unix epoch.
     ///
     /// # Errors
     /// If an operation is unknown to the market.
-    pub fn statement(&self, facts: &MarketFacts) -> Result<DemandStatement, DocumentError> {
+    pub fn statement(&self, facts: &MarketFacts, expires_ms: u64) -> Result<DemandStatement, DocumentError> {
         let orders = self.orders.iter().map(|name| operation(name, facts));
         let least = least_solver_fee(self.budget, facts.solver_fee_ppm);
         Ok(DemandStatement {
@@ -156,6 +156,7 @@ impl DemandDocument {
             orders: orders.collect::<Result<_, _>>()?,
             budget: self.budget,
             solver_fee: self.solver_fee.unwrap_or(least),
+            expires_ms,
         })
     }
 }
@@ -190,6 +191,11 @@ mod tests {
             operations: vec!["turning".into(), "milling".into()],
             providers: 0,
             solver_fee_ppm: 4_000,
+            account_min: Money::from_units(1),
+            min_budget: Money::from_units(1),
+            offer_deposit: Money::from_units(2),
+            demand_lifetime_max_ms: 1_000,
+            first_expiry_ms: 1_000,
             places: None,
             records_per_author: 10,
             validators: Vec::new(),
@@ -211,11 +217,12 @@ mod tests {
     fn a_demand_pays_the_least_fee_unless_it_says_otherwise() {
         let text = r#"{"name":"shaft","site":{"x_m":0,"y_m":0},"orders":["turning","milling"],"budget":500}"#;
         let mut demand = DemandDocument::many_from_json(text).unwrap().remove(0);
-        let statement = demand.statement(&facts()).unwrap();
+        let statement = demand.statement(&facts(), 900).unwrap();
         assert_eq!(statement.orders, [OperationId(0), OperationId(1)]);
         assert_eq!(statement.solver_fee, Money::from_units(2)); // 0.4 % of 500
+        assert_eq!(statement.expires_ms, 900);
         demand.solver_fee = Some(Money::from_units(9));
-        assert_eq!(demand.statement(&facts()).unwrap().solver_fee, Money::from_units(9));
+        assert_eq!(demand.statement(&facts(), 900).unwrap().solver_fee, Money::from_units(9));
     }
 
     #[test]
@@ -232,7 +239,7 @@ mod tests {
     fn an_unknown_operation_is_refused_with_those_there_are() {
         let text = r#"{"name":"A","site":{"x_m":0,"y_m":0},"orders":["forging"],"budget":1}"#;
         let demand = DemandDocument::many_from_json(text).unwrap().remove(0);
-        let error = demand.statement(&facts()).unwrap_err().to_string();
+        let error = demand.statement(&facts(), 900).unwrap_err().to_string();
         assert_eq!(error, "the market has no operation \"forging\"; it has turning, milling");
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chain::record::OfferStatement;
 use chain::{Height, Record, RecordContent, RecordId, SecretKey, Statement};
 use miner_api::{AccountReport, MarketFacts, Refusal};
 use scenarios::Money;
@@ -54,9 +55,11 @@ pub struct SubmittedRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Shortfall {
-    /// What the record takes.
+    /// What the record takes, and what an account keeps.
     pub needed: Money,
-    /// What the author can spend.
+    /// What an account keeps of it.
+    pub kept: Money,
+    /// What is in the author's account.
     pub balance: Money,
     pub missing: Money,
 }
@@ -79,17 +82,22 @@ pub fn sign_all(
     (first_sequence..).zip(statements).map(sign).collect()
 }
 
-/// What a statement takes from its author's balance.
-pub fn money_needed(statement: &Statement) -> Money {
+/// What a statement takes from its author's account, in which so much is locked for an offer; `None` beyond the range of
+/// money.
+pub fn money_taken(statement: &Statement, facts: &MarketFacts, locked: Money) -> Option<Money> {
     match statement {
-        Statement::Demand(demand) => {
-            demand.budget.checked_add(demand.solver_fee).unwrap_or(scenarios::limits::BUDGET)
+        Statement::Demand(demand) => demand.budget.checked_add(demand.solver_fee),
+        Statement::Transfer { amount, .. } => Some(*amount),
+        Statement::Offer(offer) => {
+            deposit(facts, offer)?.checked_sub(locked).map(|missing| missing.max(Money::ZERO))
         }
-        Statement::Transfer { amount, .. } => *amount,
-        Statement::Offer(_) | Statement::OfferWithdrawal | Statement::DemandCancellation { .. } => {
-            Money::ZERO
-        }
+        Statement::OfferWithdrawal | Statement::DemandCancellation { .. } => Some(Money::ZERO),
     }
+}
+
+/// What an offer locks in all; `None` beyond the range of money.
+pub fn deposit(facts: &MarketFacts, offer: &OfferStatement) -> Option<Money> {
+    facts.offer_deposit.checked_mul(i64::try_from(offer.offers.len().max(1)).ok()?)
 }
 
 impl NodeClient {
@@ -156,7 +164,7 @@ impl NodeClient {
                 // By another client of the same key: the next numbers are free again.
                 let is_number_taken = refused.as_ref().is_some_and(|refusal| refusal.rule.is_number_taken());
                 if !(may_try_again && is_number_taken) {
-                    done.insert(position, report(record, refused, &account));
+                    done.insert(position, report(record, refused, &facts, &account));
                 }
             }
             if done.len() == statements.len() {
@@ -168,20 +176,27 @@ impl NodeClient {
 }
 
 /// What the author of a statement lacks to make it, if anything.
-pub fn shortfall(statement: &Statement, balance: Money) -> Option<Shortfall> {
-    let needed = money_needed(statement);
+pub fn shortfall(statement: &Statement, facts: &MarketFacts, account: &AccountReport) -> Option<Shortfall> {
+    let locked = account.offer.as_ref().map_or(Money::ZERO, |offer| offer.deposit);
+    let (kept, balance) = (facts.account_min, account.balance);
+    let needed = money_taken(statement, facts, locked)?.checked_add(kept)?;
     let missing = needed.checked_sub(balance).filter(|missing| *missing > Money::ZERO)?;
-    Some(Shortfall { needed, balance, missing })
+    Some(Shortfall { needed, kept, balance, missing })
 }
 
-fn report(record: &Record, refused: Option<Refusal>, account: &AccountReport) -> SubmittedRecord {
+fn report(
+    record: &Record,
+    refused: Option<Refusal>,
+    facts: &MarketFacts,
+    account: &AccountReport,
+) -> SubmittedRecord {
     let statement = &record.content.statement;
     SubmittedRecord {
         record: record.id(),
         kind: statement.kind().to_owned(),
         sequence: record.content.sequence,
         valid_until: record.content.valid_until,
-        shortfall: refused.as_ref().and_then(|_| shortfall(statement, account.balance)),
+        shortfall: refused.as_ref().and_then(|_| shortfall(statement, facts, account)),
         refused,
     }
 }
@@ -190,21 +205,12 @@ fn report(record: &Record, refused: Option<Refusal>, account: &AccountReport) ->
 mod tests {
     use super::*;
     use chain::{Hash, NetworkId};
+    use miner_api::OfferReport;
+    use scenarios::{Offer, OperationId, ProviderId, Site};
 
     #[test]
     fn records_are_numbered_on_and_valid_from_the_next_height() {
-        let key = SecretKey::for_scenario(1, "test", 0);
-        let facts = MarketFacts {
-            name: "test".into(),
-            network: NetworkId(Hash([7; 32])),
-            height: 41,
-            operations: Vec::new(),
-            providers: 0,
-            solver_fee_ppm: 0,
-            places: None,
-            records_per_author: 10,
-            validators: Vec::new(),
-        };
+        let (key, facts) = (SecretKey::for_scenario(1, "test", 0), facts());
         let statements = [Statement::OfferWithdrawal, Statement::OfferWithdrawal];
         let records = sign_all(&key, &facts, 5, 3, statements);
         let numbers: Vec<u64> = records.iter().map(|record| record.content.sequence).collect();
@@ -216,20 +222,75 @@ mod tests {
         }
     }
 
+    fn facts() -> MarketFacts {
+        MarketFacts {
+            name: "test".into(),
+            network: NetworkId(Hash([7; 32])),
+            height: 41,
+            operations: Vec::new(),
+            providers: 0,
+            solver_fee_ppm: 0,
+            account_min: Money::from_units(1),
+            min_budget: Money::from_units(1),
+            offer_deposit: Money::from_units(2),
+            demand_lifetime_max_ms: 1_000,
+            first_expiry_ms: 1_000,
+            places: None,
+            records_per_author: 10,
+            validators: Vec::new(),
+        }
+    }
+
+    /// Of somebody who owns so much, and has so much locked for an offer.
+    fn account(balance: Money, deposit: Option<Money>) -> AccountReport {
+        let offer = deposit.map(|deposit| OfferReport {
+            provider: ProviderId(0),
+            name: "test".into(),
+            site: Site::point(0, 0),
+            capacity: None,
+            used: 0,
+            deposit,
+            operations: Vec::new(),
+        });
+        AccountReport {
+            address: SecretKey::for_scenario(1, "test", 0).public().address(),
+            height: 41,
+            balance,
+            spendable: Money::ZERO,
+            held: Money::ZERO,
+            next_on_chain: 0,
+            next_sequence: 0,
+            pending: Vec::new(),
+            offer,
+        }
+    }
+
     #[test]
     fn what_is_missing_is_told_to_the_micro_unit() {
         let to = SecretKey::for_scenario(1, "test", 0).public().address();
         let transfer = Statement::Transfer { to, amount: Money::from_units(3) };
-        let lacking = shortfall(&transfer, Money::from_micros(2_999_999)).map(|shortfall| shortfall.missing);
-        assert_eq!(lacking, Some(Money::from_micros(1)));
-        assert_eq!(shortfall(&transfer, Money::from_units(3)), None);
+        // 3 $ and the 1 $ that an account keeps.
+        let missing = |balance| {
+            shortfall(&transfer, &facts(), &account(balance, None)).map(|shortfall| shortfall.missing)
+        };
+        assert_eq!(missing(Money::from_micros(3_999_999)), Some(Money::from_micros(1)));
+        assert_eq!(missing(Money::from_units(4)), None);
     }
 
     #[test]
-    fn a_transfer_needs_its_amount_and_a_withdrawal_nothing() {
-        let to = SecretKey::for_scenario(1, "test", 0).public().address();
-        let amount = Money::from_units(3);
-        assert_eq!(money_needed(&Statement::Transfer { to, amount }), amount);
-        assert_eq!(money_needed(&Statement::OfferWithdrawal), Money::ZERO);
+    fn an_offer_needs_what_of_its_deposit_is_not_locked_yet_and_a_withdrawal_nothing() {
+        let offer = Offer { cost: Money::from_units(1), minutes: 1 };
+        let offers = [0, 1, 2].map(|operation| (OperationId(operation), offer));
+        let (name, site) = ("test".into(), Site::point(0, 0));
+        let offer = Statement::Offer(OfferStatement { name, site, offers: offers.into(), capacity: None });
+        let needed = |statement: &Statement, locked: Option<i64>| {
+            let account = account(Money::ZERO, locked.map(Money::from_units));
+            shortfall(statement, &facts(), &account).map(|shortfall| shortfall.needed)
+        };
+        // 2 $ an operation, and the 1 $ that an account keeps.
+        assert_eq!(needed(&offer, None), Some(Money::from_units(7)));
+        assert_eq!(needed(&offer, Some(4)), Some(Money::from_units(3)));
+        assert_eq!(needed(&offer, Some(8)), Some(Money::from_units(1)));
+        assert_eq!(needed(&Statement::OfferWithdrawal, Some(4)), Some(Money::from_units(1)));
     }
 }

@@ -23,6 +23,7 @@ pub const fn is_decided(standing: &DemandStanding) -> bool {
         DemandStanding::Composed(_)
         | DemandStanding::Frozen { .. }
         | DemandStanding::Cancelled { .. }
+        | DemandStanding::Expired { .. }
         | DemandStanding::Refused(_) => true,
         DemandStanding::InPool { .. } | DemandStanding::Open { .. } | DemandStanding::Unknown => false,
     }

@@ -414,7 +414,13 @@ impl Job<'_> {
 
     fn records(&self, network: &Network) -> Vec<Record> {
         let fee_ppm = network.parameters().solver_fee_ppm;
-        scenario_demand_records(&self.scenario.instance, network.id(), self.arguments.rng_seed, fee_ppm)
+        scenario_demand_records(
+            &self.scenario.instance,
+            network.id(),
+            self.arguments.rng_seed,
+            fee_ppm,
+            network.genesis().first_expiry_ms(),
+        )
     }
 
     fn split_optimum(&self, miners: usize) -> Option<Money> {

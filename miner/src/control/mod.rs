@@ -24,7 +24,7 @@ pub use error::ControlError;
 pub use server::{Answered, Asked, ControlServer};
 
 /// The version of the envelope and of the requests in it. A command of another version is told so.
-pub const CONTROL_VERSION: u32 = 2;
+pub const CONTROL_VERSION: u32 = 3;
 /// The longest request, in bytes, its line end not counted.
 pub const REQUEST_BYTES_MAX: usize = 4 << 20;
 /// The longest response, in bytes, its line end not counted.

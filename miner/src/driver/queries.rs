@@ -259,7 +259,7 @@ mod tests {
         let (queries, mut orders, historian) = queries(directory.path());
         let instance = generate(&GenerateParameters::tehran(3, true).unwrap()).unwrap().instance;
         let network = queries.snapshot().ledger.network().id();
-        let records = scenario_demand_records(&instance, network, 1, 4_000);
+        let records = scenario_demand_records(&instance, network, 1, 4_000, 2_000);
         assert_eq!(records.len(), 140);
         let ids: Vec<_> = records.iter().map(|record| Ok(record.id())).collect();
         let node = tokio::spawn(async move {

@@ -68,7 +68,13 @@ fn three_blocks() -> Chain {
     let genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, 1_000);
     let network = Arc::new(Network::new(genesis).unwrap());
     let fee_ppm = network.parameters().solver_fee_ppm;
-    let records = scenario_demand_records(&scenario.instance, network.id(), RNG_SEED, fee_ppm);
+    let records = scenario_demand_records(
+        &scenario.instance,
+        network.id(),
+        RNG_SEED,
+        fee_ppm,
+        network.genesis().first_expiry_ms(),
+    );
     let mut chain = Chain { ledger: Ledger::new(network), writes: Vec::new() };
     chain.add(records);
     chain.add(Vec::new());

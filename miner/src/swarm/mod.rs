@@ -145,7 +145,13 @@ impl Swarm<'_> {
     async fn submit(&self, nodes: &mut NodeProcesses) -> Result<()> {
         let (network, seed) = (&self.directory.network, self.directory.manifest.rng_seed);
         let fee_ppm = network.parameters().solver_fee_ppm;
-        let records = scenario_demand_records(&self.scenario.instance, network.id(), seed, fee_ppm);
+        let records = scenario_demand_records(
+            &self.scenario.instance,
+            network.id(),
+            seed,
+            fee_ppm,
+            network.genesis().first_expiry_ms(),
+        );
         let first = nodes.nodes.first().context("a swarm has a node")?;
         let ids: Vec<RecordId> = records.iter().map(Record::id).collect();
         let standings = first.client().await?.records(&ids).await?;

@@ -89,9 +89,10 @@ fn unserved_lines(market: &MarketStatus) -> Vec<String> {
 }
 
 fn market_lines(market: &MarketStatus) -> Vec<String> {
-    let MarketStatus { open, composed, frozen, cancelled, .. } = market;
-    let demands =
-        format!("demands: {open} open, {composed} composed, {frozen} settled, {cancelled} cancelled");
+    let MarketStatus { open, composed, frozen, cancelled, expired, .. } = market;
+    let demands = format!(
+        "demands: {open} open, {composed} composed, {frozen} settled, {cancelled} cancelled, {expired} expired"
+    );
     match (market.cost, market.bound, market.gap_percent()) {
         (Some(cost), Some(bound), Some(gap)) if open + composed > 0 => {
             let budgets = if *open > 0 { " (what is open at its budget)" } else { "" };
@@ -182,6 +183,7 @@ mod tests {
             composed: 4,
             frozen: 0,
             cancelled: 2,
+            expired: 3,
             cost: Some(Money::from_units(1_010)),
             bound: Some(Money::from_units(1_000)),
             composed_cost: Some(Money::from_units(910)),
@@ -217,7 +219,7 @@ mod tests {
             "at height 7, 3 of 4 votes (quorum 3) in round 0; 2 records in the pool",
             "no quorum: 2 of 4 validators reachable, 3 needed; heights stand still",
             "head abababab at height 7",
-            "demands: 1 open, 4 composed, 0 settled, 2 cancelled",
+            "demands: 1 open, 4 composed, 0 settled, 2 cancelled, 3 expired",
             "market: cost 1,010 $ (what is open at its budget), certified bound 1,000 $, gap 1.00 %",
             "    1  cell 1 of 2           working          7      3       0        0           -",
             "    2                        no answer        -      -       0        0           -",

@@ -115,7 +115,13 @@ impl Market {
         let window = scenario.extent().context("a market without sites")?;
         let instance = scenario.instance;
         let network = Arc::new(Network::new(genesis).context("the simulated genesis")?);
-        let records = scenario_demand_records(&instance, network.id(), rng_seed, parameters.solver_fee_ppm);
+        let records = scenario_demand_records(
+            &instance,
+            network.id(),
+            rng_seed,
+            parameters.solver_fee_ppm,
+            network.genesis().first_expiry_ms(),
+        );
         Ok(Self { network, instance, records, window, profile })
     }
 

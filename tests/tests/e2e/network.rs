@@ -141,7 +141,13 @@ impl TestNetwork {
             Genesis::of_scenario(&setup.scenario, profile, keys.len(), validators, RNG_SEED, now_ms);
         let network = Arc::new(Network::new(genesis).unwrap());
         let fee_ppm = network.parameters().solver_fee_ppm;
-        let records = scenario_demand_records(&setup.scenario.instance, network.id(), RNG_SEED, fee_ppm);
+        let records = scenario_demand_records(
+            &setup.scenario.instance,
+            network.id(),
+            RNG_SEED,
+            fee_ppm,
+            network.genesis().first_expiry_ms(),
+        );
         let plan = plan(&setup, &network, &keys, directory.path());
         let mut processes = NodeProcesses::start(&plan).await.unwrap();
         processes.converge(0).await.unwrap();

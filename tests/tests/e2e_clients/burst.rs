@@ -11,7 +11,7 @@ fn a_burst_of_a_thousand_demands_is_served() {
     for (name, x_m) in [("West", -5_000), ("East", 5_000)] {
         let offers =
             json!({ "turning": { "cost": 10, "minutes": 5 }, "milling": { "cost": 10, "minutes": 5 } });
-        network.publish(&network.new_key(name), name, x_m, &offers);
+        network.publish(&network.new_owner(name), name, x_m, &offers);
     }
     let site = |number: usize| json!({ "x_m": number % 50 * 200, "y_m": number / 50 * 500 });
     let demand = |number| json!({ "name": format!("part {number}"), "site": site(number), "orders": ["turning", "milling"], "budget": 50 });

@@ -8,13 +8,14 @@ use crate::network::{Setup, TestNetwork};
 #[test]
 fn a_demand_cancelled_in_time_is_not_composed_and_one_cancelled_too_late_says_so() {
     let network = TestNetwork::start(Setup { waits_for_start: true, ..Setup::default() });
-    let (ada, customer) = (network.new_key("ada"), network.treasury());
+    // Nobody mines yet, so that only the treasury owns anything.
+    let (ada, customer) = (network.treasury(), network.treasury());
     let file = network.write_offer("Ada", 0, &json!({ "turning": { "cost": 10, "minutes": 5 } }));
     network.submit(&ada, &["offer", "publish", "--file", file.to_str().unwrap()]);
     let order = ["demand", "submit", "--orders", "turning", "--budget", "50"];
     let regretted = network.submit(&customer, &order)["record"].as_str().unwrap().to_owned();
     let cancelled = network.submit(&customer, &["demand", "cancel", "--demand", &regretted]);
-    assert_eq!(cancelled["sequence"], 1, "it follows the demand, which no block has brought yet");
+    assert_eq!(cancelled["sequence"], 2, "it follows the demand, which no block has brought yet");
     assert_eq!(network.demand(&regretted)["standing"]["standing"], "in_pool");
     let wanted = network.submit(&customer, &order)["record"].as_str().unwrap().to_owned();
 
@@ -35,7 +36,7 @@ fn a_demand_cancelled_in_time_is_not_composed_and_one_cancelled_too_late_says_so
     let reason = late["records"][0]["refused"]["reason"].as_str().unwrap();
     assert!(reason.contains("cannot be cancelled: it is composed"), "{reason}");
 
-    let stranger = network.new_key("stranger");
+    let stranger = network.new_owner("stranger");
     let (code, foreign) = network.submit_as(&stranger, &["demand", "cancel", "--demand", &wanted]);
     assert_eq!((code, &foreign["records"][0]["refused"]["rule"]), (1, &json!("cancellation-author")));
 }

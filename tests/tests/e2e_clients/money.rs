@@ -8,9 +8,12 @@ use crate::network::{Setup, TIMEOUT, TestNetwork, address, providers, run, succe
 
 /// Turning costs 10 at Ada's; milling costs 20 at Bob's, 3 km away; a kilometre costs 0.1.
 fn trade(network: &TestNetwork) {
-    let (ada, bob) = (network.new_key("ada"), network.new_key("bob"));
+    let (ada, bob) = (network.new_owner("ada"), network.new_owner("bob"));
     let offer = network.publish(&ada, "Ada", 0, &json!({ "turning": { "cost": 10, "minutes": 5 } }));
     assert_eq!(offer["standing"]["standing"], "final");
+    // Of 20, one operation locks 1.
+    let account = network.balance(&ada);
+    assert_eq!((&account["balance"], &account["offer"]["deposit"]), (&json!(19), &json!(1)));
     network.publish(&bob, "Bob", 3_000, &json!({ "milling": { "cost": 20, "minutes": 5 } }));
 
     let customer = network.new_key("customer");
@@ -61,13 +64,18 @@ fn a_stranger_without_money_is_told_what_is_missing() {
     let (code, report) = network.submit_as(&stranger, &demand);
     assert_eq!(code, 1);
     let record = &report["records"][0];
-    assert_eq!(record["refused"]["rule"], "insufficient-escrow");
-    assert_eq!(record["shortfall"], json!({ "needed": 502, "balance": 0, "missing": 502 }));
+    assert_eq!(record["refused"]["rule"], "account-min");
+    assert_eq!(record["shortfall"], json!({ "needed": 503, "kept": 1, "balance": 0, "missing": 503 }));
 
     let to = address(&stranger);
     let (code, report) = network.submit_as(&stranger, &["transfer", "--to", &to, "--amount", "0.5"]);
-    assert_eq!((code, &report["records"][0]["refused"]["rule"]), (1, &Value::from("overdraft")));
-    assert_eq!(report["records"][0]["shortfall"]["missing"], 0.5);
+    assert_eq!((code, &report["records"][0]["refused"]["rule"]), (1, &Value::from("account-min")));
+    assert_eq!(report["records"][0]["shortfall"]["missing"], 1.5);
+
+    // What is given away must be as much as an account keeps.
+    let (code, report) =
+        network.submit_as(&network.treasury(), &["transfer", "--to", &to, "--amount", "0.5"]);
+    assert_eq!((code, &report["records"][0]["refused"]["rule"]), (1, &Value::from("transfer-recipient-min")));
 }
 
 #[test]

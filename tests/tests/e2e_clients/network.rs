@@ -153,6 +153,13 @@ impl TestNetwork {
         file
     }
 
+    /// A new key, given money enough for an account and a few offers.
+    pub(crate) fn new_owner(&self, name: &str) -> PathBuf {
+        let key = self.new_key(name);
+        self.submit(&self.treasury(), &["transfer", "--to", &address(&key), "--amount", "20", "--wait"]);
+        key
+    }
+
     /// Runs a client command against the first node, with `--json`; its exit code and what it printed.
     pub(crate) fn ask(&self, arguments: &[&str]) -> (i32, Value) {
         self.ask_node(1, arguments)

@@ -7,7 +7,7 @@ use crate::network::{Setup, TestNetwork, providers};
 #[test]
 fn a_withdrawn_offer_is_used_by_no_later_block_and_what_stands_stays() {
     let network = TestNetwork::start(Setup::default());
-    let (cheap, dear, customer) = (network.new_key("cheap"), network.new_key("dear"), network.treasury());
+    let (cheap, dear, customer) = (network.new_owner("cheap"), network.new_owner("dear"), network.treasury());
     network.publish(&cheap, "Cheap", 0, &json!({ "turning": { "cost": 10, "minutes": 5 } }));
     network.publish(&dear, "Dear", 0, &json!({ "turning": { "cost": 30, "minutes": 5 } }));
     let first = network.compose(&customer, "turning", "50");
@@ -26,7 +26,7 @@ fn a_withdrawn_offer_is_used_by_no_later_block_and_what_stands_stays() {
 #[test]
 fn a_new_cheaper_provider_is_used_for_what_is_still_open() {
     let network = TestNetwork::start(Setup::default());
-    let (dear, customer) = (network.new_key("dear"), network.treasury());
+    let (dear, customer) = (network.new_owner("dear"), network.treasury());
     network.publish(&dear, "Dear", 0, &json!({ "turning": { "cost": 100, "minutes": 5 } }));
     let order = ["demand", "submit", "--orders", "turning", "--budget", "50", "--wait"];
     let demand = network.submit(&customer, &order)["record"].as_str().unwrap().to_owned();
@@ -36,7 +36,7 @@ fn a_new_cheaper_provider_is_used_for_what_is_still_open() {
         unserved(1).is_string() || unserved(2).is_string()
     });
 
-    let cheap = network.new_key("cheap");
+    let cheap = network.new_owner("cheap");
     network.publish(&cheap, "Cheap", 0, &json!({ "turning": { "cost": 20, "minutes": 5 } }));
     network.wait_until("the demand is composed", |network| {
         network.demand(&demand)["standing"]["standing"] == "composed"

@@ -46,6 +46,7 @@ fn composing() -> (Growing, Next) {
         orders: vec![scenarios::OperationId(0), scenarios::OperationId(2)],
         budget: Money::from_units(90),
         solver_fee: Money::from_units(1),
+        expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
     };
     let record = market.record(&newcomer, 0, Statement::Demand(order));
     market.add_records(vec![record]);
@@ -128,6 +129,62 @@ fn an_overdraft_a_replayed_record_and_a_forged_one_are_found() {
     weak.content.author = chain::PublicKey::from_bytes(NEUTRAL);
     let text = forged(&mut market, honest(), |_, body| body.records[0] = weak);
     assert!(text.contains("weak"), "{text}");
+}
+
+#[test]
+fn records_that_put_too_little_money_away_are_found() {
+    let (market, stranger) = (open_market(), key("stranger", 0));
+    let (dollar, now) = (Money::from_units(1), market.ledger.head().timestamp_ms + 2_000);
+    let order = |budget, expires_ms| {
+        let order = chain::record::DemandStatement {
+            name: "cheap".into(),
+            site: scenarios::Site::point(1, 1),
+            orders: vec![scenarios::OperationId(0)],
+            budget,
+            solver_fee: dollar,
+            expires_ms,
+        };
+        market.record(&treasurer(), 0, Statement::Demand(order))
+    };
+    let to = stranger.public().address();
+    let dust = Statement::Transfer { to, amount: Money::from_micros(999_999) };
+    let cases = [
+        ("its author has less than 1000000", market.record(&stranger, 0, Statement::OfferWithdrawal)),
+        ("its recipient has less than 1000000 then", market.record(&treasurer(), 0, dust)),
+        ("its budget is 999999, expected 1000000 to", order(Money::from_micros(999_999), now + 1)),
+        ("it expires 0 ms after its block", order(dollar, now)),
+        ("it expires 2592000001 ms after its block", order(dollar, now + 2_592_000_001)),
+    ];
+    for (expected, record) in cases {
+        let mut market = open_market();
+        let honest = Next { records: vec![gift(&market, dollar)], ..Next::default() };
+        let text = forged(&mut market, honest, |_, body| body.records[0] = record);
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[test]
+fn an_offer_without_its_deposit_is_found() {
+    let mut market = open_market();
+    // Just what an account keeps.
+    let honest = Next { records: vec![gift(&market, Money::from_units(1))], ..Next::default() };
+    let offer = scenarios::Offer { cost: Money::from_units(1), minutes: 1 };
+    let offer = Statement::Offer(chain::record::OfferStatement {
+        name: "poor".into(),
+        site: scenarios::Site::point(1, 1),
+        offers: [(scenarios::OperationId(0), offer)].into(),
+        capacity: None,
+    });
+    let offer = market.record(&key("pauper", 0), 0, offer);
+    let text = forged(&mut market, honest, |_, body| body.records.push(offer));
+    assert!(text.contains("keeps 0 and pays 1000000"), "{text}");
+}
+
+#[test]
+fn a_composition_of_a_demand_that_has_expired_is_found() {
+    let (mut market, next) = composing();
+    let text = forged(&mut market, next, |header, _| header.timestamp_ms += 86_400_000);
+    assert!(text.contains("its demand is not in the market"), "{text}");
 }
 
 /// The neutral element of the curve, the weakest of all keys.

@@ -155,7 +155,8 @@ impl Growing {
             }
             found.push((demand.id, best.providers));
         }
-        let mut admissible = self.ledger.admissible(&miner, &found).kept;
+        let mut admissible =
+            self.ledger.admissible(&miner, self.ledger.head().timestamp_ms + 2_000, &found).kept;
         admissible.truncate(most);
         admissible
     }

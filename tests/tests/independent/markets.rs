@@ -91,7 +91,13 @@ fn genesis_of(scenario: &Scenario) -> Genesis {
 /// The signed demands of genesis' demanders.
 pub(crate) fn demand_records(market: &Growing, instance: &Instance) -> Vec<Record> {
     let fee = market.network().parameters().solver_fee_ppm;
-    scenario_demand_records(instance, market.network().id(), RNG_SEED, fee)
+    scenario_demand_records(
+        instance,
+        market.network().id(),
+        RNG_SEED,
+        fee,
+        market.network().genesis().first_expiry_ms(),
+    )
 }
 
 /// A chain with every kind of record, two price updates, an empty block, and settlements.
@@ -138,6 +144,7 @@ pub(crate) fn open_market() -> Growing {
         orders: vec![OperationId(2), OperationId(0)],
         budget: units(150),
         solver_fee: units(1),
+        expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
     };
     let record = market.record(&newcomer, 0, Statement::Demand(order));
     let (prices, compositions) = (Some(market.better_prices()), market.cheapest(1, 2, 5));

@@ -230,7 +230,10 @@ fn a_composition_that_the_state_has_replaced_is_not_current() {
 fn composition(entry: &mut DemandEntry) -> &mut chain::ledger::Standing {
     match &mut entry.status {
         DemandStatus::Composed(composition) => composition,
-        DemandStatus::Open | DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => {
+        DemandStatus::Open
+        | DemandStatus::Frozen { .. }
+        | DemandStatus::Cancelled { .. }
+        | DemandStatus::Expired { .. } => {
             panic!("nothing is composed")
         }
     }

@@ -47,6 +47,8 @@ fn attempt() -> impl Strategy<Value = Attempt> {
 fn genesis(freeze: u64, relax_over: u64, dedicated: bool, by_cost: bool, amender_share: u64) -> Genesis {
     let (mut genesis, _) = open_market_genesis();
     genesis.providers[0].provider.capacity = Some(80);
+    // Enough for an account and two operations.
+    genesis.balances.insert(key("newcomer", 3).public().address(), Money::from_units(3));
     let parameters = &mut genesis.parameters;
     parameters.freeze_after_heights = freeze;
     parameters.relax_over_heights = relax_over;
@@ -88,6 +90,7 @@ fn statement(market: &Growing, attempt: &Attempt) -> Option<(SecretKey, Statemen
                 orders: orders.iter().copied().map(OperationId).collect(),
                 budget: Money::from_micros(*budget),
                 solver_fee: Money::from_micros(*fee),
+                expires_ms: market.ledger.head().timestamp_ms + 2_000 + (*budget).cast_unsigned() % 5 * 4_000,
             };
             (treasurer(), Statement::Demand(statement))
         }
@@ -99,10 +102,13 @@ fn statement(market: &Growing, attempt: &Attempt) -> Option<(SecretKey, Statemen
         }
         Attempt::Offer(who, cost, capacity) => {
             let offer = |minutes| Offer { cost: Money::from_units(*cost), minutes };
-            let offers =
-                [(0, 3), (1, 0), (2, 9)].map(|(number, minutes)| (OperationId(number), offer(minutes)));
+            // One to three operations.
+            let terms = [(0, 3), (1, 0), (2, 9)]
+                .into_iter()
+                .take(1 + usize::try_from(cost % 3).expect("below three"));
+            let offers = terms.map(|(number, minutes)| (OperationId(number), offer(minutes))).collect();
             let (name, site, capacity) = ("other".into(), Site::point(*cost * 70, -40), *capacity);
-            let offer = OfferStatement { name, site, offers: offers.into(), capacity };
+            let offer = OfferStatement { name, site, offers, capacity };
             (offerer(*who), Statement::Offer(offer))
         }
         Attempt::Withdraw(who) => (offerer(*who), Statement::OfferWithdrawal),

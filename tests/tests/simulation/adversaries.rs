@@ -65,7 +65,7 @@ pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms
     let draft = Draft {
         miner: key.public(),
         timestamp_ms: soonest_ms.max(START_MS + world.now_ms()) + later_ms,
-        records: ledger.admissible_records(&world.market().records).0,
+        records: ledger.admissible_records(&world.market().records, ledger.head().timestamp_ms + 1).0,
         price_update: None,
         compositions: Vec::new(),
         amendments: Vec::new(),
@@ -226,8 +226,11 @@ fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() 
         }
         for host in (0..4).map(HostId) {
             let (ledger, place) = (world.node(host).ledger().clone(), host.0 as usize);
-            let waits =
-                ledger.is_waiting() || !ledger.admissible_records(&world.market().records).0.is_empty();
+            let waits = ledger.is_waiting()
+                || !ledger
+                    .admissible_records(&world.market().records, ledger.head().timestamp_ms + 1)
+                    .0
+                    .is_empty();
             if seen[place] == ledger.head().height || !waits {
                 continue;
             }

@@ -234,3 +234,22 @@ fn a_market_with_too_little_time_ends_with_the_demand_nobody_can_serve_and_why()
     let expected = "no provider has time left for operation 0 (the most any has is 10 minutes)";
     assert_eq!(reasons.into_iter().collect::<Vec<_>>(), [expected]);
 }
+
+#[test]
+fn a_demand_that_nobody_can_serve_leaves_an_idle_market_when_its_time_has_come() {
+    // The cheapest way costs 10 $, the budget is 5 $.
+    let instance = instance_of(vec![provider("dear", 0, 10, 30, None)], vec![demand("poor", 100, 5)]);
+    let settings = Parameters { demand_lifetime_max_ms: 60_000, ..Parameters::default() };
+    let mut world = world(instance, &settings, Profile::Hybrid, &[Strategy::Everything; 2]);
+    world.submit_all(50);
+    let stands = |world: &World, expired| {
+        let mut ledgers = world.host_ids().map(|host| world.node(host).ledger());
+        ledgers.all(|ledger| ledger.demand_totals().seen == 1 && ledger.demand_totals().expired == expired)
+    };
+    world.run_for(55_000).unwrap();
+    assert!(stands(&world, 0));
+    // A few turns after it, and without any other reason for a block.
+    assert!(world.run_until(10_000, |world| stands(world, 1)).unwrap());
+    let failed = told(&world, |event| matches!(event, NodeEvent::WorkFailed { .. }).then_some(()));
+    assert_eq!(failed.count(), 0);
+}

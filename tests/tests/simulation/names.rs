@@ -153,7 +153,8 @@ fn useless_blocks_of_many_invented_miners_keep_no_work_out_and_are_not_written_t
             break;
         }
         let ledger = world.node(HostId(0)).ledger().clone();
-        let waits = ledger.is_waiting() || !ledger.admissible_records(&world.market().records).0.is_empty();
+        let (next_ms, records) = (ledger.head().timestamp_ms + 1, &world.market().records);
+        let waits = ledger.is_waiting() || !ledger.admissible_records(records, next_ms).0.is_empty();
         if waits && flooded <= ledger.head().height {
             flooded = ledger.head().height + 1;
             for number in 0..24 {

@@ -151,6 +151,7 @@ impl Transition<'_> {
             }
             before = Some(demand);
             let entry = self.state.demands.get(demand).ok_or(MarketError::UnknownDemand { demand })?;
+            self.validate_not_overdue(demand, entry)?;
             let expected = entry.version();
             if got != expected {
                 return Err(MarketError::StaleAmendment { demand, got, expected });

@@ -1,5 +1,5 @@
-//! The demands of the market, open or composed, and what of them the passing of heights is about. A demand that is
-//! settled or cancelled leaves; what became of it is history, not state.
+//! The demands of the market, open or composed, and what of them the passing of heights and of time is about. A demand
+//! that is settled, cancelled or expired leaves; what became of it is history, not state.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,7 +17,8 @@ use crate::record::{DemandId, Height};
 /// A demand that left the market, as it left.
 pub type Departed = (DemandId, Arc<DemandEntry>);
 
-/// How many demands came and left; no number ever falls. Those of the market are `seen - settled - cancelled`.
+/// How many demands came and left; no number ever falls. Those of the market are
+/// `seen - settled - cancelled - expired`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DemandTotals {
     /// Brought by records.
@@ -26,6 +27,8 @@ pub struct DemandTotals {
     pub settled: u64,
     /// Taken back by their authors.
     pub cancelled: u64,
+    /// Still open when their time had come.
+    pub expired: u64,
 }
 
 /// All demands of the market. Cloning shares what is large.
@@ -36,6 +39,8 @@ pub(crate) struct Demands {
     due: RedBlackTreeSetSync<(Height, DemandId)>,
     /// The open ones, by the height that brought them.
     open: RedBlackTreeSetSync<(Height, DemandId)>,
+    /// The open ones, by the time at which they expire.
+    expiring: RedBlackTreeSetSync<(u64, DemandId)>,
     totals: DemandTotals,
     freeze_after_heights: u64,
     /// What changed since the state tree was last brought up to date.
@@ -48,6 +53,7 @@ impl Demands {
             entries: RedBlackTreeMapSync::new_sync(),
             due: RedBlackTreeSetSync::new_sync(),
             open: RedBlackTreeSetSync::new_sync(),
+            expiring: RedBlackTreeSetSync::new_sync(),
             totals: DemandTotals::default(),
             freeze_after_heights: parameters.freeze_after_heights,
             touched: BTreeSet::new(),
@@ -79,6 +85,22 @@ impl Demands {
     /// Those that freeze at this height or should have before, by height and id.
     pub(in crate::ledger) fn due_at(&self, height: Height) -> Vec<DemandId> {
         self.due.iter().take_while(|(due, _)| *due <= height).map(|&(_, id)| id).collect()
+    }
+
+    /// The first open ones whose time has come, by expiry and id, at most so many.
+    pub(in crate::ledger) fn overdue_at(&self, timestamp_ms: u64, most: usize) -> Vec<DemandId> {
+        let overdue = self.expiring.iter().take_while(|(expires_ms, _)| *expires_ms <= timestamp_ms);
+        overdue.take(most).map(|&(_, id)| id).collect()
+    }
+
+    /// When the first open demand expires.
+    pub(in crate::ledger) fn first_expiry(&self) -> Option<u64> {
+        self.expiring.first().map(|&(expires_ms, _)| expires_ms)
+    }
+
+    pub(in crate::ledger) fn next_expiry_after(&self, timestamp_ms: u64) -> Option<u64> {
+        let later = timestamp_ms.checked_add(1)?;
+        self.expiring.range((later, DemandId::MIN)..).next().map(|&(expires_ms, _)| expires_ms)
     }
 
     /// Whether a composition is yet to freeze.
@@ -118,6 +140,7 @@ impl Demands {
         let total = match &left.status {
             DemandStatus::Frozen { .. } => &mut self.totals.settled,
             DemandStatus::Cancelled { .. } => &mut self.totals.cancelled,
+            DemandStatus::Expired { .. } => &mut self.totals.expired,
             DemandStatus::Open | DemandStatus::Composed(_) => return Err(Defect::Demand),
         };
         *total = total.checked_add(1).ok_or(Defect::Totals)?;
@@ -127,9 +150,14 @@ impl Demands {
 
     fn put(&mut self, id: DemandId, entry: DemandEntry) {
         match &entry.status {
-            DemandStatus::Open => self.open.insert_mut((entry.since, id)),
+            DemandStatus::Open => {
+                self.open.insert_mut((entry.since, id));
+                self.expiring.insert_mut((entry.expires_ms, id));
+            }
             DemandStatus::Composed(standing) => self.due.insert_mut((self.freeze_height(standing), id)),
-            DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => return,
+            DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } | DemandStatus::Expired { .. } => {
+                return;
+            }
         }
         self.entries.insert_mut(id, Arc::new(entry));
         self.touched.insert(StateKey::Demand(id));
@@ -139,9 +167,14 @@ impl Demands {
     pub(in crate::ledger) fn remove(&mut self, id: DemandId) -> Option<DemandEntry> {
         let entry = Arc::clone(self.entries.get(&id)?);
         match &entry.status {
-            DemandStatus::Open => self.open.remove_mut(&(entry.since, id)),
+            DemandStatus::Open => {
+                self.expiring.remove_mut(&(entry.expires_ms, id));
+                self.open.remove_mut(&(entry.since, id))
+            }
             DemandStatus::Composed(standing) => self.due.remove_mut(&(self.freeze_height(standing), id)),
-            DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => false,
+            DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } | DemandStatus::Expired { .. } => {
+                false
+            }
         };
         self.entries.remove_mut(&id);
         self.touched.insert(StateKey::Demand(id));

@@ -19,6 +19,8 @@ pub struct DemandEntry {
     pub solver_fee: Money,
     /// The height that brought it: acceptance relaxes with the heights since.
     pub since: Height,
+    /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of blocks.
+    pub expires_ms: u64,
     /// Held for it: budget + fee while open, the fee while composed.
     pub escrow: Money,
     /// Its clearing account until the freeze: at least the cost of what stands. What lies above that is the
@@ -39,6 +41,8 @@ pub enum DemandStatus {
     Frozen { composition: Standing, height: Height },
     /// Taken back by its author while open. It has left the market, and the state with it, as above.
     Cancelled { height: Height },
+    /// Still open when its time had come. It has left the market, and the state with it, as above.
+    Expired { height: Height },
 }
 
 /// A composition that a block brought, with the terms it was made at: later offers do not change them.
@@ -96,7 +100,7 @@ impl DemandEntry {
             DemandStatus::Composed(composition) | DemandStatus::Frozen { composition, .. } => {
                 Some(composition)
             }
-            DemandStatus::Open | DemandStatus::Cancelled { .. } => None,
+            DemandStatus::Open | DemandStatus::Cancelled { .. } | DemandStatus::Expired { .. } => None,
         }
     }
 
@@ -105,9 +109,14 @@ impl DemandEntry {
         self.composition().map_or(0, |composition| composition.version)
     }
 
-    /// Whether it may still be composed for the first time, or cancelled.
+    /// Whether it waits to be composed for the first time, and may be cancelled.
     pub const fn is_open(&self) -> bool {
         matches!(self.status, DemandStatus::Open)
+    }
+
+    /// Whether it is open and its time has come: nothing composes it any more.
+    pub const fn is_overdue(&self, timestamp_ms: u64) -> bool {
+        self.is_open() && self.expires_ms <= timestamp_ms
     }
 }
 
@@ -119,6 +128,7 @@ impl DemandStatus {
             Self::Composed(_) => "composed",
             Self::Frozen { .. } => "frozen",
             Self::Cancelled { .. } => "cancelled",
+            Self::Expired { .. } => "expired",
         }
     }
 }

@@ -20,9 +20,18 @@ pub enum MarketError {
         got: u64,
         expected: u64,
     },
-    /// The composed demand is not on chain, or has left the market: settled, or cancelled.
+    /// The composed demand is not on chain, or has left the market: settled, cancelled or expired.
     #[error("demand {demand} is not on chain, or has left the market")]
     UnknownDemand { demand: DemandId },
+    /// The demand's time has come; it leaves the market with one of the next blocks.
+    #[error("demand {demand:?} expired at {expected} ms, the block is dated {got} ms")]
+    DemandExpired {
+        demand: DemandId,
+        /// The block's time.
+        got: u64,
+        /// When it expired.
+        expected: u64,
+    },
     /// The demand was composed by an earlier block, which stands.
     #[error("demand {demand:?} was already composed at height {height} by {}", .miner.short())]
     AlreadyComposed {
@@ -174,6 +183,7 @@ impl MarketError {
             Self::DuplicateComposition { .. } => "duplicate-composition",
             Self::TooMuchWork { .. } => "verification-work",
             Self::UnknownDemand { .. } => "unknown-demand",
+            Self::DemandExpired { .. } => "expired-demand",
             Self::AlreadyComposed { .. } => "already-composed",
             Self::OrderCount { .. } => "order-count",
             Self::UnknownProvider { .. } => "unknown-provider",

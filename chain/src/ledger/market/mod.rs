@@ -1,11 +1,12 @@
 //! The room of the market: demands, offers, what is composed of them and what that is worth.
 //!
 //! What it holds is in `demands` and `providers`, the form of an entry in `entry`. What may be stated about it is in
-//! `statements`. Compositions are checked and reserved in `staging`, amendments in `amending`; prices and rewards are in
+//! `statements`, what an offer locks in `deposits`. Compositions are checked and reserved in `staging`, amendments in `amending`; prices and rewards are in
 //! `judging`; their rules are listed in `error`. Freezing and payment is in `settle`, what miners search on in [`view`].
 
 pub(crate) mod amending;
 pub(super) mod demands;
+mod deposits;
 mod entry;
 mod error;
 mod judging;

@@ -1,5 +1,5 @@
-//! The providers of the market: their offers, the minutes taken from them, who holds them, and the prices of their
-//! minutes.
+//! The providers of the market: their offers and what is locked for them, the minutes taken from them, who holds them,
+//! and the prices of their minutes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -48,6 +48,7 @@ struct ProviderEntry<'a> {
     usage: Usage,
     holder: Option<Holder>,
     price: Money,
+    deposit: Money,
 }
 
 /// All providers there ever were, by number. Cloning shares what is large; a change of offers copies all offers,
@@ -59,6 +60,12 @@ pub(crate) struct Providers {
     ids: RedBlackTreeMapSync<Address, ProviderId>,
     usage: VectorSync<Usage>,
     holders: RedBlackTreeMapSync<ProviderId, Holder>,
+    /// What is locked; of whom nothing is, there is no entry.
+    deposits: RedBlackTreeMapSync<ProviderId, Money>,
+    /// How many standing compositions use a provider; of whom none does, there is no entry.
+    resting: RedBlackTreeMapSync<ProviderId, u32>,
+    /// For each operation offered.
+    offer_deposit: Money,
     prices: Arc<DualPrices>,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
@@ -74,6 +81,9 @@ impl Providers {
             ids: ids.collect(),
             usage: addresses().map(|_| Usage::default()).collect(),
             holders: RedBlackTreeMapSync::new_sync(),
+            deposits: RedBlackTreeMapSync::new_sync(),
+            resting: RedBlackTreeMapSync::new_sync(),
+            offer_deposit: genesis.parameters.offer_deposit,
             prices: Arc::new(DualPrices::zero()),
             touched: BTreeSet::new(),
         }
@@ -123,8 +133,69 @@ impl Providers {
         providers.map(left).collect()
     }
 
-    /// Enters an offer, of a provider that is there or of a new one.
-    pub(in crate::ledger) fn offer(&mut self, author: Address, provider: Provider) -> Result<(), Defect> {
+    /// What is locked of a provider's money.
+    pub(in crate::ledger) fn deposit(&self, id: ProviderId) -> Money {
+        self.deposits.get(&id).copied().unwrap_or(Money::ZERO)
+    }
+
+    /// What terms with so many operations ask for; `None` if that leaves the range of money.
+    pub(in crate::ledger) fn deposit_for(&self, operations: usize) -> Option<Money> {
+        self.offer_deposit.checked_mul(i64::try_from(operations.max(1)).ok()?)
+    }
+
+    pub(in crate::ledger) fn set_deposit(&mut self, id: ProviderId, deposit: Money) -> Result<(), Defect> {
+        if deposit < Money::ZERO {
+            return Err(Defect::Deposit);
+        }
+        if deposit == Money::ZERO {
+            self.deposits.remove_mut(&id);
+        } else {
+            self.deposits.insert_mut(id, deposit);
+        }
+        self.touched.insert(StateKey::Provider(id));
+        Ok(())
+    }
+
+    /// All money locked for offers, in micro-units.
+    pub(in crate::ledger) fn total_money(&self) -> i128 {
+        self.deposits.values().map(|deposit| i128::from(deposit.micros())).sum()
+    }
+
+    /// Whether some standing composition uses a provider.
+    pub(in crate::ledger) fn is_rested_on(&self, id: ProviderId) -> bool {
+        self.resting.contains_key(&id)
+    }
+
+    /// A composition stands from now on.
+    pub(in crate::ledger) fn rest(&mut self, composition: &Standing) -> Result<(), Defect> {
+        for &id in composition.minutes.keys() {
+            let count =
+                self.resting.get(&id).copied().unwrap_or(0).checked_add(1).ok_or(Defect::ProviderId)?;
+            self.resting.insert_mut(id, count);
+        }
+        Ok(())
+    }
+
+    /// A composition stands no longer.
+    pub(in crate::ledger) fn unrest(&mut self, composition: &Standing) -> Result<(), Defect> {
+        for &id in composition.minutes.keys() {
+            let count =
+                self.resting.get(&id).and_then(|count| count.checked_sub(1)).ok_or(Defect::ProviderId)?;
+            if count == 0 {
+                self.resting.remove_mut(&id);
+            } else {
+                self.resting.insert_mut(id, count);
+            }
+        }
+        Ok(())
+    }
+
+    /// Enters an offer, of a provider that is there or of a new one; its number.
+    pub(in crate::ledger) fn offer(
+        &mut self,
+        author: Address,
+        provider: Provider,
+    ) -> Result<ProviderId, Defect> {
         let known = self.id_of(author);
         let supply = self.supply.make_mut();
         let id = if let Some(id) = known {
@@ -145,17 +216,16 @@ impl Providers {
             id
         };
         self.touched.insert(StateKey::Provider(id));
-        Ok(())
+        Ok(id)
     }
 
     /// Offers nothing and has nothing left, but keeps its id: standing compositions keep their terms.
-    pub(in crate::ledger) fn withdraw(&mut self, author: Address) {
-        let Some(id) = self.id_of(author) else { return };
-        if let Some(provider) = self.supply.make_mut().providers.get_mut(id.index()) {
-            provider.offers.clear();
-            provider.capacity = Some(0);
-            self.touched.insert(StateKey::Provider(id));
-        }
+    pub(in crate::ledger) fn withdraw(&mut self, id: ProviderId) -> Result<(), Defect> {
+        let provider = self.supply.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
+        provider.offers.clear();
+        provider.capacity = Some(0);
+        self.touched.insert(StateKey::Provider(id));
+        Ok(())
     }
 
     /// Takes a composition's minutes and, in dedicated allocation, its providers for `holder`.
@@ -225,6 +295,7 @@ impl Providers {
             usage: self.usage(id),
             holder: self.holder(id).copied(),
             price: self.prices.of(id),
+            deposit: self.deposit(id),
         }))
     }
 

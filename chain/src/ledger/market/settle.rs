@@ -14,13 +14,15 @@
 //! turns out dearer than it had to be is paid as if its excess had been known: its share vests by the schedule
 //! at that reduced cost.
 
+use std::sync::Arc;
+
 use scenarios::Money;
 
 use super::demands::Departed;
 use super::entry::{DemandStatus, Standing};
 use crate::genesis::{Network, Parameters};
 use crate::ledger::defect::Defect;
-use crate::ledger::state::State;
+use crate::ledger::state::{Moment, State};
 use crate::record::{DemandId, Height};
 use crate::schedule::{Achievement, Measure};
 
@@ -36,11 +38,13 @@ impl State {
         let rest = entry.demand.budget.checked_sub(composition.price);
         let rest = rest.filter(|rest| *rest >= Money::ZERO).ok_or(Defect::Budget)?;
         let (author, fee) = (entry.author, entry.solver_fee);
+        self.providers.rest(&composition)?;
         self.demands.compose(id, composition, fee, clearing)?;
         self.accounts.credit(author, rest)
     }
 
-    /// Records a composition that replaces another; the demander neither pays nor is paid.
+    /// Records a composition that replaces another; the demander neither pays nor is paid. What the providers of the
+    /// other have locked is looked at once everything of the block is entered.
     pub(in crate::ledger) fn recompose(
         &mut self,
         id: DemandId,
@@ -51,19 +55,45 @@ impl State {
         if clearing < composition.cost {
             return Err(Defect::Clearing);
         }
-        let escrow = self.demands.get(id).ok_or(Defect::Demand)?.escrow;
+        let entry = Arc::clone(self.demands.get(id).ok_or(Defect::Demand)?);
+        self.providers.unrest(entry.composition().ok_or(Defect::Demand)?)?;
+        self.providers.rest(&composition)?;
+        let escrow = entry.escrow;
+        drop(entry);
         self.demands.compose(id, composition, escrow, clearing)
     }
 
-    /// Freezes every composition that is due at this height, in order of demand id, and takes the demands off the
-    /// market; they, as settled.
-    pub(in crate::ledger) fn settle_due(
+    /// Freezes every composition that is due at this height, in order of demand id, then takes open demands whose time
+    /// has come off the market, by expiry and id; they, as they left. So that no block takes long, at most as many
+    /// expire as a block may have records; the rest expire with the next one, and nothing composes them meanwhile.
+    pub(in crate::ledger) fn leave_due(
         &mut self,
         network: &Network,
-        height: Height,
+        at: Moment,
     ) -> Result<Vec<Departed>, Defect> {
-        let due = self.demands.due_at(height).into_iter();
-        due.map(|id| self.freeze(network.parameters(), id, height)).collect()
+        let parameters = network.parameters();
+        let mut departed = Vec::new();
+        for id in self.demands.due_at(at.height) {
+            departed.push(self.freeze(parameters, id, at.height)?);
+        }
+        let most = usize::try_from(parameters.limits.records_per_block).unwrap_or(usize::MAX);
+        for id in self.demands.overdue_at(at.timestamp_ms, most) {
+            departed.push(self.give_back(id, DemandStatus::Expired { height: at.height })?);
+        }
+        Ok(departed)
+    }
+
+    /// Gives an open demand's escrow back and takes it off the market; it, as it left.
+    pub(in crate::ledger) fn give_back(
+        &mut self,
+        id: DemandId,
+        left: DemandStatus,
+    ) -> Result<Departed, Defect> {
+        let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
+        self.accounts.credit(entry.author, entry.escrow)?;
+        entry.escrow = Money::ZERO;
+        entry.status = left;
+        self.demands.depart(id, entry)
     }
 
     fn freeze(&mut self, parameters: &Parameters, id: DemandId, height: Height) -> Result<Departed, Defect> {
@@ -93,6 +123,8 @@ impl State {
         self.accounts.credit(entry.author, back)?;
 
         self.providers.release(&composition)?;
+        self.providers.unrest(&composition)?;
+        self.release_deposits(&composition.minutes.keys().copied().collect())?;
         composition.earned = fees.first;
         entry.escrow = Money::ZERO;
         entry.clearing = Money::ZERO;

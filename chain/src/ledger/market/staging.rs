@@ -143,6 +143,7 @@ impl Transition<'_> {
 
     fn validate_open(&self, demand: DemandId) -> Result<Arc<DemandEntry>, MarketError> {
         let entry = self.state.demands.get(demand).ok_or(MarketError::UnknownDemand { demand })?;
+        self.validate_not_overdue(demand, entry)?;
         match entry.composition() {
             None => Ok(Arc::clone(entry)),
             Some(standing) => {
@@ -150,6 +151,19 @@ impl Transition<'_> {
                 Err(MarketError::AlreadyComposed { demand, height, miner })
             }
         }
+    }
+
+    /// What has expired is not composed any more, even if more have than one block takes off the market.
+    pub(in crate::ledger) fn validate_not_overdue(
+        &self,
+        demand: DemandId,
+        entry: &DemandEntry,
+    ) -> Result<(), MarketError> {
+        let (got, expected) = (self.at.timestamp_ms, entry.expires_ms);
+        if entry.is_overdue(got) {
+            return Err(MarketError::DemandExpired { demand, got, expected });
+        }
+        Ok(())
     }
 
     pub(in crate::ledger) fn validate_feasible(

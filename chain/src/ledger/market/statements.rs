@@ -8,7 +8,7 @@ use super::entry::{DemandEntry, DemandStatus};
 use crate::genesis::Network;
 use crate::key::Address;
 use crate::ledger::defect::Defect;
-use crate::ledger::state::State;
+use crate::ledger::state::{Moment, State};
 use crate::record::{DemandId, DemandStatement, Height, OfferStatement};
 use crate::record_rule::RecordRule;
 
@@ -16,12 +16,36 @@ use crate::record_rule::RecordRule;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MarketStatementError {
+    /// The demand's time would have come with the block that brings it.
+    #[error("the demand expires at {got} ms, expected later than the block's {expected} ms")]
+    DemandExpired {
+        got: u64,
+        /// The block's time.
+        expected: u64,
+    },
+    /// The demand would stay open for too long.
+    #[error("the demand expires at {got} ms, expected at most {expected} ms in a block of now")]
+    LivesTooLong {
+        got: u64,
+        /// The block's time + `demand_lifetime_max_ms`.
+        expected: u64,
+    },
     /// The demander cannot pay budget and fee into escrow.
-    #[error("the balance of {} is {got}, the escrow of budget and fee needs {expected}", .author.short())]
+    #[error("{} can spend {got}, the escrow of budget and fee needs {expected}", .author.short())]
     InsufficientEscrow {
         author: Address,
+        /// What its account has above `account_min`.
         got: Money,
         /// Budget + solver fee.
+        expected: Money,
+    },
+    /// The provider cannot lock the deposit of its offer.
+    #[error("{} can spend {got}, the deposit of the offer takes {expected}", .author.short())]
+    InsufficientDeposit {
+        author: Address,
+        /// What its account has above `account_min`.
+        got: Money,
+        /// `offer_deposit` for each operation, less what is locked for the offer that it replaces.
         expected: Money,
     },
     /// The cancelled demand is not on chain, or has left the market: settled, or cancelled before.
@@ -57,7 +81,10 @@ impl MarketStatementError {
     /// The rule's name, for logs and tables.
     pub const fn rule(&self) -> RecordRule {
         match self {
+            Self::DemandExpired { .. } => RecordRule::DemandExpired,
+            Self::LivesTooLong { .. } => RecordRule::DemandLifetime,
             Self::InsufficientEscrow { .. } => RecordRule::InsufficientEscrow,
+            Self::InsufficientDeposit { .. } => RecordRule::InsufficientDeposit,
             Self::UnknownDemand { .. } => RecordRule::CancellationUnknownDemand,
             Self::NotDemandAuthor { .. } => RecordRule::CancellationAuthor,
             Self::DemandNotOpen { .. } => RecordRule::CancellationTooLate,
@@ -69,13 +96,17 @@ impl MarketStatementError {
 }
 
 impl State {
-    /// There is room for another provider, or the author is one.
-    pub(in crate::ledger) fn validate_offer(&self, author: Address) -> Result<(), MarketStatementError> {
+    /// There is room for another provider, or the author is one, and it can lock the deposit.
+    pub(in crate::ledger) fn validate_offer(
+        &self,
+        author: Address,
+        offer: &OfferStatement,
+    ) -> Result<(), MarketStatementError> {
         let (got, expected) = (self.providers.count(), limits::PROVIDERS);
         if got >= expected && self.providers.id_of(author).is_none() {
             return Err(MarketStatementError::TooManyProviders { got, expected });
         }
-        Ok(())
+        self.validate_deposit(author, offer.offers.len())
     }
 
     pub(in crate::ledger) fn validate_withdrawal(&self, author: Address) -> Result<(), MarketStatementError> {
@@ -85,19 +116,28 @@ impl State {
         }
     }
 
-    /// The market has room for it, and its author pays budget and fee into escrow.
+    /// It expires in time, the market has room for it, and its author pays budget and fee into escrow.
     pub(in crate::ledger) fn validate_demand(
         &self,
         network: &Network,
+        at: Moment,
         author: Address,
         demand: &DemandStatement,
     ) -> Result<(), MarketStatementError> {
+        let (got, expected) = (demand.expires_ms, at.timestamp_ms);
+        if got <= expected {
+            return Err(MarketStatementError::DemandExpired { got, expected });
+        }
+        let expected = expected.saturating_add(network.parameters().demand_lifetime_max_ms);
+        if got > expected {
+            return Err(MarketStatementError::LivesTooLong { got, expected });
+        }
         let expected = usize::try_from(network.parameters().limits.market_demands).unwrap_or(usize::MAX);
         let got = self.demands.count();
         if got >= expected {
             return Err(MarketStatementError::MarketFull { got, expected });
         }
-        let (got, expected) = (self.accounts.balance(author), escrow(demand).unwrap_or(limits::BUDGET));
+        let (got, expected) = (self.accounts.spendable(author), escrow(demand).unwrap_or(limits::BUDGET));
         if got < expected {
             return Err(MarketStatementError::InsufficientEscrow { author, got, expected });
         }
@@ -131,7 +171,15 @@ impl State {
             offers: offer.offers.clone(),
             capacity: offer.capacity,
         };
-        self.providers.offer(author, provider)
+        let id = self.providers.offer(author, provider)?;
+        self.adjust_deposit(id)
+    }
+
+    /// The author offers nothing any more; its deposit returns once nothing standing rests on it.
+    pub(in crate::ledger) fn apply_withdrawal(&mut self, author: Address) -> Result<(), Defect> {
+        let id = self.providers.id_of(author).ok_or(Defect::ProviderId)?;
+        self.providers.withdraw(id)?;
+        self.release_deposit(id)
     }
 
     pub(in crate::ledger) fn apply_demand(
@@ -154,6 +202,7 @@ impl State {
             demand,
             solver_fee: statement.solver_fee,
             since: height,
+            expires_ms: statement.expires_ms,
             escrow,
             clearing: Money::ZERO,
             status: DemandStatus::Open,
@@ -167,12 +216,7 @@ impl State {
         id: DemandId,
         height: Height,
     ) -> Result<Departed, Defect> {
-        let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
-        let (author, escrow) = (entry.author, entry.escrow);
-        entry.escrow = Money::ZERO;
-        entry.status = DemandStatus::Cancelled { height };
-        self.accounts.credit(author, escrow)?;
-        self.demands.depart(id, entry)
+        self.give_back(id, DemandStatus::Cancelled { height })
     }
 }
 

@@ -123,7 +123,10 @@ impl Ledger {
     pub fn freeze_height(&self, entry: &DemandEntry) -> Option<Height> {
         match &entry.status {
             DemandStatus::Composed(standing) => Some(self.state.demands.freeze_height(standing)),
-            DemandStatus::Open | DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => None,
+            DemandStatus::Open
+            | DemandStatus::Frozen { .. }
+            | DemandStatus::Cancelled { .. }
+            | DemandStatus::Expired { .. } => None,
         }
     }
 

@@ -5,7 +5,7 @@ use chain::{Address, BlockHash, DemandId, Hash, Height, NetworkId, RecordId};
 use serde::{Deserialize, Serialize};
 
 /// The format. What was written in another one is forgotten and made again.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// The key of [`Head`].
 pub(super) const HEAD: &[u8] = b"head";

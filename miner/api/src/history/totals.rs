@@ -14,6 +14,8 @@ pub struct Totals {
     pub frozen: u64,
     /// Demands taken back by their authors.
     pub cancelled: u64,
+    /// Demands that were still open when their time had come.
+    pub expired: u64,
     /// What the settled compositions cost, in micro-units.
     pub frozen_cost_micros: i128,
     /// By miner; kept apart from the rest on disk.
@@ -64,6 +66,7 @@ impl Totals {
                 }
             }
             DemandStatus::Cancelled { .. } => self.cancelled = self.cancelled.saturating_add(1),
+            DemandStatus::Expired { .. } => self.expired = self.expired.saturating_add(1),
             // In the market still; a report does not name these.
             DemandStatus::Open | DemandStatus::Composed(_) => {}
         }

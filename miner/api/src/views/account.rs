@@ -14,8 +14,10 @@ pub struct AccountReport {
     pub address: Address,
     /// The height of the node's head.
     pub height: Height,
-    /// What can be spent.
+    /// What is in its account.
     pub balance: Money,
+    /// What of it can be spent: all but what an account must keep.
+    pub spendable: Money,
     /// What is held for the address's demands: escrow, and the price of what is composed and not settled.
     pub held: Money,
     /// The sequence number of its next record on chain.
@@ -53,6 +55,8 @@ pub struct OfferReport {
     pub capacity: Option<Minutes>,
     /// Minutes that compositions take.
     pub used: Minutes,
+    /// What is locked for it.
+    pub deposit: Money,
     /// What it can do.
     pub operations: Vec<OfferedOperation>,
 }
@@ -87,6 +91,7 @@ pub fn account(snapshot: &Snapshot, address: Address) -> AccountReport {
         address,
         height: snapshot.height(),
         balance: ledger.balance(address),
+        spendable: ledger.spendable(address),
         held: own.map(|(_, entry)| entry.escrow + entry.clearing).sum(),
         next_on_chain,
         next_sequence: first_free(next_on_chain, taken),
@@ -114,6 +119,7 @@ fn offer_of(ledger: &Ledger, address: Address) -> Option<OfferReport> {
         site: provider.site,
         capacity: provider.capacity,
         used: ledger.usage(id).total(),
+        deposit: ledger.deposit(id),
         operations: operations.collect(),
     })
 }

@@ -35,6 +35,8 @@ pub struct WantedReport {
     pub budget: Money,
     /// Paid to solvers on top, by the schedule.
     pub solver_fee: Money,
+    /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of blocks.
+    pub expires_ms: u64,
 }
 
 /// Where a demand stands.
@@ -65,6 +67,11 @@ pub enum DemandStanding {
     /// Taken back while open.
     Cancelled {
         /// The height that cancelled it.
+        height: Height,
+    },
+    /// Still open when its time had come.
+    Expired {
+        /// The height that took it off the market.
         height: Height,
     },
     /// Refused or dropped since this node started.
@@ -182,6 +189,7 @@ fn on_chain(
             DemandStanding::Frozen { height: *height, composition: composed(composition)? }
         }
         DemandStatus::Cancelled { height } => DemandStanding::Cancelled { height: *height },
+        DemandStatus::Expired { height } => DemandStanding::Expired { height: *height },
     };
     Ok(DemandReport { demand: id, wanted: Some(wanted(ledger, entry)), standing })
 }
@@ -219,6 +227,7 @@ fn wanted(ledger: &Ledger, entry: &DemandEntry) -> WantedReport {
         orders: demand.orders.iter().map(|&operation| operation_name(ledger, operation)).collect(),
         budget: demand.budget,
         solver_fee: entry.solver_fee,
+        expires_ms: entry.expires_ms,
     }
 }
 
@@ -230,5 +239,6 @@ fn wanted_by_statement(ledger: &Ledger, author: Address, demand: &DemandStatemen
         orders: demand.orders.iter().map(|&operation| operation_name(ledger, operation)).collect(),
         budget: demand.budget,
         solver_fee: demand.solver_fee,
+        expires_ms: demand.expires_ms,
     }
 }

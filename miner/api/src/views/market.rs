@@ -1,7 +1,7 @@
 //! What a client must know of the network and its market to write records.
 
 use chain::{Height, NetworkId, PublicKey};
-use scenarios::Geometry;
+use scenarios::{Geometry, Money};
 use serde::{Deserialize, Serialize};
 
 use crate::Snapshot;
@@ -22,6 +22,16 @@ pub struct MarketFacts {
     pub providers: usize,
     /// The least solver fee, as a share of the budget in parts per million.
     pub solver_fee_ppm: u64,
+    /// What an account keeps: no statement takes it.
+    pub account_min: Money,
+    /// The least budget of a demand.
+    pub min_budget: Money,
+    /// What is locked for each operation of an offer.
+    pub offer_deposit: Money,
+    /// The longest that a demand may stay open, in milliseconds after the block that brings it.
+    pub demand_lifetime_max_ms: u64,
+    /// The latest expiry, in milliseconds since the Unix epoch, that a demand may have whichever block brings it.
+    pub first_expiry_ms: u64,
     /// With a distance matrix, how many places it has; otherwise sites are points in metres.
     pub places: Option<usize>,
     /// Records that one author may have in this node's pool.
@@ -42,6 +52,11 @@ pub fn market_facts(snapshot: &Snapshot) -> MarketFacts {
         operations: genesis.operations.clone(),
         providers: offering.count(),
         solver_fee_ppm: genesis.parameters.solver_fee_ppm,
+        account_min: genesis.parameters.account_min,
+        min_budget: genesis.parameters.min_budget,
+        offer_deposit: genesis.parameters.offer_deposit,
+        demand_lifetime_max_ms: genesis.parameters.demand_lifetime_max_ms,
+        first_expiry_ms: genesis.first_expiry_ms(),
         places: match &genesis.geometry {
             Geometry::Euclidean => None,
             Geometry::Matrix(matrix) => Some(matrix.places()),

@@ -27,6 +27,8 @@ pub struct MarketStatus {
     pub frozen: u64,
     /// Demands taken back by their authors, ever.
     pub cancelled: u64,
+    /// Demands that were still open when their time had come, ever.
+    pub expired: u64,
     /// Cost of what is composed and not settled, and budgets of what is open; `None` beyond the range of
     /// money.
     pub cost: Option<Money>,
@@ -85,7 +87,11 @@ impl MarketStatus {
                     composed += 1;
                     standing_cost += i128::from(standing.cost.micros());
                 }
-                DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } => {} // in the totals
+                DemandStatus::Frozen { .. }
+                | DemandStatus::Cancelled { .. }
+                | DemandStatus::Expired { .. } => {
+                    // In the totals.
+                }
             }
         }
         Self {
@@ -94,6 +100,7 @@ impl MarketStatus {
             composed,
             frozen: totals.frozen,
             cancelled: totals.cancelled,
+            expired: totals.expired,
             cost: money(market.cost()),
             bound: market.bound().ok(),
             composed_cost: money(totals.frozen_cost_micros.saturating_add(standing_cost)),

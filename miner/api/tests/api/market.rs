@@ -113,7 +113,13 @@ impl Market {
     pub(crate) fn demand_records(&self) -> Vec<Record> {
         let network = self.ledger.network();
         let fee_ppm = network.parameters().solver_fee_ppm;
-        scenario_demand_records(&instance(), network.id(), RNG_SEED, fee_ppm)
+        scenario_demand_records(
+            &instance(),
+            network.id(),
+            RNG_SEED,
+            fee_ppm,
+            network.genesis().first_expiry_ms(),
+        )
     }
 
     /// The demand of alice, bob or carol.

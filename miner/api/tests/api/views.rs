@@ -124,7 +124,7 @@ fn an_account_shows_what_is_held_and_the_next_number() {
     let record = market.record(&alice, gift);
     let account = views::account(&market.snapshot_with(vec![record]), alice.public().address());
     // The price is paid in; the fee stays held until the settlement, and the rest of the budget is back.
-    assert_eq!((account.balance, account.held), (units(81), Money::from_micros(19_400_000)));
+    assert_eq!((account.balance, account.held), (units(82), Money::from_micros(19_400_000)));
     assert_eq!((account.next_on_chain, account.next_sequence, account.pending.len()), (1, 2, 1));
     assert_eq!(account.offer, None);
 }

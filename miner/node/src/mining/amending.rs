@@ -116,7 +116,7 @@ impl Mining {
         if changed > 0 {
             proposals.push(amendment);
         }
-        let admissible = view.ledger.admissible_amendments(&view.own, &[], &proposals);
+        let admissible = view.ledger.admissible_amendments(&view.own, view.block_time_ms(), &[], &proposals);
         self.amending.found = admissible.kept;
         let is_found = changed > 0 && admissible.refused.iter().all(|&(index, _)| index != ours);
         if is_found {
@@ -139,7 +139,7 @@ impl Mining {
             return None;
         }
         let found = std::mem::take(&mut self.amending.found);
-        let mut kept = view.ledger.admissible_amendments(&view.own, &[], &found).kept;
+        let mut kept = view.ledger.admissible_amendments(&view.own, view.block_time_ms(), &[], &found).kept;
         while !kept.is_empty() {
             if let Ok(drafted) = Self::draft_all(view, None, Vec::new(), kept.clone()) {
                 return Some(drafted);
@@ -162,7 +162,8 @@ impl Mining {
         }
         self.amending.explorer.on_change();
         let found = std::mem::take(&mut self.amending.found);
-        self.amending.found = view.ledger.admissible_amendments(&view.own, &[], &found).kept;
+        self.amending.found =
+            view.ledger.admissible_amendments(&view.own, view.block_time_ms(), &[], &found).kept;
         let is_stale = self.amending.looking.as_ref().is_some_and(|looking| {
             looking.standing.iter().any(|(&id, old)| standing(view.ledger, id) != *old)
         });

@@ -32,7 +32,7 @@ impl Mining {
         }
         let is_anything_to_do = !view.pending.is_empty() || !self.held.is_empty();
         let is_due = is_anything_to_do && self.is_quiet_block_due(view, Self::turn(view));
-        if is_due || self.is_heartbeat_due(view) {
+        if is_due || self.is_expiry_due(view) || self.is_heartbeat_due(view) {
             return Self::draft(view, None, Vec::new()).ok();
         }
         None
@@ -48,6 +48,13 @@ impl Mining {
             && self.is_idle()
             && view.ledger.awaits_settlement()
             && super::open_ids(view.ledger).iter().all(|demand| self.given_up.contains(demand))
+    }
+
+    /// Whether an open demand has expired, and waits for a block to leave with.
+    fn is_expiry_due(&self, view: &View<'_>) -> bool {
+        let turn_ms = Self::turn(view) * self.timing.turn_ms;
+        let is_over = |expires_ms: u64| view.now.wall_ms >= expires_ms.saturating_add(turn_ms);
+        view.ledger.first_expiry().is_some_and(is_over) && self.is_quiet_block_due(view, Self::turn(view))
     }
 
     /// A block on the present head with these contents and every record that waits.
@@ -72,7 +79,7 @@ impl Mining {
             compositions,
             amendments,
             miner: view.own,
-            timestamp_ms: view.now.wall_ms.max(view.ledger.head().timestamp_ms + 1),
+            timestamp_ms: view.block_time_ms(),
         };
         let (header, body, report) = view.ledger.draft(draft)?;
         Ok(Drafted { header, body, report })
@@ -87,7 +94,7 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Option<Drafted> {
-        let mut proposals = view.ledger.admissible(&view.own, proposals).kept;
+        let mut proposals = view.ledger.admissible(&view.own, view.block_time_ms(), proposals).kept;
         if proposals.is_empty() {
             return None;
         }
@@ -139,7 +146,8 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Vec<ProposedComposition> {
-        let Admissible { kept, refused } = view.ledger.admissible(&view.own, compositions);
+        let Admissible { kept, refused } =
+            view.ledger.admissible(&view.own, view.block_time_ms(), compositions);
         if !compositions.is_empty() {
             let reason = refused.first().map(|(_, rejection)| rejection.to_string());
             let event = NodeEvent::BlockReanchored { kept: kept.len(), dropped: refused.len(), reason };

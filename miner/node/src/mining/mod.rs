@@ -58,6 +58,13 @@ pub(crate) struct View<'a> {
     pub is_behind: bool,
 }
 
+impl View<'_> {
+    /// What a block made now is dated, in milliseconds since the Unix epoch.
+    fn block_time_ms(&self) -> u64 {
+        self.now.wall_ms.max(self.ledger.head().timestamp_ms + 1)
+    }
+}
+
 /// The miner's state between decisions.
 #[derive(Debug)]
 pub(crate) struct Mining {
@@ -290,7 +297,7 @@ impl Mining {
                 standing.extend(announced.compositions);
                 Self::reanchor(&standing, view, actions)
             }
-            None => view.ledger.admissible(&view.own, &standing).kept,
+            None => view.ledger.admissible(&view.own, view.block_time_ms(), &standing).kept,
         };
         self.repair_search(&open, view, actions);
         let is_changed =

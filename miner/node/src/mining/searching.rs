@@ -236,7 +236,7 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
-        let judged = view.ledger.admissible(&view.own, &compositions);
+        let judged = view.ledger.admissible(&view.own, view.block_time_ms(), &compositions);
         let rejection = judged.refused.first().filter(|_| judged.kept.is_empty());
         let Some((_, rejection)) = rejection else {
             self.ready = compositions;

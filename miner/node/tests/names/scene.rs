@@ -64,7 +64,13 @@ fn network(validators: &[SecretKey]) -> (Arc<Network>, Vec<Record>) {
     let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, keys, RNG_SEED, START_MS - 1_000);
     let network = Arc::new(Network::new(genesis).unwrap());
     let fee_ppm = scenario.network.solver_fee_ppm;
-    let records = scenario_demand_records(&scenario.instance, network.id(), RNG_SEED, fee_ppm);
+    let records = scenario_demand_records(
+        &scenario.instance,
+        network.id(),
+        RNG_SEED,
+        fee_ppm,
+        network.genesis().first_expiry_ms(),
+    );
     (network, records)
 }
 

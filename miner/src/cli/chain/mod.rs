@@ -115,8 +115,8 @@ fn summary(verified: &Verified) -> String {
         format!("state root {}", verified.state_root),
         format!("records    {}", verified.records),
         format!(
-            "demands    {} open, {} composed, {} frozen, {} cancelled",
-            demands.open, demands.composed, demands.frozen, demands.cancelled
+            "demands    {} open, {} composed, {} frozen, {} cancelled, {} expired",
+            demands.open, demands.composed, demands.frozen, demands.cancelled, demands.expired
         ),
         format!("money      {money} $, as at genesis"),
         format!(

@@ -46,7 +46,7 @@ pub(super) async fn run(arguments: &BalanceArguments) -> Result<ExitCode> {
 fn render(account: &AccountReport) -> String {
     let mut lines = vec![
         format!("address   {}", account.address),
-        format!("balance   {} at height {}", account.balance, account.height),
+        format!("balance   {} at height {}, {} to spend", account.balance, account.height, account.spendable),
         format!("held      {} for demands that are not settled", account.held),
         format!("sequence  {} is next", account.next_sequence),
     ];
@@ -54,7 +54,8 @@ fn render(account: &AccountReport) -> String {
         let capacity =
             offer.capacity.map_or_else(|| "any number of".to_owned(), |capacity| capacity.to_string());
         let used = offer.used;
-        lines.push(format!("provider  {}: {used} of {capacity} minutes used", offer.name));
+        let deposit = offer.deposit;
+        lines.push(format!("provider  {}: {used} of {capacity} minutes used, deposit {deposit}", offer.name));
         for offered in &offer.operations {
             lines.push(format!(
                 "          {} for {} in {}",

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use chain::genesis::scenario_demand_records;
 use chain::{DemandId, Hash, Record, RecordId, Statement};
 use clap::Args;
-use miner_api::{DemandStanding, Refusal};
+use miner_api::{DemandStanding, MarketFacts, Refusal};
 use scenarios::Money;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::cli::OutputArguments;
 use crate::cli::output::{print, print_json};
 use crate::client::DemandDocument;
 use crate::client::documents::SiteDocument;
+use crate::driver::wall_ms;
 use crate::files::load_scenario;
 
 /// Arguments of `miner demand submit`.
@@ -46,6 +47,10 @@ pub(in crate::cli) struct SubmitDemandArguments {
     /// Without --file: paid to solvers on top, in dollars; the least allowed if absent.
     #[arg(long, value_name = "DOLLARS", value_parser = parse_money)]
     solver_fee: Option<Money>,
+    /// How many seconds it stays in the market unless it is composed; then it leaves and its escrow returns. A day if
+    /// absent, or the longest that the market allows if that is less.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    expires_in: Option<u64>,
     /// Wait until the demand is final on chain, or until it is composed.
     #[arg(long, value_name = "final|composed", num_args = 0..=1, default_missing_value = "final")]
     wait: Option<Wait>,
@@ -93,6 +98,9 @@ pub(in crate::cli) struct ShowArguments {
     output: OutputArguments,
 }
 
+/// How long a demand stays in the market unless its author says otherwise.
+const DAY_MS: u64 = 24 * 60 * 60 * 1_000;
+
 /// Records handed in with one request, far below what one may hold: a demand has up to 256 orders.
 const SCENARIO_BATCH: usize = 500;
 
@@ -104,14 +112,32 @@ fn parse_id(text: &str) -> Result<RecordId, String> {
 pub(super) async fn submit(arguments: &SubmitDemandArguments) -> Result<ExitCode> {
     let mut client = arguments.submit.node.connect().await?;
     let facts = client.market().await?;
+    let expires_ms = expiry(arguments.expires_in, &facts)?;
     let mut entries = Vec::new();
     for document in documents(arguments)? {
         let statement = document
-            .statement(&facts)
+            .statement(&facts, expires_ms)
             .with_context(|| format!("demand \"{}\" cannot be submitted", document.name))?;
         entries.push(Entry { name: Some(document.name), statement: Statement::Demand(statement) });
     }
     submit_and_report(&mut client, &arguments.submit, entries, arguments.wait).await
+}
+
+/// When a demand submitted now expires.
+fn expiry(expires_in: Option<u64>, facts: &MarketFacts) -> Result<u64> {
+    let longest = facts.demand_lifetime_max_ms;
+    let lifetime = expires_in.map_or(DAY_MS.min(longest), |seconds| seconds.saturating_mul(1_000));
+    if lifetime > longest {
+        bail!(
+            "this market lets a demand stay open for at most {} seconds: name no more with --expires-in",
+            longest / 1_000
+        );
+    }
+    Ok(now_ms().saturating_add(lifetime))
+}
+
+fn now_ms() -> u64 {
+    wall_ms()
 }
 
 fn documents(arguments: &SubmitDemandArguments) -> Result<Vec<DemandDocument>> {
@@ -142,7 +168,10 @@ pub(super) async fn submit_scenario(arguments: &SubmitScenarioArguments) -> Resu
     let mut client = arguments.node.connect().await?;
     let facts = client.market().await?;
     let (seed, fee_ppm) = (arguments.rng_seed, facts.solver_fee_ppm);
-    let records = scenario_demand_records(&scenario.instance, facts.network, seed, fee_ppm);
+    // The same records whoever submits them and when, as long as the network is young enough.
+    let expires_ms = Some(facts.first_expiry_ms).filter(|&first| first > now_ms());
+    let expires_ms = expires_ms.unwrap_or_else(|| now_ms().saturating_add(facts.demand_lifetime_max_ms));
+    let records = scenario_demand_records(&scenario.instance, facts.network, seed, fee_ppm, expires_ms);
     let demands = records.iter().map(Record::id).collect();
     let mut report = ScenarioReport { demands, refused: Vec::new() };
     for batch in records.chunks(SCENARIO_BATCH) {
@@ -174,7 +203,7 @@ pub(super) async fn show(arguments: &ShowArguments) -> Result<ExitCode> {
     if arguments.output.json {
         print_json(report)?;
     } else {
-        print(&render_demand(report))?;
+        print(&render_demand(report, now_ms()))?;
     }
     let is_known = !matches!(report.standing, DemandStanding::Unknown);
     Ok(if is_known { ExitCode::SUCCESS } else { ExitCode::FAILURE })

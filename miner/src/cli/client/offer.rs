@@ -9,6 +9,8 @@ use clap::Args;
 
 use super::report::{Entry, Wait, submit_and_report};
 use super::{SubmitArguments, read_text};
+use crate::cli::output::print;
+use crate::client::submit::deposit;
 use crate::client::{NodeClient, OfferDocument};
 
 /// Arguments of `miner offer publish` and `change`.
@@ -64,7 +66,14 @@ async fn offers_something(client: &mut NodeClient, arguments: &WriteArguments) -
 async fn write(client: &mut NodeClient, arguments: &WriteArguments) -> Result<ExitCode> {
     let place = || format!("in {}", arguments.file.display());
     let document = OfferDocument::from_json(&read_text(&arguments.file)?).with_context(place)?;
-    let offer = document.statement(&client.market().await?).with_context(place)?;
+    let facts = client.market().await?;
+    let offer = document.statement(&facts).with_context(place)?;
+    if let Some(deposit) = deposit(&facts, &offer).filter(|_| !arguments.submit.output.json) {
+        print(&format!(
+            "deposit {deposit}, locked until the offer is withdrawn and settled; {} of it stays with the place",
+            facts.offer_deposit
+        ))?;
+    }
     let entry = Entry { name: Some(document.name), statement: Statement::Offer(offer) };
     submit_and_report(client, &arguments.submit, vec![entry], Wait::of(arguments.wait)).await
 }

@@ -130,6 +130,7 @@ impl Report {
             DemandStanding::InPool { .. }
             | DemandStanding::Open { .. }
             | DemandStanding::Cancelled { .. }
+            | DemandStanding::Expired { .. }
             | DemandStanding::Refused(_)
             | DemandStanding::Unknown => None,
         }
@@ -174,10 +175,10 @@ async fn explain_shortfalls(
 ) -> Result<()> {
     let lacks_money = |report: &Report| report.refusal().is_some_and(|refusal| refusal.rule.is_about_money());
     if records.iter().any(|report| lacks_money(report) && report.submitted.shortfall.is_none()) {
-        let balance = client.account(author).await?.balance;
+        let (facts, account) = (client.market().await?, client.account(author).await?);
         for (entry, report) in entries.iter().zip(records).filter(|(_, report)| lacks_money(report)) {
             report.submitted.shortfall =
-                report.submitted.shortfall.or_else(|| shortfall(&entry.statement, balance));
+                report.submitted.shortfall.or_else(|| shortfall(&entry.statement, &facts, &account));
         }
     }
     Ok(())
@@ -219,10 +220,10 @@ fn render_record(report: &Report) -> String {
 }
 
 fn render_shortfall(shortfall: Shortfall, author: Address, key: &Path) -> String {
-    let Shortfall { needed, balance, missing } = shortfall;
+    let Shortfall { needed, kept, balance, missing } = shortfall;
     let plain = missing.to_string().replace(',', "");
     format!(
-        "{} needs {needed} and has {balance}. Have {missing} transferred to it by somebody who owns money:\n  miner \
+        "{} needs {needed}, of which {kept} stays in its account, and has {balance}. Have {missing} transferred to it by somebody who owns money:\n  miner \
          transfer --key OWNER.key --to {author} --amount {plain} --wait\nand submit again.",
         key.display()
     )
@@ -245,17 +246,31 @@ fn summary(records: &[Report], wait: Option<Wait>) -> String {
     lines.join("\n")
 }
 
-/// A demand and where it stands, as text.
-pub(super) fn render_demand(report: &DemandReport) -> String {
+/// A demand and where it stands at a time in milliseconds since the Unix epoch, as text.
+pub(super) fn render_demand(report: &DemandReport, now_ms: u64) -> String {
     let mut lines = vec![format!("demand    {}", report.demand)];
     if let Some(wanted) = &report.wanted {
         lines.push(format!("name      {}", wanted.name));
         lines.push(format!("author    {}", wanted.author));
         lines.push(format!("orders    {}", wanted.orders.join(", ")));
         lines.push(format!("budget    {} + solver fee {}", wanted.budget, wanted.solver_fee));
+        if matches!(report.standing, DemandStanding::InPool { .. } | DemandStanding::Open { .. }) {
+            lines.push(format!("expires   {}", render_expiry(wanted.expires_ms, now_ms)));
+        }
     }
     lines.push(format!("standing  {}", render_standing(&report.standing).replace('\n', "\n          ")));
     lines.join("\n")
+}
+
+/// "in 23 h 59 min", "in 8 s", "with the next block".
+fn render_expiry(expires_ms: u64, now_ms: u64) -> String {
+    let seconds = expires_ms.saturating_sub(now_ms).div_ceil(1_000);
+    match (seconds / 3_600, seconds / 60 % 60) {
+        _ if seconds == 0 => "with the next block".into(),
+        (0, 0) => format!("in {seconds} s"),
+        (0, minutes) => format!("in {minutes} min"),
+        (hours, minutes) => format!("in {hours} h {minutes} min"),
+    }
 }
 
 fn render_standing(standing: &DemandStanding) -> String {
@@ -271,6 +286,7 @@ fn render_standing(standing: &DemandStanding) -> String {
             format!("settled at height {height}\n{}", render_composition(composition))
         }
         DemandStanding::Cancelled { height } => format!("cancelled at height {height}"),
+        DemandStanding::Expired { height } => format!("expired at height {height}, and its escrow returned"),
         DemandStanding::Refused(refusal) => format!("refused ({}): {}", refusal.rule, refusal.reason),
         DemandStanding::Unknown => "this node knows no such demand".into(),
     }
@@ -290,4 +306,19 @@ fn render_composition(composition: &CompositionReport) -> String {
 /// "1 minute", "5 minutes".
 pub(super) fn minutes(count: Minutes) -> String {
     if count == 1 { "1 minute".into() } else { format!("{count} minutes") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expiry_is_told_by_how_long_it_is_until_then() {
+        let minute = 60_000;
+        assert_eq!(render_expiry(24 * 60 * minute, 1), "in 24 h 0 min");
+        assert_eq!(render_expiry(90 * minute, 30 * minute), "in 1 h 0 min");
+        assert_eq!(render_expiry(59 * minute, 1), "in 59 min");
+        assert_eq!(render_expiry(7_001, 0), "in 8 s");
+        assert_eq!(render_expiry(7_000, 7_000), "with the next block");
+    }
 }

@@ -128,7 +128,13 @@ struct Live<'a> {
 impl<'a> Live<'a> {
     fn new(plan: LivePlan<'a>, network: &'a Network, journal: Journal) -> Self {
         let fee_ppm = network.parameters().solver_fee_ppm;
-        let records = scenario_demand_records(&plan.scenario.instance, network.id(), plan.rng_seed, fee_ppm);
+        let records = scenario_demand_records(
+            &plan.scenario.instance,
+            network.id(),
+            plan.rng_seed,
+            fee_ppm,
+            network.genesis().first_expiry_ms(),
+        );
         Self {
             ids: records.iter().map(Record::id).collect(),
             records,
@@ -258,7 +264,7 @@ impl<'a> Live<'a> {
             let Some(entry) = entry else { return Ok(Fate::Waiting) };
             let composition = match &entry.status {
                 DemandStatus::Open => return Ok(Fate::Waiting),
-                DemandStatus::Cancelled { .. } => return Ok(Fate::Left),
+                DemandStatus::Cancelled { .. } | DemandStatus::Expired { .. } => return Ok(Fate::Left),
                 DemandStatus::Composed(composition) | DemandStatus::Frozen { composition, .. } => composition,
             };
             let height = composition.since;

@@ -1,0 +1,70 @@
+//! What an offer costs its provider as long as it stands: a deposit for each operation offered.
+//!
+//! The deposit of an offer is locked when a record brings it. Where an offer is replaced by a larger one, what is missing
+//! is locked, too; what is locked beyond the terms in force returns as soon as nothing standing rests on the provider,
+//! be it at once. A provider keeps its place among the providers for ever, withdrawn or not, so the deposit of one
+//! operation stays with that place. Offers of genesis have none.
+
+use std::collections::BTreeSet;
+
+use scenarios::{Money, ProviderId};
+
+use super::statements::MarketStatementError;
+use crate::key::Address;
+use crate::ledger::defect::Defect;
+use crate::ledger::state::State;
+
+impl State {
+    /// The provider can lock what is missing of the deposit for so many operations.
+    pub(super) fn validate_deposit(
+        &self,
+        author: Address,
+        operations: usize,
+    ) -> Result<(), MarketStatementError> {
+        let locked = self.providers.id_of(author).map_or(Money::ZERO, |id| self.providers.deposit(id));
+        let required = self.providers.deposit_for(operations);
+        let got = self.accounts.spendable(author);
+        // What cannot be said in money cannot be paid either.
+        match required.and_then(|required| required.checked_sub(locked)) {
+            Some(missing) if missing <= got.max(Money::ZERO) => Ok(()),
+            missing => {
+                let expected = missing.unwrap_or(Money::from_micros(i64::MAX));
+                Err(MarketStatementError::InsufficientDeposit { author, got, expected })
+            }
+        }
+    }
+
+    /// Locks what is missing of the deposit for a provider's terms, or lets go of what is too much.
+    pub(super) fn adjust_deposit(&mut self, id: ProviderId) -> Result<(), Defect> {
+        let required = self.required_deposit(id)?;
+        let missing = required.checked_sub(self.providers.deposit(id)).ok_or(Defect::Deposit)?;
+        if missing <= Money::ZERO {
+            return self.release_deposit(id);
+        }
+        let author = self.providers.address_of(id).ok_or(Defect::ProviderId)?;
+        self.accounts.debit(author, missing)?;
+        self.providers.set_deposit(id, required)
+    }
+
+    /// Gives back what is locked beyond the terms in force, unless something standing rests on the provider.
+    pub(in crate::ledger) fn release_deposit(&mut self, id: ProviderId) -> Result<(), Defect> {
+        let required = self.required_deposit(id)?;
+        let excess = self.providers.deposit(id).checked_sub(required).ok_or(Defect::Deposit)?;
+        if excess <= Money::ZERO || self.providers.is_rested_on(id) {
+            return Ok(());
+        }
+        let author = self.providers.address_of(id).ok_or(Defect::ProviderId)?;
+        self.accounts.credit(author, excess)?;
+        self.providers.set_deposit(id, required)
+    }
+
+    /// The same for several, in order of id.
+    pub(in crate::ledger) fn release_deposits(&mut self, ids: &BTreeSet<ProviderId>) -> Result<(), Defect> {
+        ids.iter().try_for_each(|&id| self.release_deposit(id))
+    }
+
+    fn required_deposit(&self, id: ProviderId) -> Result<Money, Defect> {
+        let provider = self.providers.supply().provider(id).ok_or(Defect::ProviderId)?;
+        self.providers.deposit_for(provider.offers.len()).ok_or(Defect::Deposit)
+    }
+}
