@@ -93,6 +93,9 @@ pub enum Violation {
     /// A stored chain does not verify, or is not the others'.
     #[error("the chain of {host} does not stand: {error}")]
     ChainDoesNotStand { host: HostId, error: String },
+    /// A node holds more than any honest network gives it reason to.
+    #[error("{host} has {got} {what}, at most {limit} expected")]
+    TooMuch { host: HostId, what: &'static str, got: usize, limit: usize },
     /// The network did not finish although it was good.
     #[error("not settled {after_ms} ms after the network became good: {standing}")]
     NotLive {

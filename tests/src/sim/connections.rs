@@ -1,15 +1,19 @@
-//! Connections between hosts: dialled, opened, closed and timed out; and what puppets say over theirs.
+//! Connections between hosts: dialled, opened, closed and timed out.
 
-use std::sync::Arc;
+use chain::SecretKey;
+use miner_node::Input;
 
-use miner_node::{Input, Message};
-
-use super::checkers::Violation;
-use super::host::HostId;
+use super::host::{Behaviour, HostId};
 use super::world::{Event, World};
 
 /// How often a host dials its bootstrap nodes until it is connected.
 const BOOTSTRAP_MS: u64 = 2_000;
+/// Bootstrap nodes of a host: two, so that one may be down.
+const BOOTSTRAP_NODES: usize = 2;
+/// Dials that a host has under way at most, as in the transport.
+const DIALS: u32 = 24;
+/// How long a dial lasts that nobody answers.
+const DIAL_TIMEOUT_MS: u64 = 5_000;
 
 impl World {
     /// Connects a puppet to a host.
@@ -17,58 +21,62 @@ impl World {
         self.schedule(1, Event::Connect { from: puppet, to });
     }
 
-    /// A puppet sends bytes to a host it is connected to, over a link that loses nothing.
-    pub fn say(&mut self, puppet: HostId, to: HostId, bytes: Vec<u8>) {
-        if let Some(&connection) = self.hosts[puppet.index()].puppet.connections.get(&to) {
-            let bytes = Arc::from(bytes);
-            self.schedule(1, Event::Deliver { from: puppet, to, connection, bytes });
-        }
-    }
-
-    /// [`World::say`] a message to every host it is connected to.
-    pub fn say_to_all(&mut self, puppet: HostId, message: &Message) {
-        let peers: Vec<HostId> = self.hosts[puppet.index()].puppet.connections.keys().copied().collect();
-        for peer in peers {
-            self.say(puppet, peer, message.encode());
-        }
-    }
-
     pub(super) fn dial_bootstrap(&mut self, at: HostId, life: u32) {
         if self.host(at).life != life || self.host(at).running.is_none() {
             return;
         }
-        // Two bootstrap nodes, so that one may be down.
-        for to in [HostId(0), HostId(1)] {
+        let reachable = self.host_ids().filter(|&to| to != at && self.links.are_reachable(at, to));
+        let bootstrap: Vec<HostId> = reachable.take(BOOTSTRAP_NODES).collect();
+        for to in bootstrap {
             let known = self.hosts[at.index()].connections().is_some_and(|open| open.contains_key(&to));
-            if to != at && !known {
+            if !known {
                 self.dial(at, to);
             }
         }
         self.schedule(BOOTSTRAP_MS, Event::Bootstrap { at, life });
     }
 
+    /// A host calls another, which may not be there.
     pub(super) fn dial(&mut self, from: HostId, to: HostId) {
-        let in_ms = self.links.delay();
-        self.schedule(in_ms, Event::Connect { from, to });
+        let host = &mut self.hosts[from.index()];
+        if host.dials >= DIALS {
+            return;
+        }
+        host.dials += 1;
+        let life = host.life;
+        let is_there = to.index() < self.hosts.len() && !self.links.is_cut(from, to);
+        let in_ms = if is_there { self.links.delay(from, to) } else { DIAL_TIMEOUT_MS };
+        self.schedule(in_ms, Event::DialEnds { at: from, life });
+        if is_there {
+            self.schedule(in_ms, Event::Connect { from, to });
+        }
     }
 
-    pub(super) fn open(&mut self, from: HostId, to: HostId) -> Result<(), Violation> {
-        if self.links.is_cut(from, to) || to.index() >= self.hosts.len() {
-            return Ok(());
+    pub(super) fn end_dial(&mut self, at: HostId, life: u32) {
+        let host = &mut self.hosts[at.index()];
+        if host.life == life {
+            host.dials = host.dials.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn open(&mut self, from: HostId, to: HostId) {
+        if self.links.is_cut(from, to) || !self.links.are_reachable(from, to) {
+            return;
+        }
+        if self.host(from).is_suspended || self.host(to).is_suspended {
+            return;
         }
         let there = |world: &mut Self, one: HostId, other: HostId| {
             world.hosts[one.index()].connections().map(|open| open.get(&other).copied())
         };
-        let (Some(ours), Some(theirs)) = (there(self, from, to), there(self, to, from)) else {
-            return Ok(());
-        };
+        let (Some(ours), Some(theirs)) = (there(self, from, to), there(self, to, from)) else { return };
         if ours.is_some() && ours == theirs {
-            return Ok(());
+            return;
         }
         // One end still holds a connection that the other has lost: the new one replaces it.
         for (one, other, old) in [(from, to, ours), (to, from, theirs)] {
             if let Some(connection) = old {
-                self.close(one, other, connection, "replaced by a newer connection".to_owned())?;
+                self.close(one, other, connection, "replaced by a newer connection".to_owned());
             }
         }
         self.connections += 1;
@@ -79,43 +87,52 @@ impl World {
             }
         }
         for (one, other) in [(from, to), (to, from)] {
-            let peer = self.host(other).key();
-            self.handle(one, Input::PeerUp { peer, address: other.address().ip() })?;
+            let peer = self.host(other).key_shown_to(one);
+            self.trace.note(self.now_us / 1_000, one, "up", peer.as_bytes());
+            self.give(one, Input::PeerUp { peer, address: other.address().ip() });
         }
-        Ok(())
     }
 
-    pub(super) fn close(
-        &mut self,
-        at: HostId,
-        peer: HostId,
-        connection: u64,
-        reason: String,
-    ) -> Result<(), Violation> {
-        let Some(open) = self.hosts[at.index()].connections() else { return Ok(()) };
+    /// One end of a connection is gone.
+    pub(super) fn close(&mut self, at: HostId, peer: HostId, connection: u64, reason: String) {
+        let Some(open) = self.hosts[at.index()].connections() else { return };
         if open.get(&peer) != Some(&connection) {
-            return Ok(());
+            return;
         }
         open.remove(&peer);
-        let host = &mut self.hosts[at.index()];
-        if host.is_puppet() {
-            host.puppet.dropped.push((peer, reason));
-            return Ok(());
+        self.links.drain(at, peer, connection);
+        if self.host(at).is_puppet() {
+            self.hosts[at.index()].puppet.dropped.push((peer, reason));
+            self.change_mask(at, peer);
+            return;
         }
-        let peer = self.host(peer).key();
-        self.handle(at, Input::PeerDown { peer, reason })
+        let peer = self.host(peer).key_shown_to(at);
+        if let Some(running) = &mut self.hosts[at.index()].running {
+            running.desk.inbox.forget(&peer);
+        }
+        self.give(at, Input::PeerDown { peer, reason });
     }
 
-    pub(super) fn time_out(&mut self, one: HostId, other: HostId) -> Result<(), Violation> {
+    /// A stranger that was hung up on comes back as somebody else: keys are free.
+    fn change_mask(&mut self, at: HostId, peer: HostId) {
+        if !matches!(self.host(at).behaviour(), Behaviour::Stranger(_)) {
+            return;
+        }
+        self.masks += 1;
+        let mask = SecretKey::for_scenario(self.rng_seed, "mask", self.masks);
+        self.names.insert(mask.public(), at);
+        self.hosts[at.index()].puppet.masks.insert(peer, mask);
+    }
+
+    pub(super) fn time_out(&mut self, one: HostId, other: HostId) {
         if !self.links.is_cut(one, other) {
-            return Ok(());
+            return;
         }
         for (at, peer) in [(one, other), (other, one)] {
             let open = self.hosts[at.index()].connections().and_then(|open| open.get(&peer).copied());
             if let Some(connection) = open {
-                self.close(at, peer, connection, "timed out".to_owned())?;
+                self.close(at, peer, connection, "timed out".to_owned());
             }
         }
-        Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use chain::consensus::ConsensusMessage;
@@ -14,8 +14,17 @@ use miner_node::{
     TestimonyError, Timer, Timing, open_store,
 };
 
+use super::attack::{Attack, Playing};
+use super::clock::Clock;
+use super::desk::Desk;
 use super::disk::Disk;
+use super::lie::Lie;
 use super::work::Workshop;
+
+/// A machine that does not exist.
+const NOBODY: HostId = HostId(u32::MAX);
+/// Where all nodes listen.
+const PORT: u16 = 4_433;
 
 /// A machine of the world, by position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,9 +35,12 @@ pub struct HostId(pub u32);
 pub enum Behaviour {
     /// It runs the node core and nothing else.
     Honest,
-    /// It runs the node core, and beside each vote of its own it signs and sends a contrary one; to every
-    /// second peer it proposes a block that does not exist.
-    DoubleVoter,
+    /// It runs the node core, and tells its peers something else than the core would.
+    Liar(Lie),
+    /// It runs the node core, and attacks beside: a validator that plays foul.
+    Insider(Attack),
+    /// It runs no node and attacks, from a new key whenever somebody hangs up on it.
+    Stranger(Attack),
     /// It runs nothing: a test writes what it says.
     Puppet,
 }
@@ -43,8 +55,12 @@ pub struct HostSettings {
     /// How often and how long.
     pub timing: Timing,
     pub behaviour: Behaviour,
-    /// How far its clock is ahead of true time, in milliseconds.
-    pub clock_lead_ms: u64,
+    /// How far its wall clock is ahead of true time, in milliseconds; behind if negative.
+    pub clock_lead_ms: i64,
+    /// How much faster than true time its clocks run, in millionths; slower if negative.
+    pub clock_drift_ppm: i32,
+    /// How many times slower it is than the machine whose costs were measured.
+    pub slowness: u32,
     /// When it is started, in milliseconds since the run began.
     pub starts_at_ms: u64,
     /// Its solver breaks down on all work it is given.
@@ -68,8 +84,14 @@ pub struct Host {
     pub(super) crash_after: Option<u32>,
     /// Records its clients handed in, to be handed in again after a crash.
     pub(super) submitted: Vec<Record>,
-    /// Of a puppet: open connections, what it was told, and who hung up why.
+    pub(super) clock: Clock,
+    pub(super) is_suspended: bool,
+    /// Dials under way.
+    pub(super) dials: u32,
+    /// Of what runs no node: open connections, what it was told, and who hung up why.
     pub(super) puppet: Puppet,
+    /// What its attack remembers.
+    pub(super) playing: Option<Playing>,
 }
 
 /// What a puppet sees.
@@ -78,6 +100,8 @@ pub(super) struct Puppet {
     pub(super) connections: BTreeMap<HostId, u64>,
     pub(super) heard: Vec<(HostId, Message)>,
     pub(super) dropped: Vec<(HostId, String)>,
+    /// The key it shows to a peer, if not its own.
+    pub(super) masks: BTreeMap<HostId, SecretKey>,
 }
 
 /// A node at work.
@@ -88,18 +112,22 @@ pub(super) struct Running {
     pub(super) timers: BTreeMap<Timer, u64>,
     pub(super) connections: BTreeMap<HostId, u64>,
     pub(super) work: Workshop,
+    pub(super) desk: Desk,
 }
 
 impl HostId {
-    /// Where its node listens.
+    /// Where its node listens: every machine has an address of its own.
     pub(super) fn address(self) -> SocketAddr {
-        let port = u16::try_from(self.0).unwrap_or(u16::MAX - 4_000) + 4_000;
-        SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), port))
+        let [_, high, middle, low] = self.0.to_be_bytes();
+        SocketAddr::from((Ipv4Addr::new(10, high, middle, low), PORT))
     }
 
-    /// The host that listens there.
+    /// The host that listens there, which may not exist.
     pub(super) fn at(address: SocketAddr) -> Self {
-        Self(u32::from(address.port().saturating_sub(4_000)))
+        match address.ip() {
+            IpAddr::V4(ip) => Self(u32::from(ip) & 0x00ff_ffff),
+            IpAddr::V6(_) => NOBODY,
+        }
     }
 
     /// Its position.
@@ -114,6 +142,16 @@ impl fmt::Display for HostId {
     }
 }
 
+impl Behaviour {
+    /// What it attacks with.
+    pub(super) const fn attack(self) -> Option<Attack> {
+        match self {
+            Self::Insider(attack) | Self::Stranger(attack) => Some(attack),
+            Self::Honest | Self::Liar(_) | Self::Puppet => None,
+        }
+    }
+}
+
 impl HostSettings {
     /// An honest node that relays and votes.
     pub fn voter(key: SecretKey) -> Self {
@@ -123,6 +161,8 @@ impl HostSettings {
             timing: Timing::default(),
             behaviour: Behaviour::Honest,
             clock_lead_ms: 0,
+            clock_drift_ppm: 0,
+            slowness: 1,
             starts_at_ms: 0,
             solver_fails: false,
         }
@@ -140,8 +180,13 @@ impl HostSettings {
 }
 
 impl Host {
-    pub(super) fn new(settings: HostSettings) -> Self {
+    pub(super) fn new(settings: HostSettings, rng_seed: u64, id: HostId) -> Self {
+        let playing = settings.behaviour.attack().map(|attack| Playing::new(attack, rng_seed, id));
         Self {
+            clock: Clock::new(settings.clock_lead_ms, settings.clock_drift_ppm),
+            is_suspended: false,
+            dials: 0,
+            playing,
             settings,
             running: None,
             disk: Disk::default(),
@@ -189,14 +234,29 @@ impl Host {
         &self.puppet.dropped
     }
 
-    pub(super) fn is_puppet(&self) -> bool {
-        self.settings.behaviour == Behaviour::Puppet
+    /// The key it shows to a peer.
+    pub(super) fn key_shown_to(&self, peer: HostId) -> PublicKey {
+        self.puppet.masks.get(&peer).map_or_else(|| self.key(), SecretKey::public)
+    }
+
+    /// CPU time its node has used so far in this life, in microseconds.
+    pub fn busy_us(&self) -> u64 {
+        self.running.as_ref().map_or(0, |running| running.desk.busy_us)
+    }
+
+    /// Whether it has no node.
+    pub(super) const fn is_puppet(&self) -> bool {
+        matches!(self.settings.behaviour, Behaviour::Puppet | Behaviour::Stranger(_))
+    }
+
+    pub(super) fn is_honest(&self) -> bool {
+        self.settings.behaviour == Behaviour::Honest
     }
 
     /// A double voter does not listen to votes of its own: its node would notice that it has signed what it does not
     /// remember.
     pub(super) fn hears_itself(&self, bytes: &[u8]) -> bool {
-        if self.settings.behaviour != Behaviour::DoubleVoter {
+        if self.settings.behaviour != Behaviour::Liar(Lie::VotesTwice) {
             return false;
         }
         let Ok(Message::Consensus(ConsensusMessage::Vote(signed))) = Message::decode(bytes) else {
@@ -223,6 +283,8 @@ impl Host {
     ) -> Result<Option<Vec<Effect>>, OpeningError> {
         self.life += 1;
         self.crash_after = None;
+        self.is_suspended = false;
+        self.dials = 0;
         let opened = match self.open(network) {
             // Its operator does what it is told to: starts it without a word about its past.
             Err(OpeningError::Testimony(TestimonyError::Damaged { .. })) => {
@@ -240,7 +302,7 @@ impl Host {
         let (node, effects) =
             Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, recovered, now);
         let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::new(solver_fails));
-        self.running = Some(Running { node, store, timers, connections, work });
+        self.running = Some(Running { node, store, timers, connections, work, desk: Desk::default() });
         Ok(Some(effects))
     }
 

@@ -2,53 +2,99 @@
 //! What nodes ask for is carried out in `effects`; connections are in `connections`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
 
 use chain::{DemandId, Height, PublicKey, Record};
-use miner_node::{Command, Input, Node, NodeEvent, NodeStatus, Now, SubmissionId, Testimony, Timer, WorkId};
+use miner_node::{Command, Input, Node, NodeStatus, SubmissionId, Testimony, Timer, WorkId};
 
 use super::checkers::{Checkers, Violation};
 use super::draws::Draws;
 use super::faults::{Fault, Storm};
 use super::host::{Behaviour, Host, HostId, HostSettings};
 use super::links::{LinkQuality, Links};
-use super::market::{Market, START_MS};
+use super::market::Market;
+use super::report::{Failure, ObservedEvent, Report};
 use super::trace::Trace;
 
-/// After this long a connection across a cut is given up.
-const IDLE_TIMEOUT_MS: u64 = 8_000;
-/// The longest it takes until a peer notices a crash.
-const CRASH_NOTICED_MS: u64 = 1_500;
 /// How often [`World::run_until_settled`] looks.
 const LOOK_MS: u64 = 200;
 
 /// Clients here do not wait for an answer.
-const NOBODY: SubmissionId = SubmissionId(0);
+pub(super) const NOBODY: SubmissionId = SubmissionId(0);
 
 /// Something to come.
 #[derive(Debug)]
 pub(super) enum Event {
     Start(HostId),
-    Bootstrap { at: HostId, life: u32 },
-    Connect { from: HostId, to: HostId },
-    Disconnect { at: HostId, peer: HostId, connection: u64, reason: String },
-    IdleTimeout { one: HostId, other: HostId },
-    Deliver { from: HostId, to: HostId, connection: u64, bytes: Arc<[u8]> },
-    Timer { at: HostId, life: u32, timer: Timer, at_ms: u64 },
-    Work { at: HostId, life: u32, work: WorkId },
-    Command { at: HostId, command: Command },
+    Bootstrap {
+        at: HostId,
+        life: u32,
+    },
+    Connect {
+        from: HostId,
+        to: HostId,
+    },
+    Disconnect {
+        at: HostId,
+        peer: HostId,
+        connection: u64,
+        reason: String,
+    },
+    IdleTimeout {
+        one: HostId,
+        other: HostId,
+    },
+    DialEnds {
+        at: HostId,
+        life: u32,
+    },
+    /// What waits in this direction may leave by now.
+    Depart {
+        from: HostId,
+        to: HostId,
+    },
+    Deliver {
+        from: HostId,
+        to: HostId,
+        connection: u64,
+        bytes: Arc<[u8]>,
+    },
+    Timer {
+        at: HostId,
+        life: u32,
+        timer: Timer,
+        at_ms: u64,
+    },
+    Work {
+        at: HostId,
+        life: u32,
+        work: WorkId,
+    },
+    /// A node has done with an input.
+    Thought {
+        at: HostId,
+        life: u32,
+    },
+    /// Final blocks have been read.
+    Read {
+        at: HostId,
+        life: u32,
+    },
+    /// An attacker's turn.
+    Play(HostId),
+    Wake {
+        at: HostId,
+        life: u32,
+        slept_from_us: u64,
+        monotonic_counts: bool,
+    },
+    /// The checkers look at what nodes hold.
+    Look,
+    Command {
+        at: HostId,
+        command: Command,
+    },
     Fault(Fault),
-}
-
-/// What a node told people.
-#[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the fields name themselves")]
-pub struct ObservedEvent {
-    /// When, in milliseconds since the run began.
-    pub at_ms: u64,
-    pub host: HostId,
-    pub event: NodeEvent,
 }
 
 /// A simulated network.
@@ -63,63 +109,19 @@ pub struct World {
     pub(super) queue: BTreeMap<(u64, u64), Event>,
     pub(super) scheduled: u64,
     pub(super) connections: u64,
-    pub(super) now_ms: u64,
+    /// Keys that strangers have taken after their first.
+    pub(super) masks: u64,
+    pub(super) now_us: u64,
+    /// Final blocks are read by the node itself and not beside it.
+    pub(super) serves_on_task: bool,
     pub(super) checkers: Checkers,
     pub(super) trace: Trace,
     pub(super) told: Vec<ObservedEvent>,
     pub(super) sent: u64,
+    pub(super) sent_bytes: u64,
+    pub(super) overflowed: u64,
     pub(super) last_height_ms: u64,
     pub(super) longest_height_ms: u64,
-}
-
-/// How a run ended, for reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the fields name themselves")]
-pub struct Report {
-    pub rng_seed: u64,
-    /// Virtual time at its end.
-    pub at_ms: u64,
-    /// Height of the head.
-    pub height: u64,
-    /// The highest round that decided a block.
-    pub last_round: u32,
-    /// The longest virtual time between two heights.
-    pub longest_height_ms: u64,
-    /// Messages sent.
-    pub messages: u64,
-    pub composed: usize,
-    /// Hash of everything that happened.
-    pub trace_hash: [u8; 32],
-}
-
-/// A violation, and what led to it.
-#[derive(Clone, PartialEq, Eq, thiserror::Error)]
-#[error("seed {rng_seed}, at {at_ms} ms: {violation}\n{trace}seed {rng_seed}, at {at_ms} ms: {violation}")]
-#[allow(missing_docs, reason = "the fields name themselves")]
-pub struct Failure {
-    /// Runs the same story again.
-    pub rng_seed: u64,
-    pub at_ms: u64,
-    pub violation: Box<Violation>,
-    /// The last things told before it.
-    pub trace: String,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rng_seed, at_ms, height, last_round, longest_height_ms, messages, composed, .. } = self;
-        write!(
-            f,
-            "seed {rng_seed}: {composed} composed in {height} heights and {at_ms} ms (the longest {longest_height_ms} \
-             ms, rounds to {last_round}), {messages} messages"
-        )
-    }
-}
-
-impl fmt::Debug for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
 }
 
 impl World {
@@ -140,17 +142,25 @@ impl World {
             queue: BTreeMap::new(),
             scheduled: 0,
             connections: 0,
-            now_ms: 0,
+            masks: 0,
+            now_us: 0,
+            serves_on_task: false,
             trace: Trace::default(),
             told: Vec::new(),
             sent: 0,
+            sent_bytes: 0,
+            overflowed: 0,
             last_height_ms: 0,
             longest_height_ms: 0,
         };
         for (id, settings) in (0..).map(HostId).zip(hosts) {
+            if matches!(settings.behaviour, Behaviour::Stranger(_)) {
+                world.links.make_swift(id);
+            }
             world.schedule(settings.starts_at_ms, Event::Start(id));
-            world.hosts.push(Host::new(settings));
+            world.hosts.push(Host::new(settings, rng_seed, id));
         }
+        world.schedule(LOOK_MS, Event::Look);
         world
     }
 
@@ -168,7 +178,17 @@ impl World {
         }
     }
 
-    /// Ends all faults: good links, no cut, everybody up; faults still to come do not.
+    /// The links, to arrange who can reach whom.
+    pub const fn links_mut(&mut self) -> &mut Links {
+        &mut self.links
+    }
+
+    /// Lets nodes read the final blocks that peers ask for themselves, instead of having them read beside.
+    pub const fn serve_on_task(&mut self) {
+        self.serves_on_task = true;
+    }
+
+    /// Ends all faults: good links, no cut, everybody up and awake; faults still to come do not. Attacks go on.
     ///
     /// # Errors
     /// If a host does not start again.
@@ -223,7 +243,7 @@ impl World {
 
     /// Virtual time since the run began, in milliseconds.
     pub const fn now_ms(&self) -> u64 {
-        self.now_ms
+        self.now_us / 1_000
     }
 
     /// A host.
@@ -266,27 +286,33 @@ impl World {
 
     /// Where honest nodes stand, those that run.
     pub fn statuses(&self) -> Vec<(HostId, NodeStatus)> {
-        let honest = self.host_ids().filter(|id| self.host(*id).behaviour() == Behaviour::Honest);
+        let honest = self.host_ids().filter(|id| self.host(*id).is_honest());
         honest.filter_map(|id| Some((id, self.host(id).node()?.status(self.local(id).wall_ms)))).collect()
     }
 
-    /// Whether nothing is left to do: honest nodes agree on the head, nobody has work, pools are empty, and
-    /// every open demand is named by somebody as one that cannot be served.
+    /// Whether nothing is left to do: the market is served, nobody has work, and pools are empty.
     pub fn is_settled(&self) -> bool {
-        let all_on_chain = |node: &Node| {
-            let is_used =
-                |record: &Record| node.ledger().next_sequence(record.author()) > record.content.sequence;
-            self.market.records.iter().all(is_used)
-        };
+        let is_at_rest = |status: &NodeStatus| status.is_quiescent && status.pool_records == 0;
+        self.statuses().iter().all(|(_, status)| is_at_rest(status)) && self.is_served()
+    }
+
+    /// Whether the market is served: honest nodes agree on the head, its records are on chain, and every open demand
+    /// is named by somebody as one that cannot be served.
+    pub fn is_served(&self) -> bool {
         let statuses = self.statuses();
         let heads: BTreeSet<_> = statuses.iter().map(|(_, status)| status.head).collect();
+        let is_written = |(id, status): &(HostId, NodeStatus)| {
+            self.host(*id).store().is_some_and(|store| store.height() == status.height)
+        };
+        let Some(node) = statuses.first().and_then(|(id, _)| self.host(*id).node()) else { return false };
+        let is_used =
+            |record: &Record| node.ledger().next_sequence(record.author()) > record.content.sequence;
+        if heads.len() != 1 || !statuses.iter().all(is_written) || !self.market.records.iter().all(is_used) {
+            return false;
+        }
         let named: BTreeSet<DemandId> =
             statuses.iter().flat_map(|(_, status)| status.given_up.iter().copied()).collect();
-        let Some(node) = statuses.first().and_then(|(id, _)| self.host(*id).node()) else { return false };
-        heads.len() == 1
-            && statuses.iter().all(|(_, status)| status.is_quiescent && status.pool_records == 0)
-            && all_on_chain(node)
-            && node.ledger().demands().all(|(id, entry)| !entry.is_open() || named.contains(&id))
+        node.ledger().demands().all(|(id, entry)| !entry.is_open() || named.contains(&id))
     }
 
     // ---- the loop ----
@@ -296,17 +322,17 @@ impl World {
     /// # Errors
     /// At the first violation.
     pub fn run_for(&mut self, span_ms: u64) -> Result<(), Failure> {
-        let until_ms = self.now_ms + span_ms;
+        let until_us = self.now_us + span_ms * 1_000;
         while let Some(entry) = self.queue.first_entry() {
-            let &(at_ms, _) = entry.key();
-            if at_ms > until_ms {
+            let &(at_us, _) = entry.key();
+            if at_us > until_us {
                 break;
             }
             let event = entry.remove();
-            self.now_ms = at_ms;
+            self.now_us = at_us;
             self.happen(event).map_err(|violation| self.failure(violation))?;
         }
-        self.now_ms = until_ms;
+        self.now_us = until_us;
         Ok(())
     }
 
@@ -315,9 +341,9 @@ impl World {
     /// # Errors
     /// At the first violation.
     pub fn run_until(&mut self, span_ms: u64, condition: impl Fn(&Self) -> bool) -> Result<bool, Failure> {
-        let until_ms = self.now_ms + span_ms;
+        let until_ms = self.now_ms() + span_ms;
         while !condition(self) {
-            if self.now_ms >= until_ms {
+            if self.now_ms() >= until_ms {
                 return Ok(false);
             }
             self.run_for(LOOK_MS)?;
@@ -330,151 +356,101 @@ impl World {
     /// # Errors
     /// At the first violation, or if it takes longer than `span_ms`.
     pub fn run_until_settled(&mut self, span_ms: u64) -> Result<Report, Failure> {
-        let begin_ms = self.now_ms;
-        if !self.run_until(span_ms, Self::is_settled)? {
-            let after_ms = self.now_ms - begin_ms;
+        self.run_to_the_end(span_ms, Self::is_settled)
+    }
+
+    /// [`Self::run_until_settled`] where attackers never let it come to rest: until the market itself is served.
+    ///
+    /// # Errors
+    /// At the first violation, or if it takes longer than `span_ms`.
+    pub fn run_until_served(&mut self, span_ms: u64) -> Result<Report, Failure> {
+        self.run_to_the_end(span_ms, Self::is_served)
+    }
+
+    fn run_to_the_end(&mut self, span_ms: u64, is_done: impl Fn(&Self) -> bool) -> Result<Report, Failure> {
+        let begin_ms = self.now_ms();
+        if !self.run_until(span_ms, is_done)? {
+            let after_ms = self.now_ms() - begin_ms;
             let standing = format!("{:#?}", self.statuses());
             return Err(self.failure(Violation::NotLive { after_ms, standing }));
         }
         for id in self.host_ids() {
-            let honest = self.host(id).behaviour() == Behaviour::Honest;
-            if let Some(store) = self.host(id).store().filter(|_| honest) {
+            let host = self.host(id);
+            if let Some(store) = host.store().filter(|_| host.is_honest()) {
                 self.checkers.verify_chain(id, store).map_err(|violation| self.failure(violation))?;
             }
         }
-        Ok(Report {
+        Ok(self.report())
+    }
+
+    /// How it stands now.
+    pub fn report(&self) -> Report {
+        let busiest = self.hosts.iter().map(Host::busy_us).max().unwrap_or(0);
+        Report {
             rng_seed: self.rng_seed,
-            at_ms: self.now_ms,
+            at_ms: self.now_ms(),
             height: self.checkers.height(),
             last_round: self.checkers.last_round(),
             longest_height_ms: self.longest_height_ms,
             messages: self.sent,
+            bytes: self.sent_bytes,
+            overflowed: self.overflowed,
+            busiest_percent: busiest * 100 / self.now_us.max(1),
             composed: self.checkers.solution().compositions.iter().flatten().count(),
             trace_hash: self.trace_hash(),
-        })
+        }
     }
 
     pub(super) fn failure(&self, violation: Violation) -> Failure {
-        let (rng_seed, at_ms) = (self.rng_seed, self.now_ms);
+        let (rng_seed, at_ms) = (self.rng_seed, self.now_ms());
         Failure { rng_seed, at_ms, violation: Box::new(violation), trace: self.trace.to_string() }
     }
 
     pub(super) fn schedule(&mut self, in_ms: u64, event: Event) {
+        self.schedule_us(in_ms.saturating_mul(1_000), event);
+    }
+
+    pub(super) fn schedule_us(&mut self, in_us: u64, event: Event) {
         self.scheduled += 1;
-        self.queue.insert((self.now_ms + in_ms, self.scheduled), event);
+        self.queue.insert((self.now_us.saturating_add(in_us), self.scheduled), event);
     }
 
     fn happen(&mut self, event: Event) -> Result<(), Violation> {
         match event {
-            Event::Start(id) if self.host(id).is_puppet() => Ok(()),
-            Event::Start(id) => self.start(id),
-            Event::Bootstrap { at, life } => {
-                self.dial_bootstrap(at, life);
-                Ok(())
+            Event::Start(id) => {
+                if self.host(id).behaviour().attack().is_some() {
+                    self.schedule(0, Event::Play(id));
+                }
+                return if self.host(id).is_puppet() { Ok(()) } else { self.start(id) };
             }
+            Event::Bootstrap { at, life } => self.dial_bootstrap(at, life),
             Event::Connect { from, to } => self.open(from, to),
             Event::Disconnect { at, peer, connection, reason } => self.close(at, peer, connection, reason),
             Event::IdleTimeout { one, other } => self.time_out(one, other),
-            Event::Deliver { from, to, connection, bytes } => self.deliver(from, to, connection, &bytes),
-            Event::Timer { at, life, timer, at_ms } => {
-                let host = &mut self.hosts[at.index()];
-                let due = host.life == life
-                    && host.running.as_mut().is_some_and(|running| {
-                        let due = running.timers.get(&timer) == Some(&at_ms);
-                        if due {
-                            running.timers.remove(&timer);
-                        }
-                        due
-                    });
-                if due { self.handle(at, Input::Timer(timer)) } else { Ok(()) }
-            }
+            Event::DialEnds { at, life } => self.end_dial(at, life),
+            Event::Depart { from, to } => self.depart(from, to),
+            Event::Deliver { from, to, connection, bytes } => self.deliver(from, to, connection, bytes),
+            Event::Timer { at, life, timer, at_ms } => self.run_out(at, life, timer, at_ms),
             Event::Work { at, life, work } => self.work_on(at, life, work),
+            Event::Thought { at, life } => return self.conclude(at, life),
+            Event::Read { at, life } => return self.read(at, life),
+            Event::Play(id) => self.play(id),
+            Event::Wake { at, life, slept_from_us, monotonic_counts } => {
+                self.wake(at, life, slept_from_us, monotonic_counts);
+            }
+            Event::Look => {
+                self.schedule(LOOK_MS, Event::Look);
+                return self.look();
+            }
             Event::Command { at, command } => {
                 // A client whose records were lost with a crash, or met nobody, hands them in again.
                 if let Command::Submit { records, .. } = &command {
                     self.hosts[at.index()].submitted.extend(records.iter().cloned());
                 }
-                self.handle(at, Input::Command(command))
+                self.give(at, Input::Command(command));
             }
-            Event::Fault(fault) => self.befall(fault),
-        }
-    }
-
-    fn befall(&mut self, fault: Fault) -> Result<(), Violation> {
-        self.trace.tell(self.now_ms, HostId(u32::MAX), "fault", format!("{fault:?}"));
-        match fault {
-            Fault::Crash { host, after_effects } => {
-                let host = &mut self.hosts[host.index()];
-                host.crash_after = host.running.is_some().then_some(after_effects);
-            }
-            Fault::Disk { host, after_steps, fault } => self.host(host).disk.lay(after_steps, fault),
-            Fault::Incident { host, incident } => {
-                self.crash(host);
-                self.host(host).disk.befall(incident);
-            }
-            Fault::Restart(id) => {
-                let host = self.host(id);
-                host.disk.mend();
-                if host.running.is_none() && host.life > 0 {
-                    self.start(id)?;
-                }
-            }
-            Fault::Cut(side) => {
-                self.links.cut(side);
-                let ids: Vec<HostId> = self.host_ids().collect();
-                for &one in &ids {
-                    for &other in ids.iter().filter(|&&other| other > one) {
-                        if self.links.is_cut(one, other) {
-                            self.schedule(IDLE_TIMEOUT_MS, Event::IdleTimeout { one, other });
-                        }
-                    }
-                }
-            }
-            Fault::Heal => self.links.heal(),
-            Fault::Quality(quality) => self.links.set_quality(quality),
+            Event::Fault(fault) => return self.befall(fault),
         }
         Ok(())
     }
-
-    // ---- machines ----
-
-    pub(super) fn start(&mut self, id: HostId) -> Result<(), Violation> {
-        let (network, now) = (Arc::clone(&self.market.network), self.local(id));
-        let host = &mut self.hosts[id.index()];
-        let effects = host
-            .start(&network, now)
-            .map_err(|error| Violation::ChainDoesNotStand { host: id, error: error.to_string() })?;
-        let life = host.life;
-        self.trace.tell(self.now_ms, id, "start", format!("life {life}"));
-        let Some(effects) = effects else { return Ok(()) };
-        let submitted = std::mem::take(&mut self.hosts[id.index()].submitted);
-        self.carry_out(id, effects)?;
-        self.handle(id, Input::Start { addresses: vec![id.address()] })?;
-        self.schedule(0, Event::Bootstrap { at: id, life });
-        if !submitted.is_empty() {
-            let command = Command::Submit { records: submitted, reply_to: NOBODY };
-            self.schedule(10, Event::Command { at: id, command });
-        }
-        Ok(())
-    }
-
-    /// A host loses everything but its disk; its peers notice sooner or later.
-    pub(super) fn crash(&mut self, id: HostId) {
-        self.trace.tell(self.now_ms, id, "crash", String::new());
-        for (peer, connection) in self.hosts[id.index()].crash() {
-            let in_ms = self.draws.between(1, CRASH_NOTICED_MS);
-            let reason = "the connection was lost".to_owned();
-            self.schedule(in_ms, Event::Disconnect { at: peer, peer: id, connection, reason });
-        }
-    }
-
-    /// What a host's clocks show. They count from the beginning of the run, also the one that never runs backwards.
-    pub(super) fn local(&self, id: HostId) -> Now {
-        Now {
-            wall_ms: START_MS + self.now_ms + self.host(id).settings.clock_lead_ms,
-            monotonic_ms: self.now_ms,
-        }
-    }
-
-    // ---- connections ----
 }

@@ -8,12 +8,13 @@ use coordinator_free_pool::{MESSAGE_IDS, PoolMessage};
 use miner_node::strategy::Strategy;
 use miner_node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
 use mizan_tests::sim::{
-    Behaviour, Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, START_MS, World,
+    Behaviour, Fault, Hazard, HostId, HostSettings, Lie, LinkQuality, Market, MarketKind, START_MS, Story,
+    World,
 };
 
 use scenarios::Money;
 
-use crate::common::{PATIENCE_MS, Theme, hosts, keys, public, scene_of, told};
+use crate::common::{PATIENCE_MS, hosts, keys, public, told};
 
 const PUPPET: HostId = HostId(4);
 
@@ -78,8 +79,7 @@ pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms
 fn a_validator_that_votes_twice_is_named_and_harms_nobody() {
     for rng_seed in 0..12 {
         eprintln!("seed {rng_seed}");
-        let theme = [Theme::Strips, Theme::Cells, Theme::Racers][usize::try_from(rng_seed % 3).unwrap()];
-        let mut world = scene_of(rng_seed, theme, Behaviour::DoubleVoter);
+        let mut world = Story::new(rng_seed, Hazard::Calm).scene_of(Behaviour::Liar(Lie::VotesTwice));
         world.submit_all(1_000);
         world.run_until_settled(PATIENCE_MS).unwrap();
         let liar = world.host(HostId(2)).key();

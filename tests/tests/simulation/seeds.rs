@@ -4,10 +4,15 @@
 
 use std::ops::Range;
 
-use crate::common::{Theme, story};
+use mizan_tests::sim::{Failure, Hazard, Report, Story, Theme};
 
 /// Stories of each theme: as many as a test run has patience for.
 const SEEDS: Range<u64> = 0..30;
+
+fn story(rng_seed: u64, theme: Theme) -> Result<Report, Failure> {
+    eprintln!("seed {rng_seed}, {theme:?}");
+    Story { theme, ..Story::new(rng_seed, Hazard::Storm) }.tell()
+}
 
 fn tell(theme: Theme) {
     for rng_seed in seeds_or(SEEDS) {

@@ -1,0 +1,60 @@
+//! Floods of requests: a few bytes that make others work.
+
+use coordinator_free_pool::{Exchange, Pool, PoolLimits, PoolMessage};
+use miner_node::{Message, Status};
+
+use super::{Playing, Says, Stage};
+
+/// Requests of one kind to each peer in a turn.
+const AT_ONCE: usize = 3;
+
+pub(super) fn request_final(stage: &Stage<'_>) -> Says {
+    stage.to_all(&vec![Message::RequestFinal { from: 1 }; AT_ONCE])
+}
+
+pub(super) fn low_status(stage: &Stage<'_>) -> Says {
+    let Some(status) = a_status(stage) else { return Vec::new() };
+    stage.to_all(&vec![Message::Status(Status { height: 0, ..status }); AT_ONCE])
+}
+
+/// What somebody has just said about the vote: an empty summary cannot be made by hand.
+pub(super) fn a_status(stage: &Stage<'_>) -> Option<Status> {
+    stage.heard.iter().rev().find_map(|(_, message)| match message {
+        Message::Status(status) => Some(status.clone()),
+        _ => None,
+    })
+}
+
+/// The first round of a comparison with a pool that is empty.
+pub(super) fn reconcile(stage: &Stage<'_>) -> Says {
+    let empty = Pool::new(PoolLimits::default(), stage.market.network.clone());
+    let rounds = Exchange::default().reconcile_with(&empty, stage.key.public(), stage.now.monotonic_ms);
+    let rounds: Vec<Message> = rounds.into_iter().map(|(_, message)| Message::Pool(message)).collect();
+    let flood: Vec<Message> = rounds.iter().cycle().take(rounds.len() * AT_ONCE).cloned().collect();
+    stage.to_all(&flood)
+}
+
+pub(super) fn request_records(stage: &Stage<'_>) -> Says {
+    let ids = stage.market.records.iter().map(chain::Record::id).collect();
+    stage.to_all(&vec![Message::Pool(PoolMessage::Request(ids)); AT_ONCE])
+}
+
+pub(super) fn request_blocks(playing: &mut Playing, stage: &Stage<'_>) -> Says {
+    let next = stage.ledger.head().height + 1;
+    for (_, message) in &stage.heard {
+        match message {
+            Message::AnnounceBlock { height, block } if *height == next => {
+                playing.seen.insert(*block);
+            }
+            Message::Block(block) if block.header.height == next => {
+                playing.seen.insert(block.hash());
+            }
+            _ => {}
+        }
+    }
+    while playing.seen.len() > 8 {
+        playing.seen.pop_first();
+    }
+    let requests: Vec<Message> = playing.seen.iter().map(|&block| Message::RequestBlock(block)).collect();
+    stage.to_all(&requests)
+}
