@@ -12,7 +12,7 @@ use super::validators::Seats;
 use super::{CANDIDATES, FUTURE_ROUNDS, PAST_ROUNDS, Round};
 use crate::block::BlockHash;
 use crate::key::SecretKey;
-use crate::record::NetworkId;
+use crate::record::{Height, NetworkId};
 
 /// What a validator signs with. Not always its key: exploring all that can happen takes more signatures than
 /// there is time for.
@@ -35,9 +35,9 @@ impl Signer for SecretKey {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Algorithm<S> {
     network: NetworkId,
-    seats: Seats,
+    pub(super) seats: Seats,
     /// Position and key, if this node may sign at this height.
-    signer: Option<(u16, S)>,
+    pub(super) signer: Option<(u16, S)>,
     /// Whether round 0 has been started.
     pub(super) awake: bool,
     /// `step_p`.
@@ -48,28 +48,31 @@ pub(super) struct Algorithm<S> {
     candidates: Vec<BlockHash>,
     pub(super) rounds: BTreeMap<Round, RoundMessages>,
     /// The latest round each validator was heard in, however far ahead.
-    heard: BTreeMap<u16, Round>,
-    once: OncePerRound,
+    pub(super) heard: BTreeMap<u16, Round>,
+    pub(super) once: OncePerRound,
     pub(super) decided: Option<CommitCertificate>,
 }
 
 /// "For the first time" of lines 34, 36 and 47.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-struct OncePerRound {
+pub(super) struct OncePerRound {
     prevote_timeout: bool,
     polka: bool,
     precommit_timeout: bool,
 }
 
 impl<S: Signer> Algorithm<S> {
-    /// With `log` being that of this height; `resuming` if something may have been signed under it.
+    /// The rules for `log` are those of [`super::Consensus::new`].
     pub(super) fn new(
         network: NetworkId,
+        height: Height,
         seats: Seats,
         signer: Option<(u16, S)>,
         log: SafetyLog,
-        resuming: bool,
     ) -> (Self, Vec<Output>) {
+        let signer = signer.filter(|_| log.height <= height);
+        let resuming = log.height == height && signer.is_some();
+        let log = if resuming { log } else { SafetyLog::new(height) };
         let mut algorithm = Self {
             network,
             seats,
@@ -155,8 +158,16 @@ impl<S: Signer> Algorithm<S> {
     /// Whether this proposal could change anything.
     pub(super) fn wants_proposal(&self, signed: &SignedProposal) -> bool {
         let round = signed.proposal.round;
-        let known = self.rounds.get(&round).is_some_and(|held| held.knows_proposal(signed));
-        !known && self.wants_message(self.proposer(round), round)
+        !self.knows_proposal(signed) && self.wants_message(self.proposer(round), round)
+    }
+
+    /// Whether this proposal would be kept.
+    pub(super) fn awaits_proposal(&self, signed: &SignedProposal) -> bool {
+        !self.knows_proposal(signed) && self.is_kept(signed.proposal.round)
+    }
+
+    fn knows_proposal(&self, signed: &SignedProposal) -> bool {
+        self.rounds.get(&signed.proposal.round).is_some_and(|held| held.knows_proposal(signed))
     }
 
     /// Whether two thirds of prevotes of this round could change anything.
@@ -165,8 +176,8 @@ impl<S: Signer> Algorithm<S> {
         !self.is_past(round) && held.is_none_or(|held| held.prevotes.quorum.is_none())
     }
 
-    /// Beyond the rounds kept one message of each validator is enough: line 55 leads to where f + 1 are, and what
-    /// is far from there is news again. Otherwise a liar could have us verify one in every round there is.
+    /// Beyond the rounds kept one message of each validator is enough: line 55 leads to where f + 1 are, and
+    /// what is far from there is news again. Otherwise a liar could have us verify one in every round there is.
     fn wants_message(&self, validator: u16, round: Round) -> bool {
         let is_heard_far_ahead = self.heard.get(&validator).is_some_and(|&heard| heard > self.last_kept());
         self.is_kept(round) || !(self.is_past(round) || is_heard_far_ahead)
@@ -385,8 +396,8 @@ impl<S: Signer> Algorithm<S> {
         outputs.push(Output::Decided(certificate));
     }
 
-    /// Lines 55 and 56: among f + 1 validators at or beyond a round there is a correct one, and what is reason
-    /// enough for it to be awake is so for us.
+    /// Lines 55 and 56: among f + 1 validators at or beyond a round there is a correct one, and what is
+    /// reason enough for it to be awake is so for us.
     fn skip_to_others(&mut self, outputs: &mut Vec<Output>) -> bool {
         let mut heard: Vec<Round> = self.heard.values().copied().collect();
         heard.sort_unstable_by(|one, other| other.cmp(one));

@@ -23,9 +23,9 @@ pub enum Step {
 /// What can happen to a height.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A valid block for this height, to be proposed when it is this node's turn: the first one in its first
-    /// turn, in each later turn the next one. None is ever withdrawn: whether a block is valid does not change,
-    /// and one that nobody accepts only costs its turns.
+    /// A valid block for this height, to be proposed when it is this node's turn: the first one in its
+    /// first turn, in each later turn the next one. None is ever withdrawn: whether a block is valid does
+    /// not change, and one that nobody accepts only costs its turns.
     Candidate(BlockHash),
     /// A proposal whose block the node has fetched and judged. Until it has, it holds the proposal back.
     Proposal {

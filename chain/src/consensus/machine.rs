@@ -31,14 +31,8 @@ impl Consensus {
         key: Option<SecretKey>,
         log: SafetyLog,
     ) -> (Self, Vec<Output>) {
-        let may_sign = log.height <= height;
-        let signer = key.filter(|_| may_sign).and_then(|key| {
-            let index = validators.index_of(&key.public())?;
-            Some((index, key))
-        });
-        let resuming = log.height == height && signer.is_some();
-        let log = if resuming { log } else { SafetyLog::new(height) };
-        let (algorithm, outputs) = Algorithm::new(network, validators.seats(), signer, log, resuming);
+        let signer = key.and_then(|key| Some((validators.index_of(&key.public())?, key)));
+        let (algorithm, outputs) = Algorithm::new(network, height, validators.seats(), signer, log);
         (Self { network, validators, algorithm }, outputs)
     }
 
@@ -60,6 +54,15 @@ impl Consensus {
     /// The decision, once there is one.
     pub const fn decided(&self) -> Option<&CommitCertificate> {
         self.algorithm.decided.as_ref()
+    }
+
+    /// Whether a proposal, should its block be valid, could still be voted on: it is new and of the current
+    /// round of this height or one of the [`super::FUTURE_ROUNDS`] after it. No other need be held back until
+    /// its block has come, and no block fetched for it.
+    pub fn awaits_proposal(&self, signed: &SignedProposal) -> bool {
+        let Proposal { network, height, round, .. } = signed.proposal;
+        let is_here = network == self.network && height == self.height() && round >= self.round();
+        is_here && self.decided().is_none() && self.algorithm.awaits_proposal(signed)
     }
 
     /// Takes one input and says what to do about it.

@@ -52,3 +52,14 @@ fn nothing_follows_the_last_round_so_nothing_in_it_is_signed_twice() {
     assert_eq!(bench.timeout(last, PrecommitTimeout), []);
     assert_eq!(bench.propose(last, 1, None), [], "it has prevoted nil");
 }
+
+#[test]
+fn a_proposal_is_worth_waiting_for_while_it_can_be_voted_on() {
+    let mut bench = Bench::at(2);
+    let awaited = |bench: &Bench, round| bench.machine.awaits_proposal(&bench.proposal(round, 1, None));
+    assert_eq!([0, 8, 9].map(|round| awaited(&bench, round)), [true, true, false], "eight rounds ahead");
+    bench.propose(0, 1, None);
+    assert!(!awaited(&bench, 0), "it is held");
+    bench.timeout(0, PrecommitTimeout);
+    assert_eq!([0, 9, 10].map(|round| awaited(&bench, round)), [false, true, false], "now in round 1");
+}

@@ -3,12 +3,14 @@
 
 use std::collections::VecDeque;
 
+use super::model::Unsigned;
 use super::*;
+use crate::consensus::algorithm::Algorithm;
+use crate::consensus::validators::Seats;
 
-struct Lockstep {
-    keys: Vec<SecretKey>,
+pub(super) struct Lockstep {
     /// `None` for who is silent.
-    machines: Vec<Option<Consensus>>,
+    algorithms: Vec<Option<Algorithm<Unsigned>>>,
     messages: VecDeque<(usize, ConsensusMessage)>,
     /// In the order in which they were set.
     timeouts: VecDeque<(usize, Round, Step)>,
@@ -22,29 +24,22 @@ fn accepts(at: usize, block: BlockHash) -> bool {
 
 impl Lockstep {
     /// Validators who wake up with these logs; where there is none, one is silent.
-    fn resuming(logs: &[Option<SafetyLog>]) -> Self {
-        let keys = keys(u64::try_from(logs.len()).unwrap());
-        let mut network =
-            Self { machines: Vec::new(), messages: VecDeque::new(), timeouts: VecDeque::new(), keys };
-        let mut said = Vec::new();
-        for (log, key) in logs.iter().zip(&network.keys) {
-            let (machine, outputs) = log.clone().map_or((None, Vec::new()), |log| {
-                let set = validators(&network.keys);
-                let (machine, outputs) = Consensus::new(NETWORK, HEIGHT, set, Some(key.clone()), log);
-                (Some(machine), outputs)
-            });
-            network.machines.push(machine);
-            said.push(outputs);
-        }
-        for (node, outputs) in said.into_iter().enumerate() {
-            network.carry_out(node, outputs);
+    pub(super) fn resuming(logs: &[Option<SafetyLog>]) -> Self {
+        let algorithms = vec![None; logs.len()];
+        let mut network = Self { algorithms, messages: VecDeque::new(), timeouts: VecDeque::new() };
+        for (position, log) in (0..).zip(logs) {
+            let Some(log) = log.clone() else { continue };
+            let signer = Some((position, Unsigned));
+            let (algorithm, outputs) = Algorithm::new(NETWORK, HEIGHT, Seats::new(logs.len()), signer, log);
+            network.algorithms[usize::from(position)] = Some(algorithm);
+            network.carry_out(usize::from(position), outputs);
         }
         network
     }
 
-    fn give(&mut self, node: usize, input: Input) {
-        if let Some(machine) = &mut self.machines[node] {
-            let outputs = machine.step(input).unwrap();
+    pub(super) fn give(&mut self, node: usize, input: Input) {
+        if let Some(algorithm) = &mut self.algorithms[node] {
+            let outputs = algorithm.step(input);
             self.carry_out(node, outputs);
         }
     }
@@ -53,7 +48,7 @@ impl Lockstep {
         for output in outputs {
             match output {
                 Output::Broadcast(message) => {
-                    let others = (0..self.keys.len()).filter(|&other| other != node);
+                    let others = (0..self.algorithms.len()).filter(|&other| other != node);
                     self.messages.extend(others.map(|other| (other, message.clone())));
                 }
                 Output::SetTimeout { round, step } => self.timeouts.push_back((node, round, step)),
@@ -64,7 +59,7 @@ impl Lockstep {
     }
 
     /// Until all have decided: the block of each, and the last round anybody was in, below `limit`.
-    fn run(&mut self, limit: Round) -> (Vec<Option<u8>>, Round) {
+    pub(super) fn run(&mut self, limit: Round) -> (Vec<Option<u8>>, Round) {
         loop {
             while let Some((to, message)) = self.messages.pop_front() {
                 let input = match message {
@@ -78,12 +73,15 @@ impl Lockstep {
                 };
                 self.give(to, input);
             }
-            let round = self.machines.iter().flatten().map(Consensus::round).max().unwrap();
-            let undecided = self.machines.iter().flatten().any(|machine| machine.decided().is_none());
+            let round = self.algorithms.iter().flatten().map(|algorithm| algorithm.log.round).max().unwrap();
+            let undecided = self.algorithms.iter().flatten().any(|algorithm| algorithm.decided.is_none());
             let timeout = self.timeouts.pop_front().filter(|_| undecided && round < limit);
             let Some((node, at, step)) = timeout else {
-                let block = |machine: &Consensus| Some(machine.decided()?.block.0.0[0]);
-                return (self.machines.iter().map(|machine| block(machine.as_ref()?)).collect(), round);
+                let decisions = self
+                    .algorithms
+                    .iter()
+                    .map(|algorithm| Some(algorithm.as_ref()?.decided.as_ref()?.block.0.0[0]));
+                return (decisions.collect(), round);
             };
             self.give(node, Input::Timeout { round: at, step });
         }

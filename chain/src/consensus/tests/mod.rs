@@ -10,6 +10,7 @@ mod attack;
 mod certificates;
 mod hostile;
 mod lockstep;
+mod model;
 mod simulation;
 mod steps;
 

@@ -15,10 +15,10 @@ const DECIDED_BY: Millis = 30_000;
 const SYNC_INTERVAL: Millis = 40;
 
 /// Uniform draws by splitmix64: a test needs no better, and no release of a crate changes it.
-struct Draws(u64);
+pub(super) struct Draws(pub(super) u64);
 
 impl Draws {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(super) fn below(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
