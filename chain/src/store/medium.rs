@@ -11,13 +11,16 @@ use super::{Backend, Changes, Lookup, Pairs, StoreError};
 /// The key of the number of commits; no key of a store begins like it.
 const COMMITS: &[u8] = b"~commits";
 
+/// The bytes that lie somewhere, and the count of commits beside them.
+pub type BytesAndCount = (Box<dyn Backend>, Box<dyn Counter>);
+
 /// A place in which a store lies: a directory on a disk, or a simulated one.
 pub trait Medium: fmt::Debug {
     /// The bytes that are there, or none if there are none yet, and the count beside them.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if what is there is damaged, [`StoreError::Io`] if it is in use or the medium fails.
-    fn open(&mut self) -> Result<(Box<dyn Backend>, Box<dyn Counter>), StoreError>;
+    fn open(&mut self) -> Result<BytesAndCount, StoreError>;
 
     /// Moves all that is there out of the way, so that the next [`Medium::open`] begins with nothing. Whole or not at
     /// all, and nothing is deleted. Returns where it is now, for people.

@@ -25,7 +25,7 @@ use crate::proof::SignedHeader;
 use crate::record::{Height, NetworkId, Record, RecordId};
 use crate::validate::FinalBlock;
 
-pub use medium::{CountedBackend, Counter, Medium};
+pub use medium::{BytesAndCount, CountedBackend, Counter, Medium};
 pub use memory::MemoryBackend;
 pub use reader::{FinalBlocks, Lookup};
 pub use replay::{ReplayError, replay, replay_with};

@@ -116,8 +116,9 @@ fn pool_votes_candidates_and_names_survive_and_a_final_block_clears_what_it_sett
     store.write(&writes(&market)[2..]).unwrap();
     assert_eq!(store.candidates(), Ok(Vec::new()));
     assert_eq!(store.pool_records(), Ok(vec![other.clone()]));
-    store.write(&[Write::ForgetPoolRecord(other.id())]).unwrap();
+    store.write(&[Write::ForgetPoolRecord(other.id()), Write::ForgetSafety]).unwrap();
     assert_eq!(store.pool_records(), Ok(Vec::new()));
+    assert_eq!(store.safety_log(), Ok(None));
 }
 
 #[test]

@@ -213,7 +213,7 @@ pub struct ValidatorsSeen {
     pub total: usize,
     /// How many must sign for a block to become final: more than two thirds.
     pub quorum: usize,
-    /// How many this node is connected to, itself counted if it is one.
+    /// How many this node is connected to, itself counted if it votes.
     pub reachable: usize,
 }
 

@@ -208,7 +208,10 @@ impl Node {
     }
 
     fn validators_seen(&self) -> ValidatorsSeen {
-        let is_reachable = |key: &&PublicKey| **key == self.own || self.peers.is_connected(key);
+        let is_reachable = |key: &&PublicKey| {
+            let is_own = **key == self.own;
+            if is_own { self.safety.is_some() } else { self.peers.is_connected(key) }
+        };
         ValidatorsSeen {
             total: self.validators.len(),
             quorum: self.validators.quorum(),

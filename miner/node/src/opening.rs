@@ -35,7 +35,7 @@ pub enum TestimonyError {
     )]
     Damaged {
         /// How it was noticed.
-        reason: RecallError,
+        reason: Box<RecallError>,
     },
     /// It is not the first run, and nothing was lost.
     #[error(
@@ -99,7 +99,7 @@ pub enum OpeningError {
     #[error("it is damaged ({reason}) and cannot be moved aside: {error}")]
     MoveAside {
         /// How the damage was noticed.
-        reason: RecallError,
+        reason: Box<RecallError>,
         /// What the medium said.
         error: StoreError,
     },
@@ -144,13 +144,15 @@ pub fn open_store(
     let (found, moved_aside) = match open_and_recall(medium, network.id(), &mut recall) {
         Ok(found) => (found, None),
         Err(reason) if !reason.is_damage() => return Err(reason.into()),
-        Err(reason) if testimony != Testimony::None => return Err(TestimonyError::Damaged { reason }.into()),
+        Err(reason) if testimony != Testimony::None => {
+            return Err(TestimonyError::Damaged { reason: Box::new(reason) }.into());
+        }
         Err(reason) => match medium.move_aside() {
             Ok(to) => {
                 let found = open_and_recall(medium, network.id(), &mut recall)?;
                 (found, Some(MovedAside { to, reason }))
             }
-            Err(error) => return Err(OpeningError::MoveAside { reason, error }),
+            Err(error) => return Err(OpeningError::MoveAside { reason: Box::new(reason), error }),
         },
     };
     let (mut store, mut recovered) = found;

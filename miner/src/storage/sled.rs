@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use chain::store::{Backend, Changes, Counter, Lookup, Medium, Pairs, StoreError};
+use chain::store::{Backend, BytesAndCount, Changes, Counter, Lookup, Medium, Pairs, StoreError};
 
 /// How long a lock is waited for, and how often it is tried.
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);
@@ -47,7 +47,7 @@ impl StoreDirectory {
 }
 
 impl Medium for StoreDirectory {
-    fn open(&mut self) -> Result<(Box<dyn Backend>, Box<dyn Counter>), StoreError> {
+    fn open(&mut self) -> Result<BytesAndCount, StoreError> {
         let db = guarded(|| open_database(&self.0))?;
         let options = File::options().read(true).write(true).create(true).truncate(false).clone();
         let counter = options.open(self.0.join(COUNTER_FILE)).map_err(|error| io_error(&error))?;

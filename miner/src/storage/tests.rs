@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use chain::consensus::{CommitCertificate, Vote, VoteKind};
+use chain::consensus::{CommitCertificate, SafetyLog, Vote, VoteKind};
 use chain::genesis::scenario_demand_records;
 use chain::store::{Backend, Changes, Medium as _, MemoryBackend, Write, replay};
 use chain::{Block, Draft, Genesis, Ledger, Network, Record, SecretKey, Store, StoreError};
@@ -13,7 +13,7 @@ use scenarios::{
     Supply,
 };
 
-use miner_node::{Opened, OpeningError, Recovered, Testimony, open_store};
+use miner_node::{Opened, OpeningError, Recovered, Testimony, TestimonyError, open_store};
 
 use super::{StoreDirectory, open, open_backend};
 
@@ -177,6 +177,69 @@ fn a_damaged_store_is_moved_aside_and_its_successor_does_not_vote() {
     let aside = parent.path().join("store.broken-1");
     assert_eq!(opened.moved_aside.unwrap().to, aside.display().to_string());
     assert!(aside.is_dir());
+}
+
+fn refused(directory: &Path, chain: &Chain, testimony: Testimony) -> TestimonyError {
+    match start(directory, chain, testimony).map(|opened| opened.recovered.safety) {
+        Err(OpeningError::Testimony(error)) => error,
+        other => panic!("{testimony:?} was not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_first_run_enters_that_nothing_was_signed_and_is_refused_once_something_was() {
+    let chain = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    assert_eq!(start(&directory, &chain, Testimony::None).unwrap().recovered.safety, None);
+    let mut opened = start(&directory, &chain, Testimony::FirstRun).unwrap();
+    assert_eq!(opened.recovered.safety, Some(SafetyLog::new(0)));
+    opened.store.write(&chain.writes).unwrap();
+    opened.store.write(&[Write::Safety(Box::new(SafetyLog::new(3)))]).unwrap();
+    drop(opened);
+    let got = refused(&directory, &chain, Testimony::FirstRun);
+    assert_eq!(got, TestimonyError::KnowsWhatItSigned { signed: 3 });
+}
+
+#[test]
+fn a_first_run_is_refused_where_there_is_a_chain_or_a_store_was_moved_aside() {
+    let chain = three_blocks();
+    let parent = tempfile::tempdir().unwrap();
+    let directory = parent.path().join("store");
+    on_disk(&directory, &chain).write(&chain.writes).unwrap();
+    let got = refused(&directory, &chain, Testimony::FirstRun);
+    assert_eq!(got, TestimonyError::HasChain { height: 3 });
+    StoreDirectory::new(&directory).move_aside().unwrap();
+    assert_eq!(refused(&directory, &chain, Testimony::FirstRun), TestimonyError::HasMovedAside);
+}
+
+#[test]
+fn a_permission_to_vote_is_used_up_and_must_be_above_what_the_chain_shows_as_signed() {
+    let chain = three_blocks();
+    let directory = tempfile::tempdir().unwrap();
+    on_disk(directory.path(), &chain).write(&chain.writes).unwrap();
+    let got = refused(directory.path(), &chain, Testimony::VoteFrom(2));
+    assert_eq!(got, TestimonyError::SignedLater { got: 2, signed: 2 });
+    let opened = start(directory.path(), &chain, Testimony::VoteFrom(4)).unwrap();
+    assert_eq!(opened.recovered.safety, Some(SafetyLog::new(4)));
+    drop(opened);
+    let got = refused(directory.path(), &chain, Testimony::VoteFrom(9));
+    assert_eq!(got, TestimonyError::Needless { signed: 4 });
+    assert_eq!(
+        start(directory.path(), &chain, Testimony::None).unwrap().recovered.safety,
+        Some(SafetyLog::new(4))
+    );
+}
+
+#[test]
+fn who_is_no_validator_needs_no_permission_to_vote() {
+    let chain = three_blocks();
+    let directory = tempfile::tempdir().unwrap();
+    let (own, network) = (SecretKey::for_scenario(RNG_SEED, "somebody", 0).public(), chain.network());
+    let recall = |store: &Store| Recovered::recall(store, network);
+    let mut medium = StoreDirectory::new(directory.path());
+    let got = open_store(&mut medium, network, own, Testimony::VoteFrom(9), recall).map(drop);
+    assert_eq!(got, Err(OpeningError::Testimony(TestimonyError::NoValidator)));
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chain::StoreError;
-use chain::store::{Backend, Changes, Counter, Lookup, Medium, MemoryBackend, Pairs};
+use chain::store::{Backend, BytesAndCount, Changes, Counter, Lookup, Medium, MemoryBackend, Pairs};
 
 /// A disk. Clones are handles to the same one.
 #[derive(Clone, Debug, Default)]
@@ -168,7 +168,7 @@ impl Platter {
 }
 
 impl Medium for Disk {
-    fn open(&mut self) -> Result<(Box<dyn Backend>, Box<dyn Counter>), StoreError> {
+    fn open(&mut self) -> Result<BytesAndCount, StoreError> {
         let platter = self.platter();
         platter.work("opening the store")?;
         if platter.is_damaged {

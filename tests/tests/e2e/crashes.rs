@@ -7,6 +7,7 @@ use chain::{BlockHash, Height};
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus, Testimony, Voting};
 
+use crate::command_line::miner;
 use crate::network::{Setup, TestNetwork, never_end_the_search, set_generations, small_market, tehran};
 
 #[tokio::test]
@@ -125,6 +126,24 @@ async fn when_all_nodes_are_killed_mid_run_they_go_on_where_they_were() {
             assert_eq!(chain.get(&block.height), Some(&block.block), "node {node} told this block final");
         }
     }
+}
+
+#[tokio::test]
+async fn a_node_that_has_run_is_not_run_for_the_first_time_again() {
+    let mut network = TestNetwork::start(Setup::new(small_market(), 1)).await;
+    let record = network.records[0].clone();
+    network.submit(&[record]).await;
+    network.start_mining([1]).await;
+    let signed = network.settle().await[0].height;
+    network.kill(1).await;
+    let config = network.store_dir(1).join("../../node.toml");
+    let output = miner(&["run", "--first-run", "--config", config.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let expected = format!("this node has run before and knows what it signed, up to height {signed}");
+    assert!(output.status.code() == Some(2) && said.contains(&expected), "{said}");
+    network.restart(1, |_| {}).await;
+    network.wait_until("it goes on", |all| all[0].height == signed && all[0].voting == Voting::Always).await;
+    network.finish().await;
 }
 
 #[tokio::test]

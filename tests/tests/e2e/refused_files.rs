@@ -80,6 +80,13 @@ fn an_unknown_setting_is_named() {
 }
 
 #[test]
+fn a_permission_to_vote_that_covers_every_loss_is_refused_with_what_to_do() {
+    let said = refused_node("node.toml", format!("{CONFIGURATION}vote_from_height = 9\n").as_bytes());
+    assert!(said.contains("vote_from_height is no setting any more. Delete the line"), "{said}");
+    assert!(said.contains("`miner run --vote-from-height H`"), "{said}");
+}
+
+#[test]
 fn a_broken_key_is_named_with_what_is_expected() {
     let said = refused_node("node.key", b"not a key");
     assert!(said.contains("node.key holds no key: expected 64 hexadecimal digits"), "{said}");
