@@ -5,6 +5,7 @@
 mod adversaries;
 mod amendments;
 mod common;
+mod hazards;
 mod joining;
 mod market;
 mod seeds;
