@@ -24,7 +24,7 @@ const SLOWER_BY_MS: u64 = 10_000;
 const MINERS: u64 = 8;
 /// How many times slower machines are that are flooded: as if the chain, whose blocks are few and small here, had as much
 /// on it as a real one.
-const FLOODED_SLOWNESS: u32 = 40;
+const FLOODED_SLOWNESS: u32 = 100;
 
 /// What kind of market a story is about, and how its miners share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
