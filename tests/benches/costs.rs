@@ -21,7 +21,7 @@ fn key() -> SecretKey {
 }
 
 fn market(demands: u32) -> Market {
-    let kind = MarketKind::Capacitated { capacity_ppm: 2_000_000 };
+    let kind = MarketKind::Capacitated { capacity_ppm: 100_000_000 };
     Market::generated(kind, 10, demands, &[key().public()], 1).expect("a market")
 }
 

@@ -32,9 +32,9 @@ struct Arguments {
     /// What strangers do, instead of an attack drawn from the seed; a name as failures show it, such as `CopyNames`.
     #[arg(long, value_parser = attack)]
     attack: Option<Attack>,
-    /// Nodes read the final blocks that others ask for on their own task, as drivers without a reader do.
+    /// All messages of a node wait in one queue, and it reads final blocks for others itself, as with a simple driver.
     #[arg(long)]
-    serves_on_task: bool,
+    one_queue: bool,
     /// Shows what led to each failure.
     #[arg(short, long)]
     verbose: bool,
@@ -108,7 +108,7 @@ fn main() -> io::Result<ExitCode> {
         let story = Story {
             nodes: arguments.nodes,
             attack: arguments.attack,
-            serves_on_task: arguments.serves_on_task,
+            has_one_queue: arguments.one_queue,
             ..Story::new(rng_seed, arguments.profile.into())
         };
         let told = story.tell();
@@ -183,9 +183,9 @@ impl Arguments {
         let profile = self.profile.to_possible_value().map(|value| value.get_name().to_owned());
         let nodes = self.nodes.map(|nodes| format!(" --nodes {nodes}"));
         let attack = self.attack.map(|attack| format!(" --attack {}", attack.name()));
-        let on_task = if self.serves_on_task { " --serves-on-task" } else { "" };
+        let one_queue = if self.one_queue { " --one-queue" } else { "" };
         format!(
-            "cargo run --release -p mizan-tests --bin sim -- --seeds {rng_seed}..{} --profile {}{}{}{on_task} -v",
+            "cargo run --release -p mizan-tests --bin sim -- --seeds {rng_seed}..{} --profile {}{}{}{one_queue} -v",
             rng_seed + 1,
             profile.unwrap_or_default(),
             nodes.unwrap_or_default(),

@@ -15,31 +15,31 @@ use miner_node::{Effect, Input, Message, Node, NodeEvent};
 /// Taking an input from its queue, and looking where it belongs.
 const INPUT_US: u64 = 2;
 /// Decoding, in nanoseconds a byte: the bytes are encoded again to see that they are canonical.
-const DECODE_NS: u64 = 12;
+const DECODE_NS: u64 = 2;
 /// Encoding, in nanoseconds a byte.
-const ENCODE_NS: u64 = 4;
+const ENCODE_NS: u64 = 1;
 /// Verifying a signature; making one costs a third.
-const SIGNATURE_US: u64 = 45;
-/// Judging a block: its state root and its other fixed parts.
-const BLOCK_US: u64 = 150;
-/// Judging one composition, with its shortest path and its leaf of the tree of state.
-const COMPOSITION_US: u64 = 60;
+const SIGNATURE_US: u64 = 35;
+/// Judging a block beside its signatures and compositions.
+const BLOCK_US: u64 = 8;
+/// Judging one composition, with its shortest path among ten providers and its leaf of the tree of state.
+const COMPOSITION_US: u64 = 4;
 /// Bytes of a record, a composition and a vote as they travel, roughly.
-const RECORD_BYTES: u64 = 250;
-const COMPOSITION_BYTES: u64 = 120;
+const RECORD_BYTES: u64 = 170;
+const COMPOSITION_BYTES: u64 = 50;
 /// A vote, a status, an announcement.
 const SMALL_BYTES: u64 = 150;
-/// Sorting the ids of a pool for a comparison, in nanoseconds a record.
-const RECONCILE_NS: u64 = 200;
+/// Putting the ids of a pool in order for a comparison, in nanoseconds a record.
+const RECONCILE_NS: u64 = 17;
 /// Beginning or answering a comparison.
-const RECONCILE_US: u64 = 15;
+const RECONCILE_US: u64 = 12;
 /// Putting a message into one peer's queue.
 const QUEUE_US: u64 = 1;
-/// Making something durable: one commit.
+/// Making something durable: one commit. Not measured: what a good disk takes.
 const COMMIT_US: u64 = 400;
 /// Reading a final block from the store and encoding it again, and how much a byte of it adds, in nanoseconds.
-const READ_US: u64 = 12;
-const READ_NS: u64 = 16;
+const READ_US: u64 = 2;
+const READ_NS: u64 = 3;
 
 /// What it costs to take an input, whatever comes of it.
 pub(super) fn of_input(input: &Input, node: &Node) -> u64 {

@@ -37,6 +37,7 @@ pub(super) struct Desk {
 /// A message that has arrived.
 #[derive(Debug)]
 pub(super) struct Letter {
+    pub(super) peer: PublicKey,
     pub(super) from: HostId,
     pub(super) connection: u64,
     pub(super) bytes: Arc<[u8]>,
@@ -116,7 +117,7 @@ impl World {
             Input::Timer(timer)
         } else if let Some(input) = desk.prompt.pop_front() {
             input
-        } else if let Some((peer, Letter { from, connection, bytes })) = desk.inbox.pop() {
+        } else if let Some((_, Letter { peer, from, connection, bytes })) = desk.inbox.pop() {
             taken = Some((from, connection, bytes.len()));
             self.trace.note(now_us / 1_000, id, "message", &bytes);
             Input::Message { peer, bytes: bytes.to_vec() }
@@ -162,7 +163,7 @@ impl World {
         if let Some(running) = &mut self.hosts[id.index()].running {
             running.desk.reading.push_back((peer, from));
         }
-        if self.serves_on_task { self.read_on_task(id) } else { self.read_next(id) }
+        if self.has_one_queue { self.read_on_task(id) } else { self.read_next(id) }
     }
 
     /// As if the driver had no reader: the node does nothing else meanwhile.
@@ -201,7 +202,7 @@ impl World {
             self.send(id, to, bytes);
         }
         self.give(id, Input::FinalSent { peer });
-        if !self.serves_on_task {
+        if !self.has_one_queue {
             return self.read_next(id);
         }
         let host = &mut self.hosts[id.index()];

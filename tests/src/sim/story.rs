@@ -24,7 +24,7 @@ const SLOWER_BY_MS: u64 = 10_000;
 const MINERS: u64 = 8;
 /// How many times slower machines are that are flooded: as if the chain, whose blocks are few and small here, had as much
 /// on it as a real one.
-const FLOODED_SLOWNESS: u32 = 40;
+const FLOODED_SLOWNESS: u32 = 100;
 
 /// What kind of market a story is about, and how its miners share it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,8 @@ pub struct Story {
     pub nodes: Option<u32>,
     /// The one attack that strangers play; drawn if not said.
     pub attack: Option<Attack>,
-    /// Nodes read the final blocks that others ask for themselves, instead of having them read beside.
-    pub serves_on_task: bool,
+    /// See [`World::use_one_queue`].
+    pub has_one_queue: bool,
 }
 
 /// A miner of this market that starts at once.
@@ -107,7 +107,7 @@ impl Story {
     /// A story of this seed, its theme in turn.
     pub fn new(rng_seed: u64, hazard: Hazard) -> Self {
         let theme = Theme::ALL[usize::try_from(rng_seed % 3).unwrap_or(0)];
-        Self { rng_seed, theme, hazard, nodes: None, attack: None, serves_on_task: false }
+        Self { rng_seed, theme, hazard, nodes: None, attack: None, has_one_queue: false }
     }
 
     /// Sets the scene: miners with clocks that differ, all of them validators, and strangers.
@@ -151,8 +151,8 @@ impl Story {
     fn tell_with(&self, cast: Vec<(u64, Behaviour)>, patience_ms: u64) -> Result<Report, Failure> {
         let is_attacked = !cast.is_empty();
         let mut world = self.scene_with(cast);
-        if self.serves_on_task {
-            world.serve_on_task();
+        if self.has_one_queue {
+            world.use_one_queue();
         }
         let mut draws = Draws::new(self.rng_seed, 3);
         let length_ms = draws.between(3_000, 15_000);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use miner_node::Message;
+use miner_node::{Message, Urgency};
 
 use super::checkers::Violation;
 use super::desk::Letter;
@@ -123,8 +123,12 @@ impl World {
             self.links.taken(from, to, connection, bytes.len());
             self.pump(from, to);
         } else if let Some(running) = &mut host.running {
-            let letter = Letter { from, connection, bytes };
-            running.desk.inbox.push(peer, letter.urgency(), letter);
+            let letter = Letter { peer, from, connection, bytes };
+            if self.has_one_queue {
+                running.desk.inbox.push(running.node.key(), Urgency::Urgent, letter);
+            } else {
+                running.desk.inbox.push(peer, letter.urgency(), letter);
+            }
             self.take_turn(to);
         }
     }

@@ -112,8 +112,8 @@ pub struct World {
     /// Keys that strangers have taken after their first.
     pub(super) masks: u64,
     pub(super) now_us: u64,
-    /// Final blocks are read by the node itself and not beside it.
-    pub(super) serves_on_task: bool,
+    /// What [`Self::use_one_queue`] says.
+    pub(super) has_one_queue: bool,
     pub(super) checkers: Checkers,
     pub(super) trace: Trace,
     pub(super) told: Vec<ObservedEvent>,
@@ -144,7 +144,7 @@ impl World {
             connections: 0,
             masks: 0,
             now_us: 0,
-            serves_on_task: false,
+            has_one_queue: false,
             trace: Trace::default(),
             told: Vec::new(),
             sent: 0,
@@ -183,9 +183,10 @@ impl World {
         &mut self.links
     }
 
-    /// Lets nodes read the final blocks that peers ask for themselves, instead of having them read beside.
-    pub const fn serve_on_task(&mut self) {
-        self.serves_on_task = true;
+    /// Lets all messages of a node wait in one queue in order of arrival, and the node itself read the final blocks that
+    /// peers ask for: a simple driver, to see what the real one is good for.
+    pub const fn use_one_queue(&mut self) {
+        self.has_one_queue = true;
     }
 
     /// Ends all faults: good links, no cut, everybody up and awake; faults still to come do not. Attacks go on.

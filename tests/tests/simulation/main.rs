@@ -6,6 +6,7 @@ mod adversaries;
 mod amendments;
 mod common;
 mod disks;
+mod hazards;
 mod joining;
 mod market;
 mod names;

@@ -20,13 +20,15 @@ fn world(instance: Instance, settings: &Parameters, profile: Profile, strategies
     World::new(market, hosts, 1)
 }
 
-fn refusals(world: &World, rule: &str) -> usize {
+/// Who refused a block by this rule.
+fn refusers(world: &World, rule: &str) -> BTreeSet<HostId> {
     told(world, |event| match event {
         NodeEvent::BlockRefused { rule, .. } => Some(rule),
         _ => None,
     })
     .filter(|(_, _, told)| *told == rule)
-    .count()
+    .map(|(_, host, _)| host)
+    .collect()
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not()
     let [(_, winner, cost)] = final_blocks.into_iter().collect::<Vec<_>>()[..] else { panic!("one block") };
     assert_eq!(cost, Money::from_units(30));
     // ... and every node refuses the loser's with the rule, while the loser drops all of it.
-    assert_eq!(refusals(&world, "already-composed"), 4);
+    assert_eq!(refusers(&world, "already-composed"), (0..4).map(HostId).collect());
     let dropped: Vec<_> = told(&world, |event| match event {
         NodeEvent::BlockReanchored { kept, dropped, reason } => Some((*kept, *dropped, reason.is_some())),
         _ => None,
