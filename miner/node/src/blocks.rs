@@ -286,6 +286,7 @@ impl Node {
         let (block, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
         self.market = MarketCounts::of(&self.ledger);
+        self.renew_standings();
         let event = NodeEvent::BlockFinal {
             block: BlockRow::new(&block, &report),
             votes: certificate.signatures.len(),

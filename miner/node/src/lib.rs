@@ -12,14 +12,17 @@ mod blocks;
 mod event;
 mod inbox;
 mod io;
+mod known_nodes;
 mod membership;
 mod message;
 mod mining;
 mod now;
+mod peer_record;
 mod peers;
 mod records;
 mod recovered;
 mod settings;
+mod standing;
 pub mod strategy;
 mod voting;
 mod work;
@@ -42,13 +45,15 @@ pub use message::{
     FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
 pub use now::Now;
-pub use peers::{PeerContent, PeerRecord, PeerRecordError};
+pub use peer_record::{PeerContent, PeerRecord, PeerRecordError};
 pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
+use known_nodes::KnownNodes;
 use mining::{Action, Mining, View};
 use peers::Peers;
+use standing::{Standing, Standings};
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -77,7 +82,10 @@ pub struct Node {
     market: MarketCounts,
     pool: Pool,
     exchange: Exchange,
+    /// Who has standing at the head of `ledger`.
+    standings: Standings,
     peers: Peers,
+    known: KnownNodes,
     consensus: Consensus,
     /// What was signed last, as persisted; of a later height than the head's if blocks were lost.
     safety: SafetyLog,
@@ -158,7 +166,9 @@ impl Node {
             key: config.key,
             pool: Pool::new(config.pool, Arc::clone(&network)),
             exchange: Exchange::default(),
-            peers: Peers::new(network.id(), own),
+            standings: Standings::of(&memory.ledger),
+            peers: Peers::default(),
+            known: KnownNodes::new(network.id(), own),
             mining: config.mining.map(|settings| Mining::new(settings, config.timing)),
             network,
             validators,
@@ -346,9 +356,11 @@ impl Node {
         decide: impl FnOnce(&mut Mining, &View<'_>, &mut Vec<Action>),
     ) {
         let is_behind = self.is_behind();
+        let has_standing = self.standing_of(&self.own) > Standing::Stranger;
         let Some(mining) = &mut self.mining else { return };
         let pending = self.pool.pending(&self.ledger);
-        let cell_takers = self.peers.cell_takers(mining.takes_cell());
+        // A newcomer ranks behind all of these and works beside the one whose turn that is.
+        let cell_takers = self.known.cell_takers(has_standing && mining.takes_cell(), now);
         let others = self.blocks.candidates.values().map(ValidBlock::block);
         let in_flight: BTreeSet<DemandId> = others
             .filter(|block| block.header.miner != self.own)

@@ -2,10 +2,11 @@
 
 use super::event::NodeEvent;
 use super::io::Effect;
+use super::known_nodes::Learned;
 use super::message::{Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status};
 use super::mining::Mining;
-use super::peers::{PEER_ADDRESSES, PeerContent, PeerRecord};
-use super::{Blame, Node, Now, PublicKey};
+use super::peer_record::{PEER_ADDRESSES, PeerContent, PeerRecord};
+use super::{Blame, Node, Now, PublicKey, Standing};
 
 impl Node {
     pub(super) fn on_peer_up(&mut self, peer: PublicKey, now: Now, effects: &mut Vec<Effect>) {
@@ -18,9 +19,8 @@ impl Node {
             height: self.ledger.head().height,
         };
         effects.push(Effect::Send { peer, message: Message::Hello(hello) });
-        let mut records: Vec<PeerRecord> = self.peers.records().take(PEER_RECORDS - 1).cloned().collect();
-        records.push(self.own_peer_record(now));
-        effects.push(Effect::Send { peer, message: Message::Peers(records) });
+        let greeting = self.greeting_records(&peer, now);
+        effects.push(Effect::Send { peer, message: Message::Peers(greeting) });
         self.reconcile_pool_with(peer, now, effects);
         effects.push(Effect::Event(NodeEvent::PeerUp { peer }));
     }
@@ -53,30 +53,70 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let mut news = Vec::new();
+        let mut is_news = false;
         for record in records {
-            match self.peers.learn(record.clone(), now.wall_ms) {
-                Ok(true) => news.push(record),
-                Ok(false) => {}
+            let node = record.content.node;
+            match self.known.learn(record, peer, self.standing_of(&node), now) {
+                Ok(Learned::News) => is_news = true,
+                // Its clock was set back since: told of what it once said, it goes on from there.
+                Ok(Learned::Stale) if node == peer => {
+                    let latest = self.known.record_of(&peer).cloned();
+                    effects.extend(
+                        latest.map(|latest| Effect::Send { peer, message: Message::Peers(vec![latest]) }),
+                    );
+                }
+                Ok(Learned::Stale | Learned::NoPlace | Learned::Own) => {}
                 Err(error) => {
-                    self.blame(peer, Blame::NUISANCE, &error, effects);
+                    self.blame(peer, Blame::BROKEN, &error, effects);
                     return;
                 }
             }
         }
-        if !news.is_empty() {
-            let others = self.peers.keys().filter(|&other| other != peer);
-            effects.extend(others.map(|peer| Effect::Send { peer, message: Message::Peers(news.clone()) }));
-            self.dial_known(effects);
+        if is_news {
+            self.dial_known(now, effects);
         }
+    }
+
+    /// What a new peer is told of others, of itself (it may have forgotten) and of us.
+    fn greeting_records(&mut self, peer: &PublicKey, now: Now) -> Vec<PeerRecord> {
+        let own = self.own_peer_record(now);
+        let living = self.known.living(now).into_iter().map(|known| &known.record);
+        let others = living.filter(|record| record.content.node != *peer);
+        let itself = self.known.record_of(peer);
+        itself.into_iter().chain(others).take(PEER_RECORDS - 1).cloned().chain([own]).collect()
+    }
+
+    /// Passes on what was heard of nodes since the last time, to everybody but who told it and who it is about.
+    fn relay_peer_records(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let relays = self.known.take_relays(now);
+        for peer in self.peers.keys() {
+            let of_others =
+                relays.iter().filter(|known| known.told_by != peer && known.record.content.node != peer);
+            let records: Vec<PeerRecord> = of_others.map(|known| known.record.clone()).collect();
+            if !records.is_empty() {
+                effects.push(Effect::Send { peer, message: Message::Peers(records) });
+            }
+        }
+    }
+
+    /// The standing of a key at our head.
+    pub(super) fn standing_of(&self, key: &PublicKey) -> Standing {
+        self.standings.of_key(key, &self.ledger)
+    }
+
+    /// The head is new: who has standing is looked up once.
+    pub(super) fn renew_standings(&mut self) {
+        self.standings.on_head(&self.ledger);
+        let (standings, ledger) = (&self.standings, &self.ledger);
+        self.known.on_head(|node| standings.of_key(node, ledger));
     }
 
     /// Renews our own record, forgets those that have expired, and dials nodes we know but do not see.
     pub(super) fn renew_membership(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        self.peers.expire(now.wall_ms);
+        self.known.expire(now);
         let own = self.own_peer_record(now);
         effects.push(Effect::Broadcast(Message::Peers(vec![own])));
-        self.dial_known(effects);
+        self.dial_known(now, effects);
     }
 
     /// Tells the next peer in turn where we are, and reconciles the pool with it.
@@ -84,6 +124,7 @@ impl Node {
         self.retry_early_blocks(now, effects);
         self.retry_fetches(now, effects);
         self.tick_pool(now, effects);
+        self.relay_peer_records(now, effects);
         let Some(peer) = self.peers.next_in_rotation() else { return };
         let candidates = self.blocks.candidates.keys().copied().take(STATUS_CANDIDATES).collect();
         let status = Status {
@@ -136,19 +177,26 @@ impl Node {
         }
     }
 
-    fn own_peer_record(&self, now: Now) -> PeerRecord {
+    fn own_peer_record(&mut self, now: Now) -> PeerRecord {
         let takes_cell = self.mining.as_ref().is_some_and(Mining::takes_cell);
         let content = PeerContent {
             network: self.network.id(),
             node: self.own,
             addresses: self.addresses.iter().copied().take(PEER_ADDRESSES).collect(),
             takes_cell,
-            issued_ms: now.wall_ms,
+            issued_ms: self.known.issue(now),
         };
         content.sign(&self.key)
     }
 
-    fn dial_known(&self, effects: &mut Vec<Effect>) {
-        effects.extend(self.peers.to_dial().map(|(expected, address)| Effect::Dial { address, expected }));
+    /// Dials known nodes that are not connected: of two nodes the one with the smaller key dials, so that a pair has one
+    /// connection.
+    fn dial_known(&self, now: Now, effects: &mut Vec<Effect>) {
+        for known in self.known.living(now) {
+            let expected = known.record.content.node;
+            let is_ours = self.own < expected && !self.peers.is_connected(&expected);
+            let address = known.record.content.addresses.first().filter(|_| is_ours);
+            effects.extend(address.map(|&address| Effect::Dial { address, expected }));
+        }
     }
 }

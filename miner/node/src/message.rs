@@ -6,7 +6,7 @@ use chain::{Block, BlockHash, Hash, Height, NetworkId, Store, StoreError};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
-use super::peers::PeerRecord;
+use super::peer_record::PeerRecord;
 
 /// The version of this message set; peers of another version are refused.
 pub const PROTOCOL_VERSION: u16 = 1;
