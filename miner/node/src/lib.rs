@@ -7,8 +7,10 @@
 //! final block; a *refusal* is a block that breaks a rule, with the rule; the *pool* holds records no block
 //! has brought; *mining* is what this node does to get blocks of its own accepted.
 
+mod admission;
 mod block_row;
 mod blocks;
+mod budget;
 mod event;
 mod inbox;
 mod io;
@@ -21,6 +23,7 @@ mod peer_record;
 mod peers;
 mod records;
 mod recovered;
+mod scores;
 mod settings;
 mod standing;
 pub mod strategy;
@@ -34,7 +37,7 @@ use std::sync::Arc;
 use chain::consensus::{Consensus, SafetyLog, SignedProposal, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
-use chain::{Block, BlockHash, DemandId, Fault, Hash, Ledger, PublicKey, SecretKey, ValidBlock};
+use chain::{Block, BlockHash, DemandId, Fault, Hash, Height, Ledger, PublicKey, SecretKey, ValidBlock};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use block_row::BlockRow;
@@ -50,9 +53,11 @@ pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
+use budget::Budgets;
 use known_nodes::KnownNodes;
 use mining::{Action, Mining, View};
 use peers::Peers;
+use scores::Scores;
 use standing::{Standing, Standings};
 
 /// What a node is started with.
@@ -86,12 +91,18 @@ pub struct Node {
     standings: Standings,
     peers: Peers,
     known: KnownNodes,
+    scores: Scores,
+    budgets: Budgets,
+    /// When the input that is being handled came.
+    moment: Now,
     consensus: Consensus,
     /// What was signed last, as persisted; of a later height than the head's if blocks were lost.
     safety: SafetyLog,
     mining: Option<Mining>,
     blocks: PendingBlocks,
     state_root: Hash,
+    /// The height at which a validator's other state was last told of.
+    other_state_told_at: Option<Height>,
     catching_up: Option<CatchUp>,
 }
 
@@ -169,12 +180,16 @@ impl Node {
             standings: Standings::of(&memory.ledger),
             peers: Peers::default(),
             known: KnownNodes::new(network.id(), own),
+            scores: Scores::default(),
+            budgets: Budgets::default(),
+            moment: now,
             mining: config.mining.map(|settings| Mining::new(settings, config.timing)),
             network,
             validators,
             timing: config.timing,
             addresses: Vec::new(),
             state_root: memory.ledger.state_root(),
+            other_state_told_at: None,
             market: MarketCounts::of(&memory.ledger),
             ledger: memory.ledger,
             consensus,
@@ -201,12 +216,13 @@ impl Node {
 
     /// Takes one input at this time and adds what is to be done to `effects`.
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        self.moment = now;
         match input {
             Input::Start { addresses } => self.on_start(addresses, now, effects),
-            Input::PeerUp { peer, address: _ } => self.on_peer_up(peer, now, effects),
+            Input::PeerUp { peer, address } => self.on_peer_up(peer, address, now, effects),
             Input::PeerDown { peer, reason } => self.on_peer_down(peer, reason, effects),
             Input::Message { peer, bytes } => self.on_bytes(peer, &bytes, now, effects),
-            Input::FinalSent { peer: _ } => {}
+            Input::FinalSent { peer } => self.on_final_sent(&peer),
             Input::Timer(timer) => self.on_timer(timer, now, effects),
             Input::Work { id, report } => {
                 self.with_mining(now, effects, |mining, view, actions| {
@@ -321,16 +337,6 @@ impl Node {
         self.act(actions, now, effects);
     }
 
-    fn on_bytes(&mut self, peer: PublicKey, bytes: &[u8], now: Now, effects: &mut Vec<Effect>) {
-        if !self.peers.is_connected(&peer) {
-            return; // dropped meanwhile
-        }
-        match Message::decode(bytes) {
-            Ok(message) => self.on_message(peer, message, now, effects),
-            Err(error) => self.blame(peer, Blame::BROKEN, &error, effects),
-        }
-    }
-
     fn on_message(&mut self, peer: PublicKey, message: Message, now: Now, effects: &mut Vec<Effect>) {
         match message {
             Message::Hello(hello) => self.on_hello(peer, &hello, now, effects),
@@ -343,7 +349,7 @@ impl Node {
             Message::RequestBlock(hash) => self.on_block_requested(peer, hash, effects),
             Message::Block(block) => self.on_block(peer, *block, now, effects),
             Message::Consensus(message) => self.on_consensus(peer, message, now, effects),
-            Message::RequestFinal { from } => effects.push(Effect::SendFinal { peer, from }),
+            Message::RequestFinal { from } => self.on_final_requested(peer, from, effects),
             Message::Final(blocks) => self.on_final_blocks(peer, blocks, now, effects),
         }
     }
@@ -393,19 +399,6 @@ impl Node {
                 Action::Propose(drafted) => self.announce_own_block(drafted, now, effects),
             }
         }
-    }
-
-    /// Notes a peer's fault and drops it if there were too many.
-    fn blame(&mut self, peer: PublicKey, blame: Blame, reason: &dyn ToString, effects: &mut Vec<Effect>) {
-        if self.peers.blame(&peer, blame.0) {
-            self.drop_peer(peer, reason.to_string(), effects);
-        }
-    }
-
-    fn drop_peer(&mut self, peer: PublicKey, reason: String, effects: &mut Vec<Effect>) {
-        self.peers.disconnect(&peer);
-        effects.push(Effect::Disconnect { peer, reason: reason.clone() });
-        effects.push(Effect::Event(NodeEvent::PeerDown { peer, reason }));
     }
 }
 

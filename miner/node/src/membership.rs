@@ -1,28 +1,41 @@
 //! Who is there: greetings, peer records, and the regular exchange of where everybody stands.
 
+use std::net::IpAddr;
+
+use chain::{Hash, Height};
+
+use super::budget::{Purse, work_of_final_blocks};
 use super::event::NodeEvent;
 use super::io::Effect;
 use super::known_nodes::Learned;
-use super::message::{Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status};
+use super::message::{
+    FINAL_BLOCKS, Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status,
+};
 use super::mining::Mining;
 use super::peer_record::{PEER_ADDRESSES, PeerContent, PeerRecord};
 use super::{Blame, Node, Now, PublicKey, Standing};
 
 impl Node {
-    pub(super) fn on_peer_up(&mut self, peer: PublicKey, now: Now, effects: &mut Vec<Effect>) {
-        if !self.peers.connect(peer) {
+    pub(super) fn on_peer_up(
+        &mut self,
+        peer: PublicKey,
+        address: IpAddr,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.peers.is_connected(&peer) || !self.admit(peer, address, now, effects) {
             return;
         }
-        let hello = Hello {
-            version: PROTOCOL_VERSION,
-            network: self.network.id(),
-            height: self.ledger.head().height,
-        };
-        effects.push(Effect::Send { peer, message: Message::Hello(hello) });
+        effects.push(Effect::Event(NodeEvent::PeerUp { peer }));
+        let before = effects.len();
+        effects.push(Effect::Send { peer, message: Message::Hello(self.hello()) });
+        if !self.may_be_greeted(peer, now) {
+            return; // anti-entropy tells it the rest
+        }
         let greeting = self.greeting_records(&peer, now);
         effects.push(Effect::Send { peer, message: Message::Peers(greeting) });
         self.reconcile_pool_with(peer, now, effects);
-        effects.push(Effect::Event(NodeEvent::PeerUp { peer }));
+        self.charge_for_greeting(peer, effects.get(before..).unwrap_or_default(), now);
     }
 
     pub(super) fn on_peer_down(&mut self, peer: PublicKey, reason: String, effects: &mut Vec<Effect>) {
@@ -31,6 +44,20 @@ impl Node {
             self.exchange.forget_peer(&peer);
             effects.push(Effect::Event(NodeEvent::PeerDown { peer, reason }));
         }
+    }
+
+    /// A peer is ahead: one with less standing that was asked for blocks, perhaps on an empty boast, is not waited for.
+    fn trust_rather(&mut self, peer: &PublicKey, height: Height) {
+        if height > self.ledger.head().height {
+            let standing = self.standing_of(peer);
+            let asked = self.catching_up.filter(|request| self.standing_of(&request.from) >= standing);
+            self.catching_up = asked;
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        let height = self.ledger.head().height;
+        Hello { version: PROTOCOL_VERSION, network: self.network.id(), height }
     }
 
     pub(super) fn on_hello(&mut self, peer: PublicKey, hello: &Hello, now: Now, effects: &mut Vec<Effect>) {
@@ -42,6 +69,7 @@ impl Node {
             self.drop_peer(peer, reason, effects);
         } else {
             self.peers.note_height(&peer, hello.height);
+            self.trust_rather(&peer, hello.height);
             self.catch_up(now, effects);
         }
     }
@@ -109,11 +137,13 @@ impl Node {
         self.standings.on_head(&self.ledger);
         let (standings, ledger) = (&self.standings, &self.ledger);
         self.known.on_head(|node| standings.of_key(node, ledger));
+        self.peers.on_head(|peer| standings.of_key(peer, ledger));
     }
 
     /// Renews our own record, forgets those that have expired, and dials nodes we know but do not see.
     pub(super) fn renew_membership(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.known.expire(now);
+        self.forgive(now);
         let own = self.own_peer_record(now);
         effects.push(Effect::Broadcast(Message::Peers(vec![own])));
         self.dial_known(now, effects);
@@ -137,7 +167,33 @@ impl Node {
         self.reconcile_pool_with(peer, now, effects);
     }
 
-    /// A peer says where it is: give it what it lacks, ask for what we lack.
+    /// A peer asks for final blocks. Reading them is dear, so each peer is read for once at a time; one that asks again
+    /// meanwhile is in a hurry, no more.
+    pub(super) fn on_final_requested(&mut self, peer: PublicKey, from: Height, effects: &mut Vec<Effect>) {
+        let head = self.ledger.head().height;
+        let blocks = head.saturating_add(1).saturating_sub(from);
+        if blocks == 0 {
+            effects.push(Effect::Send { peer, message: Message::Final(Vec::new()) });
+            return;
+        }
+        let Some(payer) = self.payer(peer) else { return };
+        let Some(connected) = self.peers.get_mut(&peer).filter(|peer| !peer.is_awaiting_final) else {
+            return;
+        };
+        connected.is_awaiting_final = true;
+        let most = u64::try_from(FINAL_BLOCKS).unwrap_or(u64::MAX);
+        self.budgets.spend(payer, Purse::Work, work_of_final_blocks(blocks.min(most)), self.moment);
+        effects.push(Effect::SendFinal { peer, from });
+    }
+
+    pub(super) fn on_final_sent(&mut self, peer: &PublicKey) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.is_awaiting_final = false;
+        }
+    }
+
+    /// A peer says where it is: give it the votes it lacks, or tell it that we are ahead, so that it may ask; ask for what
+    /// we lack.
     pub(super) fn on_status(
         &mut self,
         peer: PublicKey,
@@ -148,21 +204,16 @@ impl Node {
         self.peers.note_height(&peer, status.height);
         let own = self.ledger.head().height;
         if status.height < own {
-            effects.push(Effect::SendFinal { peer, from: status.height + 1 });
+            effects.push(Effect::Send { peer, message: Message::Hello(self.hello()) });
             return;
         }
         if status.height > own {
+            self.trust_rather(&peer, status.height);
             self.catch_up(now, effects);
             return;
         }
-        let root = self.state_root;
-        if status.state_root != root {
-            let (height, theirs) = (status.height, status.state_root);
-            let detail = format!(
-                "peer {peer} has another state at height {height} ({theirs}, ours is {root}): one of us runs \
-                 faulty software or a damaged store; verify both chains"
-            );
-            effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
+        if status.state_root != self.state_root {
+            self.note_other_state(peer, status.state_root, effects);
         }
         for &block in &status.candidates {
             self.on_block_announced(peer, own + 1, block, now, effects);
@@ -175,6 +226,21 @@ impl Node {
                     .map(|message| Effect::Send { peer, message: Message::Consensus(message) }),
             );
         }
+    }
+
+    /// A peer claims another state at our height. Of a validator that is told, once per height; anybody else may claim
+    /// anything, and would write our log.
+    fn note_other_state(&mut self, peer: PublicKey, theirs: Hash, effects: &mut Vec<Effect>) {
+        let (height, ours) = (self.ledger.head().height, self.state_root);
+        if self.standing_of(&peer) < Standing::Validator || self.other_state_told_at == Some(height) {
+            return;
+        }
+        self.other_state_told_at = Some(height);
+        let detail = format!(
+            "validator {peer} has another state at height {height} ({theirs}, ours is {ours}): one of us runs faulty \
+             software or a damaged store; verify both chains"
+        );
+        effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
     }
 
     fn own_peer_record(&mut self, now: Now) -> PeerRecord {

@@ -1,20 +1,23 @@
-//! The peers this node is connected to: how far each says it is, and the score of its misbehaviour. Nodes that are only
-//! known are in `known_nodes`.
+//! The peers this node is connected to: where they come from, how far each says it is, what it is being sent. Nodes that
+//! are only known are in `known_nodes`, what is held against peers in `scores`, what they may cost in `budget`.
 
 use std::collections::BTreeMap;
 
 use chain::{Height, PublicKey};
 
-/// A peer is dropped when its faults add up to this.
-const DROP_SCORE: u32 = 100;
+use super::scores::Origin;
+use super::standing::Standing;
 
 /// A connected peer.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Peer {
     /// The height of its head, as far as it told.
     pub(super) height: Height,
-    /// Faults so far.
-    score: u32,
+    pub(super) origin: Origin,
+    /// At our head.
+    pub(super) standing: Standing,
+    /// Final blocks that it asked for are being read, or wait to be sent.
+    pub(super) is_awaiting_final: bool,
 }
 
 /// Connected peers in order of key.
@@ -26,8 +29,26 @@ pub(super) struct Peers {
 
 impl Peers {
     /// A peer is connected; false if it already was.
-    pub(super) fn connect(&mut self, peer: PublicKey) -> bool {
-        self.connected.insert(peer, Peer::default()).is_none()
+    pub(super) fn connect(&mut self, peer: PublicKey, origin: Origin, standing: Standing) -> bool {
+        let news = Peer { height: 0, origin, standing, is_awaiting_final: false };
+        self.connected.insert(peer, news).is_none()
+    }
+
+    /// A connected peer.
+    pub(super) fn get(&self, peer: &PublicKey) -> Option<&Peer> {
+        self.connected.get(peer)
+    }
+
+    /// A connected peer, to be changed.
+    pub(super) fn get_mut(&mut self, peer: &PublicKey) -> Option<&mut Peer> {
+        self.connected.get_mut(peer)
+    }
+
+    /// The head is another one: `standing` says what it makes of each.
+    pub(super) fn on_head(&mut self, standing: impl Fn(&PublicKey) -> Standing) {
+        for (key, peer) in &mut self.connected {
+            peer.standing = standing(key);
+        }
     }
 
     /// A peer is gone; false if it was not there.
@@ -65,10 +86,10 @@ impl Peers {
         }
     }
 
-    /// A connected peer that said it is above `height`, the highest first.
+    /// A connected peer that said it is above `height`: of those with most standing the highest, for anybody may boast.
     pub(super) fn ahead_of(&self, height: Height) -> Option<PublicKey> {
         let ahead = self.connected.iter().filter(|(_, peer)| peer.height > height);
-        ahead.max_by_key(|(_, peer)| peer.height).map(|(key, _)| *key)
+        ahead.max_by_key(|(_, peer)| (peer.standing, peer.height)).map(|(key, _)| *key)
     }
 
     /// How many connected peers among `some` said that they are above `height`.
@@ -83,14 +104,6 @@ impl Peers {
             peer.height = 0;
         }
     }
-
-    /// Adds to a peer's faults; true once it is to be dropped.
-    pub(super) fn blame(&mut self, peer: &PublicKey, points: u32) -> bool {
-        self.connected.get_mut(peer).is_some_and(|peer| {
-            peer.score = peer.score.saturating_add(points);
-            peer.score >= DROP_SCORE
-        })
-    }
 }
 
 #[cfg(test)]
@@ -104,20 +117,11 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_dropped_once_its_faults_add_up() {
-        let mut peers = Peers::default();
-        let peer = key(1);
-        peers.connect(peer);
-        assert!(!peers.blame(&peer, 60));
-        assert!(peers.blame(&peer, 60));
-    }
-
-    #[test]
     fn the_rotation_visits_every_peer() {
         let mut peers = Peers::default();
         assert_eq!(peers.next_in_rotation(), None);
         for number in 1..4 {
-            peers.connect(key(number));
+            peers.connect(key(number), Origin::of([10, 0, 0, 1].into()), Standing::Stranger);
         }
         let visited: Vec<PublicKey> = (0..3).filter_map(|_| peers.next_in_rotation()).collect();
         assert_eq!(visited, peers.keys().collect::<Vec<_>>());

@@ -348,7 +348,10 @@ impl Driver {
             match effect {
                 Effect::Send { peer, message } => self.send(peer, &message),
                 Effect::Broadcast(message) => self.broadcast(&message),
-                Effect::SendFinal { peer, from } => self.send_final(peer, from),
+                Effect::SendFinal { peer, from } => {
+                    self.send_final(peer, from);
+                    self.handle(Input::FinalSent { peer })?;
+                }
                 Effect::Disconnect { peer, reason } => self.transport.disconnect(&peer, reason),
                 Effect::Dial { address, expected } => {
                     if let Err(error) = self.transport.connect(address, Some(expected)) {

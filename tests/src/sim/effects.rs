@@ -61,7 +61,10 @@ impl World {
                 Ok(())
             }
             Effect::Broadcast(message) => self.broadcast(id, &message),
-            Effect::SendFinal { peer, from } => self.send_final(id, self.names.get(&peer).copied(), from),
+            Effect::SendFinal { peer, from } => {
+                self.send_final(id, self.names.get(&peer).copied(), from)?;
+                self.handle(id, Input::FinalSent { peer })
+            }
             Effect::Disconnect { peer, reason } => {
                 self.disconnect(id, self.names.get(&peer).copied(), reason)
             }
