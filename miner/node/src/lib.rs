@@ -11,6 +11,7 @@ mod admission;
 mod block_row;
 mod blocks;
 mod budget;
+mod dialling;
 mod event;
 mod inbox;
 mod io;
@@ -54,6 +55,7 @@ pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
 use budget::Budgets;
+use dialling::Dialling;
 use known_nodes::KnownNodes;
 use mining::{Action, Mining, View};
 use peers::Peers;
@@ -91,6 +93,7 @@ pub struct Node {
     standings: Standings,
     peers: Peers,
     known: KnownNodes,
+    dialling: Dialling,
     scores: Scores,
     budgets: Budgets,
     /// When the input that is being handled came.
@@ -180,6 +183,7 @@ impl Node {
             standings: Standings::of(&memory.ledger),
             peers: Peers::default(),
             known: KnownNodes::new(network.id(), own),
+            dialling: Dialling::default(),
             scores: Scores::default(),
             budgets: Budgets::default(),
             moment: now,
@@ -223,6 +227,7 @@ impl Node {
             Input::PeerDown { peer, reason } => self.on_peer_down(peer, reason, effects),
             Input::Message { peer, bytes } => self.on_bytes(peer, &bytes, now, effects),
             Input::FinalSent { peer } => self.on_final_sent(&peer),
+            Input::DialFailed { address } => self.dialling.on_failed(address, now),
             Input::Timer(timer) => self.on_timer(timer, now, effects),
             Input::Work { id, report } => {
                 self.with_mining(now, effects, |mining, view, actions| {

@@ -26,6 +26,7 @@ impl Node {
         if self.peers.is_connected(&peer) || !self.admit(peer, address, now, effects) {
             return;
         }
+        self.dialling.on_found(&peer);
         effects.push(Effect::Event(NodeEvent::PeerUp { peer }));
         let before = effects.len();
         effects.push(Effect::Send { peer, message: Message::Hello(self.hello()) });
@@ -257,12 +258,13 @@ impl Node {
 
     /// Dials known nodes that are not connected: of two nodes the one with the smaller key dials, so that a pair has one
     /// connection.
-    fn dial_known(&self, now: Now, effects: &mut Vec<Effect>) {
-        for known in self.known.living(now) {
-            let expected = known.record.content.node;
-            let is_ours = self.own < expected && !self.peers.is_connected(&expected);
-            let address = known.record.content.addresses.first().filter(|_| is_ours);
-            effects.extend(address.map(|&address| Effect::Dial { address, expected }));
-        }
+    fn dial_known(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let mut candidates = self.known.living(now);
+        candidates.retain(|known| {
+            let node = known.record.content.node;
+            self.own < node && !self.peers.is_connected(&node) && !self.scores.is_refused(&node, now)
+        });
+        let dials = self.dialling.next(candidates, now).into_iter();
+        effects.extend(dials.map(|(expected, address)| Effect::Dial { address, expected }));
     }
 }

@@ -293,7 +293,7 @@ impl Driver {
             }
             TransportEvent::DialFailed { address, reason } => {
                 self.note_failed_dial(address, reason.to_string());
-                Ok(())
+                self.handle(Input::DialFailed { address })
             }
         }
     }
