@@ -8,3 +8,4 @@ mod common;
 mod joining;
 mod market;
 mod seeds;
+mod strangers;
