@@ -39,6 +39,12 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     postcard::to_stdvec(value).expect("a sized value encodes")
 }
 
+/// The number of its canonical bytes, found without writing them.
+pub fn encoded_len<T: Serialize>(value: &T) -> usize {
+    #[expect(clippy::expect_used, reason = "as in `encode`, and counting runs out of no room")]
+    postcard::experimental::serialized_size(value).expect("a sized value encodes")
+}
+
 /// The value whose canonical encoding is exactly `bytes`.
 ///
 /// # Errors

@@ -14,6 +14,7 @@ pub struct PoolContents {
     /// The same by author and sequence number, with their sizes in bytes.
     authors: RedBlackTreeMapSync<Address, Arc<OfAuthor>>,
     bytes: usize,
+    revision: u64,
 }
 
 /// The records of one author, by sequence number, with their sizes in bytes.
@@ -33,6 +34,11 @@ impl PoolContents {
     /// Bytes of all records together.
     pub const fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// A number that is another one after each change: of one pool, equal numbers are equal contents.
+    pub(crate) const fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// A record.
@@ -67,6 +73,7 @@ impl PoolContents {
 
     /// Puts a record in; what it takes the place of, by author and sequence number, comes back with its bytes.
     pub(crate) fn insert(&mut self, record: Record, id: RecordId, bytes: usize) -> Option<(RecordId, usize)> {
+        self.revision = self.revision.wrapping_add(1);
         let (author, sequence) = (record.author(), record.content.sequence);
         if !self.authors.contains_key(&author) {
             self.authors.insert_mut(author, Arc::default());
@@ -85,6 +92,7 @@ impl PoolContents {
     /// Takes a record out; its author, sequence number and bytes, unless it was not there.
     pub(crate) fn remove(&mut self, id: &RecordId) -> Option<((Address, u64), usize)> {
         let record = self.records.get(id).map(Arc::clone)?;
+        self.revision = self.revision.wrapping_add(1);
         self.records.remove_mut(id);
         let (author, sequence) = (record.author(), record.content.sequence);
         let held = self.authors.get_mut(&author).map(Arc::make_mut)?;

@@ -28,7 +28,7 @@ mod rejection;
 mod rooms;
 
 pub use contents::PoolContents;
-pub use exchange::{Exchange, ExchangeFault, Exchanged};
+pub use exchange::{Exchange, ExchangeFault, Exchanged, Ticked};
 pub use message::{MESSAGE_IDS, PoolMessage, RECONCILE_BYTES, RESPONSE_BYTES};
 pub use pool::{Pool, PoolLimits};
 pub use rejection::{DropReason, PoolRejection, PoolRule, Rule};

@@ -96,7 +96,7 @@ impl Network {
         self.deliver_until(self.now_ms + TICK_MS);
         let turn = self.now_ms / TICK_MS;
         for node in 0..self.nodes.len() {
-            let messages = self.nodes[node].1.tick(self.now_ms);
+            let messages = self.nodes[node].1.tick(self.now_ms).messages;
             self.send(node, messages);
             let (count, turn) = (self.nodes.len(), turn + node as u64);
             if turn.is_multiple_of(5) {

@@ -3,6 +3,7 @@
 use chain::{PublicKey, Record, RecordId, Signature};
 use coordinator_free_pool::{
     Exchange, ExchangeFault, Exchanged, MESSAGE_IDS, Pool, PoolMessage, RECONCILE_BYTES, RESPONSE_BYTES,
+    Ticked,
 };
 use proptest::prelude::*;
 
@@ -54,9 +55,9 @@ fn an_unanswered_request_goes_to_another_announcer_and_in_the_end_is_given_up() 
     for index in [0, 1] {
         exchange.handle(&mut pool, peer(index), PoolMessage::Announce(ids.clone()), &ledger, 0);
     }
-    assert_eq!(exchange.tick(999), []);
+    assert_eq!(exchange.tick(999), Ticked::default());
     let asked = |exchange: &mut Exchange, now_ms| {
-        exchange.tick(now_ms).into_iter().map(|(peer, _)| peer).collect::<Vec<_>>()
+        exchange.tick(now_ms).messages.into_iter().map(|(peer, _)| peer).collect::<Vec<_>>()
     };
     assert_eq!(asked(&mut exchange, 1_000), [peer(1)]);
     assert_eq!(asked(&mut exchange, 2_000), [peer(0)]);
@@ -76,7 +77,70 @@ fn what_a_lost_peer_was_asked_for_is_asked_of_another() {
         exchange.handle(&mut pool, peer(index), PoolMessage::Announce(ids.clone()), &ledger, 0);
     }
     exchange.forget_peer(&peer(0));
-    assert_eq!(exchange.tick(1), [(peer(1), PoolMessage::Request(ids))]);
+    assert_eq!(exchange.tick(1).messages, [(peer(1), PoolMessage::Request(ids))]);
+    exchange.forget_peer(&peer(1));
+    assert_eq!(exchange.wanted(), 0);
+}
+
+/// Ids of records that do not exist.
+fn invented(first: u32, count: u32) -> Vec<RecordId> {
+    let id = |number: u32| RecordId(chain::Domain::Record.hash(&[&number.to_le_bytes()]));
+    (first..first + count).map(id).collect()
+}
+
+#[test]
+fn invented_ids_take_no_place_of_what_others_announce() {
+    let ledger = ledger();
+    let (mut pool, mut exchange) = (pool(&ledger), Exchange::default());
+    for liar in 0..20 {
+        for first in 0..16 {
+            let ids = invented(liar * 100_000 + first * 1_024, 1_024);
+            exchange.handle(&mut pool, peer(liar.into()), PoolMessage::Announce(ids), &ledger, 0);
+        }
+    }
+    assert_eq!(exchange.wanted(), 20 * 1_024);
+    let record = transfer(&ledger, 1, 0, 5);
+    let announce = PoolMessage::Announce(vec![record.id()]);
+    let done = exchange.handle(&mut pool, peer(50), announce, &ledger, 0);
+    assert_eq!(done.messages, [(peer(50), PoolMessage::Request(vec![record.id()]))]);
+}
+
+#[test]
+fn who_did_not_answer_is_asked_last_from_then_on() {
+    let ledger = ledger();
+    let (mut pool, mut exchange) = (pool(&ledger), Exchange::default());
+    let ids: Vec<RecordId> = (0..2).map(|sequence| transfer(&ledger, 1, sequence, 5).id()).collect();
+    exchange.handle(&mut pool, peer(0), PoolMessage::Announce(vec![ids[0]]), &ledger, 0);
+    exchange.tick(1_000);
+    // Peer 0 comes first again, but another one has announced it too when there is a choice.
+    exchange.handle(&mut pool, peer(0), PoolMessage::Announce(vec![ids[1]]), &ledger, 1_000);
+    exchange.handle(&mut pool, peer(1), PoolMessage::Announce(vec![ids[1]]), &ledger, 1_001);
+    let asked: Vec<_> = exchange.tick(2_000).messages;
+    assert!(asked.contains(&(peer(1), PoolMessage::Request(vec![ids[1]]))), "{asked:?}");
+}
+
+#[test]
+fn who_announces_by_the_thousand_and_delivers_nothing_is_told_of_and_who_lost_a_few_is_not() {
+    let ledger = ledger();
+    let (mut pool, mut exchange) = (pool(&ledger), Exchange::default());
+    exchange.handle(&mut pool, peer(0), PoolMessage::Announce(invented(0, 1_024)), &ledger, 0);
+    exchange.handle(&mut pool, peer(1), PoolMessage::Announce(invented(5_000, 1_000)), &ledger, 0);
+    assert!(exchange.tick(999).silent.is_empty());
+    assert_eq!(exchange.tick(1_000).silent, [peer(0)]);
+    // The same ids are asked for again, and counted once; answers make up for others.
+    for second in 2..=8 {
+        assert!(exchange.tick(second * 1_000).silent.is_empty());
+    }
+    assert_eq!(exchange.wanted(), 0);
+    for sequence in 0..500 {
+        let record = transfer(&ledger, 1, sequence, 5);
+        exchange.handle(&mut pool, peer(1), PoolMessage::Announce(vec![record.id()]), &ledger, 9_000);
+        exchange.handle(&mut pool, peer(1), PoolMessage::Records(vec![record]), &ledger, 9_000);
+    }
+    exchange.handle(&mut pool, peer(0), PoolMessage::Announce(invented(10_000, 1_024)), &ledger, 9_000);
+    exchange.handle(&mut pool, peer(1), PoolMessage::Announce(invented(20_000, 500)), &ledger, 9_000);
+    assert_eq!(exchange.tick(10_000).silent, [peer(0)]);
+    exchange.forget_peer(&peer(0));
     exchange.forget_peer(&peer(1));
     assert_eq!(exchange.wanted(), 0);
 }

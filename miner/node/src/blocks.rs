@@ -8,7 +8,6 @@ use std::sync::Arc;
 use chain::consensus::{CommitCertificate, Input as Vote};
 use chain::store::Write;
 use chain::{Authentic, Block, BlockHash, FinalBlock, Height, Rejection, ValidBlock};
-use scenarios::Money;
 
 use super::block_row::BlockRow;
 use super::candidates::{Candidates, EarlyBlock, Origin, Room};
@@ -20,6 +19,7 @@ use super::io::Effect;
 use super::message::Message;
 use super::mining::Drafted;
 use super::refusals::{LateBlocks, explain, explain_losers, refusal};
+use super::standing::Standing;
 use super::{Blame, MarketCounts, Node, Now, PublicKey, is_peers};
 
 /// Names remembered as refused. What is refused beyond that is judged again when it is sent again, which costs its
@@ -85,7 +85,8 @@ impl Node {
     pub(super) fn announce_own_block(&mut self, drafted: Drafted, now: Now, effects: &mut Vec<Effect>) {
         let Drafted { header, body, report } = drafted;
         let block = Block::sign(header, body, &self.key);
-        let judged = Authentic::new(block.clone()).and_then(|block| self.judge(block, Some(now.wall_ms)));
+        // Whatever our clock says: it may have been set back since the head was dated, which it must follow.
+        let judged = Authentic::new(block.clone()).and_then(|block| self.judge(block, None));
         let valid = match judged {
             Ok(valid) => valid,
             Err(rejection) => {
@@ -165,12 +166,12 @@ impl Node {
     fn room_of(&self, block: &BlockHash, miner: PublicKey) -> Room {
         if self.blocks.is_voted_on(block) {
             Room::Guaranteed
-        } else if self.validators.index_of(&miner).is_some() {
-            Room::Validator { validators: self.validators.len() }
-        } else if self.ledger.balance(miner.address()) > Money::ZERO {
-            Room::Known
         } else {
-            Room::Stranger
+            match self.standing_of(&miner) {
+                Standing::Validator => Room::Validator { validators: self.validators.len() },
+                Standing::Established => Room::Known,
+                Standing::Stranger => Room::Stranger,
+            }
         }
     }
 
@@ -334,6 +335,7 @@ impl Node {
         let (block, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
         self.market = MarketCounts::of(&self.ledger);
+        self.renew_standings();
         let event = NodeEvent::BlockFinal {
             block: BlockRow::new(&block, &report),
             votes: certificate.signatures.len(),

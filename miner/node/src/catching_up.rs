@@ -99,6 +99,11 @@ impl CatchingUp {
         request.map(|request| request.from)
     }
 
+    /// Whether a peer may still answer a request.
+    pub(super) fn awaits(&self, peer: &PublicKey) -> bool {
+        self.peers.get(peer).is_some_and(|conduct| conduct.request.is_some())
+    }
+
     /// Notes what an answer was worth.
     pub(super) fn note_answer(&mut self, peer: &PublicKey, answer: Answer, now_ms: u64, patience_ms: u64) {
         let Some(conduct) = self.peers.get_mut(peer) else { return };

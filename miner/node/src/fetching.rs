@@ -122,10 +122,20 @@ impl Fetching {
         }
     }
 
+    /// Whether a peer was asked for any block that is still wanted.
+    pub(super) fn awaits(&self, peer: &PublicKey) -> bool {
+        self.wanted.values().any(|wanted| wanted.was_asked_of(peer))
+    }
+
+    /// Whether a peer was asked for this block, which is still wanted.
+    pub(super) fn awaits_block(&self, peer: &PublicKey, block: &BlockHash) -> bool {
+        self.wanted.get(block).is_some_and(|wanted| wanted.was_asked_of(peer))
+    }
+
     /// An authentic block came from this peer.
     pub(super) fn delivered(&mut self, block: &BlockHash, peer: PublicKey) {
         if let Some(wanted) = self.wanted.remove(block)
-            && wanted.sources.iter().any(|source| source.peer == peer && source.asked.is_some())
+            && wanted.was_asked_of(&peer)
         {
             self.keeps_its_word(peer);
         }
@@ -199,6 +209,10 @@ impl Fetching {
 }
 
 impl Wanted {
+    fn was_asked_of(&self, peer: &PublicKey) -> bool {
+        self.sources.iter().any(|source| source.peer == *peer && source.asked.is_some())
+    }
+
     /// Notes that a peer is asked; false if it was asked already.
     fn ask(&mut self, peer: PublicKey, now_ms: u64) -> bool {
         let source = self.sources.iter_mut().find(|source| source.peer == peer && source.asked.is_none());

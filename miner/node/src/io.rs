@@ -41,6 +41,8 @@ pub enum Input {
     },
     /// What was asked for by [`Effect::SendFinal`] has been read and queued for the peer, or could not be.
     FinalSent { peer: PublicKey },
+    /// A dial came to nothing: nobody is there, or somebody else.
+    DialFailed { address: SocketAddr },
     /// A timer that was set has run out.
     Timer(Timer),
     /// Work reports an incumbent or its end.

@@ -7,27 +7,34 @@
 //! final block; a *refusal* is a block that breaks a rule, with the rule; the *pool* holds records no block
 //! has brought; *mining* is what this node does to get blocks of its own accepted.
 
+mod admission;
 mod block_row;
 mod blocks;
+mod budget;
 mod candidates;
 mod catching_up;
 mod clock;
+mod dialling;
 mod event;
 mod fetching;
 mod forgotten;
 mod held_proposals;
 mod inbox;
 mod io;
+mod known_nodes;
 mod membership;
 mod message;
 mod mining;
 mod now;
 mod opening;
+mod peer_record;
 mod peers;
 mod records;
 mod recovered;
 mod refusals;
+mod scores;
 mod settings;
+mod standing;
 pub mod strategy;
 mod voting;
 mod work;
@@ -39,7 +46,7 @@ use std::sync::Arc;
 use chain::consensus::{Consensus, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
-use chain::{DemandId, Fault, Hash, Ledger, PublicKey, SecretKey, ValidBlock};
+use chain::{DemandId, Fault, Hash, Height, Ledger, PublicKey, SecretKey, ValidBlock};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use block_row::BlockRow;
@@ -51,15 +58,20 @@ pub use message::{
 };
 pub use now::Now;
 pub use opening::{MovedAside, Opened, OpeningError, Testimony, TestimonyError, open_store};
-pub use peers::{PeerContent, PeerRecord, PeerRecordError};
+pub use peer_record::{PeerContent, PeerRecord, PeerRecordError};
 pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
 use blocks::PendingBlocks;
+use budget::Budgets;
 use catching_up::CatchingUp;
+use dialling::Dialling;
+use known_nodes::KnownNodes;
 use mining::{Action, Mining, View};
 use peers::Peers;
+use scores::Scores;
+use standing::{Standing, Standings};
 
 /// What a node is started with.
 #[derive(Clone, Debug)]
@@ -88,7 +100,15 @@ pub struct Node {
     market: MarketCounts,
     pool: Pool,
     exchange: Exchange,
+    /// Who has standing at the head of `ledger`.
+    standings: Standings,
     peers: Peers,
+    known: KnownNodes,
+    dialling: Dialling,
+    scores: Scores,
+    budgets: Budgets,
+    /// When the input that is being handled came.
+    moment: Now,
     consensus: Consensus,
     /// What was signed last, as persisted; of a later height than the head's if blocks were lost. Without it this node
     /// signs no vote.
@@ -96,6 +116,8 @@ pub struct Node {
     mining: Option<Mining>,
     blocks: PendingBlocks,
     state_root: Hash,
+    /// The height at which a validator's other state was last told of.
+    other_state_told_at: Option<Height>,
     catching_up: CatchingUp,
 }
 
@@ -137,13 +159,20 @@ impl Node {
             key: config.key,
             pool: Pool::new(config.pool, Arc::clone(&network)),
             exchange: Exchange::default(),
-            peers: Peers::new(network.id(), own),
+            standings: Standings::of(&memory.ledger),
+            peers: Peers::default(),
+            known: KnownNodes::new(network.id(), own),
+            dialling: Dialling::default(),
+            scores: Scores::default(),
+            budgets: Budgets::default(),
+            moment: now,
             mining: config.mining.map(|settings| Mining::new(settings, config.timing)),
             network,
             validators,
             timing: config.timing,
             addresses: Vec::new(),
             state_root: memory.ledger.state_root(),
+            other_state_told_at: None,
             market: MarketCounts::of(&memory.ledger),
             ledger: memory.ledger,
             consensus,
@@ -170,12 +199,14 @@ impl Node {
 
     /// Takes one input at this time and adds what is to be done to `effects`.
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        self.moment = now;
         match input {
             Input::Start { addresses } => self.on_start(addresses, now, effects),
-            Input::PeerUp { peer, address: _ } => self.on_peer_up(peer, now, effects),
+            Input::PeerUp { peer, address } => self.on_peer_up(peer, address, now, effects),
             Input::PeerDown { peer, reason } => self.on_peer_down(peer, reason, effects),
             Input::Message { peer, bytes } => self.on_bytes(peer, &bytes, now, effects),
-            Input::FinalSent { peer: _ } => {}
+            Input::FinalSent { peer } => self.on_final_sent(&peer),
+            Input::DialFailed { address } => self.dialling.on_failed(address, now),
             Input::Timer(timer) => self.on_timer(timer, now, effects),
             Input::Work { id, report } => {
                 self.with_mining(now, effects, |mining, view, actions| {
@@ -294,16 +325,6 @@ impl Node {
         self.act(actions, now, effects);
     }
 
-    fn on_bytes(&mut self, peer: PublicKey, bytes: &[u8], now: Now, effects: &mut Vec<Effect>) {
-        if !self.peers.is_connected(&peer) {
-            return; // dropped meanwhile
-        }
-        match Message::decode(bytes) {
-            Ok(message) => self.on_message(peer, message, now, effects),
-            Err(error) => self.blame(peer, Blame::BROKEN, &error, effects),
-        }
-    }
-
     fn on_message(&mut self, peer: PublicKey, message: Message, now: Now, effects: &mut Vec<Effect>) {
         match message {
             Message::Hello(hello) => self.on_hello(peer, &hello, now, effects),
@@ -316,7 +337,7 @@ impl Node {
             Message::RequestBlock(hash) => self.on_block_requested(peer, hash, now, effects),
             Message::Block(block) => self.on_block(peer, *block, now, effects),
             Message::Consensus(message) => self.on_consensus(peer, message, now, effects),
-            Message::RequestFinal { from } => effects.push(Effect::SendFinal { peer, from }),
+            Message::RequestFinal { from } => self.on_final_requested(peer, from, effects),
             Message::Final(blocks) => self.on_final_blocks(peer, blocks, now, effects),
         }
     }
@@ -329,9 +350,11 @@ impl Node {
         decide: impl FnOnce(&mut Mining, &View<'_>, &mut Vec<Action>),
     ) {
         let is_behind = self.is_behind();
+        let has_standing = self.standing_of(&self.own) > Standing::Stranger;
         let Some(mining) = &mut self.mining else { return };
         let pending = self.pool.pending(&self.ledger, now.wall_ms);
-        let cell_takers = self.peers.cell_takers(mining.takes_cell());
+        // A newcomer ranks behind all of these and works beside the one whose turn that is.
+        let cell_takers = self.known.cell_takers(has_standing && mining.takes_cell(), now);
         let others = self.blocks.candidates.valid().map(ValidBlock::block);
         let in_flight: BTreeSet<DemandId> = others
             .filter(|block| block.header.miner != self.own)
@@ -366,25 +389,11 @@ impl Node {
         }
     }
 
-    /// Notes a peer's fault and drops it if there were too many.
-    fn blame(&mut self, peer: PublicKey, blame: Blame, reason: &dyn ToString, effects: &mut Vec<Effect>) {
-        if self.peers.blame(&peer, blame.0) {
-            self.drop_peer(peer, reason.to_string(), effects);
-        }
-    }
-
     /// A peer is gone: nothing more is to be expected of it.
     fn forget_requests_to(&mut self, peer: &PublicKey) {
         self.blocks.fetching.forget_peer(peer);
         self.blocks.served_ms.retain(|(other, _), _| other != peer);
         self.catching_up.forget_peer(peer);
-    }
-
-    fn drop_peer(&mut self, peer: PublicKey, reason: String, effects: &mut Vec<Effect>) {
-        self.peers.disconnect(&peer);
-        self.forget_requests_to(&peer);
-        effects.push(Effect::Disconnect { peer, reason: reason.clone() });
-        effects.push(Effect::Event(NodeEvent::PeerDown { peer, reason }));
     }
 }
 

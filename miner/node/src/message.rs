@@ -6,7 +6,7 @@ use chain::{Block, BlockHash, Hash, Height, NetworkId};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
-use super::peers::PeerRecord;
+use super::peer_record::PeerRecord;
 
 /// The version of this message set; peers of another version are refused.
 pub const PROTOCOL_VERSION: u16 = 2;
@@ -31,7 +31,7 @@ pub enum Message {
     Peers(Vec<PeerRecord>),
     /// Records that no block holds yet.
     Pool(PoolMessage),
-    /// Where I am; sent in turn to each peer, which answers with what I lack.
+    /// Where I am; sent in turn to each peer, which answers with the votes I lack, or with its own if it is ahead.
     Status(Status),
     /// I have a block that is valid for this height.
     AnnounceBlock {
@@ -53,6 +53,37 @@ pub enum Message {
     /// Final blocks in order of height, at most [`FINAL_BLOCKS`] and as many as fit a message; none if
     /// the sender has none from the height asked for.
     Final(Vec<FinalBlockMessage>),
+}
+
+/// What a message is about, as its first bytes tell before it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Topic {
+    /// Proposals, votes and certificates.
+    Vote,
+    /// A block, not final.
+    Block,
+    /// Final blocks.
+    Final,
+    /// Records of the pool.
+    Records,
+    /// An answer to a round of reconciliation.
+    ReconcileReply,
+    /// All else, and what is no message.
+    Other,
+}
+
+impl Topic {
+    /// Of the bytes of a message: a kind is one byte, and so is a kind of pool message after it.
+    pub(super) const fn of(bytes: &[u8]) -> Self {
+        match bytes {
+            [2, 2, ..] => Self::Records,
+            [2, 4, ..] => Self::ReconcileReply,
+            [6, ..] => Self::Block,
+            [7, ..] => Self::Vote,
+            [9, ..] => Self::Final,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// Who is speaking.
@@ -130,6 +161,11 @@ impl Message {
     /// Its canonical bytes.
     pub fn encode(&self) -> Vec<u8> {
         codec::encode(self)
+    }
+
+    /// The number of its canonical bytes.
+    pub(super) fn encoded_len(&self) -> usize {
+        codec::encoded_len(self)
     }
 
     /// The message whose canonical bytes these are.

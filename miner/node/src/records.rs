@@ -3,7 +3,7 @@
 use chain::ledger::Departed;
 use chain::store::Write;
 use chain::{Fault, Record, RecordId};
-use coordinator_free_pool::{Exchanged, MESSAGE_IDS, PoolMessage, Rule};
+use coordinator_free_pool::{Exchanged, MESSAGE_IDS, PoolMessage, Rule, Ticked};
 
 use super::event::NodeEvent;
 use super::io::{Effect, SubmissionId};
@@ -76,7 +76,12 @@ impl Node {
 
     /// Asks again for what has not come.
     pub(super) fn tick_pool(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        send_all(self.exchange.tick(now.monotonic_ms), effects);
+        let Ticked { messages, silent } = self.exchange.tick(now.monotonic_ms);
+        send_all(messages, effects);
+        for peer in silent {
+            let reason = "it announces records by the thousand and delivers none of them";
+            self.blame(peer, Blame::NUISANCE, &reason, effects);
+        }
     }
 
     /// What had to make room for what came in.

@@ -319,7 +319,7 @@ impl Driver {
             }
             TransportEvent::DialFailed { address, reason } => {
                 self.bootstrap.note_failure(address, &reason);
-                Ok(())
+                self.handle(Input::DialFailed { address })
             }
         }
     }

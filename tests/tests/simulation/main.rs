@@ -11,3 +11,4 @@ mod joining;
 mod market;
 mod names;
 mod seeds;
+mod strangers;
