@@ -106,17 +106,18 @@ fn invented_ids_take_no_place_of_what_others_announce() {
 }
 
 #[test]
-fn who_did_not_answer_is_asked_last_from_then_on() {
+fn of_those_who_announced_a_record_the_one_that_answers_best_is_asked() {
     let ledger = ledger();
     let (mut pool, mut exchange) = (pool(&ledger), Exchange::default());
-    let ids: Vec<RecordId> = (0..2).map(|sequence| transfer(&ledger, 1, sequence, 5).id()).collect();
-    exchange.handle(&mut pool, peer(0), PoolMessage::Announce(vec![ids[0]]), &ledger, 0);
+    exchange.handle(&mut pool, peer(1), PoolMessage::Announce(invented(0, 5)), &ledger, 0);
     exchange.tick(1_000);
-    // Peer 0 comes first again, but another one has announced it too when there is a choice.
-    exchange.handle(&mut pool, peer(0), PoolMessage::Announce(vec![ids[1]]), &ledger, 1_000);
-    exchange.handle(&mut pool, peer(1), PoolMessage::Announce(vec![ids[1]]), &ledger, 1_001);
-    let asked: Vec<_> = exchange.tick(2_000).messages;
-    assert!(asked.contains(&(peer(1), PoolMessage::Request(vec![ids[1]]))), "{asked:?}");
+    let ids = vec![transfer(&ledger, 1, 0, 5).id()];
+    for index in [0, 1, 2] {
+        exchange.handle(&mut pool, peer(index), PoolMessage::Announce(ids.clone()), &ledger, 1_000);
+    }
+    // The first was asked at once and is silent; the second has left five unanswered before.
+    let asked = exchange.tick(2_000).messages;
+    assert!(asked.contains(&(peer(2), PoolMessage::Request(ids))), "{asked:?}");
 }
 
 #[test]

@@ -314,10 +314,11 @@ fn invented_nodes_take_two_dials_at_a_time_and_a_validator_is_dialled_at_once() 
     let (mut alone, peer) = (Alone::new(), stranger(1));
     alone.connect(&peer, 1);
     let invented: Vec<_> =
-        (100..164).map(|number| statement(&alone, &stranger(u64::from(number)), number, 1)).collect();
+        (100..164).map(|number| statement(&alone, &stranger(u64::from(number)), number, START_MS)).collect();
     let effects = alone.hear(&peer, &Message::Peers(invented));
     assert_eq!(dials(&effects).len(), 2);
-    let validators: Vec<_> = (1..4).map(|position| statement(&alone, &validator(position), 200, 1)).collect();
+    let validators: Vec<_> =
+        (1..4).map(|position| statement(&alone, &validator(position), 200, START_MS)).collect();
     let effects = alone.hear(&peer, &Message::Peers(validators));
     assert_eq!(dials(&effects).len(), 3);
 }
@@ -326,7 +327,7 @@ fn invented_nodes_take_two_dials_at_a_time_and_a_validator_is_dialled_at_once() 
 fn an_address_that_failed_rests_before_it_is_dialled_again() {
     let (mut alone, peer) = (Alone::new(), stranger(1));
     alone.connect(&peer, 1);
-    let record = statement(&alone, &validator(1), 7, 1);
+    let record = statement(&alone, &validator(1), 7, START_MS);
     let there = SocketAddr::new(address(7), 9);
     assert_eq!(dials(&alone.hear(&peer, &Message::Peers(vec![record]))), [there]);
     alone.handle(Input::DialFailed { address: there });
