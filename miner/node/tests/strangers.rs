@@ -73,7 +73,13 @@ impl Alone {
         let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, 1, START_MS - 1);
         let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
         let fee_ppm = network.parameters().solver_fee_ppm;
-        let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee_ppm);
+        let records = scenario_demand_records(
+            &scenario.instance,
+            network.id(),
+            1,
+            fee_ppm,
+            network.genesis().first_expiry_ms(),
+        );
         let config = NodeConfig {
             key: validator(0),
             mining: None,
@@ -82,7 +88,7 @@ impl Alone {
         };
         let memory = Recovered {
             ledger: Ledger::new(Arc::clone(&network)),
-            safety: SafetyLog::new(0),
+            safety: Some(SafetyLog::new(0)),
             candidates: Vec::new(),
             records: Vec::new(),
         };
