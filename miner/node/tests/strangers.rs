@@ -111,11 +111,13 @@ impl Alone {
     }
 
     /// A prevote of the second validator's, which wakes the vote.
-    fn vote(&self) -> Message {
+    /// A vote of the validator at a position.
+    fn vote(&self, position: usize) -> Message {
         let vote =
             Vote { network: self.network.id(), height: 1, round: 0, kind: VoteKind::Prevote, block: None };
-        let index = self.network.validators().index_of(&validator(1).public()).expect("it is one");
-        Message::Consensus(ConsensusMessage::Vote(vote.sign(index, &validator(1))))
+        let key = validator(position);
+        let index = self.network.validators().index_of(&key.public()).expect("it is one");
+        Message::Consensus(ConsensusMessage::Vote(vote.sign(index, &key)))
     }
 
     fn is_awake(&self) -> bool {
@@ -220,9 +222,11 @@ fn whoever_is_muted_is_not_read_but_the_votes_it_relays_are_and_so_are_validator
     assert!(!is_answered(&mut alone, &peer));
     assert!(is_answered(&mut alone, &neighbour));
     assert!(!alone.is_awake());
-    let vote = alone.vote();
-    alone.hear(&peer, &vote);
-    assert!(alone.is_awake());
+    for position in [1, 2] {
+        let vote = alone.vote(position);
+        alone.hear(&peer, &vote);
+    }
+    assert!(alone.is_awake(), "two of four validators vote, of whom one is honest");
 }
 
 #[test]
