@@ -4,9 +4,9 @@
 //! answered by one line:
 //!
 //! ```text
-//! {"version":2,"request":{"request":"status"}}
-//! {"version":2,"response":{"height":7}}
-//! {"version":2,"error":{"kind":"malformed","message":"unknown variant `stauts`, expected `status`"}}
+//! {"version":3,"request":{"request":"status"}}
+//! {"version":3,"response":{"height":7}}
+//! {"version":3,"error":{"kind":"malformed","message":"unknown variant `stauts`, expected `status`"}}
 //! ```
 //!
 //! What can be asked, and the answers, are [`miner_api::request`]'s. Nothing here is for the network.

@@ -101,8 +101,8 @@ async fn requests_are_answered_one_after_another_and_for_several_commands() {
 async fn the_lines_are_as_documented() {
     let (_directory, path) = place();
     let _node = node(&path);
-    let answer = raw(&path, "{\"version\":2,\"request\":{\"double\":21}}\n").await;
-    assert_eq!(answer, "{\"version\":2,\"response\":{\"number\":42}}\n");
+    let answer = raw(&path, "{\"version\":3,\"request\":{\"double\":21}}\n").await;
+    assert_eq!(answer, "{\"version\":3,\"response\":{\"number\":42}}\n");
 }
 
 #[tokio::test]
@@ -115,9 +115,9 @@ async fn what_is_wrong_with_a_request_is_said_and_the_next_one_is_served() {
     assert_eq!(double(&mut client, 4).await.unwrap(), Answer::Number(8));
 
     let error = raw(&path, "{\"version\":1,\"request\":{\"no\":\"idea\"}}\n").await;
-    assert!(error.contains("\"got\":1,\"expected\":2"), "{error}");
+    assert!(error.contains("\"got\":1,\"expected\":3"), "{error}");
     let error = raw(&path, "hello\n").await;
-    assert!(error.starts_with("{\"version\":2,\"error\":"), "{error}");
+    assert!(error.starts_with("{\"version\":3,\"error\":"), "{error}");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn too_long_a_request_or_response_is_refused() {
     let longest = client.call::<_, Answer>(&repeat(1024, 16 * 1024 - 1)).await.unwrap();
     assert_eq!(longest, Answer::Text("x".repeat(16 * 1024 * 1024 - 1024)));
     let error = raw(&path, &"x".repeat(REQUEST_BYTES_MAX + 1)).await;
-    assert_eq!(error, "{\"version\":2,\"error\":{\"kind\":\"too_long\",\"limit\":4194304}}\n");
+    assert_eq!(error, "{\"version\":3,\"error\":{\"kind\":\"too_long\",\"limit\":4194304}}\n");
 }
 
 #[tokio::test]
@@ -221,7 +221,7 @@ async fn commands_that_never_read_their_answers_keep_nobody_out_for_long() {
     let mut hogs = Vec::new();
     for _ in 0..16 {
         let mut stream = UnixStream::connect(&path).await.unwrap();
-        let ask = "{\"version\":2,\"request\":{\"repeat\":{\"text\":\"xxxx\",\"times\":1000000}}}\n";
+        let ask = "{\"version\":3,\"request\":{\"repeat\":{\"text\":\"xxxx\",\"times\":1000000}}}\n";
         stream.write_all(ask.as_bytes()).await.unwrap();
         // Its answer has begun to arrive, and the rest of it never leaves the node.
         stream.readable().await.unwrap();
