@@ -142,6 +142,12 @@ impl Checkers {
         }
     }
 
+    /// This validator may contradict itself from now on: its disk was put back in time, or its operator was wrong about
+    /// its past. It is to notice that, which may be after it has signed.
+    pub fn excuse(&mut self, validator: u16) {
+        self.liars.insert(validator);
+    }
+
     /// The highest final block anywhere.
     pub fn height(&self) -> Height {
         self.chain.last_key_value().map_or(0, |(&height, _)| height)

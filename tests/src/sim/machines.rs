@@ -26,6 +26,9 @@ impl World {
             Fault::Incident { host, incident } => {
                 self.crash(host);
                 self.host(host).disk.befall(incident);
+                if self.host(host).disk.has_gone_back() {
+                    self.excuse(host);
+                }
             }
             Fault::Restart(id) => {
                 let host = self.host(id);

@@ -218,6 +218,17 @@ impl World {
             Testimony::FirstRun => signed > 0,
             Testimony::VoteFrom(height) => signed >= height,
         };
+        if host.is_lied_about {
+            self.excuse(id);
+        }
+    }
+
+    /// The checkers expect no consistency of this host's validator any more.
+    pub(super) fn excuse(&mut self, id: HostId) {
+        let index = self.market.network.validators().index_of(&self.host(id).key());
+        if let Some(index) = index {
+            self.checkers.excuse(index);
+        }
     }
 
     /// The last height of which this host's validator said anything, as the checkers heard; 0 if it never did.

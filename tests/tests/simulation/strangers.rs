@@ -91,7 +91,8 @@ fn a_thousand_invented_miners_leave_composing_as_fast_as_it_was() {
 #[test]
 fn newcomers_compose_beside_others_and_have_cells_of_their_own_once_a_composition_of_theirs_stands() {
     let providers = vec![provider("near", 0, 10, 30, None), provider("far", 9_000, 11, 30, None)];
-    let demands: Vec<_> = (0..12).map(|n| demand(&format!("d{n}"), n * 1_000, 100)).collect();
+    // Of the pairs that both are after, each wins some: who is first is chance.
+    let demands: Vec<_> = (0..24).map(|n| demand(&format!("d{n}"), n * 1_000, 100)).collect();
     let validators = keys(7, 4);
     let instance = instance_of(providers, demands);
     let market =
