@@ -126,12 +126,24 @@ impl Consensus {
     }
 
     fn check_proposal(&self, signed: &SignedProposal) -> Result<bool, ConsensusError> {
+        self.check_network(signed.proposal.network)?;
+        self.check_height(signed.proposal.height)?;
+        let of_use = self.algorithm.wants_proposal(signed);
+        if of_use {
+            self.verify_proposal(signed)?;
+        }
+        Ok(of_use)
+    }
+
+    /// Everything about a proposal but its block: also the proof of its valid round, which the proposer's signature does
+    /// not cover, so that anybody could put a false one in its place.
+    ///
+    /// # Errors
+    /// The first rule that it breaks, signatures last.
+    pub fn verify_proposal(&self, signed: &SignedProposal) -> Result<(), ConsensusError> {
         let Proposal { network, height, round, block, valid_round } = signed.proposal;
         self.check_network(network)?;
         self.check_height(height)?;
-        if !self.algorithm.wants_proposal(signed) {
-            return Ok(false);
-        }
         if let Some(got) = valid_round.filter(|&valid_round| valid_round >= round) {
             return Err(ConsensusError::ValidRoundNotEarlier { got, expected: round });
         }
@@ -146,6 +158,6 @@ impl Consensus {
         if let Some(polka) = &signed.polka {
             polka.verify(&self.validators, self.network)?;
         }
-        Ok(true)
+        Ok(())
     }
 }

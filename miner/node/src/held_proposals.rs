@@ -70,7 +70,7 @@ fn is_past(round: Round, current: Round) -> bool {
 }
 
 /// Whether the vote keeps no proposal of this round yet, only that its proposer has got there.
-pub(super) fn is_beyond(round: Round, current: Round) -> bool {
+fn is_beyond(round: Round, current: Round) -> bool {
     round > current.saturating_add(FUTURE_ROUNDS)
 }
 

@@ -8,10 +8,13 @@ use chain::store::Write;
 use chain::{Height, NetworkId, SecretKey};
 
 use super::event::NodeEvent;
-use super::held_proposals::{HeldProposal, is_beyond};
+use super::held_proposals::HeldProposal;
 use super::io::{Effect, Timer, Voting};
 use super::message::Message;
 use super::{Blame, Node, Now, PublicKey};
+
+/// Rounds after which waits grow no more: half a minute by default.
+const GROWING_ROUNDS: Round = 60;
 
 /// The machine of a height. It is given the key only if this node knows what it signed with it: a validator without a
 /// safety log follows the vote like anybody else.
@@ -69,15 +72,17 @@ impl Node {
             return;
         }
         let current = self.consensus.round();
-        if self.blocks.is_refused(&block) || is_beyond(round, current) {
-            // Of a round that far ahead the vote keeps nothing but that its proposer has got there.
+        if self.blocks.is_refused(&block) || !self.consensus.awaits_proposal(&signed) {
+            // Of a round far ahead the vote keeps nothing but that its proposer has got there; one of a round left behind
+            // is of no use.
             self.vote_from(peer, Vote::Proposal { signed, valid: false }, now, effects);
             return;
         }
         if !self.blocks.held_proposals.has_place(&signed, current) {
             return;
         }
-        if let Err(reason) = self.verify_proposal(&signed) {
+        // Before it takes a place: anybody could put a false one in the place of the true one.
+        if let Err(reason) = self.consensus.verify_proposal(&signed) {
             self.blame(peer, Blame::BROKEN, &reason, effects);
             return;
         }
@@ -89,31 +94,6 @@ impl Node {
         }
         self.want_from_validators(block, [proposer], now, effects);
         self.want_block(block, peer, false, now, effects);
-    }
-
-    /// Everything about a proposal but its block, before it takes a place: the proposer's signature does not cover the
-    /// proof, so anybody could put a false one in the place of the true one.
-    fn verify_proposal(&self, signed: &SignedProposal) -> Result<(), ConsensusError> {
-        let Proposal { network: got, height, round, block, valid_round } = signed.proposal;
-        let expected = self.network.id();
-        if got != expected {
-            return Err(ConsensusError::WrongNetwork { got, expected });
-        }
-        if let Some(got) = valid_round.filter(|&valid_round| valid_round >= round) {
-            return Err(ConsensusError::ValidRoundNotEarlier { got, expected: round });
-        }
-        let proven = signed.polka.as_ref().map(|polka| (polka.height, polka.round, polka.block));
-        if proven != valid_round.map(|valid_round| (height, valid_round, block)) {
-            return Err(ConsensusError::PolkaMismatch { expected: valid_round });
-        }
-        let validator = self.validators.proposer(height, round);
-        signed
-            .verify_signature(&self.validators)
-            .map_err(|reason| ConsensusError::BadSignature { validator, reason })?;
-        if let Some(polka) = &signed.polka {
-            polka.verify(&self.validators, expected)?;
-        }
-        Ok(())
     }
 
     /// A block has been judged: what was proposed of it can be voted on.
@@ -189,13 +169,14 @@ impl Node {
         }
     }
 
-    /// Waits grow with the round, so that a slow network decides in the end.
+    /// Waits grow with the round, so that a slow network decides in the end, but not for ever: rounds also pass where
+    /// nobody has a block that the others accept, and the next good one is not to wait for minutes.
     fn patience_ms(&self, round: Round, step: Step) -> u64 {
         let first = match step {
             Step::Propose => self.timing.propose_ms,
             Step::Prevote | Step::Precommit => self.timing.vote_ms,
         };
-        first.saturating_add(self.timing.round_growth_ms.saturating_mul(u64::from(round)))
+        first.saturating_add(self.timing.round_growth_ms.saturating_mul(u64::from(round.min(GROWING_ROUNDS))))
     }
 
     fn report_equivocation(&self, equivocation: &Equivocation, effects: &mut Vec<Effect>) {
