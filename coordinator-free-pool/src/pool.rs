@@ -10,7 +10,7 @@ use chain::ledger::{
 use chain::validate::RecordError;
 use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
-use crate::contents::PoolContents;
+use crate::contents::{PoolContents, expiry};
 use crate::rejection::{DropReason, PoolRejection};
 use crate::rooms::{Rooms, Share, last_of};
 
@@ -68,6 +68,8 @@ pub struct Pool {
     network: Arc<Network>,
     contents: PoolContents,
     rooms: Rooms,
+    /// The time as it was last told, milliseconds since the Unix epoch; demands that have expired by then are not kept.
+    time_ms: u64,
     /// Ids that need not be fetched while the head is at most this height.
     unusable: BTreeMap<RecordId, Height>,
     /// Replaced, or gave way, since the last [`Self::take_dropped`] or [`Self::prune`].
@@ -84,6 +86,7 @@ impl Pool {
             network,
             contents: PoolContents::default(),
             rooms: Rooms::default(),
+            time_ms: 0,
             unusable: BTreeMap::new(),
             dropped: Vec::new(),
             pending: None,
@@ -169,6 +172,27 @@ impl Pool {
         std::mem::take(&mut self.dropped)
     }
 
+    /// It is this time by the node's clock: demands that have expired leave, and are named by the next
+    /// [`Self::take_dropped`]. While the head rests, the rules would let the next block be dated before; but nobody will
+    /// date it so, and they would keep the room of a full pool for as long as no block comes.
+    pub fn pass_time(&mut self, timestamp_ms: u64, ledger: &Ledger) {
+        self.time_ms = timestamp_ms;
+        let expired: Vec<(u64, RecordId)> = self.contents.expired_by(timestamp_ms).collect();
+        if expired.is_empty() {
+            return;
+        }
+        for (got, id) in expired {
+            self.remove(&id);
+            remember(&mut self.unusable, id, ledger.head().height);
+            self.dropped.push((id, DropReason::Record(expired_by(got, timestamp_ms))));
+        }
+        // What came after them waits again.
+        for id in self.trim_waiting() {
+            remember(&mut self.unusable, id, ledger.head().height);
+            self.dropped.push((id, DropReason::GaveWay));
+        }
+    }
+
     /// All rules.
     fn validate(&self, record: &Record, id: RecordId, ledger: &Ledger) -> Result<Admission, PoolRejection> {
         let bytes = encode(record).len();
@@ -176,6 +200,9 @@ impl Pool {
         // What its author owns is among the first that is looked at.
         if let RecordOutlook::Never(error) = ledger.check_record_now(record) {
             return Err(RecordError::from(error).into());
+        }
+        if let Some(got) = expiry(record).filter(|&expires_ms| expires_ms <= self.time_ms) {
+            return Err(expired_by(got, self.time_ms).into());
         }
         self.validate_lead(record, ledger)?;
         let rival = self.validate_place(record, id, ledger)?;
@@ -498,6 +525,10 @@ struct Selection {
     until: u64,
 }
 
+fn expired_by(got: u64, expected: u64) -> RecordError {
+    StatementError::from(MarketStatementError::DemandExpired { got, expected }).into()
+}
+
 fn next_height(ledger: &Ledger) -> Height {
     ledger.head().height.saturating_add(1)
 }
@@ -506,13 +537,7 @@ fn next_height(ledger: &Ledger) -> Height {
 /// of its longest lifetime.
 fn next_change(record: &Record, ledger: &Ledger, timestamp_ms: u64) -> impl Iterator<Item = u64> {
     let lifetime_ms = ledger.network().parameters().demand_lifetime_max_ms;
-    let changes = match &record.content.statement {
-        Statement::Demand(demand) => Some([demand.expires_ms, demand.expires_ms.saturating_sub(lifetime_ms)]),
-        Statement::Offer(_)
-        | Statement::OfferWithdrawal
-        | Statement::DemandCancellation { .. }
-        | Statement::Transfer { .. } => None,
-    };
+    let changes = expiry(record).map(|expires_ms| [expires_ms, expires_ms.saturating_sub(lifetime_ms)]);
     changes.into_iter().flatten().filter(move |&change| change > timestamp_ms)
 }
 

@@ -1,6 +1,6 @@
 //! What keeps strangers from filling the pool: money they must own, and room that whoever holds most gives up.
 
-use chain::ledger::AccountError;
+use chain::ledger::{AccountError, MarketStatementError};
 use chain::record::DemandStatement;
 use chain::validate::RecordError;
 use chain::{Fault, Genesis, Ledger, Record, RecordId, Statement};
@@ -211,4 +211,42 @@ fn what_a_block_cannot_bring_takes_none_of_its_room() {
         let pending = pool.pending(&ledger, soon(&ledger));
         assert_eq!(pending.iter().map(Record::id).collect::<Vec<_>>(), [other.id()]);
     }
+}
+
+#[test]
+fn demands_whose_time_has_passed_make_room_though_no_block_comes() {
+    let ledger = ledger();
+    let first = short_lived(&ledger, 1, 0);
+    let mut pool = pool_with(&ledger, PoolLimits { records: 2, ..PoolLimits::default() });
+    for record in [&first, &short_lived(&ledger, 2, 0)] {
+        pool.insert(record.clone(), &ledger).unwrap();
+    }
+    let (other, expires_ms) = (transfer(&ledger, 3, 0, 5), ledger.head().timestamp_ms + 1_000);
+    pool.pass_time(expires_ms - 1, &ledger);
+    let full = PoolRejection::TooManyRecords { got: 2, expected: 2 };
+    assert_eq!(pool.insert(other.clone(), &ledger), Err(full));
+    pool.pass_time(expires_ms, &ledger);
+    let expired = MarketStatementError::DemandExpired { got: expires_ms, expected: expires_ms };
+    let expired = RecordError::State(expired.into());
+    let dropped = pool.take_dropped();
+    assert_eq!((dropped.len(), pool.len(), pool.bytes()), (2, 0, 0));
+    assert!(dropped.contains(&(first.id(), DropReason::Record(expired.clone()))));
+    // Nor do they come back, asked for or not.
+    assert!(!pool.wants(&first.id(), &ledger));
+    assert_eq!(pool.insert(first, &ledger), Err(PoolRejection::Record(expired)));
+    assert_eq!(pool.insert(other.clone(), &ledger), Ok(other.id()));
+}
+
+#[test]
+fn what_follows_an_expired_demand_waits_and_keeps_to_the_quota() {
+    let ledger = ledger();
+    let mut pool = pool_with(&ledger, PoolLimits { waiting_per_author: 2, ..PoolLimits::default() });
+    pool.insert(short_lived(&ledger, 1, 0), &ledger).unwrap();
+    for sequence in 1..6 {
+        pool.insert(transfer(&ledger, 1, sequence, 5), &ledger).unwrap();
+    }
+    pool.pass_time(ledger.head().timestamp_ms + 1_000, &ledger);
+    let held: Vec<u64> =
+        pool.records_of(author(1).public().address()).map(|(sequence, _)| sequence).collect();
+    assert_eq!((held, pool.take_dropped().len()), (vec![1, 2], 4));
 }
