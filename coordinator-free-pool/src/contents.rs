@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chain::{Address, Record, RecordId};
-use rpds::RedBlackTreeMapSync;
+use chain::{Address, Record, RecordId, Statement};
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 /// Records with their sizes in bytes, by id and by author.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,8 @@ pub struct PoolContents {
     records: RedBlackTreeMapSync<RecordId, Arc<Record>>,
     /// The same by author and sequence number, with their sizes in bytes.
     authors: RedBlackTreeMapSync<Address, Arc<OfAuthor>>,
+    /// The demands, by when they expire.
+    expiring: RedBlackTreeSetSync<(u64, RecordId)>,
     bytes: usize,
     revision: u64,
 }
@@ -71,6 +73,11 @@ impl PoolContents {
         self.authors.get(&author).map(Arc::as_ref)
     }
 
+    /// Demands that have expired by this time, first come first.
+    pub(crate) fn expired_by(&self, timestamp_ms: u64) -> impl Iterator<Item = (u64, RecordId)> {
+        self.expiring.iter().copied().take_while(move |&(expires_ms, _)| expires_ms <= timestamp_ms)
+    }
+
     /// Puts a record in; what it takes the place of, by author and sequence number, comes back with its bytes.
     pub(crate) fn insert(&mut self, record: Record, id: RecordId, bytes: usize) -> Option<(RecordId, usize)> {
         self.revision = self.revision.wrapping_add(1);
@@ -81,19 +88,21 @@ impl PoolContents {
         let held = self.authors.get_mut(&author).map(Arc::make_mut);
         let replaced = held.and_then(|held| held.insert(sequence, (id, bytes)));
         if let Some((rival, size)) = replaced {
-            self.records.remove_mut(&rival);
+            self.forget(&rival);
             self.bytes = self.bytes.saturating_sub(size);
         }
         self.bytes = self.bytes.saturating_add(bytes);
+        if let Some(expires_ms) = expiry(&record) {
+            self.expiring.insert_mut((expires_ms, id));
+        }
         self.records.insert_mut(id, Arc::new(record));
         replaced
     }
 
     /// Takes a record out; its author, sequence number and bytes, unless it was not there.
     pub(crate) fn remove(&mut self, id: &RecordId) -> Option<((Address, u64), usize)> {
-        let record = self.records.get(id).map(Arc::clone)?;
+        let record = self.forget(id)?;
         self.revision = self.revision.wrapping_add(1);
-        self.records.remove_mut(id);
         let (author, sequence) = (record.author(), record.content.sequence);
         let held = self.authors.get_mut(&author).map(Arc::make_mut)?;
         let (_, bytes) = held.remove(&sequence)?;
@@ -102,5 +111,26 @@ impl PoolContents {
             self.authors.remove_mut(&author);
         }
         Some(((author, sequence), bytes))
+    }
+
+    /// Takes a record out of those that are found by id or by expiry.
+    fn forget(&mut self, id: &RecordId) -> Option<Arc<Record>> {
+        let record = self.records.get(id).map(Arc::clone)?;
+        self.records.remove_mut(id);
+        if let Some(expires_ms) = expiry(&record) {
+            self.expiring.remove_mut(&(expires_ms, *id));
+        }
+        Some(record)
+    }
+}
+
+/// When what it states expires, if it is a demand, milliseconds since the Unix epoch.
+pub(crate) const fn expiry(record: &Record) -> Option<u64> {
+    match &record.content.statement {
+        Statement::Demand(demand) => Some(demand.expires_ms),
+        Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => None,
     }
 }

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chain::codec::encode;
-use chain::ledger::{AccountError, Departed, MarketStatementError, RecordOutlook, StatementError};
+use chain::ledger::{
+    AccountError, BringError, Departed, MarketStatementError, RecordOutlook, StatementError,
+};
 use chain::validate::RecordError;
 use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
-use crate::contents::PoolContents;
+use crate::contents::{PoolContents, expiry};
 use crate::rejection::{DropReason, PoolRejection};
 use crate::rooms::{Rooms, Share, last_of};
 
@@ -66,6 +68,8 @@ pub struct Pool {
     network: Arc<Network>,
     contents: PoolContents,
     rooms: Rooms,
+    /// The time as it was last told, milliseconds since the Unix epoch; demands that have expired by then are not kept.
+    time_ms: u64,
     /// Ids that need not be fetched while the head is at most this height.
     unusable: BTreeMap<RecordId, Height>,
     /// Replaced, or gave way, since the last [`Self::take_dropped`] or [`Self::prune`].
@@ -82,6 +86,7 @@ impl Pool {
             network,
             contents: PoolContents::default(),
             rooms: Rooms::default(),
+            time_ms: 0,
             unusable: BTreeMap::new(),
             dropped: Vec::new(),
             pending: None,
@@ -167,6 +172,27 @@ impl Pool {
         std::mem::take(&mut self.dropped)
     }
 
+    /// It is this time by the node's clock: demands that have expired leave, and are named by the next
+    /// [`Self::take_dropped`]. While the head rests, the rules would let the next block be dated before; but nobody will
+    /// date it so, and they would keep the room of a full pool for as long as no block comes.
+    pub fn pass_time(&mut self, timestamp_ms: u64, ledger: &Ledger) {
+        self.time_ms = timestamp_ms;
+        let expired: Vec<(u64, RecordId)> = self.contents.expired_by(timestamp_ms).collect();
+        if expired.is_empty() {
+            return;
+        }
+        for (got, id) in expired {
+            self.remove(&id);
+            remember(&mut self.unusable, id, ledger.head().height);
+            self.dropped.push((id, DropReason::Record(expired_by(got, timestamp_ms))));
+        }
+        // What came after them waits again.
+        for id in self.trim_waiting() {
+            remember(&mut self.unusable, id, ledger.head().height);
+            self.dropped.push((id, DropReason::GaveWay));
+        }
+    }
+
     /// All rules.
     fn validate(&self, record: &Record, id: RecordId, ledger: &Ledger) -> Result<Admission, PoolRejection> {
         let bytes = encode(record).len();
@@ -174,6 +200,9 @@ impl Pool {
         // What its author owns is among the first that is looked at.
         if let RecordOutlook::Never(error) = ledger.check_record_now(record) {
             return Err(RecordError::from(error).into());
+        }
+        if let Some(got) = expiry(record).filter(|&expires_ms| expires_ms <= self.time_ms) {
+            return Err(expired_by(got, self.time_ms).into());
         }
         self.validate_lead(record, ledger)?;
         let rival = self.validate_place(record, id, ledger)?;
@@ -431,40 +460,47 @@ impl Pool {
         if let Some(last) = self.pending.as_ref().filter(is_asked) {
             return Arc::clone(&last.records);
         }
-        let candidates = self.candidates(ledger);
-        let records: Arc<[Record]> = if candidates.is_empty() {
-            Arc::new([])
-        } else {
-            ledger.admissible_records(&candidates, timestamp_ms).0.into()
-        };
-        let until = next_change(&candidates, ledger, timestamp_ms);
+        let Selection { records, until } = self.select(ledger, timestamp_ms);
+        let records: Arc<[Record]> = records.into();
         self.pending = Some(Pending { head, times: timestamp_ms..until, records: Arc::clone(&records) });
         records
     }
 
-    fn candidates(&self, ledger: &Ledger) -> Vec<Record> {
-        let height = ledger.head().height.saturating_add(1);
+    /// Only what the block can bring takes its room: what is refused, and what its author has after it, would keep
+    /// others' records out for nothing.
+    fn select(&self, ledger: &Ledger, timestamp_ms: u64) -> Selection {
+        let height = next_height(ledger);
         let limits = &self.network.parameters().limits;
         let most = usize::try_from(limits.records_per_block).unwrap_or(usize::MAX);
         // Half of a block's bytes: the other half is for compositions and prices.
-        let room = usize::try_from(limits.block_bytes).unwrap_or(usize::MAX) / 2;
+        let mut room = usize::try_from(limits.block_bytes).unwrap_or(usize::MAX) / 2;
+        let until = ledger.next_expiry_after(timestamp_ms).unwrap_or(u64::MAX);
+        let mut selection = Selection { records: Vec::new(), until };
+        let Ok(mut trial) = ledger.try_records(timestamp_ms) else { return selection };
         let mut fronts: BTreeSet<(RecordId, Address, u64)> = BTreeSet::new();
         for author in self.contents.authors() {
-            let next = ledger.next_sequence(author);
-            fronts.extend(self.front(author, next, height));
+            fronts.extend(self.front(author, ledger.next_sequence(author), height));
         }
-        let (mut candidates, mut bytes) = (Vec::new(), 0_usize);
-        while let Some((id, author, sequence)) = fronts.pop_first() {
-            let held = self.contents.of_author(author);
-            let size = held.and_then(|held| held.get(&sequence)).map_or(0, |&(_, size)| size);
-            bytes = bytes.saturating_add(size);
-            if candidates.len() >= most || bytes > room {
-                break;
+        while selection.records.len() < most
+            && let Some((id, author, sequence)) = fronts.pop_first()
+        {
+            let Some(record) = self.contents.get(&id) else { continue };
+            selection.until = next_change(record, ledger, timestamp_ms).fold(selection.until, u64::min);
+            let held = self.contents.of_author(author).and_then(|held| held.get(&sequence));
+            let size = held.map_or(0, |&(_, size)| size);
+            // What does not fit any more waits for the next block; smaller ones may.
+            let Some(left) = room.checked_sub(size) else { continue };
+            match trial.bring(record, id) {
+                Ok(()) => {
+                    room = left;
+                    selection.records.push(record.clone());
+                    fronts.extend(self.front(author, sequence.saturating_add(1), height));
+                }
+                Err(BringError::Refused(_)) => {}
+                Err(BringError::Internal(_)) => break,
             }
-            candidates.extend(self.contents.get(&id).cloned());
-            fronts.extend(self.front(author, sequence.saturating_add(1), height));
         }
-        candidates
+        selection
     }
 
     /// The record of this author with this sequence number, if it may be in the block of this height.
@@ -482,23 +518,27 @@ struct Admission {
     gives_way: Vec<RecordId>,
 }
 
+/// What the next block can bring.
+struct Selection {
+    records: Vec<Record>,
+    /// From when on it may be something else, milliseconds since the Unix epoch.
+    until: u64,
+}
+
+fn expired_by(got: u64, expected: u64) -> RecordError {
+    StatementError::from(MarketStatementError::DemandExpired { got, expected }).into()
+}
+
 fn next_height(ledger: &Ledger) -> Height {
     ledger.head().height.saturating_add(1)
 }
 
-/// When the passing of time alone next changes what a block can bring of these: a demand among them expires or comes
-/// within reach of its longest lifetime, or one of the market expires and gives its escrow back.
-fn next_change(candidates: &[Record], ledger: &Ledger, timestamp_ms: u64) -> u64 {
+/// When the passing of time alone changes whether a block can bring this record: a demand expires, or comes within reach
+/// of its longest lifetime.
+fn next_change(record: &Record, ledger: &Ledger, timestamp_ms: u64) -> impl Iterator<Item = u64> {
     let lifetime_ms = ledger.network().parameters().demand_lifetime_max_ms;
-    let changes = candidates.iter().filter_map(|record| match &record.content.statement {
-        Statement::Demand(demand) => Some([demand.expires_ms, demand.expires_ms.saturating_sub(lifetime_ms)]),
-        Statement::Offer(_)
-        | Statement::OfferWithdrawal
-        | Statement::DemandCancellation { .. }
-        | Statement::Transfer { .. } => None,
-    });
-    let changes = changes.flatten().chain(ledger.next_expiry_after(timestamp_ms));
-    changes.filter(|&change| change > timestamp_ms).min().unwrap_or(u64::MAX)
+    let changes = expiry(record).map(|expires_ms| [expires_ms, expires_ms.saturating_sub(lifetime_ms)]);
+    changes.into_iter().flatten().filter(move |&change| change > timestamp_ms)
 }
 
 /// Keeps the memory bounded; which id is forgotten does not matter, it would only be fetched once more.

@@ -29,7 +29,7 @@ pub use market::{
     DemandEntry, DemandStatus, DemandTotals, Departed, Holder, Market, MarketDemand, MarketError,
     MarketStatementError, Standing, Usage,
 };
-pub use records::{RecordOutlook, StatementError};
+pub use records::{BringError, RecordOutlook, RecordTrial, StatementError};
 pub use root::{StateEntry, StateKey, StateProof};
 pub use transition::BlockReport;
 
@@ -205,6 +205,15 @@ impl Ledger {
     /// and, of a demand, how far off it expires.
     pub fn is_within_reach(&self, record: &Record) -> bool {
         records::is_within_reach(self, &record.content)
+    }
+
+    /// To find out one by one what the next block can bring if it has this time (or the earliest it may have, if that is
+    /// later), so that what it cannot need not be counted.
+    ///
+    /// # Errors
+    /// If the state contradicts itself.
+    pub fn try_records(&self, timestamp_ms: u64) -> Result<RecordTrial<'_>, Defect> {
+        RecordTrial::begin(self, timestamp_ms)
     }
 
     /// Of `candidates`, in order, those that the next block can bring together if it has this time (or the earliest it

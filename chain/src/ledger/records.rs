@@ -113,23 +113,44 @@ pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
     }
 }
 
+/// Records tried one after another, each on what those before it have left: see [`Ledger::try_records`].
+#[derive(Debug)]
+pub struct RecordTrial<'a> {
+    network: &'a Network,
+    at: Moment,
+    state: State,
+}
+
+impl<'a> RecordTrial<'a> {
+    pub(super) fn begin(ledger: &'a Ledger, timestamp_ms: u64) -> Result<Self, Defect> {
+        let earliest = earliest(ledger);
+        let at = Moment { timestamp_ms: timestamp_ms.max(earliest.timestamp_ms), ..earliest };
+        let mut state = ledger.state.clone();
+        // What freezes or expires with this block pays first, so its money can be spent.
+        state.leave_due(&ledger.network, at)?;
+        Ok(Self { network: &ledger.network, at, state })
+    }
+
+    /// Lets a record take effect that has passed [`crate::validate::record::check_record`].
+    ///
+    /// # Errors
+    /// Why the block could not bring it here; then it has no effect.
+    pub fn bring(&mut self, record: &Record, id: RecordId) -> Result<(), BringError> {
+        self.state.bring(self.network, self.at, record, id).map(|_| ())
+    }
+}
+
 pub(super) fn admissible(
     ledger: &Ledger,
     candidates: &[Record],
     timestamp_ms: u64,
 ) -> (Vec<Record>, Vec<(RecordId, StatementError)>) {
-    let mut state = ledger.state.clone();
-    let earliest = earliest(ledger);
-    let at = Moment { timestamp_ms: timestamp_ms.max(earliest.timestamp_ms), ..earliest };
-    // What freezes or expires with this block pays first, so its money can be spent.
-    if state.leave_due(&ledger.network, at).is_err() {
-        return (Vec::new(), Vec::new());
-    }
     let (mut kept, mut refused) = (Vec::new(), Vec::new());
+    let Ok(mut trial) = RecordTrial::begin(ledger, timestamp_ms) else { return (kept, refused) };
     for record in candidates {
         let id = record.id();
-        match state.bring(&ledger.network, at, record, id) {
-            Ok(_) => kept.push(record.clone()),
+        match trial.bring(record, id) {
+            Ok(()) => kept.push(record.clone()),
             Err(BringError::Refused(error)) => refused.push((id, error)),
             Err(BringError::Internal(_)) => break,
         }
@@ -138,8 +159,13 @@ pub(super) fn admissible(
 }
 
 /// Why a record did not take effect.
-pub(crate) enum BringError {
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BringError {
+    /// The state refuses it; nothing has changed.
+    #[error(transparent)]
     Refused(StatementError),
+    /// The state contradicts itself, and may be left half changed.
+    #[error(transparent)]
     Internal(Defect),
 }
 

@@ -1,10 +1,11 @@
 //! What keeps strangers from filling the pool: money they must own, and room that whoever holds most gives up.
 
-use chain::ledger::AccountError;
+use chain::ledger::{AccountError, MarketStatementError};
+use chain::record::DemandStatement;
 use chain::validate::RecordError;
-use chain::{Fault, Ledger, Record, RecordId};
+use chain::{Fault, Genesis, Ledger, Record, RecordId, Statement};
 use coordinator_free_pool::{DropReason, Pool, PoolLimits, PoolRejection};
-use scenarios::Money;
+use scenarios::{Money, OperationId, Site};
 
 use crate::market::*;
 
@@ -54,7 +55,7 @@ fn a_record_of_somebody_who_owns_too_little_is_refused_and_looked_at_again_at_th
     assert_eq!((refused.fault(), refused.rule().name()), (Fault::Transient, "account-min"));
     assert!(refused.rule().is_about_money() && !pool.wants(&early.id(), &ledger));
 
-    let gift = chain::Statement::Transfer { to: author, amount: Money::from_units(7) };
+    let gift = Statement::Transfer { to: author, amount: Money::from_units(7) };
     let gift = content(&ledger, 1, 0, 0..=9, gift).sign(&crate::market::author(1));
     let richer = after(&ledger, &[gift]);
     assert!(pool.wants(&early.id(), &richer));
@@ -166,4 +167,86 @@ fn what_waits_again_after_a_block_keeps_to_the_quota() {
     assert_eq!(gone.len(), 3);
     assert!(rest[2..].iter().all(|record| gave_way(&record.id())));
     assert!(pool.contains(&rest[0].id()) && pool.contains(&rest[1].id()));
+}
+
+/// A demand that no block brings which comes a second after the head, or later.
+fn short_lived(ledger: &Ledger, index: u64, sequence: u64) -> Record {
+    let wanted = Statement::Demand(DemandStatement {
+        name: "short-lived".into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0)],
+        budget: Money::from_units(1),
+        solver_fee: Money::from_units(1),
+        expires_ms: ledger.head().timestamp_ms + 1_000,
+    });
+    content(ledger, index, sequence, 0..=9, wanted).sign(&author(index))
+}
+
+#[test]
+fn what_a_block_cannot_bring_takes_none_of_its_room() {
+    let stuck = |ledger: &Ledger| {
+        let mut records = vec![short_lived(ledger, 1, 0)];
+        records.extend((1..4).map(|sequence| transfer(ledger, 1, sequence, 5)));
+        records
+    };
+    let room = stuck(&ledger()).iter().map(size).sum::<usize>();
+    for bound in [
+        |genesis: &mut Genesis, _| genesis.parameters.limits.records_per_block = 4,
+        |genesis: &mut Genesis, room: usize| {
+            // Half of a block is for records.
+            genesis.parameters.limits.block_bytes = u32::try_from(2 * room).unwrap();
+            genesis.parameters.limits.record_bytes = 512;
+        },
+    ] {
+        let ledger = ledger_with(|genesis| bound(genesis, room));
+        let stuck = stuck(&ledger);
+        let last = stuck.iter().map(Record::id).max().unwrap();
+        // Ids are for the author to choose: it signs until they come before everybody else's.
+        let mut others = (0..=u64::MAX).map(|until| transfer_within(&ledger, 2, 0, 5, 0..=9 + until));
+        let other = others.find(|record| record.id() > last).unwrap();
+        let mut pool = pool(&ledger);
+        for record in stuck.iter().chain([&other]) {
+            pool.insert(record.clone(), &ledger).unwrap();
+        }
+        let pending = pool.pending(&ledger, soon(&ledger));
+        assert_eq!(pending.iter().map(Record::id).collect::<Vec<_>>(), [other.id()]);
+    }
+}
+
+#[test]
+fn demands_whose_time_has_passed_make_room_though_no_block_comes() {
+    let ledger = ledger();
+    let first = short_lived(&ledger, 1, 0);
+    let mut pool = pool_with(&ledger, PoolLimits { records: 2, ..PoolLimits::default() });
+    for record in [&first, &short_lived(&ledger, 2, 0)] {
+        pool.insert(record.clone(), &ledger).unwrap();
+    }
+    let (other, expires_ms) = (transfer(&ledger, 3, 0, 5), ledger.head().timestamp_ms + 1_000);
+    pool.pass_time(expires_ms - 1, &ledger);
+    let full = PoolRejection::TooManyRecords { got: 2, expected: 2 };
+    assert_eq!(pool.insert(other.clone(), &ledger), Err(full));
+    pool.pass_time(expires_ms, &ledger);
+    let expired = MarketStatementError::DemandExpired { got: expires_ms, expected: expires_ms };
+    let expired = RecordError::State(expired.into());
+    let dropped = pool.take_dropped();
+    assert_eq!((dropped.len(), pool.len(), pool.bytes()), (2, 0, 0));
+    assert!(dropped.contains(&(first.id(), DropReason::Record(expired.clone()))));
+    // Nor do they come back, asked for or not.
+    assert!(!pool.wants(&first.id(), &ledger));
+    assert_eq!(pool.insert(first, &ledger), Err(PoolRejection::Record(expired)));
+    assert_eq!(pool.insert(other.clone(), &ledger), Ok(other.id()));
+}
+
+#[test]
+fn what_follows_an_expired_demand_waits_and_keeps_to_the_quota() {
+    let ledger = ledger();
+    let mut pool = pool_with(&ledger, PoolLimits { waiting_per_author: 2, ..PoolLimits::default() });
+    pool.insert(short_lived(&ledger, 1, 0), &ledger).unwrap();
+    for sequence in 1..6 {
+        pool.insert(transfer(&ledger, 1, sequence, 5), &ledger).unwrap();
+    }
+    pool.pass_time(ledger.head().timestamp_ms + 1_000, &ledger);
+    let held: Vec<u64> =
+        pool.records_of(author(1).public().address()).map(|(sequence, _)| sequence).collect();
+    assert_eq!((held, pool.take_dropped().len()), (vec![1, 2], 4));
 }

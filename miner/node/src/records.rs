@@ -74,8 +74,10 @@ impl Node {
         send_all(self.exchange.reconcile_with(&self.pool, peer, now.monotonic_ms), effects);
     }
 
-    /// Asks again for what has not come.
+    /// Asks again for what has not come, and forgets what has expired.
     pub(super) fn tick_pool(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        self.pool.pass_time(now.wall_ms, &self.ledger);
+        self.forget_dropped(effects);
         let Ticked { messages, silent } = self.exchange.tick(now.monotonic_ms);
         send_all(messages, effects);
         for peer in silent {

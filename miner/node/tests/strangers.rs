@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use chain::consensus::{ConsensusMessage, SafetyLog, Vote, VoteKind};
 use chain::genesis::scenario_demand_records;
+use chain::store::Write;
 use chain::{Genesis, Hash, Ledger, Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::{PoolLimits, PoolMessage};
 use miner_node::{
     Command, Effect, Input, Message, Node, NodeConfig, NodeEvent, Now, PeerContent, Recovered, Status,
-    SubmissionId, Timing,
+    SubmissionId, Timer, Timing,
 };
 use scenarios::settings::Profile;
 use scenarios::{
@@ -282,7 +283,7 @@ fn another_state_is_told_of_once_a_height_and_only_if_a_validator_claims_it() {
     let (mut alone, peer, judge) = (Alone::new(), stranger(1), validator(1));
     alone.connect(&peer, 1);
     alone.connect(&judge, 1);
-    let honest = alone.handle(Input::Timer(miner_node::Timer::Gossip));
+    let honest = alone.handle(Input::Timer(Timer::Gossip));
     let status = honest.iter().find_map(|effect| match effect {
         Effect::Send { message: Message::Status(status), .. } => Some(status.clone()),
         _ => None,
@@ -341,7 +342,7 @@ fn an_address_that_failed_rests_before_it_is_dialled_again() {
     let there = SocketAddr::new(address(7), 9);
     assert_eq!(dials(&alone.hear(&peer, &Message::Peers(vec![record]))), [there]);
     alone.handle(Input::DialFailed { address: there });
-    let tick = |alone: &mut Alone| dials(&alone.handle(Input::Timer(miner_node::Timer::Membership)));
+    let tick = |alone: &mut Alone| dials(&alone.handle(Input::Timer(Timer::Membership)));
     assert_eq!(tick(&mut alone), []);
     alone.now_ms += 2_000;
     assert_eq!(tick(&mut alone), [there]);
@@ -357,4 +358,21 @@ fn a_peer_that_has_forgotten_what_it_stated_is_told_and_nobody_else_is_bothered(
     let older = statement(&alone, &peer, 1, 500);
     let effects = alone.hear(&peer, &Message::Peers(vec![older]));
     assert_eq!(effects, [Effect::Send { peer: peer.public(), message: Message::Peers(vec![latest]) }]);
+}
+
+#[test]
+fn a_demand_that_no_block_brought_in_time_is_forgotten_while_the_head_rests() {
+    let mut alone = Alone::new();
+    let record = alone.records[0].clone();
+    let id = record.id();
+    alone.handle(Input::Command(Command::Submit { records: vec![record], reply_to: SubmissionId(1) }));
+    let is_forgotten = |effects: &[Effect]| {
+        let forgets = |effect: &Effect| matches!(effect, Effect::Persist(Write::ForgetPoolRecord(forgotten)) if *forgotten == id);
+        effects.iter().any(forgets)
+    };
+    alone.now_ms = alone.network.genesis().first_expiry_ms() - 1;
+    assert!(!is_forgotten(&alone.handle(Input::Timer(Timer::Gossip))));
+    alone.now_ms += 1;
+    assert!(is_forgotten(&alone.handle(Input::Timer(Timer::Gossip))));
+    assert!(alone.node.pool().is_empty());
 }

@@ -6,6 +6,7 @@
 //! lack final blocks from the store (`serving`).
 
 mod bootstrap;
+mod chatter;
 mod clock;
 mod config;
 mod historian;
@@ -45,6 +46,7 @@ pub use config::{NodeFile, read_key, write_key};
 pub use worker::{pool_cpu_micros, search_on_threads};
 
 use bootstrap::Bootstrap;
+use chatter::{Chatter, is_anybodys};
 use clock::Clock;
 use historian::Historian;
 use queries::{Answering, Order, Outcomes, Queries};
@@ -106,6 +108,7 @@ struct Driver {
     /// Connected peers, and where they are.
     connected: BTreeMap<PublicKey, SocketAddr>,
     bootstrap: Bootstrap,
+    chatter: Chatter,
     is_stopping: bool,
 }
 
@@ -177,6 +180,7 @@ impl Driver {
             answering: listening.answer(queries)?,
             timers: BTreeMap::new(),
             connected: BTreeMap::new(),
+            chatter: Chatter::default(),
             is_stopping: false,
         };
         driver.carry_out(effects)?;
@@ -439,6 +443,12 @@ impl Driver {
             );
         } else if matches!(event, NodeEvent::Searching { .. }) {
             tracing::debug!(?event);
+        } else if is_anybodys(event) {
+            match self.chatter.admit(self.clock.now().monotonic_ms) {
+                Some(0) => tracing::info!(?event),
+                Some(left_out) => tracing::info!(?event, left_out, "after others like it, left out"),
+                None => tracing::debug!(?event),
+            }
         } else {
             tracing::info!(?event);
         }
