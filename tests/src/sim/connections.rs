@@ -1,5 +1,7 @@
 //! Connections between hosts: dialled, opened, closed and timed out.
 
+use std::net::SocketAddr;
+
 use chain::SecretKey;
 use miner_node::Input;
 
@@ -30,32 +32,48 @@ impl World {
         for to in bootstrap {
             let known = self.hosts[at.index()].connections().is_some_and(|open| open.contains_key(&to));
             if !known {
-                self.dial(at, to);
+                self.dial(at, to.address());
             }
         }
         self.schedule(BOOTSTRAP_MS, Event::Bootstrap { at, life });
     }
 
-    /// A host calls another, which may not be there.
-    pub(super) fn dial(&mut self, from: HostId, to: HostId) {
+    /// A host calls an address, where nobody may be. As with the transport, it is connected or told that it is not.
+    pub(super) fn dial(&mut self, from: HostId, address: SocketAddr) {
         let host = &mut self.hosts[from.index()];
+        let life = host.life;
         if host.dials >= DIALS {
+            self.schedule(0, Event::DialRefused { at: from, life, address });
             return;
         }
         host.dials += 1;
-        let life = host.life;
+        let to = HostId::at(address);
         let is_there = to.index() < self.hosts.len() && !self.links.is_cut(from, to);
         let in_ms = if is_there { self.links.delay(from, to) } else { DIAL_TIMEOUT_MS };
-        self.schedule(in_ms, Event::DialEnds { at: from, life });
-        if is_there {
-            self.schedule(in_ms, Event::Connect { from, to });
+        self.schedule(in_ms, Event::DialEnds { at: from, life, address });
+    }
+
+    /// Somebody answers a dial, or nobody does.
+    pub(super) fn end_dial(&mut self, at: HostId, life: u32, address: SocketAddr) {
+        let host = &mut self.hosts[at.index()];
+        if host.life != life {
+            return;
+        }
+        host.dials = host.dials.saturating_sub(1);
+        let to = HostId::at(address);
+        if to.index() < self.hosts.len() {
+            self.open(at, to);
+        }
+        let is_connected = self.hosts[at.index()].connections().is_some_and(|open| open.contains_key(&to));
+        if !is_connected {
+            self.fail_dial(at, life, address);
         }
     }
 
-    pub(super) fn end_dial(&mut self, at: HostId, life: u32) {
-        let host = &mut self.hosts[at.index()];
-        if host.life == life {
-            host.dials = host.dials.saturating_sub(1);
+    /// A node is told that a dial came to nothing.
+    pub(super) fn fail_dial(&mut self, at: HostId, life: u32, address: SocketAddr) {
+        if self.host(at).life == life {
+            self.give(at, Input::DialFailed { address });
         }
     }
 

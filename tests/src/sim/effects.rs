@@ -39,7 +39,7 @@ impl World {
                 self.disconnect(id, self.names.get(&peer).copied(), reason)
             }
             Effect::Dial { address, .. } => {
-                self.dial(id, HostId::at(address));
+                self.dial(id, address);
                 Ok(())
             }
             Effect::SetTimer { timer, at_ms } => {

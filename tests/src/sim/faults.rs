@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::disk::{DiskFault, DiskIncident};
+use super::disk::{DiskFault, DiskIncident, Remains};
 use super::draws::Draws;
 use super::host::HostId;
 use super::links::LinkQuality;
@@ -52,6 +52,27 @@ pub struct Storm {
     pub faults: Vec<(u64, Fault)>,
     /// When it is over.
     pub length_ms: u64,
+}
+
+impl Fault {
+    /// Something that goes wrong with a disk, and whose. What was acknowledged is lost by one host only, `unlucky`: a
+    /// network of four tolerates one that has forgotten what it signed.
+    pub fn of_a_disk(draws: &mut Draws, hosts: u32, unlucky: HostId) -> (HostId, Self) {
+        let after_steps = u32::try_from(draws.below(24)).unwrap_or(0);
+        let any = a_host(draws, hosts);
+        let disk = |host, fault| (host, Self::Disk { host, after_steps, fault });
+        let befall = |incident| (unlucky, Self::Incident { host: unlucky, incident });
+        match draws.below(8) {
+            0 | 1 => disk(any, DiskFault::PowerFails(Remains::Nothing)),
+            2 | 3 => disk(any, DiskFault::PowerFails(Remains::Everything)),
+            4 => disk(any, DiskFault::Full),
+            5 => disk(unlucky, DiskFault::PowerFails(Remains::Half)),
+            6 => {
+                befall(DiskIncident::Forgets { commits: usize::try_from(draws.between(1, 30)).unwrap_or(1) })
+            }
+            _ => befall(*draws.pick(&[DiskIncident::Rots, DiskIncident::IsDeleted])),
+        }
+    }
 }
 
 impl Storm {
@@ -116,6 +137,19 @@ impl Storm {
             let at_ms = draws.below(self.length_ms);
             self.faults.push((at_ms, Fault::Silence { from, to }));
             self.faults.push((at_ms + draws.between(500, 12_000), Fault::Heal));
+        }
+    }
+
+    /// Disks that fail, forget, rot and are deleted, with hosts that are started again and again, as operators would.
+    pub fn add_bad_disks(&mut self, draws: &mut Draws, hosts: u32) {
+        let unlucky = a_host(draws, hosts);
+        for _ in 0..draws.between(3, 10) {
+            let (host, fault) = Fault::of_a_disk(draws, hosts, unlucky);
+            let at_ms = draws.below(self.length_ms);
+            self.faults.push((at_ms, fault));
+            for _ in 0..3 {
+                self.faults.push((at_ms + draws.between(50, 4_000), Fault::Restart(host)));
+            }
         }
     }
 

@@ -2,19 +2,40 @@
 
 use std::sync::Arc;
 
-use miner_node::{Command, Input, Now, Timer};
+use miner_node::{Command, Input, Now, Testimony, Timer, Voting};
 
 use super::checkers::Violation;
 use super::faults::Fault;
 use super::host::HostId;
+use super::report::Failure;
 use super::world::{Event, NOBODY, World};
 
 /// After this long a connection across a cut, or to a machine that is suspended, is given up.
 const IDLE_TIMEOUT_MS: u64 = 8_000;
 /// The longest it takes until a peer notices a crash.
 const CRASH_NOTICED_MS: u64 = 1_500;
+/// How long a node runs until its operator sees that it does not vote.
+const OPERATOR_LOOKS_MS: u64 = 5_000;
+/// How long an operator takes to start a node again.
+const OPERATOR_RESTARTS_MS: u64 = 3_000;
 
 impl World {
+    /// The operators of honest validators that have forgotten what they signed start them again, one after another, and
+    /// say truly from where they may vote.
+    ///
+    /// # Errors
+    /// At the first violation.
+    pub fn let_all_vote(&mut self) -> Result<(), Failure> {
+        self.run_for(OPERATOR_LOOKS_MS)?;
+        for (id, _) in self.statuses().into_iter().filter(|(_, status)| status.voting == Voting::Forgotten) {
+            self.testify(id, Testimony::VoteFrom(self.last_signed(id) + 1));
+            self.crash(id);
+            self.inflict(OPERATOR_RESTARTS_MS, Fault::Restart(id));
+            self.run_for(OPERATOR_RESTARTS_MS)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn befall(&mut self, fault: Fault) -> Result<(), Violation> {
         self.trace.tell(self.now_ms(), HostId(u32::MAX), "fault", format!("{fault:?}"));
         match fault {

@@ -50,13 +50,16 @@ pub enum Hazard {
     Clocks,
     /// Many crashes, most of them in the middle of something.
     Crashes,
+    /// Disks that fail in the middle of something, forget, rot and are deleted, and crashes; in the end operators say truly
+    /// what their validators have signed.
+    Disks,
     /// Validators that lie, as many as are tolerated.
     Byzantine,
     /// Strangers that ask for more than anybody can answer.
     Flood,
     /// Strangers that invent keys, names, heights, records and blocks.
     Sybil,
-    /// A storm with bad clocks and lopsided links, lying validators and strangers.
+    /// Bad clocks, lopsided links, crashes and bad disks, lying validators and strangers.
     All,
 }
 
@@ -164,6 +167,9 @@ impl Story {
         world.run_for(length_ms)?;
         world.calm()?;
         world.links_mut().set_quality(ordinary);
+        if self.has_bad_disks() {
+            world.let_all_vote()?;
+        }
         if is_attacked { world.run_until_served(patience_ms) } else { world.run_until_settled(patience_ms) }
     }
 
@@ -179,8 +185,13 @@ impl Story {
             | Hazard::Links
             | Hazard::Clocks
             | Hazard::Crashes
+            | Hazard::Disks
             | Hazard::Flood => LinkQuality::GOOD,
         }
+    }
+
+    const fn has_bad_disks(&self) -> bool {
+        matches!(self.hazard, Hazard::Disks | Hazard::All)
     }
 
     fn nodes(&self) -> u64 {
@@ -208,6 +219,7 @@ impl Story {
             | Hazard::Links
             | Hazard::Clocks
             | Hazard::Crashes
+            | Hazard::Disks
             | Hazard::Byzantine => return cast,
         };
         let attack = self.attack.unwrap_or(*draws.pick(strangers));
@@ -224,6 +236,7 @@ impl Story {
             Hazard::Links => storm.add_lopsided_links(draws, hosts),
             Hazard::Clocks => storm.add_bad_clocks(draws, hosts),
             Hazard::Crashes => storm.add_crashes(draws, hosts, 12, 40),
+            Hazard::Disks => storm.add_crashes(draws, hosts, 3, 40),
             Hazard::All => {
                 storm.add_lopsided_links(draws, hosts);
                 storm.add_crashes(draws, hosts, 2, 16);
@@ -231,6 +244,9 @@ impl Story {
             // Somebody must fetch what it missed.
             Hazard::Sybil | Hazard::Byzantine => storm.add_crashes(draws, hosts, 1, 16),
             Hazard::Calm | Hazard::Flood => {}
+        }
+        if self.has_bad_disks() {
+            storm.add_bad_disks(&mut Draws::new(self.rng_seed, 7), hosts);
         }
         storm
     }
@@ -298,6 +314,7 @@ impl Story {
                 | Hazard::Storm
                 | Hazard::Links
                 | Hazard::Crashes
+                | Hazard::Disks
                 | Hazard::Byzantine
                 | Hazard::Sybil => {}
             }

@@ -2,6 +2,7 @@
 //! What nodes ask for is carried out in `effects`; connections are in `connections`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chain::{DemandId, Height, PublicKey, Record};
@@ -47,6 +48,13 @@ pub(super) enum Event {
     DialEnds {
         at: HostId,
         life: u32,
+        address: SocketAddr,
+    },
+    /// Too many dials were under way already.
+    DialRefused {
+        at: HostId,
+        life: u32,
+        address: SocketAddr,
     },
     /// What waits in this direction may leave by now.
     Depart {
@@ -439,7 +447,8 @@ impl World {
             Event::Connect { from, to } => self.open(from, to),
             Event::Disconnect { at, peer, connection, reason } => self.close(at, peer, connection, reason),
             Event::IdleTimeout { one, other } => self.time_out(one, other),
-            Event::DialEnds { at, life } => self.end_dial(at, life),
+            Event::DialEnds { at, life, address } => self.end_dial(at, life, address),
+            Event::DialRefused { at, life, address } => self.fail_dial(at, life, address),
             Event::Depart { from, to } => self.depart(from, to),
             Event::Deliver { from, to, connection, bytes } => self.deliver(from, to, connection, bytes),
             Event::Timer { at, life, timer, at_ms } => self.run_out(at, life, timer, at_ms),

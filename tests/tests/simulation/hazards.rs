@@ -4,8 +4,8 @@
 
 use mizan_tests::sim::{Fault, Hazard, HostId, LinkQuality, Story};
 
-/// As many as a test run has patience for.
-fn tell(hazard: Hazard, seeds: impl IntoIterator<Item = u64>) {
+/// As many as a test run has patience for; each must end well.
+pub(crate) fn tell(hazard: Hazard, seeds: impl IntoIterator<Item = u64>) {
     for rng_seed in seeds {
         let story = Story::new(rng_seed, hazard);
         eprintln!("{}", story.title());
@@ -29,6 +29,31 @@ fn nodes_survive_many_crashes() {
 #[test]
 fn honest_validators_survive_as_many_liars_as_they_tolerate() {
     tell(Hazard::Byzantine, 0..6);
+}
+
+#[test]
+fn nodes_survive_clocks_that_are_off_and_machines_that_stand_still() {
+    tell(Hazard::Clocks, 0..4);
+}
+
+#[test]
+fn validators_survive_disks_that_fail_and_crashes_together() {
+    tell(Hazard::Disks, 0..4);
+}
+
+#[test]
+fn nodes_serve_the_market_while_strangers_ask_for_more_than_anybody_can_answer() {
+    tell(Hazard::Flood, 0..2);
+}
+
+#[test]
+fn nodes_serve_the_market_while_strangers_invent_keys_and_names() {
+    tell(Hazard::Sybil, 0..2);
+}
+
+#[test]
+fn everything_at_once_ends_well() {
+    tell(Hazard::All, 0..2);
 }
 
 #[test]

@@ -10,5 +10,6 @@ mod hazards;
 mod joining;
 mod market;
 mod names;
+mod regressions;
 mod seeds;
 mod strangers;

@@ -222,7 +222,7 @@ impl World {
         }
         if is_time_to_dial {
             for to in self.host_ids().filter(|to| *to != id && !peers.contains(to)).collect::<Vec<_>>() {
-                self.dial(id, to);
+                self.dial(id, to.address());
             }
         }
     }
