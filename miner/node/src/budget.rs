@@ -3,7 +3,8 @@
 //!
 //! A message is handled while its sender's buckets hold anything and may overdraw them: a dear honest block passes, a flood
 //! is muted, that is dropped unread, until they are refilled. Strangers also pay from the bucket of the address they come
-//! from, and from one for strangers all together, so that neither keys nor addresses multiply what they may cost. Nodes
+//! from, and from one for strangers all together, so that neither keys nor addresses multiply what they may cost; the less
+//! is left for all, the less may an address have used of its own, so that a few that flood do not use up everybody's. Nodes
 //! with standing pay from their own alone. Votes have buckets apart, and those that bring the vote on cost nothing.
 
 use std::collections::BTreeMap;
@@ -37,6 +38,9 @@ const RECONCILED_PER_US: u64 = 50;
 const RECONCILE_US: u64 = 100;
 /// Edge relaxations in a microsecond: see [`Limits`].
 const RELAXATIONS_PER_US: u64 = 1_000;
+
+/// What strangers that have used nothing may overdraw the common bucket by: this part of it.
+const OVERDRAFT: i64 = 8;
 
 /// What a message is paid from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -128,10 +132,20 @@ impl Budgets {
     pub(super) fn may_spend(&self, payer: Payer, purse: Purse, now: Now) -> bool {
         let Payer { key, origin, standing } = payer;
         let own = Allowance::of_key(standing, purse).left(self.keys.get(&(purse, key)), now);
-        own > 0
-            && (standing > Standing::Stranger
-                || (Allowance::of_origin(purse).left(self.origins.get(&(purse, origin)), now) > 0
-                    && Allowance::of_strangers(purse).left(self.strangers.get(&purse), now) > 0))
+        own > 0 && (standing > Standing::Stranger || self.may_origin_spend(origin, purse, now))
+    }
+
+    /// Whether strangers at this address may spend: it has something left, and has used no larger part of its own than is
+    /// left of what all have. An address that has used nothing comes before those that keep the common bucket empty.
+    fn may_origin_spend(&self, origin: Origin, purse: Purse, now: Now) -> bool {
+        let (of_origin, of_all) = (Allowance::of_origin(purse), Allowance::of_strangers(purse));
+        let left = of_origin.left(self.origins.get(&(purse, origin)), now);
+        let left_for_all = of_all.left(self.strangers.get(&purse), now);
+        let used = i128::from(of_origin.most().saturating_sub(left));
+        left > 0
+            && left_for_all > (of_all.most() / OVERDRAFT).saturating_neg()
+            && used * i128::from(of_all.most())
+                <= i128::from(left_for_all.max(0)) * i128::from(of_origin.most())
     }
 
     /// Takes the work that was done for this payer from its buckets.
@@ -293,7 +307,7 @@ mod tests {
     fn no_debt_is_so_great_that_it_is_not_forgotten_in_twenty_seconds() {
         let mut budgets = Budgets::default();
         budgets.spend(payer(1, 1, Stranger), Purse::Work, u64::MAX, Now::at(0));
-        assert!(budgets.may_spend(payer(1, 1, Stranger), Purse::Work, Now::at(13_334)));
+        assert!(budgets.may_spend(payer(1, 1, Stranger), Purse::Work, Now::at(20_000)));
         budgets.spend(payer(2, 1, Validator), Purse::Work, u64::MAX, Now::at(0));
         assert!(budgets.may_spend(payer(2, 1, Validator), Purse::Work, Now::at(20_001)));
     }
@@ -324,7 +338,37 @@ mod tests {
                 }
             }
         }
-        // Four seconds that their common bucket held, and 300 us for each of 999 ms; each alone has a second.
-        assert!((4_299_000..=4_301_000).contains(&worked_us), "{worked_us}");
+        // Four seconds that their common bucket held, half a second that it may be overdrawn by, and 300 us for each of
+        // 999 ms; each alone has a second.
+        assert!((4_299_000..=4_801_000).contains(&worked_us), "{worked_us}");
+    }
+
+    #[test]
+    fn addresses_that_flood_leave_another_stranger_a_fair_share() {
+        for purse in [Purse::Work, Purse::Votes] {
+            let mut budgets = Budgets::default();
+            let flooders =
+                [payer(1, 1, Stranger), payer(2, 1, Stranger), payer(3, 2, Stranger), payer(4, 2, Stranger)];
+            let newcomer = payer(5, 3, Stranger);
+            let (mut asked, mut handled) = (0, 0);
+            for now_ms in 0..60_000 {
+                for &flooder in &flooders {
+                    if budgets.may_spend(flooder, purse, Now::at(now_ms)) {
+                        budgets.spend(flooder, purse, 1_000, Now::at(now_ms));
+                    }
+                }
+                // After the others in the same millisecond, and only when nothing is left of what all have.
+                if now_ms >= 30_000 && now_ms % 250 == 0 {
+                    asked += 1;
+                    if budgets.may_spend(newcomer, purse, Now::at(now_ms)) {
+                        budgets.spend(newcomer, purse, 1_000, Now::at(now_ms));
+                        handled += 1;
+                    }
+                }
+            }
+            // In vain now and then, for those two have used no more than it whenever they wait long enough.
+            assert_eq!(asked, 120);
+            assert!(handled >= 40, "{purse:?}: {handled}");
+        }
     }
 }
