@@ -72,7 +72,9 @@ impl World {
             Effect::Event(event) => {
                 self.trace.tell(self.now_ms(), id, "event", format!("{event:?}"));
                 let host = self.host(id);
-                let has_cause_to_forget = host.disk.has_gone_back() || host.is_lied_about;
+                // Who votes beside its node lets it hear votes that the node does not remember.
+                let has_cause_to_forget =
+                    host.disk.has_gone_back() || host.is_lied_about || !host.is_honest();
                 let is_expected = (host.settings.solver_fails
                     && matches!(event, NodeEvent::WorkFailed { .. }))
                     || (has_cause_to_forget && matches!(event, NodeEvent::ForgottenVote { .. }));
