@@ -17,7 +17,7 @@ use super::fetching::Fetching;
 use super::held_proposals::HeldProposals;
 use super::io::Effect;
 use super::message::Message;
-use super::mining::Drafted;
+use super::mining::{Drafted, changes_market};
 use super::refusals::{LateBlocks, explain, explain_losers, refusal};
 use super::standing::Standing;
 use super::{Blame, MarketCounts, Node, Now, PublicKey, is_peers};
@@ -236,8 +236,13 @@ impl Node {
             self.finalise(valid, certificate, now, effects);
             return;
         }
+        // A stranger's block that brings nothing only spoils the work of others, height after height: this node does not
+        // propose it. Who has something to lose sends such where heights have to pass.
+        let is_of_use = origin.room != Room::Stranger || changes_market(&valid.block().body);
         self.blocks.candidates.insert(origin, valid);
-        self.vote(Vote::Candidate(hash), now, effects);
+        if is_of_use {
+            self.vote(Vote::Candidate(hash), now, effects);
+        }
         self.release_proposals(hash, true, now, effects);
     }
 

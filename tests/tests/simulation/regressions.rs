@@ -58,5 +58,5 @@ fn clocks_that_are_set_while_others_wait_do_not_stop_heights() {
 
 #[test]
 fn strangers_and_liars_on_bad_links_with_bad_clocks_do_not_stop_heights() {
-    tell(Hazard::All, [1, 2, 5]);
+    tell(Hazard::All, [1, 2, 5, 6]);
 }

@@ -341,7 +341,7 @@ const fn opens_ways(statement: &Statement) -> bool {
 }
 
 /// Whether a block leaves the market other than it was.
-fn changes_market(body: &Body) -> bool {
+pub(crate) fn changes_market(body: &Body) -> bool {
     !body.records.is_empty()
         || body.price_update.is_some()
         || !body.compositions.is_empty()
