@@ -2,26 +2,21 @@
 //! the market changes or some seconds have passed. One validator that mines alone, on virtual time; the solver is a
 //! few lines of this file.
 
+mod market;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use chain::consensus::SafetyLog;
-use chain::genesis::scenario_demand_records;
-use chain::{Genesis, Ledger, Network, Record, SecretKey};
-use coordinator_free_pool::PoolLimits;
+use chain::{Record, SecretKey};
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use miner_node::{
-    Command, Effect, Input, MiningSettings, Node, NodeConfig, NodeEvent, Now, Recovered, SubmissionId, Timer,
-    Timing, WorkId, WorkKind,
+    Command, Effect, Input, MiningSettings, Node, NodeEvent, Now, SubmissionId, Timer, WorkId, WorkKind,
 };
 use scenarios::settings::{Profile, SearchSettings};
 use scenarios::work::{Failure, Goal, Incumbent, Report, Work};
-use scenarios::{
-    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Site,
-    Solution, Supply, Window,
-};
+use scenarios::{Money, Site, Solution, Window};
 
-const START_MS: u64 = 1_800_000_000_000;
+use market::{START_MS, config, memory, network};
 
 /// How long a search takes.
 const WORK_MS: u64 = 50;
@@ -74,35 +69,6 @@ fn solved(work: &Work) -> Report {
     })
 }
 
-/// Two providers of which the second is a little cheaper, and demands of one order each.
-fn instance(cheaper_minutes: Minutes, demands: usize) -> Instance {
-    let provider = |name: &str, cost, capacity| Provider {
-        name: name.into(),
-        site: Site::point(0, 0),
-        offers: BTreeMap::from([(OperationId(0), Offer { cost, minutes: 10 })]),
-        capacity: Some(capacity),
-    };
-    let demand = |number: usize| Demand {
-        name: format!("demand {number}"),
-        site: Site::point(0, 0),
-        orders: vec![OperationId(0)],
-        budget: Money::from_units(100),
-    };
-    let rules = CostRules {
-        rate_per_km: Money::ZERO,
-        value_of_minute: Money::ZERO,
-        metres_per_minute: 500,
-        deliver: false,
-    };
-    let cheaper = Money::from_micros(4_990_000);
-    let providers =
-        vec![provider("one", Money::from_units(5), 1_000), provider("two", cheaper, cheaper_minutes)];
-    Instance {
-        supply: Supply { providers, rules, geometry: Geometry::Euclidean },
-        demands: (0..demands).map(demand).collect(),
-    }
-}
-
 impl Solo {
     /// A node on which this kind of work fails.
     fn failing(kind: WorkKind) -> Self {
@@ -114,18 +80,9 @@ impl Solo {
         let key = SecretKey::for_scenario(1, "host", 0);
         // Prices are searched for only where something is scarce: here, the minutes of the cheaper provider.
         let cheaper_minutes = if kind == WorkKind::Prices { 10 } else { 1_000 };
-        let scenario = Scenario::of_instance("solo", instance(cheaper_minutes, demands));
-        let validators = vec![key.public()];
-        let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, 1, START_MS - 1);
-        let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
-        let fee_ppm = scenario.network.solver_fee_ppm;
-        let records = scenario_demand_records(
-            &scenario.instance,
-            network.id(),
-            1,
-            fee_ppm,
-            network.genesis().first_expiry_ms(),
-        );
+        let providers =
+            [(Money::from_units(5), Some(1_000)), (Money::from_micros(4_990_000), Some(cheaper_minutes))];
+        let (network, records) = network(&providers, demands, vec![key.public()]);
         let mining = MiningSettings {
             strategy: Strategy::Everything,
             profile: Profile::Hybrid,
@@ -136,15 +93,8 @@ impl Solo {
             amend: AmendPolicy { first_size: 3, rest_after: 4, ..AmendPolicy::default() },
             wait_for_start: false,
         };
-        let config =
-            NodeConfig { key, mining: Some(mining), timing: Timing::default(), pool: PoolLimits::default() };
-        let memory = Recovered {
-            ledger: Ledger::new(network),
-            safety: Some(SafetyLog::new(0)),
-            candidates: Vec::new(),
-            records: Vec::new(),
-        };
-        let (node, effects) = Node::new(config, memory, Now::at(START_MS));
+        let memory = memory(&network, SafetyLog::new(0), Vec::new());
+        let (node, effects) = Node::new(config(key, Some(mining)), memory, Now::at(START_MS));
         let mut solo = Self {
             node,
             records,

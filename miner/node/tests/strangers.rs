@@ -2,25 +2,22 @@
 //! validators, alone with whoever a test connects to it, on virtual time.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind of effect among many")]
 
-use std::collections::BTreeMap;
+mod market;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use chain::consensus::{ConsensusMessage, SafetyLog, Vote, VoteKind};
-use chain::genesis::scenario_demand_records;
 use chain::store::Write;
-use chain::{Genesis, Hash, Ledger, Network, PublicKey, Record, SecretKey};
-use coordinator_free_pool::{PoolLimits, PoolMessage};
+use chain::{Hash, Network, PublicKey, Record, SecretKey};
+use coordinator_free_pool::PoolMessage;
 use miner_node::{
-    Command, Effect, Input, Message, Node, NodeConfig, NodeEvent, Now, PeerContent, Recovered, Status,
-    SubmissionId, Timer, Timing,
+    Command, Effect, Input, Message, Node, NodeEvent, Now, PeerContent, Status, SubmissionId, Timer,
 };
-use scenarios::settings::Profile;
-use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario, Site, Supply,
-};
+use scenarios::Money;
 
-const START_MS: u64 = 1_800_000_000_000;
+use market::{START_MS, config, memory, network};
+
 const DEMANDS: usize = 40;
 
 /// A node, what it asked for since it was last looked at, and the time.
@@ -46,54 +43,12 @@ fn address(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
 
-fn instance() -> Instance {
-    let offers = BTreeMap::from([(OperationId(0), Offer { cost: Money::from_units(5), minutes: 10 })]);
-    let provider = Provider { name: "one".into(), site: Site::point(0, 0), offers, capacity: None };
-    let demand = |number: usize| Demand {
-        name: format!("demand {number}"),
-        site: Site::point(0, 0),
-        orders: vec![OperationId(0)],
-        budget: Money::from_units(100),
-    };
-    let rules = CostRules {
-        rate_per_km: Money::ZERO,
-        value_of_minute: Money::ZERO,
-        metres_per_minute: 500,
-        deliver: false,
-    };
-    Instance {
-        supply: Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean },
-        demands: (0..DEMANDS).map(demand).collect(),
-    }
-}
-
 impl Alone {
     fn new() -> Self {
-        let scenario = Scenario::of_instance("alone", instance());
         let validators = (0..4).map(|number| validator(number).public()).collect();
-        let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, 1, START_MS - 1);
-        let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
-        let fee_ppm = network.parameters().solver_fee_ppm;
-        let records = scenario_demand_records(
-            &scenario.instance,
-            network.id(),
-            1,
-            fee_ppm,
-            network.genesis().first_expiry_ms(),
-        );
-        let config = NodeConfig {
-            key: validator(0),
-            mining: None,
-            timing: Timing::default(),
-            pool: PoolLimits::default(),
-        };
-        let memory = Recovered {
-            ledger: Ledger::new(Arc::clone(&network)),
-            safety: Some(SafetyLog::new(0)),
-            candidates: Vec::new(),
-            records: Vec::new(),
-        };
-        let (node, _) = Node::new(config, memory, Now::at(START_MS));
+        let (network, records) = network(&[(Money::from_units(5), None)], DEMANDS, validators);
+        let memory = memory(&network, SafetyLog::new(0), Vec::new());
+        let (node, _) = Node::new(config(validator(0), None), memory, Now::at(START_MS));
         Self { node, network, records, now_ms: START_MS }
     }
 
@@ -111,7 +66,6 @@ impl Alone {
         self.handle(Input::Message { peer: peer.public(), bytes: message.encode() })
     }
 
-    /// A prevote of the second validator's, which wakes the vote.
     /// A vote of the validator at a position.
     fn vote(&self, position: usize) -> Message {
         let vote =

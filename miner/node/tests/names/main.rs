@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind of effect among many")]
 
+#[path = "../market/mod.rs"]
+mod market;
 mod scene;
 
 use chain::{Block, Body};

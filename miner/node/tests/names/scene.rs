@@ -8,23 +8,18 @@ use std::sync::Arc;
 use chain::consensus::{
     CommitCertificate, ConsensusMessage, Proposal, Round, SafetyLog, SignedVote, Vote, VoteKind,
 };
-use chain::genesis::scenario::{demander_key, scenario_demand_records};
+use chain::genesis::scenario::demander_key;
 use chain::{
-    Block, BlockHash, Body, Composition, DemandId, Draft, Genesis, Hash, Ledger, Network, PublicKey, Record,
+    Block, BlockHash, Body, Composition, DemandId, Draft, Hash, Ledger, Network, PublicKey, Record,
     SecretKey, Write, merkle_root,
 };
-use coordinator_free_pool::PoolLimits;
-use miner_node::{Effect, Input, Message, Node, NodeConfig, NodeEvent, Now, Recovered, Timer, Timing};
-use scenarios::settings::Profile;
-use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario, Site, Supply,
-};
+use miner_node::{Effect, Input, Message, Node, NodeEvent, Now, Timer};
+use scenarios::Money;
 
-/// When a scene begins, milliseconds since the Unix epoch.
-pub(crate) const START_MS: u64 = 1_800_000_000_000;
+use crate::market::{RNG_SEED, START_MS, config, memory, network};
+
 /// How far ahead of the clock a block may be dated, as in every genesis made of a scenario.
 pub(crate) const LEAD_MS: u64 = 2_000;
-const RNG_SEED: u64 = 1;
 
 /// A node and everything it has asked for.
 pub(crate) struct Scene {
@@ -37,41 +32,6 @@ pub(crate) struct Scene {
     timers: BTreeMap<Timer, u64>,
     /// Since the test last looked.
     effects: Vec<Effect>,
-}
-
-fn network(validators: &[SecretKey]) -> (Arc<Network>, Vec<Record>) {
-    let provider = Provider {
-        name: "provider".into(),
-        site: Site::point(0, 0),
-        offers: BTreeMap::from([(OperationId(0), Offer { cost: Money::from_units(5), minutes: 10 })]),
-        capacity: Some(1_000),
-    };
-    let demand = Demand {
-        name: "demand".into(),
-        site: Site::point(0, 0),
-        orders: vec![OperationId(0)],
-        budget: Money::from_units(100),
-    };
-    let rules = CostRules {
-        rate_per_km: Money::ZERO,
-        value_of_minute: Money::ZERO,
-        metres_per_minute: 500,
-        deliver: false,
-    };
-    let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
-    let scenario = Scenario::of_instance("scene", Instance { supply, demands: vec![demand] });
-    let keys = validators.iter().map(SecretKey::public).collect();
-    let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, keys, RNG_SEED, START_MS - 1_000);
-    let network = Arc::new(Network::new(genesis).unwrap());
-    let fee_ppm = scenario.network.solver_fee_ppm;
-    let records = scenario_demand_records(
-        &scenario.instance,
-        network.id(),
-        RNG_SEED,
-        fee_ppm,
-        network.genesis().first_expiry_ms(),
-    );
-    (network, records)
 }
 
 /// A key that owns nothing.
@@ -95,9 +55,15 @@ impl Scene {
         let mut validators: Vec<SecretKey> =
             (0..4).map(|number| SecretKey::for_scenario(RNG_SEED, "validator", number)).collect();
         validators.sort_by_key(SecretKey::public);
-        let (network, records) = network(&validators);
+        let keys = validators.iter().map(SecretKey::public).collect();
+        let (network, records) = network(&[(Money::from_units(5), Some(1_000))], 1, keys);
         let now = Now { wall_ms: START_MS, monotonic_ms: 50_000 };
-        let node = Node::new(config(&validators), memory(&network, SafetyLog::new(0), Vec::new()), now).0;
+        let node = Node::new(
+            config(validators[0].clone(), None),
+            memory(&network, SafetyLog::new(0), Vec::new()),
+            now,
+        )
+        .0;
         let (timers, effects) = (BTreeMap::new(), Vec::new());
         let mut scene = Self { node, network, validators, records, now, timers, effects };
         scene.handle(Input::Start { addresses: Vec::new() });
@@ -119,7 +85,7 @@ impl Scene {
         }
         self.now.wall_ms -= set_back_ms;
         let memory = memory(&self.network, safety, candidates);
-        (self.node, self.effects) = Node::new(config(&self.validators), memory, self.now);
+        (self.node, self.effects) = Node::new(config(self.validators[0].clone(), None), memory, self.now);
         self.timers.clear();
         self.handle(Input::Start { addresses: Vec::new() });
     }
@@ -306,19 +272,5 @@ impl Seen {
     pub(crate) fn dropped(&self, peer: &SecretKey) -> bool {
         let key = peer.public();
         self.0.iter().any(|effect| matches!(effect, Effect::Disconnect { peer, .. } if *peer == key))
-    }
-}
-
-fn config(validators: &[SecretKey]) -> NodeConfig {
-    let key = validators[0].clone();
-    NodeConfig { key, mining: None, timing: Timing::default(), pool: PoolLimits::default() }
-}
-
-fn memory(network: &Arc<Network>, safety: SafetyLog, candidates: Vec<Block>) -> Recovered {
-    Recovered {
-        ledger: Ledger::new(Arc::clone(network)),
-        safety: Some(safety),
-        candidates,
-        records: Vec::new(),
     }
 }
