@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use chain::{NetworkId, PublicKey, SecretKey};
+use chain::consensus::{VoteBits, VoteSummary};
+use chain::{Hash, NetworkId, PublicKey, RecordId, SecretKey};
+use coordinator_free_pool::{MESSAGE_IDS, PoolMessage};
 use miner::transport::{
     DialError, Transport, TransportConfig, TransportEvent, TransportEvents, TransportLimits,
 };
-use miner_node::{Message, NodeStatus};
+use miner_node::{Message, NodeStatus, Status};
 use tokio::task::JoinSet;
 
 use crate::network::{Setup, TestNetwork, small_market};
@@ -91,11 +93,11 @@ async fn reach(network: &mut TestNetwork, height: u64) {
     network.wait_until(&format!("height {height} is reached"), reached).await;
 }
 
-#[tokio::test]
-async fn heights_pass_while_strangers_ask_for_all_of_the_chain() {
+/// Lets eight strangers a node say this 250 times a second each, and fifty heights pass meanwhile.
+async fn heights_pass_under(message: &Message) {
     let mut network = busy_network().await;
     reach(&mut network, 200).await;
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     reach(&mut network, 250).await;
     let before = begun.elapsed();
 
@@ -106,13 +108,55 @@ async fn heights_pass_while_strangers_ask_for_all_of_the_chain() {
             let id = u64::from(node) * 100 + u64::from(number);
             let mut stranger = Stranger::new(network.id(), id, [127, 0, 1, number]);
             assert!(stranger.connect(address, key).await);
-            strangers.spawn(stranger.pester(address, key, Message::RequestFinal { from: 1 }, 250));
+            strangers.spawn(stranger.pester(address, key, message.clone(), 250));
         }
     }
     let from = network.statuses().await[0].height;
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     reach(&mut network, from + 50).await;
     eprintln!("50 heights took {before:?} before and {:?} under attack", begun.elapsed());
+    strangers.abort_all();
+}
+
+#[tokio::test]
+async fn heights_pass_while_strangers_ask_for_all_of_the_chain() {
+    heights_pass_under(&Message::RequestFinal { from: 1 }).await;
+}
+
+#[tokio::test]
+async fn heights_pass_while_strangers_say_that_they_have_nothing_of_it() {
+    let (prevotes, precommits) = (VoteBits::default(), VoteBits::default());
+    let votes = VoteSummary { height: 1, round: 0, proposal: false, polka: false, prevotes, precommits };
+    let status = Status { height: 0, state_root: Hash([0; 32]), votes, candidates: Vec::new() };
+    heights_pass_under(&Message::Status(status)).await;
+}
+
+#[tokio::test]
+async fn heights_pass_while_strangers_ask_for_records_that_do_not_exist() {
+    let ids = (0..MESSAGE_IDS).map(|number| RecordId(Hash(*blake3::hash(&number.to_le_bytes()).as_bytes())));
+    heights_pass_under(&Message::Pool(PoolMessage::Request(ids.collect()))).await;
+}
+
+#[tokio::test]
+async fn heights_pass_while_strangers_come_and_go() {
+    let mut network = busy_network().await;
+    reach(&mut network, 200).await;
+    let mut strangers = JoinSet::new();
+    for number in 0..8_u8 {
+        let node = number % 4 + 1;
+        let (address, key) = (network.address(node.into()), network.key(node.into()));
+        let mut stranger = Stranger::new(network.id(), u64::from(number), [127, 0, 1, number]);
+        strangers.spawn(async move {
+            loop {
+                if stranger.connect(address, key).await {
+                    stranger.transport.disconnect(&key, "on second thoughts, no".into());
+                    while !matches!(stranger.event().await, TransportEvent::Disconnected { .. }) {}
+                }
+            }
+        });
+    }
+    let from = network.statuses().await[0].height;
+    reach(&mut network, from + 50).await;
     strangers.abort_all();
 }
 
