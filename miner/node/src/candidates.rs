@@ -8,7 +8,7 @@ use chain::{Authentic, Block, BlockHash, PublicKey, ValidBlock};
 
 /// Places for blocks of validators; each has its share of them, [`OF_A_MINER`] at most.
 const VALIDATORS: usize = 64;
-/// Places for blocks of miners that own money on chain.
+/// Places for blocks of other miners with standing.
 const KNOWN: usize = 32;
 /// Places for blocks of everybody else.
 const STRANGERS: usize = 16;
@@ -27,7 +27,7 @@ pub(super) enum Room {
     Guaranteed,
     /// Blocks mined by one of so many validators.
     Validator { validators: usize },
-    /// Blocks of a miner that owns money on chain.
+    /// Blocks of another miner with standing.
     Known,
     /// Blocks of any other key.
     Stranger,

@@ -50,8 +50,10 @@ struct Request {
 pub(super) enum Answer {
     /// As many blocks as a message holds, or all that the peer said it has.
     Whole,
-    /// Fewer, or none that another peer had not brought meanwhile.
+    /// Fewer.
     Partial,
+    /// Nothing that another peer had not brought meanwhile: nobody's merit and nobody's fault.
+    Overtaken,
     /// Nothing of use.
     Useless,
 }
@@ -114,6 +116,7 @@ impl CatchingUp {
             Answer::Partial => {
                 *conduct = Conduct { turn: conduct.turn, ..Conduct::default() };
             }
+            Answer::Overtaken => {}
             Answer::Useless => conduct.fail(now_ms, patience_ms),
         }
     }
@@ -206,8 +209,10 @@ impl Node {
         let head = self.ledger.head().height;
         let answer = if brought > 0 && (count == FINAL_BLOCKS || head >= claimed) {
             Answer::Whole
-        } else if brought > 0 || head >= from {
+        } else if brought > 0 {
             Answer::Partial
+        } else if head >= from {
+            Answer::Overtaken
         } else {
             Answer::Useless
         };
@@ -306,6 +311,21 @@ mod tests {
         assert_eq!(catching_up.take_request(&first), Some(1), "a late answer is welcome");
         catching_up.note_answer(&first, Answer::Whole, 8_004, PATIENCE_MS);
         assert_eq!(catching_up.take_request(&first), None, "one that was not asked for is not");
+    }
+
+    #[test]
+    fn who_answers_once_others_have_delivered_wins_and_loses_nothing_by_it() {
+        let liar = peers()[1];
+        let mut catching_up = CatchingUp::default();
+        for (asked_ms, rest_ms) in [(0, 2_000), (10_000, 4_000)] {
+            assert_eq!(next(&mut catching_up, &[liar], asked_ms), Some(liar));
+            catching_up.take_request(&liar);
+            catching_up.note_answer(&liar, Answer::Useless, asked_ms, PATIENCE_MS);
+            assert_eq!(next(&mut catching_up, &[liar], asked_ms + rest_ms - 1), None, "a rest twice as long");
+            assert_eq!(next(&mut catching_up, &[liar], asked_ms + rest_ms), Some(liar));
+            catching_up.take_request(&liar);
+            catching_up.note_answer(&liar, Answer::Overtaken, asked_ms + rest_ms, PATIENCE_MS);
+        }
     }
 
     #[test]
