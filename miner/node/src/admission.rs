@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use coordinator_free_pool::PoolMessage;
 
 use super::budget::{Payer, Purse, Scale, work_of_sending};
+use super::host::Host;
 use super::io::Effect;
 use super::message::{Message, Topic};
-use super::scores::{Origin, Verdict};
+use super::scores::Verdict;
 use super::{Blame, Node, Now, PublicKey};
 
 impl Node {
@@ -19,12 +20,12 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let (origin, standing) = (Origin::of(address), self.standing_of(&peer));
-        if let Err(refused) = self.scores.admit(&peer, origin, standing, now) {
+        let (host, standing) = (Host::of(address), self.standing_of(&peer));
+        if let Err(refused) = self.scores.admit(&peer, host, standing, now) {
             effects.push(Effect::Disconnect { peer, reason: refused.to_string() });
             return false;
         }
-        self.peers.connect(peer, origin, standing)
+        self.peers.connect(peer, host, standing)
     }
 
     pub(super) fn on_bytes(&mut self, peer: PublicKey, bytes: &[u8], now: Now, effects: &mut Vec<Effect>) {
@@ -85,7 +86,7 @@ impl Node {
     /// Who pays for what a connected peer asks for.
     pub(super) fn payer(&self, key: PublicKey) -> Option<Payer> {
         let peer = self.peers.get(&key)?;
-        Some(Payer { key, origin: peer.origin, standing: peer.standing })
+        Some(Payer { key, host: peer.host, standing: peer.standing })
     }
 
     /// A peer pays for being greeted, so that coming and going is no way to make this node talk.
@@ -116,8 +117,8 @@ impl Node {
         reason: &dyn ToString,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(Payer { origin, standing, .. }) = self.payer(peer) else { return };
-        if self.scores.blame(peer, origin, standing, blame.0, self.moment) == Verdict::Dropped {
+        let Some(Payer { host, standing, .. }) = self.payer(peer) else { return };
+        if self.scores.blame(peer, host, standing, blame.0, self.moment) == Verdict::Dropped {
             self.drop_peer(peer, reason.to_string(), effects);
         }
     }

@@ -13,9 +13,9 @@ use chain::{Block, PublicKey};
 use coordinator_free_pool::PoolMessage;
 use scenarios::parameters::Limits;
 
+use super::host::Host;
 use super::message::Message;
 use super::now::Now;
-use super::scores::Origin;
 use super::standing::Standing;
 
 /// Buckets that are kept of keys and of addresses; of more, the fullest go, which say least.
@@ -70,7 +70,7 @@ struct Bucket {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Payer {
     pub(super) key: PublicKey,
-    pub(super) origin: Origin,
+    pub(super) host: Host,
     pub(super) standing: Standing,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct Payer {
 #[derive(Debug, Default)]
 pub(super) struct Budgets {
     keys: BTreeMap<(Purse, PublicKey), Bucket>,
-    origins: BTreeMap<(Purse, Origin), Bucket>,
+    hosts: BTreeMap<(Purse, Host), Bucket>,
     strangers: BTreeMap<Purse, Bucket>,
 }
 
@@ -97,7 +97,7 @@ impl Allowance {
     }
 
     /// Of all strangers at one address: what two of them have.
-    const fn of_origin(purse: Purse) -> Self {
+    const fn of_host(purse: Purse) -> Self {
         let Self { us_per_ms, most_us } = Self::of_key(Standing::Stranger, purse);
         Self { us_per_ms: 2 * us_per_ms, most_us: 2 * most_us }
     }
@@ -130,30 +130,30 @@ impl Allowance {
 impl Budgets {
     /// Whether something of this payer may be handled now.
     pub(super) fn may_spend(&self, payer: Payer, purse: Purse, now: Now) -> bool {
-        let Payer { key, origin, standing } = payer;
+        let Payer { key, host, standing } = payer;
         let own = Allowance::of_key(standing, purse).left(self.keys.get(&(purse, key)), now);
-        own > 0 && (standing > Standing::Stranger || self.may_origin_spend(origin, purse, now))
+        own > 0 && (standing > Standing::Stranger || self.may_host_spend(host, purse, now))
     }
 
     /// Whether strangers at this address may spend: it has something left, and has used no larger part of its own than is
     /// left of what all have. An address that has used nothing comes before those that keep the common bucket empty.
-    fn may_origin_spend(&self, origin: Origin, purse: Purse, now: Now) -> bool {
-        let (of_origin, of_all) = (Allowance::of_origin(purse), Allowance::of_strangers(purse));
-        let left = of_origin.left(self.origins.get(&(purse, origin)), now);
+    fn may_host_spend(&self, host: Host, purse: Purse, now: Now) -> bool {
+        let (of_host, of_all) = (Allowance::of_host(purse), Allowance::of_strangers(purse));
+        let left = of_host.left(self.hosts.get(&(purse, host)), now);
         let left_for_all = of_all.left(self.strangers.get(&purse), now);
-        let used = i128::from(of_origin.most().saturating_sub(left));
+        let used = i128::from(of_host.most().saturating_sub(left));
         left > 0
             && left_for_all > (of_all.most() / OVERDRAFT).saturating_neg()
             && used * i128::from(of_all.most())
-                <= i128::from(left_for_all.max(0)) * i128::from(of_origin.most())
+                <= i128::from(left_for_all.max(0)) * i128::from(of_host.most())
     }
 
     /// Takes the work that was done for this payer from its buckets.
     pub(super) fn spend(&mut self, payer: Payer, purse: Purse, us: u64, now: Now) {
-        let Payer { key, origin, standing } = payer;
+        let Payer { key, host, standing } = payer;
         spend(&mut self.keys, (purse, key), Allowance::of_key(standing, purse), us, now);
         if standing == Standing::Stranger {
-            spend(&mut self.origins, (purse, origin), Allowance::of_origin(purse), us, now);
+            spend(&mut self.hosts, (purse, host), Allowance::of_host(purse), us, now);
             spend(&mut self.strangers, purse, Allowance::of_strangers(purse), us, now);
         }
     }
@@ -167,8 +167,8 @@ impl Budgets {
             let allowance = Allowance { us_per_ms: speed, most_us: Allowance::of_key(large, *purse).most_us };
             allowance.left(Some(bucket), now) < allowance.most()
         });
-        self.origins.retain(|(purse, _), bucket| {
-            let allowance = Allowance::of_origin(*purse);
+        self.hosts.retain(|(purse, _), bucket| {
+            let allowance = Allowance::of_host(*purse);
             allowance.left(Some(bucket), now) < allowance.most()
         });
     }
@@ -286,7 +286,7 @@ mod tests {
 
     fn payer(number: u64, address: u8, standing: Standing) -> Payer {
         let key = SecretKey::for_scenario(1, "peer", number).public();
-        Payer { key, origin: Origin::of([10, 0, 0, address].into()), standing }
+        Payer { key, host: Host::of([10, 0, 0, address].into()), standing }
     }
 
     #[test]
@@ -300,7 +300,7 @@ mod tests {
         assert!(budgets.may_spend(newcomer, Purse::Work, Now::at(5_001)));
         assert!(budgets.may_spend(newcomer, Purse::Votes, Now::at(0)), "votes are paid for apart");
         budgets.expire(Now::at(1_000_000));
-        assert!(budgets.keys.is_empty() && budgets.origins.is_empty());
+        assert!(budgets.keys.is_empty() && budgets.hosts.is_empty());
     }
 
     #[test]

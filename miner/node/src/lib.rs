@@ -19,6 +19,7 @@ mod event;
 mod fetching;
 mod forgotten;
 mod held_proposals;
+mod host;
 mod inbox;
 mod io;
 mod known_nodes;
@@ -51,6 +52,7 @@ use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use block_row::BlockRow;
 pub use event::NodeEvent;
+pub use host::Host;
 pub use inbox::{Inbox, Urgency};
 pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, ValidatorsSeen, Voting};
 pub use message::{

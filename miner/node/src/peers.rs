@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chain::{Height, PublicKey};
 
-use super::scores::Origin;
+use super::host::Host;
 use super::standing::Standing;
 
 /// A connected peer.
@@ -13,7 +13,7 @@ use super::standing::Standing;
 pub(super) struct Peer {
     /// The height of its head, as far as it told.
     pub(super) height: Height,
-    pub(super) origin: Origin,
+    pub(super) host: Host,
     /// At our head.
     pub(super) standing: Standing,
     /// Final blocks that it asked for are being read, or wait to be sent.
@@ -29,8 +29,8 @@ pub(super) struct Peers {
 
 impl Peers {
     /// A peer is connected; false if it already was.
-    pub(super) fn connect(&mut self, peer: PublicKey, origin: Origin, standing: Standing) -> bool {
-        let news = Peer { height: 0, origin, standing, is_awaiting_final: false };
+    pub(super) fn connect(&mut self, peer: PublicKey, host: Host, standing: Standing) -> bool {
+        let news = Peer { height: 0, host, standing, is_awaiting_final: false };
         self.connected.insert(peer, news).is_none()
     }
 
@@ -125,7 +125,7 @@ mod tests {
         let mut peers = Peers::default();
         assert_eq!(peers.next_in_rotation(), None);
         for number in 1..4 {
-            peers.connect(key(number), Origin::of([10, 0, 0, 1].into()), Standing::Stranger);
+            peers.connect(key(number), Host::of([10, 0, 0, 1].into()), Standing::Stranger);
         }
         let visited: Vec<PublicKey> = (0..3).filter_map(|_| peers.next_in_rotation()).collect();
         assert_eq!(visited, peers.keys().collect::<Vec<_>>());

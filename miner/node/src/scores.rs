@@ -3,10 +3,10 @@
 //! keys without standing. All of it is forgotten in time, by the monotonic clock.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use chain::PublicKey;
 
+use super::host::Host;
 use super::now::Now;
 use super::standing::Standing;
 
@@ -23,10 +23,6 @@ const HALF_LIFE_MS: u64 = 60_000;
 /// Keys and addresses remembered. When there are more, those with the fewest points are forgotten: a flood of keys with
 /// small faults pushes out no great offender, and one with great faults closes its address to itself.
 const REMEMBERED: usize = 4_096;
-
-/// Where packets come from, as far as it is dear to have another: an address of IPv4, a /64 of IPv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Origin(IpAddr);
 
 /// Points as they were at a time.
 #[derive(Clone, Copy, Debug)]
@@ -57,17 +53,7 @@ pub(super) enum Refused {
 #[derive(Debug, Default)]
 pub(super) struct Scores {
     keys: BTreeMap<PublicKey, Score>,
-    origins: BTreeMap<Origin, Score>,
-}
-
-impl Origin {
-    /// Of an address.
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            v4 @ IpAddr::V4(_) => Self(v4),
-            IpAddr::V6(v6) => Self(IpAddr::V6((v6.to_bits() >> 64 << 64).into())),
-        }
-    }
+    hosts: BTreeMap<Host, Score>,
 }
 
 impl Score {
@@ -95,14 +81,14 @@ impl Scores {
     pub(super) fn blame(
         &mut self,
         peer: PublicKey,
-        origin: Origin,
+        host: Host,
         standing: Standing,
         points: u32,
         now: Now,
     ) -> Verdict {
         let score = add(&mut self.keys, peer, points, now);
         if standing == Standing::Stranger {
-            add(&mut self.origins, origin, points, now);
+            add(&mut self.hosts, host, points, now);
         }
         if score >= DROP_SCORE { Verdict::Dropped } else { Verdict::Tolerated }
     }
@@ -114,14 +100,14 @@ impl Scores {
     pub(super) fn admit(
         &self,
         peer: &PublicKey,
-        origin: Origin,
+        host: Host,
         standing: Standing,
         now: Now,
     ) -> Result<(), Refused> {
         if let Some(score) = self.refused(peer, now) {
             return Err(Refused::Key { in_ms: score.time_until(RETURN_SCORE, now) });
         }
-        let closed = self.origins.get(&origin).filter(|score| score.points(now) >= ADDRESS_SCORE);
+        let closed = self.hosts.get(&host).filter(|score| score.points(now) >= ADDRESS_SCORE);
         match closed {
             Some(score) if standing == Standing::Stranger => {
                 Err(Refused::Address { in_ms: score.time_until(ADDRESS_SCORE - 1, now) })
@@ -144,7 +130,7 @@ impl Scores {
     /// Forgets those of whom nothing is held any more.
     pub(super) fn expire(&mut self, now: Now) {
         self.keys.retain(|_, score| score.points(now) > 0);
-        self.origins.retain(|_, score| score.points(now) > 0);
+        self.hosts.retain(|_, score| score.points(now) > 0);
     }
 }
 
@@ -162,6 +148,8 @@ fn add<K: Ord + Copy>(scores: &mut BTreeMap<K, Score>, whose: K, points: u32, no
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use chain::SecretKey;
 
     use super::Standing::{Established, Stranger, Validator};
@@ -173,8 +161,8 @@ mod tests {
         SecretKey::for_scenario(1, "peer", number).public()
     }
 
-    fn origin(last: u8) -> Origin {
-        Origin::of(IpAddr::from([10, 0, 0, last]))
+    fn host(last: u8) -> Host {
+        Host::of(IpAddr::from([10, 0, 0, last]))
     }
 
     #[test]
@@ -188,12 +176,12 @@ mod tests {
     #[test]
     fn faults_that_add_up_drop_a_peer_and_small_ones_far_apart_do_not() {
         let mut scores = Scores::default();
-        let mut blame = |points, now_ms| scores.blame(key(1), origin(1), Validator, points, Now::at(now_ms));
+        let mut blame = |points, now_ms| scores.blame(key(1), host(1), Validator, points, Now::at(now_ms));
         assert_eq!(blame(60, 0), Verdict::Tolerated);
         assert_eq!(blame(60, 0), Verdict::Dropped);
         let mut scores = Scores::default();
         for minute in 0..1_000 {
-            let verdict = scores.blame(key(1), origin(1), Stranger, 45, Now::at(minute * MINUTE_MS));
+            let verdict = scores.blame(key(1), host(1), Stranger, 45, Now::at(minute * MINUTE_MS));
             assert_eq!(verdict, Verdict::Tolerated, "45 + 22 + 11 + ... stay below 100");
         }
     }
@@ -201,13 +189,13 @@ mod tests {
     #[test]
     fn a_key_that_was_dropped_is_let_in_again_after_a_minute_and_after_longer_the_next_time() {
         let mut scores = Scores::default();
-        let admit = |scores: &Scores, now_ms| scores.admit(&key(1), origin(1), Validator, Now::at(now_ms));
-        scores.blame(key(1), origin(1), Validator, 100, Now::at(0));
+        let admit = |scores: &Scores, now_ms| scores.admit(&key(1), host(1), Validator, Now::at(now_ms));
+        scores.blame(key(1), host(1), Validator, 100, Now::at(0));
         assert_eq!(admit(&scores, 0), Err(Refused::Key { in_ms: MINUTE_MS }));
         assert!(admit(&scores, MINUTE_MS - 1).is_err());
         assert_eq!(admit(&scores, MINUTE_MS), Ok(()));
         // 50 points were left.
-        scores.blame(key(1), origin(1), Validator, 100, Now::at(MINUTE_MS));
+        scores.blame(key(1), host(1), Validator, 100, Now::at(MINUTE_MS));
         assert!(admit(&scores, 2 * MINUTE_MS).is_err());
         assert_eq!(admit(&scores, 3 * MINUTE_MS), Ok(()));
     }
@@ -216,44 +204,35 @@ mod tests {
     fn an_address_whose_keys_are_dropped_again_and_again_is_closed_to_strangers_only() {
         let mut scores = Scores::default();
         for number in 0..3 {
-            assert_eq!(scores.admit(&key(number), origin(1), Stranger, Now::at(0)), Ok(()));
-            scores.blame(key(number), origin(1), Stranger, 100, Now::at(0));
+            assert_eq!(scores.admit(&key(number), host(1), Stranger, Now::at(0)), Ok(()));
+            scores.blame(key(number), host(1), Stranger, 100, Now::at(0));
         }
         let fresh = key(9);
-        assert!(scores.admit(&fresh, origin(1), Stranger, Now::at(0)).is_err());
-        assert_eq!(scores.admit(&fresh, origin(2), Stranger, Now::at(0)), Ok(()));
-        assert_eq!(scores.admit(&fresh, origin(1), Established, Now::at(0)), Ok(()));
-        assert_eq!(scores.admit(&fresh, origin(1), Stranger, Now::at(MINUTE_MS)), Ok(()));
+        assert!(scores.admit(&fresh, host(1), Stranger, Now::at(0)).is_err());
+        assert_eq!(scores.admit(&fresh, host(2), Stranger, Now::at(0)), Ok(()));
+        assert_eq!(scores.admit(&fresh, host(1), Established, Now::at(0)), Ok(()));
+        assert_eq!(scores.admit(&fresh, host(1), Stranger, Now::at(MINUTE_MS)), Ok(()));
     }
 
     #[test]
     fn what_nodes_with_standing_do_is_not_held_against_their_address() {
         let mut scores = Scores::default();
         (0..10).for_each(|number| {
-            scores.blame(key(number), origin(1), Established, 100, Now::at(0));
+            scores.blame(key(number), host(1), Established, 100, Now::at(0));
         });
-        assert_eq!(scores.admit(&key(99), origin(1), Stranger, Now::at(0)), Ok(()));
+        assert_eq!(scores.admit(&key(99), host(1), Stranger, Now::at(0)), Ok(()));
     }
 
     #[test]
     fn a_flood_of_keys_with_small_faults_does_not_push_out_the_memory_of_a_great_one() {
         let mut scores = Scores::default();
-        scores.blame(key(0), origin(0), Stranger, 100, Now::at(0));
+        scores.blame(key(0), host(0), Stranger, 100, Now::at(0));
         for number in 1..5_000_u64 {
-            scores.blame(key(number), origin(1), Stranger, 5, Now::at(1_000));
+            scores.blame(key(number), host(1), Stranger, 5, Now::at(1_000));
         }
         assert_eq!(scores.keys.len(), 4_096);
-        assert!(scores.admit(&key(0), origin(0), Stranger, Now::at(1_000)).is_err());
+        assert!(scores.admit(&key(0), host(0), Stranger, Now::at(1_000)).is_err());
         scores.expire(Now::at(60 * MINUTE_MS));
-        assert!(scores.keys.is_empty() && scores.origins.is_empty());
-    }
-
-    #[test]
-    fn an_address_of_ipv6_is_the_half_that_is_dear() {
-        let of = |text: &str| Origin::of(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:10.0.0.1"), of("10.0.0.1"));
-        assert_ne!(of("10.0.0.1"), of("10.0.0.2"));
+        assert!(scores.keys.is_empty() && scores.hosts.is_empty());
     }
 }

@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use crate::transport::limits::TransportLimits;
 use crate::transport::locked;
-use crate::transport::places::Host;
 use crate::transport::rate::RateLimit;
+use miner_node::Host;
 
 /// What becomes of a dial.
 #[derive(Debug)]

@@ -13,8 +13,9 @@ use crate::transport::error::TransportError;
 use crate::transport::event::TransportEvents;
 use crate::transport::handshake::{self, Context, RunId};
 use crate::transport::peers::{Counters, Peers};
-use crate::transport::places::{Host, Places};
+use crate::transport::places::Places;
 use crate::transport::{TransportConfig, identity, tls};
+use miner_node::Host;
 
 /// Binds the socket and prepares what all connections share. Nothing is answered yet.
 pub(super) fn bind(config: TransportConfig) -> Result<(Arc<Context>, TransportEvents), TransportError> {

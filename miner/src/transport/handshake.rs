@@ -22,9 +22,10 @@ use crate::transport::event::TransportEvent;
 use crate::transport::limits::TransportLimits;
 use crate::transport::link::{self, Endpoints, Link};
 use crate::transport::peers::Peers;
-use crate::transport::places::{Applicant, Host, NoPlace, Place, Places};
+use crate::transport::places::{Applicant, NoPlace, Place, Places};
 use crate::transport::verifier::ListenerVerifier;
 use crate::transport::{close, identity, tls};
+use miner_node::Host;
 
 /// Names one run of a node's program.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -56,8 +56,9 @@ pub use limits::{Lane, LaneLimits, TransportLimits};
 pub use peers::TransportCounters;
 
 use handshake::Context;
+use miner_node::Host;
 use peers::Counters;
-use places::{Applicant, Host, NoPlace};
+use places::{Applicant, NoPlace};
 use queue::Pushed;
 
 /// The version of everything two nodes say to each other. Nodes of different versions do not connect.

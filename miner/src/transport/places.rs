@@ -5,30 +5,16 @@
 //! stranger goes for it: the youngest of the host that holds most.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
 use chain::PublicKey;
+use miner_node::Host;
 use tokio::sync::Notify;
 
 use crate::transport::locked;
 
 /// The places that one key may hold at a time: its connection, and the one that is to replace it.
 const PLACES_PER_KEY: usize = 2;
-
-/// A host, as far as others can tell hosts apart: an IPv4 address, or an IPv6 network of 64 bits, within which
-/// whoever has one address has all (RFC 4291, section 2.5.4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Host(IpAddr);
-
-impl Host {
-    pub(super) fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V4(address) => IpAddr::V4(address),
-            IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-        })
-    }
-}
 
 /// Who wants a place.
 #[derive(Clone, Copy, Debug)]
@@ -161,14 +147,6 @@ mod tests {
 
     async fn is_told_to_leave(place: &Place) -> bool {
         tokio::time::timeout(std::time::Duration::ZERO, place.leave.notified()).await.is_ok()
-    }
-
-    #[test]
-    fn a_host_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
-        assert_eq!(host("2001:db8::1"), host("2001:db8::ffff:1"));
-        assert_ne!(host("2001:db8:0:1::1"), host("2001:db8:0:2::1"));
-        assert_eq!(host("::ffff:192.0.2.1"), host("192.0.2.1"));
-        assert_ne!(host("192.0.2.1"), host("192.0.2.2"));
     }
 
     #[test]
