@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, ValueEnum as _};
 use mizan_tests::sim::{Attack, Failure, Hazard, Report, Story};
 use rayon::prelude::*;
 use serde_json::json;
@@ -28,7 +29,7 @@ struct Arguments {
     nodes: Option<u32>,
     /// What befalls the network.
     #[arg(long, value_enum, default_value = "storm")]
-    profile: ProfileArgument,
+    profile: Hazard,
     /// What strangers do, instead of an attack drawn from the seed; a name as failures show it, such as `CopyNames`.
     #[arg(long, value_parser = attack)]
     attack: Option<Attack>,
@@ -41,38 +42,6 @@ struct Arguments {
     /// One line of JSON for each story, instead of text.
     #[arg(long)]
     json: bool,
-}
-
-/// Names of [`Hazard`]s.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ProfileArgument {
-    Calm,
-    Storm,
-    Links,
-    Clocks,
-    Crashes,
-    Disks,
-    Byzantine,
-    Flood,
-    Sybil,
-    All,
-}
-
-impl From<ProfileArgument> for Hazard {
-    fn from(argument: ProfileArgument) -> Self {
-        match argument {
-            ProfileArgument::Calm => Self::Calm,
-            ProfileArgument::Storm => Self::Storm,
-            ProfileArgument::Links => Self::Links,
-            ProfileArgument::Clocks => Self::Clocks,
-            ProfileArgument::Crashes => Self::Crashes,
-            ProfileArgument::Disks => Self::Disks,
-            ProfileArgument::Byzantine => Self::Byzantine,
-            ProfileArgument::Flood => Self::Flood,
-            ProfileArgument::Sybil => Self::Sybil,
-            ProfileArgument::All => Self::All,
-        }
-    }
 }
 
 fn seeds(range: &str) -> Result<Range<u64>, String> {
@@ -100,6 +69,11 @@ struct Sum {
 
 fn main() -> io::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if arguments.attack.is_some() && arguments.profile.attacks().is_empty() {
+        let reason =
+            "no stranger takes part in stories of this profile: --attack is for flood, sybil and all";
+        <Arguments as CommandFactory>::command().error(ErrorKind::ArgumentConflict, reason).exit();
+    }
     let is_over = Arc::new(AtomicBool::new(false));
     stop_when_interrupted(&is_over)?;
     let (begin, sum, shown) = (Instant::now(), Mutex::new(Sum::default()), Mutex::new(Instant::now()));
@@ -111,7 +85,7 @@ fn main() -> io::Result<ExitCode> {
             nodes: arguments.nodes,
             attack: arguments.attack,
             has_one_queue: arguments.one_queue,
-            ..Story::new(rng_seed, arguments.profile.into())
+            ..Story::new(rng_seed, arguments.profile)
         };
         let told = story.tell();
         let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);

@@ -38,7 +38,7 @@ pub enum Theme {
 }
 
 /// What goes wrong in a story.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Hazard {
     /// Nothing.
     Calm,
@@ -61,6 +61,25 @@ pub enum Hazard {
     Sybil,
     /// Bad clocks, lopsided links, crashes and bad disks, lying validators and strangers.
     All,
+}
+
+impl Hazard {
+    /// What strangers may do in it.
+    pub const fn attacks(self) -> &'static [Attack] {
+        let (floods, others) = Attack::OF_STRANGERS.split_at(Attack::FLOODS);
+        match self {
+            Self::Flood => floods,
+            Self::Sybil => others,
+            Self::All => &Attack::OF_STRANGERS,
+            Self::Calm
+            | Self::Storm
+            | Self::Links
+            | Self::Clocks
+            | Self::Crashes
+            | Self::Disks
+            | Self::Byzantine => &[],
+        }
+    }
 }
 
 /// A story to be told.
@@ -176,18 +195,9 @@ impl Story {
     /// What links are like when nothing is wrong: with attackers about they lose something now and then, for what is
     /// never lost need not be fetched.
     fn ordinary_links(&self, draws: &mut Draws) -> LinkQuality {
-        match self.hazard {
-            Hazard::Byzantine | Hazard::Sybil | Hazard::All => {
-                LinkQuality { loss_percent: *draws.pick(&[0, 5, 20]), ..LinkQuality::GOOD }
-            }
-            Hazard::Calm
-            | Hazard::Storm
-            | Hazard::Links
-            | Hazard::Clocks
-            | Hazard::Crashes
-            | Hazard::Disks
-            | Hazard::Flood => LinkQuality::GOOD,
-        }
+        let is_lossy = matches!(self.hazard, Hazard::Byzantine | Hazard::Sybil | Hazard::All);
+        let loss_percent = if is_lossy { *draws.pick(&[0, 5, 20]) } else { 0 };
+        LinkQuality { loss_percent, ..LinkQuality::GOOD }
     }
 
     const fn has_bad_disks(&self) -> bool {
@@ -210,18 +220,10 @@ impl Story {
             let tolerated = (nodes - 1) / 3;
             cast.extend((0..tolerated).map(|number| (nodes - 1 - number, *draws.pick(&all))));
         }
-        let strangers = match self.hazard {
-            Hazard::Flood => &Attack::OF_STRANGERS[..Attack::FLOODS],
-            Hazard::Sybil => &Attack::OF_STRANGERS[Attack::FLOODS..],
-            Hazard::All => &Attack::OF_STRANGERS[..],
-            Hazard::Calm
-            | Hazard::Storm
-            | Hazard::Links
-            | Hazard::Clocks
-            | Hazard::Crashes
-            | Hazard::Disks
-            | Hazard::Byzantine => return cast,
-        };
+        let strangers = self.hazard.attacks();
+        if strangers.is_empty() {
+            return cast;
+        }
         let attack = self.attack.unwrap_or(*draws.pick(strangers));
         let count = draws.between(1, 3);
         cast.extend((0..count).map(|number| (nodes + number, Behaviour::Stranger(attack))));
@@ -304,19 +306,12 @@ impl Story {
     fn trouble(&self, hosts: &mut [HostSettings]) {
         let mut draws = Draws::new(self.rng_seed, 5);
         for host in hosts {
-            match self.hazard {
-                Hazard::Clocks | Hazard::All => {
-                    host.clock_lead_ms = i64::try_from(draws.below(2_000)).unwrap_or(0) - 1_000;
-                    host.clock_drift_ppm = i32::try_from(draws.below(1_000)).unwrap_or(0) - 500;
-                }
-                Hazard::Flood => host.slowness = FLOODED_SLOWNESS,
-                Hazard::Calm
-                | Hazard::Storm
-                | Hazard::Links
-                | Hazard::Crashes
-                | Hazard::Disks
-                | Hazard::Byzantine
-                | Hazard::Sybil => {}
+            if matches!(self.hazard, Hazard::Clocks | Hazard::All) {
+                host.clock_lead_ms = i64::try_from(draws.below(2_000)).unwrap_or(0) - 1_000;
+                host.clock_drift_ppm = i32::try_from(draws.below(1_000)).unwrap_or(0) - 500;
+            }
+            if self.hazard == Hazard::Flood {
+                host.slowness = FLOODED_SLOWNESS;
             }
         }
     }

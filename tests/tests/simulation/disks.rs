@@ -250,36 +250,6 @@ fn a_validator_that_is_told_to_vote_from_too_low_a_height_notices_its_own_signat
 
 // ---- random stories ----
 
-/// What goes wrong with a disk. What was acknowledged is lost on one host only: the network tolerates one of four.
-fn draw_fault(draws: &mut Draws, unlucky: HostId) -> (HostId, Fault) {
-    let after_steps = u32::try_from(draws.below(24)).unwrap();
-    let any = HostId(u32::try_from(draws.below(4)).unwrap());
-    let disk = |host, fault| (host, Fault::Disk { host, after_steps, fault });
-    let befall = |incident| (unlucky, Fault::Incident { host: unlucky, incident });
-    match draws.below(8) {
-        0 | 1 => disk(any, DiskFault::PowerFails(Remains::Nothing)),
-        2 | 3 => disk(any, DiskFault::PowerFails(Remains::Everything)),
-        4 => disk(any, DiskFault::Full),
-        5 => disk(unlucky, DiskFault::PowerFails(Remains::Half)),
-        6 => befall(DiskIncident::Forgets { commits: usize::try_from(draws.between(1, 30)).unwrap() }),
-        _ => befall(*draws.pick(&[DiskIncident::Rots, DiskIncident::IsDeleted])),
-    }
-}
-
-/// Starts every validator that has forgotten its votes again, told the truth.
-fn let_all_vote(world: &mut World) -> Result<(), Failure> {
-    world.calm()?;
-    world.run_for(5_000)?;
-    for id in world.host_ids() {
-        if voting(world, id) == Some(Voting::Forgotten) {
-            let testimony = truth(world, id);
-            restart_saying(world, id, testimony);
-            world.calm()?;
-        }
-    }
-    Ok(())
-}
-
 /// Two acts of disks that fail while demands come in, and permissions after each; then calm until all is done.
 fn story(rng_seed: u64) -> Result<Report, Failure> {
     const ACT_MS: u64 = 8_000;
@@ -289,7 +259,7 @@ fn story(rng_seed: u64) -> Result<Report, Failure> {
     world.submit_all(2 * ACT_MS);
     for _ in 0..2 {
         for _ in 0..draws.between(2, 6) {
-            let (host, fault) = draw_fault(&mut draws, unlucky);
+            let (host, fault) = Fault::of_a_disk(&mut draws, 4, unlucky);
             let at_ms = draws.below(ACT_MS);
             world.inflict(at_ms, fault);
             for _ in 0..3 {
@@ -297,7 +267,9 @@ fn story(rng_seed: u64) -> Result<Report, Failure> {
             }
         }
         world.run_for(ACT_MS)?;
-        let_all_vote(&mut world)?;
+        world.calm()?;
+        world.let_all_vote()?;
+        world.calm()?;
     }
     world.run_until_settled(PATIENCE_MS)
 }
