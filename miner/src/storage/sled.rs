@@ -128,9 +128,14 @@ fn open_database(directory: &Path) -> Result<::sled::Db, ::sled::Error> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
         match ::sled::Config::new().path(directory).open() {
-            Err(::sled::Error::Io(error))
-                if error.to_string().contains("acquire lock") && Instant::now() < deadline =>
-            {
+            Err(::sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
+                if Instant::now() >= deadline {
+                    let reason = format!(
+                        "another process has {} open: is this node running already? Stop that one first",
+                        directory.display()
+                    );
+                    return Err(::sled::Error::Io(io::Error::new(error.kind(), reason)));
+                }
                 std::thread::sleep(LOCK_POLL);
             }
             opened => return opened,

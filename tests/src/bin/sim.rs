@@ -20,6 +20,7 @@ const PROGRESS: Duration = Duration::from_secs(10);
 
 /// Tells random stories of simulated networks and says which of them end badly.
 #[derive(Debug, Parser)]
+#[command(name = "sim")]
 struct Arguments {
     /// The seeds, first and one after the last.
     #[arg(long, value_parser = seeds, default_value = "0..100")]
