@@ -17,8 +17,9 @@ use super::world::World;
 /// How long the network may take once it is good: peer records of nodes that were gone must expire (30 s),
 /// and miners wait in turn to search for prices (up to 5 s each).
 const PATIENCE_MS: u64 = 180_000;
-/// With attackers it may take this many times what it takes without (validators that lie are missing then, for no network
-/// is faster than one whose liars say nothing), and this much more.
+/// With a third of the validators silent it may take this many times [`PATIENCE_MS`]: all others are needed at each height
+/// then, and a third of the rounds have no proposer. With attackers it may take this many times what it takes without
+/// (validators that lie are missing then, for no network is faster than one whose liars say nothing), and this much more.
 const SLOWER: u64 = 3;
 const SLOWER_BY_MS: u64 = 10_000;
 /// Nodes that mine at most; the others relay and vote.
@@ -160,7 +161,7 @@ impl Story {
         } else {
             let missing = cast.iter().filter(|(number, _)| *number < self.nodes());
             let missing = missing.map(|&(number, _)| (number, Behaviour::Puppet)).collect();
-            let quiet = self.tell_with(missing, PATIENCE_MS)?;
+            let quiet = self.tell_with(missing, PATIENCE_MS * SLOWER)?;
             quiet.at_ms * SLOWER + SLOWER_BY_MS
         };
         self.tell_with(cast, patience_ms)
