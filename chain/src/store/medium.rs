@@ -19,7 +19,7 @@ pub trait Medium: fmt::Debug {
     /// The bytes that are there, or none if there are none yet, and the count beside them.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if what is there is damaged, [`StoreError::Io`] if it is in use or the medium fails.
+    /// [`StoreError::Corrupt`] if what is there is damaged, [`StoreError::InUse`] or [`StoreError::Io`].
     fn open(&mut self) -> Result<BytesAndCount, StoreError>;
 
     /// Moves all that is there out of the way, so that the next [`Medium::open`] begins with nothing. Whole or not at
@@ -65,7 +65,7 @@ impl CountedBackend {
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if it is damaged or has forgotten commits: move it aside and start anew.
-    /// [`StoreError::Io`] if it is in use or the medium fails.
+    /// [`StoreError::InUse`], or [`StoreError::Io`] if the medium fails.
     pub fn open(medium: &mut dyn Medium) -> Result<Self, StoreError> {
         let (backend, mut counter) = medium.open()?;
         let commits = count(&backend.get(COMMITS)?.unwrap_or_default());

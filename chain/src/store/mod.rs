@@ -66,7 +66,12 @@ pub trait Backend: fmt::Debug + Send {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum StoreError {
-    /// The disk or its lock.
+    /// Another process has it open.
+    #[error(
+        "the store is in use: another process has it open. Is this node running already? Stop that one first"
+    )]
+    InUse,
+    /// The disk.
     #[error("the store cannot be read or written: {0}")]
     Io(String),
     /// Its content makes no sense: move it aside and fetch the chain again.

@@ -79,12 +79,10 @@ fn directories(directory: &Path) -> Vec<PathBuf> {
 
 fn explain(directory: &Path, error: &StoreError) -> anyhow::Error {
     let place = directory.display();
-    if let StoreError::Io(text) = error
-        && text.contains("lock")
-    {
+    if *error == StoreError::InUse {
         return anyhow!(
             "the store in {place} is in use: the node is running. Stop it first, or name a stopped node of \
-             the same network ({text})"
+             the same network"
         );
     }
     if let StoreError::Corrupt(text) = error {

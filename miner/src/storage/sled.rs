@@ -48,7 +48,7 @@ impl StoreDirectory {
 
 impl Medium for StoreDirectory {
     fn open(&mut self) -> Result<BytesAndCount, StoreError> {
-        let db = guarded(|| open_database(&self.0))?;
+        let db = open_database(&self.0)?;
         let options = File::options().read(true).write(true).create(true).truncate(false).clone();
         let counter = options.open(self.0.join(COUNTER_FILE)).map_err(|error| io_error(&error))?;
         Ok((Box::new(SledBackend { db, db_file: self.0.join("db") }), Box::new(FileCounter(counter))))
@@ -124,17 +124,14 @@ impl Counter for FileCounter {
 
 /// Opens the database. Threads of sled's own may hold its lock for a moment after the database has been dropped in
 /// this very process, so a lock is waited for briefly before it counts as another process's.
-fn open_database(directory: &Path) -> Result<::sled::Db, ::sled::Error> {
+fn open_database(directory: &Path) -> Result<::sled::Db, StoreError> {
     let deadline = Instant::now() + LOCK_PATIENCE;
     loop {
-        match ::sled::Config::new().path(directory).open() {
-            Err(::sled::Error::Io(error)) if error.to_string().contains("acquire lock") => {
+        match guarded(|| ::sled::Config::new().path(directory).open()) {
+            // sled has no type for it.
+            Err(StoreError::Io(reason)) if reason.contains("acquire lock") => {
                 if Instant::now() >= deadline {
-                    let reason = format!(
-                        "another process has {} open: is this node running already? Stop that one first",
-                        directory.display()
-                    );
-                    return Err(::sled::Error::Io(io::Error::new(error.kind(), reason)));
+                    return Err(StoreError::InUse);
                 }
                 std::thread::sleep(LOCK_POLL);
             }

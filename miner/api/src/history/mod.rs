@@ -82,7 +82,8 @@ impl From<StoreError> for HistoryError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(reason) => Self::Damaged { reason },
-            StoreError::Io(_)
+            StoreError::InUse
+            | StoreError::Io(_)
             | StoreError::WrongNetwork { .. }
             | StoreError::NotNext { .. }
             | StoreError::WrongCertificate { .. } => Self::Storage { reason: error.to_string() },
