@@ -71,7 +71,8 @@ impl<S: Signer> Algorithm<S> {
         log: SafetyLog,
     ) -> (Self, Vec<Output>) {
         let signer = signer.filter(|_| log.height <= height);
-        let resuming = log.height == height && signer.is_some();
+        // A log that says only that nothing was signed is no reason to be awake: who is alone awake decides nothing.
+        let resuming = log.height == height && log != SafetyLog::new(height) && signer.is_some();
         let log = if resuming { log } else { SafetyLog::new(height) };
         let mut algorithm = Self {
             network,

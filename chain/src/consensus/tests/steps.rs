@@ -364,6 +364,17 @@ fn after_a_crash_a_proposer_proposes_the_same_again() {
 }
 
 #[test]
+fn who_is_said_to_have_signed_nothing_of_a_height_does_not_begin_it() {
+    let keys = keys(4);
+    let log = SafetyLog::new(HEIGHT);
+    let (mut machine, outputs) =
+        Consensus::new(NETWORK, HEIGHT, validators(&keys), Some(keys[0].clone()), log);
+    assert_eq!((outputs, machine.is_awake()), (vec![], false));
+    machine.step(Input::Candidate(block(1))).unwrap();
+    assert!(machine.is_awake());
+}
+
+#[test]
 fn who_lost_blocks_it_voted_beyond_follows_without_signing() {
     let keys = keys(4);
     let log = SafetyLog::new(HEIGHT + 1);
