@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
 
     // The proof is bytes. Whoever gets them needs no node, only the network's id.
-    let bytes = CompositionProof::of_demand(&store, &ledger, demand)?.to_bytes();
+    let bytes = CompositionProof::of_demand(&store, &ledger, None, demand)?.to_bytes();
     let mut proof = CompositionProof::from_bytes(&bytes)?;
     let proven = proof.verify(network.id())?;
     let (cost, height) = (proven.composition.cost, proven.head_height);

@@ -11,7 +11,7 @@ use crate::key::{KeyError, PublicKey, SecretKey, Signature};
 use crate::record::{DemandId, Height, NetworkId, Record};
 
 /// The version of headers and bodies this code reads and writes.
-pub const BLOCK_VERSION: u16 = 3;
+pub const BLOCK_VERSION: u16 = 4;
 
 /// The hash of a header: names a block.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -474,7 +474,7 @@ impl Pool {
         let most = usize::try_from(limits.records_per_block).unwrap_or(usize::MAX);
         // Half of a block's bytes: the other half is for compositions and prices.
         let mut room = usize::try_from(limits.block_bytes).unwrap_or(usize::MAX) / 2;
-        let until = ledger.next_expiry_after(timestamp_ms).unwrap_or(u64::MAX);
+        let until = ledger.next_departure_after(timestamp_ms).unwrap_or(u64::MAX);
         let mut selection = Selection { records: Vec::new(), until };
         let Ok(mut trial) = ledger.try_records(timestamp_ms) else { return selection };
         let mut fronts: BTreeSet<(RecordId, Address, u64)> = BTreeSet::new();

@@ -8,9 +8,6 @@ use crate::limits;
 use crate::schedule::{PPM, Schedule, ScheduleDocument, ScheduleError};
 use crate::units::Money;
 
-/// The largest number of heights a parameter may name: beyond any use, far below where sums of heights could wrap.
-pub const HEIGHTS: u64 = 1_000_000_000;
-
 /// The longest time a parameter may name, in milliseconds: 30 days.
 pub const INTERVAL_MS: u64 = 30 * 24 * 60 * 60 * 1_000;
 
@@ -29,8 +26,8 @@ pub enum Allocation {
     Dedicated,
 }
 
-/// What a network accepts, pays and waits for. Shares are at most 1,000,000 ppm, heights at most 10^9, times at
-/// most 30 days.
+/// What a network accepts, pays and waits for. Shares are at most 1,000,000 ppm, times at most 30 days. Waits are in
+/// milliseconds of market time: the time of blocks, less what the network was halted ([`Self::halt_after_ms`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
@@ -46,10 +43,10 @@ pub struct Parameters {
     pub solver_fee_ppm: u64,
     /// A block must earn at least this share of its demands' fees.
     pub min_reward_ppm: u64,
-    /// Heights a demand waits on chain before acceptance starts to relax for it.
-    pub relax_after_heights: u64,
-    /// Heights over which acceptance then relaxes to "any feasible composition".
-    pub relax_over_heights: u64,
+    /// How long a demand waits on chain before acceptance starts to relax for it, in milliseconds.
+    pub relax_after_ms: u64,
+    /// The time over which acceptance then relaxes to "any feasible composition", in milliseconds.
+    pub relax_over_ms: u64,
     /// A price update must raise the certified bound by at least this share.
     pub min_bound_gain_ppm: u64,
     /// Share of every earned reward that tops up the account from which price updates are paid.
@@ -60,9 +57,12 @@ pub struct Parameters {
     pub min_saving_ppm: u64,
     /// The amender's share of the saving.
     pub amender_share_ppm: u64,
-    /// Heights after its first composition at which a demand freezes, at least 1: it is settled and nothing may
-    /// re-compose it.
-    pub freeze_after_heights: u64,
+    /// How long after its first composition a demand freezes, in milliseconds, at least 1: it is settled and nothing
+    /// may re-compose it.
+    pub freeze_after_ms: u64,
+    /// What the time between two blocks exceeds this by was a halt, in milliseconds, at least 1: nobody's wait is
+    /// shorter for it. Twice the heartbeat of nodes, which keeps an idle network below it.
+    pub halt_after_ms: u64,
     /// The least time between a block and one that composes nothing after it, in milliseconds.
     pub quiet_block_interval_ms: u64,
     /// The least time between a block and one after it that only re-composes, in milliseconds.
@@ -89,14 +89,15 @@ impl Default for Parameters {
             schedule: Schedule::default(),
             solver_fee_ppm: 4_000,
             min_reward_ppm: 100_000,
-            relax_after_heights: 4,
-            relax_over_heights: 12,
+            relax_after_ms: 2_000,
+            relax_over_ms: 4_000,
             min_bound_gain_ppm: 100,
             bounty_share_ppm: 20_000,
             bounty_pay_ppm: 50_000,
             min_saving_ppm: 500,
             amender_share_ppm: 100_000,
-            freeze_after_heights: 128,
+            freeze_after_ms: 60_000,
+            halt_after_ms: 30_000,
             quiet_block_interval_ms: 100,
             amendment_interval_ms: 250,
             account_min: Money::from_units(1),
@@ -213,14 +214,15 @@ impl Parameters {
             ref schedule,
             solver_fee_ppm,
             min_reward_ppm,
-            relax_after_heights,
-            relax_over_heights,
+            relax_after_ms,
+            relax_over_ms,
             min_bound_gain_ppm,
             bounty_share_ppm,
             bounty_pay_ppm,
             min_saving_ppm,
             amender_share_ppm,
-            freeze_after_heights,
+            freeze_after_ms,
+            halt_after_ms,
             quiet_block_interval_ms,
             amendment_interval_ms,
             account_min,
@@ -242,14 +244,15 @@ impl Parameters {
             ("held_providers_max", held_providers_max.unwrap_or(1).into(), 1, u32::MAX.into()),
             ("solver_fee_ppm", solver_fee_ppm, 0, PPM),
             ("min_reward_ppm", min_reward_ppm, 0, PPM),
-            ("relax_after_heights", relax_after_heights, 0, HEIGHTS),
-            ("relax_over_heights", relax_over_heights, 0, HEIGHTS),
+            ("relax_after_ms", relax_after_ms, 0, INTERVAL_MS),
+            ("relax_over_ms", relax_over_ms, 0, INTERVAL_MS),
             ("min_bound_gain_ppm", min_bound_gain_ppm, 0, PPM),
             ("bounty_share_ppm", bounty_share_ppm, 0, PPM),
             ("bounty_pay_ppm", bounty_pay_ppm, 0, PPM),
             ("min_saving_ppm", min_saving_ppm, 0, PPM),
             ("amender_share_ppm", amender_share_ppm, 0, PPM),
-            ("freeze_after_heights", freeze_after_heights, 1, HEIGHTS),
+            ("freeze_after_ms", freeze_after_ms, 1, INTERVAL_MS),
+            ("halt_after_ms", halt_after_ms, 1, INTERVAL_MS),
             ("quiet_block_interval_ms", quiet_block_interval_ms, 0, INTERVAL_MS),
             ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
             ("demand_lifetime_max_ms", demand_lifetime_max_ms, 1, INTERVAL_MS),
@@ -279,23 +282,23 @@ impl Parameters {
         schedule.into_iter().chain(numbers).chain(amounts.into_iter().filter_map(out_of_range))
     }
 
-    /// The share of its fee, in ppm, that a demand must earn its solver after waiting `age` heights on
-    /// chain: the whole floor up to `relax_after_heights`, then falling linearly to nothing.
-    pub fn required_ppm(&self, age: u64) -> u64 {
-        let relaxing = age.saturating_sub(self.relax_after_heights);
-        let left = self.relax_over_heights.saturating_sub(relaxing);
+    /// The share of its fee, in ppm, that a demand must earn its solver after waiting `age_ms` on chain: the whole floor
+    /// up to `relax_after_ms`, then falling linearly to nothing.
+    pub fn required_ppm(&self, age_ms: u64) -> u64 {
+        let relaxing = age_ms.saturating_sub(self.relax_after_ms);
+        let left = self.relax_over_ms.saturating_sub(relaxing);
         if relaxing == 0 {
             return self.min_reward_ppm;
         }
         let scaled = u128::from(self.min_reward_ppm).saturating_mul(u128::from(left));
-        let share = scaled.checked_div(u128::from(self.relax_over_heights)).unwrap_or(0);
+        let share = scaled.checked_div(u128::from(self.relax_over_ms)).unwrap_or(0);
         u64::try_from(share).unwrap_or(u64::MAX)
     }
 
-    /// Whether a demand of this age is composed by any feasible composition. At `relax_after_heights` the whole floor
-    /// still holds, so that it takes another height even where it relaxes over none.
-    pub fn is_relaxed(&self, age: u64) -> bool {
-        age >= self.relax_after_heights.saturating_add(self.relax_over_heights.max(1))
+    /// Whether a demand of this age is composed by any feasible composition. At `relax_after_ms` the whole floor still
+    /// holds, so that it takes another millisecond even where it relaxes over none.
+    pub fn is_relaxed(&self, age_ms: u64) -> bool {
+        age_ms >= self.relax_after_ms.saturating_add(self.relax_over_ms.max(1))
     }
 }
 
@@ -304,19 +307,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_floor_holds_for_four_heights_and_then_falls_over_twelve() {
+    fn the_floor_holds_for_two_seconds_and_then_falls_over_four() {
         let parameters = Parameters::default();
-        let required: Vec<u64> = (0..18).map(|age| parameters.required_ppm(age)).collect();
-        assert_eq!(required[..6], [100_000, 100_000, 100_000, 100_000, 100_000, 91_666]);
-        assert_eq!(required[15..], [8_333, 0, 0]);
-        assert!(!parameters.is_relaxed(15));
-        assert!(parameters.is_relaxed(16));
+        let required = |age_ms: &[u64]| -> Vec<u64> {
+            age_ms.iter().map(|&age_ms| parameters.required_ppm(age_ms)).collect()
+        };
+        assert_eq!(required(&[0, 2_000, 2_001, 4_000, 5_999]), [100_000, 100_000, 99_975, 50_000, 25]);
+        assert_eq!(required(&[6_000, 6_001, u64::MAX]), [0, 0, 0]);
+        assert!(!parameters.is_relaxed(5_999));
+        assert!(parameters.is_relaxed(6_000));
     }
 
     #[test]
     fn a_demand_is_relaxed_from_the_age_at_which_nothing_is_required_of_it() {
-        for (relax_after_heights, relax_over_heights) in [(4, 12), (4, 1), (4, 0), (0, 3), (0, 0)] {
-            let parameters = Parameters { relax_after_heights, relax_over_heights, ..Parameters::default() };
+        for (relax_after_ms, relax_over_ms) in [(4, 12), (4, 1), (4, 0), (0, 3), (0, 0)] {
+            let parameters = Parameters { relax_after_ms, relax_over_ms, ..Parameters::default() };
             for age in 0..20 {
                 assert_eq!(
                     parameters.is_relaxed(age),
@@ -328,8 +333,8 @@ mod tests {
     }
 
     #[test]
-    fn a_floor_that_relaxes_over_no_heights_drops_at_once() {
-        let parameters = Parameters { relax_over_heights: 0, ..Parameters::default() };
-        assert_eq!([parameters.required_ppm(4), parameters.required_ppm(5)], [100_000, 0]);
+    fn a_floor_that_relaxes_over_no_time_drops_at_once() {
+        let parameters = Parameters { relax_over_ms: 0, ..Parameters::default() };
+        assert_eq!([parameters.required_ppm(2_000), parameters.required_ppm(2_001)], [100_000, 0]);
     }
 }

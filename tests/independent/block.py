@@ -28,7 +28,7 @@ class Block:
     caller's."""
 
     def __init__(self, state, header):
-        self.state, self.height, self.timestamp = state, header["height"], header["timestamp_ms"]
+        self.state, self.height = state, header["height"]
         self.miner = address(header["miner"])
         self.staged = {}  # by demand: the part, and whether the reward is judged on it
         self.cost = self.displacement = 0
@@ -66,7 +66,7 @@ class Block:
         entry = self.state.demands.get(composition["demand"])
         require(entry is not None, "its demand is not in the market")
         require(composition["demand"] not in self.staged, "its demand is composed twice in the block")
-        overdue = entry["status"][0] == "Open" and entry["expires_ms"] <= self.timestamp
+        overdue = entry["status"][0] == "Open" and entry["expires_ms"] <= self.state.time
         require(not overdue, "its demand has expired")
         return entry
 
@@ -117,6 +117,8 @@ class Block:
             entry = self.entry_of(part["composition"])
             status, standing = entry["status"]
             composed = status == "Composed"
+            frozen = composed and self.state.is_frozen(standing)
+            require(not frozen, "it replaces what is to be settled")
             equal(part["replaces"], standing["version"] if composed else 0, "the version replaced")
             if composed:
                 changes |= standing["providers"] != part["composition"]["providers"]
@@ -203,7 +205,7 @@ class Block:
         share = reward_share(parameters["schedule"], cost, max(0, judged), orders) if firsts else 0
         reward = required = 0
         for part in firsts:
-            fee, age = part.entry["solver_fee"], self.height - part.entry["since"]
+            fee, age = part.entry["solver_fee"], self.state.market_time() - part.entry["since_ms"]
             reward += ppm(fee, share)
             required += ppm(fee, required_share(parameters, age))
         require(reward >= required, f"the block earns {reward}, expected at least {required}")
@@ -217,14 +219,15 @@ class Block:
         state, entry, found, before = self.state, part.entry, part.found, part.before
         standing = {
             "version": 1, "providers": part.composition["providers"], "miner": self.miner,
-            "since": self.height, "height": self.height, "amended_by": None,
+            "since": self.height, "since_ms": self.state.market_time(), "height": self.height,
+            "amended_by": None,
             "timestamp_ms": part.composition["timestamp_ms"],
             "minutes": dict(sorted(found.minutes.items())), "owed": dict(sorted(found.owed.items())),
             "transport": found.transport, "time_value": found.time_value, "cost": found.cost,
             "first_cost": found.cost, "price": part.price, "reduced_cost": reduced_cost, "earned": earned, "dues": {},
         }
         if before:
-            kept = ("miner", "since", "first_cost", "earned")
+            kept = ("miner", "since", "since_ms", "first_cost", "earned")
             standing |= {name: before[name] for name in kept}
             standing |= {"version": before["version"] + 1, "amended_by": self.miner}
             standing["dues"] = dict(before["dues"])

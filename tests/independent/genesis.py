@@ -7,15 +7,14 @@ from market import MILLION, Supply, ppm
 
 NAME_BYTES, ORDERS_MAX, OPERATIONS_MAX, PLACES_MAX = 64, 256, 4_096, 1_024
 OFFER_COST_MAX, OFFER_MINUTES_MAX, CAPACITY_MAX = 1_000_000 * MILLION, 1_000_000, 1_000_000_000
-DISTANCE_MAX, HEIGHTS_MAX, INTERVAL_MAX = 1 << 31, 10**9, 30 * 86_400_000
+DISTANCE_MAX, INTERVAL_MAX = 1 << 31, 30 * 86_400_000
 GENESIS_BYTES = 64 << 20
 SHARES = (
     "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "bounty_share_ppm", "bounty_pay_ppm",
     "min_saving_ppm", "amender_share_ppm",
 )
 
-HEIGHTS = ("relax_after_heights", "relax_over_heights")
-INTERVALS = ("quiet_block_interval_ms", "amendment_interval_ms")
+INTERVALS = ("relax_after_ms", "relax_over_ms", "quiet_block_interval_ms", "amendment_interval_ms")
 DEPOSIT_MAX = 1_000 * MILLION
 
 
@@ -71,7 +70,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 2, "the version of genesis")
+    equal(genesis["version"], 3, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -120,15 +119,14 @@ def check_parameters(parameters):
     check_schedule(parameters["schedule"])
     for share in SHARES:
         within(parameters[share], 0, MILLION, share)
-    for heights in HEIGHTS:
-        within(parameters[heights], 0, HEIGHTS_MAX, heights)
     for interval in INTERVALS:
         within(parameters[interval], 0, INTERVAL_MAX, interval)
     within(parameters["account_min"], 0, DEPOSIT_MAX, "account_min")
     within(parameters["min_budget"], 1, BUDGET_MAX, "min_budget")
     within(parameters["offer_deposit"], 0, DEPOSIT_MAX, "offer_deposit")
     within(parameters["demand_lifetime_max_ms"], 1, INTERVAL_MAX, "demand_lifetime_max_ms")
-    within(parameters["freeze_after_heights"], 1, HEIGHTS_MAX, "freeze_after_heights")
+    within(parameters["freeze_after_ms"], 1, INTERVAL_MAX, "freeze_after_ms")
+    within(parameters["halt_after_ms"], 1, INTERVAL_MAX, "halt_after_ms")
     held = parameters["held_providers_max"]
     require(held is None or held >= 1, "held_providers_max is 0")
     limits = parameters["limits"]

@@ -7,7 +7,7 @@ from crypto import address, hash_in, state_leaf, state_path, state_root
 from market import MILLION, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
-BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS = range(7)
+BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED = range(8)
 
 
 class Mismatch(Exception):
@@ -38,7 +38,8 @@ class State:
         self.bounty, self.carrier = genesis["bounty"], 0
         self.totals = {"seen": 0, "settled": 0, "cancelled": 0, "expired": 0}
         self.leaves = {}  # by path
-        self.stale = {(BOUNTY, b""), (CARRIER, b""), (TOTALS, b"")}
+        self.time, self.halted = genesis["timestamp_ms"], 0  # of the last block, and since genesis
+        self.stale = {(BOUNTY, b""), (CARRIER, b""), (TOTALS, b""), (HALTED, b"")}
         self.stale |= {(BALANCE, owner) for owner in self.balances}
         self.stale |= {(PROVIDER, number) for number in range(len(self.addresses))}
 
@@ -54,6 +55,8 @@ class State:
             return wire.DEMAND_ENTRY.write(self.demands[name]) if name in self.demands else None
         if kind == TOTALS:
             return wire.DEMAND_TOTALS.write(self.totals)
+        if kind == HALTED:
+            return wire.U64.write(self.halted)
         if kind == PROVIDER:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
@@ -128,24 +131,46 @@ class State:
             for number, (provider, usage) in providers
         ]
 
-    def waits_for_heights(self, height):
-        relaxed = self.parameters["relax_after_heights"] + max(1, self.parameters["relax_over_heights"])
+    def waits_for_time(self):
+        relaxed = self.parameters["relax_after_ms"] + max(1, self.parameters["relax_over_ms"])
         return any(
-            entry["status"][0] == "Composed" or height - entry["since"] < relaxed
+            entry["status"][0] == "Composed" or self.market_time() - entry["since_ms"] < relaxed
             for entry in self.market()
         )
 
-    def has_expired(self, timestamp):
+    def has_expired(self):
         """The open demands whose time has come, by expiry and id."""
         return sorted(
             (entry["expires_ms"], demand) for demand, entry in self.demands.items()
-            if entry["status"][0] == "Open" and entry["expires_ms"] <= timestamp
+            if entry["status"][0] == "Open" and entry["expires_ms"] <= self.time
         )
+
+    def has_frozen(self):
+        """The composed demands that are to be settled, by when they were and id."""
+        return sorted(
+            (entry["status"][1]["since_ms"], demand) for demand, entry in self.demands.items()
+            if entry["status"][0] == "Composed" and self.is_frozen(entry["status"][1])
+        )
+
+    def is_frozen(self, standing):
+        return standing["since_ms"] + self.parameters["freeze_after_ms"] <= self.market_time()
+
+    # ---- Time ----
+
+    def market_time(self):
+        """What all waits are measured in: the time of blocks, less what was halted."""
+        return self.time - self.halted
+
+    def pass_time(self, timestamp):
+        """A block of this time begins."""
+        self.halted += max(0, timestamp - self.time - self.parameters["halt_after_ms"])
+        self.time = timestamp
+        self.stale.add((HALTED, b""))
 
     # ---- Expiry, freezing and settlement ----
 
-    def expire_due(self, timestamp):
-        due = self.has_expired(timestamp)[:self.parameters["limits"]["records_per_block"]]
+    def expire_due(self):
+        due = self.has_expired()[:self.parameters["limits"]["records_per_block"]]
         for _, demand in due:
             self.give_back(demand, "expired")
         return len(due)
@@ -156,13 +181,9 @@ class State:
         self.credit(entry["author"], entry["escrow"])
         self.leave(demand, total)
 
-    def settle_due(self, height):
-        after, due = self.parameters["freeze_after_heights"], []
-        for demand, entry in self.demands.items():
-            status, standing = entry["status"]
-            if status == "Composed" and standing["since"] + after <= height:
-                due.append(demand)
-        for demand in sorted(due):
+    def settle_due(self):
+        due = self.has_frozen()[:self.parameters["limits"]["records_per_block"]]
+        for _, demand in due:
             self.freeze(demand)
         return len(due)
 
@@ -224,7 +245,7 @@ class State:
 
     # ---- Records ----
 
-    def bring(self, record, identity, height, timestamp):
+    def bring(self, record, identity, height):
         content = record["content"]
         author = address(content["author"])
         require(content["valid_from"] <= height <= content["valid_until"], "it is outside its window")
@@ -237,7 +258,7 @@ class State:
         elif kind == "OfferWithdrawal":
             self.withdraw(author)
         elif kind == "Demand":
-            self.demand(author, said, identity, height, timestamp)
+            self.demand(author, said, identity, height)
         elif kind == "DemandCancellation":
             self.cancel(author, said["demand"])
         elif kind == "Transfer":
@@ -279,8 +300,8 @@ class State:
         self.supply.changed()
         self.stale.add((PROVIDER, number))
 
-    def demand(self, author, said, identity, height, timestamp):
-        lifetime = said["expires_ms"] - timestamp
+    def demand(self, author, said, identity, height):
+        lifetime = said["expires_ms"] - self.time
         longest = self.parameters["demand_lifetime_max_ms"]
         require(0 < lifetime <= longest, f"it expires {lifetime} ms after its block")
         require(len(self.market()) < self.parameters["limits"]["market_demands"], "the market is full")
@@ -289,7 +310,7 @@ class State:
         wanted = {name: said[name] for name in ("name", "site", "orders", "budget")}
         self.demands[identity] = {
             "author": author, "demand": wanted, "solver_fee": said["solver_fee"], "since": height,
-            "expires_ms": said["expires_ms"], "escrow": escrow, "clearing": 0, "status": ("Open", None),
+            "since_ms": self.market_time(), "expires_ms": said["expires_ms"], "escrow": escrow, "clearing": 0, "status": ("Open", None),
         }
         self.totals["seen"] += 1
         self.stale |= {(DEMAND, identity), (TOTALS, b"")}

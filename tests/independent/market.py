@@ -196,9 +196,9 @@ def reward_share(schedule, cost, reduced_cost, orders):
 
 
 def required_share(parameters, age):
-    """The share of its fee, in ppm, that a demand of this age must earn its solver."""
-    relaxing = max(0, age - parameters["relax_after_heights"])
-    over = parameters["relax_over_heights"]
+    """The share of its fee, in ppm, that a demand of this age in milliseconds must earn its solver."""
+    relaxing = max(0, age - parameters["relax_after_ms"])
+    over = parameters["relax_over_ms"]
     if relaxing == 0:
         return parameters["min_reward_ppm"]
     return parameters["min_reward_ppm"] * max(0, over - relaxing) // over if over else 0

@@ -48,7 +48,6 @@ class Checker:
         self.state = State(self.genesis)
         self.money = self.state.money()
         self.height, self.head = 0, self.network
-        self.timestamp = self.genesis["timestamp_ms"]
 
     def part(self, kind, encoded, what):
         """Decodes one part and compares it with its readable form."""
@@ -73,11 +72,11 @@ class Checker:
         self.check_place(header, compositions, amendments, bool(leaves))
         self.certificate(exported["certificate"], header["height"], found)
         self.take_effect(header, records, update, compositions, amendments)
-        self.height, self.head, self.timestamp = header["height"], found, header["timestamp_ms"]
+        self.height, self.head = header["height"], found
         self.counts["blocks"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 3, "the block's version")
+        equal(header["version"], 4, "the block's version")
         equal(header["network"], self.network, "the block's network")
         fault = crypto.signature_fault("Header", header_bytes, header["miner"], signature)
         require(fault is None, f"the miner's signature: {fault}")
@@ -135,14 +134,15 @@ class Checker:
     def check_place(self, header, compositions, amendments, has_items):
         equal(header["height"], self.height + 1, "the height")
         equal(header["parent"], self.head, "the parent")
-        require(header["timestamp_ms"] > self.timestamp, "the block is not later than its parent")
+        parent_time = self.state.time
+        require(header["timestamp_ms"] > parent_time, "the block is not later than its parent")
         if not compositions and all(part["replaces"] for part in parts_of(amendments)):
             name = "amendment_interval_ms" if amendments else "quiet_block_interval_ms"
-            late_enough = header["timestamp_ms"] >= self.timestamp + self.genesis["parameters"][name]
+            late_enough = header["timestamp_ms"] >= parent_time + self.genesis["parameters"][name]
             require(late_enough, "a block that composes no open demand comes too soon after its parent")
-        waits = has_items or self.state.waits_for_heights(header["height"])
-        waits = waits or self.state.has_expired(header["timestamp_ms"])
-        require(waits, "the block is empty, nothing waits for heights, and nothing expires")
+        self.state.pass_time(header["timestamp_ms"])
+        waits = has_items or self.state.waits_for_time() or self.state.has_expired()
+        require(waits, "the block is empty, nothing waits for time to pass, and nothing expires")
 
     def certificate(self, exported, height, block):
         certificate = self.part(wire.CERTIFICATE, exported, "certificate")
@@ -165,13 +165,13 @@ class Checker:
 
     def take_effect(self, header, records, update, compositions, amendments):
         state, height = self.state, header["height"]
-        self.counts["settlements"] += state.settle_due(height)
-        self.counts["expiries"] += state.expire_due(header["timestamp_ms"])
+        self.counts["settlements"] += state.settle_due()
+        self.counts["expiries"] += state.expire_due()
         block = Block(state, header)
         for data, record in records:
             identity = crypto.hash_in("Record", data)
             try:
-                state.bring(record, identity, height, header["timestamp_ms"])
+                state.bring(record, identity, height)
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
         everything = compositions + [part["composition"] for part in parts_of(amendments)]

@@ -287,9 +287,10 @@ PARAMETERS = Struct(
     allocation=Enum(("Partial", None), ("Dedicated", None), lower_case=True),
     held_providers_max=Optional(U32),
     schedule=Schedule(measure=MEASURE, curve=Sequence(U32)),
-    solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_heights=U64, relax_over_heights=U64,
+    solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_ms=U64, relax_over_ms=U64,
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
-    amender_share_ppm=U64, freeze_after_heights=U64, quiet_block_interval_ms=U64, amendment_interval_ms=U64,
+    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, quiet_block_interval_ms=U64,
+    amendment_interval_ms=U64,
     account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, demand_lifetime_max_ms=U64,
     limits=LIMITS,
 )
@@ -324,15 +325,15 @@ REPLACEMENT = Struct(replaces=U32, composition=COMPOSITION)
 AMENDMENT = Struct(parts=Sequence(REPLACEMENT))
 
 STANDING = Struct(
-    version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, height=U64, amended_by=Optional(ADDRESS),
-    timestamp_ms=U64, minutes=Map(U32, I64), owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY,
+    version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, since_ms=U64, height=U64,
+    amended_by=Optional(ADDRESS), timestamp_ms=U64, minutes=Map(U32, I64), owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY,
     cost=MONEY, first_cost=MONEY, price=MONEY, reduced_cost=MONEY, earned=MONEY, dues=Map(ADDRESS, MONEY),
 )
 STATUS = Enum(("Open", None), ("Composed", STANDING))
 DEMAND_ENTRY = Struct(
     author=ADDRESS,
     demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
-    solver_fee=MONEY, since=U64, expires_ms=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
+    solver_fee=MONEY, since=U64, since_ms=U64, expires_ms=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
 )
 DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64, expired=U64)
 PROVIDER_ENTRY = Struct(

@@ -33,7 +33,7 @@ pub use records::{BringError, RecordOutlook, RecordTrial, StatementError};
 pub use root::{StateEntry, StateKey, StateProof};
 pub use transition::BlockReport;
 
-use state::State;
+use state::{Moment, State};
 
 /// The last block, or genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,27 +108,55 @@ impl Ledger {
         self.state.demands.totals()
     }
 
-    /// Whether the next block may be empty: something waits for heights to pass.
-    pub fn is_waiting(&self) -> bool {
-        self.awaits_relaxation() || self.awaits_settlement()
+    /// The next block's moment, if it has this time. What the time since the head exceeds `halt_after_ms` by was a halt.
+    fn moment(&self, timestamp_ms: u64) -> Result<Moment, Defect> {
+        let height = self.head.height.checked_add(1).ok_or(Defect::Height)?;
+        let passed_ms = timestamp_ms.saturating_sub(self.head.timestamp_ms);
+        let halt_ms = passed_ms.saturating_sub(self.network.parameters().halt_after_ms);
+        let halted_ms = self.state.halted_ms.checked_add(halt_ms).ok_or(Defect::Height)?;
+        Ok(Moment { height, timestamp_ms, halted_ms })
     }
 
-    /// Whether acceptance of an open demand is not fully relaxed at the next height.
-    pub fn awaits_relaxation(&self) -> bool {
-        let (parameters, height) = (self.network.parameters(), self.head.height.saturating_add(1));
+    /// The head's market time, which all waits are measured in: the time of blocks less what was halted, in milliseconds.
+    pub const fn market_ms(&self) -> u64 {
+        self.head.timestamp_ms.saturating_sub(self.state.halted_ms)
+    }
+
+    /// Whether the next block, at this time, may be empty: something waits for market time to pass, or leaves with it.
+    pub fn is_waiting(&self, timestamp_ms: u64) -> bool {
+        self.awaits_relaxation(timestamp_ms)
+            || self.awaits_settlement()
+            || self.first_departure().is_some_and(|due_ms| due_ms <= timestamp_ms)
+    }
+
+    /// Whether acceptance of an open demand is not fully relaxed in the next block, if it has this time.
+    pub fn awaits_relaxation(&self, timestamp_ms: u64) -> bool {
+        let Ok(at) = self.moment(timestamp_ms) else { return false };
         // The youngest is the last to be relaxed.
         let youngest = self.state.demands.youngest_open();
-        youngest.is_some_and(|since| !parameters.is_relaxed(height.saturating_sub(since)))
+        let age_ms = |since_ms| at.market_ms().saturating_sub(since_ms);
+        youngest.is_some_and(|since_ms| !self.network.parameters().is_relaxed(age_ms(since_ms)))
     }
 
-    /// When the first open demand expires: from then on a block takes it off the market.
-    pub fn first_expiry(&self) -> Option<u64> {
-        self.state.demands.first_expiry()
+    /// From when on a block takes a demand off the market, because it expires or freezes; milliseconds since the Unix
+    /// epoch. `None` also if no more than halts lie between: other blocks have to come before.
+    pub fn first_departure(&self) -> Option<u64> {
+        let demands = &self.state.demands;
+        self.earlier(demands.first_expiry(), demands.first_freeze())
     }
 
-    /// When the first open demand expires that does so after this time.
-    pub fn next_expiry_after(&self, timestamp_ms: u64) -> Option<u64> {
-        self.state.demands.next_expiry_after(timestamp_ms)
+    /// The same of demands for which the time after this one is to come.
+    pub fn next_departure_after(&self, timestamp_ms: u64) -> Option<u64> {
+        let demands = &self.state.demands;
+        let market_ms = self.moment(timestamp_ms).ok()?.market_ms();
+        self.earlier(demands.next_expiry_after(timestamp_ms), demands.next_freeze_after(market_ms))
+    }
+
+    /// The earlier of a time and of a market time that the next block can have.
+    fn earlier(&self, expires_ms: Option<u64>, freezes_ms: Option<u64>) -> Option<u64> {
+        let latest_ms = self.head.timestamp_ms.saturating_add(self.network.parameters().halt_after_ms);
+        let freezes_ms = freezes_ms.map(|market_ms| market_ms.saturating_add(self.state.halted_ms));
+        expires_ms.into_iter().chain(freezes_ms.filter(|freezes_ms| *freezes_ms <= latest_ms)).min()
     }
 
     /// Whether a composition is yet to be frozen and paid.

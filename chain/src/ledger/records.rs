@@ -62,17 +62,18 @@ pub enum RecordOutlook {
     Never(StatementError),
 }
 
-/// The earliest that the next block may be.
+/// The earliest that the next block may be: no halt lies between.
 const fn earliest(ledger: &Ledger) -> Moment {
     Moment {
         height: ledger.head.height.saturating_add(1),
         timestamp_ms: ledger.head.timestamp_ms.saturating_add(1),
+        halted_ms: ledger.state.halted_ms,
     }
 }
 
 /// Whether the earliest next block may bring a record, as far as its window and a demand's lifetime go.
 pub(super) fn is_within_reach(ledger: &Ledger, content: &RecordContent) -> bool {
-    let Moment { height, timestamp_ms } = earliest(ledger);
+    let Moment { height, timestamp_ms, .. } = earliest(ledger);
     let latest = timestamp_ms.saturating_add(ledger.network.parameters().demand_lifetime_max_ms);
     let expires_in_time = match &content.statement {
         Statement::Demand(demand) => demand.expires_ms <= latest,
@@ -123,8 +124,7 @@ pub struct RecordTrial<'a> {
 
 impl<'a> RecordTrial<'a> {
     pub(super) fn begin(ledger: &'a Ledger, timestamp_ms: u64) -> Result<Self, Defect> {
-        let earliest = earliest(ledger);
-        let at = Moment { timestamp_ms: timestamp_ms.max(earliest.timestamp_ms), ..earliest };
+        let at = ledger.moment(timestamp_ms.max(earliest(ledger).timestamp_ms))?;
         let mut state = ledger.state.clone();
         // What freezes or expires with this block pays first, so its money can be spent.
         state.leave_due(&ledger.network, at)?;
@@ -191,7 +191,7 @@ impl State {
         self.accounts.validate_author(author)?;
         self.accounts.validate_sequence(author, content.sequence)?;
         self.validate_statement(network, at, author, &content.statement)?;
-        self.apply(record, author, id, at.height).map_err(BringError::Internal)
+        self.apply(record, author, id, at).map_err(BringError::Internal)
     }
 
     fn validate_statement(
@@ -216,15 +216,15 @@ impl State {
         record: &Record,
         author: Address,
         id: RecordId,
-        height: Height,
+        at: Moment,
     ) -> Result<Option<Departed>, Defect> {
         self.accounts.use_sequence(author, record.content.sequence)?;
         match &record.content.statement {
             Statement::Offer(offer) => self.apply_offer(author, offer)?,
             Statement::OfferWithdrawal => self.apply_withdrawal(author)?,
-            Statement::Demand(demand) => self.apply_demand(author, demand, id, height)?,
+            Statement::Demand(demand) => self.apply_demand(author, demand, id, at)?,
             Statement::DemandCancellation { demand } => {
-                return self.apply_cancellation(*demand, height).map(Some);
+                return self.apply_cancellation(*demand, at.height).map(Some);
             }
             Statement::Transfer { to, amount } => self.accounts.transfer(author, *to, *amount)?,
         }

@@ -39,6 +39,8 @@ pub enum StateKey {
     Carrier,
     /// How many demands came and left.
     DemandTotals,
+    /// How long the network was halted since genesis.
+    Halted,
 }
 
 /// What the state with a certain root says of a key: its value, or that it has none.
@@ -64,6 +66,7 @@ impl StateKey {
             Self::Bounty => tagged(4, &[]),
             Self::Carrier => tagged(5, &[]),
             Self::DemandTotals => tagged(6, &[]),
+            Self::Halted => tagged(7, &[]),
         }
     }
 }

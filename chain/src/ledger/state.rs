@@ -20,6 +20,15 @@ pub(super) struct Moment {
     pub(super) height: Height,
     /// Milliseconds since the Unix epoch.
     pub(super) timestamp_ms: u64,
+    /// What of that the network was halted for, in milliseconds, since genesis.
+    pub(super) halted_ms: u64,
+}
+
+impl Moment {
+    /// Market time, which all waits are measured in: the time of blocks less what was halted, in milliseconds.
+    pub(super) const fn market_ms(&self) -> u64 {
+        self.timestamp_ms.saturating_sub(self.halted_ms)
+    }
 }
 
 /// Everything but the head. Cloning shares what is large, and what a block does to a clone costs what it touches.
@@ -28,6 +37,8 @@ pub(crate) struct State {
     pub(super) accounts: Accounts,
     pub(super) providers: Providers,
     pub(super) demands: Demands,
+    /// How long the network was halted since genesis, in milliseconds: see [`Moment`].
+    pub(super) halted_ms: u64,
     /// As of the last [`State::commit`].
     tree: StateTree,
 }
@@ -38,6 +49,7 @@ impl State {
             accounts: Accounts::new(genesis),
             providers: Providers::new(genesis),
             demands: Demands::new(&genesis.parameters),
+            halted_ms: 0,
             tree: StateTree::default(),
         };
         state.tree = state.tree_over(state.keys());
@@ -49,6 +61,7 @@ impl State {
         let mut touched = self.accounts.take_touched();
         touched.append(&mut self.providers.take_touched());
         touched.append(&mut self.demands.take_touched());
+        touched.insert(StateKey::Halted);
         self.tree = self.tree_over(touched.into_iter());
     }
 
@@ -68,7 +81,8 @@ impl State {
 
     /// The keys of all entries.
     pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
-        self.accounts.keys().chain(self.providers.keys()).chain(self.demands.keys())
+        let rooms = self.accounts.keys().chain(self.providers.keys()).chain(self.demands.keys());
+        rooms.chain([StateKey::Halted])
     }
 
     /// The value of an entry; `None` if there is no such entry.
@@ -81,6 +95,7 @@ impl State {
             StateKey::Bounty => Some(encode(&self.accounts.bounty())),
             StateKey::Carrier => Some(encode(&self.accounts.carrier())),
             StateKey::DemandTotals => Some(encode(&self.demands.totals())),
+            StateKey::Halted => Some(encode(&self.halted_ms)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a block does to a ledger, step by step: the one code path by which blocks are validated, drafted
 //! and explained. Claims of a header are compared elsewhere ([`crate::validate`]).
 //!
-//! Order of effects: freezes due at this height, demands whose time has come by now, records, compositions staged against what is left
+//! Order of effects: freezes that are due, demands whose time has come by now, records, compositions staged against what is left
 //! (`staging`), amendments likewise (`amending`), price update, reduced costs and reward at the prices then in force
 //! (`judging`), everything entered. A transition works on a state of its own; dropping it leaves no trace.
 
@@ -84,8 +84,7 @@ pub(crate) struct Transition<'a> {
 impl<'a> Transition<'a> {
     /// The next height, at this time: freezes what is due and takes off the market what has expired.
     pub(crate) fn begin(ledger: &'a Ledger, miner: &PublicKey, timestamp_ms: u64) -> Result<Self, Defect> {
-        let height = ledger.head.height.checked_add(1).ok_or(Defect::Height)?;
-        let at = Moment { height, timestamp_ms };
+        let at = ledger.moment(timestamp_ms)?;
         let mut state = ledger.state.clone();
         let departed = state.leave_due(&ledger.network, at)?;
         let count = |is: fn(&DemandStatus) -> bool| {
@@ -139,7 +138,7 @@ impl<'a> Transition<'a> {
     pub(crate) fn enter(&mut self) -> Result<(), Defect> {
         let mut left = BTreeSet::new();
         for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
-            let standing = staged.standing(self.miner, self.at.height);
+            let standing = staged.standing(self.miner, self.at);
             let clearing = staged.terms.clearing;
             if staged.is_first() {
                 self.state.compose(staged.demand, standing, clearing)?;

@@ -10,13 +10,15 @@ use crate::state_tree::TreeError;
 use crate::store::StoreError;
 use crate::validate::FinalityError;
 
-/// Which of the two headers of a proof.
+/// Which of the headers of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// That of the block that composed the demand.
     Block,
     /// That of the head.
     Head,
+    /// That of the block after the head, which settles the demand.
+    Settlement,
 }
 
 impl std::fmt::Display for Place {
@@ -24,6 +26,7 @@ impl std::fmt::Display for Place {
         f.write_str(match self {
             Self::Block => "the block",
             Self::Head => "the head",
+            Self::Settlement => "the settlement",
         })
     }
 }
@@ -67,12 +70,22 @@ pub enum ProofError {
     /// Two different headers of one height.
     #[error("block and head have the same height but are different: {got} and {expected}")]
     TwoBlocks { got: BlockHash, expected: BlockHash },
+    /// The block that is to have settled the demand does not follow the head.
+    #[error("the block of the settlement follows {got}, expected the head, {expected}")]
+    SettlementElsewhere {
+        /// Its parent.
+        got: BlockHash,
+        expected: BlockHash,
+    },
+    /// The demand is still there after the block that is to have settled it.
+    #[error("the state after the settlement still has the demand's entry")]
+    NotSettled,
     /// The state entry is about something else.
     #[error("the state entry has the key {got}, expected that of the demand, {expected}")]
     WrongEntry { got: String, expected: String },
-    /// The entry is not part of the head's state.
-    #[error("the entry is not part of the head's state: {0}")]
-    NotInState(TreeError),
+    /// The state does not say of the demand what the proof says it does.
+    #[error("the state after {place} does not say this of the demand: {error}")]
+    NotInState { place: Place, error: TreeError },
     /// What the state holds under the demand's key is no demand.
     #[error("the demand's state entry: {0}")]
     Entry(CodecError),

@@ -7,9 +7,9 @@
 //! entry holds this composition.
 //!
 //! A settled demand has left the state. It is proved in the last state that held it, that of the height before its
-//! settlement: the settlement comes first of all that the next block does, at a height that follows from the entry and
-//! genesis, so that nothing can re-compose the demand between that state and its settlement. Inclusion of a composition in
-//! its block and absence of the demand from a later state would not do: the composition may have been amended between.
+//! settlement, together with its absence from the very next one: a composed demand leaves in one way only, by being settled
+//! first of all that a block does, so that nothing re-composed it between the two. Absence from any later state would not
+//! do: the composition may have been amended between.
 //!
 //! Here is what a proof consists of and how it is made; how it is checked is in `verify`. Files that carry proofs
 //! are not here.
@@ -52,6 +52,17 @@ pub struct CompositionProof {
     pub head: SignedHeader,
     /// The demand's entry of the state after the head.
     pub state: StateProof,
+    /// That the next block settled it, if that is to be proved.
+    pub settlement: Option<Settlement>,
+}
+
+/// That a demand was settled as it stood at a head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    /// The block after the head.
+    pub block: SignedHeader,
+    /// That the state after it has no entry of the demand.
+    pub absence: StateProof,
 }
 
 /// A header, its miner's signature, and the votes that made it final.
@@ -87,20 +98,26 @@ pub struct Proven {
     pub head_height: Height,
     /// When it was made, in milliseconds since the Unix epoch.
     pub head_timestamp_ms: u64,
-    /// The height with which the demand is settled, first of all that its block does. If it is the one after the head,
-    /// nothing can re-compose the demand any more.
-    pub settled_at: Height,
+    /// The height that settled it as it stood, the one after the head, if that is proved: nothing can re-compose the
+    /// demand any more.
+    pub settled_at: Option<Height>,
     /// What the state says of the demand there.
     pub entry: DemandEntry,
 }
 
 impl CompositionProof {
-    /// The proof that a demand is composed, as of the block that `ledger` is the state after. `store` holds the chain
-    /// that leads there, and may hold more.
+    /// The proof that a demand is composed, as of the block that `ledger` is the state after, and settled by the next one
+    /// if `after`, the state after that, is given and has no such demand. `store` holds the chain that leads there, and
+    /// may hold more.
     ///
     /// # Errors
     /// If the ledger knows no such demand or no composition of it, or the store does not hold its blocks.
-    pub fn of_demand(store: &Store, ledger: &Ledger, demand: DemandId) -> Result<Self, ProveError> {
+    pub fn of_demand(
+        store: &Store,
+        ledger: &Ledger,
+        after: Option<&Ledger>,
+        demand: DemandId,
+    ) -> Result<Self, ProveError> {
         let entry = ledger.demand(demand).ok_or(ProveError::Unknown(demand))?;
         let status = entry.status.name();
         let standing = entry.composition().ok_or(ProveError::NotComposed { demand, status })?;
@@ -112,16 +129,21 @@ impl CompositionProof {
         let (items, leaf) = (block.body.items(), leaf_of(&composition, amendment.as_ref()));
         let index = items.iter().position(|item| *item == leaf).and_then(|index| u32::try_from(index).ok());
         let inclusion = index.and_then(|index| Merkle::new(&items).prove(index));
-        let head = ledger.head().height;
-        let head_header = store.header(head)?;
+        let header = |height| store.header(height)?.ok_or(ProveError::Missing { what: "the block", height });
+        let settled = after.filter(|after| after.demand(demand).is_none());
+        let settlement = settled.map(|after| {
+            let absence = after.prove_state(StateKey::Demand(demand));
+            Ok::<_, ProveError>(Settlement { block: header(after.head().height)?, absence })
+        });
         Ok(Self {
             genesis: ledger.network().genesis().clone(),
             block: SignedHeader { header: block.header, signature: block.signature, certificate },
             composition,
             amendment,
             inclusion: inclusion.ok_or_else(|| missing("the composition"))?,
-            head: head_header.ok_or(ProveError::Missing { what: "the block", height: head })?,
+            head: header(ledger.head().height)?,
             state: ledger.prove_state(StateKey::Demand(demand)),
+            settlement: settlement.transpose()?,
         })
     }
 

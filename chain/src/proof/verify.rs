@@ -1,12 +1,12 @@
 //! Checking a proof with nothing but the proof and the network's id.
 
 use super::error::{Place, ProofError};
-use super::{CompositionProof, Proven, SignedHeader, leaf_of};
+use super::{CompositionProof, Proven, Settlement, SignedHeader, leaf_of};
 use crate::block::Amendment;
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
-use crate::hash::Domain;
-use crate::ledger::{DemandEntry, DemandStatus, StateKey};
+use crate::hash::{Domain, Hash};
+use crate::ledger::{DemandEntry, DemandStatus, StateKey, StateProof};
 use crate::record::{Height, NetworkId};
 use crate::validate::verify_certificate;
 
@@ -22,7 +22,8 @@ impl CompositionProof {
         verify_header(&network, Place::Head, &self.head)?;
         self.validate_order()?;
         let entry = self.verify_entry()?;
-        let since = self.validate_current(&entry)?;
+        self.validate_current(&entry)?;
+        let settled_at = self.verify_settlement(&network)?;
         let validators = network.validators();
         let (block, head) = (&self.block.header, &self.head.header);
         Ok(Proven {
@@ -37,7 +38,7 @@ impl CompositionProof {
             head: head.hash(),
             head_height: head.height,
             head_timestamp_ms: head.timestamp_ms,
-            settled_at: since.saturating_add(network.parameters().freeze_after_heights),
+            settled_at,
             entry,
         })
     }
@@ -75,18 +76,38 @@ impl CompositionProof {
 
     /// What the head's state says of the demand.
     fn verify_entry(&self) -> Result<DemandEntry, ProofError> {
-        let expected = StateKey::Demand(self.demand()).to_bytes();
-        if self.state.key() != expected {
-            let got = hex::encode(self.state.key());
-            return Err(ProofError::WrongEntry { got, expected: hex::encode(expected) });
-        }
-        self.state.verify(self.head.header.state_root).map_err(ProofError::NotInState)?;
+        self.verify_said(Place::Head, &self.state, self.head.header.state_root)?;
         let value = self.state.value().unwrap_or_default();
         decode(value, value.len()).map_err(ProofError::Entry)
     }
 
-    /// What the state holds is the very composition of the block; the height at which the demand was first composed.
-    fn validate_current(&self, entry: &DemandEntry) -> Result<Height, ProofError> {
+    /// The state with this root says of the demand what this proof says.
+    fn verify_said(&self, place: Place, said: &StateProof, state_root: Hash) -> Result<(), ProofError> {
+        let expected = StateKey::Demand(self.demand()).to_bytes();
+        if said.key() != expected {
+            let (got, expected) = (hex::encode(said.key()), hex::encode(expected));
+            return Err(ProofError::WrongEntry { got, expected });
+        }
+        said.verify(state_root).map_err(|error| ProofError::NotInState { place, error })
+    }
+
+    /// The demand is gone with the block after the head, whose height this is; `None` if that is not claimed.
+    fn verify_settlement(&self, network: &Network) -> Result<Option<Height>, ProofError> {
+        let Some(Settlement { block, absence }) = &self.settlement else { return Ok(None) };
+        verify_header(network, Place::Settlement, block)?;
+        let (got, expected) = (block.header.parent, self.head.header.hash());
+        if got != expected {
+            return Err(ProofError::SettlementElsewhere { got, expected });
+        }
+        if absence.value().is_some() {
+            return Err(ProofError::NotSettled);
+        }
+        self.verify_said(Place::Settlement, absence, block.header.state_root)?;
+        Ok(Some(block.header.height))
+    }
+
+    /// What the state holds is the very composition of the block.
+    fn validate_current(&self, entry: &DemandEntry) -> Result<(), ProofError> {
         let not_current =
             |what, got: String, expected: String| Err(ProofError::NotCurrent { what, got, expected });
         let DemandStatus::Composed(standing) = &entry.status else {
@@ -107,7 +128,7 @@ impl CompositionProof {
         if standing.cost != composition.cost {
             return not_current("the cost", standing.cost.to_string(), composition.cost.to_string());
         }
-        Ok(standing.since)
+        Ok(())
     }
 }
 

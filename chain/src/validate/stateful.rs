@@ -91,13 +91,12 @@ impl Ledger {
         let after = |interval: u64| self.head().timestamp_ms.saturating_add(interval);
         let (amending, quiet) =
             (after(parameters.amendment_interval_ms), after(parameters.quiet_block_interval_ms));
-        let is_expiry_due = self.first_expiry().is_some_and(|expires_ms| expires_ms <= got);
         match kind {
             BlockKind::Amending if got < amending => {
                 Err(Rejection::AmendmentTooSoon { got, expected: amending })
             }
             BlockKind::Quiet if got < quiet => Err(Rejection::QuietBlockTooSoon { got, expected: quiet }),
-            BlockKind::Quiet if empty && !self.is_waiting() && !is_expiry_due => Err(Rejection::EmptyBlock),
+            BlockKind::Quiet if empty && !self.is_waiting(got) => Err(Rejection::EmptyBlock),
             BlockKind::Composing | BlockKind::Amending | BlockKind::Quiet => Ok(()),
         }
     }

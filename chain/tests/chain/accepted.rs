@@ -104,7 +104,7 @@ fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
     let below =
         Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
     assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below);
-    // The demand came at height 1; the floor is gone 4 + 12 heights later.
+    // The demand came at height 1; the floor is gone 4 + 12 seconds later.
     market.advance_to(15);
     let refused = market.draft(market.composing(0, &poor)).unwrap_err();
     assert_eq!(
@@ -126,10 +126,10 @@ fn a_demand_and_its_composition_may_come_in_one_block() {
 }
 
 #[test]
-fn an_empty_block_passes_only_while_something_waits_for_heights() {
+fn an_empty_block_passes_only_while_something_waits_for_time() {
     let mut market = Market::open();
     market.accept(ProposedBlock::default());
-    assert!(market.ledger.is_waiting());
+    assert!(market.ledger.is_waiting(market.next_time()));
     let mut idle = Market::new();
     assert_eq!(idle.draft(ProposedBlock::default()).unwrap_err(), Rejection::EmptyBlock);
     idle.advance_to(1);
@@ -284,10 +284,10 @@ fn of_several_compositions_those_that_still_fit_are_kept() {
 #[test]
 fn a_floor_that_drops_at_once_is_waited_for_with_empty_blocks() {
     let mut market = Market::open_with(|genesis| {
-        genesis.parameters.relax_after_heights = 1;
-        genesis.parameters.relax_over_heights = 0;
+        genesis.parameters.relax_after_ms = 1_000;
+        genesis.parameters.relax_over_ms = 0;
     });
-    // Reduced cost 7 $ of 26 $ earns nothing, so that only height 3 lets it pass.
+    // Reduced cost 7 $ of 26 $ earns nothing, so that only what comes later than a second lets it pass.
     let dear = market.composing(0, &[(0, providers([0, 1]))]);
     assert!(market.draft(dear.clone()).is_err());
     market.accept(ProposedBlock::default());

@@ -9,7 +9,7 @@ use chain::{BlockKind, Genesis, Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, demander, micros, miner, offer, provider, provider_of,
+    Market, ProposedBlock, START_MS, demand_statement, demander, micros, miner, offer, provider, provider_of,
     providers, treasurer, units,
 };
 
@@ -162,7 +162,7 @@ fn the_market_of_some_demands_has_what_all_others_leave() {
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 1]))]);
     let unknown = chain::RecordId(chain::Hash([9; 32]));
     let chosen = [market.demand(1), market.demand(2), unknown];
-    let view = market.ledger.amendable_market(&chosen);
+    let view = market.ledger.amendable_market(&chosen, market.next_time());
     let mut ids: Vec<_> = view.demands.iter().map(|demand| demand.id).collect();
     ids.sort_unstable();
     let mut expected = vec![market.demand(1), market.demand(2)];
@@ -170,13 +170,13 @@ fn the_market_of_some_demands_has_what_all_others_leave() {
     assert_eq!(ids, expected);
     assert_eq!(view.capacities, [Some(20), None, Some(100)]);
     assert_eq!(market.ledger.open_market().capacities[0], Some(10));
-    // Composed at height 2, they freeze at 34: the block of that height can no longer amend them.
+    // Composed at height 2, they freeze with what comes 32 seconds later: that can no longer amend them.
     market.advance_to(32);
-    assert_eq!(market.ledger.amendable_market(&chosen).demands.len(), 2);
+    assert_eq!(market.ledger.amendable_market(&chosen, market.next_time()).demands.len(), 2);
     let entry = market.ledger.demand(market.demand(1)).unwrap();
-    assert_eq!(market.ledger.freeze_height(entry), Some(34));
+    assert_eq!(market.ledger.freezes_at_ms(entry), Some(START_MS + 34_000));
     market.advance_to(33);
-    assert_eq!(market.ledger.amendable_market(&chosen).demands.len(), 1);
+    assert_eq!(market.ledger.amendable_market(&chosen, market.next_time()).demands.len(), 1);
 }
 
 #[test]

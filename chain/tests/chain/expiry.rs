@@ -84,7 +84,7 @@ fn an_open_demand_leaves_with_the_first_block_that_reaches_its_time() {
     let expires_ms = market.next_time() + 1_500;
     let id = bring(&mut market, expires_ms);
     assert_eq!(market.balance(&treasurer()), before - units(101));
-    assert_eq!(market.ledger.first_expiry(), Some(expires_ms));
+    assert_eq!(market.ledger.first_departure(), Some(expires_ms));
     assert_eq!(market.accept(ProposedBlock::default()).expired, 0);
     assert!(market.ledger.demand(id).is_some_and(|entry| entry.expires_ms == expires_ms));
     let report = market.accept(ProposedBlock::default());
@@ -115,7 +115,7 @@ fn a_composed_demand_does_not_expire() {
     market.accept(ProposedBlock::default());
     assert!(market.ledger.head().timestamp_ms > expires_ms);
     assert!(market.ledger.demand(id).is_some_and(|entry| entry.composition().is_some()));
-    assert!(market.ledger.first_expiry().is_none_or(|next| next > market.next_time()));
+    assert!(market.ledger.first_departure().is_none_or(|next| next > market.next_time()));
 }
 
 #[test]
@@ -152,12 +152,12 @@ fn at_most_as_many_expire_with_a_block_as_it_may_have_records_and_nothing_compos
 #[test]
 fn an_empty_block_passes_if_a_demand_expires_with_it() {
     let mut market = Market::with(|genesis| {
-        genesis.parameters.relax_after_heights = 0;
-        genesis.parameters.relax_over_heights = 0;
+        genesis.parameters.relax_after_ms = 0;
+        genesis.parameters.relax_over_ms = 0;
     });
     let expires_ms = market.next_time() + 2_500;
     bring(&mut market, expires_ms);
-    // Relaxed with the next height, it waits for none.
+    // Relaxed with the next block, it waits for none.
     assert_eq!(market.draft(ProposedBlock::default()).map(|_| "drafted"), Err(Rejection::EmptyBlock));
     market.advance_to(3);
     assert_eq!(market.accept(ProposedBlock::default()).expired, 1);

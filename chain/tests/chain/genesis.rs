@@ -7,7 +7,7 @@ use chain::schedule::ScheduleError;
 use chain::validate::OfferError;
 use chain::{Address, Domain, Genesis, Network, check_record};
 use proptest::prelude::*;
-use scenarios::parameters::{Allocation, HEIGHTS, INTERVAL_MS, Limits, ParameterError, Parameters};
+use scenarios::parameters::{Allocation, INTERVAL_MS, Limits, ParameterError, Parameters};
 use scenarios::schedule::{GAP_MAX_PPM, Measure, Sense};
 use scenarios::settings::Profile;
 use scenarios::{Money, Scenario, Schedule};
@@ -41,9 +41,9 @@ fn the_network_id_depends_on_everything() {
 fn numbers_out_of_range() {
     let got = refused(|genesis| genesis.parameters.bounty_share_ppm = 1_000_001);
     assert_eq!(got, parameter("bounty_share_ppm", 1_000_001, 0, 1_000_000));
-    let got = refused(|genesis| genesis.parameters.freeze_after_heights = 0);
-    assert_eq!(got, parameter("freeze_after_heights", 0, 1, 1_000_000_000));
-    assert_eq!(got.to_string(), "the parameter freeze_after_heights: got 0, expected 1 to 1000000000");
+    let got = refused(|genesis| genesis.parameters.freeze_after_ms = 0);
+    assert_eq!(got, parameter("freeze_after_ms", 0, 1, INTERVAL_MS));
+    assert_eq!(got.to_string(), "the parameter freeze_after_ms: got 0, expected 1 to 2592000000");
     let got = refused(|genesis| genesis.miners = 0);
     assert_eq!(got, out_of_range("the number of miners", 0, 1, i128::from(u32::MAX)));
     let got = refused(|genesis| genesis.operations.clear());
@@ -180,15 +180,14 @@ fn schedules() -> impl Strategy<Value = Schedule> {
 
 fn parameter_values() -> impl Strategy<Value = Parameters> {
     let shares = prop::array::uniform7(near(0, 1_000_000));
-    let heights = prop::array::uniform3(near(1, HEIGHTS));
-    let times = prop::array::uniform3(near(0, INTERVAL_MS));
+    let times = prop::array::uniform7(near(0, INTERVAL_MS));
     let sizes = (1_024_u32..300 << 20, 200_u32..4_096, 0_u32..3, 0_u32..3, 0_u64..3, 0_u32..3);
     let dollars =
         |lowest, highest| near(lowest, highest).prop_map(|micros| Money::from_micros(micros.cast_signed()));
     let amounts =
         (dollars(0, 1_000_000_000), dollars(1, 19_000_000), dollars(0, 1_000_000_000), near(1, INTERVAL_MS));
-    (schedules(), shares, heights, times, sizes, prop::option::of(0_u32..3), amounts).prop_map(
-        |(schedule, shares, heights, times, sizes, held_providers_max, amounts)| Parameters {
+    (schedules(), shares, times, sizes, prop::option::of(0_u32..3), amounts).prop_map(
+        |(schedule, shares, times, sizes, held_providers_max, amounts)| Parameters {
             allocation: Allocation::Partial,
             held_providers_max,
             schedule,
@@ -199,9 +198,10 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
             bounty_pay_ppm: shares[4],
             min_saving_ppm: shares[5],
             amender_share_ppm: shares[6],
-            relax_after_heights: heights[0],
-            relax_over_heights: heights[1],
-            freeze_after_heights: heights[2],
+            relax_after_ms: times[3],
+            relax_over_ms: times[4],
+            freeze_after_ms: times[5],
+            halt_after_ms: times[6],
             quiet_block_interval_ms: times[0],
             amendment_interval_ms: times[1],
             account_min: amounts.0,

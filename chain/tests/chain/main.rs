@@ -16,3 +16,4 @@ mod refused_by_state;
 mod settlement;
 mod stored;
 mod tehran;
+mod waits;

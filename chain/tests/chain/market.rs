@@ -110,7 +110,10 @@ pub(crate) fn treasurer() -> SecretKey {
 pub(crate) fn genesis() -> Genesis {
     let validators: Vec<_> = validator_keys().iter().map(SecretKey::public).collect();
     let mut scenario = Scenario::of_instance("by hand", instance());
-    scenario.network.freeze_after_heights = 32;
+    // Blocks come a second apart.
+    scenario.network.relax_after_ms = 4_000;
+    scenario.network.relax_over_ms = 12_000;
+    scenario.network.freeze_after_ms = 32_000;
     // What a place in the state costs is nothing here, but for the tests about it.
     scenario.network.account_min = Money::ZERO;
     scenario.network.min_budget = micros(1);

@@ -114,9 +114,9 @@ proptest! {
                 genesis.parameters.allocation = Allocation::Dedicated;
                 genesis.parameters.held_providers_max = Some(2);
             }
-            genesis.parameters.freeze_after_heights = freeze;
-            genesis.parameters.relax_after_heights = 1;
-            genesis.parameters.relax_over_heights = 2;
+            genesis.parameters.freeze_after_ms = freeze * 1_000;
+            genesis.parameters.relax_after_ms = 1_000;
+            genesis.parameters.relax_over_ms = 2_000;
             genesis.parameters.account_min = units(2);
             genesis.parameters.offer_deposit = units(3);
             for balance in genesis.balances.values_mut() {
@@ -184,9 +184,9 @@ proptest! {
         attempts in prop::collection::vec(attempt(), 1..40),
     ) {
         let mut market = Market::open_with(|genesis| {
-            genesis.parameters.freeze_after_heights = 20;
-            genesis.parameters.relax_after_heights = 0;
-            genesis.parameters.relax_over_heights = 0;
+            genesis.parameters.freeze_after_ms = 20_000;
+            genesis.parameters.relax_after_ms = 0;
+            genesis.parameters.relax_over_ms = 0;
         });
         for attempt in &attempts {
             try_block(&mut market, attempt);

@@ -237,7 +237,7 @@ impl Node {
             return;
         }
         // A stranger's block that brings nothing only spoils the work of others, height after height: this node does not
-        // propose it. Who has something to lose sends such where heights have to pass.
+        // propose it. Who has something to lose sends such where time has to pass.
         let is_of_use = origin.room != Room::Stranger || changes_market(&valid.block().body);
         self.blocks.candidates.insert(origin, valid);
         if is_of_use {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chain::codec::CodecError;
 use chain::genesis::GENESIS_BYTES;
 use chain::ledger::{DemandEntry, StateProof};
-use chain::proof::{CompositionProof, SignedHeader};
+use chain::proof::{CompositionProof, Settlement, SignedHeader};
 use chain::{
     Amendment, Composition, DemandId, FinalBlock, Genesis, Ledger, MerkleProof, NetworkId, codec, proof,
 };
@@ -19,7 +19,7 @@ use super::stored::ChainError;
 /// What [`ProofFile::format`] says.
 pub const PROOF_FORMAT: &str = "mizan composition proof";
 /// The version of the file's layout.
-pub const PROOF_VERSION: u16 = 2;
+pub const PROOF_VERSION: u16 = 3;
 /// The largest proof file that is read, in bytes: a genesis in hexadecimal is nearly all of one.
 pub const PROOF_FILE_BYTES: u64 = 2 * (GENESIS_BYTES as u64) + (64 << 20);
 
@@ -50,6 +50,19 @@ pub struct ProofFile {
     pub head: SignedHeader,
     /// The proof of the demand's state entry in canonical bytes, hexadecimal.
     pub state: String,
+    /// That the next block settled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settlement: Option<SettlementFile>,
+}
+
+/// That a demand was settled as it stood at the head: a [`Settlement`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SettlementFile {
+    /// The block after the head.
+    pub block: SignedHeader,
+    /// The proof that the state after it has no entry of the demand in canonical bytes, hexadecimal.
+    pub absence: String,
 }
 
 /// Why a file holds no proof.
@@ -102,6 +115,10 @@ impl From<&CompositionProof> for ProofFile {
             inclusion: proof.inclusion.clone(),
             head: proof.head.clone(),
             state: hex::encode(codec::encode(&proof.state)),
+            settlement: proof.settlement.as_ref().map(|settlement| SettlementFile {
+                block: settlement.block.clone(),
+                absence: hex::encode(codec::encode(&settlement.absence)),
+            }),
         }
     }
 }
@@ -115,8 +132,7 @@ impl ProofFile {
         if self.format != PROOF_FORMAT || self.version != PROOF_VERSION {
             return Err(ProofFileError::Format { got: self.format, version: self.version });
         }
-        let (genesis, state) =
-            (from_hex("the genesis", &self.genesis)?, from_hex("the state entry", &self.state)?);
+        let genesis = from_hex("the genesis", &self.genesis)?;
         let (got, expected) = (NetworkId::of_genesis(&genesis), self.network);
         if got != expected {
             return Err(ProofFileError::GenesisMismatch { got, expected });
@@ -125,7 +141,10 @@ impl ProofFile {
         if got != expected {
             return Err(ProofFileError::WrongDemand { got, expected });
         }
-        let state: Result<StateProof, CodecError> = codec::decode(&state, state.len());
+        let settlement = self.settlement.map(|SettlementFile { block, absence }| {
+            let absence = state_proof("the proof of absence", &absence)?;
+            Ok::<_, ProofFileError>(Settlement { block, absence })
+        });
         Ok(CompositionProof {
             genesis: Genesis::from_bytes(&genesis)
                 .map_err(|error| ProofFileError::Bytes { what: "the genesis", error })?,
@@ -134,9 +153,15 @@ impl ProofFile {
             amendment: self.amendment,
             inclusion: self.inclusion,
             head: self.head,
-            state: state.map_err(|error| ProofFileError::Bytes { what: "the state entry", error })?,
+            state: state_proof("the state entry", &self.state)?,
+            settlement: settlement.transpose()?,
         })
     }
+}
+
+fn state_proof(what: &'static str, text: &str) -> Result<StateProof, ProofFileError> {
+    let bytes = from_hex(what, text)?;
+    codec::decode(&bytes, bytes.len()).map_err(|error| ProofFileError::Bytes { what, error })
 }
 
 fn from_hex(what: &'static str, text: &str) -> Result<Vec<u8>, ProofFileError> {
@@ -175,6 +200,12 @@ fn is_meant(name: &str, id: DemandId, entry: &DemandEntry) -> bool {
     by_id || entry.demand.name == name
 }
 
+/// The last ledger that holds a demand, and the one after it if there is one.
+struct Held {
+    last: Ledger,
+    after: Option<Ledger>,
+}
+
 impl NodeChain {
     /// The proof that the demand of this id (or its first 8 digits or more) or name is composed, after verifying the whole
     /// chain and showing each block to `observe`. Of a settled demand it is that of the last state that held it.
@@ -186,17 +217,13 @@ impl NodeChain {
         name: &str,
         observe: impl FnMut(&FinalBlock),
     ) -> Result<CompositionProof, ProveError> {
-        let (demand, ledger) = self.find(name, observe)?;
-        Ok(CompositionProof::of_demand(&self.store, &ledger, demand)?)
+        let (demand, held) = self.find(name, observe)?;
+        Ok(CompositionProof::of_demand(&self.store, &held.last, held.after.as_ref(), demand)?)
     }
 
-    /// The one demand of this id or name and the last ledger that holds it, after verifying the whole chain.
-    fn find(
-        &self,
-        name: &str,
-        mut observe: impl FnMut(&FinalBlock),
-    ) -> Result<(DemandId, Ledger), ProveError> {
-        let mut found: BTreeMap<DemandId, Ledger> = BTreeMap::new();
+    /// The one demand of this id or name and who held it last, after verifying the whole chain.
+    fn find(&self, name: &str, mut observe: impl FnMut(&FinalBlock)) -> Result<(DemandId, Held), ProveError> {
+        let mut found: BTreeMap<DemandId, Held> = BTreeMap::new();
         let mut never_composed = None;
         let mut before = Ledger::new(Arc::clone(&self.network));
         let head = self.walk(|done| {
@@ -205,14 +232,15 @@ impl NodeChain {
                     if entry.composition().is_none() {
                         never_composed = Some((*demand, entry.status.name()));
                     }
-                    found.insert(*demand, before.clone());
+                    let held = Held { last: before.clone(), after: Some(done.ledger().clone()) };
+                    found.insert(*demand, held);
                 }
             }
             before = done.ledger().clone();
             observe(done);
         })?;
         let standing = head.demands().filter(|(id, entry)| is_meant(name, *id, entry));
-        found.extend(standing.map(|(demand, _)| (demand, head.clone())));
+        found.extend(standing.map(|(demand, _)| (demand, Held { last: head.clone(), after: None })));
         let ids: Vec<DemandId> = found.keys().copied().collect();
         let only = match (found.pop_first(), ids.len()) {
             (Some(only), 1) => only,

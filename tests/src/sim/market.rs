@@ -16,7 +16,7 @@ use scenarios::{
 };
 
 /// Sooner than networks freeze by default: a run is over when everything is frozen.
-const FREEZE_AFTER_HEIGHTS: u64 = 32;
+const FREEZE_AFTER_MS: u64 = 5_000;
 
 /// The virtual time at which every run begins, in milliseconds since the Unix epoch.
 pub const START_MS: u64 = 1_800_000_000_000;
@@ -86,7 +86,7 @@ impl Market {
         let parameters = match kind {
             MarketKind::Paper => paper_rules(&scenario.instance),
             MarketKind::Capacitated { .. } => {
-                Parameters { freeze_after_heights: FREEZE_AFTER_HEIGHTS, ..Parameters::default() }
+                Parameters { freeze_after_ms: FREEZE_AFTER_MS, ..Parameters::default() }
             }
         };
         let profile = match kind {
@@ -157,7 +157,7 @@ fn paper_rules(instance: &Instance) -> Parameters {
             min_utility_per_order: Money::from_micros(per_order * 6),
             sense: Sense::Minimise,
         }),
-        freeze_after_heights: FREEZE_AFTER_HEIGHTS,
+        freeze_after_ms: FREEZE_AFTER_MS,
         ..Parameters::default()
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use chain::Height;
 use miner_node::NodeEvent;
 use scenarios::Money;
 use scenarios::generate::generate;
@@ -15,8 +14,8 @@ async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
     let mut parameters = small_parameters();
     parameters.capacity_ppm = Some(500_000);
     let mut scenario = generate(&parameters).unwrap();
-    scenario.network.relax_after_heights = 2;
-    scenario.network.relax_over_heights = 2;
+    scenario.network.relax_after_ms = 200;
+    scenario.network.relax_over_ms = 200;
     scenario.search.hybrid.seconds = 1.0;
     scenario.search.hybrid.subgradient_steps = 100;
     let names: BTreeSet<String> =
@@ -41,17 +40,14 @@ async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
     }
 }
 
-/// The height that brought the demands, and the one that composed them.
-const BROUGHT_AT: Height = 1;
-
 #[tokio::test]
 async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_acceptance_has_relaxed() {
     // Whatever is found costs more than two dollars per order and earns nothing; the floor asks for a tenth
-    // of the fee for three heights, then for less and less, and after four more for nothing at all.
+    // of the fee for three seconds, then for less and less, and after four more for nothing at all.
     let mut scenario = small_market();
     scenario.network.schedule = paid_from(1);
-    scenario.network.relax_after_heights = 3;
-    scenario.network.relax_over_heights = 4;
+    scenario.network.relax_after_ms = 3_000;
+    scenario.network.relax_over_ms = 4_000;
     let mut network = TestNetwork::start_with_demands(Setup::new(scenario, 2)).await;
     network.start_mining([1, 2]).await;
     let reason = network
@@ -65,9 +61,10 @@ async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_accept
     let outcome = network.finish().await;
 
     assert_eq!(outcome.composed(), 12);
-    let first = outcome.composing_blocks()[0].header.height;
-    assert_eq!(outcome.chain[0].0.body.records.len(), 12);
-    assert_eq!(first, BROUGHT_AT + 3 + 4, "accepted at the first height whose floor is nothing");
+    let (brought, first) = (&outcome.chain[0].0, outcome.composing_blocks()[0]);
+    assert_eq!(brought.body.records.len(), 12);
+    let waited_ms = first.header.timestamp_ms - brought.header.timestamp_ms;
+    assert!(waited_ms >= 3_000 + 4_000, "accepted after {waited_ms} ms, before its floor is nothing");
     let earned = outcome.events.iter().filter_map(|(_, event)| match event {
         NodeEvent::BlockFinal { block, .. } => Some(block.reward),
         _ => None,

@@ -80,7 +80,7 @@ impl Stranger {
 async fn busy_network() -> TestNetwork {
     let mut scenario = small_market();
     scenario.network.quiet_block_interval_ms = 1;
-    scenario.network.freeze_after_heights = 1_000_000;
+    scenario.network.freeze_after_ms = scenarios::parameters::INTERVAL_MS;
     let mut setup = Setup::new(scenario, 4);
     setup.adjust = |_, file| file.timing.heartbeat_ms = 1;
     let network = TestNetwork::start_with_demands(setup).await;

@@ -29,7 +29,7 @@ impl Amending {
         let (mut genesis, instance) = open_market_genesis();
         genesis.providers[0].provider.capacity = Some(80);
         let parameters = &mut genesis.parameters;
-        parameters.freeze_after_heights = 6;
+        parameters.freeze_after_ms = 12_000;
         parameters.schedule.measure = Measure::Certified { gap_full_ppm: 200_000, gap_max_ppm: 900_000_000 };
         parameters.amender_share_ppm = 9_999;
         let mut market = Growing::from(genesis);

@@ -68,9 +68,10 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
     let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
     let instance = Instance { supply, demands: demands.collect() };
     let network = Parameters {
-        relax_after_heights: 1,
-        relax_over_heights: 2,
-        freeze_after_heights: 3,
+        // Blocks come two seconds apart.
+        relax_after_ms: 2_000,
+        relax_over_ms: 4_000,
+        freeze_after_ms: 6_000,
         quiet_block_interval_ms: 1_500,
         ..Parameters::default()
     };
@@ -186,7 +187,7 @@ pub(crate) fn dedicated_market() -> Growing {
             min_utility_per_order: units(30),
             sense: Sense::Minimise,
         }),
-        freeze_after_heights: 2,
+        freeze_after_ms: 4_000,
         ..Parameters::default()
     };
     let instance = Instance { supply, demands };

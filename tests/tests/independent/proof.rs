@@ -2,7 +2,7 @@
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::ledger::{DemandEntry, DemandStatus, StateKey, StateProof};
-use chain::proof::{self, Place, SignedHeader};
+use chain::proof::{self, Place, Settlement, SignedHeader};
 use chain::state_tree::StateTree;
 use chain::{Block, CompositionProof, DemandId, Hash, NetworkId, ProofError, codec};
 use miner::chain_tools::ProofFile;
@@ -45,7 +45,7 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
     assert_eq!((proven.demand, proven.entry.status.name()), (demand, "composed"));
     assert_eq!(proven.composition.providers, composition.providers);
     // As of the last state that had it, from which nothing but its settlement could follow.
-    assert_eq!((proven.head_height + 1, proven.settled_at), (*height, *height));
+    assert_eq!((proven.head_height + 1, proven.settled_at), (*height, Some(*height)));
     assert!(proven.height <= proven.head_height, "{} {}", proven.height, proven.head_height);
     assert_eq!(proven.votes, (3, 4, 3));
 }
@@ -132,6 +132,10 @@ fn after(change: impl FnOnce(&mut CompositionProof)) -> ProofError {
     proof.verify(network).expect_err("a changed proof is refused")
 }
 
+fn settlement(proof: &mut CompositionProof) -> &mut Settlement {
+    proof.settlement.as_mut().expect("the proof of a settled composition")
+}
+
 /// Why a changed file holds no proof.
 fn after_file(change: impl FnOnce(&mut ProofFile)) -> ProofFileError {
     let mut file = ProofFile::from(&frozen_proof());
@@ -174,9 +178,21 @@ fn each_broken_link_is_named() {
     let reversed = after(|proof| std::mem::swap(&mut proof.block, &mut proof.head));
     assert!(matches!(reversed, ProofError::NotIncluded(_)), "{reversed}");
     let older = after(|proof| proof.state.value.as_mut().unwrap()[0] ^= 0xff);
-    assert!(matches!(older, ProofError::NotInState(_)), "{older}");
+    assert!(matches!(older, ProofError::NotInState { place: Place::Head, .. }), "{older}");
     let another = after(|proof| proof.state.key = StateKey::Bounty.to_bytes());
     assert!(matches!(another, ProofError::WrongEntry { .. }), "{another}");
+    let other_absence = after(|proof| settlement(proof).absence.key = StateKey::Bounty.to_bytes());
+    assert!(matches!(other_absence, ProofError::WrongEntry { .. }), "{other_absence}");
+    let still_there = after(|proof| settlement(proof).absence = proof.state.clone());
+    assert_eq!(still_there, ProofError::NotSettled);
+    let not_absent = after(|proof| {
+        let mut lie = proof.state.clone();
+        lie.value = None;
+        settlement(proof).absence = lie;
+    });
+    assert!(matches!(not_absent, ProofError::NotInState { place: Place::Settlement, .. }), "{not_absent}");
+    let later = after(|proof| settlement(proof).block = proof.block.clone());
+    assert!(matches!(later, ProofError::SettlementElsewhere { .. }), "{later}");
 }
 
 #[test]

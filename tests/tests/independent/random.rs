@@ -44,14 +44,23 @@ fn attempt() -> impl Strategy<Value = Attempt> {
     ]
 }
 
-fn genesis(freeze: u64, relax_over: u64, dedicated: bool, by_cost: bool, amender_share: u64) -> Genesis {
+fn genesis(
+    freeze: u64,
+    relax_over: u64,
+    halt_after: u64,
+    dedicated: bool,
+    by_cost: bool,
+    amender_share: u64,
+) -> Genesis {
     let (mut genesis, _) = open_market_genesis();
     genesis.providers[0].provider.capacity = Some(80);
     // Enough for an account and two operations.
     genesis.balances.insert(key("newcomer", 3).public().address(), Money::from_units(3));
     let parameters = &mut genesis.parameters;
-    parameters.freeze_after_heights = freeze;
-    parameters.relax_over_heights = relax_over;
+    // Blocks come two seconds apart.
+    parameters.freeze_after_ms = freeze * 2_000;
+    parameters.relax_over_ms = relax_over * 2_000;
+    parameters.halt_after_ms = halt_after;
     parameters.amender_share_ppm = amender_share;
     parameters.min_saving_ppm = 0;
     parameters.min_reward_ppm = 1;
@@ -195,10 +204,11 @@ proptest! {
     #[test]
     fn whatever_people_do_the_independent_program_finds_the_same_state(
         blocks in prop::collection::vec((0..3_u64, prop::collection::vec(attempt(), 0..5)), 1..40),
-        freeze in 1..30_u64, relax_over in 0..3_u64, dedicated in prop::bool::weighted(0.2), by_cost: bool,
+        freeze in 1..30_u64, relax_over in 0..3_u64,
+        halt_after in prop::sample::select(vec![700_u64, 2_000, 30_000]), dedicated in prop::bool::weighted(0.2), by_cost: bool,
         amender_share in prop::sample::select(vec![0_u64, 99_999, 1_000_000]),
     ) {
-        let mut market = Growing::from(genesis(freeze, relax_over, dedicated, by_cost, amender_share));
+        let mut market = Growing::from(genesis(freeze, relax_over, halt_after, dedicated, by_cost, amender_share));
         let records = demand_records(&market, &open_market_genesis().1);
         market.add_records(records);
         for (miner, attempts) in &blocks {

@@ -239,11 +239,9 @@ fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() 
         }
         for host in (0..4).map(HostId) {
             let (ledger, place) = (world.node(host).ledger().clone(), host.0 as usize);
-            let waits = ledger.is_waiting()
-                || !ledger
-                    .admissible_records(&world.market().records, ledger.head().timestamp_ms + 1)
-                    .0
-                    .is_empty();
+            let next_ms = ledger.head().timestamp_ms + 1;
+            let waits = ledger.is_waiting(next_ms)
+                || !ledger.admissible_records(&world.market().records, next_ms).0.is_empty();
             if seen[place] == ledger.head().height || !waits {
                 continue;
             }

@@ -66,16 +66,16 @@ fn who_is_told_not_to_amend_does_not() {
 }
 
 #[test]
-fn an_idle_network_lets_heights_pass_until_everything_is_paid_and_then_rests() {
+fn an_idle_network_pays_everything_when_it_is_due_and_then_rests() {
     let mut world = settled_world(false);
     let is_paid = |world: &World| {
         let demands = world.node(HostId(0)).ledger().demands();
         demands.into_iter().all(|(_, entry)| !matches!(entry.status, DemandStatus::Composed(_)))
     };
     assert!(!is_paid(&world));
-    let heights = world.market().network.parameters().freeze_after_heights;
+    let freeze_after_ms = world.market().network.parameters().freeze_after_ms;
     let timing = Timing::default();
-    assert!(world.run_until(2 * heights * timing.heartbeat_ms, is_paid).unwrap());
+    assert!(world.run_until(freeze_after_ms + 2_000, is_paid).unwrap());
     let height = world.node(HostId(0)).ledger().head().height;
     world.run_for(4 * timing.heartbeat_ms).unwrap();
     assert_eq!(world.node(HostId(0)).ledger().head().height, height);

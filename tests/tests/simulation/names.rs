@@ -154,7 +154,7 @@ fn useless_blocks_of_many_invented_miners_keep_no_work_out_and_are_not_written_t
         }
         let ledger = world.node(HostId(0)).ledger().clone();
         let (next_ms, records) = (ledger.head().timestamp_ms + 1, &world.market().records);
-        let waits = ledger.is_waiting() || !ledger.admissible_records(records, next_ms).0.is_empty();
+        let waits = ledger.is_waiting(next_ms) || !ledger.admissible_records(records, next_ms).0.is_empty();
         if waits && flooded <= ledger.head().height {
             flooded = ledger.head().height + 1;
             for number in 0..24 {

@@ -152,6 +152,7 @@ impl Transition<'_> {
             before = Some(demand);
             let entry = self.state.demands.get(demand).ok_or(MarketError::UnknownDemand { demand })?;
             self.validate_not_overdue(demand, entry)?;
+            self.validate_not_frozen(demand, entry)?;
             let expected = entry.version();
             if got != expected {
                 return Err(MarketError::StaleAmendment { demand, got, expected });
@@ -162,6 +163,17 @@ impl Transition<'_> {
             return Err(MarketError::NothingReplaced { amendment });
         }
         Ok(entries)
+    }
+
+    /// What is due to be settled is not re-composed any more, even if more is than one block settles.
+    fn validate_not_frozen(&self, demand: DemandId, entry: &DemandEntry) -> Result<(), MarketError> {
+        let freezes_ms = entry.composition().map(|standing| self.state.demands.freezes_at_ms(standing));
+        match freezes_ms {
+            Some(expected) if expected <= self.at.market_ms() => {
+                Err(MarketError::DemandFrozen { demand, got: self.at.market_ms(), expected })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Gives back the minutes of all that is replaced, then checks each part against what is left. Returns

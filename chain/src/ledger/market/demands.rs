@@ -1,4 +1,4 @@
-//! The demands of the market, open or composed, and what of them the passing of heights and of time is about. A demand
+//! The demands of the market, open or composed, and what of them the passing of time is about. A demand
 //! that is settled, cancelled or expired leaves; what became of it is history, not state.
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use super::entry::{DemandEntry, DemandStatus, Standing};
 use crate::genesis::Parameters;
 use crate::ledger::defect::Defect;
 use crate::ledger::root::StateKey;
-use crate::record::{DemandId, Height};
+use crate::record::DemandId;
 
 /// A demand that left the market, as it left.
 pub type Departed = (DemandId, Arc<DemandEntry>);
@@ -35,14 +35,14 @@ pub struct DemandTotals {
 #[derive(Clone, Debug)]
 pub(crate) struct Demands {
     entries: RedBlackTreeMapSync<DemandId, Arc<DemandEntry>>,
-    /// The composed ones, by the height at which they freeze.
-    due: RedBlackTreeSetSync<(Height, DemandId)>,
-    /// The open ones, by the height that brought them.
-    open: RedBlackTreeSetSync<(Height, DemandId)>,
+    /// The composed ones, by the market time at which they freeze.
+    due: RedBlackTreeSetSync<(u64, DemandId)>,
+    /// The open ones, by the market time at which they came.
+    open: RedBlackTreeSetSync<(u64, DemandId)>,
     /// The open ones, by the time at which they expire.
     expiring: RedBlackTreeSetSync<(u64, DemandId)>,
     totals: DemandTotals,
-    freeze_after_heights: u64,
+    freeze_after_ms: u64,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
 }
@@ -55,7 +55,7 @@ impl Demands {
             open: RedBlackTreeSetSync::new_sync(),
             expiring: RedBlackTreeSetSync::new_sync(),
             totals: DemandTotals::default(),
-            freeze_after_heights: parameters.freeze_after_heights,
+            freeze_after_ms: parameters.freeze_after_ms,
             touched: BTreeSet::new(),
         }
     }
@@ -77,14 +77,25 @@ impl Demands {
         self.totals
     }
 
-    /// The height at which a composed demand freezes, counted from its first composition.
-    pub(in crate::ledger) const fn freeze_height(&self, standing: &Standing) -> Height {
-        standing.since.saturating_add(self.freeze_after_heights)
+    /// The market time at which a composed demand freezes, counted from its first composition.
+    pub(in crate::ledger) const fn freezes_at_ms(&self, standing: &Standing) -> u64 {
+        standing.since_ms.saturating_add(self.freeze_after_ms)
     }
 
-    /// Those that freeze at this height or should have before, by height and id.
-    pub(in crate::ledger) fn due_at(&self, height: Height) -> Vec<DemandId> {
-        self.due.iter().take_while(|(due, _)| *due <= height).map(|&(_, id)| id).collect()
+    /// The first composed ones that freeze by this market time, by time and id, at most so many.
+    pub(in crate::ledger) fn due_at(&self, market_ms: u64, most: usize) -> Vec<DemandId> {
+        let due = self.due.iter().take_while(|(due_ms, _)| *due_ms <= market_ms);
+        due.take(most).map(|&(_, id)| id).collect()
+    }
+
+    /// The market time at which the first composed demand freezes that does so after this one.
+    pub(in crate::ledger) fn next_freeze_after(&self, market_ms: u64) -> Option<u64> {
+        next_after(&self.due, market_ms)
+    }
+
+    /// The market time at which the first composed demand freezes.
+    pub(in crate::ledger) fn first_freeze(&self) -> Option<u64> {
+        self.due.first().map(|&(due_ms, _)| due_ms)
     }
 
     /// The first open ones whose time has come, by expiry and id, at most so many.
@@ -99,8 +110,7 @@ impl Demands {
     }
 
     pub(in crate::ledger) fn next_expiry_after(&self, timestamp_ms: u64) -> Option<u64> {
-        let later = timestamp_ms.checked_add(1)?;
-        self.expiring.range((later, DemandId::MIN)..).next().map(|&(expires_ms, _)| expires_ms)
+        next_after(&self.expiring, timestamp_ms)
     }
 
     /// Whether a composition is yet to freeze.
@@ -108,9 +118,9 @@ impl Demands {
         !self.due.is_empty()
     }
 
-    /// The height that brought the youngest open demand.
-    pub(in crate::ledger) fn youngest_open(&self) -> Option<Height> {
-        self.open.last().map(|&(since, _)| since)
+    /// The market time at which the youngest open demand came.
+    pub(in crate::ledger) fn youngest_open(&self) -> Option<u64> {
+        self.open.last().map(|&(since_ms, _)| since_ms)
     }
 
     /// Takes in a new, open demand.
@@ -151,10 +161,10 @@ impl Demands {
     fn put(&mut self, id: DemandId, entry: DemandEntry) {
         match &entry.status {
             DemandStatus::Open => {
-                self.open.insert_mut((entry.since, id));
+                self.open.insert_mut((entry.since_ms, id));
                 self.expiring.insert_mut((entry.expires_ms, id));
             }
-            DemandStatus::Composed(standing) => self.due.insert_mut((self.freeze_height(standing), id)),
+            DemandStatus::Composed(standing) => self.due.insert_mut((self.freezes_at_ms(standing), id)),
             DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } | DemandStatus::Expired { .. } => {
                 return;
             }
@@ -169,9 +179,9 @@ impl Demands {
         match &entry.status {
             DemandStatus::Open => {
                 self.expiring.remove_mut(&(entry.expires_ms, id));
-                self.open.remove_mut(&(entry.since, id))
+                self.open.remove_mut(&(entry.since_ms, id))
             }
-            DemandStatus::Composed(standing) => self.due.remove_mut(&(self.freeze_height(standing), id)),
+            DemandStatus::Composed(standing) => self.due.remove_mut(&(self.freezes_at_ms(standing), id)),
             DemandStatus::Frozen { .. } | DemandStatus::Cancelled { .. } | DemandStatus::Expired { .. } => {
                 false
             }
@@ -195,4 +205,10 @@ impl Demands {
     pub(in crate::ledger) fn take_touched(&mut self) -> BTreeSet<StateKey> {
         std::mem::take(&mut self.touched)
     }
+}
+
+/// The first time after this one.
+fn next_after(times: &RedBlackTreeSetSync<(u64, DemandId)>, time_ms: u64) -> Option<u64> {
+    let later = time_ms.checked_add(1)?;
+    times.range((later, DemandId::MIN)..).next().map(|&(time_ms, _)| time_ms)
 }

@@ -17,8 +17,10 @@ pub struct DemandEntry {
     pub demand: Demand,
     /// What solvers may earn.
     pub solver_fee: Money,
-    /// The height that brought it: acceptance relaxes with the heights since.
+    /// The height that brought it.
     pub since: Height,
+    /// When, in milliseconds of market time: acceptance relaxes with the time since.
+    pub since_ms: u64,
     /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of blocks.
     pub expires_ms: u64,
     /// Held for it: budget + fee while open, the fee while composed.
@@ -54,8 +56,10 @@ pub struct Standing {
     pub providers: Vec<ProviderId>,
     /// Who composed the demand first and earns its fee.
     pub miner: Address,
-    /// The height at which the demand was first composed: the freeze is counted from here.
+    /// The height at which the demand was first composed.
     pub since: Height,
+    /// When, in milliseconds of market time: the freeze is counted from here.
+    pub since_ms: u64,
     /// The height of the block that brought this version.
     pub height: Height,
     /// Whose amendment brought this version; `None` for the first.

@@ -32,6 +32,15 @@ pub enum MarketError {
         /// When it expired.
         expected: u64,
     },
+    /// The composition is due to be settled; that comes with one of the next blocks.
+    #[error("demand {demand:?} froze at {expected} ms of market time, the block's is {got} ms")]
+    DemandFrozen {
+        demand: DemandId,
+        /// The block's market time.
+        got: u64,
+        /// The market time at which it froze.
+        expected: u64,
+    },
     /// The demand was composed by an earlier block, which stands.
     #[error("demand {demand:?} was already composed at height {height} by {}", .miner.short())]
     AlreadyComposed {
@@ -184,6 +193,7 @@ impl MarketError {
             Self::TooMuchWork { .. } => "verification-work",
             Self::UnknownDemand { .. } => "unknown-demand",
             Self::DemandExpired { .. } => "expired-demand",
+            Self::DemandFrozen { .. } => "frozen-demand",
             Self::AlreadyComposed { .. } => "already-composed",
             Self::OrderCount { .. } => "order-count",
             Self::UnknownProvider { .. } => "unknown-provider",

@@ -93,7 +93,7 @@ impl Transition<'_> {
         let amended = self.amended.iter_mut().flat_map(|set| &mut set.parts);
         for staged in self.staged.iter_mut().chain(amended).filter(|staged: &&mut Staged| staged.is_first()) {
             let fee = staged.entry.solver_fee;
-            let required = parameters.required_ppm(self.at.height.saturating_sub(staged.entry.since));
+            let required = parameters.required_ppm(self.at.market_ms().saturating_sub(staged.entry.since_ms));
             staged.earned = fee.checked_ppm(report.reward_ppm).ok_or(WHAT)?;
             report.reward = report.reward.checked_add(staged.earned).ok_or(WHAT)?;
             let required = fee.checked_ppm(required).ok_or(WHAT)?;

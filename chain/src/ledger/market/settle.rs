@@ -63,20 +63,22 @@ impl State {
         self.demands.compose(id, composition, escrow, clearing)
     }
 
-    /// Freezes every composition that is due at this height, in order of demand id, then takes open demands whose time
-    /// has come off the market, by expiry and id; they, as they left. So that no block takes long, at most as many
-    /// expire as a block may have records; the rest expire with the next one, and nothing composes them meanwhile.
+    /// Lets time pass: freezes compositions that are due, by time and id, then takes open demands whose time has come off
+    /// the market, by expiry and id; they, as they left. So that no block takes long, at most as many freeze, and at most
+    /// as many expire, as a block may have records; the rest does so with the next one, and nothing composes or
+    /// re-composes them meanwhile.
     pub(in crate::ledger) fn leave_due(
         &mut self,
         network: &Network,
         at: Moment,
     ) -> Result<Vec<Departed>, Defect> {
+        self.halted_ms = at.halted_ms;
         let parameters = network.parameters();
+        let most = usize::try_from(parameters.limits.records_per_block).unwrap_or(usize::MAX);
         let mut departed = Vec::new();
-        for id in self.demands.due_at(at.height) {
+        for id in self.demands.due_at(at.market_ms(), most) {
             departed.push(self.freeze(parameters, id, at.height)?);
         }
-        let most = usize::try_from(parameters.limits.records_per_block).unwrap_or(usize::MAX);
         for id in self.demands.overdue_at(at.timestamp_ms, most) {
             departed.push(self.give_back(id, DemandStatus::Expired { height: at.height })?);
         }

@@ -11,8 +11,9 @@ use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
 use crate::key::Address;
 use crate::ledger::defect::Defect;
+use crate::ledger::state::Moment;
 use crate::ledger::transition::Transition;
-use crate::record::{DemandId, Height};
+use crate::record::DemandId;
 
 /// A composition that fits, its minutes reserved.
 #[derive(Clone, Debug)]
@@ -49,15 +50,16 @@ impl Staged {
         self.entry.is_open()
     }
 
-    /// As it stands from `height` on, by `author`.
-    pub(in crate::ledger) fn standing(&self, author: Address, height: Height) -> Standing {
+    /// As it stands from this moment on, by `author`.
+    pub(in crate::ledger) fn standing(&self, author: Address, at: Moment) -> Standing {
         let evaluation = &self.evaluation;
         let first = Standing {
             version: 1,
             providers: self.providers.clone(),
             miner: author,
-            since: height,
-            height,
+            since: at.height,
+            since_ms: at.market_ms(),
+            height: at.height,
             amended_by: None,
             timestamp_ms: self.timestamp_ms,
             minutes: evaluation.minutes.clone(),
@@ -77,6 +79,7 @@ impl Staged {
                 version: replaced.version.saturating_add(1),
                 miner: replaced.miner,
                 since: replaced.since,
+                since_ms: replaced.since_ms,
                 amended_by: Some(author),
                 first_cost: replaced.first_cost,
                 earned: replaced.earned,

@@ -187,7 +187,7 @@ impl State {
         author: Address,
         statement: &DemandStatement,
         id: DemandId,
-        height: Height,
+        at: Moment,
     ) -> Result<(), Defect> {
         let escrow = escrow(statement).ok_or(Defect::Escrow)?;
         self.accounts.debit(author, escrow)?;
@@ -201,7 +201,8 @@ impl State {
             author,
             demand,
             solver_fee: statement.solver_fee,
-            since: height,
+            since: at.height,
+            since_ms: at.market_ms(),
             expires_ms: statement.expires_ms,
             escrow,
             clearing: Money::ZERO,

@@ -106,11 +106,12 @@ impl Ledger {
         self.view(capacities, |_, entry| entry.is_open())
     }
 
-    /// The market of these demands alone, to re-compose them together: capacities are what all *other*
-    /// compositions, standing and frozen, leave. Demands that are unknown, have left the market, or are about to
-    /// freeze at the next height are left out.
-    pub fn amendable_market(&self, demands: &[DemandId]) -> Market {
-        let amendable = |id: &&DemandId| self.demand(**id).is_some_and(|entry| self.is_amendable(entry));
+    /// The market of these demands alone, to re-compose them together in a block of this time: capacities are what all
+    /// *other* compositions, standing and frozen, leave. Demands that are unknown, have left the market, or will have
+    /// frozen are left out.
+    pub fn amendable_market(&self, demands: &[DemandId], timestamp_ms: u64) -> Market {
+        let is_amendable = |entry| self.is_amendable(entry, timestamp_ms);
+        let amendable = |id: &&DemandId| self.demand(**id).is_some_and(is_amendable);
         let chosen: BTreeSet<DemandId> = demands.iter().filter(amendable).copied().collect();
         let freed = minutes_of(chosen.iter().filter_map(|id| self.demand(*id)));
         let capacities = self.state.providers.capacities_left(|provider, usage| {
@@ -119,10 +120,10 @@ impl Ledger {
         self.view(capacities, |id, _| chosen.contains(&id))
     }
 
-    /// The height at which a composed demand freezes; `None` while it is open.
-    pub fn freeze_height(&self, entry: &DemandEntry) -> Option<Height> {
+    /// The market time at which a composed demand freezes; `None` while it is open.
+    pub fn freezes_at_ms(&self, entry: &DemandEntry) -> Option<u64> {
         match &entry.status {
-            DemandStatus::Composed(standing) => Some(self.state.demands.freeze_height(standing)),
+            DemandStatus::Composed(standing) => Some(self.state.demands.freezes_at_ms(standing)),
             DemandStatus::Open
             | DemandStatus::Frozen { .. }
             | DemandStatus::Cancelled { .. }
@@ -130,10 +131,10 @@ impl Ledger {
         }
     }
 
-    /// Whether an amendment in the next block may compose the demand, first or again.
-    pub fn is_amendable(&self, entry: &DemandEntry) -> bool {
-        let next = self.head.height.saturating_add(1);
-        entry.is_open() || self.freeze_height(entry).is_some_and(|height| height > next)
+    /// Whether an amendment in the next block may compose the demand, first or again, if that block has this time.
+    pub fn is_amendable(&self, entry: &DemandEntry, timestamp_ms: u64) -> bool {
+        let Ok(at) = self.moment(timestamp_ms) else { return false };
+        entry.is_open() || self.freezes_at_ms(entry).is_some_and(|freezes_ms| freezes_ms > at.market_ms())
     }
 
     /// [`Ledger::open_market`] as one miner may use it: in dedicated allocation, without the offers of

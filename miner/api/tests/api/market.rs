@@ -2,7 +2,7 @@
 //!
 //! One provider does operation 0 for 10 $ and operation 1 for 9 $, 10 minutes each; the three demands of alice, bob
 //! and carol want both, with budgets of 100 $ and fees of 0.4 $. A composition costs 19 $, leaves no room for doubt,
-//! and so earns its whole fee. Four heights after it was composed a demand is settled.
+//! and so earns its whole fee. Four seconds after it was composed a demand is settled.
 
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ impl Market {
     /// Before the first block.
     pub(crate) fn new() -> Self {
         let mut scenario = Scenario::of_instance("by hand", instance());
-        scenario.network.freeze_after_heights = 4;
+        scenario.network.freeze_after_ms = 4_000;
         let (profile, validators) = (scenario.search.profile, vec![miner().public()]);
         let mut genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, START_MS);
         genesis.balances.insert(treasurer().public().address(), units(1_000));

@@ -73,13 +73,13 @@ impl Mining {
         if !is_free || !may_amend || self.amending.explorer.is_resting() {
             return;
         }
-        let demands = amendable(view.ledger);
+        let demands = amendable(view);
         if demands.iter().all(|demand| demand.minutes.is_empty()) {
             return;
         }
         let Some(chosen) = self.amending.explorer.choose(&demands, view.ledger.prices()) else { return };
         let ids: Vec<DemandId> = chosen.demands.into_iter().collect();
-        let market = view.ledger.amendable_market(&ids);
+        let market = view.ledger.amendable_market(&ids, view.block_time_ms());
         let standing: BTreeMap<_, _> = ids.iter().map(|&id| (id, standing(view.ledger, id))).collect();
         let composed = |id: &DemandId| standing.get(id).filter(|(version, _)| *version > 0);
         let incumbent = market.demands.iter().map(|demand| Some(composed(&demand.id)?.1.clone())).collect();
@@ -175,8 +175,9 @@ impl Mining {
 }
 
 /// The demands that may be composed again, and the open ones they could make room for.
-fn amendable(ledger: &Ledger) -> Vec<AmendableDemand> {
-    let market = ledger.demands().filter(|(_, entry)| ledger.is_amendable(entry));
+fn amendable(view: &View<'_>) -> Vec<AmendableDemand> {
+    let (ledger, timestamp_ms) = (view.ledger, view.block_time_ms());
+    let market = ledger.demands().filter(|(_, entry)| ledger.is_amendable(entry, timestamp_ms));
     market
         .map(|(id, entry)| AmendableDemand {
             id,

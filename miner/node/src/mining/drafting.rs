@@ -2,11 +2,14 @@
 
 use chain::ledger::{Ledger, MarketError};
 use chain::validate::draft::Admissible;
-use chain::{Draft, PriceUpdate, Rejection};
+use chain::{DemandId, Draft, PriceUpdate, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, evaluate_composition};
 
 use super::{Action, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View};
+
+/// How long what the market does not accept yet is left alone, in milliseconds.
+const HELD_MS: u64 = 500;
 
 impl Mining {
     /// The next block to send, if anything is ready and it is our turn.
@@ -21,6 +24,9 @@ impl Mining {
             }
             // No better than the prices in force: nothing to send, and no reason to look again.
         }
+        if view.now.monotonic_ms >= self.held_since_ms + HELD_MS {
+            self.ready.append(&mut self.held);
+        }
         if !self.ready.is_empty() {
             let ready = std::mem::take(&mut self.ready);
             if let Some(drafted) = self.draft_acceptable(&ready, view, actions) {
@@ -30,31 +36,33 @@ impl Mining {
         if let Some(drafted) = self.next_amending_block(view) {
             return Some(drafted);
         }
-        let is_anything_to_do = !view.pending.is_empty() || !self.held.is_empty();
-        let is_due = is_anything_to_do && self.is_quiet_block_due(view, Self::turn(view));
-        if is_due || self.is_expiry_due(view) || self.is_heartbeat_due(view) {
+        let is_due = !view.pending.is_empty() && self.is_quiet_block_due(view, Self::turn(view));
+        if is_due || self.is_departure_due(view) || self.is_heartbeat_due(view) {
             return Self::draft(view, None, Vec::new()).ok();
         }
         None
     }
 
-    /// Whether only heights have to pass until compositions are paid, and nothing else makes them pass. Demands that
-    /// this miner has not found to be unservable do: somebody will take over their cell while the head rests.
+    /// Whether something waits for market time to pass, and nothing else makes it pass. Demands that this miner neither
+    /// found to be unservable nor holds a composition for do: somebody will take over their cell while the head rests.
     fn is_heartbeat_due(&self, view: &View<'_>) -> bool {
         let ours = view.ledger.head().timestamp_ms
             + self.timing.heartbeat_ms
             + Self::turn(view) * self.timing.turn_ms;
+        let is_held = |demand: &DemandId| self.held.iter().any(|(held, _)| held == demand);
         view.now.wall_ms >= ours
-            && self.is_idle()
-            && view.ledger.awaits_settlement()
-            && super::open_ids(view.ledger).iter().all(|demand| self.given_up.contains(demand))
+            && self.is_resting()
+            && view.ledger.is_waiting(view.block_time_ms())
+            && super::open_ids(view.ledger)
+                .iter()
+                .all(|demand| self.given_up.contains(demand) || is_held(demand))
     }
 
-    /// Whether an open demand has expired, and waits for a block to leave with.
-    fn is_expiry_due(&self, view: &View<'_>) -> bool {
+    /// Whether a demand has expired or is to be settled, and waits for a block to leave with.
+    fn is_departure_due(&self, view: &View<'_>) -> bool {
         let turn_ms = Self::turn(view) * self.timing.turn_ms;
-        let is_over = |expires_ms: u64| view.now.wall_ms >= expires_ms.saturating_add(turn_ms);
-        view.ledger.first_expiry().is_some_and(is_over) && self.is_quiet_block_due(view, Self::turn(view))
+        let is_over = |due_ms: u64| view.now.wall_ms >= due_ms.saturating_add(turn_ms);
+        view.ledger.first_departure().is_some_and(is_over) && self.is_quiet_block_due(view, Self::turn(view))
     }
 
     /// A block on the present head with these contents and every record that waits.
@@ -118,7 +126,7 @@ impl Mining {
         if matches!(rejection, Rejection::Market(MarketError::RewardBelowThreshold { .. })) {
             let (demands, reason) = (rest.len(), rejection.to_string());
             actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
-            self.held = rest;
+            (self.held, self.held_since_ms) = (rest, view.now.monotonic_ms);
         } else {
             self.ready = rest; // too much for one block: the next one takes it
         }

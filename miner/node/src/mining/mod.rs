@@ -76,7 +76,9 @@ pub(crate) struct Mining {
     search: Option<Search>,
     ready: Vec<ProposedComposition>,
     announced: Option<Announced>,
+    /// What the market does not accept yet.
     held: Vec<ProposedComposition>,
+    held_since_ms: u64,
     pricing: Pricing,
     amending: Amending,
     /// Open demands it found no way to compose, and searches for no more until there may be one.
@@ -120,6 +122,7 @@ impl Mining {
             ready: Vec::new(),
             announced: None,
             held: Vec::new(),
+            held_since_ms: 0,
             pricing: Pricing::default(),
             amending: Amending::new(Explorer::new(settings.amend, settings.rng_seed)),
             given_up: BTreeSet::new(),
@@ -147,17 +150,21 @@ impl Mining {
         self.started_ms.is_some()
     }
 
-    /// Nothing is searched, ready or announced, and nothing that failed waits to be tried again.
+    /// Nothing is searched, ready, held back or announced, and nothing that failed waits to be tried again.
     pub(crate) fn is_idle(&self) -> bool {
         if !self.is_running() {
             return self.announced.is_none();
         }
+        self.is_resting() && self.held.is_empty()
+    }
+
+    /// Nothing is left to do, but for what the market may accept later.
+    fn is_resting(&self) -> bool {
         self.search.is_none()
             && self.ready.is_empty()
             && self.announced.is_none()
             && self.amending.is_idle()
             && self.pricing.is_idle()
-            && self.held.is_empty()
             && self.setbacks.is_empty()
     }
 
@@ -289,7 +296,7 @@ impl Mining {
             self.overtaken += 1;
         }
         let mut standing = std::mem::take(&mut self.ready);
-        standing.append(&mut self.held); // a height older: the market may accept them now
+        standing.append(&mut self.held); // older: the market may accept them now
         let lost_race = self.announced.take().filter(|announced| announced.block != block.hash());
         self.ready = match lost_race {
             Some(announced) => {

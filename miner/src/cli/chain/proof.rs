@@ -118,11 +118,10 @@ fn read_proof(path: &Path) -> Result<ProofFile> {
 fn words(proven: &Proven, is_trusted: bool) -> String {
     let (composition, entry) = (&proven.composition, &proven.entry);
     let (votes, validators, quorum) = proven.votes;
-    let status = if proven.settled_at == proven.head_height.saturating_add(1) {
-        format!("settled for good at height {}", proven.settled_at)
-    } else {
-        "standing, not yet settled".to_owned()
-    };
+    let status = proven.settled_at.map_or_else(
+        || "standing, not yet settled".to_owned(),
+        |height| format!("settled for good at height {height}"),
+    );
     let providers: Vec<String> = composition.providers.iter().map(|id| id.0.to_string()).collect();
     let mut lines = vec![
         "The proof holds. It proves:".to_owned(),

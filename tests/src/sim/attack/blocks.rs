@@ -35,7 +35,7 @@ fn new_blocks(playing: &mut Playing, stage: &Stage<'_>) -> Vec<Block> {
 pub(super) fn useless(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     let next_ms = stage.ledger.head().timestamp_ms + 1;
     let (records, _) = stage.ledger.admissible_records(&stage.market.records, next_ms);
-    let waits = stage.ledger.is_waiting() || !records.is_empty();
+    let waits = stage.ledger.is_waiting(next_ms) || !records.is_empty();
     if !waits || !playing.seen.insert(stage.ledger.head().hash) {
         return Vec::new();
     }
