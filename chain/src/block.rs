@@ -48,8 +48,7 @@ pub struct Header {
     /// What it adds to the cost of composed demands: the cost of first compositions, and the change of what
     /// is re-composed, which may be negative.
     pub cost: Money,
-    /// What it adds to the reduced cost of composed demands, at the prices in force after its price update; may be
-    /// negative.
+    /// What it adds to the reduced cost of composed demands, at the prices it begins with; may be negative.
     pub reduced_cost: Money,
 }
 
@@ -110,12 +109,12 @@ pub struct PriceUpdate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Commitment {}
 
-/// What a block brings, in the order in which it takes effect.
+/// What a block brings, in the order in which it takes effect, but for the price update, which comes last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
     /// Records taken from the pool.
     pub records: Vec<Record>,
-    /// New prices, in force for this block's own compositions.
+    /// New prices, in force from the next block on.
     pub price_update: Option<PriceUpdate>,
     /// Open demands served.
     pub compositions: Vec<Composition>,
@@ -148,7 +147,7 @@ pub struct Block {
 }
 
 impl Body {
-    /// The Merkle leaves: each item's canonical bytes behind a byte for its kind, in order of effect.
+    /// The Merkle leaves: each item's canonical bytes behind a byte for its kind, in order of kinds.
     pub fn items(&self) -> Vec<Vec<u8>> {
         let tagged = |tag: u8, bytes: Vec<u8>| [vec![tag], bytes].concat();
         let records = self.records.iter().map(|record| tagged(0, encode(record)));
@@ -161,7 +160,7 @@ impl Body {
     /// The body whose [`Body::items`] these are.
     ///
     /// # Errors
-    /// If an item is malformed or of no known kind, or the items are not in order of effect.
+    /// If an item is malformed or of no known kind, or the items are not in order of kinds.
     pub fn from_items<I: AsRef<[u8]>>(items: &[I]) -> Result<Self, CodecError> {
         let mut body = Self::default();
         for item in items {

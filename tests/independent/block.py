@@ -16,6 +16,7 @@ class Part:
         self.before = entry["status"][1] if entry["status"][0] == "Composed" else None
         self.price = self.before["price"] if self.before else found.cost
         self.clearing, self.due = entry["clearing"] + self.change, 0
+        self.reduced_cost = self.earned = 0
 
     @property
     def change(self):
@@ -25,26 +26,28 @@ class Part:
 
 class Block:
     """One block taking effect on a state, step by step as in section 10; steps 1, 3 and 12 are the
-    caller's."""
+    caller's. It begins before its records: what is composed is composed of the offers of then, and valued at
+    the prices of then."""
 
     def __init__(self, state, header):
         self.state, self.height = state, header["height"]
         self.miner = address(header["miner"])
-        self.staged = {}  # by demand: the part, and whether the reward is judged on it
-        self.cost = self.displacement = 0
+        self.supply, self.prices = state.supply, state.prices
+        self.staged = {}  # by demand
+        self.cost = self.displacement = self.reduced_cost = self.reward = 0
 
     def meter(self, demands, reprices):
         state, known = self.state, []
         for demand in demands:
             if demand in state.demands:
                 known.append(state.demands[demand]["demand"])
-        work = sum(map(state.supply.work, known))
+        work = sum(map(self.supply.work, known))
         if reprices:
             work += 2 * sum(map(state.supply.work, state.market_demands()))
         limit = state.parameters["limits"]["verification_work"]
         require(work <= limit, f"checking takes {work} steps, at most {limit} are allowed")
 
-    # ---- Step 5 ----
+    # ---- Steps 4 and 5 ----
 
     def stage(self, composition):
         """A composition of an open demand."""
@@ -59,7 +62,9 @@ class Block:
             for number in part.found.minutes:
                 none = {"miner": self.miner, "compositions": 0}
                 state.holders.setdefault(number, none)["compositions"] += 1
-        self.staged[part.demand] = (part, True)
+        self.value(part)
+        self.award([part], part.found.cost, part.reduced_cost)
+        self.staged[part.demand] = part
         self.cost += part.change
 
     def entry_of(self, composition):
@@ -72,13 +77,13 @@ class Block:
 
     def fitting(self, composition, entry):
         """Checks a composition against the demand and what is left now."""
-        wanted, chosen, providers = entry["demand"], composition["providers"], self.state.supply.providers
+        wanted, chosen, providers = entry["demand"], composition["providers"], self.supply.providers
         equal(len(chosen), len(wanted["orders"]), "the number of its providers")
         for number, operation in zip(chosen, wanted["orders"]):
             require(number < len(providers), f"there is no provider {number}")
             offers = providers[number]["offers"]
             require(operation in offers, f"provider {number} does not offer operation {operation}")
-        found = self.state.supply.evaluate(wanted, chosen)
+        found = self.supply.evaluate(wanted, chosen)
         require(found.cost <= wanted["budget"], f"it costs {found.cost}, budget {wanted['budget']}")
         for number, minutes in found.minutes.items():
             usage, capacity = self.state.usage[number], providers[number]["capacity"]
@@ -131,14 +136,16 @@ class Block:
             parts.append(self.fitting(part["composition"], entry))
             self.take(parts[-1].found.minutes, 1)
         require(changes, "it changes no composition that it replaces")
-        self.settle_balance(parts)
-        makes_room = any(part.before is None for part in parts)
+        displaced = self.settle_balance(parts)
+        added = sum(map(self.value, parts))
+        firsts = [part for part in parts if part.before is None]
+        self.award(firsts, sum(part.found.cost for part in firsts) + displaced, max(0, added))
         for part in parts:
-            self.staged[part.demand] = (part, makes_room)
+            self.staged[part.demand] = part
             self.cost += part.change
 
     def settle_balance(self, parts):
-        """Who saves, who pays for room, and what the amender is due."""
+        """Who saves, who pays for room, and what the amender is due. Returns what is displaced."""
         parameters = self.state.parameters
         firsts = [part for part in parts if part.before is None]
         saving = -sum(part.change for part in parts if part.before)
@@ -146,8 +153,8 @@ class Block:
             before = sum(part.before["cost"] for part in parts)
             least = max(1, ceil_div(before * parameters["min_saving_ppm"], MILLION))
             require(saving >= least, f"it saves {saving}, expected at least {least}")
-        displaced = max(0, -saving)
-        self.displacement += displaced
+        displacement = displaced = max(0, -saving)
+        self.displacement += displacement
         for part in firsts:
             charge = min(displaced, part.entry["demand"]["budget"] - part.found.cost)
             part.price += charge
@@ -158,8 +165,85 @@ class Block:
             dues = sum(part.before["dues"].values()) if part.before else 0
             due = ppm(share, parameters["amender_share_ppm"])
             part.due = min(due, part.entry["solver_fee"] - dues)
+        return displacement
 
-    # ---- Step 8 ----
+    # ---- What it is worth ----
+
+    def value(self, part):
+        """Returns what the part adds to reduced cost."""
+        wanted, priced = part.entry["demand"], self.supply.at(self.prices)
+        part.reduced_cost = added = priced.reduced_cost(wanted, part.found)
+        if part.before:
+            charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
+            added -= part.before["cost"] + sum(charges) - priced.least(wanted)
+        self.reduced_cost += added
+        return added
+
+    def award(self, firsts, cost, reduced_cost):
+        """What first compositions earn by this cost and reduced cost, which is enough for each."""
+        schedule = self.state.parameters["schedule"]
+        if schedule["measure"][0] == "Paper":
+            return  # see judge
+        for part in firsts:
+            part.earned, required = self.pay(part, reward_share(schedule, cost, reduced_cost, 0))
+            require(part.earned >= required, f"it earns {part.earned}, expected at least {required}")
+            self.reward += part.earned
+
+    def pay(self, part, share):
+        """What a share of its fee is, and what its demand requires."""
+        fee, age = part.entry["solver_fee"], self.state.market_time() - part.entry["since_ms"]
+        return ppm(fee, share), ppm(fee, required_share(self.state.parameters, age))
+
+    def judge(self):
+        """By a measure of paper A a block is judged as a whole."""
+        schedule = self.state.parameters["schedule"]
+        firsts = [part for part in self.staged.values() if part.before is None]
+        if schedule["measure"][0] != "Paper" or not firsts:
+            return
+        cost = sum(part.found.cost for part in firsts) + self.displacement
+        orders = sum(len(part.composition["providers"]) for part in firsts)
+        share, required = reward_share(schedule, cost, 0, orders), 0
+        for part in firsts:
+            part.earned, least = self.pay(part, share)
+            self.reward += part.earned
+            required += least
+        require(self.reward >= required, f"the block earns {self.reward}, expected at least {required}")
+
+    # ---- The end ----
+
+    def enter_all(self):
+        state = self.state
+        for part in self.staged.values():
+            self.enter(part)
+        replaced = (part.before["minutes"] for part in self.staged.values() if part.before)
+        state.release_deposits(sorted(set().union(*replaced, state.changed)))
+        state.changed = set()
+
+    def enter(self, part):
+        state, entry, found, before = self.state, part.entry, part.found, part.before
+        standing = {
+            "version": 1, "providers": part.composition["providers"], "miner": self.miner,
+            "since": self.height, "since_ms": self.state.market_time(), "height": self.height,
+            "amended_by": None,
+            "timestamp_ms": part.composition["timestamp_ms"],
+            "minutes": dict(sorted(found.minutes.items())), "owed": dict(sorted(found.owed.items())),
+            "transport": found.transport, "time_value": found.time_value, "cost": found.cost,
+            "first_cost": found.cost, "price": part.price, "reduced_cost": part.reduced_cost, "earned": part.earned,
+            "dues": {},
+        }
+        if before:
+            kept = ("miner", "since", "since_ms", "first_cost", "earned")
+            standing |= {name: before[name] for name in kept}
+            standing |= {"version": before["version"] + 1, "amended_by": self.miner}
+            standing["dues"] = dict(before["dues"])
+        else:
+            entry["escrow"] = entry["solver_fee"]
+            state.credit(entry["author"], entry["demand"]["budget"] - part.price)
+        if part.due:
+            standing["dues"][self.miner] = standing["dues"].get(self.miner, 0) + part.due
+        require(part.clearing >= found.cost, "a clearing account does not cover what is owed")
+        entry["status"], entry["clearing"] = ("Composed", standing), part.clearing
+        state.stale.add((DEMAND, part.demand))
 
     def reprice(self, prices):
         """Returns the bound before and after."""
@@ -183,62 +267,6 @@ class Block:
         state.stale |= {(PROVIDER, number) for number in changed} | {(BOUNTY, b"")}
         state.prices = prices
         return before, after
-
-    # ---- Steps 9 to 11 ----
-
-    def judge(self):
-        """Returns what is added to cost and reduced cost, and the reward."""
-        state, parameters = self.state, self.state.parameters
-        priced, reduced_costs, total, judged = state.supply.at(state.prices), {}, 0, 0
-        for demand, (part, is_judged) in self.staged.items():
-            wanted = part.entry["demand"]
-            reduced_costs[demand] = priced.reduced_cost(wanted, part.found)
-            added = reduced_costs[demand]
-            if part.before:
-                charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
-                added -= part.before["cost"] + sum(charges) - priced.least(wanted)
-            total += added
-            judged += added if is_judged else 0
-        firsts = [part for part, _ in self.staged.values() if part.before is None]
-        cost = sum(part.found.cost for part in firsts) + self.displacement
-        orders = sum(len(part.composition["providers"]) for part in firsts)
-        share = reward_share(parameters["schedule"], cost, max(0, judged), orders) if firsts else 0
-        reward = required = 0
-        for part in firsts:
-            fee, age = part.entry["solver_fee"], self.state.market_time() - part.entry["since_ms"]
-            reward += ppm(fee, share)
-            required += ppm(fee, required_share(parameters, age))
-        require(reward >= required, f"the block earns {reward}, expected at least {required}")
-        for demand, (part, _) in self.staged.items():
-            self.enter(part, reduced_costs[demand], ppm(part.entry["solver_fee"], share))
-        left = {number for part, _ in self.staged.values() if part.before for number in part.before["minutes"]}
-        state.release_deposits(sorted(left))
-        return self.cost, total, reward
-
-    def enter(self, part, reduced_cost, earned):
-        state, entry, found, before = self.state, part.entry, part.found, part.before
-        standing = {
-            "version": 1, "providers": part.composition["providers"], "miner": self.miner,
-            "since": self.height, "since_ms": self.state.market_time(), "height": self.height,
-            "amended_by": None,
-            "timestamp_ms": part.composition["timestamp_ms"],
-            "minutes": dict(sorted(found.minutes.items())), "owed": dict(sorted(found.owed.items())),
-            "transport": found.transport, "time_value": found.time_value, "cost": found.cost,
-            "first_cost": found.cost, "price": part.price, "reduced_cost": reduced_cost, "earned": earned, "dues": {},
-        }
-        if before:
-            kept = ("miner", "since", "since_ms", "first_cost", "earned")
-            standing |= {name: before[name] for name in kept}
-            standing |= {"version": before["version"] + 1, "amended_by": self.miner}
-            standing["dues"] = dict(before["dues"])
-        else:
-            entry["escrow"] = entry["solver_fee"]
-            state.credit(entry["author"], entry["demand"]["budget"] - part.price)
-        if part.due:
-            standing["dues"][self.miner] = standing["dues"].get(self.miner, 0) + part.due
-        require(part.clearing >= found.cost, "a clearing account does not cover what is owed")
-        entry["status"], entry["clearing"] = ("Composed", standing), part.clearing
-        state.stale.add((DEMAND, part.demand))
 
 
 def shares(saving, prices):

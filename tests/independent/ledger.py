@@ -33,6 +33,7 @@ class State:
         self.ids = {address: number for number, address in enumerate(self.addresses)}
         self.usage = [{"standing": 0, "frozen": 0} for _ in self.addresses]
         self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
+        self.changed = set()  # providers whose offers the block changed
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.bounty, self.carrier = genesis["bounty"], 0
@@ -277,27 +278,24 @@ class State:
             number = self.ids[author] = len(self.addresses)
             self.addresses.append(author)
             self.usage.append({"standing": 0, "frozen": 0})
-            self.prices.append(0)
-            self.supply.providers.append(said)
-        self.supply.providers[number] = said
+            self.prices = self.prices + [0]
+        self.supply = self.supply.with_provider(number, said)
         if said["capacity"] is None:
-            self.prices[number] = 0
+            self.prices = self.prices[:number] + [0] + self.prices[number + 1:]
         missing = self.required_deposit(number) - self.deposits.get(number, 0)
         if missing > 0:
             self.spend(author, missing)
             self.deposits[number] = self.required_deposit(number)
-        self.release_deposits([number])
-        self.supply.changed()
+        self.changed.add(number)
         self.stale.add((PROVIDER, number))
 
     def withdraw(self, author):
         number = self.ids.get(author)
         offered = number is not None and self.supply.providers[number]["offers"]
         require(offered, "its author offers nothing that could be withdrawn")
-        terms = self.supply.providers[number]
-        self.supply.providers[number] = {**terms, "offers": {}, "capacity": 0}
-        self.release_deposits([number])
-        self.supply.changed()
+        terms = {**self.supply.providers[number], "offers": {}, "capacity": 0}
+        self.supply = self.supply.with_provider(number, terms)
+        self.changed.add(number)
         self.stale.add((PROVIDER, number))
 
     def demand(self, author, said, identity, height):

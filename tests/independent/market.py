@@ -31,14 +31,14 @@ class Supply:
 
     def __init__(self, rules, geometry, providers):
         self.rules, self.geometry, self.providers = rules, geometry, providers
-        self.changed()
-
-    def changed(self):
-        """To be called after offers have changed: forgets what was computed from them."""
         self.offering, self.legs, self.rows, self.views = {}, {}, {}, {}
         for number, provider in enumerate(self.providers):
             for operation in provider["offers"]:
                 self.offering.setdefault(operation, []).append(number)
+
+    def with_provider(self, number, terms):
+        """Another supply, in which this provider, perhaps a new one, has these terms."""
+        return Supply(self.rules, self.geometry, self.providers[:number] + [terms] + self.providers[number + 1:])
 
     def has_site(self, site):
         kind, content = site

@@ -167,7 +167,7 @@ class Checker:
         state, height = self.state, header["height"]
         self.counts["settlements"] += state.settle_due()
         self.counts["expiries"] += state.expire_due()
-        block = Block(state, header)
+        block = Block(state, header)  # before its records, which may change offers
         for data, record in records:
             identity = crypto.hash_in("Record", data)
             try:
@@ -186,15 +186,16 @@ class Checker:
                 block.amend(amendment)
             except Mismatch as error:
                 raise Mismatch(f"amendment {number}: {error}") from error
+        equal(header["cost"], block.cost, "the total cost")
+        equal(header["reduced_cost"], block.reduced_cost, "the total reduced cost")
+        block.judge()
+        block.enter_all()
         if update is not None:
             block.reprice(update["prices"])
             self.counts["price updates"] += 1
-        cost, reduced_cost, reward = block.judge()
-        equal(header["cost"], cost, "the total cost")
-        equal(header["reduced_cost"], reduced_cost, "the total reduced cost")
         self.counts["compositions"] += len(compositions)
         self.counts["amendments"] += len(amendments)
-        self.rewards += reward
+        self.rewards += block.reward
         equal(state.money(), self.money, "all money")
         try:
             equal(header["state_root"], state.root(), "the state root")

@@ -2,12 +2,13 @@
 //! and explained. Claims of a header are compared elsewhere ([`crate::validate`]).
 //!
 //! Order of effects: freezes that are due, demands whose time has come by now, records, compositions staged against what is left
-//! (`staging`), amendments likewise (`amending`), price update, reduced costs and reward at the prices then in force
-//! (`judging`), everything entered. A transition works on a state of its own; dropping it leaves no trace.
+//! (`staging`), amendments likewise (`amending`), all valued at the offers and prices that the block begins with
+//! (`judging`); everything entered, price update. A transition works on a state of its own; dropping it leaves no trace.
 
+use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
-use scenarios::Money;
+use scenarios::{DualPrices, Money, Oracle, ProviderId, SharedSupply};
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
@@ -18,10 +19,11 @@ use super::market::staging::Staged;
 use super::market::{DemandStatus, Departed, MarketError};
 use super::records::BringError;
 use super::state::{Moment, State};
+use crate::block::PriceUpdate;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
-use crate::record::{DemandId, Height, Record, RecordId};
+use crate::record::{DemandId, Height, Record, RecordId, Statement};
 
 /// What a block brought and earned, for logs, tables and its miner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +51,7 @@ pub struct BlockReport {
     pub reduced_cost: Money,
     /// Fees of the demands composed for the first time.
     pub fees: Money,
-    /// The share of the fees it earns, in ppm; 0 if it composes no open demand.
+    /// What of the fees it earns, in ppm; 0 if it composes no open demand.
     pub reward_ppm: u64,
     /// What it earns for them, paid as they freeze.
     pub reward: Money,
@@ -75,6 +77,13 @@ pub(crate) struct Transition<'a> {
     pub(super) state: State,
     pub(super) at: Moment,
     pub(super) miner: Address,
+    /// The offers that the block begins with: what is composed is composed of these.
+    pub(super) supply: &'a SharedSupply,
+    oracle: OnceCell<Oracle<'a>>,
+    /// The prices that the block begins with: everything is valued at these.
+    pub(super) prices: &'a DualPrices,
+    /// Providers whose offers its records change.
+    changed: BTreeSet<ProviderId>,
     pub(super) staged: Vec<Staged>,
     pub(super) amended: Vec<StagedAmendment>,
     pub(super) staged_ids: BTreeSet<DemandId>,
@@ -99,6 +108,10 @@ impl<'a> Transition<'a> {
             state,
             at,
             miner: miner.address(),
+            supply: ledger.supply(),
+            oracle: OnceCell::new(),
+            prices: ledger.prices(),
+            changed: BTreeSet::new(),
             staged: Vec::new(),
             amended: Vec::new(),
             staged_ids: BTreeSet::new(),
@@ -106,10 +119,19 @@ impl<'a> Transition<'a> {
         })
     }
 
+    /// The oracle of the offers that the block begins with; its tables are made only if it is asked.
+    pub(super) fn oracle(&self) -> &Oracle<'a> {
+        self.oracle.get_or_init(|| self.supply.oracle())
+    }
+
     /// Lets a record take effect after those before it.
     pub(crate) fn bring(&mut self, record: &Record, id: RecordId) -> Result<(), BringError> {
         let departed = self.state.bring(self.network, self.at, record, id)?;
         self.report.departed.extend(departed);
+        self.changed.extend(match &record.content.statement {
+            Statement::Offer(_) | Statement::OfferWithdrawal => self.state.providers.id_of(record.author()),
+            Statement::Demand(_) | Statement::DemandCancellation { .. } | Statement::Transfer { .. } => None,
+        });
         self.report.records = self.report.records.saturating_add(1);
         Ok(())
     }
@@ -121,10 +143,11 @@ impl<'a> Transition<'a> {
         composed: impl Iterator<Item = DemandId>,
         reprices: bool,
     ) -> Result<(), MarketError> {
-        let meter = WorkMeter::new(self.state.providers.supply());
+        let meter = WorkMeter::new(self.supply);
         let entries = composed.filter_map(|id| self.state.demands.get(id));
         let mut got = entries.fold(0_u64, |sum, entry| sum.saturating_add(meter.work(&entry.demand)));
         if reprices {
+            let meter = WorkMeter::new(self.state.providers.supply());
             let market = self.state.demands.iter().map(|(_, entry)| &entry.demand);
             let pass = market.fold(0_u64, |sum, demand| sum.saturating_add(meter.work(demand)));
             got = got.saturating_add(pass.saturating_mul(2));
@@ -134,9 +157,9 @@ impl<'a> Transition<'a> {
         if got > expected { Err(MarketError::TooMuchWork { got, expected }) } else { Ok(()) }
     }
 
-    /// Enters what is staged, and brings the state's tree up to date: the last step.
-    pub(crate) fn enter(&mut self) -> Result<(), Defect> {
-        let mut left = BTreeSet::new();
+    /// Enters what is staged, then returns what deposits have too much.
+    fn enter(&mut self) -> Result<(), Defect> {
+        let mut left = std::mem::take(&mut self.changed);
         for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
             let standing = staged.standing(self.miner, self.at);
             let clearing = staged.terms.clearing;
@@ -147,7 +170,16 @@ impl<'a> Transition<'a> {
             }
             left.extend(staged.entry.composition().into_iter().flat_map(|replaced| replaced.minutes.keys()));
         }
-        self.state.release_deposits(&left)?;
+        self.state.release_deposits(&left)
+    }
+
+    /// Ends the block: enters what is staged, puts new prices in force, and brings the state's tree up to date.
+    pub(crate) fn end(&mut self, update: Option<&PriceUpdate>) -> Result<(), MarketError> {
+        self.judge_whole()?;
+        self.enter()?;
+        if let Some(update) = update {
+            self.reprice(update)?;
+        }
         self.state.commit();
         Ok(())
     }

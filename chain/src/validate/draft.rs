@@ -42,8 +42,18 @@ pub type Serving = (DemandId, Vec<ProviderId>);
 pub struct Admissible {
     /// Those that fit, in order.
     pub kept: Vec<Serving>,
-    /// Those that don't, each with the rule it would break.
+    /// Those that would earn less than their demands ask for now, though not for ever, each with what that is; they take
+    /// nothing from others.
+    pub early: Vec<(Serving, Rejection)>,
+    /// Those that don't fit, each with the rule it would break.
     pub refused: Vec<(DemandId, Rejection)>,
+}
+
+impl Admissible {
+    /// All that fit, whether or not they would earn enough now.
+    pub fn into_fitting(self) -> Vec<Serving> {
+        self.kept.into_iter().chain(self.early.into_iter().map(|(serving, _)| serving)).collect()
+    }
 }
 
 /// Amendments that the next block can bring together, and why not the others.
@@ -81,8 +91,7 @@ impl Ledger {
         for set in &draft.amendments {
             propose(&mut transition, set, draft.timestamp_ms)?;
         }
-        transition.judge(draft.price_update.as_ref())?;
-        transition.enter()?;
+        transition.end(draft.price_update.as_ref())?;
         let body = Body {
             compositions: transition.staged().iter().map(composition_of).collect(),
             amendments: transition.amended().iter().map(amendment_of).collect(),
@@ -99,7 +108,8 @@ impl Ledger {
     }
 
     /// Which of these compositions the next block of `miner` can bring together at this time, taken greedily in order:
-    /// for re-anchoring a block mined on an older head, and to explain a refusal. Reward is not judged.
+    /// for re-anchoring a block mined on an older head, and to explain a refusal. What blocks earn as a whole is not
+    /// judged.
     pub fn admissible(&self, miner: &PublicKey, timestamp_ms: u64, compositions: &[Serving]) -> Admissible {
         let mut admissible = Admissible::default();
         let mut transition = match Transition::begin(self, miner, timestamp_ms) {
@@ -113,6 +123,9 @@ impl Ledger {
         for (demand, providers) in compositions {
             match transition.stage(*demand, providers, timestamp_ms) {
                 Ok(_) => admissible.kept.push((*demand, providers.clone())),
+                Err(error @ MarketError::RewardBelowThreshold { .. }) => {
+                    admissible.early.push(((*demand, providers.clone()), error.into()));
+                }
                 Err(error) => admissible.refused.push((*demand, error.into())),
             }
         }

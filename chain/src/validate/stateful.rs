@@ -69,9 +69,8 @@ impl Ledger {
             stage_amendment(&mut transition, amendment)?;
         }
         verify_total_cost(header, transition.report())?;
-        transition.judge(body.price_update.as_ref())?;
         verify_reduced_cost(header, transition.report())?;
-        transition.enter()?;
+        transition.end(body.price_update.as_ref())?;
         verify_state_root(header, &transition)?;
 
         let (state, report) = transition.into_parts();

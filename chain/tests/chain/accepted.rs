@@ -78,9 +78,8 @@ fn a_price_update_raises_the_bound_to_the_optimum_and_is_paid() {
 fn at_the_right_prices_the_last_demand_has_no_reduced_cost_either() {
     let mut market = Market::open();
     let all = [(0, providers([0, 0])), (1, providers([0, 0])), (2, providers([1, 1]))];
-    let mut proposed = market.composing(0, &all);
-    proposed.prices = Some(vec![micros(200_000)]);
-    let report = market.accept(proposed);
+    market.accept(ProposedBlock::default().at_right_prices());
+    let report = market.compose(&all);
     assert_eq!((report.cost, report.reduced_cost, report.reward_ppm), (units(61), Money::ZERO, 1_000_000));
     assert_eq!(market.ledger.market_cost(), i128::from(units(61).micros()));
 }
@@ -101,16 +100,14 @@ fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
     let mut market = Market::open();
     let poor = [(2, providers([1, 1]))];
     // Reduced cost 4 $ of 23 $ is beyond the 10 % at which pay ends.
-    let below =
-        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
-    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below);
+    let demand = market.demand(2);
+    let below = |expected| {
+        Rejection::Market(MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected })
+    };
+    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below(micros(40_000)));
     // The demand came at height 1; the floor is gone 4 + 12 seconds later.
     market.advance_to(15);
-    let refused = market.draft(market.composing(0, &poor)).unwrap_err();
-    assert_eq!(
-        refused,
-        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(3_333) })
-    );
+    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below(micros(3_333)));
     market.advance_to(16);
     let report = market.compose(&poor);
     assert_eq!((report.reward, report.required), (Money::ZERO, Money::ZERO));

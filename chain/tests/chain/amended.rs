@@ -76,16 +76,14 @@ fn one_demand_becomes_dearer_so_that_another_saves_more() {
 fn room_is_made_for_an_open_demand_which_pays_for_it() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    let mut proposed = market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    let proposed = |market: &Market| market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     // Without prices, moving alice from 19 to 23 $ is 4 $ of reduced cost on 23 $: too much to be paid for.
-    let refused = market.draft(proposed.clone()).unwrap_err();
-    assert_eq!(
-        refused,
-        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) })
-    );
+    let demand = market.demand(2);
+    let below = MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected: micros(40_000) };
+    assert_eq!(market.draft(proposed(&market)).unwrap_err(), Rejection::Market(below));
     // At the right prices, either composition is worth 23 $, and there is none.
-    proposed.prices = Some(vec![micros(200_000)]);
-    let report = market.accept(proposed);
+    market.accept(ProposedBlock::default().at_right_prices());
+    let report = market.accept(proposed(&market));
     assert_eq!((report.saving, report.displacement), (Money::ZERO, units(4)));
     assert_eq!((report.compositions, report.replaced, report.orders), (1, 1, 2));
     assert_eq!((report.cost, report.reduced_cost), (units(23), Money::ZERO));
@@ -239,12 +237,11 @@ fn two_amenders_are_paid_from_what_the_first_composer_loses() {
 #[test]
 fn a_first_composition_that_proves_too_dear_loses_its_fee() {
     let mut market = Market::open_with(|genesis| genesis.parameters.amender_share_ppm = 10_000);
-    let mut proposed = market.composing(0, &[(0, providers([1, 1]))]);
+    market.accept(ProposedBlock::default().at_right_prices());
     // At these prices 23 $ are as good as any, and earn the fee.
-    proposed.prices = Some(vec![micros(200_000)]);
-    assert_eq!(market.accept(proposed).reward, micros(400_000));
+    assert_eq!(market.compose(&[(0, providers([1, 1]))]).reward, micros(400_000));
     market.amend(1, &[&[(0, providers([0, 0]))]]);
-    market.advance_to(34);
+    market.advance_to(35);
     // 4 of 23 $ too much is beyond the 10 % at which pay ends; of the fee, the amender gets 1 % of 4 $. The
     // price update of before paid 5 % of 2 $.
     assert_eq!(market.balance(&miner(0)), micros(100_000));

@@ -101,7 +101,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 2 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 3 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));

@@ -8,7 +8,8 @@ use chain::ledger::{StateKey, StateProof};
 use chain::{Amendment, Block, Body, Composition, Hash, Record, RecordId, Replacement, Statement};
 
 use crate::market::{
-    Market, demand_statement, genesis, instance, micros, miner, offer, providers, transfer, units,
+    Market, ProposedBlock, demand_statement, genesis, instance, micros, miner, offer, providers, transfer,
+    units,
 };
 
 /// The lines are those of a file beside this one.
@@ -32,12 +33,12 @@ fn ids_and_roots_of_the_small_market() {
         got("state 1", market.ledger.state_root().to_string()),
         got("block 1", market.ledger.head().hash.to_string()),
     ];
-    let mut proposed = market.composing(0, &[(0, providers([0, 0])), (2, providers([1, 1]))]);
-    proposed.prices = Some(vec![micros(200_000)]);
-    market.accept(proposed);
-    lines.push(got("merkle 2", market.blocks[1].header.merkle_root.to_string()));
+    market.accept(ProposedBlock::default().at_right_prices());
     lines.push(got("state 2", market.ledger.state_root().to_string()));
-    lines.push(got("block 2", market.ledger.head().hash.to_string()));
+    market.compose(&[(0, providers([0, 0])), (2, providers([1, 1]))]);
+    lines.push(got("merkle 3", market.blocks[2].header.merkle_root.to_string()));
+    lines.push(got("state 3", market.ledger.state_root().to_string()));
+    lines.push(got("block 3", market.ledger.head().hash.to_string()));
     assert_golden("golden.txt", &lines);
 }
 
@@ -93,10 +94,9 @@ fn an_amendment_is_an_item_of_kind_three_after_the_compositions() {
 fn an_amended_state_has_this_root() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    let mut proposed = market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
-    proposed.prices = Some(vec![micros(200_000)]);
-    market.accept(proposed);
-    let roots = [market.blocks[2].header.merkle_root.to_string(), market.ledger.state_root().to_string()];
+    market.accept(ProposedBlock::default().at_right_prices());
+    market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    let roots = [market.blocks[3].header.merkle_root.to_string(), market.ledger.state_root().to_string()];
     assert_golden("golden_amended.txt", &roots);
 }
 

@@ -16,4 +16,5 @@ mod refused_by_state;
 mod settlement;
 mod stored;
 mod tehran;
+mod together;
 mod waits;

@@ -278,9 +278,9 @@ fn a_reward_below_the_threshold() {
     let composition = &mut block.body.compositions[0];
     (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
     (block.header.cost, block.header.reduced_cost) = (units(23), units(4));
-    let expected =
-        Rejection::Market(MarketError::RewardBelowThreshold { got: Money::ZERO, expected: micros(40_000) });
-    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+    let (demand, expected) = (market.demand(2), micros(40_000));
+    let below = MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected };
+    refuse(&market, resign(block, &miner(0)), &Rejection::Market(below), Fault::Peer);
 }
 
 #[test]

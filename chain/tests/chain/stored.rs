@@ -13,7 +13,8 @@ use crate::market::{Market, certificate, miner, providers, resign, transfer, tre
 
 fn three_blocks() -> Market {
     let mut market = Market::open();
-    market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    let two = market.composing(0, &[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    market.accept(two.at_right_prices());
     market.advance_to(3);
     market
 }
@@ -21,7 +22,7 @@ fn three_blocks() -> Market {
 #[test]
 fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged_version_to_none() {
     let mut market = three_blocks();
-    market.accept(market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]).at_right_prices());
+    market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     market.advance_to(34);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
@@ -72,7 +73,7 @@ fn a_chain_is_read_again_and_leads_to_the_same_ledger() {
 #[test]
 fn blocks_are_passed_on_as_they_would_be_encoded() {
     let mut market = three_blocks();
-    market.accept(market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]).at_right_prices());
+    market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
     let bodies = market.blocks.iter().map(|block| &block.body);

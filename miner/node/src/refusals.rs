@@ -50,7 +50,7 @@ pub(super) fn explain_losers(ledger: &Ledger, losers: impl Iterator<Item = Candi
 pub(super) fn explain(ledger: &Ledger, block: &Block) -> NodeEvent {
     let proposals: Vec<(DemandId, Vec<ProviderId>)> =
         block.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
-    let Admissible { refused, .. } =
+    let Admissible { refused, early, .. } =
         ledger.admissible(&block.header.miner, block.header.timestamp_ms, &proposals);
     let stale = block.body.replacements().find_map(|part| {
         let demand = part.composition.demand;
@@ -60,7 +60,8 @@ pub(super) fn explain(ledger: &Ledger, block: &Block) -> NodeEvent {
         let (got, expected) = (part.replaces, entry.version());
         (got != expected).then(|| MarketError::StaleAmendment { demand, got, expected }.into())
     });
-    if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(stale.as_ref()) {
+    let early = early.first().map(|(_, rejection)| rejection);
+    if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(early).or(stale.as_ref()) {
         return refusal(block, rejection);
     }
     let reason = format!(

@@ -21,13 +21,14 @@ use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId};
 
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
+use super::judging::{Award, Value};
 use super::staging::{Staged, Terms};
 use crate::block::Replacement;
 use crate::genesis::Parameters;
 use crate::ledger::defect::Defect;
 use crate::ledger::transition::Transition;
 use crate::record::DemandId;
-use crate::schedule::PPM;
+use crate::schedule::{Achievement, PPM};
 
 /// A part of an amendment, nothing about it checked.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +52,6 @@ impl<'p> From<&'p Replacement> for ProposedPart<'p> {
 pub(crate) struct StagedAmendment {
     /// As proposed, in order.
     pub(crate) parts: Vec<Staged>,
-    /// Whether it composes open demands.
-    pub(in crate::ledger) makes_room: bool,
 }
 
 /// What an amendment does to the cost of the demands it replaces.
@@ -98,22 +97,23 @@ impl Transition<'_> {
         validate_changed(amendment, proposed, &parts)?;
         let balance = validate_balance(amendment, &parts, self.network.parameters())?;
         let terms = terms(&parts, balance, self.network.parameters()).ok_or(Defect::Amendment)?;
+        let (values, awards) = self.worth(&parts, balance, proposed)?;
 
         self.state.providers.exchange(&moved)?;
-        let makes_room = parts.iter().any(|part| part.replaced().is_none());
-        let parts = proposed.iter().zip(parts).zip(terms).map(|((proposed, part), terms)| Staged {
+        let valued = terms.into_iter().zip(&values).zip(awards);
+        let parts = proposed.iter().zip(parts).zip(valued).map(|((proposed, part), valued)| Staged {
             demand: proposed.demand,
             entry: part.entry,
             providers: proposed.providers.to_vec(),
             evaluation: part.evaluation,
             timestamp_ms: proposed.timestamp_ms,
-            terms,
-            reduced_cost: Money::ZERO,
-            earned: Money::ZERO,
+            terms: valued.0.0,
+            reduced_cost: valued.0.1.reduced_cost,
+            award: valued.1,
         });
         let parts: Vec<Staged> = parts.collect();
-        for part in &parts {
-            self.count_part(part)?;
+        for (part, value) in parts.iter().zip(&values) {
+            self.count_part(part, value.added)?;
             self.staged_ids.insert(part.demand);
         }
         let report = &mut self.report;
@@ -121,12 +121,41 @@ impl Transition<'_> {
         report.saving = report.saving.checked_add(balance.saving).ok_or(Defect::Amendment)?;
         report.displacement =
             report.displacement.checked_add(balance.displacement).ok_or(Defect::Amendment)?;
-        self.amended.push(StagedAmendment { parts, makes_room });
+        self.amended.push(StagedAmendment { parts });
         self.amended.last().ok_or(Defect::Amendment.into())
     }
 
-    fn count_part(&mut self, part: &Staged) -> Result<(), Defect> {
-        let Some(replaced) = part.entry.composition() else { return self.count(part) };
+    /// The value of each part, and what each earns. First compositions are awarded for what the whole set adds to cost
+    /// and reduced cost, the latter not below nothing; a set without any is not judged.
+    fn worth(
+        &self,
+        parts: &[Part],
+        balance: Balance,
+        proposed: &[ProposedPart<'_>],
+    ) -> Result<(Vec<Value>, Vec<Award>), MarketError> {
+        let values = parts.iter().map(|part| self.value(&part.entry, &part.evaluation));
+        let values = values.collect::<Result<Vec<Value>, Defect>>()?;
+        let mut achieved = Achievement { cost: balance.displacement, ..Achievement::default() };
+        for (part, value) in parts.iter().zip(&values) {
+            achieved.reduced_cost =
+                achieved.reduced_cost.checked_add(value.added).ok_or(Defect::ReducedCost)?;
+            if part.replaced().is_none() {
+                achieved.cost = achieved.cost.checked_add(part.evaluation.cost()).ok_or(Defect::Reward)?;
+                let orders = u64::try_from(part.entry.demand.orders.len()).or(Err(Defect::Reward))?;
+                achieved.orders = achieved.orders.saturating_add(orders);
+            }
+        }
+        achieved.reduced_cost = achieved.reduced_cost.max(Money::ZERO);
+        let awards = parts.iter().zip(proposed).map(|(part, proposed)| match part.replaced() {
+            None => self.award(proposed.demand, &part.entry, &achieved),
+            Some(_) => Ok(Award::default()),
+        });
+        Ok((values, awards.collect::<Result<_, MarketError>>()?))
+    }
+
+    fn count_part(&mut self, part: &Staged, added: Money) -> Result<(), Defect> {
+        let Some(replaced) = part.entry.composition() else { return self.count(part, added) };
+        self.report.reduced_cost = self.report.reduced_cost.checked_add(added).ok_or(Defect::Totals)?;
         let change = part.evaluation.cost().checked_sub(replaced.cost).ok_or(Defect::Totals)?;
         self.report.cost = self.report.cost.checked_add(change).ok_or(Defect::Totals)?;
         self.report.replaced = self.report.replaced.saturating_add(1);

@@ -1,8 +1,8 @@
 //! What an offer costs its provider as long as it stands: a deposit for each operation offered.
 //!
 //! The deposit of an offer is locked when a record brings it. Where an offer is replaced by a larger one, what is missing
-//! is locked, too; what is locked beyond the terms in force returns as soon as nothing standing rests on the provider,
-//! be it at once. A provider keeps its place among the providers for ever, withdrawn or not, so the deposit of one
+//! is locked, too; what is locked beyond the terms in force returns at the end of the first block after which nothing
+//! standing rests on the provider. A provider keeps its place among the providers for ever, withdrawn or not, so the deposit of one
 //! operation stays with that place. Offers of genesis have none.
 
 use std::collections::BTreeSet;
@@ -34,12 +34,12 @@ impl State {
         }
     }
 
-    /// Locks what is missing of the deposit for a provider's terms, or lets go of what is too much.
-    pub(super) fn adjust_deposit(&mut self, id: ProviderId) -> Result<(), Defect> {
+    /// Locks what is missing of the deposit for a provider's terms. What is too much returns at the end of the block.
+    pub(super) fn lock_deposit(&mut self, id: ProviderId) -> Result<(), Defect> {
         let required = self.required_deposit(id)?;
         let missing = required.checked_sub(self.providers.deposit(id)).ok_or(Defect::Deposit)?;
         if missing <= Money::ZERO {
-            return self.release_deposit(id);
+            return Ok(());
         }
         let author = self.providers.address_of(id).ok_or(Defect::ProviderId)?;
         self.accounts.debit(author, missing)?;

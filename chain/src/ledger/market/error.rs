@@ -173,9 +173,17 @@ pub enum MarketError {
         /// The least that would have passed.
         expected: Money,
     },
-    /// The compositions are too far from proved optimal.
-    #[error("the block earns {got}, expected at least {expected} of its fees")]
+    /// The composition is too far from proved optimal.
+    #[error("the composition of demand {demand:?} earns {got}, expected at least {expected} of its fee")]
     RewardBelowThreshold {
+        demand: DemandId,
+        got: Money,
+        /// What its demand asks for at its age.
+        expected: Money,
+    },
+    /// The compositions are too far from good, by a measure that judges blocks as a whole.
+    #[error("the block earns {got}, expected at least {expected} of its fees")]
+    BlockBelowThreshold {
         got: Money,
         /// What its demands ask for at their age.
         expected: Money,
@@ -212,7 +220,7 @@ impl MarketError {
             Self::RoomNotPaid { .. } => "room",
             Self::Price(_) => "price",
             Self::BoundNotRaised { .. } => "bound-gain",
-            Self::RewardBelowThreshold { .. } => "reward",
+            Self::RewardBelowThreshold { .. } | Self::BlockBelowThreshold { .. } => "reward",
             Self::Internal(_) => Defect::RULE,
         }
     }

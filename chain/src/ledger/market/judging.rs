@@ -1,45 +1,119 @@
-//! What a block's work is worth: new prices in force, reduced costs at them, the reward of what is composed first.
+//! What compositions are worth, and new prices. A composition is valued by itself, at the offers and prices its block
+//! begins with: its reduced cost, the share of its fee that this earns, and whether that is enough. Nothing is averaged
+//! over a block, so that no good composition carries a bad one. Measures of paper A alone judge a block as a whole.
 
 use scenarios::bound::{demand_bound, reduced_cost};
-use scenarios::{DualPrices, Money, Oracle};
+use scenarios::{CompositionEvaluation, DualPrices, Money, Oracle};
 
-use super::entry::Standing;
+use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
 use super::staging::Staged;
 use super::view::{certified_bound, priced_cost};
 use crate::block::PriceUpdate;
 use crate::ledger::defect::Defect;
 use crate::ledger::transition::Transition;
-use crate::schedule::Achievement;
+use crate::record::DemandId;
+use crate::schedule::{Achievement, Measure};
+
+/// What a composition does to the market's gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::ledger) struct Value {
+    pub(in crate::ledger) reduced_cost: Money,
+    /// The same, less that of the composition it replaces.
+    pub(in crate::ledger) added: Money,
+}
+
+/// What a first composition earns, and the least that its demand asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::ledger) struct Award {
+    pub(in crate::ledger) earned: Money,
+    pub(in crate::ledger) required: Money,
+}
 
 impl Transition<'_> {
-    /// Puts new prices in force if they raise the market's bound, pays the bounty, and finds reduced costs and
-    /// reward of what is staged.
-    pub(crate) fn judge(&mut self, update: Option<&PriceUpdate>) -> Result<(), MarketError> {
-        if self.staged.is_empty() && self.amended.is_empty() && update.is_none() {
-            return Ok(());
+    /// The value of a composition at the offers and prices the block begins with.
+    pub(in crate::ledger) fn value(
+        &self,
+        entry: &DemandEntry,
+        evaluation: &CompositionEvaluation,
+    ) -> Result<Value, Defect> {
+        let prices = self.prices;
+        let least = demand_bound(self.oracle(), &entry.demand, prices);
+        let reduced_cost = reduced_cost(evaluation, least, prices);
+        let added = entry.composition().map_or(Some(reduced_cost), |replaced| {
+            reduced_cost.checked_sub(reduced_cost_of_standing(replaced, least, prices)?)
+        });
+        Ok(Value { reduced_cost, added: added.ok_or(Defect::ReducedCost)? })
+    }
+
+    /// What the first composition of a demand earns for this achievement, which is enough. Where blocks are judged as a
+    /// whole it is nothing yet: see [`Transition::judge_whole`].
+    pub(in crate::ledger) fn award(
+        &self,
+        demand: DemandId,
+        entry: &DemandEntry,
+        achievement: &Achievement,
+    ) -> Result<Award, MarketError> {
+        let schedule = &self.network.parameters().schedule;
+        if let Measure::Paper { .. } = schedule.measure {
+            return Ok(Award::default());
         }
-        let supply = self.state.providers.supply().clone();
-        let oracle = supply.oracle();
-        if let Some(update) = update {
-            self.reprice(&oracle, &update.prices)?;
+        let award = self.award_of(entry, schedule.reward_ppm(achievement))?;
+        let Award { earned: got, required: expected } = award;
+        if got < expected {
+            return Err(MarketError::RewardBelowThreshold { demand, got, expected });
         }
-        let judged = self.find_reduced_costs(&oracle)?;
-        if self.report.compositions > 0 {
-            self.find_reward(judged)?;
+        Ok(award)
+    }
+
+    fn award_of(&self, entry: &DemandEntry, share_ppm: u64) -> Result<Award, Defect> {
+        let (parameters, fee) = (self.network.parameters(), entry.solver_fee);
+        let required_ppm = parameters.required_ppm(self.at.market_ms().saturating_sub(entry.since_ms));
+        let earned = fee.checked_ppm(share_ppm).ok_or(Defect::Reward)?;
+        Ok(Award { earned, required: fee.checked_ppm(required_ppm).ok_or(Defect::Reward)? })
+    }
+
+    /// Under a measure of paper A, finds the reward of everything that is staged as one, which must be enough for all of
+    /// it together.
+    pub(in crate::ledger) fn judge_whole(&mut self) -> Result<(), MarketError> {
+        const WHAT: Defect = Defect::Reward;
+        let schedule = &self.network.parameters().schedule;
+        let is_first = |staged: &&Staged| staged.is_first();
+        if let Measure::Paper { .. } = schedule.measure
+            && self.report.compositions > 0
+        {
+            let firsts = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
+            let mut costs = firsts.filter(is_first).map(|first| first.evaluation.cost());
+            let cost = costs.try_fold(self.report.displacement, Money::checked_add).ok_or(WHAT)?;
+            let achievement = Achievement { cost, reduced_cost: Money::ZERO, orders: self.report.orders };
+            let share_ppm = schedule.reward_ppm(&achievement);
+            let firsts = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
+            let awards = firsts.map(|staged| self.award_of(&staged.entry, share_ppm));
+            let awards = awards.collect::<Result<Vec<_>, Defect>>()?;
+            let parts = self.amended.iter_mut().flat_map(|set| &mut set.parts);
+            for (staged, award) in self.staged.iter_mut().chain(parts).zip(awards) {
+                if staged.is_first() {
+                    staged.award = award;
+                    let report = &mut self.report;
+                    report.reward = report.reward.checked_add(award.earned).ok_or(WHAT)?;
+                    report.required = report.required.checked_add(award.required).ok_or(WHAT)?;
+                }
+            }
+            let (got, expected) = (self.report.reward, self.report.required);
+            if got < expected {
+                return Err(MarketError::BlockBelowThreshold { got, expected });
+            }
         }
+        self.report.reward_ppm = share_of(self.report.reward, self.report.fees);
         Ok(())
     }
 
-    fn reprice(&mut self, oracle: &Oracle<'_>, prices: &DualPrices) -> Result<(), MarketError> {
-        let state = &self.state;
-        let capacities = state.market_capacities();
-        let entries = || state.demands.iter().map(|(_, entry)| entry.as_ref());
-        let bound = |prices: &DualPrices| certified_bound(oracle, entries(), &capacities, prices);
-        let got = bound(prices)?;
-        // Prices in force always suit the capacities, but an offer of more capacity may have pushed their
-        // bound out of range: then any bound is better.
-        let before = bound(state.providers.prices()).unwrap_or(Money::from_micros(i64::MIN));
+    /// Puts new prices in force if they raise the bound of the market as everything entered leaves it, and pays the
+    /// bounty.
+    pub(in crate::ledger) fn reprice(&mut self, update: &PriceUpdate) -> Result<(), MarketError> {
+        let (prices, supply) = (&update.prices, self.state.providers.supply().clone());
+        let oracle = supply.oracle();
+        let (got, before) = self.bounds(&oracle, prices)?;
         let expected = least_bound(before, self.network.parameters().min_bound_gain_ppm);
         if got < expected {
             return Err(MarketError::BoundNotRaised { got, expected });
@@ -53,55 +127,25 @@ impl Transition<'_> {
         Ok(())
     }
 
-    /// Finds the reduced cost of everything staged and what the block adds to the reduced cost of composed demands.
-    /// Returns what its reward is judged on: amendments that compose no open demand are left out, so that
-    /// they neither help nor hurt.
-    fn find_reduced_costs(&mut self, oracle: &Oracle<'_>) -> Result<Achievement, Defect> {
-        const WHAT: Defect = Defect::ReducedCost;
-        let prices = self.state.providers.prices();
-        let (mut total, mut judged) = (Money::ZERO, Achievement::default());
-        let room_makers =
-            self.amended.iter_mut().flat_map(|set| set.parts.iter_mut().map(|part| (part, set.makes_room)));
-        for (staged, is_judged) in self.staged.iter_mut().map(|staged| (staged, true)).chain(room_makers) {
-            let least = demand_bound(oracle, &staged.entry.demand, prices);
-            staged.reduced_cost = reduced_cost(&staged.evaluation, least, prices);
-            let added = staged.entry.composition().map_or(Some(staged.reduced_cost), |replaced| {
-                staged.reduced_cost.checked_sub(reduced_cost_of_standing(replaced, least, prices)?)
-            });
-            let added = added.ok_or(WHAT)?;
-            total = total.checked_add(added).ok_or(WHAT)?;
-            if is_judged {
-                judged.reduced_cost = judged.reduced_cost.checked_add(added).ok_or(WHAT)?;
-            }
-        }
-        self.report.reduced_cost = total;
-        judged.reduced_cost = judged.reduced_cost.max(Money::ZERO);
-        let firsts = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
-        let mut cost = self.report.displacement;
-        for first in firsts.filter(|staged| staged.is_first()) {
-            cost = cost.checked_add(first.evaluation.cost()).ok_or(WHAT)?;
-        }
-        judged.cost = cost;
-        judged.orders = self.report.orders;
-        Ok(judged)
+    /// The market's bound at these prices, and at those in force.
+    fn bounds(&self, oracle: &Oracle<'_>, prices: &DualPrices) -> Result<(Money, Money), MarketError> {
+        let state = &self.state;
+        let capacities = state.market_capacities();
+        let entries = || state.demands.iter().map(|(_, entry)| entry.as_ref());
+        let bound = |prices: &DualPrices| certified_bound(oracle, entries(), &capacities, prices);
+        let got = bound(prices)?;
+        // Prices in force always suit the capacities, but an offer of more capacity may have pushed their
+        // bound out of range: then any bound is better.
+        let before = bound(state.providers.prices()).unwrap_or(Money::from_micros(i64::MIN));
+        Ok((got, before))
     }
+}
 
-    fn find_reward(&mut self, judged: Achievement) -> Result<(), MarketError> {
-        const WHAT: Defect = Defect::Reward;
-        let (parameters, report) = (self.network.parameters(), &mut self.report);
-        report.reward_ppm = parameters.schedule.reward_ppm(&judged);
-        let amended = self.amended.iter_mut().flat_map(|set| &mut set.parts);
-        for staged in self.staged.iter_mut().chain(amended).filter(|staged: &&mut Staged| staged.is_first()) {
-            let fee = staged.entry.solver_fee;
-            let required = parameters.required_ppm(self.at.market_ms().saturating_sub(staged.entry.since_ms));
-            staged.earned = fee.checked_ppm(report.reward_ppm).ok_or(WHAT)?;
-            report.reward = report.reward.checked_add(staged.earned).ok_or(WHAT)?;
-            let required = fee.checked_ppm(required).ok_or(WHAT)?;
-            report.required = report.required.checked_add(required).ok_or(WHAT)?;
-        }
-        let (got, expected) = (report.reward, report.required);
-        if got < expected { Err(MarketError::RewardBelowThreshold { got, expected }) } else { Ok(()) }
-    }
+/// What of the fees is earned, in ppm, floored.
+fn share_of(reward: Money, fees: Money) -> u64 {
+    let scaled = i128::from(reward.micros()).saturating_mul(1_000_000);
+    let share = scaled.checked_div(i128::from(fees.micros())).unwrap_or(0);
+    u64::try_from(share).unwrap_or(0)
 }
 
 /// The reduced cost of what stands at other prices than those of its block, at the terms it was made at.

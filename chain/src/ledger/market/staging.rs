@@ -9,11 +9,13 @@ use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId, Violation};
 
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
+use super::judging::{Award, Value};
 use crate::key::Address;
 use crate::ledger::defect::Defect;
 use crate::ledger::state::Moment;
 use crate::ledger::transition::Transition;
 use crate::record::DemandId;
+use crate::schedule::Achievement;
 
 /// A composition that fits, its minutes reserved.
 #[derive(Clone, Debug)]
@@ -26,7 +28,8 @@ pub(crate) struct Staged {
     pub(crate) timestamp_ms: u64,
     pub(in crate::ledger) terms: Terms,
     pub(in crate::ledger) reduced_cost: Money,
-    pub(in crate::ledger) earned: Money,
+    /// Of a first composition.
+    pub(in crate::ledger) award: Award,
 }
 
 /// What a composition does to its demand's money.
@@ -70,7 +73,7 @@ impl Staged {
             first_cost: evaluation.cost(),
             price: self.terms.price,
             reduced_cost: self.reduced_cost,
-            earned: self.earned,
+            earned: self.award.earned,
             dues: BTreeMap::new(),
         };
         let mut standing = match self.entry.composition() {
@@ -115,8 +118,10 @@ impl Transition<'_> {
         if dedicated {
             self.validate_held(demand, &evaluation)?;
         }
+        let (cost, Value { reduced_cost, added }) = (evaluation.cost(), self.value(&entry, &evaluation)?);
+        let orders = u64::try_from(providers.len()).or(Err(Defect::Totals))?;
+        let award = self.award(demand, &entry, &Achievement { cost, reduced_cost, orders })?;
         self.state.providers.reserve(&evaluation.minutes, dedicated.then_some(self.miner))?;
-        let cost = evaluation.cost();
         let staged = Staged {
             demand,
             entry,
@@ -124,23 +129,26 @@ impl Transition<'_> {
             evaluation,
             timestamp_ms,
             terms: Terms { price: cost, clearing: cost, due: Money::ZERO },
-            reduced_cost: Money::ZERO,
-            earned: Money::ZERO,
+            reduced_cost,
+            award,
         };
-        self.count(&staged)?;
+        self.count(&staged, added)?;
         self.staged_ids.insert(demand);
         self.staged.push(staged);
         self.staged.last().ok_or(Defect::Totals.into())
     }
 
-    /// Adds a first composition to the block's totals.
-    pub(in crate::ledger) fn count(&mut self, staged: &Staged) -> Result<(), Defect> {
+    /// Adds a first composition, and what it adds to reduced cost, to the block's totals.
+    pub(in crate::ledger) fn count(&mut self, staged: &Staged, added: Money) -> Result<(), Defect> {
         let report = &mut self.report;
         report.compositions = report.compositions.saturating_add(1);
         report.orders =
             report.orders.saturating_add(u64::try_from(staged.providers.len()).or(Err(Defect::Totals))?);
         report.cost = report.cost.checked_add(staged.evaluation.cost()).ok_or(Defect::Totals)?;
+        report.reduced_cost = report.reduced_cost.checked_add(added).ok_or(Defect::Totals)?;
         report.fees = report.fees.checked_add(staged.entry.solver_fee).ok_or(Defect::Totals)?;
+        report.reward = report.reward.checked_add(staged.award.earned).ok_or(Defect::Totals)?;
+        report.required = report.required.checked_add(staged.award.required).ok_or(Defect::Totals)?;
         Ok(())
     }
 
@@ -175,7 +183,7 @@ impl Transition<'_> {
         entry: &DemandEntry,
         providers: &[ProviderId],
     ) -> Result<CompositionEvaluation, MarketError> {
-        let supply = self.state.providers.supply();
+        let supply = self.supply;
         let withdrawn = |id: &ProviderId| supply.provider(*id).is_some_and(|found| found.offers.is_empty());
         evaluate_composition(supply, &entry.demand, 0, providers).map_err(|violations| {
             match violations.into_iter().next() {
@@ -197,7 +205,7 @@ impl Transition<'_> {
     ) -> Result<(), MarketError> {
         for (&provider, &minutes) in &evaluation.minutes {
             let providers = &self.state.providers;
-            let capacity = providers.supply().provider(provider).and_then(|found| found.capacity);
+            let capacity = self.supply.provider(provider).and_then(|found| found.capacity);
             let used = providers.usage(provider).total();
             let used = used.saturating_add(moved.get(&provider).copied().unwrap_or(0));
             let got = used.saturating_add(minutes);

@@ -172,14 +172,14 @@ impl State {
             capacity: offer.capacity,
         };
         let id = self.providers.offer(author, provider)?;
-        self.adjust_deposit(id)
+        self.lock_deposit(id)
     }
 
-    /// The author offers nothing any more; its deposit returns once nothing standing rests on it.
+    /// The author offers nothing any more; its deposit returns at the end of a block after which nothing standing rests on
+    /// it, this one or a later one.
     pub(in crate::ledger) fn apply_withdrawal(&mut self, author: Address) -> Result<(), Defect> {
         let id = self.providers.id_of(author).ok_or(Defect::ProviderId)?;
-        self.providers.withdraw(id)?;
-        self.release_deposit(id)
+        self.providers.withdraw(id)
     }
 
     pub(in crate::ledger) fn apply_demand(

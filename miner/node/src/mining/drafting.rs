@@ -95,14 +95,20 @@ impl Mining {
 
     /// A block of those `proposals` that the market accepts now. What would be paid too little is held
     /// back until the market accepts more (docs/design.md section 6: acceptance relaxes with age); what no longer
-    /// fits is left to the next search.
+    /// fits is left to the next search. Most compositions stand or fall alone; by paper A's measure a block is paid as a
+    /// whole, and there is only so much room in one.
     pub(super) fn draft_acceptable(
         &mut self,
         proposals: &[ProposedComposition],
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Option<Drafted> {
-        let mut proposals = view.ledger.admissible(&view.own, view.block_time_ms(), proposals).kept;
+        let Admissible { kept: mut proposals, early, .. } =
+            view.ledger.admissible(&view.own, view.block_time_ms(), proposals);
+        if let Some((_, reason)) = early.first() {
+            let reason = reason.to_string();
+            self.hold_back(early.into_iter().map(|(proposal, _)| proposal).collect(), reason, view, actions);
+        }
         if proposals.is_empty() {
             return None;
         }
@@ -123,14 +129,26 @@ impl Mining {
             }
         }
         let rest = proposals.split_off(accepted);
-        if matches!(rejection, Rejection::Market(MarketError::RewardBelowThreshold { .. })) {
-            let (demands, reason) = (rest.len(), rejection.to_string());
-            actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
-            (self.held, self.held_since_ms) = (rest, view.now.monotonic_ms);
+        if matches!(rejection, Rejection::Market(MarketError::BlockBelowThreshold { .. })) {
+            self.hold_back(rest, rejection.to_string(), view, actions);
         } else {
             self.ready = rest; // too much for one block: the next one takes it
         }
         best
+    }
+
+    /// Keeps for later what would be paid too little now.
+    fn hold_back(
+        &mut self,
+        proposals: Vec<ProposedComposition>,
+        reason: String,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        let demands = proposals.len();
+        actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
+        self.held.extend(proposals);
+        self.held_since_ms = view.now.monotonic_ms;
     }
 
     /// Whether a block that composes nothing may follow the head now, `turns` later than the first could.
@@ -154,14 +172,15 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Vec<ProposedComposition> {
-        let Admissible { kept, refused } =
-            view.ledger.admissible(&view.own, view.block_time_ms(), compositions);
+        let admissible = view.ledger.admissible(&view.own, view.block_time_ms(), compositions);
+        let reason = admissible.refused.first().map(|(_, rejection)| rejection.to_string());
+        let dropped = admissible.refused.len();
+        let fitting = admissible.into_fitting();
         if !compositions.is_empty() {
-            let reason = refused.first().map(|(_, rejection)| rejection.to_string());
-            let event = NodeEvent::BlockReanchored { kept: kept.len(), dropped: refused.len(), reason };
+            let event = NodeEvent::BlockReanchored { kept: fitting.len(), dropped, reason };
             actions.push(Action::Effect(Effect::Event(event)));
         }
-        kept
+        fitting
     }
 }
 

@@ -304,7 +304,7 @@ impl Mining {
                 standing.extend(announced.compositions);
                 Self::reanchor(&standing, view, actions)
             }
-            None => view.ledger.admissible(&view.own, view.block_time_ms(), &standing).kept,
+            None => view.ledger.admissible(&view.own, view.block_time_ms(), &standing).into_fitting(),
         };
         self.repair_search(&open, view, actions);
         let is_changed =

@@ -237,7 +237,8 @@ impl Mining {
         actions: &mut Vec<Action>,
     ) {
         let judged = view.ledger.admissible(&view.own, view.block_time_ms(), &compositions);
-        let rejection = judged.refused.first().filter(|_| judged.kept.is_empty());
+        let is_any_valid = !(judged.kept.is_empty() && judged.early.is_empty());
+        let rejection = judged.refused.first().filter(|_| !is_any_valid);
         let Some((_, rejection)) = rejection else {
             self.ready = compositions;
             return;
