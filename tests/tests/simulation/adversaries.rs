@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chain::consensus::CommitCertificate;
-use chain::{Block, BlockHash, Draft, Hash, Ledger, SecretKey};
+use chain::{Block, BlockHash, Draft, Hash, Ledger, Rejection, SecretKey};
 use coordinator_free_pool::{MESSAGE_IDS, PoolMessage};
 use miner_node::strategy::Strategy;
 use miner_node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
@@ -61,11 +61,11 @@ fn dropped_by(world: &World) -> Vec<HostId> {
 
 /// A block of the puppet's that breaks no rule, with every record that may come now and nothing composed.
 fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Block {
-    draft_of(&puppet_key(), ledger, world, later_ms)
+    draft_of(&puppet_key(), ledger, world, later_ms).unwrap()
 }
 
-/// The same, of whoever has this key.
-pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms: u64) -> Block {
+/// The same, of whoever has this key; `None` if nothing may come now.
+pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms: u64) -> Option<Block> {
     let soonest_ms = ledger.head().timestamp_ms + world.market().network.parameters().quiet_block_interval_ms;
     let draft = Draft {
         miner: key.public(),
@@ -75,8 +75,11 @@ pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms
         compositions: Vec::new(),
         amendments: Vec::new(),
     };
-    let (header, body, _) = ledger.draft(draft).unwrap();
-    Block::sign(header, body, key)
+    match ledger.draft(draft) {
+        Ok((header, body, _)) => Some(Block::sign(header, body, key)),
+        Err(Rejection::EmptyBlock) => None,
+        Err(rejection) => panic!("{rejection}"),
+    }
 }
 
 #[test]
@@ -239,15 +242,13 @@ fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() 
         }
         for host in (0..4).map(HostId) {
             let (ledger, place) = (world.node(host).ledger().clone(), host.0 as usize);
-            let next_ms = ledger.head().timestamp_ms + 1;
-            let waits = ledger.is_waiting(next_ms)
-                || !ledger.admissible_records(&world.market().records, next_ms).0.is_empty();
-            if seen[place] == ledger.head().height || !waits {
+            if seen[place] == ledger.head().height {
                 continue;
             }
             seen[place] = ledger.head().height;
             for number in 0..6 {
-                let block = draft(&ledger, &world, 10 * u64::from(host.0) + number);
+                let later_ms = 10 * u64::from(host.0) + number;
+                let Some(block) = draft_of(&puppet_key(), &ledger, &world, later_ms) else { break };
                 world.say(PUPPET, host, Message::Block(Box::new(block)).encode());
             }
         }

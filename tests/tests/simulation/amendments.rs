@@ -7,7 +7,7 @@ use chain::ledger::DemandStatus;
 use miner_node::strategy::{AmendPolicy, Strategy};
 use miner_node::{NodeEvent, Timing};
 use mizan_tests::sim::{HostId, Market, MarketKind, World};
-use scenarios::Money;
+use scenarios::{Money, Parameters};
 
 use crate::common::{PATIENCE_MS, hosts, keys, public, told};
 
@@ -16,6 +16,9 @@ fn settled_world(enabled: bool) -> World {
     let keys = keys(5, 3);
     let kind = MarketKind::Capacitated { capacity_ppm: 1_100_000 };
     let market = Market::generated(kind, 6, 18, &public(&keys), 5).unwrap();
+    // Nothing freezes before all of it has been looked at.
+    let parameters = Parameters { freeze_after_ms: 60_000, ..market.network.parameters().clone() };
+    let market = Market::new(market.instance, &parameters, market.profile, &public(&keys), 5).unwrap();
     let mut settings = hosts(&market, &keys, &[Strategy::Cells; 3]);
     for mining in settings.iter_mut().filter_map(|host| host.mining.as_mut()) {
         mining.amend = AmendPolicy { enabled, first_size: 6, generations: 6, rest_after: 8 };
