@@ -89,8 +89,8 @@ impl Default for Parameters {
             schedule: Schedule::default(),
             solver_fee_ppm: 4_000,
             min_reward_ppm: 100_000,
-            relax_after_ms: 2_000,
-            relax_over_ms: 4_000,
+            relax_after_ms: 1_000,
+            relax_over_ms: 3_000,
             min_bound_gain_ppm: 100,
             bounty_share_ppm: 20_000,
             bounty_pay_ppm: 50_000,
@@ -307,15 +307,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_floor_holds_for_two_seconds_and_then_falls_over_four() {
+    fn the_floor_holds_for_a_second_and_then_falls_over_three() {
         let parameters = Parameters::default();
         let required = |age_ms: &[u64]| -> Vec<u64> {
             age_ms.iter().map(|&age_ms| parameters.required_ppm(age_ms)).collect()
         };
-        assert_eq!(required(&[0, 2_000, 2_001, 4_000, 5_999]), [100_000, 100_000, 99_975, 50_000, 25]);
-        assert_eq!(required(&[6_000, 6_001, u64::MAX]), [0, 0, 0]);
-        assert!(!parameters.is_relaxed(5_999));
-        assert!(parameters.is_relaxed(6_000));
+        assert_eq!(required(&[0, 1_000, 1_001, 2_500, 3_999]), [100_000, 100_000, 99_966, 50_000, 33]);
+        assert_eq!(required(&[4_000, 4_001, u64::MAX]), [0, 0, 0]);
+        assert!(!parameters.is_relaxed(3_999));
+        assert!(parameters.is_relaxed(4_000));
     }
 
     #[test]
@@ -335,6 +335,6 @@ mod tests {
     #[test]
     fn a_floor_that_relaxes_over_no_time_drops_at_once() {
         let parameters = Parameters { relax_over_ms: 0, ..Parameters::default() };
-        assert_eq!([parameters.required_ppm(2_000), parameters.required_ppm(2_001)], [100_000, 0]);
+        assert_eq!([parameters.required_ppm(1_000), parameters.required_ppm(1_001)], [100_000, 0]);
     }
 }
