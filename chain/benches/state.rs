@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chain::record::DemandStatement;
 use chain::{
-    Address, Block, DemandId, Draft, Genesis, Hash, Height, Ledger, Network, Record, RecordContent,
-    SecretKey, Statement, WellFormed,
+    Address, Block, DemandId, Draft, Genesis, Hash, Ledger, Network, Record, RecordContent, SecretKey,
+    Statement, WellFormed,
 };
 use divan::{Bencher, bench};
 use scenarios::{
@@ -64,8 +64,7 @@ fn record(ledger: &Ledger, sequence: u64, statement: Statement) -> Record {
         network: ledger.network().id(),
         author: customer.public(),
         sequence,
-        valid_from: 0,
-        valid_until: Height::MAX,
+        valid_until_ms: u64::MAX,
         statement,
     };
     content.sign(&customer)

@@ -111,10 +111,8 @@ pub struct RecordContent {
     pub author: PublicKey,
     /// 0 for the author's first record on chain, then one more each time.
     pub sequence: u64,
-    /// The first height whose block may bring it.
-    pub valid_from: Height,
-    /// The last height whose block may bring it.
-    pub valid_until: Height,
+    /// Only a block before this time may bring it: milliseconds since the Unix epoch.
+    pub valid_until_ms: u64,
     pub statement: Statement,
 }
 

@@ -30,8 +30,6 @@ named_rules! {
     Size = "record-size",
     /// It is meant for this network.
     Network = "record-network",
-    /// Its window of heights is not empty.
-    Window = "record-window",
     /// Its author's signature holds.
     Signature = "record-signature",
     /// Its author's key can prove something.
@@ -56,9 +54,7 @@ named_rules! {
     DemandLifetime = "demand-lifetime",
     /// A transfer gives something.
     TransferAmount = "transfer-amount",
-    /// Its window has begun.
-    NotYetValid = "record-not-yet-valid",
-    /// Its window has not ended.
+    /// The block that brings it comes in time.
     Expired = "record-expired",
     /// Its sequence number is not used.
     Replayed = "record-replayed",

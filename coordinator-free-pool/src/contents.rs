@@ -73,7 +73,7 @@ impl PoolContents {
         self.authors.get(&author).map(Arc::as_ref)
     }
 
-    /// Demands that have expired by this time, first come first.
+    /// Records that no block brings any more at this time, first come first.
     pub(crate) fn expired_by(&self, timestamp_ms: u64) -> impl Iterator<Item = (u64, RecordId)> {
         self.expiring.iter().copied().take_while(move |&(expires_ms, _)| expires_ms <= timestamp_ms)
     }
@@ -92,9 +92,7 @@ impl PoolContents {
             self.bytes = self.bytes.saturating_sub(size);
         }
         self.bytes = self.bytes.saturating_add(bytes);
-        if let Some(expires_ms) = expiry(&record) {
-            self.expiring.insert_mut((expires_ms, id));
-        }
+        self.expiring.insert_mut((expiry(&record), id));
         self.records.insert_mut(id, Arc::new(record));
         replaced
     }
@@ -117,20 +115,20 @@ impl PoolContents {
     fn forget(&mut self, id: &RecordId) -> Option<Arc<Record>> {
         let record = self.records.get(id).map(Arc::clone)?;
         self.records.remove_mut(id);
-        if let Some(expires_ms) = expiry(&record) {
-            self.expiring.remove_mut(&(expires_ms, *id));
-        }
+        self.expiring.remove_mut(&(expiry(&record), *id));
         Some(record)
     }
 }
 
-/// When what it states expires, if it is a demand, milliseconds since the Unix epoch.
-pub(crate) const fn expiry(record: &Record) -> Option<u64> {
+/// From when on no block brings a record: it is too late for itself, or for the demand it states. Milliseconds since the
+/// Unix epoch.
+pub(crate) fn expiry(record: &Record) -> u64 {
+    let valid_until_ms = record.content.valid_until_ms;
     match &record.content.statement {
-        Statement::Demand(demand) => Some(demand.expires_ms),
+        Statement::Demand(demand) => demand.expires_ms.min(valid_until_ms),
         Statement::Offer(_)
         | Statement::OfferWithdrawal
         | Statement::DemandCancellation { .. }
-        | Statement::Transfer { .. } => None,
+        | Statement::Transfer { .. } => valid_until_ms,
     }
 }

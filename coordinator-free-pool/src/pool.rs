@@ -29,8 +29,6 @@ pub struct PoolLimits {
     pub waiting_per_author: usize,
     /// How far a sequence number may lie above its author's next one on chain.
     pub sequence_gap: u64,
-    /// How many heights ahead of the next block a record's window may begin.
-    pub lead_heights: Height,
 }
 
 impl Default for PoolLimits {
@@ -44,7 +42,6 @@ impl Default for PoolLimits {
             waiting_bytes: 4 << 20,
             waiting_per_author: 512,
             sequence_gap: 1_024,
-            lead_heights: 1_024,
         }
     }
 }
@@ -68,7 +65,7 @@ pub struct Pool {
     network: Arc<Network>,
     contents: PoolContents,
     rooms: Rooms,
-    /// The time as it was last told, milliseconds since the Unix epoch; demands that have expired by then are not kept.
+    /// The time as it was last told, milliseconds since the Unix epoch; what no block brings then is not kept.
     time_ms: u64,
     /// Ids that need not be fetched while the head is at most this height.
     unusable: BTreeMap<RecordId, Height>,
@@ -172,7 +169,7 @@ impl Pool {
         std::mem::take(&mut self.dropped)
     }
 
-    /// It is this time by the node's clock: demands that have expired leave, and are named by the next
+    /// It is this time by the node's clock: what no block brings any more leaves, and is named by the next
     /// [`Self::take_dropped`]. While the head rests, the rules would let the next block be dated before; but nobody will
     /// date it so, and they would keep the room of a full pool for as long as no block comes.
     pub fn pass_time(&mut self, timestamp_ms: u64, ledger: &Ledger) {
@@ -181,10 +178,11 @@ impl Pool {
         if expired.is_empty() {
             return;
         }
-        for (got, id) in expired {
+        for (_, id) in expired {
+            let reason = self.get(&id).map(|record| DropReason::Record(expired_by(record, timestamp_ms)));
             self.remove(&id);
             remember(&mut self.unusable, id, ledger.head().height);
-            self.dropped.push((id, DropReason::Record(expired_by(got, timestamp_ms))));
+            self.dropped.extend(reason.map(|reason| (id, reason)));
         }
         // What came after them waits again.
         for id in self.trim_waiting() {
@@ -201,10 +199,9 @@ impl Pool {
         if let RecordOutlook::Never(error) = ledger.check_record_now(record) {
             return Err(RecordError::from(error).into());
         }
-        if let Some(got) = expiry(record).filter(|&expires_ms| expires_ms <= self.time_ms) {
-            return Err(expired_by(got, self.time_ms).into());
+        if expiry(record) <= self.time_ms {
+            return Err(expired_by(record, self.time_ms).into());
         }
-        self.validate_lead(record, ledger)?;
         let rival = self.validate_place(record, id, ledger)?;
         let gives_way = self.validate_room(record, bytes, rival, ledger)?;
         check_record(&self.network, record)?;
@@ -214,12 +211,6 @@ impl Pool {
     fn validate_size(&self, got: usize) -> Result<(), PoolRejection> {
         let expected = usize::try_from(self.network.parameters().limits.record_bytes).unwrap_or(usize::MAX);
         if got > expected { Err(RecordError::TooLarge { got, expected }.into()) } else { Ok(()) }
-    }
-
-    fn validate_lead(&self, record: &Record, ledger: &Ledger) -> Result<(), PoolRejection> {
-        let got = record.content.valid_from;
-        let expected = next_height(ledger).saturating_add(self.limits.lead_heights);
-        if got > expected { Err(PoolRejection::TooFarAhead { got, expected }) } else { Ok(()) }
     }
 
     /// Sequence number and rival; the rival's bytes, if there is one that it replaces.
@@ -409,7 +400,7 @@ impl Pool {
             self.contents.remove(id);
         }
         self.pending = None;
-        // Numbers were used and windows have begun: what is ready is found anew.
+        // Numbers were used: what is ready is found anew.
         let next = |author| ledger.next_sequence(author);
         self.rooms = Rooms::of(&self.contents, next, |record| ledger.is_within_reach(record));
         for id in self.trim_waiting() {
@@ -469,7 +460,6 @@ impl Pool {
     /// Only what the block can bring takes its room: what is refused, and what its author has after it, would keep
     /// others' records out for nothing.
     fn select(&self, ledger: &Ledger, timestamp_ms: u64) -> Selection {
-        let height = next_height(ledger);
         let limits = &self.network.parameters().limits;
         let most = usize::try_from(limits.records_per_block).unwrap_or(usize::MAX);
         // Half of a block's bytes: the other half is for compositions and prices.
@@ -479,7 +469,7 @@ impl Pool {
         let Ok(mut trial) = ledger.try_records(timestamp_ms) else { return selection };
         let mut fronts: BTreeSet<(RecordId, Address, u64)> = BTreeSet::new();
         for author in self.contents.authors() {
-            fronts.extend(self.front(author, ledger.next_sequence(author), height));
+            fronts.extend(self.front(author, ledger.next_sequence(author)));
         }
         while selection.records.len() < most
             && let Some((id, author, sequence)) = fronts.pop_first()
@@ -494,7 +484,7 @@ impl Pool {
                 Ok(()) => {
                     room = left;
                     selection.records.push(record.clone());
-                    fronts.extend(self.front(author, sequence.saturating_add(1), height));
+                    fronts.extend(self.front(author, sequence.saturating_add(1)));
                 }
                 Err(BringError::Refused(_)) => {}
                 Err(BringError::Internal(_)) => break,
@@ -503,11 +493,10 @@ impl Pool {
         selection
     }
 
-    /// The record of this author with this sequence number, if it may be in the block of this height.
-    fn front(&self, author: Address, sequence: u64, height: Height) -> Option<(RecordId, Address, u64)> {
+    /// The record of this author with this sequence number.
+    fn front(&self, author: Address, sequence: u64) -> Option<(RecordId, Address, u64)> {
         let &(id, _) = self.contents.of_author(author)?.get(&sequence)?;
-        let content = &self.contents.get(&id)?.content;
-        (content.valid_from..=content.valid_until).contains(&height).then_some((id, author, sequence))
+        Some((id, author, sequence))
     }
 }
 
@@ -525,20 +514,36 @@ struct Selection {
     until: u64,
 }
 
-fn expired_by(got: u64, expected: u64) -> RecordError {
-    StatementError::from(MarketStatementError::DemandExpired { got, expected }).into()
+/// Why no block of this time can bring a record that is too late.
+fn expired_by(record: &Record, timestamp_ms: u64) -> RecordError {
+    match &record.content.statement {
+        Statement::Demand(demand) if demand.expires_ms <= timestamp_ms => {
+            let (got, expected) = (demand.expires_ms, timestamp_ms);
+            StatementError::from(MarketStatementError::DemandExpired { got, expected }).into()
+        }
+        Statement::Demand(_)
+        | Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => {
+            let (got, expected) = (timestamp_ms, record.content.valid_until_ms);
+            StatementError::Expired { got, expected }.into()
+        }
+    }
 }
 
-fn next_height(ledger: &Ledger) -> Height {
-    ledger.head().height.saturating_add(1)
-}
-
-/// When the passing of time alone changes whether a block can bring this record: a demand expires, or comes within reach
-/// of its longest lifetime.
+/// When the passing of time alone changes whether a block can bring this record: it is too late, or a demand comes within
+/// reach of its longest lifetime.
 fn next_change(record: &Record, ledger: &Ledger, timestamp_ms: u64) -> impl Iterator<Item = u64> {
     let lifetime_ms = ledger.network().parameters().demand_lifetime_max_ms;
-    let changes = expiry(record).map(|expires_ms| [expires_ms, expires_ms.saturating_sub(lifetime_ms)]);
-    changes.into_iter().flatten().filter(move |&change| change > timestamp_ms)
+    let reach = match &record.content.statement {
+        Statement::Demand(demand) => Some(demand.expires_ms.saturating_sub(lifetime_ms)),
+        Statement::Offer(_)
+        | Statement::OfferWithdrawal
+        | Statement::DemandCancellation { .. }
+        | Statement::Transfer { .. } => None,
+    };
+    [expiry(record)].into_iter().chain(reach).filter(move |&change| change > timestamp_ms)
 }
 
 /// Keeps the memory bounded; which id is forgotten does not matter, it would only be fetched once more.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chain::validate::RecordError;
-use chain::{Address, Fault, Height, RecordId, RecordRule};
+use chain::{Address, Fault, RecordId, RecordRule};
 use serde::{Deserialize, Serialize};
 
 /// The rule that keeps a record out of the pool or takes it out of there. Serialised as its name.
@@ -22,9 +22,6 @@ pub enum PoolRule {
     /// A record is held once.
     #[serde(rename = "pool-duplicate")]
     Duplicate,
-    /// A record's window begins soon enough.
-    #[serde(rename = "pool-window")]
-    Window,
     /// A record's number is near its author's next.
     #[serde(rename = "pool-sequence-gap")]
     SequenceGap,
@@ -60,7 +57,6 @@ impl Rule {
         match self {
             Self::Record(rule) => rule.name(),
             Self::Pool(PoolRule::Duplicate) => "pool-duplicate",
-            Self::Pool(PoolRule::Window) => "pool-window",
             Self::Pool(PoolRule::SequenceGap) => "pool-sequence-gap",
             Self::Pool(PoolRule::SequenceTaken) => "pool-sequence-taken",
             Self::Pool(PoolRule::AuthorQuota) => "pool-author-quota",
@@ -101,14 +97,6 @@ pub enum PoolRejection {
     /// It is wrong by itself, or no block can bring it as the chain stands.
     #[error("{0}")]
     Record(#[from] RecordError),
-    /// Its window begins too far ahead to hold it until then.
-    #[error("valid from height {got}, expected at most {expected} for now")]
-    TooFarAhead {
-        /// The first height of its window.
-        got: Height,
-        /// The latest first height accepted now.
-        expected: Height,
-    },
     /// It leaves too wide a gap behind its author's records on chain.
     #[error("sequence {got} of {}, expected at most {expected} for now", .author.short())]
     GapTooWide {
@@ -158,10 +146,7 @@ impl PoolRejection {
     pub const fn fault(&self) -> Fault {
         match self {
             Self::Record(error) => error.fault(),
-            Self::Duplicate(_)
-            | Self::TooFarAhead { .. }
-            | Self::GapTooWide { .. }
-            | Self::SequenceTaken { .. } => Fault::Transient,
+            Self::Duplicate(_) | Self::GapTooWide { .. } | Self::SequenceTaken { .. } => Fault::Transient,
             Self::AuthorQuota { .. }
             | Self::WaitingQuota { .. }
             | Self::TooMuchWaiting { .. }
@@ -175,7 +160,6 @@ impl PoolRejection {
         Rule::Pool(match self {
             Self::Record(error) => return Rule::Record(error.rule()),
             Self::Duplicate(_) => PoolRule::Duplicate,
-            Self::TooFarAhead { .. } => PoolRule::Window,
             Self::GapTooWide { .. } => PoolRule::SequenceGap,
             Self::SequenceTaken { .. } => PoolRule::SequenceTaken,
             Self::AuthorQuota { .. } => PoolRule::AuthorQuota,
@@ -220,7 +204,6 @@ mod tests {
     fn every_rule_of_pools_is_serialised_as_its_name() {
         let rules = [
             PoolRule::Duplicate,
-            PoolRule::Window,
             PoolRule::SequenceGap,
             PoolRule::SequenceTaken,
             PoolRule::AuthorQuota,

@@ -208,16 +208,17 @@ mod tests {
     use proptest::prelude::*;
 
     const NEXT: u64 = 2;
+    /// Marks what no block could bring yet.
+    const EARLY: u64 = 9;
 
-    /// A record of one of three authors, to be brought from height 0 or 9 on.
-    fn record(author: u64, sequence: u64, valid_from: u64, variant: u8) -> Record {
+    /// A record of one of three authors.
+    fn record(author: u64, sequence: u64, is_early: bool, variant: u8) -> Record {
         let key = SecretKey::for_scenario(1, "author", author);
         let content = RecordContent {
             network: NetworkId(Hash([variant; 32])),
             author: key.public(),
             sequence,
-            valid_from,
-            valid_until: u64::MAX,
+            valid_until_ms: if is_early { EARLY } else { u64::MAX },
             statement: Statement::OfferWithdrawal,
         };
         content.sign(&key)
@@ -230,10 +231,10 @@ mod tests {
         fn what_was_kept_account_of_step_by_step_is_what_is_found_anew(
             steps in prop::collection::vec((0..3_u64, 2..9_u64, prop::bool::weighted(0.2), 0..3_u8, 1..9_usize), 1..60),
         ) {
-            let opens = |record: &Record| record.content.valid_from == 0;
+            let opens = |record: &Record| record.content.valid_until_ms != EARLY;
             let (mut contents, mut rooms) = (PoolContents::default(), Rooms::default());
             for (author, sequence, is_early, variant, bytes) in steps {
-                let record = record(author, sequence, if is_early { 9 } else { 0 }, variant);
+                let record = record(author, sequence, is_early, variant);
                 let (id, place) = (record.id(), (record.author(), sequence));
                 if contents.contains(&id) {
                     let (place, bytes) = contents.remove(&id).unwrap();

@@ -249,7 +249,7 @@ class State:
     def bring(self, record, identity, height):
         content = record["content"]
         author = address(content["author"])
-        require(content["valid_from"] <= height <= content["valid_until"], "it is outside its window")
+        require(self.time < content["valid_until_ms"], "it is valid until before its block")
         equal(content["sequence"], self.sequences.get(author, 0), "its sequence number")
         least = self.parameters["account_min"]
         require(self.balances.get(author, 0) >= least, f"its author has less than {least}")

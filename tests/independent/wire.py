@@ -311,7 +311,7 @@ STATEMENT = Enum(
     ("Transfer", Struct(to=ADDRESS, amount=MONEY)),
 )
 RECORD_CONTENT = Struct(
-    network=HASH, author=KEY, sequence=U64, valid_from=U64, valid_until=U64, statement=STATEMENT
+    network=HASH, author=KEY, sequence=U64, valid_until_ms=U64, statement=STATEMENT
 )
 RECORD = Struct(content=RECORD_CONTENT, signature=SIGNATURE)
 

@@ -9,7 +9,7 @@ use scenarios::{Demand, Instance, Money, Scenario, Schedule, Supply};
 
 use super::{GENESIS_VERSION, Genesis, GenesisProvider, Parameters};
 use crate::key::{Address, PublicKey, SecretKey};
-use crate::record::{DemandStatement, Height, NetworkId, Record, RecordContent, Statement};
+use crate::record::{DemandStatement, NetworkId, Record, RecordContent, Statement};
 
 /// The key of a scenario's demander number `index`.
 pub fn demander_key(rng_seed: u64, index: u64) -> SecretKey {
@@ -139,14 +139,8 @@ pub fn scenario_demand_record(
         solver_fee: least_solver_fee(demand.budget, solver_fee_ppm),
         expires_ms,
     });
-    let content = RecordContent {
-        network,
-        author: key.public(),
-        sequence: 0,
-        valid_from: 1,
-        valid_until: Height::MAX,
-        statement,
-    };
+    let content =
+        RecordContent { network, author: key.public(), sequence: 0, valid_until_ms: u64::MAX, statement };
     content.sign(&key)
 }
 

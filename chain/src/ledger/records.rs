@@ -8,27 +8,19 @@ use super::market::{Departed, MarketStatementError};
 use super::state::{Moment, State};
 use crate::genesis::Network;
 use crate::key::Address;
-use crate::record::{Height, Record, RecordContent, RecordId, Statement};
+use crate::record::{Record, RecordContent, RecordId, Statement};
 use crate::record_rule::RecordRule;
 
 /// Why the state refuses a record that is right by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
-    /// The block comes before the record's window.
-    #[error("the record is valid from height {expected}, this is {got}")]
-    NotYetValid {
-        /// The block's height.
-        got: Height,
-        /// The first height of the window.
-        expected: Height,
-    },
-    /// The block comes after the record's window.
-    #[error("the record expired after height {expected}, this is {got}")]
+    /// The block comes too late for the record.
+    #[error("the record is valid until {expected} ms, expected later than the block's {got} ms")]
     Expired {
-        /// The block's height.
-        got: Height,
-        /// The last height of the window.
-        expected: Height,
+        /// The block's time.
+        got: u64,
+        /// The time that it should have been before.
+        expected: u64,
     },
     /// Its author's account refuses it.
     #[error(transparent)]
@@ -42,7 +34,6 @@ impl StatementError {
     /// The rule's name, for logs and tables.
     pub const fn rule(&self) -> RecordRule {
         match self {
-            Self::NotYetValid { .. } => RecordRule::NotYetValid,
             Self::Expired { .. } => RecordRule::Expired,
             Self::Account(error) => error.rule(),
             Self::Market(error) => error.rule(),
@@ -55,8 +46,8 @@ impl StatementError {
 pub enum RecordOutlook {
     /// The next block may bring it.
     Now,
-    /// A later block may: an earlier record of its author is missing, its window has not begun, or it expires too far
-    /// ahead of a block that would come at once.
+    /// A later block may: an earlier record of its author is missing, or it expires too far ahead of a block that would
+    /// come at once.
     Later(StatementError),
     /// No block will, unless the state turns back in its favour (say, its author is given money).
     Never(StatementError),
@@ -71,25 +62,23 @@ const fn earliest(ledger: &Ledger) -> Moment {
     }
 }
 
-/// Whether the earliest next block may bring a record, as far as its window and a demand's lifetime go.
+/// Whether the earliest next block may bring a record, as far as a demand's lifetime goes.
 pub(super) fn is_within_reach(ledger: &Ledger, content: &RecordContent) -> bool {
-    let Moment { height, timestamp_ms, .. } = earliest(ledger);
-    let latest = timestamp_ms.saturating_add(ledger.network.parameters().demand_lifetime_max_ms);
-    let expires_in_time = match &content.statement {
+    let latest =
+        earliest(ledger).timestamp_ms.saturating_add(ledger.network.parameters().demand_lifetime_max_ms);
+    match &content.statement {
         Statement::Demand(demand) => demand.expires_ms <= latest,
         Statement::Offer(_)
         | Statement::OfferWithdrawal
         | Statement::DemandCancellation { .. }
         | Statement::Transfer { .. } => true,
-    };
-    expires_in_time && content.valid_from <= height
+    }
 }
 
 pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
-    let at @ Moment { height, .. } = earliest(ledger);
-    let content = &record.content;
-    if height > content.valid_until {
-        return RecordOutlook::Never(StatementError::Expired { got: height, expected: content.valid_until });
+    let (at, content) = (earliest(ledger), &record.content);
+    if let Err(error) = validate_on_time(content, at) {
+        return RecordOutlook::Never(error);
     }
     let author = record.author();
     // First of all: what its author cannot pay for is not to be kept, however far it is from coming on chain.
@@ -100,10 +89,6 @@ pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
         Err(error @ AccountError::SequenceGap { .. }) => return RecordOutlook::Later(error.into()),
         Err(error) => return RecordOutlook::Never(error.into()),
         Ok(()) => {}
-    }
-    if height < content.valid_from {
-        let (got, expected) = (height, content.valid_from);
-        return RecordOutlook::Later(StatementError::NotYetValid { got, expected });
     }
     match ledger.state.validate_statement(&ledger.network, at, author, &content.statement) {
         Ok(()) => RecordOutlook::Now,
@@ -187,7 +172,7 @@ impl State {
         id: RecordId,
     ) -> Result<Option<Departed>, BringError> {
         let (content, author) = (&record.content, record.author());
-        validate_window(content, at.height)?;
+        validate_on_time(content, at)?;
         self.accounts.validate_author(author)?;
         self.accounts.validate_sequence(author, content.sequence)?;
         self.validate_statement(network, at, author, &content.statement)?;
@@ -232,12 +217,7 @@ impl State {
     }
 }
 
-fn validate_window(content: &RecordContent, height: Height) -> Result<(), StatementError> {
-    if height < content.valid_from {
-        return Err(StatementError::NotYetValid { got: height, expected: content.valid_from });
-    }
-    if height > content.valid_until {
-        return Err(StatementError::Expired { got: height, expected: content.valid_until });
-    }
-    Ok(())
+const fn validate_on_time(content: &RecordContent, at: Moment) -> Result<(), StatementError> {
+    let (got, expected) = (at.timestamp_ms, content.valid_until_ms);
+    if got < expected { Ok(()) } else { Err(StatementError::Expired { got, expected }) }
 }

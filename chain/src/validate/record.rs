@@ -11,7 +11,7 @@ use crate::genesis::scenario::least_solver_fee;
 use crate::genesis::{Genesis, Network};
 use crate::key::{Address, KeyError};
 use crate::ledger::StatementError;
-use crate::record::{DemandStatement, Height, NetworkId, Record, Statement};
+use crate::record::{DemandStatement, NetworkId, Record, Statement};
 use crate::record_rule::RecordRule;
 
 /// What is wrong with the terms of an offer.
@@ -71,14 +71,6 @@ pub enum RecordError {
         got: NetworkId,
         /// This network.
         expected: NetworkId,
-    },
-    /// Its window of validity ends before it starts.
-    #[error("the record is valid until height {got}, before it starts at {expected}")]
-    EmptyWindow {
-        /// The last height.
-        got: Height,
-        /// The first height.
-        expected: Height,
     },
     /// Its author's key is unusable or did not sign it.
     #[error("the author {}: {error}", .author.short())]
@@ -145,7 +137,6 @@ impl RecordError {
         match self {
             Self::TooLarge { .. }
             | Self::WrongNetwork { .. }
-            | Self::EmptyWindow { .. }
             | Self::Signature { .. }
             | Self::Offer(_)
             | Self::DemandName { .. }
@@ -165,7 +156,6 @@ impl RecordError {
         match self {
             Self::TooLarge { .. } => RecordRule::Size,
             Self::WrongNetwork { .. } => RecordRule::Network,
-            Self::EmptyWindow { .. } => RecordRule::Window,
             Self::Signature { error: KeyError::BadSignature, .. } => RecordRule::Signature,
             Self::Signature { .. } => RecordRule::Key,
             Self::Offer(_) => RecordRule::Offer,
@@ -189,9 +179,6 @@ pub fn check_record(network: &Network, record: &Record) -> Result<(), RecordErro
     let content = &record.content;
     if content.network != network.id() {
         return Err(RecordError::WrongNetwork { got: content.network, expected: network.id() });
-    }
-    if content.valid_until < content.valid_from {
-        return Err(RecordError::EmptyWindow { got: content.valid_until, expected: content.valid_from });
     }
     let genesis = network.genesis();
     match &content.statement {

@@ -188,8 +188,7 @@ impl Market {
             network: self.network().id(),
             author: author.public(),
             sequence: self.ledger.next_sequence(author.public().address()),
-            valid_from: 0,
-            valid_until: Height::MAX,
+            valid_until_ms: u64::MAX,
             statement,
         }
     }

@@ -42,16 +42,12 @@ fn refuse_in_block(market: &Market, record: Record, expected: RecordError) {
 }
 
 #[test]
-fn of_another_network_or_without_a_window() {
+fn of_another_network() {
     let market = Market::open();
     let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
     let (got, expected) = (NetworkId(Hash([1; 32])), market.network().id());
     content.network = got;
-    refuse_form(&market, content.clone().sign(&treasurer()), RecordError::WrongNetwork { got, expected });
-    content.network = expected;
-    (content.valid_from, content.valid_until) = (5, 4);
-    let window = RecordError::EmptyWindow { got: 4, expected: 5 };
-    refuse_form(&market, content.sign(&treasurer()), window);
+    refuse_form(&market, content.sign(&treasurer()), RecordError::WrongNetwork { got, expected });
 }
 
 #[test]
@@ -146,17 +142,18 @@ fn too_large() {
 }
 
 #[test]
-fn before_and_after_its_window() {
+fn too_late() {
     let market = Market::open();
     let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
-    content.valid_from = 3;
-    refuse_now(
-        &market,
-        content.clone().sign(&treasurer()),
-        StatementError::NotYetValid { got: 2, expected: 3 },
+    let got = market.next_time();
+    content.valid_until_ms = got;
+    refuse_now(&market, content.clone().sign(&treasurer()), StatementError::Expired { got, expected: got });
+    content.valid_until_ms = got + 1;
+    let in_time = content.sign(&treasurer());
+    assert_eq!(
+        market.ledger.admissible_records(std::slice::from_ref(&in_time), got),
+        (vec![in_time], vec![])
     );
-    (content.valid_from, content.valid_until) = (0, 1);
-    refuse_now(&market, content.sign(&treasurer()), StatementError::Expired { got: 2, expected: 1 });
 }
 
 #[test]

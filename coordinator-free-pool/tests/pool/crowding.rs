@@ -56,7 +56,7 @@ fn a_record_of_somebody_who_owns_too_little_is_refused_and_looked_at_again_at_th
     assert!(refused.rule().is_about_money() && !pool.wants(&early.id(), &ledger));
 
     let gift = Statement::Transfer { to: author, amount: Money::from_units(7) };
-    let gift = content(&ledger, 1, 0, 0..=9, gift).sign(&crate::market::author(1));
+    let gift = content(&ledger, 1, 0, gift).sign(&crate::market::author(1));
     let richer = after(&ledger, &[gift]);
     assert!(pool.wants(&early.id(), &richer));
     assert_eq!(pool.insert(early.clone(), &richer), Ok(early.id()));
@@ -105,8 +105,8 @@ fn what_a_block_could_bring_has_precedence_over_what_waits() {
     let bytes = size(&transfer(&ledger, 1, 0, 5));
     let mut pool = pool_with(&ledger, PoolLimits { bytes: 3 * bytes, ..PoolLimits::default() });
     let [near, far] = [1, 7].map(|sequence| transfer(&ledger, 1, sequence, 5));
-    let early = transfer_within(&ledger, 2, 0, 5, 2..=9);
-    for record in [&near, &far, &early] {
+    let alone = transfer(&ledger, 2, 1, 5);
+    for record in [&near, &far, &alone] {
         pool.insert(record.clone(), &ledger).unwrap();
     }
     // Author 1 has most that waits, and its last number goes first; then each has one, and the larger address gives
@@ -115,7 +115,7 @@ fn what_a_block_could_bring_has_precedence_over_what_waits() {
     pool.insert(now[0].clone(), &ledger).unwrap();
     assert_eq!(pool.take_dropped(), [(far.id(), DropReason::GaveWay)]);
     pool.insert(now[1].clone(), &ledger).unwrap();
-    let larger = if near.author() > early.author() { &near } else { &early };
+    let larger = if near.author() > alone.author() { &near } else { &alone };
     assert_eq!(pool.take_dropped(), [(larger.id(), DropReason::GaveWay)]);
     // What waits pushes nothing out that does not.
     pool.insert(transfer(&ledger, 5, 0, 5), &ledger).unwrap();
@@ -155,8 +155,8 @@ fn what_waits_again_after_a_block_keeps_to_the_quota() {
     let ledger = ledger();
     let limits = PoolLimits { waiting_per_author: 2, ..PoolLimits::default() };
     let mut pool = pool_with(&ledger, limits);
-    // The first one expires with height 1.
-    let first = transfer_within(&ledger, 1, 0, 5, 0..=1);
+    // The first one is too late for all but a block that comes sooner.
+    let first = transfer_until(&ledger, 1, 0, 5, soon(&ledger));
     let rest: Vec<_> = (1..5).map(|sequence| transfer(&ledger, 1, sequence, 5)).collect();
     for record in [&first].into_iter().chain(&rest) {
         pool.insert(record.clone(), &ledger).unwrap();
@@ -179,7 +179,7 @@ fn short_lived(ledger: &Ledger, index: u64, sequence: u64) -> Record {
         solver_fee: Money::from_units(1),
         expires_ms: ledger.head().timestamp_ms + 1_000,
     });
-    content(ledger, index, sequence, 0..=9, wanted).sign(&author(index))
+    content(ledger, index, sequence, wanted).sign(&author(index))
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn what_a_block_cannot_bring_takes_none_of_its_room() {
         let stuck = stuck(&ledger);
         let last = stuck.iter().map(Record::id).max().unwrap();
         // Ids are for the author to choose: it signs until they come before everybody else's.
-        let mut others = (0..=u64::MAX).map(|until| transfer_within(&ledger, 2, 0, 5, 0..=9 + until));
+        let mut others = (0..u64::MAX).map(|earlier| transfer_until(&ledger, 2, 0, 5, u64::MAX - earlier));
         let other = others.find(|record| record.id() > last).unwrap();
         let mut pool = pool(&ledger);
         for record in stuck.iter().chain([&other]) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chain::{
-    Block, Draft, Genesis, Height, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBlock,
+    Block, Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBlock,
     WellFormed,
 };
 use coordinator_free_pool::{Pool, PoolLimits};
@@ -60,34 +60,29 @@ pub(crate) fn pool_with(ledger: &Ledger, limits: PoolLimits) -> Pool {
 
 /// Author `index` gives `units` dollars to author 0; different amounts make different records.
 pub(crate) fn transfer(ledger: &Ledger, index: u64, sequence: u64, units: i64) -> Record {
-    transfer_within(ledger, index, sequence, units, 0..=Height::MAX)
+    transfer_until(ledger, index, sequence, units, u64::MAX)
 }
 
-pub(crate) fn transfer_within(
+/// The same, for blocks before this time.
+pub(crate) fn transfer_until(
     ledger: &Ledger,
     index: u64,
     sequence: u64,
     units: i64,
-    window: std::ops::RangeInclusive<Height>,
+    valid_until_ms: u64,
 ) -> Record {
     let statement =
         Statement::Transfer { to: author(0).public().address(), amount: Money::from_units(units) };
-    content(ledger, index, sequence, window, statement).sign(&author(index))
+    let content = RecordContent { valid_until_ms, ..content(ledger, index, sequence, statement) };
+    content.sign(&author(index))
 }
 
-pub(crate) fn content(
-    ledger: &Ledger,
-    index: u64,
-    sequence: u64,
-    window: std::ops::RangeInclusive<Height>,
-    statement: Statement,
-) -> RecordContent {
+pub(crate) fn content(ledger: &Ledger, index: u64, sequence: u64, statement: Statement) -> RecordContent {
     RecordContent {
         network: ledger.network().id(),
         author: author(index).public(),
         sequence,
-        valid_from: *window.start(),
-        valid_until: *window.end(),
+        valid_until_ms: u64::MAX,
         statement,
     }
 }

@@ -37,11 +37,19 @@ fn each_author_goes_by_sequence_and_among_authors_the_smallest_id_goes_first() {
 }
 
 #[test]
-fn what_waits_for_a_predecessor_or_its_window_is_not_pending() {
+fn what_waits_for_a_predecessor_or_lives_too_long_is_not_pending() {
     let ledger = ledger();
     let mut pool = pool(&ledger);
     let gapped = transfer(&ledger, 1, 1, 5);
-    let early = transfer_within(&ledger, 2, 0, 5, 2..=9);
+    let wanted = Statement::Demand(DemandStatement {
+        name: "far off".into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0)],
+        budget: Money::from_units(50),
+        solver_fee: Money::from_units(1),
+        expires_ms: soon(&ledger) + 1 + ledger.network().parameters().demand_lifetime_max_ms,
+    });
+    let early = content(&ledger, 2, 0, wanted).sign(&author(2));
     for record in [&gapped, &early, &transfer(&ledger, 2, 1, 5)] {
         pool.insert(record.clone(), &ledger).unwrap();
     }
@@ -49,7 +57,7 @@ fn what_waits_for_a_predecessor_or_its_window_is_not_pending() {
     let first = transfer(&ledger, 1, 0, 5);
     pool.insert(first.clone(), &ledger).unwrap();
     assert_eq!(ids(&pool.pending(&ledger, soon(&ledger))), ids(&[first.clone(), gapped]));
-    // A block later the window of the other author begins.
+    // By the time of the next block it no longer does.
     let next = after(&ledger, &[first]);
     assert_eq!(pool.pending(&next, soon(&next)).len(), 3);
 }
@@ -89,9 +97,9 @@ fn a_demand_that_came_and_was_cancelled_in_one_block_was_on_chain() {
         solver_fee: Money::from_units(1),
         expires_ms: ledger.network().genesis().first_expiry_ms(),
     });
-    let demand = content(&ledger, 1, 0, 0..=9, wanted).sign(&author(1));
+    let demand = content(&ledger, 1, 0, wanted).sign(&author(1));
     let regret = Statement::DemandCancellation { demand: demand.id() };
-    let regret = content(&ledger, 1, 1, 0..=9, regret).sign(&author(1));
+    let regret = content(&ledger, 1, 1, regret).sign(&author(1));
     pool.insert(demand.clone(), &ledger).unwrap();
     let (_, next, report) = block_of(&ledger, &[demand.clone(), regret]).into_parts();
     assert_eq!(next.demand(demand.id()), None);
@@ -103,7 +111,7 @@ fn after_a_block_the_pool_names_what_left_and_why() {
     let ledger = ledger();
     let mut pool = pool(&ledger);
     let brought = transfer(&ledger, 1, 0, 90);
-    let expiring = transfer_within(&ledger, 2, 0, 5, 0..=1);
+    let expiring = transfer_until(&ledger, 2, 0, 5, soon(&ledger));
     let unaffordable = transfer(&ledger, 1, 1, 20);
     let staying = transfer(&ledger, 3, 0, 5);
     for record in [&brought, &expiring, &unaffordable, &staying] {
@@ -112,7 +120,7 @@ fn after_a_block_the_pool_names_what_left_and_why() {
     let next = after(&ledger, std::slice::from_ref(&brought));
     let mut expected = [
         (brought.id(), None),
-        (expiring.id(), Some(StatementError::Expired { got: 2, expected: 1 })),
+        (expiring.id(), Some(StatementError::Expired { got: soon(&ledger) + 1, expected: soon(&ledger) })),
         (
             unaffordable.id(),
             Some(StatementError::Account(AccountError::Overdraft {
@@ -152,7 +160,7 @@ fn what_a_block_can_bring_changes_as_time_passes_over_an_old_head() {
         solver_fee: Money::from_units(1),
         expires_ms: now + 50_000,
     });
-    let demand = content(&ledger, 1, 0, 0..=9, wanted).sign(&author(1));
+    let demand = content(&ledger, 1, 0, wanted).sign(&author(1));
     pool.insert(demand.clone(), &ledger).unwrap();
     for (timestamp_ms, expected) in
         [(now - 10_001, 0), (now - 10_000, 1), (now, 1), (now + 49_999, 1), (now + 50_000, 0), (now, 1)]

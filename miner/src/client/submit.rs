@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chain::record::OfferStatement;
-use chain::{Height, Record, RecordContent, RecordId, SecretKey, Statement};
+use chain::{Record, RecordContent, RecordId, SecretKey, Statement};
 use miner_api::{AccountReport, MarketFacts, Refusal};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::track::POLL_INTERVAL;
 use super::{ClientError, NodeClient};
+use crate::driver::wall_ms;
 
 /// Records handed in with one request: far below what a request may hold.
 const BATCH: usize = 1_000;
@@ -23,15 +24,15 @@ const ATTEMPTS: usize = 5;
 pub struct SubmitOptions {
     /// The first sequence number; the next free one if absent.
     pub sequence: Option<u64>,
-    /// How many heights, from the next one on, may bring the records; at least 1.
-    pub valid_for: Height,
+    /// For how long from now on a block may bring the records; at least a millisecond.
+    pub valid_for: Duration,
     /// How long to wait for room, if the pool holds as many records of this key as it may.
     pub patience: Duration,
 }
 
 impl Default for SubmitOptions {
     fn default() -> Self {
-        Self { sequence: None, valid_for: 1_000, patience: Duration::from_secs(60) }
+        Self { sequence: None, valid_for: Duration::from_secs(3_600), patience: Duration::from_secs(60) }
     }
 }
 
@@ -43,8 +44,8 @@ pub struct SubmittedRecord {
     /// What kind of statement it makes.
     pub kind: String,
     pub sequence: u64,
-    /// The last height that may bring it.
-    pub valid_until: Height,
+    /// Only a block before this time may bring it: milliseconds since the Unix epoch.
+    pub valid_until_ms: u64,
     /// Why it is not in the pool, if so.
     pub refused: Option<Refusal>,
     /// For a refusal for want of money: what the author lacks.
@@ -64,20 +65,17 @@ pub struct Shortfall {
     pub missing: Money,
 }
 
-/// Signs statements, the first with this sequence number, the others with the next ones.
+/// Signs statements, the first with this sequence number, the others with the next ones, for blocks before this time.
 pub fn sign_all(
     key: &SecretKey,
     facts: &MarketFacts,
     first_sequence: u64,
-    valid_for: Height,
+    valid_until_ms: u64,
     statements: impl IntoIterator<Item = Statement>,
 ) -> Vec<Record> {
-    let author = key.public();
-    let valid_from = facts.height + 1;
+    let (network, author) = (facts.network, key.public());
     let sign = |(sequence, statement)| {
-        let valid_until = facts.height.saturating_add(valid_for.max(1));
-        let network = facts.network;
-        RecordContent { network, author, sequence, valid_from, valid_until, statement }.sign(key)
+        RecordContent { network, author, sequence, valid_until_ms, statement }.sign(key)
     };
     (first_sequence..).zip(statements).map(sign).collect()
 }
@@ -146,7 +144,7 @@ impl NodeClient {
         key: &SecretKey,
         statements: &[Statement],
         sequence: Option<u64>,
-        valid_for: Height,
+        valid_for: Duration,
     ) -> Result<Vec<SubmittedRecord>, ClientError> {
         let mut done: BTreeMap<usize, SubmittedRecord> = BTreeMap::new();
         for attempt in 1..=ATTEMPTS {
@@ -156,7 +154,9 @@ impl NodeClient {
             let left: Vec<usize> =
                 (0..statements.len()).filter(|position| !done.contains_key(position)).collect();
             let chosen = left.iter().map(|&position| statements[position].clone());
-            let records = sign_all(key, &facts, first, valid_for, chosen);
+            let valid_for_ms = u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX).max(1);
+            let valid_until_ms = wall_ms().saturating_add(valid_for_ms);
+            let records = sign_all(key, &facts, first, valid_until_ms, chosen);
             let submitted = self.submit(records.clone()).await?;
             let may_try_again = sequence.is_none() && attempt < ATTEMPTS;
             for ((position, record), outcome) in left.into_iter().zip(&records).zip(submitted.outcomes) {
@@ -195,7 +195,7 @@ fn report(
         record: record.id(),
         kind: statement.kind().to_owned(),
         sequence: record.content.sequence,
-        valid_until: record.content.valid_until,
+        valid_until_ms: record.content.valid_until_ms,
         shortfall: refused.as_ref().and_then(|_| shortfall(statement, facts, account)),
         refused,
     }
@@ -209,14 +209,14 @@ mod tests {
     use scenarios::{Offer, OperationId, ProviderId, Site};
 
     #[test]
-    fn records_are_numbered_on_and_valid_from_the_next_height() {
+    fn records_are_numbered_on_and_valid_until_the_time_given() {
         let (key, facts) = (SecretKey::for_scenario(1, "test", 0), facts());
         let statements = [Statement::OfferWithdrawal, Statement::OfferWithdrawal];
-        let records = sign_all(&key, &facts, 5, 3, statements);
+        let records = sign_all(&key, &facts, 5, 44, statements);
         let numbers: Vec<u64> = records.iter().map(|record| record.content.sequence).collect();
         assert_eq!(numbers, [5, 6]);
         for record in records {
-            assert_eq!((record.content.valid_from, record.content.valid_until), (42, 44));
+            assert_eq!(record.content.valid_until_ms, 44);
             assert_eq!(record.content.network, facts.network);
             record.verify_signature().unwrap();
         }

@@ -123,7 +123,7 @@ fn an_overdraft_a_replayed_record_and_a_forged_one_are_found() {
     let replayed = market.blocks[0].0.body.records[0].clone();
     let text = forged(&mut market, honest(), |_, body| body.records.push(replayed));
     assert!(text.contains("its sequence number is 0, expected"), "{text}");
-    let text = forged(&mut market, honest(), |_, body| body.records[0].content.valid_until += 1);
+    let text = forged(&mut market, honest(), |_, body| body.records[0].content.valid_until_ms += 1);
     assert!(text.contains("its signature: the signature does not match"), "{text}");
     let mut weak = gift(&market, Money::from_units(1));
     weak.content.author = chain::PublicKey::from_bytes(NEUTRAL);

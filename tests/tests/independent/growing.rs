@@ -64,13 +64,11 @@ impl Growing {
 
     /// A record with the author's next sequence number, `earlier` of them being on their way.
     pub(crate) fn record(&self, author: &SecretKey, earlier: u64, statement: Statement) -> Record {
-        let height = self.ledger.head().height;
         let content = RecordContent {
             network: self.network().id(),
             author: author.public(),
             sequence: self.ledger.next_sequence(author.public().address()) + earlier,
-            valid_from: height,
-            valid_until: height + 300,
+            valid_until_ms: self.ledger.head().timestamp_ms + 600_000,
             statement,
         };
         content.sign(author)

@@ -100,16 +100,17 @@ impl Transition<'_> {
         let (values, awards) = self.worth(&parts, balance, proposed)?;
 
         self.state.providers.exchange(&moved)?;
-        let valued = terms.into_iter().zip(&values).zip(awards);
-        let parts = proposed.iter().zip(parts).zip(valued).map(|((proposed, part), valued)| Staged {
+        let terms = terms.into_iter().zip(&values).zip(awards);
+        let parts = proposed.iter().zip(parts).zip(terms);
+        let parts = parts.map(|((proposed, part), ((terms, value), award))| Staged {
             demand: proposed.demand,
             entry: part.entry,
             providers: proposed.providers.to_vec(),
             evaluation: part.evaluation,
             timestamp_ms: proposed.timestamp_ms,
-            terms: valued.0.0,
-            reduced_cost: valued.0.1.reduced_cost,
-            award: valued.1,
+            terms,
+            reduced_cost: value.reduced_cost,
+            award,
         });
         let parts: Vec<Staged> = parts.collect();
         for (part, value) in parts.iter().zip(&values) {

@@ -11,7 +11,7 @@ use chain::genesis::scenario::demander_key;
 use chain::genesis::scenario_demand_records;
 use chain::store::MemoryBackend;
 use chain::{
-    Block, BlockReport, DemandId, Draft, Genesis, Height, Ledger, Network, Record, RecordContent, SecretKey,
+    Block, BlockReport, DemandId, Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey,
     Statement, WellFormed,
 };
 use coordinator_free_pool::PoolLimits;
@@ -133,8 +133,7 @@ impl Market {
             network: self.ledger.network().id(),
             author: author.public(),
             sequence: self.ledger.next_sequence(author.public().address()),
-            valid_from: 0,
-            valid_until: Height::MAX,
+            valid_until_ms: u64::MAX,
             statement,
         };
         content.sign(author)

@@ -46,8 +46,7 @@ fn an_offer_survives_the_way_to_the_node() {
         network: NetworkId(Hash([1; 32])),
         author: key.public(),
         sequence: 0,
-        valid_from: 1,
-        valid_until: 9,
+        valid_until_ms: 9,
         statement: Statement::Offer(offer),
     };
     let request = Request::from(Submit { records: vec![content.sign(&key)] });

@@ -148,8 +148,8 @@ struct SubmitArguments {
     /// Give up waiting after this many seconds.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     timeout: u64,
-    /// How many heights, from the next one on, may bring the record on chain.
-    #[arg(long, default_value_t = 1_000, value_name = "HEIGHTS",
+    /// For how many seconds from now on a block may bring the record on chain.
+    #[arg(long, default_value_t = 3_600, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..))]
     valid_for: u64,
     /// The first sequence number; the next free one if absent. Only to fill or leave a gap on purpose.
@@ -165,7 +165,11 @@ impl SubmitArguments {
     }
 
     fn options(&self) -> SubmitOptions {
-        SubmitOptions { sequence: self.sequence, valid_for: self.valid_for, patience: self.patience() }
+        SubmitOptions {
+            sequence: self.sequence,
+            valid_for: Duration::from_secs(self.valid_for),
+            patience: self.patience(),
+        }
     }
 
     fn patience(&self) -> Duration {

@@ -234,8 +234,7 @@ impl<'a> Live<'a> {
             network: self.network.id(),
             author: key.public(),
             sequence: 1,
-            valid_from: 1,
-            valid_until: Height::MAX,
+            valid_until_ms: u64::MAX,
             statement: Statement::DemandCancellation { demand: self.ids[demand] },
         };
         content.sign(&key)

@@ -73,8 +73,7 @@ fn empty_record(stage: &Stage<'_>, author: &SecretKey, sequence: u64, micros: u6
         network: stage.market.network.id(),
         author: author.public(),
         sequence,
-        valid_from: 0,
-        valid_until: u64::MAX,
+        valid_until_ms: u64::MAX,
         statement: Statement::Transfer {
             to: stage.key.public().address(),
             amount: Money::from_micros(i64::try_from(micros).unwrap_or(1)),
