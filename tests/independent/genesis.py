@@ -7,7 +7,7 @@ from market import MILLION, Supply, ppm
 
 NAME_BYTES, ORDERS_MAX, OPERATIONS_MAX, PLACES_MAX = 64, 256, 4_096, 1_024
 OFFER_COST_MAX, OFFER_MINUTES_MAX, CAPACITY_MAX = 1_000_000 * MILLION, 1_000_000, 1_000_000_000
-DISTANCE_MAX, INTERVAL_MAX = 1 << 31, 30 * 86_400_000
+DISTANCE_MAX, INTERVAL_MAX, POWER_MAX = 1 << 31, 30 * 86_400_000, 1 << 61
 GENESIS_BYTES = 64 << 20
 SHARES = (
     "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "bounty_share_ppm", "bounty_pay_ppm",
@@ -69,7 +69,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 3, "the version of genesis")
+    equal(genesis["version"], 4, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -108,8 +108,9 @@ def check_geometry(geometry):
 
 def check_validators(validators):
     within(len(validators), 1, 256, "the number of validators")
-    require(all(one < two for one, two in zip(validators, validators[1:])), "validators do not ascend")
-    for key in validators:
+    within(sum(validators.values()), 1, POWER_MAX, "the sum of all votes")
+    for key, power in validators.items():
+        require(power >= 1, f"validator {key.hex()} has no votes")
         fault = crypto.key_fault(key)
         require(fault is None, f"validator {key.hex()}: {fault}")
 

@@ -148,9 +148,10 @@ class Checker:
         certificate = self.part(wire.CERTIFICATE, exported, "certificate")
         equal(certificate["height"], height, "the certificate's height")
         equal(certificate["block"], block, "the certificate's block")
-        validators, signatures = self.genesis["validators"], certificate["signatures"]
-        quorum = 2 * len(validators) // 3 + 1
-        require(len(signatures) >= quorum, f"{len(signatures)} votes, a quorum is {quorum}")
+        validators, signatures = list(self.genesis["validators"].items()), certificate["signatures"]
+        quorum = 2 * sum(power for _, power in validators) // 3 + 1
+        votes = sum(validators[position][1] for position, _ in signatures if position < len(validators))
+        require(votes >= quorum, f"{votes} votes, a quorum is {quorum}")
         vote = wire.VOTE.write({
             "network": self.network, "height": height, "round": certificate["round"],
             "kind": ("Precommit", None), "block": block,
@@ -158,7 +159,7 @@ class Checker:
         last = -1
         for position, signature in signatures:
             require(last < position < len(validators), f"the vote of validator {position} is out of place")
-            fault = crypto.signature_fault("Vote", vote, validators[position], signature)
+            fault = crypto.signature_fault("Vote", vote, validators[position][0], signature)
             require(fault is None, f"the vote of validator {position}: {fault}")
             last = position
             self.counts["signatures of votes"] += 1

@@ -297,7 +297,7 @@ PARAMETERS = Struct(
 GENESIS = Struct(
     version=U16, name=Text(), timestamp_ms=U64, parameters=PARAMETERS, rules=RULES, geometry=GEOMETRY,
     operations=Sequence(Text()), providers=Sequence(Struct(address=ADDRESS, provider=PROVIDER)),
-    balances=Map(ADDRESS, MONEY), bounty=MONEY, validators=Sequence(KEY), miners=U32,
+    balances=Map(ADDRESS, MONEY), bounty=MONEY, validators=Map(KEY, U64), miners=U32,
 )
 
 DEMAND_STATEMENT = Struct(

@@ -8,7 +8,7 @@ use super::interface::{Input, Output, Step};
 use super::message::{ConsensusMessage, Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 use super::round::{RoundMessages, VoteTally};
 use super::safety::SafetyLog;
-use super::validators::Seats;
+use super::validators::{Power, Seats};
 use super::{CANDIDATES, FUTURE_ROUNDS, PAST_ROUNDS, Round};
 use crate::block::BlockHash;
 use crate::key::SecretKey;
@@ -205,8 +205,8 @@ impl<S: Signer> Algorithm<S> {
         let Vote { round, kind, .. } = signed.vote;
         self.hear(signed.validator, round);
         if self.is_kept(round) {
-            let quorum = self.seats.quorum;
-            let evidence = self.rounds.entry(round).or_default().tally_mut(kind).add(signed, quorum);
+            let tally = self.rounds.entry(round).or_default().tally_mut(kind);
+            let evidence = tally.add(signed, &self.seats);
             outputs.extend(evidence.map(Output::Equivocation));
         }
     }
@@ -287,7 +287,8 @@ impl<S: Signer> Algorithm<S> {
     /// `getValue()`: in a proposer's first turn its first candidate, in each later turn the next one, for the
     /// one before may be a block that others cannot get or do not accept.
     fn candidate(&self) -> Option<BlockHash> {
-        let turn = usize::try_from(self.log.round).ok()?.checked_div(self.seats.count)?;
+        let round = self.log.round;
+        let turn = usize::try_from(self.seats.turns_before(self.proposer(round), round)).ok()?;
         let position = turn.checked_rem(self.candidates.len())?;
         self.candidates.get(position).copied()
     }
@@ -344,9 +345,9 @@ impl<S: Signer> Algorithm<S> {
 
     /// Lines 44 to 46.
     fn precommit_nil(&mut self, outputs: &mut Vec<Output>) -> bool {
-        let quorum = self.seats.quorum;
         let held = self.rounds.get(&self.log.round);
-        let rejected = held.is_some_and(|held| held.prevotes.count(None) >= quorum);
+        let rejected =
+            held.is_some_and(|held| held.prevotes.power_for(None, &self.seats) >= self.seats.quorum);
         let applies = self.step == Step::Prevote && rejected;
         if applies {
             self.precommit(None, outputs);
@@ -372,12 +373,12 @@ impl<S: Signer> Algorithm<S> {
         false
     }
 
-    /// Validators who voted in the current round or are beyond it. Those will not vote here any more, and if
+    /// The power of those who voted in the current round or are beyond it. The latter will not vote here any more, and if
     /// they crashed they have forgotten the votes that led them on: who waited for these would wait for ever.
-    fn done(&self, tally: &VoteTally) -> usize {
+    fn done(&self, tally: &VoteTally) -> Power {
         let beyond = self.heard.iter().filter(|&(_, &round)| round > self.log.round);
-        let elsewhere = beyond.filter(|&(validator, _)| !tally.votes.contains_key(validator)).count();
-        tally.voters().saturating_add(elsewhere)
+        let elsewhere = beyond.map(|(&validator, _)| validator).filter(|at| !tally.votes.contains_key(at));
+        self.seats.power_of_all(tally.votes.keys().copied().chain(elsewhere))
     }
 
     /// Lines 49 to 54, for any round held.
@@ -397,12 +398,17 @@ impl<S: Signer> Algorithm<S> {
         outputs.push(Output::Decided(certificate));
     }
 
-    /// Lines 55 and 56: among f + 1 validators at or beyond a round there is a correct one, and what is
-    /// reason enough for it to be awake is so for us.
+    /// Lines 55 and 56: among those at or beyond a round who have more power than may lie there is a correct one, and what
+    /// is reason enough for it to be awake is so for us.
     fn skip_to_others(&mut self, outputs: &mut Vec<Output>) -> bool {
-        let mut heard: Vec<Round> = self.heard.values().copied().collect();
+        let mut heard: Vec<(Round, u16)> = self.heard.iter().map(|(&at, &round)| (round, at)).collect();
         heard.sort_unstable_by(|one, other| other.cmp(one));
-        let Some(&round) = heard.get(self.seats.faults_tolerated) else { return false };
+        let mut power: Power = 0;
+        let furthest = heard.into_iter().find(|&(_, validator)| {
+            power = power.saturating_add(self.seats.power_of(validator));
+            power > self.seats.tolerated
+        });
+        let Some((round, _)) = furthest else { return false };
         let behind = round > self.log.round || !self.awake;
         if behind {
             self.awake = true;

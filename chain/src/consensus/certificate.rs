@@ -1,12 +1,12 @@
-//! Certificates: the same vote by more than two thirds of the validators. A [`CommitCertificate`] makes a
+//! Certificates: the same vote by more than two thirds of the validators, by power. A [`CommitCertificate`] makes a
 //! block final; a [`PolkaCertificate`] justifies a proposal. Two types, so that one cannot pass as the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::message::{SignedVote, Vote, VoteKind};
-use super::{Round, ValidatorSet};
+use super::{Power, Round, ValidatorSet};
 use crate::block::BlockHash;
 use crate::key::{KeyError, Signature};
 use crate::record::{Height, NetworkId};
@@ -60,11 +60,11 @@ pub enum CertificateError {
         expected: usize,
     },
     /// Too few agree.
-    #[error("{got} signatures, expected at least {expected}")]
+    #[error("{got} votes, expected at least {expected}")]
     NoQuorum {
-        /// Signatures given.
-        got: usize,
-        expected: usize,
+        /// The power of those who signed.
+        got: Power,
+        expected: Power,
     },
     /// A signature is not that validator's under this vote.
     #[error("signature of validator {validator}: {reason}")]
@@ -83,6 +83,12 @@ impl CommitCertificate {
     /// The first rule that does not hold; cheap ones first.
     pub fn verify(&self, validators: &ValidatorSet, network: NetworkId) -> Result<(), CertificateError> {
         verify_quorum(&self.vote(network), &self.signatures, validators)
+    }
+
+    /// The power of those of these validators who signed it, each counted once; nothing is verified.
+    pub fn votes(&self, validators: &ValidatorSet) -> Power {
+        let signers: BTreeSet<u16> = self.signatures.iter().map(|(validator, _)| *validator).collect();
+        validators.seats().power_of_all(signers)
     }
 
     /// The vote that all of them signed.
@@ -113,14 +119,18 @@ fn verify_quorum(
     signatures: &[(u16, Signature)],
     validators: &ValidatorSet,
 ) -> Result<(), CertificateError> {
-    let (got, expected) = (signatures.len(), validators.quorum());
-    if got < expected {
-        return Err(CertificateError::NoQuorum { got, expected });
-    }
     for (&(previous, _), &(got, _)) in signatures.iter().zip(signatures.iter().skip(1)) {
         if got <= previous {
             return Err(CertificateError::NotIncreasing { got, previous });
         }
+    }
+    if let Some(&(got, _)) = signatures.last().filter(|(last, _)| usize::from(*last) >= validators.len()) {
+        return Err(CertificateError::UnknownValidator { got, expected: validators.len() });
+    }
+    let got = validators.seats().power_of_all(signatures.iter().map(|(validator, _)| *validator));
+    let expected = validators.quorum();
+    if got < expected {
+        return Err(CertificateError::NoQuorum { got, expected });
     }
     for (validator, signature) in signatures {
         match vote.verify(validators, *validator, signature) {

@@ -32,7 +32,7 @@ impl Consensus {
         log: SafetyLog,
     ) -> (Self, Vec<Output>) {
         let signer = key.and_then(|key| Some((validators.index_of(&key.public())?, key)));
-        let (algorithm, outputs) = Algorithm::new(network, height, validators.seats(), signer, log);
+        let (algorithm, outputs) = Algorithm::new(network, height, validators.seats().clone(), signer, log);
         (Self { network, validators, algorithm }, outputs)
     }
 

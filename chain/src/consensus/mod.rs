@@ -18,6 +18,8 @@
 //!   others by filling their one place for its vote with the other one.
 //! - *Line 49 does not wait for the proposal.* Two thirds of precommits contain those of correct
 //!   validators, who had it; the node fetches the block of a decision it does not have.
+//! - *Validators have power.* Where the paper counts validators, their powers are added: `2f + 1` is more than two
+//!   thirds of all power, `f + 1` at least a third; `proposer(h, round)` gives turns in proportion (`turns`).
 //! - *Line 55 counts validators at or beyond a round*, not in exactly one, so that of rounds far ahead
 //!   only one number per validator is kept.
 //! - *Lines 34 and 47 count who is beyond the round* among those who voted in it. The paper's messages all
@@ -37,6 +39,7 @@ mod safety;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod validators;
 
 pub use certificate::{CertificateError, CommitCertificate, PolkaCertificate};
@@ -45,7 +48,7 @@ pub use machine::Consensus;
 pub use message::{ConsensusMessage, Equivocation, Proposal, SignedProposal, SignedVote, Vote, VoteKind};
 pub use safety::{SafetyError, SafetyLog};
 pub use sync::{VoteBits, VoteSummary};
-pub use validators::{ValidatorSet, ValidatorSetError};
+pub use validators::{POWER_TOTAL, Power, ValidatorSet, ValidatorSetError};
 
 /// The number of an attempt to decide a height, from 0.
 pub type Round = u32;

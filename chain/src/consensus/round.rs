@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::certificate::signatures_for;
 use super::message::{Equivocation, SignedProposal, SignedVote, Vote, VoteKind};
+use super::validators::{Power, Seats};
 use crate::block::BlockHash;
 use crate::key::Signature;
 
@@ -84,19 +85,25 @@ impl VoteTally {
     }
 
     /// Keeps a vote if it is its validator's first here; a different second one proves a lie.
-    pub(super) fn add(&mut self, signed: SignedVote, quorum: usize) -> Option<Equivocation> {
+    pub(super) fn add(&mut self, signed: SignedVote, seats: &Seats) -> Option<Equivocation> {
+        let evidence = self.hold(signed);
+        if evidence.is_none()
+            && let Some(block) = signed.vote.block
+            && self.quorum.is_none()
+            && self.power_for(Some(block), seats) >= seats.quorum
+        {
+            self.quorum = Some((block, signatures_for(&self.votes, block)));
+        }
+        evidence
+    }
+
+    fn hold(&mut self, signed: SignedVote) -> Option<Equivocation> {
         let held = *self.votes.entry(signed.validator).or_insert(signed);
         if held.vote != signed.vote {
             return self
                 .reported
                 .insert(signed.validator)
                 .then(|| Equivocation::Votes(Box::new(held), Box::new(signed)));
-        }
-        if let Some(block) = signed.vote.block
-            && self.quorum.is_none()
-            && self.count(Some(block)) >= quorum
-        {
-            self.quorum = Some((block, signatures_for(&self.votes, block)));
         }
         None
     }
@@ -110,19 +117,15 @@ impl VoteTally {
     ) -> Vec<Equivocation> {
         let votes =
             signatures.iter().map(|&(validator, signature)| SignedVote { vote, validator, signature });
-        // No quorum is formed while adding (`usize::MAX`): the certificate's own signatures are kept.
-        let evidence = votes.filter_map(|signed| self.add(signed, usize::MAX)).collect();
+        // No quorum is formed while adding: the certificate's own signatures are kept.
+        let evidence = votes.filter_map(|signed| self.hold(signed)).collect();
         self.quorum.get_or_insert_with(|| (block, signatures.to_vec()));
         evidence
     }
 
-    /// Validators whose held vote is for this block (`None`: nil).
-    pub(super) fn count(&self, block: Option<BlockHash>) -> usize {
-        self.votes.values().filter(|held| held.vote.block == block).count()
-    }
-
-    /// Validators heard, whatever they voted.
-    pub(super) fn voters(&self) -> usize {
-        self.votes.len()
+    /// The power of those whose held vote is for this block (`None`: nil).
+    pub(super) fn power_for(&self, block: Option<BlockHash>, seats: &Seats) -> Power {
+        let agreeing = self.votes.values().filter(|held| held.vote.block == block);
+        seats.power_of_all(agreeing.map(|held| held.validator))
     }
 }

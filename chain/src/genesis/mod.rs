@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::block::BlockHash;
 use crate::codec::{self, CodecError, encode};
-use crate::consensus::ValidatorSet;
+use crate::consensus::{Power, ValidatorSet};
 use crate::key::{Address, PublicKey};
 use crate::record::NetworkId;
 
@@ -20,7 +20,7 @@ pub use scenarios::parameters::{Limits, ParameterError, Parameters};
 pub use validate::GenesisError;
 
 /// The version of genesis this code reads and writes.
-pub const GENESIS_VERSION: u16 = 3;
+pub const GENESIS_VERSION: u16 = 4;
 
 /// The largest canonical form of a genesis, in bytes.
 pub const GENESIS_BYTES: usize = 64 << 20;
@@ -58,8 +58,8 @@ pub struct Genesis {
     pub balances: BTreeMap<Address, Money>,
     /// The account from which price updates are paid.
     pub bounty: Money,
-    /// Who votes, ascending, each once.
-    pub validators: Vec<PublicKey>,
+    /// Who votes, and with how much power.
+    pub validators: BTreeMap<PublicKey, Power>,
     /// The number of miners expected, for paper A's share of ceil(providers / miners) each.
     pub miners: u32,
 }
@@ -115,7 +115,7 @@ impl Network {
     /// The first rule it breaks.
     pub fn new(genesis: Genesis) -> Result<Self, GenesisError> {
         genesis.validate()?;
-        let validators = ValidatorSet::new(genesis.validators.iter().copied())?;
+        let validators = ValidatorSet::new(&genesis.validators)?;
         let bytes = genesis.to_bytes();
         let (got, expected) = (bytes.len(), GENESIS_BYTES);
         if got > expected {

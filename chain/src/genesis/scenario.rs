@@ -28,7 +28,7 @@ pub fn least_solver_fee(budget: Money, solver_fee_ppm: u64) -> Money {
 
 impl Genesis {
     /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
-    /// rules that suit it. Each demander owns exactly budget + least solver fee + what an account must keep, each provider
+    /// rules that suit it. Each validator has one vote. Each demander owns exactly budget + least solver fee + what an account must keep, each provider
     /// the latter and the deposit of an offer like its own, so that it can change it; the bounty account has a twentieth
     /// of all fees. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
     /// that many strips has.
@@ -36,12 +36,10 @@ impl Genesis {
         scenario: &Scenario,
         profile: Profile,
         miners: usize,
-        mut validators: Vec<PublicKey>,
+        validators: Vec<PublicKey>,
         rng_seed: u64,
         timestamp_ms: u64,
     ) -> Self {
-        validators.sort_unstable();
-        validators.dedup();
         let parameters = parameters(scenario, profile, miners);
         let Supply { providers, rules, geometry } = &scenario.instance.supply;
         let providers = (0..).zip(providers).map(|(index, provider)| GenesisProvider {
@@ -77,7 +75,7 @@ impl Genesis {
             providers: providers.collect(),
             balances,
             bounty: fees.checked_ppm(50_000).unwrap_or(Money::ZERO),
-            validators,
+            validators: validators.into_iter().map(|key| (key, 1)).collect(),
             miners: u32::try_from(miners).unwrap_or(u32::MAX).max(1),
         }
     }

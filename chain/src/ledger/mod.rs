@@ -138,22 +138,23 @@ impl Ledger {
         youngest.is_some_and(|since_ms| !self.network.parameters().is_relaxed(age_ms(since_ms)))
     }
 
-    /// From when on a block takes a demand off the market, because it expires or freezes; milliseconds since the Unix
-    /// epoch. `None` also if no more than halts lie between: other blocks have to come before.
+    /// From when on the next block takes a demand off the market, because it expires or freezes; milliseconds since the
+    /// Unix epoch. `None` also if the next freeze is too far off for the next block, however late that is, for market
+    /// time stands still during a halt: other blocks have to come before.
     pub fn first_departure(&self) -> Option<u64> {
         let demands = &self.state.demands;
-        self.earlier(demands.first_expiry(), demands.first_freeze())
+        self.departure(demands.first_expiry(), demands.first_freeze())
     }
 
     /// The same of demands for which the time after this one is to come.
     pub fn next_departure_after(&self, timestamp_ms: u64) -> Option<u64> {
         let demands = &self.state.demands;
         let market_ms = self.moment(timestamp_ms).ok()?.market_ms();
-        self.earlier(demands.next_expiry_after(timestamp_ms), demands.next_freeze_after(market_ms))
+        self.departure(demands.next_expiry_after(timestamp_ms), demands.next_freeze_after(market_ms))
     }
 
-    /// The earlier of a time and of a market time that the next block can have.
-    fn earlier(&self, expires_ms: Option<u64>, freezes_ms: Option<u64>) -> Option<u64> {
+    /// The earlier of an expiry and of a freeze, which is in market time, as a time that the next block can have.
+    fn departure(&self, expires_ms: Option<u64>, freezes_ms: Option<u64>) -> Option<u64> {
         let latest_ms = self.head.timestamp_ms.saturating_add(self.network.parameters().halt_after_ms);
         let freezes_ms = freezes_ms.map(|market_ms| market_ms.saturating_add(self.state.halted_ms));
         expires_ms.into_iter().chain(freezes_ms.filter(|freezes_ms| *freezes_ms <= latest_ms)).min()

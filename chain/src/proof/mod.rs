@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Amendment, BlockHash, Body, Composition, Header};
 use crate::codec::{CodecError, decode, encode};
-use crate::consensus::CommitCertificate;
+use crate::consensus::{CommitCertificate, Power};
 use crate::genesis::{GENESIS_BYTES, Genesis};
 use crate::key::{PublicKey, Signature};
 use crate::ledger::{DemandEntry, Ledger, StateKey, StateProof};
@@ -88,8 +88,8 @@ pub struct Proven {
     /// Its height.
     pub height: Height,
     pub miner: PublicKey,
-    /// Validators whose votes are shown for it, of how many, and how many it takes.
-    pub votes: (usize, usize, usize),
+    /// The votes that are shown for it, of how many, and how many it takes.
+    pub votes: (Power, Power, Power),
     /// The composition.
     pub composition: Composition,
     /// The block at whose height the composition is current.

@@ -33,7 +33,7 @@ impl CompositionProof {
             block: block.hash(),
             height: block.height,
             miner: block.miner,
-            votes: (self.block.certificate.signatures.len(), validators.len(), validators.quorum()),
+            votes: (self.block.certificate.votes(validators), validators.total_power(), validators.quorum()),
             composition: self.composition.clone(),
             head: head.hash(),
             head_height: head.height,

@@ -92,8 +92,9 @@ fn providers_and_validators_that_are_wrong() {
     let got = refused(|genesis| genesis.providers[2].provider.offers.clear());
     let error = OfferError::NoOperation;
     assert_eq!(got, GenesisError::Provider { index: 2, name: "dear".into(), error });
-    let got = refused(|genesis| genesis.validators.swap(0, 1));
-    assert_eq!(got, GenesisError::ValidatorOrder { index: 1 });
+    let first = *genesis().validators.keys().next().unwrap();
+    let got = refused(|genesis| *genesis.validators.get_mut(&first).unwrap() = 0);
+    assert_eq!(got, GenesisError::Validators(ValidatorSetError::NoPower(first)));
     let got = refused(|genesis| genesis.validators.clear());
     assert_eq!(got, GenesisError::Validators(ValidatorSetError::Empty));
 }
@@ -101,7 +102,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 3 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 4 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));

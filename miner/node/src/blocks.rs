@@ -277,12 +277,11 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let faults = self.validators.faults_tolerated();
         let proposals: Vec<_> =
             self.blocks.held_proposals.of(block).map(|held| held.signed.proposal).collect();
         for proposal in proposals {
             let proposer = self.validators.proposer(proposal.height, proposal.round);
-            if let Some(validators) = self.blocks.clock.note_early(proposer, faults, now) {
+            if let Some(validators) = self.blocks.clock.note_early(proposer, &self.validators, now) {
                 let by_ms = dated_ms.saturating_sub(now.wall_ms);
                 effects.push(Effect::Event(NodeEvent::ClockBehind { validators, by_ms }));
             }
@@ -343,7 +342,7 @@ impl Node {
         self.renew_standings();
         let event = NodeEvent::BlockFinal {
             block: BlockRow::new(&block, &report),
-            votes: certificate.signatures.len(),
+            votes: certificate.votes(&self.validators),
             round: certificate.round,
             state_root: block.header.state_root,
             open_demands: self.market.open,

@@ -1,6 +1,7 @@
 //! What a node tells the people who run it. Events are facts for logs, reports and tables; nothing in the
 //! protocol depends on them.
 
+use chain::consensus::Power;
 use chain::{BlockHash, DemandId, Hash, Height, PublicKey, RecordId};
 use coordinator_free_pool::Rule;
 use scenarios::Money;
@@ -121,8 +122,8 @@ pub enum NodeEvent {
     BlockFinal {
         #[serde(flatten)]
         block: BlockRow,
-        /// Validators that signed the commit certificate.
-        votes: usize,
+        /// The votes in its commit certificate.
+        votes: Power,
         /// The round in which it was decided.
         round: u32,
         /// State root after it.

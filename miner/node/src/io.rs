@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use chain::consensus::{Round, Step};
+use chain::consensus::{Power, Round, Step};
 use chain::store::Write;
 use chain::{Block, BlockHash, BlockReport, DemandId, Height, PublicKey, Record, RecordId};
 use coordinator_free_pool::PoolRejection;
@@ -208,15 +208,15 @@ impl fmt::Display for Voting {
     }
 }
 
-/// The validators of the next height as one node sees them. Without a quorum no block becomes final.
+/// The votes of the validators of the next height as one node sees them. Without a quorum no block becomes final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ValidatorsSeen {
-    /// How many there are.
-    pub total: usize,
-    /// How many must sign for a block to become final: more than two thirds.
-    pub quorum: usize,
-    /// How many this node is connected to, itself counted if it votes.
-    pub reachable: usize,
+    /// How many votes there are.
+    pub total: Power,
+    /// How many it takes for a block to become final: more than two thirds.
+    pub quorum: Power,
+    /// How many are those of validators whom this node is connected to, its own counted if it votes.
+    pub reachable: Power,
 }
 
 impl ValidatorsSeen {
@@ -230,11 +230,11 @@ impl fmt::Display for ValidatorsSeen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { total, quorum, reachable } = self;
         if self.has_quorum() {
-            write!(f, "{reachable} of {total} reachable, {quorum} needed")
+            write!(f, "{reachable} of {total} votes reachable, {quorum} needed")
         } else {
             write!(
                 f,
-                "no quorum: {reachable} of {total} validators reachable, {quorum} needed; heights stand still"
+                "no quorum: {reachable} of {total} votes reachable, {quorum} needed; heights stand still"
             )
         }
     }

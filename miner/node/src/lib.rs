@@ -44,7 +44,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chain::consensus::{Consensus, SafetyLog, ValidatorSet};
+use chain::consensus::{Consensus, Power, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
 use chain::{DemandId, Fault, Hash, Height, Ledger, PublicKey, SecretKey, ValidBlock};
@@ -144,13 +144,9 @@ impl MarketCounts {
 
 impl Node {
     /// A node that goes on where its memory ends. The effects must be carried out like any others.
-    ///
-    /// # Panics
-    /// If the network's validators are no validator set; a checked genesis never is.
     pub fn new(config: NodeConfig, memory: Recovered, now: Now) -> (Self, Vec<Effect>) {
         let network = Arc::clone(memory.ledger.network());
-        let validators = ValidatorSet::new(network.genesis().validators.iter().copied())
-            .expect("a checked genesis has a validator set");
+        let validators = network.validators().clone();
         let own = config.key.public();
         let height = memory.ledger.head().height + 1;
         let safety = memory.safety.as_ref();
@@ -245,11 +241,18 @@ impl Node {
             let is_own = **key == self.own;
             if is_own { self.safety.is_some() } else { self.peers.is_connected(key) }
         };
+        let reachable = self.validators.keys().iter().filter(is_reachable);
         ValidatorsSeen {
-            total: self.validators.len(),
+            total: self.validators.total_power(),
             quorum: self.validators.quorum(),
-            reachable: self.validators.keys().iter().filter(is_reachable).count(),
+            reachable: self.power_of(reachable),
         }
+    }
+
+    /// The votes of these keys together, each named once.
+    fn power_of<'k>(&self, keys: impl Iterator<Item = &'k PublicKey>) -> Power {
+        let positions = keys.filter_map(|key| self.validators.index_of(key));
+        positions.map(|position| self.validators.power_of(position)).fold(0, Power::saturating_add)
     }
 
     /// The state at this node's head.
@@ -376,10 +379,10 @@ impl Node {
         self.act(actions, now, effects);
     }
 
-    /// More validators say that they are ahead than may lie: anybody's word would let one boaster stop us.
+    /// Validators with more votes than may lie say that they are ahead: anybody's word would let one boaster stop us.
     fn is_behind(&self) -> bool {
-        let ahead = self.peers.count_ahead(self.ledger.head().height, self.validators.keys());
-        ahead > self.validators.faults_tolerated()
+        let ahead = self.peers.those_ahead(self.ledger.head().height, self.validators.keys());
+        self.power_of(ahead) > self.validators.tolerated_power()
     }
 
     fn act(&mut self, actions: Vec<Action>, now: Now, effects: &mut Vec<Effect>) {

@@ -96,10 +96,13 @@ impl Peers {
         self.connected.get(peer).map_or(0, |peer| peer.height)
     }
 
-    /// How many connected peers among `some` said that they are above `height`.
-    pub(super) fn count_ahead(&self, height: Height, some: &[PublicKey]) -> usize {
-        let ahead = some.iter().filter_map(|key| self.connected.get(key)).filter(|peer| peer.height > height);
-        ahead.count()
+    /// The connected peers among `some` who said that they are above `height`.
+    pub(super) fn those_ahead<'k>(
+        &self,
+        height: Height,
+        some: &'k [PublicKey],
+    ) -> impl Iterator<Item = &'k PublicKey> {
+        some.iter().filter(move |key| self.connected.get(key).is_some_and(|peer| peer.height > height))
     }
 
     /// A peer that promised a height but could not deliver is believed no longer.

@@ -1,6 +1,7 @@
 //! What `miner chain inspect` shows: a row per block, and one block whole.
 
 use chain::FinalBlock;
+use chain::consensus::Power;
 use miner_api::BlockRow;
 use scenarios::Money;
 use scenarios::bound::gap_percent;
@@ -14,8 +15,8 @@ use super::export::ExportedBlock;
 pub struct InspectedRow {
     #[serde(flatten)]
     pub block: BlockRow,
-    /// Validators whose precommit is in its certificate.
-    pub votes: usize,
+    /// The votes in its certificate.
+    pub votes: Power,
     /// The round that decided it.
     pub round: u32,
     /// The whole market after it.
@@ -51,7 +52,7 @@ impl InspectedRow {
     pub fn new(done: &FinalBlock) -> Self {
         Self {
             block: BlockRow::new(done.block(), done.report()),
-            votes: done.certificate().signatures.len(),
+            votes: done.certificate().votes(done.ledger().network().validators()),
             round: done.certificate().round,
             market: MarketRow::new(done),
         }

@@ -198,7 +198,7 @@ mod tests {
             first_expiry_ms: 1_000,
             places: None,
             records_per_author: 10,
-            validators: Vec::new(),
+            validators: BTreeMap::new(),
         }
     }
 

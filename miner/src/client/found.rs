@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use chain::consensus::Power;
 use chain::genesis::GenesisError;
 use chain::{Address, Genesis, Network, NetworkId, PublicKey, SecretKey};
 use scenarios::settings::{SearchSettings, Split};
@@ -35,8 +36,8 @@ const WINDOW: Window = Window::centred(100_000);
 pub struct FoundingPlan {
     /// Where each node can be reached, one per node.
     pub addresses: Vec<SocketAddr>,
-    /// How many of the nodes vote; the first ones.
-    pub validators: usize,
+    /// The votes of the first nodes, one number per validator; the others have none.
+    pub powers: Vec<Power>,
     /// Whether the nodes talk to each other only.
     pub private: bool,
     pub market: FoundingMarket,
@@ -237,7 +238,7 @@ fn validate_empty(directory: &Path) -> Result<(), FoundingError> {
 }
 
 fn validate(plan: &FoundingPlan) -> Result<(), FoundingError> {
-    if !(1..=plan.addresses.len()).contains(&plan.validators) {
+    if !(1..=plan.addresses.len()).contains(&plan.powers.len()) {
         return Err(FoundingError::NoNodes);
     }
     let mut seen = BTreeSet::new();
@@ -248,7 +249,6 @@ fn validate(plan: &FoundingPlan) -> Result<(), FoundingError> {
 }
 
 fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Genesis {
-    let validators = keys.iter().take(plan.validators).map(SecretKey::public).collect();
     let (scenario, rng_seed) = match &plan.market {
         FoundingMarket::Empty { name, operations, rules } => {
             (&empty_market(name, operations.clone(), *rules), 0)
@@ -257,7 +257,8 @@ fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Gen
     };
     let (profile, miners) = (scenario.search.profile, keys.len());
     let mut genesis =
-        Genesis::of_scenario(scenario, profile, miners, validators, rng_seed, plan.timestamp_ms);
+        Genesis::of_scenario(scenario, profile, miners, Vec::new(), rng_seed, plan.timestamp_ms);
+    genesis.validators = keys.iter().map(SecretKey::public).zip(plan.powers.iter().copied()).collect();
     if let FoundingMarket::Empty { .. } = &plan.market {
         genesis.bounty = plan.grant.checked_ppm(BOUNTY_PPM).unwrap_or_default();
     }
@@ -293,7 +294,7 @@ fn write_node(
     std::fs::create_dir(&place).map_err(|source| FoundingError::Write { path: place.clone(), source })?;
     let config = write_key_and_config(key, &node_file(plan, number, keys), &place)?;
     let address = plan.addresses[number - 1];
-    Ok(FoundedNode { number, config, key: key.public(), address, is_validator: number <= plan.validators })
+    Ok(FoundedNode { number, config, key: key.public(), address, is_validator: number <= plan.powers.len() })
 }
 
 fn write_key_and_config(
@@ -385,7 +386,7 @@ mod tests {
     fn plan(addresses: &[&str]) -> FoundingPlan {
         FoundingPlan {
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
-            validators: addresses.len(),
+            powers: vec![1; addresses.len()],
             private: false,
             market: FoundingMarket::Empty {
                 name: "workshop".into(),
@@ -400,6 +401,21 @@ mod tests {
             grant: Money::from_units(1_000),
             timestamp_ms: 7,
         }
+    }
+
+    #[test]
+    fn the_first_nodes_vote_with_the_power_they_are_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = ["127.0.0.1:7001", "127.0.0.1:7002", "127.0.0.1:7003"];
+        let weighted = FoundingPlan { powers: vec![3, 2], ..plan(&addresses) };
+        let founded = found(&weighted, directory.path()).unwrap();
+        let network = NodeFile::load(&founded.nodes[0].config).unwrap().network().unwrap();
+        let [first, second, third] = founded.nodes.as_slice() else { panic!("three nodes") };
+        assert_eq!(network.genesis().validators, [(first.key, 3), (second.key, 2)].into());
+        assert_eq!((second.is_validator, third.is_validator), (true, false));
+        assert_eq!(network.validators().quorum(), 4);
+        let crowd = FoundingPlan { powers: vec![1; 4], ..plan(&addresses) };
+        assert!(matches!(found(&crowd, &directory.path().join("crowd")), Err(FoundingError::NoNodes)));
     }
 
     #[test]
@@ -476,7 +492,7 @@ mod tests {
         assert_eq!(file.network().unwrap().id(), founded.network);
         assert_eq!(file.advertise, [plan.address]);
         assert_eq!(file.bootstrap_peers, plan.bootstrap_peers);
-        assert!(!file.network().unwrap().genesis().validators.contains(&joined.key));
+        assert!(!file.network().unwrap().genesis().validators.contains_key(&joined.key));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use chain::consensus::Power;
 use chain::{BlockHash, PublicKey};
 use miner_api::BlockRow;
 
@@ -15,7 +16,7 @@ use miner_node::{NodeEvent, WorkId};
 #[derive(Debug)]
 pub struct Journal {
     /// Validators of the network.
-    validators: usize,
+    all_votes: Power,
     numbers: BTreeMap<PublicKey, usize>,
     cells: BTreeMap<usize, String>,
     /// The cell each announced block was mined for.
@@ -37,10 +38,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Of a run of a network with so many validators, in which these nodes have these numbers.
-    pub const fn new(validators: usize, numbers: BTreeMap<PublicKey, usize>) -> Self {
+    /// Of a run of a network with so many votes, in which these nodes have these numbers.
+    pub const fn new(all_votes: Power, numbers: BTreeMap<PublicKey, usize>) -> Self {
         Self {
-            validators,
+            all_votes,
             numbers,
             cells: BTreeMap::new(),
             mined_for: BTreeMap::new(),
@@ -81,8 +82,8 @@ impl Journal {
                     self.last_composed = Some(at);
                 }
                 let cell = self.mined_for.get(&block.block).cloned().unwrap_or_default();
-                let (miner_number, validators) = (self.number(&block.miner), self.validators);
-                let row = FinalRow { block, miner_number, cell, votes, validators, round };
+                let (miner_number, all_votes) = (self.number(&block.miner), self.all_votes);
+                let row = FinalRow { block, miner_number, cell, votes, all_votes, round };
                 let line = self.final_line(&row);
                 self.blocks.insert(row.block.height, row);
                 Some(line)
@@ -163,8 +164,8 @@ impl Journal {
 
     fn final_line(&self, row: &FinalRow) -> String {
         let FinalRow { block, miner_number, votes, .. } = row;
-        let (height, what, validators) = (block.height, contents(block), self.validators);
-        format!("final: block {height} of miner {miner_number}: {what} ({votes} of {validators} votes)")
+        let (height, what, all_votes) = (block.height, contents(block), self.all_votes);
+        format!("final: block {height} of miner {miner_number}: {what} ({votes} of {all_votes} votes)")
     }
 
     fn number(&self, miner: &PublicKey) -> usize {

@@ -322,7 +322,7 @@ impl Job<'_> {
         let mut processes = NodeProcesses::start(&plan).await?;
         processes.submit(&records).await?;
         processes.converge(records.len()).await?;
-        let mut journal = Journal::new(keys.len(), network::numbers(&keys));
+        let mut journal = Journal::new(network.validators().total_power(), network::numbers(&keys));
         let started = Instant::now();
         processes.start_mining().await?;
         let watched = self.watch(&plan, &mut processes, &mut journal, progress, started).await;

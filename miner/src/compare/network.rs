@@ -351,18 +351,19 @@ fn testimony_arguments(testimony: Testimony) -> Vec<String> {
     }
 }
 
-/// How many of a network's validators answer: those among the nodes that they are, of `answers` in the same order.
+/// How many of a network's votes answer: those of validators among the nodes, of `answers` in the same order.
 pub fn validators_answering(
     network: &Network,
     nodes: &[SecretKey],
     answers: &[Option<NodeStatus>],
 ) -> ValidatorsSeen {
-    let validators = &network.genesis().validators;
+    let validators = network.validators();
     let answering = nodes.iter().zip(answers).filter(|(_, answer)| answer.is_some());
+    let positions = answering.filter_map(|(key, _)| validators.index_of(&key.public()));
     ValidatorsSeen {
-        total: validators.len(),
-        quorum: network.validators().quorum(),
-        reachable: answering.filter(|(key, _)| validators.contains(&key.public())).count(),
+        total: validators.total_power(),
+        quorum: validators.quorum(),
+        reachable: positions.map(|position| validators.power_of(position)).sum(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What a comparison finds, as data: printed as a table by the module `table`, or as JSON as it stands.
 
+use chain::consensus::Power;
 use chain::{BlockHash, Height};
 use miner_api::BlockRow;
 use scenarios::bound::gap_percent;
@@ -154,10 +155,10 @@ pub struct FinalRow {
     pub miner_number: usize,
     /// The miner's cell then.
     pub cell: String,
-    /// Validators that signed its certificate.
-    pub votes: usize,
-    /// Validators there are.
-    pub validators: usize,
+    /// The votes in its certificate.
+    pub votes: Power,
+    /// The votes there are.
+    pub all_votes: Power,
     /// The round that decided it.
     pub round: u32,
 }

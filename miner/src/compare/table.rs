@@ -275,7 +275,7 @@ fn blocks(network: &NetworkRun) -> Table {
             amended(block.amended.to_string()),
             amended(format!("{:.2}", block.saving)),
             bound,
-            format!("{} of {}", row.votes, row.validators),
+            format!("{} of {}", row.votes, row.all_votes),
             block.merkle_root.short(),
         ]);
     }

@@ -471,7 +471,7 @@ fn transport_limits() -> TransportLimits {
 fn reserved_keys(file: &NodeFile, network: &Network) -> BTreeSet<PublicKey> {
     let named = file.bootstrap_peers.iter().filter_map(|peer| peer.key);
     let allowed = file.allow_list.iter().flatten().copied();
-    network.genesis().validators.iter().copied().chain(allowed).chain(named).collect()
+    network.genesis().validators.keys().copied().chain(allowed).chain(named).collect()
 }
 
 /// One line on stdout, at once: whoever reads it waits for it.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use chain::consensus::Power;
 use chain::{PublicKey, RecordId};
 
 use crate::compare::journal::Journal;
@@ -29,14 +30,14 @@ pub(super) struct Feed {
     /// Refused blocks and records, oldest first.
     pub(super) refusals: VecDeque<String>,
     /// Votes and round of the last block.
-    pub(super) last_votes: Option<(usize, u32)>,
+    pub(super) last_votes: Option<(Power, u32)>,
 }
 
 impl Feed {
-    /// Of a network with so many validators, whose nodes have these numbers.
-    pub(super) const fn new(validators: usize, numbers: BTreeMap<PublicKey, usize>) -> Self {
+    /// Of a network with so many votes, whose nodes have these numbers.
+    pub(super) const fn new(all_votes: Power, numbers: BTreeMap<PublicKey, usize>) -> Self {
         Self {
-            journal: Journal::new(validators, numbers),
+            journal: Journal::new(all_votes, numbers),
             floor: 0,
             cells: BTreeMap::new(),
             refused: VecDeque::new(),

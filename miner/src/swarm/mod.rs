@@ -191,8 +191,8 @@ impl Swarm<'_> {
 
     /// Before anybody was asked: all of them are there.
     fn all_validators(&self) -> ValidatorsSeen {
-        let (total, quorum) =
-            (self.directory.manifest.validators, self.directory.network.validators().quorum());
+        let validators = self.directory.network.validators();
+        let (total, quorum) = (validators.total_power(), validators.quorum());
         ValidatorsSeen { total, quorum, reachable: total }
     }
 
@@ -274,7 +274,10 @@ impl<'a> Watch<'a> {
         };
         Ok(Self {
             started: Instant::now(),
-            feed: Feed::new(swarm.directory.manifest.validators, network::numbers(&swarm.directory.keys)),
+            feed: Feed::new(
+                swarm.directory.network.validators().total_power(),
+                network::numbers(&swarm.directory.keys),
+            ),
             market: None,
             validators: swarm.all_validators(),
             picture: Vec::new(),

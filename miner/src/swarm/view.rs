@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chain::consensus::Power;
 use miner_api::{Earnings, MarketStatus, NodeStatus, ScarceProvider, ValidatorsSeen};
 
 /// Everything on the screen.
@@ -14,7 +15,7 @@ pub(super) struct View<'a> {
     pub(super) miners: Vec<MinerRow<'a>>,
     pub(super) market: Option<&'a MarketStatus>,
     /// Votes and round of the last block.
-    pub(super) last_votes: Option<(usize, u32)>,
+    pub(super) last_votes: Option<(Power, u32)>,
     /// The last blocks, oldest first.
     pub(super) blocks: Vec<&'a str>,
     /// The last refusals, oldest first.
@@ -217,7 +218,7 @@ mod tests {
         for expected in [
             "mizan swarm - running for 1:23",
             "at height 7, 3 of 4 votes (quorum 3) in round 0; 2 records in the pool",
-            "no quorum: 2 of 4 validators reachable, 3 needed; heights stand still",
+            "no quorum: 2 of 4 votes reachable, 3 needed; heights stand still",
             "head abababab at height 7",
             "demands: 1 open, 4 composed, 0 settled, 2 cancelled, 3 expired",
             "market: cost 1,010 $ (what is open at its budget), certified bound 1,000 $, gap 1.00 %",

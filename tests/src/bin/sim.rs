@@ -37,6 +37,9 @@ struct Arguments {
     /// All messages of a node wait in one queue, and it reads final blocks for others itself, as with a simple driver.
     #[arg(long)]
     one_queue: bool,
+    /// Validators have from one to four votes each.
+    #[arg(long)]
+    unequal_votes: bool,
     /// Shows what led to each failure.
     #[arg(short, long)]
     verbose: bool,
@@ -86,6 +89,7 @@ fn main() -> io::Result<ExitCode> {
             nodes: arguments.nodes,
             attack: arguments.attack,
             has_one_queue: arguments.one_queue,
+            has_unequal_votes: arguments.unequal_votes,
             ..Story::new(rng_seed, arguments.profile)
         };
         let told = story.tell();

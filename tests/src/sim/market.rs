@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
+use chain::consensus::Power;
 use chain::genesis::scenario_demand_records;
 use chain::{Genesis, Network, PublicKey, Record};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
@@ -113,13 +114,34 @@ impl Market {
         let (miners, validators) = (validators.len(), validators.to_vec());
         let genesis = Genesis::of_scenario(&scenario, profile, miners, validators, rng_seed, START_MS - 1);
         let window = scenario.extent().context("a market without sites")?;
-        let instance = scenario.instance;
+        Self::founded(genesis, scenario.instance, window, profile, rng_seed)
+    }
+
+    /// The same market where the validators, in order of their keys, have these votes; `rng_seed` is that of before.
+    ///
+    /// # Errors
+    /// If that makes no genesis.
+    pub fn with_powers(self, powers: impl IntoIterator<Item = Power>, rng_seed: u64) -> Result<Self> {
+        let mut genesis = self.network.genesis().clone();
+        for (votes, power) in genesis.validators.values_mut().zip(powers) {
+            *votes = power;
+        }
+        Self::founded(genesis, self.instance, self.window, self.profile, rng_seed)
+    }
+
+    fn founded(
+        genesis: Genesis,
+        instance: Instance,
+        window: Window,
+        profile: Profile,
+        rng_seed: u64,
+    ) -> Result<Self> {
         let network = Arc::new(Network::new(genesis).context("the simulated genesis")?);
         let records = scenario_demand_records(
             &instance,
             network.id(),
             rng_seed,
-            parameters.solver_fee_ppm,
+            network.parameters().solver_fee_ppm,
             network.genesis().first_expiry_ms(),
         );
         Ok(Self { network, instance, records, window, profile })

@@ -97,6 +97,8 @@ pub struct Story {
     pub attack: Option<Attack>,
     /// See [`World::use_one_queue`].
     pub has_one_queue: bool,
+    /// Validators have from one to four votes each, those that lie one each, so that they stay below a third.
+    pub has_unequal_votes: bool,
 }
 
 /// A miner of this market that starts at once.
@@ -131,7 +133,15 @@ impl Story {
     /// A story of this seed, its theme in turn.
     pub fn new(rng_seed: u64, hazard: Hazard) -> Self {
         let theme = Theme::ALL[usize::try_from(rng_seed % 3).unwrap_or(0)];
-        Self { rng_seed, theme, hazard, nodes: None, attack: None, has_one_queue: false }
+        Self {
+            rng_seed,
+            theme,
+            hazard,
+            nodes: None,
+            attack: None,
+            has_one_queue: false,
+            has_unequal_votes: false,
+        }
     }
 
     /// Sets the scene: miners with clocks that differ, all of them validators, and strangers.
@@ -266,7 +276,14 @@ impl Story {
         let mut keys: Vec<SecretKey> =
             (0..count).map(|index| SecretKey::for_scenario(self.rng_seed, "host", index)).collect();
         keys.sort_by_key(SecretKey::public);
-        let market = self.market(&keys, &mut draws);
+        let mut market = self.market(&keys, &mut draws);
+        if self.has_unequal_votes {
+            let mut draws = Draws::new(self.rng_seed, 8);
+            let mut votes = |number| if number < count - (count - 1) / 3 { draws.between(1, 4) } else { 1 };
+            market = market
+                .with_powers((0..count).map(&mut votes), self.rng_seed)
+                .expect("any votes make a market");
+        }
         let mut hosts = Vec::new();
         for (number, key) in (0_u64..).zip(keys) {
             let strategy = self.theme.strategy(number + 1 == count.min(MINERS));

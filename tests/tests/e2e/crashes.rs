@@ -53,7 +53,7 @@ async fn when_two_of_four_validators_are_gone_the_others_say_that_there_is_no_qu
     network.kill(3).await;
     network.kill(4).await;
     let left = network.wait_until("the others miss them", reach(2)).await;
-    let said = "no quorum: 2 of 4 validators reachable, 3 needed; heights stand still";
+    let said = "no quorum: 2 of 4 votes reachable, 3 needed; heights stand still";
     for status in left {
         assert!(!status.validators.has_quorum());
         assert_eq!(status.validators.to_string(), said);

@@ -207,7 +207,7 @@ fn a_price_update_that_does_not_raise_the_bound_is_found() {
 #[test]
 fn certificates_short_of_a_quorum_with_a_repeated_vote_or_of_prevotes_are_found() {
     let cases: [BadCertificate; 4] = [
-        ("2 votes, a quorum is 3", |_, certificate| {
+        ("4 votes, a quorum is 5", |_, certificate| {
             certificate.signatures.pop();
         }),
         ("is out of place", |_, certificate| certificate.signatures[1] = certificate.signatures[0]),

@@ -81,7 +81,7 @@ fn a_chain_stops_standing_at_its_first_bad_block() {
     market.blocks[3].1.signatures.pop();
     let error = market.stored().verify(|_| {}).unwrap_err().to_string();
     let expected =
-        "the chain does not stand: block 4 is not final: the certificate: 2 signatures, expected at least 3";
+        "the chain does not stand: block 4 is not final: the certificate: 4 votes, expected at least 5";
     assert_eq!(error, expected);
 }
 
@@ -90,7 +90,7 @@ fn a_row_tells_what_a_block_did_to_the_whole_market() {
     let market = open_market();
     let mut rows = Vec::new();
     market.stored().walk(|done| rows.push(InspectedRow::new(done))).unwrap();
-    assert_eq!((rows[0].block.records, rows[0].block.demands, rows[0].votes), (7, 0, 3));
+    assert_eq!((rows[0].block.records, rows[0].block.demands, rows[0].votes), (7, 0, 5));
     // Seven open demands with budgets of 200 $.
     assert_eq!((rows[0].market.open, rows[0].market.cost_micros), (7, 1_400_000_000));
     let (before, after) = rows[1].block.bounds.unwrap();

@@ -47,7 +47,7 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
     // As of the last state that had it, from which nothing but its settlement could follow.
     assert_eq!((proven.head_height + 1, proven.settled_at), (*height, Some(*height)));
     assert!(proven.height <= proven.head_height, "{} {}", proven.height, proven.head_height);
-    assert_eq!(proven.votes, (3, 4, 3));
+    assert_eq!(proven.votes, (6, 7, 5));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn each_broken_link_is_named() {
     let unsigned = after(|proof| proof.block.signature.0[0] ^= 1);
     assert!(matches!(unsigned, ProofError::Miner { place: Place::Block, .. }), "{unsigned}");
     let few = after(|proof| proof.head.certificate.signatures.truncate(2));
-    assert_eq!(few.to_string(), "the head is not final: the certificate: 2 signatures, expected at least 3");
+    assert_eq!(few.to_string(), "the head is not final: the certificate: 4 votes, expected at least 5");
     let absent = after(|proof| proof.composition.providers[0] = ProviderId(99));
     assert!(matches!(absent, ProofError::NotIncluded(_)), "{absent}");
     let shifted = after(|proof| proof.inclusion.total += 1);

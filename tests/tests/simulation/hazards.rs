@@ -57,6 +57,18 @@ fn everything_at_once_ends_well() {
 }
 
 #[test]
+fn validators_of_unequal_power_agree_whoever_of_them_lies_or_is_gone() {
+    for (hazard, seeds) in [(Hazard::Byzantine, 0..3), (Hazard::Storm, 3..5), (Hazard::All, 5..6)] {
+        for rng_seed in seeds {
+            let story = Story { has_unequal_votes: true, ..Story::new(rng_seed, hazard) };
+            if let Err(failure) = story.tell() {
+                panic!("{failure}");
+            }
+        }
+    }
+}
+
+#[test]
 fn sixteen_nodes_agree_as_four_do() {
     let story = Story { nodes: Some(16), ..Story::new(4, Hazard::Storm) };
     let report = story.tell().unwrap();

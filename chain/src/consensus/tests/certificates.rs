@@ -18,7 +18,7 @@ fn quorum_is_more_than_two_thirds() {
     {
         let validators = validators(&keys(count));
         assert_eq!(
-            (validators.quorum(), validators.faults_tolerated()),
+            (validators.quorum(), validators.tolerated_power()),
             (quorum, faults),
             "{count} validators"
         );
@@ -36,16 +36,43 @@ fn validators_propose_in_turn() {
 #[test]
 fn a_validator_set_is_sorted_and_refuses_what_cannot_vote() {
     let sorted: Vec<_> = keys(4).iter().map(SecretKey::public).collect();
-    let shuffled = ValidatorSet::new([sorted[2], sorted[0], sorted[3], sorted[1]]).unwrap();
+    let set = |powers: &[(PublicKey, Power)]| ValidatorSet::new(&powers.iter().copied().collect());
+    let shuffled = set(&[(sorted[2], 3), (sorted[0], 1), (sorted[3], 4), (sorted[1], 2)]).unwrap();
     assert_eq!(shuffled.keys(), sorted);
     assert_eq!(shuffled.index_of(&sorted[3]), Some(3));
-    assert_eq!(ValidatorSet::new([]), Err(ValidatorSetError::Empty));
-    assert_eq!(ValidatorSet::new([sorted[0], sorted[0]]), Err(ValidatorSetError::Duplicate(sorted[0])));
+    assert_eq!([0, 1, 2, 3, 4].map(|index| shuffled.power_of(index)), [1, 2, 3, 4, 0]);
+    assert_eq!((shuffled.total_power(), shuffled.quorum(), shuffled.tolerated_power()), (10, 7, 3));
+    assert_eq!(set(&[]), Err(ValidatorSetError::Empty));
+    assert_eq!(set(&[(sorted[0], 1), (sorted[1], 0)]), Err(ValidatorSetError::NoPower(sorted[1])));
+    let most = set(&[(sorted[0], POWER_TOTAL - 1), (sorted[1], 1)]).unwrap();
+    assert_eq!((most.quorum(), most.tolerated_power()), (2 * (POWER_TOTAL / 3) + 2, POWER_TOTAL / 3));
+    let (got, expected) = (u128::from(u64::MAX) + 1, POWER_TOTAL);
+    let refused = Err(ValidatorSetError::TooMuchPower { got, expected });
+    assert_eq!(set(&[(sorted[0], u64::MAX), (sorted[1], 1)]), refused);
     let weak = PublicKey::from_bytes([0; 32]);
     let refused = ValidatorSetError::UnusableKey { key: weak, reason: KeyError::Weak };
-    assert_eq!(ValidatorSet::new([weak]), Err(refused));
+    assert_eq!(set(&[(weak, 1)]), Err(refused));
     let crowd = (0..=MAX_VALIDATORS as u64).map(|index| SecretKey::for_scenario(1, "crowd", index).public());
-    assert_eq!(ValidatorSet::new(crowd), Err(ValidatorSetError::TooMany { got: 257, expected: 256 }));
+    let crowd: Vec<_> = crowd.map(|key| (key, 1)).collect();
+    assert_eq!(set(&crowd), Err(ValidatorSetError::TooMany { got: 257, expected: 256 }));
+}
+
+#[test]
+fn a_certificate_is_as_good_as_the_power_behind_it() {
+    let keys = keys(4);
+    let validators = weighted(&keys, &[2, 1, 4, 2]);
+    let verdict = |signers: &[u16]| commit(&keys, signers, 1).verify(&validators, NETWORK);
+    // More than six of nine.
+    assert_eq!((validators.quorum(), validators.tolerated_power()), (7, 2));
+    assert_eq!(verdict(&[0, 1, 2]), Ok(()));
+    assert_eq!(verdict(&[1, 2, 3]), Ok(()));
+    assert_eq!(verdict(&[0, 2]), Err(CertificateError::NoQuorum { got: 6, expected: 7 }));
+    assert_eq!(verdict(&[0, 1, 3]), Err(CertificateError::NoQuorum { got: 5, expected: 7 }));
+    let mut twice = commit(&keys, &[0, 2], 1);
+    twice.signatures.push(twice.signatures[1]);
+    assert_eq!(twice.votes(&validators), 6);
+    let refused = CertificateError::NotIncreasing { got: 2, previous: 2 };
+    assert_eq!(twice.verify(&validators, NETWORK), Err(refused));
 }
 
 #[test]

@@ -23,14 +23,19 @@ fn accepts(at: usize, block: BlockHash) -> bool {
 }
 
 impl Lockstep {
-    /// Validators who wake up with these logs; where there is none, one is silent.
+    /// Validators of one vote each who wake up with these logs; where there is none, one is silent.
     pub(super) fn resuming(logs: &[Option<SafetyLog>]) -> Self {
+        Self::resuming_at(&Seats::new(vec![1; logs.len()]), logs)
+    }
+
+    /// The same at these seats.
+    pub(super) fn resuming_at(seats: &Seats, logs: &[Option<SafetyLog>]) -> Self {
         let algorithms = vec![None; logs.len()];
         let mut network = Self { algorithms, messages: VecDeque::new(), timeouts: VecDeque::new() };
         for (position, log) in (0..).zip(logs) {
             let Some(log) = log.clone() else { continue };
             let signer = Some((position, Unsigned));
-            let (algorithm, outputs) = Algorithm::new(NETWORK, HEIGHT, Seats::new(logs.len()), signer, log);
+            let (algorithm, outputs) = Algorithm::new(NETWORK, HEIGHT, seats.clone(), signer, log);
             network.algorithms[usize::from(position)] = Some(algorithm);
             network.carry_out(usize::from(position), outputs);
         }

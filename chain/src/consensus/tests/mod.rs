@@ -25,8 +25,14 @@ fn keys(count: u64) -> Vec<SecretKey> {
     keys
 }
 
+/// One vote each.
 fn validators(keys: &[SecretKey]) -> ValidatorSet {
-    ValidatorSet::new(keys.iter().map(SecretKey::public)).unwrap()
+    weighted(keys, &vec![1; keys.len()])
+}
+
+fn weighted(keys: &[SecretKey], powers: &[Power]) -> ValidatorSet {
+    let keys = keys.iter().map(SecretKey::public);
+    ValidatorSet::new(&keys.zip(powers.iter().copied()).collect()).unwrap()
 }
 
 const fn block(tag: u8) -> BlockHash {

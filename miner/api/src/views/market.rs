@@ -1,5 +1,8 @@
 //! What a client must know of the network and its market to write records.
 
+use std::collections::BTreeMap;
+
+use chain::consensus::Power;
 use chain::{Height, NetworkId, PublicKey};
 use scenarios::{Geometry, Money};
 use serde::{Deserialize, Serialize};
@@ -36,7 +39,8 @@ pub struct MarketFacts {
     pub places: Option<usize>,
     /// Records that one author may have in this node's pool.
     pub records_per_author: usize,
-    pub validators: Vec<PublicKey>,
+    /// Who votes, and how many votes each has.
+    pub validators: BTreeMap<PublicKey, Power>,
 }
 
 /// The network and its market at a snapshot.

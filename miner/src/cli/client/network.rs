@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use chain::PublicKey;
+use chain::consensus::Power;
 use clap::Args;
 use miner_api::{MarketFacts, NodeStatus, Voting};
 use scenarios::{CostRules, Money};
@@ -40,6 +41,10 @@ pub(in crate::cli) struct InitArguments {
     /// How many of the nodes vote, the first ones; all if absent.
     #[arg(long, value_name = "M")]
     validators: Option<usize>,
+    /// How many votes each of the first nodes has, where they are not to have one each; the others have none.
+    #[arg(long, value_name = "VOTES", value_delimiter = ',', num_args = 1.., conflicts_with = "validators",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    powers: Option<Vec<Power>>,
     /// Nodes talk to each other only: each gets an allow-list of all keys.
     #[arg(long)]
     private: bool,
@@ -125,7 +130,10 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
         },
     };
     let plan = FoundingPlan {
-        validators: arguments.validators.unwrap_or(addresses.len()),
+        powers: arguments
+            .powers
+            .clone()
+            .unwrap_or_else(|| vec![1; arguments.validators.unwrap_or(addresses.len())]),
         addresses,
         private: arguments.private,
         market,

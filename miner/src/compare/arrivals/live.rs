@@ -90,7 +90,8 @@ pub(super) async fn run(plan: LivePlan<'_>, progress: &Progress) -> Result<LiveR
         adjust: |_, _| {},
     })
     .await?;
-    let mut live = Live::new(plan, &network, Journal::new(keys.len(), network::numbers(&keys)));
+    let mut live =
+        Live::new(plan, &network, Journal::new(network.validators().total_power(), network::numbers(&keys)));
     let outcome = live.play(&mut processes, progress).await;
     processes.stop().await;
     outcome?;

@@ -8,7 +8,7 @@ use super::{Says, Stage};
 /// A validator that forgot its locks, and that it voted at all: whatever is proposed, it prevotes and precommits.
 pub(super) fn for_all(stage: &Stage<'_>) -> Says {
     let genesis = stage.market.network.genesis();
-    let Ok(validators) = ValidatorSet::new(genesis.validators.iter().copied()) else { return Vec::new() };
+    let Ok(validators) = ValidatorSet::new(&genesis.validators) else { return Vec::new() };
     let Some(own) = validators.index_of(&stage.key.public()) else { return Vec::new() };
     let proposals = stage.heard.iter().filter_map(|(_, message)| match message {
         Message::Consensus(ConsensusMessage::Proposal(signed)) => Some(signed.proposal),

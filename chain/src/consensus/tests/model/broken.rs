@@ -21,13 +21,21 @@ pub(super) enum Broken {
     LockOnDisk,
 }
 
-impl Broken {
-    pub(super) fn seats(self) -> Seats {
-        let seats = Seats::new(4);
-        let quorum = if self == Self::Quorum { 2 } else { seats.quorum };
-        Seats { quorum, ..seats }
-    }
+/// What four validators keep to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) powers: [Power; 4],
+    pub(super) broken: Broken,
+}
 
+impl Rules {
+    pub(super) fn seats(self) -> Seats {
+        let seats = Seats::new(self.powers);
+        if self.broken == Broken::Quorum { seats.with_quorum(2) } else { seats }
+    }
+}
+
+impl Broken {
     pub(super) fn step(self, algorithm: &mut Algorithm<Unsigned>, input: Input) -> Vec<Output> {
         let mut outputs = algorithm.step(input);
         if self == Self::Locks {

@@ -37,9 +37,9 @@ const LONGEST_HEARING: usize = 4;
 
 impl Local {
     /// Awake with a candidate.
-    pub(super) fn new(position: u16, broken: Broken) -> Self {
-        let mut local = Self::waking(position, SafetyLog::default(), BTreeSet::new(), broken);
-        local.give(Input::Candidate(block(Self::candidate(position))), broken);
+    pub(super) fn new(position: u16, rules: Rules) -> Self {
+        let mut local = Self::waking(position, SafetyLog::default(), BTreeSet::new(), rules);
+        local.give(Input::Candidate(block(Self::candidate(position))), rules);
         local.forget();
         local
     }
@@ -49,9 +49,9 @@ impl Local {
         if position.is_multiple_of(2) { 1 } else { 2 }
     }
 
-    fn waking(position: u16, disk: SafetyLog, said: BTreeSet<Message>, broken: Broken) -> Self {
+    fn waking(position: u16, disk: SafetyLog, said: BTreeSet<Message>, rules: Rules) -> Self {
         let signer = Some((position, Unsigned));
-        let (algorithm, outputs) = Algorithm::new(NETWORK, HEIGHT, broken.seats(), signer, disk.clone());
+        let (algorithm, outputs) = Algorithm::new(NETWORK, HEIGHT, rules.seats(), signer, disk.clone());
         let mut local = Self { algorithm, disk, said };
         local.carry_out(outputs);
         local
@@ -62,8 +62,8 @@ impl Local {
     }
 
     /// Returns the timeouts that are set.
-    pub(super) fn give(&mut self, input: Input, broken: Broken) -> Vec<(Round, Step)> {
-        let outputs = broken.step(&mut self.algorithm, input);
+    pub(super) fn give(&mut self, input: Input, rules: Rules) -> Vec<(Round, Step)> {
+        let outputs = rules.broken.step(&mut self.algorithm, input);
         self.carry_out(outputs)
     }
 
@@ -101,12 +101,7 @@ impl Local {
 
     /// All that hearing some of these messages can lead to, in rounds below `rounds`. What has no effect is
     /// heard in the given order, for no order of it makes a difference; whichever has one comes last.
-    pub(super) fn hear_some(
-        &self,
-        messages: &[Message],
-        rounds: Round,
-        broken: Broken,
-    ) -> Vec<(Event, Self)> {
+    pub(super) fn hear_some(&self, messages: &[Message], rounds: Round, rules: Rules) -> Vec<(Event, Self)> {
         let mut found: Vec<(Event, Self)> = Vec::new();
         let mut pending = VecDeque::from([(self.clone(), Vec::new(), 0)]);
         while let Some((listener, heard, next)) = pending.pop_front() {
@@ -115,14 +110,14 @@ impl Local {
                     continue;
                 }
                 let mut after = listener.clone();
-                let timeouts = after.give(message.input(), broken);
+                let timeouts = after.give(message.input(), rules);
                 let hearing = [&heard[..], std::slice::from_ref(message)].concat();
                 if self.is_shown_by(&after) {
                     Self::note(Event::Hears(hearing), after, &mut found);
                     continue;
                 }
                 for timeout in timeouts {
-                    if let Some((event, waited)) = after.wait(timeout, hearing.clone(), rounds, broken) {
+                    if let Some((event, waited)) = after.wait(timeout, hearing.clone(), rounds, rules) {
                         Self::note(event, waited, &mut found);
                     }
                 }
@@ -153,23 +148,23 @@ impl Local {
         (round, step): (Round, Step),
         heard: Vec<Message>,
         rounds: Round,
-        broken: Broken,
+        rules: Rules,
     ) -> Option<(Event, Self)> {
         let is_end = step == Step::Precommit && round + 1 == rounds;
         (!is_end).then(|| {
             let mut after = self.clone();
-            after.give(Input::Timeout { round, step }, broken);
+            after.give(Input::Timeout { round, step }, rules);
             (Event::Waits(heard, step), after)
         })
     }
 
     /// All that can happen to it without hearing anything. The timeout of the propose step is always set in
     /// it, for a proposer leaves that step at once.
-    pub(super) fn hear_nothing(&self, rounds: Round, crashes: bool, broken: Broken) -> Vec<(Event, Self)> {
+    pub(super) fn hear_nothing(&self, rounds: Round, crashes: bool, rules: Rules) -> Vec<(Event, Self)> {
         let timeout = (self.algorithm.log.round, Step::Propose);
         let mut found = Vec::new();
-        let waiting = self.wait(timeout, Vec::new(), rounds, broken);
-        let restart = crashes.then(|| self.restart(broken));
+        let waiting = self.wait(timeout, Vec::new(), rounds, rules);
+        let restart = crashes.then(|| self.restart(rules));
         for (event, after) in waiting.into_iter().chain(restart) {
             if self.is_shown_by(&after) {
                 Self::note(event, after, &mut found);
@@ -179,11 +174,11 @@ impl Local {
     }
 
     /// The same validator, from its disk.
-    fn restart(&self, broken: Broken) -> (Event, Self) {
+    fn restart(&self, rules: Rules) -> (Event, Self) {
         let position = self.position();
-        let disk = broken.disk_after_crash(self.disk.clone());
-        let mut after = Self::waking(position, disk, self.said.clone(), broken);
-        after.give(Input::Candidate(block(Self::candidate(position))), broken);
+        let disk = rules.broken.disk_after_crash(self.disk.clone());
+        let mut after = Self::waking(position, disk, self.said.clone(), rules);
+        after.give(Input::Candidate(block(Self::candidate(position))), rules);
         after.forget();
         (Event::Crashes, after)
     }

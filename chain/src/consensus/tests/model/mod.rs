@@ -31,7 +31,7 @@ use stateright::{Checker, Model as _};
 
 use super::simulation::Draws;
 use super::*;
-use broken::Broken;
+use broken::{Broken, Rules};
 use local::{Local, Shared};
 use message::Message;
 pub(super) use message::Unsigned;
@@ -45,7 +45,7 @@ const INVALID: u8 = 0x80;
 const DEPTH: usize = 9;
 
 fn explore(exploration: Exploration, depth: Option<usize>) -> impl Checker<Exploration> {
-    let Exploration { rounds, liar, crashes, .. } = exploration;
+    let Exploration { rounds, liar, crashes, rules: Rules { powers, .. }, .. } = exploration;
     let began = std::time::Instant::now();
     let builder = exploration.checker().threads(2);
     let checker = match depth {
@@ -55,7 +55,7 @@ fn explore(exploration: Exploration, depth: Option<usize>) -> impl Checker<Explo
     let checker = checker.spawn_bfs().join();
     let (states, depth) = (checker.unique_state_count(), checker.max_depth());
     eprintln!(
-        "{rounds} rounds, validator {liar} lies, crashes: {crashes}: {states} states, {depth} steps, {:?}",
+        "{rounds} rounds, powers {powers:?}, validator {liar} lies, crashes: {crashes}: {states} states, {depth} steps, {:?}",
         began.elapsed()
     );
     checker
@@ -109,9 +109,26 @@ fn the_liar_gets_no_invalid_block_decided() {
     }
 }
 
+#[test]
+fn all_goes_well_in_two_rounds_if_less_than_a_third_of_unequal_power_lies() {
+    for liar in [1, 2] {
+        let rules = Rules { powers: [3, 2, 1, 1], broken: Broken::Nothing };
+        let exploration = Exploration { rules, crashes: true, ..Exploration::new(2, liar) };
+        assert_nothing_goes_wrong(&explore(exploration, None));
+    }
+}
+
+#[test]
+fn if_one_with_more_than_a_third_of_the_power_lies_two_blocks_are_decided() {
+    let rules = Rules { powers: [2, 3, 1, 1], broken: Broken::Nothing };
+    let exploration = Exploration { rules, only: Some(AGREEMENT), ..Exploration::new(2, 1) };
+    assert!(explore(exploration, None).discovery(AGREEMENT).is_some());
+}
+
 /// The end of a short way to where `property` does not hold.
 fn counterexample(broken: Broken, liar: u16, crashes: bool, property: &'static str) -> State {
-    let exploration = Exploration { broken, crashes, only: Some(property), ..Exploration::new(2, liar) };
+    let rules = Rules { broken, powers: [1; 4] };
+    let exploration = Exploration { rules, crashes, only: Some(property), ..Exploration::new(2, liar) };
     let path = explore(exploration, None).discovery(property);
     let path = path.unwrap_or_else(|| panic!("without {broken:?} it is still true that {property}"));
     eprintln!("without {broken:?} it is not true that {property}: {:#?}", path.clone().into_actions());
@@ -171,7 +188,7 @@ fn what_happens_without_forgetting_is_explored() {
                 }
                 (None, _) => continue,
             };
-            timeouts.extend(local.give(input, Broken::Nothing));
+            timeouts.extend(local.give(input, exploration.rules));
             let mut after = local.clone();
             after.forget();
             if after != *state.correct[index] {

@@ -40,7 +40,7 @@ pub(super) struct Exploration {
     pub(super) blocks: Vec<u8>,
     /// Whether correct validators crash and restart, as often as they like.
     pub(super) crashes: bool,
-    pub(super) broken: Broken,
+    pub(super) rules: Rules,
     /// The properties looked at; all if there are none.
     pub(super) only: Option<&'static str>,
     /// Steps taken before: many states of the network have the same one of a validator.
@@ -51,13 +51,14 @@ pub(super) struct Exploration {
 
 impl Exploration {
     pub(super) fn new(rounds: Round, liar: u16) -> Self {
-        let (blocks, crashes, broken, only) = (vec![1, 2], false, Broken::Nothing, None);
+        let (blocks, crashes, only) = (vec![1, 2], false, None);
+        let rules = Rules { powers: [1; 4], broken: Broken::Nothing };
         Self {
             rounds,
             liar,
             blocks,
             crashes,
-            broken,
+            rules,
             only,
             known: RwLock::default(),
             recovered: RwLock::default(),
@@ -83,13 +84,13 @@ impl Exploration {
 
     /// Who can be shown to have voted for a block by certificate, if they are enough.
     fn certified(&self, state: &State, round: Round, kind: VoteKind, block: u8) -> Option<Vec<u16>> {
-        let quorum = self.broken.seats().quorum;
+        let seats = self.rules.seats();
         let voters = Self::voters(&self.votes(state, round, kind), block);
-        (voters.len() >= quorum).then_some(voters)
+        (seats.power_of_all(voters.iter().copied()) >= seats.quorum).then_some(voters)
     }
 
     fn proposals(&self, state: &State, round: Round) -> Vec<Message> {
-        let proposer = self.broken.seats().proposer(HEIGHT, round);
+        let proposer = self.rules.seats().proposer(HEIGHT, round);
         if proposer != self.liar {
             let said = state.correct.iter().flat_map(|local| &local.said);
             let is_of_round =
@@ -101,7 +102,7 @@ impl Exploration {
             lies.push(Message::Proposal { round, block, valid_round: None });
             for valid_round in 0..round {
                 let proven = self.certified(state, valid_round, VoteKind::Prevote, block).is_some();
-                if proven || self.broken == Broken::ValidRound {
+                if proven || self.rules.broken == Broken::ValidRound {
                     lies.push(Message::Proposal { round, block, valid_round: Some(valid_round) });
                 }
             }
@@ -154,9 +155,9 @@ impl Exploration {
             return Arc::clone(known);
         }
         let found = if key.1.is_empty() {
-            local.hear_nothing(self.rounds, self.crashes, self.broken)
+            local.hear_nothing(self.rounds, self.crashes, self.rules)
         } else {
-            local.hear_some(&key.1, self.rounds, self.broken)
+            local.hear_some(&key.1, self.rounds, self.rules)
         };
         let found: Outcomes = found.into_iter().map(|(event, after)| (event, Shared::new(after))).collect();
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&found));
@@ -245,7 +246,7 @@ impl Exploration {
         for local in &state.correct {
             logs[usize::from(local.position())] = Some(local.disk.clone());
         }
-        let mut network = Lockstep::resuming(&logs);
+        let mut network = Lockstep::resuming_at(&self.rules.seats(), &logs);
         for local in &state.correct {
             let position = local.position();
             network.give(usize::from(position), Input::Candidate(block(Local::candidate(position))));
@@ -278,7 +279,7 @@ impl Model for Exploration {
 
     fn init_states(&self) -> Vec<State> {
         let correct = (0..4).filter(|&position| position != self.liar);
-        let correct = correct.map(|position| Shared::new(Local::new(position, self.broken))).collect();
+        let correct = correct.map(|position| Shared::new(Local::new(position, self.rules))).collect();
         vec![State { correct }]
     }
 
