@@ -21,6 +21,7 @@ const PROGRESS: Duration = Duration::from_secs(10);
 /// Tells random stories of simulated networks and says which of them end badly.
 #[derive(Debug, Parser)]
 #[command(name = "sim")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
     /// The seeds, first and one after the last.
     #[arg(long, value_parser = seeds, default_value = "0..100")]
