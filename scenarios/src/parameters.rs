@@ -89,8 +89,8 @@ impl Default for Parameters {
             schedule: Schedule::default(),
             solver_fee_ppm: 4_000,
             min_reward_ppm: 100_000,
-            relax_after_ms: 1_000,
-            relax_over_ms: 3_000,
+            relax_after_ms: 500,
+            relax_over_ms: 1_500,
             min_bound_gain_ppm: 100,
             bounty_share_ppm: 20_000,
             bounty_pay_ppm: 50_000,
@@ -307,15 +307,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_floor_holds_for_a_second_and_then_falls_over_three() {
+    fn the_floor_holds_for_half_a_second_and_then_falls_over_three_times_that() {
         let parameters = Parameters::default();
         let required = |age_ms: &[u64]| -> Vec<u64> {
             age_ms.iter().map(|&age_ms| parameters.required_ppm(age_ms)).collect()
         };
-        assert_eq!(required(&[0, 1_000, 1_001, 2_500, 3_999]), [100_000, 100_000, 99_966, 50_000, 33]);
-        assert_eq!(required(&[4_000, 4_001, u64::MAX]), [0, 0, 0]);
-        assert!(!parameters.is_relaxed(3_999));
-        assert!(parameters.is_relaxed(4_000));
+        assert_eq!(required(&[0, 500, 501, 1_250, 1_999]), [100_000, 100_000, 99_933, 50_000, 66]);
+        assert_eq!(required(&[2_000, 2_001, u64::MAX]), [0, 0, 0]);
+        assert!(!parameters.is_relaxed(1_999));
+        assert!(parameters.is_relaxed(2_000));
     }
 
     #[test]
@@ -335,6 +335,6 @@ mod tests {
     #[test]
     fn a_floor_that_relaxes_over_no_time_drops_at_once() {
         let parameters = Parameters { relax_over_ms: 0, ..Parameters::default() };
-        assert_eq!([parameters.required_ppm(1_000), parameters.required_ppm(1_001)], [100_000, 0]);
+        assert_eq!([parameters.required_ppm(500), parameters.required_ppm(501)], [100_000, 0]);
     }
 }

@@ -9,7 +9,7 @@ use scenarios::{DualPrices, Money, evaluate_composition};
 use super::{Action, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View};
 
 /// How long what the market does not accept yet is left alone, in milliseconds.
-const HELD_MS: u64 = 500;
+const HELD_MS: u64 = 250;
 
 impl Mining {
     /// The next block to send, if anything is ready and it is our turn.
