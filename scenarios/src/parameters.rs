@@ -43,7 +43,8 @@ pub struct Parameters {
     pub solver_fee_ppm: u64,
     /// A block must earn at least this share of its demands' fees.
     pub min_reward_ppm: u64,
-    /// How long a demand waits on chain before acceptance starts to relax for it, in milliseconds.
+    /// How long a demand waits on chain before acceptance starts to relax for it, in milliseconds; best longer than
+    /// `limits.clock_lead_ms`, by which a miner may date its block ahead to shorten the wait.
     pub relax_after_ms: u64,
     /// The time over which acceptance then relaxes to "any feasible composition", in milliseconds.
     pub relax_over_ms: u64,
@@ -89,8 +90,8 @@ impl Default for Parameters {
             schedule: Schedule::default(),
             solver_fee_ppm: 4_000,
             min_reward_ppm: 100_000,
-            relax_after_ms: 500,
-            relax_over_ms: 1_500,
+            relax_after_ms: 2_500,
+            relax_over_ms: 2_500,
             min_bound_gain_ppm: 100,
             bounty_share_ppm: 20_000,
             bounty_pay_ppm: 50_000,
@@ -307,15 +308,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_floor_holds_for_half_a_second_and_then_falls_over_three_times_that() {
+    fn the_floor_holds_for_some_time_and_then_falls_for_as_long() {
         let parameters = Parameters::default();
         let required = |age_ms: &[u64]| -> Vec<u64> {
             age_ms.iter().map(|&age_ms| parameters.required_ppm(age_ms)).collect()
         };
-        assert_eq!(required(&[0, 500, 501, 1_250, 1_999]), [100_000, 100_000, 99_933, 50_000, 66]);
-        assert_eq!(required(&[2_000, 2_001, u64::MAX]), [0, 0, 0]);
-        assert!(!parameters.is_relaxed(1_999));
-        assert!(parameters.is_relaxed(2_000));
+        assert_eq!(required(&[0, 2_500, 2_501, 3_750, 4_999]), [100_000, 100_000, 99_960, 50_000, 40]);
+        assert_eq!(required(&[5_000, 5_001, u64::MAX]), [0, 0, 0]);
+        assert!(!parameters.is_relaxed(4_999));
+        assert!(parameters.is_relaxed(5_000));
     }
 
     #[test]
@@ -335,6 +336,6 @@ mod tests {
     #[test]
     fn a_floor_that_relaxes_over_no_time_drops_at_once() {
         let parameters = Parameters { relax_over_ms: 0, ..Parameters::default() };
-        assert_eq!([parameters.required_ppm(500), parameters.required_ppm(501)], [100_000, 0]);
+        assert_eq!([parameters.required_ppm(2_500), parameters.required_ppm(2_501)], [100_000, 0]);
     }
 }
