@@ -299,7 +299,12 @@ impl Parameters {
     /// Whether a demand of this age is composed by any feasible composition. At `relax_after_ms` the whole floor still
     /// holds, so that it takes another millisecond even where it relaxes over none.
     pub fn is_relaxed(&self, age_ms: u64) -> bool {
-        age_ms >= self.relax_after_ms.saturating_add(self.relax_over_ms.max(1))
+        age_ms >= self.relaxed_from_ms()
+    }
+
+    /// The age from which on a demand is composed by any feasible composition, in milliseconds.
+    pub fn relaxed_from_ms(&self) -> u64 {
+        self.relax_after_ms.saturating_add(self.relax_over_ms.max(1))
     }
 }
 

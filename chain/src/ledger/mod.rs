@@ -138,6 +138,24 @@ impl Ledger {
         youngest.is_some_and(|since_ms| !self.network.parameters().is_relaxed(age_ms(since_ms)))
     }
 
+    /// From when on an open demand asks a composition for no more than this; milliseconds since the Unix epoch, if no halt
+    /// comes between. `None` if there is no such demand.
+    pub fn accepts_from(&self, demand: DemandId, earned: Money) -> Option<u64> {
+        let (entry, parameters) = (self.demand(demand)?, self.network.parameters());
+        let asks_more = |age_ms| {
+            let required = entry.solver_fee.checked_ppm(parameters.required_ppm(age_ms));
+            required.is_some_and(|required| required > earned)
+        };
+        // What is asked for never rises with age.
+        let (mut too_young, mut old_enough) = (0, parameters.relaxed_from_ms());
+        while asks_more(too_young) && too_young.saturating_add(1) < old_enough {
+            let age_ms = too_young.midpoint(old_enough);
+            if asks_more(age_ms) { too_young = age_ms } else { old_enough = age_ms }
+        }
+        let age_ms = if asks_more(too_young) { old_enough } else { too_young };
+        entry.since_ms.checked_add(age_ms)?.checked_add(self.state.halted_ms)
+    }
+
     /// From when on the next block takes a demand off the market, because it expires or freezes; milliseconds since the
     /// Unix epoch. `None` also if the next freeze is too far off for the next block, however late that is, for market
     /// time stands still during a halt: other blocks have to come before.

@@ -42,17 +42,27 @@ pub type Serving = (DemandId, Vec<ProviderId>);
 pub struct Admissible {
     /// Those that fit, in order.
     pub kept: Vec<Serving>,
-    /// Those that would earn less than their demands ask for now, though not for ever, each with what that is; they take
-    /// nothing from others.
-    pub early: Vec<(Serving, Rejection)>,
+    /// Those that would earn less than their demands ask for now, though not for ever; they take nothing from others.
+    pub early: Vec<Early>,
     /// Those that don't fit, each with the rule it would break.
     pub refused: Vec<(DemandId, Rejection)>,
+}
+
+/// A composition that earns too little yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub struct Early {
+    pub serving: Serving,
+    /// From when on it earns enough at these offers and prices: milliseconds since the Unix epoch, if no halt comes between.
+    pub from_ms: u64,
+    /// What it lacks now.
+    pub rejection: Rejection,
 }
 
 impl Admissible {
     /// All that fit, whether or not they would earn enough now.
     pub fn into_fitting(self) -> Vec<Serving> {
-        self.kept.into_iter().chain(self.early.into_iter().map(|(serving, _)| serving)).collect()
+        self.kept.into_iter().chain(self.early.into_iter().map(|early| early.serving)).collect()
     }
 }
 
@@ -123,8 +133,10 @@ impl Ledger {
         for (demand, providers) in compositions {
             match transition.stage(*demand, providers, timestamp_ms) {
                 Ok(_) => admissible.kept.push((*demand, providers.clone())),
-                Err(error @ MarketError::RewardBelowThreshold { .. }) => {
-                    admissible.early.push(((*demand, providers.clone()), error.into()));
+                Err(error @ MarketError::RewardBelowThreshold { got, .. }) => {
+                    let from_ms = self.accepts_from(*demand, got).unwrap_or(u64::MAX);
+                    let serving = (*demand, providers.clone());
+                    admissible.early.push(Early { serving, from_ms, rejection: error.into() });
                 }
                 Err(error) => admissible.refused.push((*demand, error.into())),
             }

@@ -14,7 +14,7 @@ pub mod rejection;
 mod stateful;
 
 pub use crate::block::Block;
-pub use draft::{Admissible, AdmissibleAmendments, Draft, Serving};
+pub use draft::{Admissible, AdmissibleAmendments, Draft, Early, Serving};
 pub use fault::Fault;
 pub use finality::{FinalBlock, FinalityError, verify_certificate};
 pub use form::{Authentic, WellFormed};

@@ -2,6 +2,7 @@
 //! begins with, each composition alone.
 
 use chain::ledger::MarketError;
+use chain::validate::Early;
 use chain::{Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
@@ -19,7 +20,13 @@ fn no_good_composition_carries_a_bad_one() {
     assert_eq!(market.draft(both.clone()).unwrap_err(), Rejection::Market(below.clone()));
     let admissible = market.ledger.admissible(&miner(0).public(), market.next_time(), &both.compositions);
     assert_eq!(admissible.kept, both.compositions[..1]);
-    assert_eq!(admissible.early, [(both.compositions[1].clone(), Rejection::Market(below))]);
+    // The demand came at height 1; 4 and 12 seconds later nothing is asked for.
+    let early = Early {
+        serving: both.compositions[1].clone(),
+        from_ms: market.ledger.head().timestamp_ms + 16_000,
+        rejection: Rejection::Market(below),
+    };
+    assert_eq!(admissible.early, [early]);
     assert_eq!(admissible.refused, []);
     assert_eq!(admissible.into_fitting(), both.compositions);
     market.compose(&[(0, providers([0, 0]))]);
@@ -32,6 +39,22 @@ fn what_earns_too_little_now_takes_nothing_from_what_comes_after_it() {
     let admissible = market.ledger.admissible(&miner(0).public(), market.next_time(), &wanted);
     // Ten minutes less would not be enough for the second.
     assert_eq!((admissible.kept, admissible.early.len()), (wanted[1..].to_vec(), 1));
+}
+
+#[test]
+fn a_demand_says_from_when_on_it_asks_for_no_more() {
+    let market = Market::open();
+    let (demand, brought) = (market.demand(2), market.ledger.head().timestamp_ms);
+    let from_ms = |earned| market.ledger.accepts_from(demand, micros(earned)).unwrap() - brought;
+    // A tenth of 0.4 $ for four seconds, then less and less for twelve.
+    assert_eq!([50_000, 40_000, 39_999, 0].map(from_ms), [0, 0, 4_001, 16_000]);
+    let required = |age_ms| micros(400_000).checked_ppm(market.network().parameters().required_ppm(age_ms));
+    for earned in [39_000, 20_000, 1] {
+        let from_ms = from_ms(earned);
+        assert!(required(from_ms) <= Some(micros(earned)), "{earned}");
+        assert!(required(from_ms - 1) > Some(micros(earned)), "{earned}");
+    }
+    assert_eq!(market.ledger.accepts_from(chain::RecordId(chain::Hash([9; 32])), Money::ZERO), None);
 }
 
 #[test]

@@ -60,7 +60,7 @@ pub(super) fn explain(ledger: &Ledger, block: &Block) -> NodeEvent {
         let (got, expected) = (part.replaces, entry.version());
         (got != expected).then(|| MarketError::StaleAmendment { demand, got, expected }.into())
     });
-    let early = early.first().map(|(_, rejection)| rejection);
+    let early = early.first().map(|early| &early.rejection);
     if let Some(rejection) = refused.first().map(|(_, rejection)| rejection).or(early).or(stale.as_ref()) {
         return refusal(block, rejection);
     }

@@ -1,14 +1,14 @@
 //! Blocks in the making: what goes out next, and how much of it the market accepts now.
 
 use chain::ledger::{Ledger, MarketError};
-use chain::validate::draft::Admissible;
+use chain::validate::{Admissible, Early};
 use chain::{DemandId, Draft, PriceUpdate, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, evaluate_composition};
 
-use super::{Action, Drafted, Effect, Mining, NodeEvent, ProposedComposition, View};
+use super::{Action, Drafted, Effect, Held, Mining, NodeEvent, ProposedComposition, View};
 
-/// How long what the market does not accept yet is left alone, in milliseconds.
+/// How long what would be paid too little as a whole is left alone, in milliseconds.
 const HELD_MS: u64 = 250;
 
 impl Mining {
@@ -24,9 +24,9 @@ impl Mining {
             }
             // No better than the prices in force: nothing to send, and no reason to look again.
         }
-        if view.now.monotonic_ms >= self.held_since_ms + HELD_MS {
-            self.ready.append(&mut self.held);
-        }
+        let time_ms = view.block_time_ms();
+        self.ready
+            .extend(self.held.extract_if(.., |held| held.until_ms <= time_ms).map(|held| held.proposal));
         if !self.ready.is_empty() {
             let ready = std::mem::take(&mut self.ready);
             if let Some(drafted) = self.draft_acceptable(&ready, view, actions) {
@@ -49,7 +49,7 @@ impl Mining {
         let ours = view.ledger.head().timestamp_ms
             + self.timing.heartbeat_ms
             + Self::turn(view) * self.timing.turn_ms;
-        let is_held = |demand: &DemandId| self.held.iter().any(|(held, _)| held == demand);
+        let is_held = |demand: &DemandId| self.held.iter().any(|held| held.proposal.0 == *demand);
         view.now.wall_ms >= ours
             && self.is_resting()
             && view.ledger.is_waiting(view.block_time_ms())
@@ -105,9 +105,11 @@ impl Mining {
     ) -> Option<Drafted> {
         let Admissible { kept: mut proposals, early, .. } =
             view.ledger.admissible(&view.own, view.block_time_ms(), proposals);
-        if let Some((_, reason)) = early.first() {
-            let reason = reason.to_string();
-            self.hold_back(early.into_iter().map(|(proposal, _)| proposal).collect(), reason, view, actions);
+        if let Some(Early { rejection, .. }) = early.first() {
+            let reason = rejection.to_string();
+            let held =
+                early.into_iter().map(|early| Held { proposal: early.serving, until_ms: early.from_ms });
+            self.hold_back(held.collect(), reason, actions);
         }
         if proposals.is_empty() {
             return None;
@@ -130,7 +132,9 @@ impl Mining {
         }
         let rest = proposals.split_off(accepted);
         if matches!(rejection, Rejection::Market(MarketError::BlockBelowThreshold { .. })) {
-            self.hold_back(rest, rejection.to_string(), view, actions);
+            let until_ms = view.block_time_ms() + HELD_MS;
+            let held = rest.into_iter().map(|proposal| Held { proposal, until_ms });
+            self.hold_back(held.collect(), rejection.to_string(), actions);
         } else {
             self.ready = rest; // too much for one block: the next one takes it
         }
@@ -138,17 +142,10 @@ impl Mining {
     }
 
     /// Keeps for later what would be paid too little now.
-    fn hold_back(
-        &mut self,
-        proposals: Vec<ProposedComposition>,
-        reason: String,
-        view: &View<'_>,
-        actions: &mut Vec<Action>,
-    ) {
-        let demands = proposals.len();
+    fn hold_back(&mut self, held: Vec<Held>, reason: String, actions: &mut Vec<Action>) {
+        let demands = held.len();
         actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
-        self.held.extend(proposals);
-        self.held_since_ms = view.now.monotonic_ms;
+        self.held.extend(held);
     }
 
     /// Whether a block that composes nothing may follow the head now, `turns` later than the first could.

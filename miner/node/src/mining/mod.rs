@@ -76,9 +76,7 @@ pub(crate) struct Mining {
     search: Option<Search>,
     ready: Vec<ProposedComposition>,
     announced: Option<Announced>,
-    /// What the market does not accept yet.
-    held: Vec<ProposedComposition>,
-    held_since_ms: u64,
+    held: Vec<Held>,
     pricing: Pricing,
     amending: Amending,
     /// Open demands it found no way to compose, and searches for no more until there may be one.
@@ -89,6 +87,14 @@ pub(crate) struct Mining {
     overtaken: u32,
     pending_since_ms: Option<u64>,
     head_since_ms: u64,
+}
+
+/// What the market does not accept yet.
+#[derive(Debug)]
+struct Held {
+    proposal: ProposedComposition,
+    /// When it may, by the time of blocks.
+    until_ms: u64,
 }
 
 /// An own block that is not final yet.
@@ -122,7 +128,6 @@ impl Mining {
             ready: Vec::new(),
             announced: None,
             held: Vec::new(),
-            held_since_ms: 0,
             pricing: Pricing::default(),
             amending: Amending::new(Explorer::new(settings.amend, settings.rng_seed)),
             given_up: BTreeSet::new(),
@@ -296,7 +301,11 @@ impl Mining {
             self.overtaken += 1;
         }
         let mut standing = std::mem::take(&mut self.ready);
-        standing.append(&mut self.held); // older: the market may accept them now
+        self.held.retain(|held| open.contains(&held.proposal.0));
+        if brings_offers || block.body.price_update.is_some() {
+            // Worth something else now.
+            standing.extend(self.held.drain(..).map(|held| held.proposal));
+        }
         let lost_race = self.announced.take().filter(|announced| announced.block != block.hash());
         self.ready = match lost_race {
             Some(announced) => {

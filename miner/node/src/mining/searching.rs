@@ -98,7 +98,7 @@ impl Mining {
     }
 
     pub(super) fn is_worth_searching(&self, demand: &DemandId) -> bool {
-        !self.given_up.contains(demand) && !self.held.iter().any(|(held, _)| held == demand)
+        !self.given_up.contains(demand) && !self.held.iter().any(|held| held.proposal.0 == *demand)
     }
 
     pub(super) fn choose_cell(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
