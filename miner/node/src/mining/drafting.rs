@@ -8,7 +8,7 @@ use scenarios::{DualPrices, Money, evaluate_composition};
 
 use super::{Action, Drafted, Effect, Held, Mining, NodeEvent, ProposedComposition, View};
 
-/// How long what would be paid too little as a whole is left alone, in milliseconds.
+/// How long what would be paid too little is left alone at least, in milliseconds: market time may stand still.
 const HELD_MS: u64 = 250;
 
 impl Mining {
@@ -107,8 +107,11 @@ impl Mining {
             view.ledger.admissible(&view.own, view.block_time_ms(), proposals);
         if let Some(Early { rejection, .. }) = early.first() {
             let reason = rejection.to_string();
-            let held =
-                early.into_iter().map(|early| Held { proposal: early.serving, until_ms: early.from_ms });
+            let least_ms = view.block_time_ms() + HELD_MS;
+            let held = early.into_iter().map(|Early { serving, from_ms, .. }| Held {
+                proposal: serving,
+                until_ms: from_ms.max(least_ms),
+            });
             self.hold_back(held.collect(), reason, actions);
         }
         if proposals.is_empty() {
