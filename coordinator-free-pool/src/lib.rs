@@ -8,8 +8,8 @@
 //! time comes in as an argument, messages come out as values.
 //!
 //! What a record costs its author: as long as records pay no fee, an author must own what an account must have
-//! (`account_min`), or nobody keeps anything of it. What no block could bring now (a number is missing before it, its
-//! window has not begun) lives in a small room of its own and is the first to go. And where a room is full, whoever
+//! (`account_min`), or nobody keeps anything of it. What no block could bring now (a number is missing before it, it
+//! expires too far ahead) lives in a small room of its own and is the first to go. And where a room is full, whoever
 //! holds most of it gives way to whoever holds less, so that it takes as many accounts to crowd others out as they are.
 //!
 //! Why honest nodes converge: whether a record may be in the pool depends on the record, the chain's head

@@ -1,8 +1,8 @@
 //! The two rooms of the pool, and how much each author holds of either.
 //!
 //! A record is *ready* if a block could bring it now as far as numbers and times go: its author's records before it are
-//! on chain or ready, its window has begun, and a demand's expiry is within reach. All others *wait*. An author's ready records are those below its
-//! front, the first number that is not ready, so that whether a record is ready need not be stored for each.
+//! on chain or ready, and a demand's expiry is within reach. All others *wait*. An author's ready records are those below
+//! its front, the first number that is not ready, so that whether a record is ready need not be stored for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeBounds;

@@ -248,8 +248,8 @@ impl Ledger {
         records::outlook(self, record)
     }
 
-    /// Whether the next block may bring a record, should that block come at once, as far as the record's window goes
-    /// and, of a demand, how far off it expires.
+    /// Whether the next block may bring a record, should that block come at once, as far as it goes how far off a demand
+    /// expires.
     pub fn is_within_reach(&self, record: &Record) -> bool {
         records::is_within_reach(self, &record.content)
     }

@@ -141,7 +141,7 @@ pub enum Rejection {
         expected: u64,
     },
     /// A block without items, though nothing waits for the height to grow.
-    #[error("the block is empty, no demand or composition waits for heights to pass, and none expires")]
+    #[error("the block is empty, no demand or composition waits for time to pass, and none expires")]
     EmptyBlock,
 
     // Claims.
