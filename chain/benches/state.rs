@@ -1,4 +1,4 @@
-//! What a block costs against the size of the state and the length of its history: drafting and validating one that composes
+//! What a batch costs against the size of the state and the length of its history: drafting and validating one that composes
 //! three demands, after so many demands came and were cancelled, and among so many accounts. Both must stay flat.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chain::record::DemandStatement;
 use chain::{
-    Address, Block, DemandId, Draft, Genesis, Hash, Ledger, Network, Record, RecordContent, SecretKey,
+    Address, Batch, DemandId, Draft, Genesis, Hash, Ledger, Network, Record, RecordContent, SecretKey,
     Statement, WellFormed,
 };
 use divan::{Bencher, bench};
@@ -15,8 +15,8 @@ use scenarios::{
     Supply,
 };
 
-/// Demands that one block brings and cancels, of the two thousand records it may have.
-const CANCELLED_PER_BLOCK: usize = 1_000;
+/// Demands that one batch brings and cancels, of the two thousand records it may have.
+const CANCELLED_PER_BATCH: usize = 1_000;
 
 fn main() {
     divan::main();
@@ -97,20 +97,20 @@ fn draft(ledger: &Ledger, records: Vec<Record>, compositions: Vec<(DemandId, Vec
 
 fn mined(ledger: &Ledger, draft: Draft) -> WellFormed {
     let (header, body, _) = ledger.draft(draft).expect("a draft that keeps the rules");
-    let block = Block::sign(header, body, &key("miner"));
-    WellFormed::new(ledger.network(), block).expect("what was drafted is well-formed")
+    let batch = Batch::sign(header, body, &key("miner"));
+    WellFormed::new(ledger.network(), batch).expect("what was drafted is well-formed")
 }
 
-fn after(ledger: &Ledger, block: WellFormed) -> Ledger {
-    ledger.validate(block, None).expect("what was drafted is valid").into_parts().1
+fn after(ledger: &Ledger, batch: WellFormed) -> Ledger {
+    ledger.validate(batch, None).expect("what was drafted is valid").into_parts().1
 }
 
 /// With so many demands that came and were cancelled.
 fn aged(mut ledger: Ledger, cancelled: usize) -> Ledger {
     let mut sequence = 0;
-    for _ in 0..cancelled / CANCELLED_PER_BLOCK {
+    for _ in 0..cancelled / CANCELLED_PER_BATCH {
         let mut records = Vec::new();
-        for _ in 0..CANCELLED_PER_BLOCK {
+        for _ in 0..CANCELLED_PER_BATCH {
             let wanted = demand(&ledger, sequence);
             let regretted = Statement::DemandCancellation { demand: wanted.id() };
             records.extend([wanted, record(&ledger, sequence + 1, regretted)]);
@@ -133,23 +133,23 @@ fn with_work(ledger: &Ledger) -> (Ledger, Draft) {
 }
 
 /// Drafts and validates; form and signatures, which no state can slow down, are left out.
-fn bench_block(bencher: Bencher<'_, '_>, ledger: &Ledger) {
+fn bench_batch(bencher: Bencher<'_, '_>, ledger: &Ledger) {
     let (ledger, draft) = with_work(ledger);
-    let block = mined(&ledger, draft.clone());
-    let bencher = bencher.with_inputs(|| (draft.clone(), block.clone()));
-    bencher.bench_local_values(|(draft, block)| {
-        ledger.draft(draft).is_ok() && ledger.validate(block, None).is_ok()
+    let batch = mined(&ledger, draft.clone());
+    let bencher = bencher.with_inputs(|| (draft.clone(), batch.clone()));
+    bencher.bench_local_values(|(draft, batch)| {
+        ledger.draft(draft).is_ok() && ledger.validate(batch, None).is_ok()
     });
 }
 
 #[bench(args = [0, 1_000, 10_000, 100_000])]
-fn a_block_after_so_many_cancelled_demands(bencher: Bencher<'_, '_>, cancelled: usize) {
-    bench_block(bencher, &aged(ledger(0), cancelled));
+fn a_batch_after_so_many_cancelled_demands(bencher: Bencher<'_, '_>, cancelled: usize) {
+    bench_batch(bencher, &aged(ledger(0), cancelled));
 }
 
 #[bench(args = [0, 1_000, 10_000, 100_000])]
-fn a_block_among_so_many_accounts(bencher: Bencher<'_, '_>, accounts: usize) {
-    bench_block(bencher, &ledger(accounts));
+fn a_batch_among_so_many_accounts(bencher: Bencher<'_, '_>, accounts: usize) {
+    bench_batch(bencher, &ledger(accounts));
 }
 
 #[bench(args = [0, 100_000])]

@@ -1,4 +1,4 @@
-//! How long peers take to check a block that composes every demand of a Tehran problem: its form (encoding, Merkle
+//! How long peers take to check a batch that composes every demand of a Tehran problem: its form (encoding, Merkle
 //! root, signatures), and everything that depends on the state (feasibility, reduced costs, reward, state root).
 //! What depends on the state needs a shortest path for every demand, and is measured on every set of vector
 //! instructions; a set that this processor lacks is measured as the portable one.
@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use chain::genesis::scenario::scenario_demand_records;
-use chain::{Block, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
+use chain::{Batch, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
 use divan::{Bencher, bench};
 use scenarios::{DualPrices, Kernel, Oracle, Scenario};
 
@@ -15,11 +15,11 @@ fn main() {
     divan::main();
 }
 
-/// A ledger in which a problem's demands are open, and a block that composes them all.
+/// A ledger in which a problem's demands are open, and a batch that composes them all.
 struct Case {
     network: Arc<Network>,
     ledger: Ledger,
-    block: Block,
+    batch: Batch,
 }
 
 fn case(problem: u8) -> Case {
@@ -52,27 +52,27 @@ fn case(problem: u8) -> Case {
         amendments: Vec::new(),
     };
     let drafted = |ledger: &Ledger, draft| {
-        let (header, body, _) = ledger.draft(draft).expect("a valid block");
-        Block::sign(header, body, &miner)
+        let (header, body, _) = ledger.draft(draft).expect("a valid batch");
+        Batch::sign(header, body, &miner)
     };
     let opening = drafted(&ledger, draft(records, Vec::new(), 2_000));
     let opening = WellFormed::new(&network, opening).expect("well-formed");
     let ledger = ledger.validate(opening, Some(2_000)).expect("valid").next().clone();
-    let block = drafted(&ledger, draft(Vec::new(), compositions, 3_000));
-    Case { network, ledger, block }
+    let batch = drafted(&ledger, draft(Vec::new(), compositions, 3_000));
+    Case { network, ledger, batch }
 }
 
 #[bench(args = [2, 4])]
-fn the_form_of_a_block(bencher: Bencher<'_, '_>, problem: u8) {
-    let Case { network, block, .. } = case(problem);
-    let bencher = bencher.with_inputs(|| block.clone());
-    bencher.bench_local_values(|block| WellFormed::new(&network, block).is_ok());
+fn the_form_of_a_batch(bencher: Bencher<'_, '_>, problem: u8) {
+    let Case { network, batch, .. } = case(problem);
+    let bencher = bencher.with_inputs(|| batch.clone());
+    bencher.bench_local_values(|batch| WellFormed::new(&network, batch).is_ok());
 }
 
 #[bench(args = [2, 4].into_iter().flat_map(|problem| Kernel::ALL.map(|kernel| (problem, kernel))))]
-fn a_block_against_the_state(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
+fn a_batch_against_the_state(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
     Kernel::use_at_most(kernel);
-    let Case { network, ledger, block } = case(problem);
-    let bencher = bencher.with_inputs(|| WellFormed::new(&network, block.clone()).expect("well-formed"));
-    bencher.bench_local_values(|block| ledger.validate(block, Some(3_000)).is_ok());
+    let Case { network, ledger, batch } = case(problem);
+    let bencher = bencher.with_inputs(|| WellFormed::new(&network, batch.clone()).expect("well-formed"));
+    bencher.bench_local_values(|batch| ledger.validate(batch, Some(3_000)).is_ok());
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::genesis::scenario_demand_records;
 use chain::store::{MemoryBackend, Write};
-use chain::{Block, CompositionProof, Draft, Genesis, Ledger, Network, ProofError, SecretKey, Store};
+use chain::{Batch, CompositionProof, Draft, Genesis, Ledger, Network, ProofError, SecretKey, Store};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::{Money, ProviderId};
 
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ))?);
     let mut store = Store::open(Box::new(MemoryBackend::default()), network.id())?;
 
-    // Its first block brings the demand, its second composes it.
+    // Its first batch brings the demand, its second composes it.
     let fee_ppm = network.parameters().solver_fee_ppm;
     let records = scenario_demand_records(
         &scenario.instance,
@@ -44,9 +44,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let draft =
             Draft { miner: key.public(), timestamp_ms, records, price_update, compositions, amendments };
         let (header, body, _) = ledger.draft(draft)?;
-        let block = Block::sign(header, body, &key);
-        let certificate = certify(&network, &block, &key);
-        let done = ledger.validate_final(block, certificate)?;
+        let batch = Batch::sign(header, body, &key);
+        let certificate = certify(&network, &batch, &key);
+        let done = ledger.validate_final(batch, certificate)?;
         store.write(&[Write::from(&done)])?;
         ledger = done.ledger().clone();
     }
@@ -67,10 +67,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// The validator's precommit, which alone is more than two thirds here.
-fn certify(network: &Network, block: &Block, key: &SecretKey) -> CommitCertificate {
-    let (height, hash) = (block.header.height, block.hash());
-    let vote = Vote { network: network.id(), height, round: 0, kind: VoteKind::Precommit, block: Some(hash) };
-    CommitCertificate { height, round: 0, block: hash, signatures: vec![(0, vote.sign(0, key).signature)] }
+fn certify(network: &Network, batch: &Batch, key: &SecretKey) -> CommitCertificate {
+    let (height, hash) = (batch.header.height, batch.hash());
+    let vote = Vote { network: network.id(), height, round: 0, kind: VoteKind::Precommit, batch: Some(hash) };
+    CommitCertificate { height, round: 0, batch: hash, signatures: vec![(0, vote.sign(0, key).signature)] }
 }
 
 /// One provider of one operation and one demand for it, drawn in a square of 10 km.

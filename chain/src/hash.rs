@@ -16,7 +16,7 @@ pub enum Domain {
     RecordSigning,
     /// A whole signed record, giving its id.
     Record,
-    /// A block header, which gives the block's hash and which its miner signs.
+    /// A batch header, which gives the batch's hash and which its miner signs.
     Header,
     /// A leaf of a Merkle tree.
     MerkleLeaf,

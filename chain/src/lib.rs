@@ -1,4 +1,4 @@
-//! What the network agrees on: records, blocks, the rules by which blocks are accepted, the ledger they
+//! What the network agrees on: records, batches, the rules by which batches are accepted, the ledger they
 //! lead to, the votes that make them final, the store that keeps them, and proofs for those who keep nothing.
 //!
 //! Nothing here searches, reads a clock or talks to a peer. Everything a peer can influence is checked
@@ -16,7 +16,7 @@
     )
 )]
 
-pub mod block;
+pub mod batch;
 pub mod codec;
 pub mod consensus;
 pub mod genesis;
@@ -31,13 +31,13 @@ pub mod state_tree;
 pub mod store;
 pub mod validate;
 
-pub use block::{
-    Amendment, Block, BlockHash, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
+pub use batch::{
+    Amendment, Batch, BatchHash, BatchKind, Body, Composition, Header, PriceUpdate, Replacement,
 };
 pub use genesis::{Genesis, GenesisProvider, Network, Parameters};
 pub use hash::{Domain, Hash};
 pub use key::{Address, KeyError, PublicKey, SecretKey, Signature};
-pub use ledger::{BlockReport, Head, Ledger, Market, MarketDemand};
+pub use ledger::{BatchReport, Head, Ledger, Market, MarketDemand};
 pub use merkle::{MerkleProof, merkle_root};
 pub use proof::{CompositionProof, ProofError, Proven};
 pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, Statement};
@@ -45,5 +45,5 @@ pub use record_rule::RecordRule;
 pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
 pub use validate::{
-    Authentic, Draft, Fault, FinalBlock, RecordError, Rejection, ValidBlock, WellFormed, check_record,
+    Authentic, Draft, Fault, FinalBatch, RecordError, Rejection, ValidBatch, WellFormed, check_record,
 };

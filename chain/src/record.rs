@@ -1,5 +1,5 @@
 //! Records: signed statements of providers, demanders and owners of money. The pool holds them until a
-//! block brings them on chain.
+//! batch brings them on chain.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use crate::codec::encode;
 use crate::hash::{Domain, Hash};
 use crate::key::{Address, KeyError, PublicKey, SecretKey, Signature};
 
-/// The number of a block in the chain; genesis is 0.
+/// The number of a batch in the chain; genesis is 0.
 pub type Height = u64;
 
 /// The hash of a genesis: which network something belongs to.
@@ -98,7 +98,7 @@ pub struct DemandStatement {
     pub budget: Money,
     /// Paid to solvers on top, by the schedule; at least the market's share of the budget.
     pub solver_fee: Money,
-    /// When it leaves the market if it is still open then: milliseconds since the Unix epoch, by the time of blocks.
+    /// When it leaves the market if it is still open then: milliseconds since the Unix epoch, by the time of batches.
     pub expires_ms: u64,
 }
 
@@ -111,7 +111,7 @@ pub struct RecordContent {
     pub author: PublicKey,
     /// 0 for the author's first record on chain, then one more each time.
     pub sequence: u64,
-    /// Only a block before this time may bring it: milliseconds since the Unix epoch.
+    /// Only a batch before this time may bring it: milliseconds since the Unix epoch.
     pub valid_until_ms: u64,
     pub statement: Statement,
 }

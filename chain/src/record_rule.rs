@@ -48,13 +48,13 @@ named_rules! {
     DemandBudget = "demand-budget",
     /// A demand's solver fee is within range.
     DemandFee = "demand-fee",
-    /// A demand expires after the block that brings it.
+    /// A demand expires after the batch that brings it.
     DemandExpired = "demand-expired",
-    /// A demand expires soon enough after the block that brings it.
+    /// A demand expires soon enough after the batch that brings it.
     DemandLifetime = "demand-lifetime",
     /// A transfer gives something.
     TransferAmount = "transfer-amount",
-    /// The block that brings it comes in time.
+    /// The batch that brings it comes in time.
     Expired = "record-expired",
     /// Its sequence number is not used.
     Replayed = "record-replayed",

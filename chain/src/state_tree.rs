@@ -345,12 +345,12 @@ mod tests {
     proptest! {
         #[test]
         fn the_root_depends_on_the_content_alone_whatever_came_and_went_before(
-            blocks in vec(btree_map(0_u8..40, proptest::option::of(any::<u16>()), 0..12), 0..12),
+            batches in vec(btree_map(0_u8..40, proptest::option::of(any::<u16>()), 0..12), 0..12),
         ) {
             let (mut tree, mut content) = (StateTree::default(), Content::new());
-            for block in blocks {
-                tree = tree.with(block.iter().map(|(key, value)| ([*key], value.map(u16::to_be_bytes))));
-                for (key, value) in block {
+            for batch in batches {
+                tree = tree.with(batch.iter().map(|(key, value)| ([*key], value.map(u16::to_be_bytes))));
+                for (key, value) in batch {
                     match value {
                         Some(value) => content.insert(key, value),
                         None => content.remove(&key),

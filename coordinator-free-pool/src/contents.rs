@@ -73,7 +73,7 @@ impl PoolContents {
         self.authors.get(&author).map(Arc::as_ref)
     }
 
-    /// Records that no block brings any more at this time, first come first.
+    /// Records that no batch brings any more at this time, first come first.
     pub(crate) fn expired_by(&self, timestamp_ms: u64) -> impl Iterator<Item = (u64, RecordId)> {
         self.expiring.iter().copied().take_while(move |&(expires_ms, _)| expires_ms <= timestamp_ms)
     }
@@ -120,7 +120,7 @@ impl PoolContents {
     }
 }
 
-/// From when on no block brings a record: it is too late for itself, or for the demand it states. Milliseconds since the
+/// From when on no batch brings a record: it is too late for itself, or for the demand it states. Milliseconds since the
 /// Unix epoch.
 pub(crate) fn expiry(record: &Record) -> u64 {
     let valid_until_ms = record.content.valid_until_ms;

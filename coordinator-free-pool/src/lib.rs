@@ -1,6 +1,6 @@
-//! The pool: the set of signed records that no block holds yet. Every node has it whole, nobody runs it.
+//! The pool: the set of signed records that no batch holds yet. Every node has it whole, nobody runs it.
 //!
-//! [`Pool`] is the set: what may enter, in which order a block takes it, what leaves after a block; readers keep
+//! [`Pool`] is the set: what may enter, in which order a batch takes it, what leaves after a batch; readers keep
 //! a [`PoolContents`] of it.
 //! [`Exchange`] keeps the sets of connected nodes the same: new records are announced by id and fetched by
 //! those who lack them, requests that time out go to another peer, and range-based set reconciliation
@@ -8,7 +8,7 @@
 //! time comes in as an argument, messages come out as values.
 //!
 //! What a record costs its author: as long as records pay no fee, an author must own what an account must have
-//! (`account_min`), or nobody keeps anything of it. What no block could bring now (a number is missing before it, it
+//! (`account_min`), or nobody keeps anything of it. What no batch could bring now (a number is missing before it, it
 //! expires too far ahead) lives in a small room of its own and is the first to go. And where a room is full, whoever
 //! holds most of it gives way to whoever holds less, so that it takes as many accounts to crowd others out as they are.
 //!

@@ -1,4 +1,4 @@
-//! The set itself: admission, room, order, and what leaves after a block.
+//! The set itself: admission, room, order, and what leaves after a batch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use chain::ledger::{
     AccountError, BringError, Departed, MarketStatementError, RecordOutlook, StatementError,
 };
 use chain::validate::RecordError;
-use chain::{Address, BlockHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
+use chain::{Address, BatchHash, Fault, Height, Ledger, Network, Record, RecordId, Statement, check_record};
 
 use crate::contents::{PoolContents, expiry};
 use crate::rejection::{DropReason, PoolRejection};
@@ -23,16 +23,16 @@ pub struct PoolLimits {
     pub bytes: usize,
     /// Records of one author.
     pub per_author: usize,
-    /// Bytes of all records that no block could bring now; part of [`Self::bytes`].
+    /// Bytes of all records that no batch could bring now; part of [`Self::bytes`].
     pub waiting_bytes: usize,
-    /// Records of one author that no block could bring now.
+    /// Records of one author that no batch could bring now.
     pub waiting_per_author: usize,
     /// How far a sequence number may lie above its author's next one on chain.
     pub sequence_gap: u64,
 }
 
 impl Default for PoolLimits {
-    /// Room for a hundred blocks of a thousand small records; a sixteenth of it for what waits, which is some twenty
+    /// Room for a hundred batches of a thousand small records; a sixteenth of it for what waits, which is some twenty
     /// thousand small ones.
     fn default() -> Self {
         Self {
@@ -49,23 +49,23 @@ impl Default for PoolLimits {
 /// Ids remembered as of no use, so that they are not fetched again and again.
 const UNUSABLE_IDS: usize = 20_000;
 
-/// What a block on this head can bring as long as its time is one of these.
+/// What a batch on this head can bring as long as its time is one of these.
 #[derive(Debug)]
 struct Pending {
-    head: BlockHash,
+    head: BatchHash,
     /// Milliseconds since the Unix epoch.
     times: std::ops::Range<u64>,
     records: Arc<[Record]>,
 }
 
-/// The records that no block holds yet, as one node has them.
+/// The records that no batch holds yet, as one node has them.
 #[derive(Debug)]
 pub struct Pool {
     limits: PoolLimits,
     network: Arc<Network>,
     contents: PoolContents,
     rooms: Rooms,
-    /// The time as it was last told, milliseconds since the Unix epoch; what no block brings then is not kept.
+    /// The time as it was last told, milliseconds since the Unix epoch; what no batch brings then is not kept.
     time_ms: u64,
     /// Ids that need not be fetched while the head is at most this height.
     unusable: BTreeMap<RecordId, Height>,
@@ -169,9 +169,9 @@ impl Pool {
         std::mem::take(&mut self.dropped)
     }
 
-    /// It is this time by the node's clock: what no block brings any more leaves, and is named by the next
-    /// [`Self::take_dropped`]. While the head rests, the rules would let the next block be dated before; but nobody will
-    /// date it so, and they would keep the room of a full pool for as long as no block comes.
+    /// It is this time by the node's clock: what no batch brings any more leaves, and is named by the next
+    /// [`Self::take_dropped`]. While the head rests, the rules would let the next batch be dated before; but nobody will
+    /// date it so, and they would keep the room of a full pool for as long as no batch comes.
     pub fn pass_time(&mut self, timestamp_ms: u64, ledger: &Ledger) {
         self.time_ms = timestamp_ms;
         let expired: Vec<(u64, RecordId)> = self.contents.expired_by(timestamp_ms).collect();
@@ -362,8 +362,8 @@ impl Pool {
         remember(&mut self.unusable, id, until);
     }
 
-    /// After a block, with the demands that left the market in it: takes out what is on chain (`None`) and what no
-    /// block can bring any more or what there is no more room for, with the reason, and names what was dropped before;
+    /// After a batch, with the demands that left the market in it: takes out what is on chain (`None`) and what no
+    /// batch can bring any more or what there is no more room for, with the reason, and names what was dropped before;
     /// in order of id.
     pub fn prune(&mut self, ledger: &Ledger, departed: &[Departed]) -> Vec<(RecordId, Option<DropReason>)> {
         let height = ledger.head().height;
@@ -443,8 +443,8 @@ impl Pool {
         }
     }
 
-    /// What the next block can bring all together at this time, in the order in which it should: each author's records
-    /// by sequence number, otherwise the smallest id first; within the network's limits of a block.
+    /// What the next batch can bring all together at this time, in the order in which it should: each author's records
+    /// by sequence number, otherwise the smallest id first; within the network's limits of a batch.
     pub fn pending(&mut self, ledger: &Ledger, timestamp_ms: u64) -> Arc<[Record]> {
         let head = ledger.head().hash;
         let is_asked = |last: &&Pending| last.head == head && last.times.contains(&timestamp_ms);
@@ -457,13 +457,13 @@ impl Pool {
         records
     }
 
-    /// Only what the block can bring takes its room: what is refused, and what its author has after it, would keep
+    /// Only what the batch can bring takes its room: what is refused, and what its author has after it, would keep
     /// others' records out for nothing.
     fn select(&self, ledger: &Ledger, timestamp_ms: u64) -> Selection {
         let limits = &self.network.parameters().limits;
-        let most = usize::try_from(limits.records_per_block).unwrap_or(usize::MAX);
-        // Half of a block's bytes: the other half is for compositions and prices.
-        let mut room = usize::try_from(limits.block_bytes).unwrap_or(usize::MAX) / 2;
+        let most = usize::try_from(limits.records_per_batch).unwrap_or(usize::MAX);
+        // Half of a batch's bytes: the other half is for compositions and prices.
+        let mut room = usize::try_from(limits.batch_bytes).unwrap_or(usize::MAX) / 2;
         let until = ledger.next_departure_after(timestamp_ms).unwrap_or(u64::MAX);
         let mut selection = Selection { records: Vec::new(), until };
         let Ok(mut trial) = ledger.try_records(timestamp_ms) else { return selection };
@@ -478,7 +478,7 @@ impl Pool {
             selection.until = next_change(record, ledger, timestamp_ms).fold(selection.until, u64::min);
             let held = self.contents.of_author(author).and_then(|held| held.get(&sequence));
             let size = held.map_or(0, |&(_, size)| size);
-            // What does not fit any more waits for the next block; smaller ones may.
+            // What does not fit any more waits for the next batch; smaller ones may.
             let Some(left) = room.checked_sub(size) else { continue };
             match trial.bring(record, id) {
                 Ok(()) => {
@@ -507,14 +507,14 @@ struct Admission {
     gives_way: Vec<RecordId>,
 }
 
-/// What the next block can bring.
+/// What the next batch can bring.
 struct Selection {
     records: Vec<Record>,
     /// From when on it may be something else, milliseconds since the Unix epoch.
     until: u64,
 }
 
-/// Why no block of this time can bring a record that is too late.
+/// Why no batch of this time can bring a record that is too late.
 fn expired_by(record: &Record, timestamp_ms: u64) -> RecordError {
     match &record.content.statement {
         Statement::Demand(demand) if demand.expires_ms <= timestamp_ms => {
@@ -532,7 +532,7 @@ fn expired_by(record: &Record, timestamp_ms: u64) -> RecordError {
     }
 }
 
-/// When the passing of time alone changes whether a block can bring this record: it is too late, or a demand comes within
+/// When the passing of time alone changes whether a batch can bring this record: it is too late, or a demand comes within
 /// reach of its longest lifetime.
 fn next_change(record: &Record, ledger: &Ledger, timestamp_ms: u64) -> impl Iterator<Item = u64> {
     let lifetime_ms = ledger.network().parameters().demand_lifetime_max_ms;

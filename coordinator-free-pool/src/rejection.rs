@@ -31,10 +31,10 @@ pub enum PoolRule {
     /// An author has only so many records here.
     #[serde(rename = "pool-author-quota")]
     AuthorQuota,
-    /// An author has only so many records here that no block could bring now.
+    /// An author has only so many records here that no batch could bring now.
     #[serde(rename = "pool-waiting-quota")]
     WaitingQuota,
-    /// What no block could bring now has only so many bytes here.
+    /// What no batch could bring now has only so many bytes here.
     #[serde(rename = "pool-waiting-max")]
     WaitingMax,
     /// The pool has only so many records.
@@ -94,7 +94,7 @@ pub enum PoolRejection {
     /// It is in the pool.
     #[error("record {0:?} is in the pool already")]
     Duplicate(RecordId),
-    /// It is wrong by itself, or no block can bring it as the chain stands.
+    /// It is wrong by itself, or no batch can bring it as the chain stands.
     #[error("{0}")]
     Record(#[from] RecordError),
     /// It leaves too wide a gap behind its author's records on chain.
@@ -116,14 +116,14 @@ pub enum PoolRejection {
     /// Its author has as many records here as one may.
     #[error("{} has {got} records in the pool, expected fewer than {expected} for another", .author.short())]
     AuthorQuota { author: Address, got: usize, expected: usize },
-    /// Its author has as many records here that no block could bring now as one may.
+    /// Its author has as many records here that no batch could bring now as one may.
     #[error(
-        "{} has {got} records in the pool that no block could bring now, expected fewer than {expected} for another",
+        "{} has {got} records in the pool that no batch could bring now, expected fewer than {expected} for another",
         .author.short()
     )]
     WaitingQuota { author: Address, got: usize, expected: usize },
-    /// No block could bring it now, and there is no room for more of that kind, nor anybody who holds more of it.
-    #[error("what no block could bring now would take {got} bytes of the pool, expected at most {expected}")]
+    /// No batch could bring it now, and there is no room for more of that kind, nor anybody who holds more of it.
+    #[error("what no batch could bring now would take {got} bytes of the pool, expected at most {expected}")]
     TooMuchWaiting {
         /// Bytes with this record.
         got: usize,
@@ -174,13 +174,13 @@ impl PoolRejection {
 /// Why a record left the pool without coming on chain.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DropReason {
-    /// No block can bring it any more.
+    /// No batch can bring it any more.
     #[error("{0}")]
     Record(#[from] RecordError),
     /// A record of the same author and sequence number with a smaller id took its place.
     #[error("replaced by record {0:?} of the same sequence number, which has the smaller id")]
     Replaced(RecordId),
-    /// The pool, or its room for what no block could bring now, was full.
+    /// The pool, or its room for what no batch could bring now, was full.
     #[error("gave way to others: the pool has no room for it, and no author held more of it")]
     GaveWay,
 }

@@ -1,6 +1,6 @@
 //! The two rooms of the pool, and how much each author holds of either.
 //!
-//! A record is *ready* if a block could bring it now as far as numbers and times go: its author's records before it are
+//! A record is *ready* if a batch could bring it now as far as numbers and times go: its author's records before it are
 //! on chain or ready, and a demand's expiry is within reach. All others *wait*. An author's ready records are those below
 //! its front, the first number that is not ready, so that whether a record is ready need not be stored for each.
 
@@ -89,7 +89,7 @@ pub(crate) struct Rooms {
 
 impl Rooms {
     /// The rooms of these contents; `next` is an author's next number on chain, `opens` whether it is within reach of
-    /// a block that comes now.
+    /// a batch that comes now.
     pub(crate) fn of(
         contents: &PoolContents,
         next: impl Fn(Address) -> u64,
@@ -208,7 +208,7 @@ mod tests {
     use proptest::prelude::*;
 
     const NEXT: u64 = 2;
-    /// Marks what no block could bring yet.
+    /// Marks what no batch could bring yet.
     const EARLY: u64 = 9;
 
     /// A record of one of three authors.

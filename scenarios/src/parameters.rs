@@ -65,7 +65,7 @@ pub struct Parameters {
     /// shorter for it. Twice the heartbeat of nodes, which keeps an idle network below it.
     pub halt_after_ms: u64,
     /// The least time between a block and one that composes nothing after it, in milliseconds.
-    pub quiet_block_interval_ms: u64,
+    pub quiet_batch_interval_ms: u64,
     /// The least time between a block and one after it that only re-composes, in milliseconds.
     pub amendment_interval_ms: u64,
     /// What an account keeps as long as it stands, at most 1,000 $: nobody with less may state anything, no
@@ -99,7 +99,7 @@ impl Default for Parameters {
             amender_share_ppm: 100_000,
             freeze_after_ms: 60_000,
             halt_after_ms: 30_000,
-            quiet_block_interval_ms: 100,
+            quiet_batch_interval_ms: 100,
             amendment_interval_ms: 250,
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
@@ -115,13 +115,13 @@ impl Default for Parameters {
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Canonical bytes of a block, 1 KiB to 256 MiB.
-    pub block_bytes: u32,
+    pub batch_bytes: u32,
     /// Canonical bytes of a record, 256 to those of a block.
     pub record_bytes: u32,
     /// Records in a block, 1 to a million.
-    pub records_per_block: u32,
+    pub records_per_batch: u32,
     /// Compositions in a block, 1 to a million.
-    pub compositions_per_block: u32,
+    pub compositions_per_batch: u32,
     /// Shortest-path edge relaxations (`Oracle::work`) to check a block. A price update counts
     /// the whole market twice (before and after). At least 1.
     pub verification_work: u64,
@@ -135,10 +135,10 @@ impl Default for Limits {
     /// Room for two thousand demands a block; 10^9 relaxations take about a second on one core.
     fn default() -> Self {
         Self {
-            block_bytes: 4 << 20,
+            batch_bytes: 4 << 20,
             record_bytes: 64 << 10,
-            records_per_block: 2_000,
-            compositions_per_block: 2_000,
+            records_per_batch: 2_000,
+            compositions_per_batch: 2_000,
             verification_work: 1_000_000_000,
             market_demands: 100_000,
             clock_lead_ms: 2_000,
@@ -224,7 +224,7 @@ impl Parameters {
             amender_share_ppm,
             freeze_after_ms,
             halt_after_ms,
-            quiet_block_interval_ms,
+            quiet_batch_interval_ms,
             amendment_interval_ms,
             account_min,
             min_budget,
@@ -233,10 +233,10 @@ impl Parameters {
             limits: size,
         } = *self;
         let Limits {
-            block_bytes,
+            batch_bytes,
             record_bytes,
-            records_per_block,
-            compositions_per_block,
+            records_per_batch,
+            compositions_per_batch,
             verification_work,
             market_demands,
             clock_lead_ms,
@@ -254,13 +254,13 @@ impl Parameters {
             ("amender_share_ppm", amender_share_ppm, 0, PPM),
             ("freeze_after_ms", freeze_after_ms, 1, INTERVAL_MS),
             ("halt_after_ms", halt_after_ms, 1, INTERVAL_MS),
-            ("quiet_block_interval_ms", quiet_block_interval_ms, 0, INTERVAL_MS),
+            ("quiet_batch_interval_ms", quiet_batch_interval_ms, 0, INTERVAL_MS),
             ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
             ("demand_lifetime_max_ms", demand_lifetime_max_ms, 1, INTERVAL_MS),
-            ("limits.block_bytes", block_bytes.into(), 1 << 10, 256 << 20),
-            ("limits.record_bytes", record_bytes.into(), 256, block_bytes.into()),
-            ("limits.records_per_block", records_per_block.into(), 1, 1_000_000),
-            ("limits.compositions_per_block", compositions_per_block.into(), 1, 1_000_000),
+            ("limits.batch_bytes", batch_bytes.into(), 1 << 10, 256 << 20),
+            ("limits.record_bytes", record_bytes.into(), 256, batch_bytes.into()),
+            ("limits.records_per_batch", records_per_batch.into(), 1, 1_000_000),
+            ("limits.compositions_per_batch", compositions_per_batch.into(), 1, 1_000_000),
             ("limits.verification_work", verification_work, 1, u64::MAX),
             ("limits.market_demands", market_demands.into(), 1, limits::DEMANDS as u64),
             ("limits.clock_lead_ms", clock_lead_ms, 0, INTERVAL_MS),

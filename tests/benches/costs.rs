@@ -79,27 +79,27 @@ fn filled(market: &Market, records: &[Record], ledger: &Ledger) -> (Pool, Exchan
     (pool, Exchange::default())
 }
 
-/// One block that composes all, judged as the next; its bytes read and encoded again, as for who catches up.
+/// One batch that composes all, judged as the next; its bytes read and encoded again, as for who catches up.
 #[bench(args = [1, 20])]
-fn judging_a_block(bencher: Bencher<'_, '_>, count: u32) {
-    let (ledger, block) = composing(count);
+fn judging_a_batch(bencher: Bencher<'_, '_>, count: u32) {
+    let (ledger, batch) = composing(count);
     let network = Arc::clone(ledger.network());
     bencher.bench(|| {
-        let block = WellFormed::new(&network, block.clone()).expect("well-formed");
-        ledger.validate(block, None).expect("valid")
+        let batch = WellFormed::new(&network, batch.clone()).expect("well-formed");
+        ledger.validate(batch, None).expect("valid")
     });
 }
 
 #[bench(args = [1, 20])]
-fn reading_a_block_and_encoding_it_again(bencher: Bencher<'_, '_>, count: u32) {
+fn reading_a_batch_and_encoding_it_again(bencher: Bencher<'_, '_>, count: u32) {
     let bytes = encode(&composing(count).1);
     bencher.counter(divan::counter::BytesCount::new(bytes.len())).bench(|| {
-        let block: chain::Block = decode(black_box(&bytes), MESSAGE_BYTES).expect("a block");
-        encode(&block)
+        let batch: chain::Batch = decode(black_box(&bytes), MESSAGE_BYTES).expect("a batch");
+        encode(&batch)
     });
 }
 
-fn composing(count: u32) -> (Ledger, chain::Block) {
+fn composing(count: u32) -> (Ledger, chain::Batch) {
     let (market, records) = records(count);
     let ledger = Ledger::new(Arc::clone(&market.network));
     let oracle = Oracle::new(&market.instance.supply);
@@ -116,12 +116,12 @@ fn composing(count: u32) -> (Ledger, chain::Block) {
         amendments: Vec::new(),
     };
     let sign = |ledger: &Ledger, draft| {
-        let (header, body, _) = ledger.draft(draft).expect("a valid block");
-        chain::Block::sign(header, body, &key())
+        let (header, body, _) = ledger.draft(draft).expect("a valid batch");
+        chain::Batch::sign(header, body, &key())
     };
     let opening = sign(&ledger, draft(records, Vec::new(), 10_000));
     let opening = WellFormed::new(&market.network, opening).expect("well-formed");
     let ledger = ledger.validate(opening, None).expect("valid").next().clone();
-    let block = sign(&ledger, draft(Vec::new(), compositions, 20_000));
-    (ledger, block)
+    let batch = sign(&ledger, draft(Vec::new(), compositions, 20_000));
+    (ledger, batch)
 }

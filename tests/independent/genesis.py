@@ -14,7 +14,7 @@ SHARES = (
     "min_saving_ppm", "amender_share_ppm",
 )
 
-INTERVALS = ("relax_after_ms", "relax_over_ms", "quiet_block_interval_ms", "amendment_interval_ms")
+INTERVALS = ("relax_after_ms", "relax_over_ms", "quiet_batch_interval_ms", "amendment_interval_ms")
 DEPOSIT_MAX = 1_000 * MILLION
 
 
@@ -130,10 +130,10 @@ def check_parameters(parameters):
     held = parameters["held_providers_max"]
     require(held is None or held >= 1, "held_providers_max is 0")
     limits = parameters["limits"]
-    within(limits["block_bytes"], 1 << 10, 256 << 20, "limits.block_bytes")
-    within(limits["record_bytes"], 256, limits["block_bytes"], "limits.record_bytes")
-    within(limits["records_per_block"], 1, MILLION, "limits.records_per_block")
-    within(limits["compositions_per_block"], 1, MILLION, "limits.compositions_per_block")
+    within(limits["batch_bytes"], 1 << 10, 256 << 20, "limits.batch_bytes")
+    within(limits["record_bytes"], 256, limits["batch_bytes"], "limits.record_bytes")
+    within(limits["records_per_batch"], 1, MILLION, "limits.records_per_batch")
+    within(limits["compositions_per_batch"], 1, MILLION, "limits.compositions_per_batch")
     within(limits["verification_work"], 1, (1 << 64) - 1, "limits.verification_work")
     within(limits["market_demands"], 1, MILLION, "limits.market_demands")
     within(limits["clock_lead_ms"], 0, INTERVAL_MAX, "limits.clock_lead_ms")

@@ -33,13 +33,13 @@ class State:
         self.ids = {address: number for number, address in enumerate(self.addresses)}
         self.usage = [{"standing": 0, "frozen": 0} for _ in self.addresses]
         self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
-        self.changed = set()  # providers whose offers the block changed
+        self.changed = set()  # providers whose offers the batch changed
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.bounty, self.carrier = genesis["bounty"], 0
         self.totals = {"seen": 0, "settled": 0, "cancelled": 0, "expired": 0}
         self.leaves = {}  # by path
-        self.time, self.halted = genesis["timestamp_ms"], 0  # of the last block, and since genesis
+        self.time, self.halted = genesis["timestamp_ms"], 0  # of the last batch, and since genesis
         self.stale = {(BOUNTY, b""), (CARRIER, b""), (TOTALS, b""), (HALTED, b"")}
         self.stale |= {(BALANCE, owner) for owner in self.balances}
         self.stale |= {(PROVIDER, number) for number in range(len(self.addresses))}
@@ -159,11 +159,11 @@ class State:
     # ---- Time ----
 
     def market_time(self):
-        """What all waits are measured in: the time of blocks, less what was halted."""
+        """What all waits are measured in: the time of batches, less what was halted."""
         return self.time - self.halted
 
     def pass_time(self, timestamp):
-        """A block of this time begins."""
+        """A batch of this time begins."""
         self.halted += max(0, timestamp - self.time - self.parameters["halt_after_ms"])
         self.time = timestamp
         self.stale.add((HALTED, b""))
@@ -171,7 +171,7 @@ class State:
     # ---- Expiry, freezing and settlement ----
 
     def expire_due(self):
-        due = self.has_expired()[:self.parameters["limits"]["records_per_block"]]
+        due = self.has_expired()[:self.parameters["limits"]["records_per_batch"]]
         for _, demand in due:
             self.give_back(demand, "expired")
         return len(due)
@@ -183,7 +183,7 @@ class State:
         self.leave(demand, total)
 
     def settle_due(self):
-        due = self.has_frozen()[:self.parameters["limits"]["records_per_block"]]
+        due = self.has_frozen()[:self.parameters["limits"]["records_per_batch"]]
         for _, demand in due:
             self.freeze(demand)
         return len(due)
@@ -249,7 +249,7 @@ class State:
     def bring(self, record, identity, height):
         content = record["content"]
         author = address(content["author"])
-        require(self.time < content["valid_until_ms"], "it is valid until before its block")
+        require(self.time < content["valid_until_ms"], "it is valid until before its batch")
         equal(content["sequence"], self.sequences.get(author, 0), "its sequence number")
         least = self.parameters["account_min"]
         require(self.balances.get(author, 0) >= least, f"its author has less than {least}")
@@ -301,7 +301,7 @@ class State:
     def demand(self, author, said, identity, height):
         lifetime = said["expires_ms"] - self.time
         longest = self.parameters["demand_lifetime_max_ms"]
-        require(0 < lifetime <= longest, f"it expires {lifetime} ms after its block")
+        require(0 < lifetime <= longest, f"it expires {lifetime} ms after its batch")
         require(len(self.market()) < self.parameters["limits"]["market_demands"], "the market is full")
         escrow = said["budget"] + said["solver_fee"]
         self.spend(author, escrow)

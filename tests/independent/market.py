@@ -177,7 +177,7 @@ def least_raised_bound(before, gain_ppm):
 
 
 def reward_share(schedule, cost, reduced_cost, orders):
-    """The share of its fees, in ppm, that a block earns."""
+    """The share of its fees, in ppm, that a batch earns."""
     kind, ends = schedule["measure"]
     if kind == "Certified":
         x, per, full, none = reduced_cost * MILLION, cost, ends["gap_full_ppm"], ends["gap_max_ppm"]

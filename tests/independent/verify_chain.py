@@ -23,7 +23,7 @@ except ImportError as error:
     sys.exit(f"{error}; install the packages of requirements.txt: pip install PyNaCl blake3")
 import wire
 from genesis import check_genesis, check_record
-from block import Block
+from batch import Batch
 from ledger import Mismatch, State, equal, require
 
 ITEMS = (
@@ -33,7 +33,7 @@ ITEMS = (
 
 
 class Checker:
-    """Follows a chain block by block."""
+    """Follows a chain batch by batch."""
 
     def __init__(self, export, network):
         equal(export["format"], "mizan chain export", "the format")
@@ -59,11 +59,11 @@ class Checker:
         require(agree, f"{what}: the fields say something else than the bytes")
         return value
 
-    def block(self, exported):
+    def batch(self, exported):
         header = self.part(wire.HEADER, exported["header"], "header")
         header_bytes = bytes.fromhex(exported["header"]["bytes"])
         found = crypto.hash_in("Header", header_bytes)
-        equal(exported["hash"], found.hex(), "the block's hash")
+        equal(exported["hash"], found.hex(), "the batch's hash")
         signature = bytes.fromhex(exported["signature"])
         self.check_form(header, header_bytes, signature)
         leaves = [bytes.fromhex(item["bytes"]) for item in exported["items"]]
@@ -73,11 +73,11 @@ class Checker:
         self.certificate(exported["certificate"], header["height"], found)
         self.take_effect(header, records, update, compositions, amendments)
         self.height, self.head = header["height"], found
-        self.counts["blocks"] += 1
+        self.counts["batches"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 4, "the block's version")
-        equal(header["network"], self.network, "the block's network")
+        equal(header["version"], 4, "the batch's version")
+        equal(header["network"], self.network, "the batch's network")
         fault = crypto.signature_fault("Header", header_bytes, header["miner"], signature)
         require(fault is None, f"the miner's signature: {fault}")
         self.counts["signatures of miners"] += 1
@@ -106,20 +106,20 @@ class Checker:
         equal(header["item_count"], len(leaves), "the number of items")
         equal(header["merkle_root"], crypto.merkle_root(leaves), "the Merkle root")
         self.counts["items under Merkle roots"] += len(leaves)
-        require(len(records) <= limits["records_per_block"], "too many records")
+        require(len(records) <= limits["records_per_batch"], "too many records")
         everything = compositions + [part["composition"] for part in parts_of(amendments)]
-        require(len(everything) <= limits["compositions_per_block"], "too many compositions")
+        require(len(everything) <= limits["compositions_per_batch"], "too many compositions")
         # Header, signature, three lists with their lengths, an option, and an empty list.
         size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves) + 2
         size += sum(len(wire.varint(len(items))) for items in (records, compositions, amendments))
-        require(size <= limits["block_bytes"], f"the block has {size} bytes")
+        require(size <= limits["batch_bytes"], f"the batch has {size} bytes")
         for amendment in amendments:
             demands = [part["composition"]["demand"] for part in amendment["parts"]]
             require(demands, "an amendment is empty")
             require(demands == sorted(demands), "the parts of an amendment do not ascend")
         for composition in everything:
             late = composition["timestamp_ms"] > header["timestamp_ms"]
-            require(not late, f"the composition of {composition['demand'].hex()} is dated after its block")
+            require(not late, f"the composition of {composition['demand'].hex()} is dated after its batch")
         composed = [composition["demand"] for composition in everything]
         require(len(set(composed)) == len(composed), "a demand is composed twice")
         ids = [crypto.hash_in("Record", data) for data, _ in records]
@@ -135,26 +135,26 @@ class Checker:
         equal(header["height"], self.height + 1, "the height")
         equal(header["parent"], self.head, "the parent")
         parent_time = self.state.time
-        require(header["timestamp_ms"] > parent_time, "the block is not later than its parent")
+        require(header["timestamp_ms"] > parent_time, "the batch is not later than its parent")
         if not compositions and all(part["replaces"] for part in parts_of(amendments)):
-            name = "amendment_interval_ms" if amendments else "quiet_block_interval_ms"
+            name = "amendment_interval_ms" if amendments else "quiet_batch_interval_ms"
             late_enough = header["timestamp_ms"] >= parent_time + self.genesis["parameters"][name]
-            require(late_enough, "a block that composes no open demand comes too soon after its parent")
+            require(late_enough, "a batch that composes no open demand comes too soon after its parent")
         self.state.pass_time(header["timestamp_ms"])
         waits = has_items or self.state.waits_for_time() or self.state.has_expired()
-        require(waits, "the block is empty, nothing waits for time to pass, and nothing expires")
+        require(waits, "the batch is empty, nothing waits for time to pass, and nothing expires")
 
-    def certificate(self, exported, height, block):
+    def certificate(self, exported, height, batch):
         certificate = self.part(wire.CERTIFICATE, exported, "certificate")
         equal(certificate["height"], height, "the certificate's height")
-        equal(certificate["block"], block, "the certificate's block")
+        equal(certificate["batch"], batch, "the certificate's batch")
         validators, signatures = list(self.genesis["validators"].items()), certificate["signatures"]
         quorum = 2 * sum(power for _, power in validators) // 3 + 1
         votes = sum(validators[position][1] for position, _ in signatures if position < len(validators))
         require(votes >= quorum, f"{votes} votes, a quorum is {quorum}")
         vote = wire.VOTE.write({
             "network": self.network, "height": height, "round": certificate["round"],
-            "kind": ("Precommit", None), "block": block,
+            "kind": ("Precommit", None), "batch": batch,
         })
         last = -1
         for position, signature in signatures:
@@ -168,7 +168,7 @@ class Checker:
         state, height = self.state, header["height"]
         self.counts["settlements"] += state.settle_due()
         self.counts["expiries"] += state.expire_due()
-        block = Block(state, header)  # before its records, which may change offers
+        batch = Batch(state, header)  # before its records, which may change offers
         for data, record in records:
             identity = crypto.hash_in("Record", data)
             try:
@@ -176,32 +176,32 @@ class Checker:
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
         everything = compositions + [part["composition"] for part in parts_of(amendments)]
-        block.meter([composition["demand"] for composition in everything], update is not None)
+        batch.meter([composition["demand"] for composition in everything], update is not None)
         for composition in compositions:
             try:
-                block.stage(composition)
+                batch.stage(composition)
             except Mismatch as error:
                 raise Mismatch(f"the composition of {composition['demand'].hex()}: {error}") from error
         for number, amendment in enumerate(amendments):
             try:
-                block.amend(amendment)
+                batch.amend(amendment)
             except Mismatch as error:
                 raise Mismatch(f"amendment {number}: {error}") from error
-        equal(header["cost"], block.cost, "the total cost")
-        equal(header["reduced_cost"], block.reduced_cost, "the total reduced cost")
-        block.judge()
-        block.enter_all()
+        equal(header["cost"], batch.cost, "the total cost")
+        equal(header["reduced_cost"], batch.reduced_cost, "the total reduced cost")
+        batch.judge()
+        batch.enter_all()
         if update is not None:
-            block.reprice(update["prices"])
+            batch.reprice(update["prices"])
             self.counts["price updates"] += 1
         self.counts["compositions"] += len(compositions)
         self.counts["amendments"] += len(amendments)
-        self.rewards += block.reward
+        self.rewards += batch.reward
         equal(state.money(), self.money, "all money")
         try:
             equal(header["state_root"], state.root(), "the state root")
         except wire.WireError as error:
-            raise Mismatch(f"the state after the block: {error}") from error
+            raise Mismatch(f"the state after the batch: {error}") from error
         self.counts["state roots"] += 1
 
     def report(self):
@@ -238,9 +238,9 @@ def main():
             export = json.load(file, parse_float=Decimal)
         place = "genesis"
         checker = Checker(export, arguments.network)
-        for number, block in enumerate(export["blocks"], 1):
-            place = f"block {number}"
-            checker.block(block)
+        for number, batch in enumerate(export["batches"], 1):
+            place = f"batch {number}"
+            checker.batch(batch)
     except (Mismatch, wire.WireError) as error:
         print(f"MISMATCH in {place}: {error}")
         return 1

@@ -280,7 +280,7 @@ MEASURE = Enum(
     ("Paper", Struct(best_per_order=MONEY, min_utility_per_order=MONEY, sense=SENSE)),
 )
 LIMITS = Struct(
-    block_bytes=U32, record_bytes=U32, records_per_block=U32, compositions_per_block=U32,
+    batch_bytes=U32, record_bytes=U32, records_per_batch=U32, compositions_per_batch=U32,
     verification_work=U64, market_demands=U32, clock_lead_ms=U64,
 )
 PARAMETERS = Struct(
@@ -289,7 +289,7 @@ PARAMETERS = Struct(
     schedule=Schedule(measure=MEASURE, curve=Sequence(U32)),
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_ms=U64, relax_over_ms=U64,
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
-    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, quiet_block_interval_ms=U64,
+    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, quiet_batch_interval_ms=U64,
     amendment_interval_ms=U64,
     account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, demand_lifetime_max_ms=U64,
     limits=LIMITS,
@@ -343,10 +343,10 @@ PROVIDER_ENTRY = Struct(
 
 VOTE = Struct(
     network=HASH, height=U64, round=U32, kind=Enum(("Prevote", None), ("Precommit", None)),
-    block=Optional(HASH),
+    batch=Optional(HASH),
 )
 CERTIFICATE = Struct(
-    height=U64, round=U32, block=HASH, signatures=Sequence(Tuple(U16, SIGNATURE))
+    height=U64, round=U32, batch=HASH, signatures=Sequence(Tuple(U16, SIGNATURE))
 )
 
 

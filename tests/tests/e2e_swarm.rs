@@ -60,15 +60,15 @@ fn a_swarm_that_is_kept_goes_on_where_it_was() {
     assert_eq!((&market["open"], &market["composed"]), (&Value::from(0), &Value::from(6)));
     let earners = market["earnings"].as_array().unwrap();
     assert_eq!(earners.iter().map(|earner| earner["demands"].as_u64().unwrap()).sum::<u64>(), 6);
-    for block in of(&first, "block_final") {
-        assert!(block["votes"].as_u64().unwrap() == 2, "only the two validators vote: {block}");
+    for batch in of(&first, "batch_final") {
+        assert!(batch["votes"].as_u64().unwrap() == 2, "only the two validators vote: {batch}");
     }
 
     let again = lines(&stdout(&["swarm", &scenario, "--keep", keep, "--until-settled", "--json"]));
     let resumed = of(&again, "swarm_started")[0];
     assert_eq!(resumed["resumed"], true);
     assert_eq!((&resumed["nodes"], &resumed["network"]), (&started["nodes"], &started["network"]));
-    assert_eq!(of(&again, "block_final").len(), 0, "there was nothing left to do");
+    assert_eq!(of(&again, "batch_final").len(), 0, "there was nothing left to do");
     assert_eq!(of(&again, "record_refused").len(), 0, "no demand is handed in twice");
     let ends = [&first, &again].map(|lines| of(lines, "swarm_ended")[0]["audit"].clone());
     assert_eq!(ends[0]["head"], ends[1]["head"]);
@@ -112,7 +112,7 @@ fn an_interrupt_stops_every_node_of_a_swarm() {
             }
         }
     };
-    hear("final: block");
+    hear("final: batch");
     let sockets = [1, 2].map(|node| keep.join(format!("node-{node}/data/control.sock")));
     assert!(sockets.iter().all(|socket| socket.exists()));
     let interrupted = Command::new("kill").args(["-INT", &swarm.id().to_string()]).status().unwrap();

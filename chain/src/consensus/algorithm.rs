@@ -10,7 +10,7 @@ use super::round::{RoundMessages, VoteTally};
 use super::safety::SafetyLog;
 use super::validators::{Power, Seats};
 use super::{CANDIDATES, FUTURE_ROUNDS, PAST_ROUNDS, Round};
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::key::SecretKey;
 use crate::record::{Height, NetworkId};
 
@@ -45,7 +45,7 @@ pub(super) struct Algorithm<S> {
     /// `h_p`, `round_p`, `lockedRound_p`, `lockedValue_p`, `validRound_p`, `validValue_p`.
     pub(super) log: SafetyLog,
     /// What the paper's `getValue()` chooses from, in the order of arrival.
-    candidates: Vec<BlockHash>,
+    candidates: Vec<BatchHash>,
     pub(super) rounds: BTreeMap<Round, RoundMessages>,
     /// The latest round each validator was heard in, however far ahead.
     pub(super) heard: BTreeMap<u16, Round>,
@@ -98,9 +98,9 @@ impl<S: Signer> Algorithm<S> {
             return outputs;
         }
         match input {
-            Input::Candidate(block) => {
-                if self.candidates.len() < CANDIDATES && !self.candidates.contains(&block) {
-                    self.candidates.push(block);
+            Input::Candidate(batch) => {
+                if self.candidates.len() < CANDIDATES && !self.candidates.contains(&batch) {
+                    self.candidates.push(batch);
                 }
                 self.wake(&mut outputs);
             }
@@ -231,7 +231,7 @@ impl<S: Signer> Algorithm<S> {
         if self.is_kept(round) {
             let tally = &mut self.rounds.entry(round).or_default().prevotes;
             let vote = certificate.vote(self.network);
-            let evidence = tally.adopt(vote, certificate.block, &certificate.signatures);
+            let evidence = tally.adopt(vote, certificate.batch, &certificate.signatures);
             outputs.extend(evidence.into_iter().map(Output::Equivocation));
         }
     }
@@ -279,14 +279,14 @@ impl<S: Signer> Algorithm<S> {
     }
 
     /// Lines 15 to 18: what to propose, and the polka that justifies it.
-    fn value(&self) -> Option<(BlockHash, Option<PolkaCertificate>)> {
-        let valid = self.log.valid.as_ref().map(|polka| (polka.block, Some(polka.clone())));
-        valid.or_else(|| self.candidate().map(|block| (block, None)))
+    fn value(&self) -> Option<(BatchHash, Option<PolkaCertificate>)> {
+        let valid = self.log.valid.as_ref().map(|polka| (polka.batch, Some(polka.clone())));
+        valid.or_else(|| self.candidate().map(|batch| (batch, None)))
     }
 
     /// `getValue()`: in a proposer's first turn its first candidate, in each later turn the next one, for the
-    /// one before may be a block that others cannot get or do not accept.
-    fn candidate(&self) -> Option<BlockHash> {
+    /// one before may be a batch that others cannot get or do not accept.
+    fn candidate(&self) -> Option<BatchHash> {
         let round = self.log.round;
         let turn = usize::try_from(self.seats.turns_before(self.proposer(round), round)).ok()?;
         let position = turn.checked_rem(self.candidates.len())?;
@@ -298,10 +298,10 @@ impl<S: Signer> Algorithm<S> {
         if self.step != Step::Propose || self.log.proposal.is_some() || !self.is_proposer() {
             return false;
         }
-        let Some((block, polka)) = self.value() else { return false };
+        let Some((batch, polka)) = self.value() else { return false };
         let valid_round = polka.map(|polka| polka.round);
         let (network, height, round) = (self.network, self.log.height, self.log.round);
-        self.send_proposal(Proposal { network, height, round, block, valid_round }, outputs);
+        self.send_proposal(Proposal { network, height, round, batch, valid_round }, outputs);
         true
     }
 
@@ -313,12 +313,12 @@ impl<S: Signer> Algorithm<S> {
         let Some(held) = self.rounds.get(&self.log.round).and_then(|round| round.proposals.first()) else {
             return false;
         };
-        let Proposal { block, valid_round, .. } = held.signed.proposal;
-        let unlocked = self.log.locked.is_none_or(|(locked_round, locked_block)| {
+        let Proposal { batch, valid_round, .. } = held.signed.proposal;
+        let unlocked = self.log.locked.is_none_or(|(locked_round, locked_batch)| {
             // Line 23, or 29 where there is a valid round.
-            locked_block == block || valid_round.is_some_and(|valid_round| locked_round <= valid_round)
+            locked_batch == batch || valid_round.is_some_and(|valid_round| locked_round <= valid_round)
         });
-        let choice = (held.valid && unlocked).then_some(block);
+        let choice = (held.valid && unlocked).then_some(batch);
         self.prevote(choice, outputs);
         true
     }
@@ -330,15 +330,15 @@ impl<S: Signer> Algorithm<S> {
         }
         let round = self.log.round;
         let Some(held) = self.rounds.get(&round) else { return false };
-        let Some((block, signatures)) = held.prevotes.quorum.clone() else { return false };
-        if held.valid_proposal(block).is_none() {
+        let Some((batch, signatures)) = held.prevotes.quorum.clone() else { return false };
+        if held.valid_proposal(batch).is_none() {
             return false;
         }
         self.once.polka = true;
-        self.log.valid = Some(PolkaCertificate { height: self.log.height, round, block, signatures });
+        self.log.valid = Some(PolkaCertificate { height: self.log.height, round, batch, signatures });
         if self.step == Step::Prevote {
-            self.log.locked = Some((round, block));
-            self.precommit(Some(block), outputs);
+            self.log.locked = Some((round, batch));
+            self.precommit(Some(batch), outputs);
         }
         true
     }
@@ -385,8 +385,8 @@ impl<S: Signer> Algorithm<S> {
     fn decide_if_committed(&mut self, outputs: &mut Vec<Output>) -> bool {
         let height = self.log.height;
         let committed = self.rounds.iter().find_map(|(&round, held)| {
-            let (block, signatures) = held.precommits.quorum.clone()?;
-            Some(CommitCertificate { height, round, block, signatures })
+            let (batch, signatures) = held.precommits.quorum.clone()?;
+            Some(CommitCertificate { height, round, batch, signatures })
         });
         let Some(certificate) = committed else { return false };
         self.decide(certificate, outputs);
@@ -435,18 +435,18 @@ impl<S: Signer> Algorithm<S> {
         }
     }
 
-    fn prevote(&mut self, block: Option<BlockHash>, outputs: &mut Vec<Output>) {
+    fn prevote(&mut self, batch: Option<BatchHash>, outputs: &mut Vec<Output>) {
         self.step = Step::Prevote;
-        self.send_vote(self.own_vote(VoteKind::Prevote, block), outputs);
+        self.send_vote(self.own_vote(VoteKind::Prevote, batch), outputs);
     }
 
-    fn precommit(&mut self, block: Option<BlockHash>, outputs: &mut Vec<Output>) {
+    fn precommit(&mut self, batch: Option<BatchHash>, outputs: &mut Vec<Output>) {
         self.step = Step::Precommit;
-        self.send_vote(self.own_vote(VoteKind::Precommit, block), outputs);
+        self.send_vote(self.own_vote(VoteKind::Precommit, batch), outputs);
     }
 
-    const fn own_vote(&self, kind: VoteKind, block: Option<BlockHash>) -> Vote {
-        Vote { network: self.network, height: self.log.height, round: self.log.round, kind, block }
+    const fn own_vote(&self, kind: VoteKind, batch: Option<BatchHash>) -> Vote {
+        Vote { network: self.network, height: self.log.height, round: self.log.round, kind, batch }
     }
 
     /// Signs, if this node may, and hears itself at once.
@@ -471,7 +471,7 @@ impl<S: Signer> Algorithm<S> {
         let (index, signed) = (*index, key.sign_proposal(proposal, polka));
         outputs.push(Output::Broadcast(ConsensusMessage::Proposal(signed.clone())));
         self.hear(index, proposal.round);
-        // Its own candidate, or a block that two thirds found valid together with this node.
+        // Its own candidate, or a batch that two thirds found valid together with this node.
         let evidence = self.rounds.entry(proposal.round).or_default().add_proposal(signed, true);
         outputs.extend(evidence.map(Output::Equivocation));
     }

@@ -1,5 +1,5 @@
 //! Certificates: the same vote by more than two thirds of the validators, by power. A [`CommitCertificate`] makes a
-//! block final; a [`PolkaCertificate`] justifies a proposal. Two types, so that one cannot pass as the other.
+//! batch final; a [`PolkaCertificate`] justifies a proposal. Two types, so that one cannot pass as the other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::message::{SignedVote, Vote, VoteKind};
 use super::{Power, Round, ValidatorSet};
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::key::{KeyError, Signature};
 use crate::record::{Height, NetworkId};
 
-/// Precommits of more than two thirds for one block: the block is final. Stored with it.
+/// Precommits of more than two thirds for one batch: the batch is final. Stored with it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CommitCertificate {
@@ -19,12 +19,12 @@ pub struct CommitCertificate {
     pub height: Height,
     /// The round that decided it.
     pub round: Round,
-    pub block: BlockHash,
+    pub batch: BatchHash,
     /// Validators' positions, strictly increasing, and their signatures under the precommit.
     pub signatures: Vec<(u16, Signature)>,
 }
 
-/// Prevotes of more than two thirds for one block: it may be proposed again in later rounds.
+/// Prevotes of more than two thirds for one batch: it may be proposed again in later rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct PolkaCertificate {
@@ -32,7 +32,7 @@ pub struct PolkaCertificate {
     pub height: Height,
     /// The round of the prevotes.
     pub round: Round,
-    pub block: BlockHash,
+    pub batch: BatchHash,
     /// Validators' positions, strictly increasing, and their signatures under the prevote.
     pub signatures: Vec<(u16, Signature)>,
 }
@@ -76,7 +76,7 @@ pub enum CertificateError {
 }
 
 impl CommitCertificate {
-    /// Checks that two thirds of these validators precommitted its block. Whether height and block are
+    /// Checks that two thirds of these validators precommitted its batch. Whether height and batch are
     /// the expected ones is the caller's to compare.
     ///
     /// # Errors
@@ -94,12 +94,12 @@ impl CommitCertificate {
     /// The vote that all of them signed.
     pub(super) const fn vote(&self, network: NetworkId) -> Vote {
         let kind = VoteKind::Precommit;
-        Vote { network, height: self.height, round: self.round, kind, block: Some(self.block) }
+        Vote { network, height: self.height, round: self.round, kind, batch: Some(self.batch) }
     }
 }
 
 impl PolkaCertificate {
-    /// Checks that two thirds of these validators prevoted its block.
+    /// Checks that two thirds of these validators prevoted its batch.
     ///
     /// # Errors
     /// The first rule that does not hold; cheap ones first.
@@ -110,7 +110,7 @@ impl PolkaCertificate {
     /// The vote that all of them signed.
     pub(super) const fn vote(&self, network: NetworkId) -> Vote {
         let kind = VoteKind::Prevote;
-        Vote { network, height: self.height, round: self.round, kind, block: Some(self.block) }
+        Vote { network, height: self.height, round: self.round, kind, batch: Some(self.batch) }
     }
 }
 
@@ -147,8 +147,8 @@ fn verify_quorum(
     Ok(())
 }
 
-/// The signatures of those of `votes` that are for `block`, in order of position.
-pub(super) fn signatures_for(votes: &BTreeMap<u16, SignedVote>, block: BlockHash) -> Vec<(u16, Signature)> {
-    let agreeing = votes.values().filter(|signed| signed.vote.block == Some(block));
+/// The signatures of those of `votes` that are for `batch`, in order of position.
+pub(super) fn signatures_for(votes: &BTreeMap<u16, SignedVote>, batch: BatchHash) -> Vec<(u16, Signature)> {
+    let agreeing = votes.values().filter(|signed| signed.vote.batch == Some(batch));
     agreeing.map(|signed| (signed.validator, signed.signature)).collect()
 }

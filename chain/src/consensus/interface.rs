@@ -4,7 +4,7 @@ use super::Round;
 use super::certificate::{CertificateError, CommitCertificate, PolkaCertificate};
 use super::message::{ConsensusMessage, Equivocation, SignedProposal, SignedVote};
 use super::safety::{SafetyError, SafetyLog};
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::key::KeyError;
 use crate::record::{Height, NetworkId};
 use crate::validate::Fault;
@@ -23,15 +23,15 @@ pub enum Step {
 /// What can happen to a height.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A valid block for this height, to be proposed when it is this node's turn: the first one in its
-    /// first turn, in each later turn the next one. None is ever withdrawn: whether a block is valid does
+    /// A valid batch for this height, to be proposed when it is this node's turn: the first one in its
+    /// first turn, in each later turn the next one. None is ever withdrawn: whether a batch is valid does
     /// not change, and one that nobody accepts only costs its turns.
-    Candidate(BlockHash),
-    /// A proposal whose block the node has fetched and judged. Until it has, it holds the proposal back.
+    Candidate(BatchHash),
+    /// A proposal whose batch the node has fetched and judged. Until it has, it holds the proposal back.
     Proposal {
         /// As received.
         signed: SignedProposal,
-        /// Whether the block is valid after this height's parent; never a passing judgement.
+        /// Whether the batch is valid after this height's parent; never a passing judgement.
         valid: bool,
     },
     /// A vote.
@@ -63,7 +63,7 @@ pub enum Output {
         /// To be given back.
         step: Step,
     },
-    /// The height is decided, once and for all. The node fetches the block if it does not have it.
+    /// The height is decided, once and for all. The node fetches the batch if it does not have it.
     Decided(CommitCertificate),
     /// A validator lied.
     Equivocation(Equivocation),
@@ -108,8 +108,8 @@ pub enum ConsensusError {
         /// The proposal's round.
         expected: Round,
     },
-    /// A proposal's polka is missing, superfluous, or of another height, round or block.
-    #[error("the polka of a proposal does not belong to its valid round {expected:?} and block")]
+    /// A proposal's polka is missing, superfluous, or of another height, round or batch.
+    #[error("the polka of a proposal does not belong to its valid round {expected:?} and batch")]
     PolkaMismatch {
         /// The proposal's valid round.
         expected: Option<Round>,

@@ -23,7 +23,7 @@ impl Consensus {
     ///
     /// A log of an earlier height is settled and ignored. With one of this height the machine resumes in
     /// its round, and repeats (signs again, identically) what it said there. With one of a *later* height
-    /// the node has lost blocks that it voted on: it follows this height without signing.
+    /// the node has lost batches that it voted on: it follows this height without signing.
     pub fn new(
         network: NetworkId,
         height: Height,
@@ -56,9 +56,9 @@ impl Consensus {
         self.algorithm.decided.as_ref()
     }
 
-    /// Whether a proposal, should its block be valid, could still be voted on: it is new and of the current
+    /// Whether a proposal, should its batch be valid, could still be voted on: it is new and of the current
     /// round of this height or one of the [`super::FUTURE_ROUNDS`] after it. No other need be held back until
-    /// its block has come, and no block fetched for it.
+    /// its batch has come, and no batch fetched for it.
     pub fn awaits_proposal(&self, signed: &SignedProposal) -> bool {
         let Proposal { network, height, round, .. } = signed.proposal;
         let is_here = network == self.network && height == self.height() && round >= self.round();
@@ -135,20 +135,20 @@ impl Consensus {
         Ok(of_use)
     }
 
-    /// Everything about a proposal but its block: also the proof of its valid round, which the proposer's signature does
+    /// Everything about a proposal but its batch: also the proof of its valid round, which the proposer's signature does
     /// not cover, so that anybody could put a false one in its place.
     ///
     /// # Errors
     /// The first rule that it breaks, signatures last.
     pub fn verify_proposal(&self, signed: &SignedProposal) -> Result<(), ConsensusError> {
-        let Proposal { network, height, round, block, valid_round } = signed.proposal;
+        let Proposal { network, height, round, batch, valid_round } = signed.proposal;
         self.check_network(network)?;
         self.check_height(height)?;
         if let Some(got) = valid_round.filter(|&valid_round| valid_round >= round) {
             return Err(ConsensusError::ValidRoundNotEarlier { got, expected: round });
         }
-        let proven = signed.polka.as_ref().map(|polka| (polka.height, polka.round, polka.block));
-        if proven != valid_round.map(|valid_round| (height, valid_round, block)) {
+        let proven = signed.polka.as_ref().map(|polka| (polka.height, polka.round, polka.batch));
+        if proven != valid_round.map(|valid_round| (height, valid_round, batch)) {
             return Err(ConsensusError::PolkaMismatch { expected: valid_round });
         }
         signed.verify_signature(&self.validators).map_err(|reason| {

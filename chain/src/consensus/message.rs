@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::certificate::{CommitCertificate, PolkaCertificate};
 use super::{MESSAGE_BYTES, Round, ValidatorSet};
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::codec::{CodecError, decode, encode};
 use crate::hash::Domain;
 use crate::key::{KeyError, SecretKey, Signature};
@@ -13,7 +13,7 @@ use crate::record::{Height, NetworkId};
 /// The two votes of a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum VoteKind {
-    /// "This block is acceptable to me in this round."
+    /// "This batch is acceptable to me in this round."
     Prevote,
     /// "I saw two thirds prevote it; I stand by it."
     Precommit,
@@ -30,8 +30,8 @@ pub struct Vote {
     pub round: Round,
     /// Which of the round's two votes.
     pub kind: VoteKind,
-    /// The block voted for; `None` is nil: for none in this round.
-    pub block: Option<BlockHash>,
+    /// The batch voted for; `None` is nil: for none in this round.
+    pub batch: Option<BatchHash>,
 }
 
 /// A vote with its voter.
@@ -54,7 +54,7 @@ pub struct Proposal {
     pub height: Height,
     /// The attempt at it; with the height, it names the proposer.
     pub round: Round,
-    pub block: BlockHash,
+    pub batch: BatchHash,
     /// The earlier round in which two thirds prevoted it, if it is proposed for that reason.
     pub valid_round: Option<Round>,
 }
@@ -77,7 +77,7 @@ pub enum ConsensusMessage {
     Proposal(SignedProposal),
     /// A validator's vote.
     Vote(SignedVote),
-    /// Two thirds of prevotes for one block.
+    /// Two thirds of prevotes for one batch.
     Polka(PolkaCertificate),
     /// A decision.
     Commit(CommitCertificate),
@@ -86,7 +86,7 @@ pub enum ConsensusMessage {
 /// Proof that a validator lied: two signed statements of which a correct one makes at most one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Equivocation {
-    /// Two votes of one kind in one round, for different blocks.
+    /// Two votes of one kind in one round, for different batches.
     Votes(Box<SignedVote>, Box<SignedVote>),
     /// Two proposals of one round.
     Proposals(Box<SignedProposal>, Box<SignedProposal>),
@@ -159,7 +159,7 @@ impl Equivocation {
     pub fn culprit(&self, validators: &ValidatorSet) -> Option<u16> {
         match self {
             Self::Votes(first, second) => {
-                let other = Vote { block: second.vote.block, ..first.vote };
+                let other = Vote { batch: second.vote.batch, ..first.vote };
                 let conflict = first.vote != second.vote && other == second.vote;
                 let signed = [first, second].iter().all(|signed| {
                     signed.vote.verify(validators, first.validator, &signed.signature) == Some(Ok(()))

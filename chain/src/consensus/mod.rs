@@ -2,22 +2,22 @@
 //!
 //! [`Consensus`] is algorithm 1 of "The latest gossip on BFT consensus" (arXiv 1807.04938), whose line
 //! numbers the comments quote. It reads no clock and sends nothing: [`Consensus::step`] takes one
-//! [`Input`] and returns [`Output`]s, to be carried out in order. Whether a block is valid, how blocks
+//! [`Input`] and returns [`Output`]s, to be carried out in order. Whether a batch is valid, how batches
 //! travel and how long a timeout lasts are the node's business and not found here.
 //!
 //! Where it departs from the paper, and why nothing is lost:
-//! - *A value may be absent.* A height is dormant until a candidate block or messages of f + 1 validators
+//! - *A value may be absent.* A height is dormant until a candidate batch or messages of f + 1 validators
 //!   for it arrive, so an idle network starts no heights and no liar alone starts one, whose rounds would
 //!   pass, longer each time, with nothing to vote on; a proposer without a candidate waits for one until its
 //!   propose timeout.
 //! - *A proposer changes its mind.* `getValue()` returns another candidate in each of its turns, so that a
-//!   block which others cannot get or do not accept does not stop the height.
+//!   batch which others cannot get or do not accept does not stop the height.
 //! - *A proposal carries its proof.* Line 28 needs the prevotes of an earlier round; here they travel as a
 //!   [`PolkaCertificate`] inside the proposal, and a fresh polka is passed on as one. Votes of past rounds
 //!   can then be forgotten, and an equivocating validator cannot show a quorum to some and hide it from
 //!   others by filling their one place for its vote with the other one.
 //! - *Line 49 does not wait for the proposal.* Two thirds of precommits contain those of correct
-//!   validators, who had it; the node fetches the block of a decision it does not have.
+//!   validators, who had it; the node fetches the batch of a decision it does not have.
 //! - *Validators have power.* Where the paper counts validators, their powers are added: `2f + 1` is more than two
 //!   thirds of all power, `f + 1` at least a third; `proposer(h, round)` gives turns in proportion (`turns`).
 //! - *Line 55 counts validators at or beyond a round*, not in exactly one, so that of rounds far ahead

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::certificate::signatures_for;
 use super::message::{Equivocation, SignedProposal, SignedVote, Vote, VoteKind};
 use super::validators::{Power, Seats};
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::key::Signature;
 
-/// A proposal and whether its block is valid after the parent.
+/// A proposal and whether its batch is valid after the parent.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct HeldProposal {
     pub(super) signed: SignedProposal,
@@ -28,9 +28,9 @@ pub(super) struct RoundMessages {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct VoteTally {
     pub(super) votes: BTreeMap<u16, SignedVote>,
-    /// The block that two thirds voted for and their signatures. At most one block per round gets there
+    /// The batch that two thirds voted for and their signatures. At most one batch per round gets there
     /// while no more than a third lie; the first one stays.
-    pub(super) quorum: Option<(BlockHash, Vec<(u16, Signature)>)>,
+    pub(super) quorum: Option<(BatchHash, Vec<(u16, Signature)>)>,
     /// Validators whose second vote has been reported.
     reported: BTreeSet<u16>,
 }
@@ -53,9 +53,9 @@ impl RoundMessages {
     /// Whether a proposal would add nothing: it is held, or two others are and this is not the one that
     /// two thirds prevoted.
     pub(super) fn knows_proposal(&self, signed: &SignedProposal) -> bool {
-        let polka_block = self.prevotes.quorum.as_ref().map(|(block, _)| *block);
+        let polka_batch = self.prevotes.quorum.as_ref().map(|(batch, _)| *batch);
         self.proposals.iter().any(|held| held.signed.proposal == signed.proposal)
-            || (self.proposals.len() >= 2 && polka_block != Some(signed.proposal.block))
+            || (self.proposals.len() >= 2 && polka_batch != Some(signed.proposal.batch))
             || self.proposals.len() >= 3
     }
 
@@ -71,9 +71,9 @@ impl RoundMessages {
         evidence
     }
 
-    /// The valid proposal of this block, if held.
-    pub(super) fn valid_proposal(&self, block: BlockHash) -> Option<&HeldProposal> {
-        self.proposals.iter().find(|held| held.valid && held.signed.proposal.block == block)
+    /// The valid proposal of this batch, if held.
+    pub(super) fn valid_proposal(&self, batch: BatchHash) -> Option<&HeldProposal> {
+        self.proposals.iter().find(|held| held.valid && held.signed.proposal.batch == batch)
     }
 }
 
@@ -88,11 +88,11 @@ impl VoteTally {
     pub(super) fn add(&mut self, signed: SignedVote, seats: &Seats) -> Option<Equivocation> {
         let evidence = self.hold(signed);
         if evidence.is_none()
-            && let Some(block) = signed.vote.block
+            && let Some(batch) = signed.vote.batch
             && self.quorum.is_none()
-            && self.power_for(Some(block), seats) >= seats.quorum
+            && self.power_for(Some(batch), seats) >= seats.quorum
         {
-            self.quorum = Some((block, signatures_for(&self.votes, block)));
+            self.quorum = Some((batch, signatures_for(&self.votes, batch)));
         }
         evidence
     }
@@ -112,20 +112,20 @@ impl VoteTally {
     pub(super) fn adopt(
         &mut self,
         vote: Vote,
-        block: BlockHash,
+        batch: BatchHash,
         signatures: &[(u16, Signature)],
     ) -> Vec<Equivocation> {
         let votes =
             signatures.iter().map(|&(validator, signature)| SignedVote { vote, validator, signature });
         // No quorum is formed while adding: the certificate's own signatures are kept.
         let evidence = votes.filter_map(|signed| self.hold(signed)).collect();
-        self.quorum.get_or_insert_with(|| (block, signatures.to_vec()));
+        self.quorum.get_or_insert_with(|| (batch, signatures.to_vec()));
         evidence
     }
 
-    /// The power of those whose held vote is for this block (`None`: nil).
-    pub(super) fn power_for(&self, block: Option<BlockHash>, seats: &Seats) -> Power {
-        let agreeing = self.votes.values().filter(|held| held.vote.block == block);
+    /// The power of those whose held vote is for this batch (`None`: nil).
+    pub(super) fn power_for(&self, batch: Option<BatchHash>, seats: &Seats) -> Power {
+        let agreeing = self.votes.values().filter(|held| held.vote.batch == batch);
         seats.power_of_all(agreeing.map(|held| held.validator))
     }
 }

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::certificate::PolkaCertificate;
 use super::message::{Proposal, Vote, VoteKind};
 use super::{MESSAGE_BYTES, Round};
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::codec::{CodecError, decode, encode};
 use crate::record::Height;
 
 /// The durable part of the state of one height: what was signed last, and the lock. It must be on disk
-/// before anything it covers is sent. Without the lock a restarted validator could help a second block
+/// before anything it covers is sent. Without the lock a restarted validator could help a second batch
 /// to two thirds although it never votes twice in a round.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SafetyLog {
@@ -25,7 +25,7 @@ pub struct SafetyLog {
     /// The own precommit of this round.
     pub precommit: Option<Vote>,
     /// `lockedRound_p` and `lockedValue_p`.
-    pub locked: Option<(Round, BlockHash)>,
+    pub locked: Option<(Round, BatchHash)>,
     /// `validRound_p` and `validValue_p`, with their proof.
     pub valid: Option<PolkaCertificate>,
 }

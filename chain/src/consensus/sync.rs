@@ -23,7 +23,7 @@ pub struct VoteSummary {
     pub round: Round,
     /// Whether it holds a proposal.
     pub proposal: bool,
-    /// Whether it holds two thirds of prevotes for one block, and the valid proposal of that block.
+    /// Whether it holds two thirds of prevotes for one batch, and the valid proposal of that batch.
     pub polka: bool,
     /// Whose prevotes it holds.
     pub prevotes: VoteBits,
@@ -89,7 +89,7 @@ impl Consensus {
                 .prevotes
                 .quorum
                 .as_ref()
-                .is_some_and(|(block, _)| held.valid_proposal(*block).is_some()),
+                .is_some_and(|(batch, _)| held.valid_proposal(*batch).is_some()),
             prevotes: VoteBits::of(&held.prevotes),
             precommits: VoteBits::of(&held.precommits),
         }
@@ -119,10 +119,10 @@ impl Consensus {
         let Some(held) = self.algorithm.rounds.get(&summary.round) else { return };
         let (height, round) = (summary.height, summary.round);
         let mut proposal = held.proposals.first().filter(|_| !summary.proposal);
-        if let Some((block, signatures)) = held.prevotes.quorum.clone().filter(|_| !summary.polka) {
-            messages.push(ConsensusMessage::Polka(PolkaCertificate { height, round, block, signatures }));
-            // Of that very block: the round's proposer may have sent the peer another one.
-            proposal = held.valid_proposal(block).or(proposal);
+        if let Some((batch, signatures)) = held.prevotes.quorum.clone().filter(|_| !summary.polka) {
+            messages.push(ConsensusMessage::Polka(PolkaCertificate { height, round, batch, signatures }));
+            // Of that very batch: the round's proposer may have sent the peer another one.
+            proposal = held.valid_proposal(batch).or(proposal);
         }
         messages.extend(proposal.map(|held| ConsensusMessage::Proposal(held.signed.clone())));
         for (kind, has) in

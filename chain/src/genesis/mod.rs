@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use scenarios::{CostRules, Geometry, Money, Provider, Supply, at_most, limits};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::codec::{self, CodecError, encode};
 use crate::consensus::{Power, ValidatorSet};
 use crate::key::{Address, PublicKey};
@@ -41,9 +41,9 @@ pub struct Genesis {
     pub version: u16,
     /// For people, at most [`scenarios::limits::NAME_BYTES`].
     pub name: String,
-    /// Milliseconds since the Unix epoch; blocks are later.
+    /// Milliseconds since the Unix epoch; batches are later.
     pub timestamp_ms: u64,
-    /// What blocks must keep to.
+    /// What batches must keep to.
     pub parameters: Parameters,
     /// Transport and time.
     pub rules: CostRules,
@@ -88,19 +88,19 @@ impl Genesis {
         codec::decode(bytes, GENESIS_BYTES)
     }
 
-    /// The latest expiry that a demand may have whichever block brings it: the longest lifetime from the start.
+    /// The latest expiry that a demand may have whichever batch brings it: the longest lifetime from the start.
     pub const fn first_expiry_ms(&self) -> u64 {
         self.timestamp_ms.saturating_add(self.parameters.demand_lifetime_max_ms)
     }
 
-    /// The supply before the first block.
+    /// The supply before the first batch.
     pub fn supply(&self) -> Supply {
         let providers = self.providers.iter().map(|genesis| genesis.provider.clone()).collect();
         Supply { providers, rules: self.rules, geometry: self.geometry.clone() }
     }
 }
 
-/// A genesis whose every rule holds, and its id: what blocks and records are checked against.
+/// A genesis whose every rule holds, and its id: what batches and records are checked against.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
     id: NetworkId,
@@ -134,7 +134,7 @@ impl Network {
         &self.genesis
     }
 
-    /// What blocks must keep to.
+    /// What batches must keep to.
     pub const fn parameters(&self) -> &Parameters {
         &self.genesis.parameters
     }
@@ -144,8 +144,8 @@ impl Network {
         &self.validators
     }
 
-    /// What the first block names as its parent.
-    pub const fn genesis_block(&self) -> BlockHash {
-        BlockHash(self.id.0)
+    /// What the first batch names as its parent.
+    pub const fn genesis_batch(&self) -> BatchHash {
+        BatchHash(self.id.0)
     }
 }

@@ -82,7 +82,7 @@ impl Genesis {
 }
 
 /// The scenario's own rules under its own profile. Under the other one: paper A's pay for the published
-/// algorithm (no certified schedule would take its blocks), certified pay and shared providers for the hybrid.
+/// algorithm (no certified schedule would take its batches), certified pay and shared providers for the hybrid.
 fn parameters(scenario: &Scenario, profile: Profile, miners: usize) -> Parameters {
     let mut parameters = scenario.network.clone();
     if profile != scenario.search.profile {
@@ -119,7 +119,7 @@ fn largest_share(scenario: &Scenario, miners: usize) -> u32 {
     u32::try_from(share).unwrap_or(u32::MAX)
 }
 
-/// The signed record that brings one demand of a scenario, valid from the first block on.
+/// The signed record that brings one demand of a scenario, valid from the first batch on.
 pub fn scenario_demand_record(
     demand: &Demand,
     index: u64,

@@ -43,16 +43,16 @@ pub enum Defect {
     /// The evaluator contradicts itself.
     #[error("internal: an evaluation left its range")]
     Evaluation,
-    /// What is staged of a block.
-    #[error("internal: a block's totals left their range")]
+    /// What is staged of a batch.
+    #[error("internal: a batch's totals left their range")]
     Totals,
     /// The costs of an amendment.
     #[error("internal: an amendment's costs left their range")]
     Amendment,
-    /// The reduced cost of a block.
+    /// The reduced cost of a batch.
     #[error("internal: the reduced cost left its range")]
     ReducedCost,
-    /// What a block earns.
+    /// What a batch earns.
     #[error("internal: the reward left its range")]
     Reward,
 }

@@ -1,8 +1,8 @@
-//! The ledger: everything the network knows after a block. It changes in one way only, by a validated
-//! block ([`crate::validate`]), and never in place: validation builds the next one aside.
+//! The ledger: everything the network knows after a batch. It changes in one way only, by a validated
+//! batch ([`crate::validate`]), and never in place: validation builds the next one aside.
 //!
 //! Its rooms are [`accounts`] and [`market`]: each holds its part of the state, checks the statements about it and carries
-//! them out, says why it refuses, and gives its entries of the state tree. What a block does, room by room, is in
+//! them out, says why it refuses, and gives its entries of the state tree. What a batch does, room by room, is in
 //! `transition`; which room a record is for, in `records`; the state root in [`root`].
 
 pub mod accounts;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use scenarios::{DualPrices, Money, ProviderId, SharedSupply};
 
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::Address;
@@ -31,22 +31,22 @@ pub use market::{
 };
 pub use records::{BringError, RecordOutlook, RecordTrial, StatementError};
 pub use root::{StateEntry, StateKey, StateProof};
-pub use transition::BlockReport;
+pub use transition::BatchReport;
 
 use state::{Moment, State};
 
-/// The last block, or genesis.
+/// The last batch, or genesis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Its height; genesis is 0.
     pub height: Height,
     /// Its hash; genesis is named by the network id.
-    pub hash: BlockHash,
+    pub hash: BatchHash,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
 }
 
-/// The state of the network after a block. Cloning shares what is large.
+/// The state of the network after a batch. Cloning shares what is large.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     pub(crate) network: Arc<Network>,
@@ -55,10 +55,10 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// The state before the first block.
+    /// The state before the first batch.
     pub fn new(network: Arc<Network>) -> Self {
         let head =
-            Head { height: 0, hash: network.genesis_block(), timestamp_ms: network.genesis().timestamp_ms };
+            Head { height: 0, hash: network.genesis_batch(), timestamp_ms: network.genesis().timestamp_ms };
         Self { state: State::new(network.genesis()), network, head }
     }
 
@@ -67,7 +67,7 @@ impl Ledger {
         &self.network
     }
 
-    /// The last block.
+    /// The last batch.
     pub const fn head(&self) -> &Head {
         &self.head
     }
@@ -88,7 +88,7 @@ impl Ledger {
     }
 
     /// A demand of the market, open or composed. One that was settled, cancelled or expired has left it: see
-    /// [`BlockReport::departed`].
+    /// [`BatchReport::departed`].
     pub fn demand(&self, id: DemandId) -> Option<&DemandEntry> {
         self.state.demands.get(id).map(Arc::as_ref)
     }
@@ -108,7 +108,7 @@ impl Ledger {
         self.state.demands.totals()
     }
 
-    /// The next block's moment, if it has this time. What the time since the head exceeds `halt_after_ms` by was a halt.
+    /// The next batch's moment, if it has this time. What the time since the head exceeds `halt_after_ms` by was a halt.
     fn moment(&self, timestamp_ms: u64) -> Result<Moment, Defect> {
         let height = self.head.height.checked_add(1).ok_or(Defect::Height)?;
         let passed_ms = timestamp_ms.saturating_sub(self.head.timestamp_ms);
@@ -117,19 +117,19 @@ impl Ledger {
         Ok(Moment { height, timestamp_ms, halted_ms })
     }
 
-    /// The head's market time, which all waits are measured in: the time of blocks less what was halted, in milliseconds.
+    /// The head's market time, which all waits are measured in: the time of batches less what was halted, in milliseconds.
     pub const fn market_ms(&self) -> u64 {
         self.head.timestamp_ms.saturating_sub(self.state.halted_ms)
     }
 
-    /// Whether the next block, at this time, may be empty: something waits for market time to pass, or leaves with it.
+    /// Whether the next batch, at this time, may be empty: something waits for market time to pass, or leaves with it.
     pub fn is_waiting(&self, timestamp_ms: u64) -> bool {
         self.awaits_relaxation(timestamp_ms)
             || self.awaits_settlement()
             || self.first_departure().is_some_and(|due_ms| due_ms <= timestamp_ms)
     }
 
-    /// Whether acceptance of an open demand is not fully relaxed in the next block, if it has this time.
+    /// Whether acceptance of an open demand is not fully relaxed in the next batch, if it has this time.
     pub fn awaits_relaxation(&self, timestamp_ms: u64) -> bool {
         let Ok(at) = self.moment(timestamp_ms) else { return false };
         // The youngest is the last to be relaxed.
@@ -156,9 +156,9 @@ impl Ledger {
         entry.since_ms.checked_add(age_ms)?.checked_add(self.state.halted_ms)
     }
 
-    /// From when on the next block takes a demand off the market, because it expires or freezes; milliseconds since the
-    /// Unix epoch. `None` also if the next freeze is too far off for the next block, however late that is, for market
-    /// time stands still during a halt: other blocks have to come before.
+    /// From when on the next batch takes a demand off the market, because it expires or freezes; milliseconds since the
+    /// Unix epoch. `None` also if the next freeze is too far off for the next batch, however late that is, for market
+    /// time stands still during a halt: other batches have to come before.
     pub fn first_departure(&self) -> Option<u64> {
         let demands = &self.state.demands;
         self.departure(demands.first_expiry(), demands.first_freeze())
@@ -171,7 +171,7 @@ impl Ledger {
         self.departure(demands.next_expiry_after(timestamp_ms), demands.next_freeze_after(market_ms))
     }
 
-    /// The earlier of an expiry and of a freeze, which is in market time, as a time that the next block can have.
+    /// The earlier of an expiry and of a freeze, which is in market time, as a time that the next batch can have.
     fn departure(&self, expires_ms: Option<u64>, freezes_ms: Option<u64>) -> Option<u64> {
         let latest_ms = self.head.timestamp_ms.saturating_add(self.network.parameters().halt_after_ms);
         let freezes_ms = freezes_ms.map(|market_ms| market_ms.saturating_add(self.state.halted_ms));
@@ -233,7 +233,7 @@ impl Ledger {
         self.state.accounts.carrier()
     }
 
-    /// All money, wherever it lies; the same after every block. In micro-units.
+    /// All money, wherever it lies; the same after every batch. In micro-units.
     pub fn total_money(&self) -> i128 {
         self.state.total_money()
     }
@@ -243,18 +243,18 @@ impl Ledger {
         self.state.root()
     }
 
-    /// Whether a record, right by itself, could be in the next block, in a later one, or in none.
+    /// Whether a record, right by itself, could be in the next batch, in a later one, or in none.
     pub fn check_record_now(&self, record: &Record) -> RecordOutlook {
         records::outlook(self, record)
     }
 
-    /// Whether the next block may bring a record, should that block come at once, as far as it goes how far off a demand
+    /// Whether the next batch may bring a record, should that batch come at once, as far as it goes how far off a demand
     /// expires.
     pub fn is_within_reach(&self, record: &Record) -> bool {
         records::is_within_reach(self, &record.content)
     }
 
-    /// To find out one by one what the next block can bring if it has this time (or the earliest it may have, if that is
+    /// To find out one by one what the next batch can bring if it has this time (or the earliest it may have, if that is
     /// later), so that what it cannot need not be counted.
     ///
     /// # Errors
@@ -263,7 +263,7 @@ impl Ledger {
         RecordTrial::begin(self, timestamp_ms)
     }
 
-    /// Of `candidates`, in order, those that the next block can bring together if it has this time (or the earliest it
+    /// Of `candidates`, in order, those that the next batch can bring together if it has this time (or the earliest it
     /// may have, if that is later), and why not the others. Each must have passed
     /// [`crate::validate::record::check_record`].
     pub fn admissible_records(

@@ -14,10 +14,10 @@ use crate::record_rule::RecordRule;
 /// Why the state refuses a record that is right by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StatementError {
-    /// The block comes too late for the record.
-    #[error("the record is valid until {expected} ms, expected later than the block's {got} ms")]
+    /// The batch comes too late for the record.
+    #[error("the record is valid until {expected} ms, expected later than the batch's {got} ms")]
     Expired {
-        /// The block's time.
+        /// The batch's time.
         got: u64,
         /// The time that it should have been before.
         expected: u64,
@@ -44,16 +44,16 @@ impl StatementError {
 /// What may become of a record that is right by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordOutlook {
-    /// The next block may bring it.
+    /// The next batch may bring it.
     Now,
-    /// A later block may: an earlier record of its author is missing, or it expires too far ahead of a block that would
+    /// A later batch may: an earlier record of its author is missing, or it expires too far ahead of a batch that would
     /// come at once.
     Later(StatementError),
-    /// No block will, unless the state turns back in its favour (say, its author is given money).
+    /// No batch will, unless the state turns back in its favour (say, its author is given money).
     Never(StatementError),
 }
 
-/// The earliest that the next block may be: no halt lies between.
+/// The earliest that the next batch may be: no halt lies between.
 const fn earliest(ledger: &Ledger) -> Moment {
     Moment {
         height: ledger.head.height.saturating_add(1),
@@ -62,7 +62,7 @@ const fn earliest(ledger: &Ledger) -> Moment {
     }
 }
 
-/// Whether the earliest next block may bring a record, as far as a demand's lifetime goes.
+/// Whether the earliest next batch may bring a record, as far as a demand's lifetime goes.
 pub(super) fn is_within_reach(ledger: &Ledger, content: &RecordContent) -> bool {
     let latest =
         earliest(ledger).timestamp_ms.saturating_add(ledger.network.parameters().demand_lifetime_max_ms);
@@ -111,7 +111,7 @@ impl<'a> RecordTrial<'a> {
     pub(super) fn begin(ledger: &'a Ledger, timestamp_ms: u64) -> Result<Self, Defect> {
         let at = ledger.moment(timestamp_ms.max(earliest(ledger).timestamp_ms))?;
         let mut state = ledger.state.clone();
-        // What freezes or expires with this block pays first, so its money can be spent.
+        // What freezes or expires with this batch pays first, so its money can be spent.
         state.leave_due(&ledger.network, at)?;
         Ok(Self { network: &ledger.network, at, state })
     }
@@ -119,7 +119,7 @@ impl<'a> RecordTrial<'a> {
     /// Lets a record take effect that has passed [`crate::validate::record::check_record`].
     ///
     /// # Errors
-    /// Why the block could not bring it here; then it has no effect.
+    /// Why the batch could not bring it here; then it has no effect.
     pub fn bring(&mut self, record: &Record, id: RecordId) -> Result<(), BringError> {
         self.state.bring(self.network, self.at, record, id).map(|_| ())
     }

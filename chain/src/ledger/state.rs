@@ -14,7 +14,7 @@ use crate::hash::Hash;
 use crate::record::Height;
 use crate::state_tree::StateTree;
 
-/// When a block takes effect.
+/// When a batch takes effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Moment {
     pub(super) height: Height,
@@ -25,13 +25,13 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// Market time, which all waits are measured in: the time of blocks less what was halted, in milliseconds.
+    /// Market time, which all waits are measured in: the time of batches less what was halted, in milliseconds.
     pub(super) const fn market_ms(&self) -> u64 {
         self.timestamp_ms.saturating_sub(self.halted_ms)
     }
 }
 
-/// Everything but the head. Cloning shares what is large, and what a block does to a clone costs what it touches.
+/// Everything but the head. Cloning shares what is large, and what a batch does to a clone costs what it touches.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(super) accounts: Accounts,

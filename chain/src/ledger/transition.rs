@@ -1,8 +1,8 @@
-//! What a block does to a ledger, step by step: the one code path by which blocks are validated, drafted
+//! What a batch does to a ledger, step by step: the one code path by which batches are validated, drafted
 //! and explained. Claims of a header are compared elsewhere ([`crate::validate`]).
 //!
 //! Order of effects: freezes that are due, demands whose time has come by now, records, compositions staged against what is left
-//! (`staging`), amendments likewise (`amending`), all valued at the offers and prices that the block begins with
+//! (`staging`), amendments likewise (`amending`), all valued at the offers and prices that the batch begins with
 //! (`judging`); everything entered, price update. A transition works on a state of its own; dropping it leaves no trace.
 
 use std::cell::OnceCell;
@@ -19,16 +19,16 @@ use super::market::staging::Staged;
 use super::market::{DemandStatus, Departed, MarketError};
 use super::records::BringError;
 use super::state::{Moment, State};
-use crate::block::PriceUpdate;
+use crate::batch::PriceUpdate;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height, Record, RecordId, Statement};
 
-/// What a block brought and earned, for logs, tables and its miner.
+/// What a batch brought and earned, for logs, tables and its miner.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
-pub struct BlockReport {
+pub struct BatchReport {
     pub records: u32,
     /// Demands composed for the first time, by themselves or in amendments.
     pub compositions: u32,
@@ -71,23 +71,23 @@ pub struct BlockReport {
     pub departed: Vec<Departed>,
 }
 
-/// A block in the making or under scrutiny.
+/// A batch in the making or under scrutiny.
 pub(crate) struct Transition<'a> {
     pub(super) network: &'a Network,
     pub(super) state: State,
     pub(super) at: Moment,
     pub(super) miner: Address,
-    /// The offers that the block begins with: what is composed is composed of these.
+    /// The offers that the batch begins with: what is composed is composed of these.
     pub(super) supply: &'a SharedSupply,
     oracle: OnceCell<Oracle<'a>>,
-    /// The prices that the block begins with: everything is valued at these.
+    /// The prices that the batch begins with: everything is valued at these.
     pub(super) prices: &'a DualPrices,
     /// Providers whose offers its records change.
     changed: BTreeSet<ProviderId>,
     pub(super) staged: Vec<Staged>,
     pub(super) amended: Vec<StagedAmendment>,
     pub(super) staged_ids: BTreeSet<DemandId>,
-    pub(super) report: BlockReport,
+    pub(super) report: BatchReport,
 }
 
 impl<'a> Transition<'a> {
@@ -102,7 +102,7 @@ impl<'a> Transition<'a> {
         };
         let frozen = count(|status| matches!(status, DemandStatus::Frozen { .. }));
         let expired = count(|status| matches!(status, DemandStatus::Expired { .. }));
-        let report = BlockReport { frozen, expired, departed, ..BlockReport::default() };
+        let report = BatchReport { frozen, expired, departed, ..BatchReport::default() };
         Ok(Self {
             network: &ledger.network,
             state,
@@ -119,7 +119,7 @@ impl<'a> Transition<'a> {
         })
     }
 
-    /// The oracle of the offers that the block begins with; its tables are made only if it is asked.
+    /// The oracle of the offers that the batch begins with; its tables are made only if it is asked.
     pub(super) fn oracle(&self) -> &Oracle<'a> {
         self.oracle.get_or_init(|| self.supply.oracle())
     }
@@ -136,7 +136,7 @@ impl<'a> Transition<'a> {
         Ok(())
     }
 
-    /// Refuses the block if checking it takes too much work: a shortest path per composed demand, and with
+    /// Refuses the batch if checking it takes too much work: a shortest path per composed demand, and with
     /// a price update two per demand of the market.
     pub(crate) fn meter(
         &mut self,
@@ -173,7 +173,7 @@ impl<'a> Transition<'a> {
         self.state.release_deposits(&left)
     }
 
-    /// Ends the block: enters what is staged, puts new prices in force, and brings the state's tree up to date.
+    /// Ends the batch: enters what is staged, puts new prices in force, and brings the state's tree up to date.
     pub(crate) fn end(&mut self, update: Option<&PriceUpdate>) -> Result<(), MarketError> {
         self.judge_whole()?;
         self.enter()?;
@@ -193,7 +193,7 @@ impl<'a> Transition<'a> {
         self.at.height
     }
 
-    pub(crate) const fn report(&self) -> &BlockReport {
+    pub(crate) const fn report(&self) -> &BatchReport {
         &self.report
     }
 
@@ -210,7 +210,7 @@ impl<'a> Transition<'a> {
         self.state.root()
     }
 
-    pub(crate) fn into_parts(self) -> (State, BlockReport) {
+    pub(crate) fn into_parts(self) -> (State, BatchReport) {
         (self.state, self.report)
     }
 }

@@ -1,6 +1,6 @@
 //! Why a proof proves nothing, one variant per link of the chain of reasons, and why none can be made.
 
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::codec::CodecError;
 use crate::genesis::GenesisError;
 use crate::key::KeyError;
@@ -13,18 +13,18 @@ use crate::validate::FinalityError;
 /// Which of the headers of a proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// That of the block that composed the demand.
-    Block,
+    /// That of the batch that composed the demand.
+    Batch,
     /// That of the head.
     Head,
-    /// That of the block after the head, which settles the demand.
+    /// That of the batch after the head, which settles the demand.
     Settlement,
 }
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Block => "the block",
+            Self::Batch => "the batch",
             Self::Head => "the head",
             Self::Settlement => "the settlement",
         })
@@ -57,27 +57,27 @@ pub enum ProofError {
     /// The amendment has no such part.
     #[error("the composition is no part of the amendment in the proof")]
     NotAPart,
-    /// The composition is not an item of the block.
-    #[error("the composition is not in the block: {0}")]
+    /// The composition is not an item of the batch.
+    #[error("the composition is not in the batch: {0}")]
     NotIncluded(MerkleError),
-    /// The head comes before the block.
-    #[error("the head has height {got}, expected at least the block's, {expected}")]
-    HeadBelowBlock {
+    /// The head comes before the batch.
+    #[error("the head has height {got}, expected at least the batch's, {expected}")]
+    HeadBelowBatch {
         /// The head's height.
         got: Height,
         expected: Height,
     },
     /// Two different headers of one height.
-    #[error("block and head have the same height but are different: {got} and {expected}")]
-    TwoBlocks { got: BlockHash, expected: BlockHash },
-    /// The block that is to have settled the demand does not follow the head.
-    #[error("the block of the settlement follows {got}, expected the head, {expected}")]
+    #[error("batch and head have the same height but are different: {got} and {expected}")]
+    TwoBatches { got: BatchHash, expected: BatchHash },
+    /// The batch that is to have settled the demand does not follow the head.
+    #[error("the batch of the settlement follows {got}, expected the head, {expected}")]
     SettlementElsewhere {
         /// Its parent.
-        got: BlockHash,
-        expected: BlockHash,
+        got: BatchHash,
+        expected: BatchHash,
     },
-    /// The demand is still there after the block that is to have settled it.
+    /// The demand is still there after the batch that is to have settled it.
     #[error("the state after the settlement still has the demand's entry")]
     NotSettled,
     /// The state entry is about something else.
@@ -90,12 +90,12 @@ pub enum ProofError {
     #[error("the demand's state entry: {0}")]
     Entry(CodecError),
     /// The demand has no composition at the head, or another one.
-    #[error("the composition is not current: {what} is {got} in the state, {expected} in the block")]
+    #[error("the composition is not current: {what} is {got} in the state, {expected} in the batch")]
     NotCurrent {
         what: &'static str,
         /// In the state.
         got: String,
-        /// In the block.
+        /// In the batch.
         expected: String,
     },
 }

@@ -2,13 +2,13 @@
 //! the composition up to a named head. Checking it needs no node and no store, only the network's id.
 //!
 //! The chain of reasons: the network's id is the hash of the genesis, which names the validators; more
-//! than two thirds of them signed the block's header hash; the header's Merkle root holds the composition;
+//! than two thirds of them signed the batch's header hash; the header's Merkle root holds the composition;
 //! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
 //! entry holds this composition.
 //!
 //! A settled demand has left the state. It is proved in the last state that held it, that of the height before its
 //! settlement, together with its absence from the very next one: a composed demand leaves in one way only, by being settled
-//! first of all that a block does, so that nothing re-composed it between the two. Absence from any later state would not
+//! first of all that a batch does, so that nothing re-composed it between the two. Absence from any later state would not
 //! do: the composition may have been amended between.
 //!
 //! Here is what a proof consists of and how it is made; how it is checked is in `verify`. Files that carry proofs
@@ -19,7 +19,7 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::{Amendment, BlockHash, Body, Composition, Header};
+use crate::batch::{Amendment, BatchHash, Body, Composition, Header};
 use crate::codec::{CodecError, decode, encode};
 use crate::consensus::{CommitCertificate, Power};
 use crate::genesis::{GENESIS_BYTES, Genesis};
@@ -40,27 +40,27 @@ pub struct CompositionProof {
     /// What the network starts from; it names the validators, and its hash is the one thing to be known from
     /// elsewhere.
     pub genesis: Genesis,
-    /// The block that brought the composition that stands.
-    pub block: SignedHeader,
-    /// The composition: an item of that block, or part of one.
+    /// The batch that brought the composition that stands.
+    pub batch: SignedHeader,
+    /// The composition: an item of that batch, or part of one.
     pub composition: Composition,
     /// The amendment that it is part of, if it came with one.
     pub amendment: Option<Amendment>,
-    /// That composition or amendment is an item of the block.
+    /// That composition or amendment is an item of the batch.
     pub inclusion: MerkleProof,
-    /// The block at whose height the composition is current.
+    /// The batch at whose height the composition is current.
     pub head: SignedHeader,
     /// The demand's entry of the state after the head.
     pub state: StateProof,
-    /// That the next block settled it, if that is to be proved.
+    /// That the next batch settled it, if that is to be proved.
     pub settlement: Option<Settlement>,
 }
 
 /// That a demand was settled as it stood at a head.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
-    /// The block after the head.
-    pub block: SignedHeader,
+    /// The batch after the head.
+    pub batch: SignedHeader,
     /// That the state after it has no entry of the demand.
     pub absence: StateProof,
 }
@@ -83,8 +83,8 @@ pub struct Proven {
     pub network: NetworkId,
     pub network_name: String,
     pub demand: DemandId,
-    /// The block that brought the composition.
-    pub block: BlockHash,
+    /// The batch that brought the composition.
+    pub batch: BatchHash,
     /// Its height.
     pub height: Height,
     pub miner: PublicKey,
@@ -92,8 +92,8 @@ pub struct Proven {
     pub votes: (Power, Power, Power),
     /// The composition.
     pub composition: Composition,
-    /// The block at whose height the composition is current.
-    pub head: BlockHash,
+    /// The batch at whose height the composition is current.
+    pub head: BatchHash,
     /// Its height.
     pub head_height: Height,
     /// When it was made, in milliseconds since the Unix epoch.
@@ -106,12 +106,12 @@ pub struct Proven {
 }
 
 impl CompositionProof {
-    /// The proof that a demand is composed, as of the block that `ledger` is the state after, and settled by the next one
+    /// The proof that a demand is composed, as of the batch that `ledger` is the state after, and settled by the next one
     /// if `after`, the state after that, is given and has no such demand. `store` holds the chain that leads there, and
     /// may hold more.
     ///
     /// # Errors
-    /// If the ledger knows no such demand or no composition of it, or the store does not hold its blocks.
+    /// If the ledger knows no such demand or no composition of it, or the store does not hold its batches.
     pub fn of_demand(
         store: &Store,
         ledger: &Ledger,
@@ -123,21 +123,21 @@ impl CompositionProof {
         let standing = entry.composition().ok_or(ProveError::NotComposed { demand, status })?;
         let height = standing.height;
         let missing = |what: &'static str| ProveError::Missing { what, height };
-        let (block, certificate) = store.block(height)?.ok_or_else(|| missing("the block"))?;
+        let (batch, certificate) = store.batch(height)?.ok_or_else(|| missing("the batch"))?;
         let (composition, amendment) =
-            find_composition(&block.body, demand).ok_or_else(|| missing("the composition"))?;
-        let (items, leaf) = (block.body.items(), leaf_of(&composition, amendment.as_ref()));
+            find_composition(&batch.body, demand).ok_or_else(|| missing("the composition"))?;
+        let (items, leaf) = (batch.body.items(), leaf_of(&composition, amendment.as_ref()));
         let index = items.iter().position(|item| *item == leaf).and_then(|index| u32::try_from(index).ok());
         let inclusion = index.and_then(|index| Merkle::new(&items).prove(index));
-        let header = |height| store.header(height)?.ok_or(ProveError::Missing { what: "the block", height });
+        let header = |height| store.header(height)?.ok_or(ProveError::Missing { what: "the batch", height });
         let settled = after.filter(|after| after.demand(demand).is_none());
         let settlement = settled.map(|after| {
             let absence = after.prove_state(StateKey::Demand(demand));
-            Ok::<_, ProveError>(Settlement { block: header(after.head().height)?, absence })
+            Ok::<_, ProveError>(Settlement { batch: header(after.head().height)?, absence })
         });
         Ok(Self {
             genesis: ledger.network().genesis().clone(),
-            block: SignedHeader { header: block.header, signature: block.signature, certificate },
+            batch: SignedHeader { header: batch.header, signature: batch.signature, certificate },
             composition,
             amendment,
             inclusion: inclusion.ok_or_else(|| missing("the composition"))?,

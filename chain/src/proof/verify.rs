@@ -2,7 +2,7 @@
 
 use super::error::{Place, ProofError};
 use super::{CompositionProof, Proven, Settlement, SignedHeader, leaf_of};
-use crate::block::Amendment;
+use crate::batch::Amendment;
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
 use crate::hash::{Domain, Hash};
@@ -17,7 +17,7 @@ impl CompositionProof {
     /// The first link of the chain of reasons that does not hold.
     pub fn verify(&self, network_id: NetworkId) -> Result<Proven, ProofError> {
         let network = self.verify_genesis(network_id)?;
-        verify_header(&network, Place::Block, &self.block)?;
+        verify_header(&network, Place::Batch, &self.batch)?;
         self.verify_included()?;
         verify_header(&network, Place::Head, &self.head)?;
         self.validate_order()?;
@@ -25,15 +25,15 @@ impl CompositionProof {
         self.validate_current(&entry)?;
         let settled_at = self.verify_settlement(&network)?;
         let validators = network.validators();
-        let (block, head) = (&self.block.header, &self.head.header);
+        let (batch, head) = (&self.batch.header, &self.head.header);
         Ok(Proven {
             network: network.id(),
             network_name: network.genesis().name.clone(),
             demand: self.demand(),
-            block: block.hash(),
-            height: block.height,
-            miner: block.miner,
-            votes: (self.block.certificate.votes(validators), validators.total_power(), validators.quorum()),
+            batch: batch.hash(),
+            height: batch.height,
+            miner: batch.miner,
+            votes: (self.batch.certificate.votes(validators), validators.total_power(), validators.quorum()),
             composition: self.composition.clone(),
             head: head.hash(),
             head_height: head.height,
@@ -58,18 +58,18 @@ impl CompositionProof {
         if !self.amendment.as_ref().is_none_or(is_part) {
             return Err(ProofError::NotAPart);
         }
-        let (header, leaf) = (&self.block.header, leaf_of(&self.composition, self.amendment.as_ref()));
+        let (header, leaf) = (&self.batch.header, leaf_of(&self.composition, self.amendment.as_ref()));
         self.inclusion.verify(header.merkle_root, &leaf, header.item_count).map_err(ProofError::NotIncluded)
     }
 
     fn validate_order(&self) -> Result<(), ProofError> {
-        let (got, expected) = (self.head.header.height, self.block.header.height);
+        let (got, expected) = (self.head.header.height, self.batch.header.height);
         if got < expected {
-            return Err(ProofError::HeadBelowBlock { got, expected });
+            return Err(ProofError::HeadBelowBatch { got, expected });
         }
-        let (head, block) = (self.head.header.hash(), self.block.header.hash());
-        if got == expected && head != block {
-            return Err(ProofError::TwoBlocks { got: head, expected: block });
+        let (head, batch) = (self.head.header.hash(), self.batch.header.hash());
+        if got == expected && head != batch {
+            return Err(ProofError::TwoBatches { got: head, expected: batch });
         }
         Ok(())
     }
@@ -91,29 +91,29 @@ impl CompositionProof {
         said.verify(state_root).map_err(|error| ProofError::NotInState { place, error })
     }
 
-    /// The demand is gone with the block after the head, whose height this is; `None` if that is not claimed.
+    /// The demand is gone with the batch after the head, whose height this is; `None` if that is not claimed.
     fn verify_settlement(&self, network: &Network) -> Result<Option<Height>, ProofError> {
-        let Some(Settlement { block, absence }) = &self.settlement else { return Ok(None) };
-        verify_header(network, Place::Settlement, block)?;
-        let (got, expected) = (block.header.parent, self.head.header.hash());
+        let Some(Settlement { batch, absence }) = &self.settlement else { return Ok(None) };
+        verify_header(network, Place::Settlement, batch)?;
+        let (got, expected) = (batch.header.parent, self.head.header.hash());
         if got != expected {
             return Err(ProofError::SettlementElsewhere { got, expected });
         }
         if absence.value().is_some() {
             return Err(ProofError::NotSettled);
         }
-        self.verify_said(Place::Settlement, absence, block.header.state_root)?;
-        Ok(Some(block.header.height))
+        self.verify_said(Place::Settlement, absence, batch.header.state_root)?;
+        Ok(Some(batch.header.height))
     }
 
-    /// What the state holds is the very composition of the block.
+    /// What the state holds is the very composition of the batch.
     fn validate_current(&self, entry: &DemandEntry) -> Result<(), ProofError> {
         let not_current =
             |what, got: String, expected: String| Err(ProofError::NotCurrent { what, got, expected });
         let DemandStatus::Composed(standing) = &entry.status else {
             return not_current("the demand", entry.status.name().into(), "composed".into());
         };
-        let (header, composition) = (&self.block.header, &self.composition);
+        let (header, composition) = (&self.batch.header, &self.composition);
         if standing.height != header.height {
             return not_current("the height", standing.height.to_string(), header.height.to_string());
         }

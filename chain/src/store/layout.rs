@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::block::{BlockHash, Header};
+use crate::batch::{BatchHash, Header};
 use crate::hash::Hash;
 use crate::key::Signature;
 use crate::record::{Height, RecordId};
@@ -14,16 +14,16 @@ pub(super) const SAFETY: &[u8] = b"s";
 pub(super) const POOL: &[u8] = b"p";
 pub(super) const CANDIDATES: &[u8] = b"c";
 
-/// A block without its items.
+/// A batch without its items.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StoredBlock {
+pub(super) struct StoredBatch {
     pub(super) header: Header,
     pub(super) signature: Signature,
-    /// Hashes of a final block's items, in order; none for a candidate, whose items follow its key.
+    /// Hashes of a final batch's items, in order; none for a candidate, whose items follow its key.
     pub(super) items: Vec<Hash>,
 }
 
-pub(super) fn block(height: Height) -> Vec<u8> {
+pub(super) fn batch(height: Height) -> Vec<u8> {
     [b"b", height.to_be_bytes().as_slice()].concat()
 }
 
@@ -31,7 +31,7 @@ pub(super) fn certificate(height: Height) -> Vec<u8> {
     [b"f", height.to_be_bytes().as_slice()].concat()
 }
 
-pub(super) fn height_of(hash: BlockHash) -> Vec<u8> {
+pub(super) fn height_of(hash: BatchHash) -> Vec<u8> {
     [b"x", hash.0.0.as_slice()].concat()
 }
 
@@ -48,7 +48,7 @@ pub(super) fn meta(name: &str) -> Vec<u8> {
 }
 
 /// Part 0 of a candidate is its header, the others are its items.
-pub(super) fn candidate(height: Height, hash: BlockHash, part: u32) -> Vec<u8> {
+pub(super) fn candidate(height: Height, hash: BatchHash, part: u32) -> Vec<u8> {
     [CANDIDATES, &height.to_be_bytes(), &hash.0.0, &part.to_be_bytes()].concat()
 }
 

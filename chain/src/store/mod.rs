@@ -1,4 +1,4 @@
-//! What a node keeps on disk: final blocks with their certificates, its own voting state, candidate blocks
+//! What a node keeps on disk: final batches with their certificates, its own voting state, candidate batches
 //! it may have to vote on again, records of the pool, and named odds and ends.
 //!
 //! [`Store`] knows what is kept; a [`Backend`] keeps bytes: a database on disk, which the program that runs a
@@ -16,21 +16,21 @@ mod replay;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::block::{Block, BlockHash, Body, Header};
+use crate::batch::{Batch, BatchHash, Body, Header};
 use crate::codec::{CodecError, decode, encode};
 use crate::consensus::{CommitCertificate, SafetyLog};
 use crate::hash::{Domain, Hash};
 use crate::key::Signature;
 use crate::proof::SignedHeader;
 use crate::record::{Height, NetworkId, Record, RecordId};
-use crate::validate::FinalBlock;
+use crate::validate::FinalBatch;
 
 pub use medium::{BytesAndCount, CountedBackend, Counter, Medium};
 pub use memory::MemoryBackend;
-pub use reader::{FinalBlocks, Lookup};
+pub use reader::{FinalBatches, Lookup};
 pub use replay::{ReplayError, replay, replay_with};
 
-use layout::StoredBlock;
+use layout::StoredBatch;
 
 /// Keys to put (`Some`) or remove (`None`), all at once.
 pub type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
@@ -85,26 +85,26 @@ pub enum StoreError {
         /// The network asked for.
         expected: NetworkId,
     },
-    /// A block that does not follow the last one.
-    #[error("block of height {got} cannot be stored, the next is {expected}")]
+    /// A batch that does not follow the last one.
+    #[error("batch of height {got} cannot be stored, the next is {expected}")]
     NotNext {
-        /// The block's height.
+        /// The batch's height.
         got: Height,
         /// The last one's + 1.
         expected: Height,
     },
-    /// A certificate that is not its block's.
-    #[error("the certificate is for block {got}, expected {expected}")]
-    WrongCertificate { got: BlockHash, expected: BlockHash },
+    /// A certificate that is not its batch's.
+    #[error("the certificate is for batch {got}, expected {expected}")]
+    WrongCertificate { got: BatchHash, expected: BatchHash },
 }
 
 /// One thing to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Write {
-    /// Appends a final block. Candidates of its height and below are forgotten, its records leave the pool.
-    Block(Box<Block>, Box<CommitCertificate>),
-    /// Keeps a block that is not final yet but may be voted on after a restart.
-    Candidate(Box<Block>),
+    /// Appends a final batch. Candidates of its height and below are forgotten, its records leave the pool.
+    Batch(Box<Batch>, Box<CommitCertificate>),
+    /// Keeps a batch that is not final yet but may be voted on after a restart.
+    Candidate(Box<Batch>),
     /// The own voting state, in place of the last.
     Safety(Box<SafetyLog>),
     /// Forgets the own voting state: from now on the store does not say what was signed.
@@ -117,9 +117,9 @@ pub enum Write {
     Meta(String, Vec<u8>),
 }
 
-impl From<&FinalBlock> for Write {
-    fn from(done: &FinalBlock) -> Self {
-        Self::Block(Box::new(done.block().clone()), Box::new(done.certificate().clone()))
+impl From<&FinalBatch> for Write {
+    fn from(done: &FinalBatch) -> Self {
+        Self::Batch(Box::new(done.batch().clone()), Box::new(done.certificate().clone()))
     }
 }
 
@@ -127,7 +127,7 @@ impl From<&FinalBlock> for Write {
 #[derive(Debug)]
 pub struct Store {
     backend: Box<dyn Backend>,
-    head: Option<(Height, BlockHash)>,
+    head: Option<(Height, BatchHash)>,
 }
 
 impl Store {
@@ -154,12 +154,12 @@ impl Store {
         self.backend
     }
 
-    /// Height and hash of the last block; `None` before the first.
-    pub const fn head(&self) -> Option<(Height, BlockHash)> {
+    /// Height and hash of the last batch; `None` before the first.
+    pub const fn head(&self) -> Option<(Height, BatchHash)> {
         self.head
     }
 
-    /// The last block's height; 0 before the first.
+    /// The last batch's height; 0 before the first.
     pub fn height(&self) -> Height {
         self.head.map_or(0, |(height, _)| height)
     }
@@ -167,15 +167,15 @@ impl Store {
     /// Writes everything or nothing; durable on return.
     ///
     /// # Errors
-    /// If a block does not follow the last one or its certificate is another's, or the medium fails.
+    /// If a batch does not follow the last one or its certificate is another's, or the medium fails.
     pub fn write(&mut self, writes: &[Write]) -> Result<(), StoreError> {
         let (mut changes, mut head) = (Changes::new(), self.head);
         for write in writes {
             match write {
-                Write::Block(block, certificate) => {
-                    head = Some(self.stage_block(&mut changes, head, block, certificate)?);
+                Write::Batch(batch, certificate) => {
+                    head = Some(self.stage_batch(&mut changes, head, batch, certificate)?);
                 }
-                Write::Candidate(block) => stage_candidate(&mut changes, block),
+                Write::Candidate(batch) => stage_candidate(&mut changes, batch),
                 Write::Safety(log) => drop(changes.insert(layout::SAFETY.to_vec(), Some(log.to_bytes()))),
                 Write::ForgetSafety => drop(changes.insert(layout::SAFETY.to_vec(), None)),
                 Write::PoolRecord(record) => {
@@ -192,20 +192,20 @@ impl Store {
         Ok(())
     }
 
-    fn stage_block(
+    fn stage_batch(
         &self,
         changes: &mut Changes,
-        head: Option<(Height, BlockHash)>,
-        block: &Block,
+        head: Option<(Height, BatchHash)>,
+        batch: &Batch,
         certificate: &CommitCertificate,
-    ) -> Result<(Height, BlockHash), StoreError> {
-        let (hash, got) = (block.hash(), block.header.height);
+    ) -> Result<(Height, BatchHash), StoreError> {
+        let (hash, got) = (batch.hash(), batch.header.height);
         let expected = head.map_or(0, |(height, _)| height).saturating_add(1);
         if got != expected {
             return Err(StoreError::NotNext { got, expected });
         }
-        if certificate.block != hash {
-            return Err(StoreError::WrongCertificate { got: certificate.block, expected: hash });
+        if certificate.batch != hash {
+            return Err(StoreError::WrongCertificate { got: certificate.batch, expected: hash });
         }
         let kept = self.backend.scan(layout::CANDIDATES)?.into_iter().map(|(key, _)| key);
         let staged = changes.keys().filter(|key| key.starts_with(layout::CANDIDATES)).cloned();
@@ -215,51 +215,51 @@ impl Store {
                 changes.insert(key, None);
             }
         }
-        for record in &block.body.records {
+        for record in &batch.body.records {
             changes.insert(layout::pool(record.id()), None);
         }
-        let items = block.body.items();
+        let items = batch.body.items();
         let hashes: Vec<Hash> = items.iter().map(|item| item_hash(item)).collect();
         for (&hash, item) in hashes.iter().zip(items) {
             changes.insert(layout::item(hash), Some(item));
         }
-        let stored = StoredBlock { header: block.header.clone(), signature: block.signature, items: hashes };
-        changes.insert(layout::block(got), Some(encode(&stored)));
+        let stored = StoredBatch { header: batch.header.clone(), signature: batch.signature, items: hashes };
+        changes.insert(layout::batch(got), Some(encode(&stored)));
         changes.insert(layout::certificate(got), Some(encode(certificate)));
         changes.insert(layout::height_of(hash), Some(encode(&got)));
         changes.insert(layout::HEAD.to_vec(), Some(encode(&(got, hash))));
         Ok((got, hash))
     }
 
-    /// The final block of a height and its certificate.
+    /// The final batch of a height and its certificate.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.
-    pub fn block(&self, height: Height) -> Result<Option<(Block, CommitCertificate)>, StoreError> {
-        let Some(bytes) = self.backend.get(&layout::block(height))? else { return Ok(None) };
-        let block: StoredBlock = stored(&bytes, "a block")?;
-        let mut items = Vec::with_capacity(block.items.len());
-        for &hash in &block.items {
+    pub fn batch(&self, height: Height) -> Result<Option<(Batch, CommitCertificate)>, StoreError> {
+        let Some(bytes) = self.backend.get(&layout::batch(height))? else { return Ok(None) };
+        let batch: StoredBatch = stored(&bytes, "a batch")?;
+        let mut items = Vec::with_capacity(batch.items.len());
+        for &hash in &batch.items {
             let item = self.backend.get(&layout::item(hash))?;
             items.push(
-                item.ok_or_else(|| StoreError::Corrupt(format!("an item of block {height} is missing")))?,
+                item.ok_or_else(|| StoreError::Corrupt(format!("an item of batch {height} is missing")))?,
             );
         }
-        let block = whole_block(block.header, block.signature, &items)?;
+        let batch = whole_batch(batch.header, batch.signature, &items)?;
         let bytes = self.backend.get(&layout::certificate(height))?;
-        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("block {height} has no certificate")))?;
-        Ok(Some((block, stored(&bytes, "a certificate")?)))
+        let bytes = bytes.ok_or_else(|| StoreError::Corrupt(format!("batch {height} has no certificate")))?;
+        Ok(Some((batch, stored(&bytes, "a certificate")?)))
     }
 
-    /// The final blocks from a height on (at least 1) with their certificates, ascending, as they were stored:
+    /// The final batches from a height on (at least 1) with their certificates, ascending, as they were stored:
     /// nothing is verified. That one below the head is missing is an error.
-    pub fn blocks_from(
+    pub fn batches_from(
         &self,
         first: Height,
-    ) -> impl Iterator<Item = Result<(Block, CommitCertificate), StoreError>> + '_ {
+    ) -> impl Iterator<Item = Result<(Batch, CommitCertificate), StoreError>> + '_ {
         (first.max(1)..=self.height()).map(|height| {
-            let missing = || StoreError::Corrupt(format!("block {height} is missing"));
-            self.block(height)?.ok_or_else(missing)
+            let missing = || StoreError::Corrupt(format!("batch {height} is missing"));
+            self.batch(height)?.ok_or_else(missing)
         })
     }
 
@@ -268,20 +268,20 @@ impl Store {
     /// # Errors
     /// If the store cannot be read or is corrupt.
     pub fn header(&self, height: Height) -> Result<Option<SignedHeader>, StoreError> {
-        let Some(bytes) = self.backend.get(&layout::block(height))? else { return Ok(None) };
-        let block: StoredBlock = stored(&bytes, "a block")?;
+        let Some(bytes) = self.backend.get(&layout::batch(height))? else { return Ok(None) };
+        let batch: StoredBatch = stored(&bytes, "a batch")?;
         let Some(bytes) = self.backend.get(&layout::certificate(height))? else {
-            return Err(StoreError::Corrupt(format!("block {height} has no certificate")));
+            return Err(StoreError::Corrupt(format!("batch {height} has no certificate")));
         };
         let certificate = stored(&bytes, "a certificate")?;
-        Ok(Some(SignedHeader { header: block.header, signature: block.signature, certificate }))
+        Ok(Some(SignedHeader { header: batch.header, signature: batch.signature, certificate }))
     }
 
-    /// The height of a final block.
+    /// The height of a final batch.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.
-    pub fn height_of(&self, hash: BlockHash) -> Result<Option<Height>, StoreError> {
+    pub fn height_of(&self, hash: BatchHash) -> Result<Option<Height>, StoreError> {
         let bytes = self.backend.get(&layout::height_of(hash))?;
         bytes.map(|bytes| stored(&bytes, "a height")).transpose()
     }
@@ -298,22 +298,22 @@ impl Store {
             .transpose()
     }
 
-    /// Blocks above the head that may have to be voted on again, by height and hash.
+    /// Batches above the head that may have to be voted on again, by height and hash.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.
-    pub fn candidates(&self) -> Result<Vec<Block>, StoreError> {
+    pub fn candidates(&self) -> Result<Vec<Batch>, StoreError> {
         let mut found: BTreeMap<Vec<u8>, Vec<Vec<u8>>> = BTreeMap::new();
         for (key, value) in self.backend.scan(layout::CANDIDATES)? {
             found.entry(layout::candidate_name(&key)).or_default().push(value);
         }
-        let mut blocks = Vec::new();
+        let mut batches = Vec::new();
         for parts in found.into_values() {
             let Some((head, items)) = parts.split_first() else { continue };
-            let head: StoredBlock = stored(head, "a candidate block")?;
-            blocks.push(whole_block(head.header, head.signature, items)?);
+            let head: StoredBatch = stored(head, "a candidate batch")?;
+            batches.push(whole_batch(head.header, head.signature, items)?);
         }
-        Ok(blocks)
+        Ok(batches)
     }
 
     /// The records of the pool, by id.
@@ -334,18 +334,18 @@ impl Store {
     }
 }
 
-fn stage_candidate(changes: &mut Changes, block: &Block) {
-    let (height, hash) = (block.header.height, block.hash());
-    let head = StoredBlock { header: block.header.clone(), signature: block.signature, items: Vec::new() };
+fn stage_candidate(changes: &mut Changes, batch: &Batch) {
+    let (height, hash) = (batch.header.height, batch.hash());
+    let head = StoredBatch { header: batch.header.clone(), signature: batch.signature, items: Vec::new() };
     changes.insert(layout::candidate(height, hash, 0), Some(encode(&head)));
-    for (index, item) in (1..).zip(block.body.items()) {
+    for (index, item) in (1..).zip(batch.body.items()) {
         changes.insert(layout::candidate(height, hash, index), Some(item));
     }
 }
 
-fn whole_block(header: Header, signature: Signature, items: &[Vec<u8>]) -> Result<Block, StoreError> {
-    let body = Body::from_items(items).map_err(|error| corrupt("a block's item", &error))?;
-    Ok(Block { header, signature, body })
+fn whole_batch(header: Header, signature: Signature, items: &[Vec<u8>]) -> Result<Batch, StoreError> {
+    let body = Body::from_items(items).map_err(|error| corrupt("a batch's item", &error))?;
+    Ok(Batch { header, signature, body })
 }
 
 fn item_hash(item: &[u8]) -> Hash {

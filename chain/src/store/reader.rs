@@ -1,64 +1,64 @@
-//! Final blocks as they are stored, for whoever passes them on: nothing is verified, and items are not even decoded.
+//! Final batches as they are stored, for whoever passes them on: nothing is verified, and items are not even decoded.
 
 use std::fmt;
 
-use super::layout::{self, StoredBlock};
+use super::layout::{self, StoredBatch};
 use super::{Store, StoreError, corrupt, stored};
-use crate::block::Body;
+use crate::batch::Body;
 use crate::codec::encode;
 use crate::record::Height;
 
 /// Looks keys up in a backend that somebody else writes to. What one commit brings is seen as a whole or not at all.
 pub type Lookup = Box<dyn Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError> + Send>;
 
-/// Reads final blocks from another thread than the one that writes the store.
-pub struct FinalBlocks {
+/// Reads final batches from another thread than the one that writes the store.
+pub struct FinalBatches {
     lookup: Lookup,
 }
 
-impl fmt::Debug for FinalBlocks {
+impl fmt::Debug for FinalBatches {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FinalBlocks").finish_non_exhaustive()
+        f.debug_struct("FinalBatches").finish_non_exhaustive()
     }
 }
 
-impl FinalBlocks {
-    /// The canonical bytes of a block and of its certificate behind it.
+impl FinalBatches {
+    /// The canonical bytes of a batch and of its certificate behind it.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.
     pub fn encoded(&self, height: Height) -> Result<Option<Vec<u8>>, StoreError> {
-        encoded_block(&self.lookup, height)
+        encoded_batch(&self.lookup, height)
     }
 }
 
 impl Store {
-    /// The canonical bytes of a final block and of its certificate behind it.
+    /// The canonical bytes of a final batch and of its certificate behind it.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.
     pub fn encoded(&self, height: Height) -> Result<Option<Vec<u8>>, StoreError> {
-        encoded_block(|key| self.backend.get(key), height)
+        encoded_batch(|key| self.backend.get(key), height)
     }
 
-    /// A reader for another thread, where the backend has such; it may see a block before it is durable.
-    pub fn final_blocks(&self) -> Option<FinalBlocks> {
-        self.backend.lookup().map(|lookup| FinalBlocks { lookup })
+    /// A reader for another thread, where the backend has such; it may see a batch before it is durable.
+    pub fn final_batches(&self) -> Option<FinalBatches> {
+        self.backend.lookup().map(|lookup| FinalBatches { lookup })
     }
 }
 
-fn encoded_block(
+fn encoded_batch(
     lookup: impl Fn(&[u8]) -> Result<Option<Vec<u8>>, StoreError>,
     height: Height,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    let Some(bytes) = lookup(&layout::block(height))? else { return Ok(None) };
-    let block: StoredBlock = stored(&bytes, "a block")?;
-    let missing = |what| StoreError::Corrupt(format!("{what} of block {height} is missing"));
-    let mut items = Vec::with_capacity(block.items.len());
-    for &hash in &block.items {
+    let Some(bytes) = lookup(&layout::batch(height))? else { return Ok(None) };
+    let batch: StoredBatch = stored(&bytes, "a batch")?;
+    let missing = |what| StoreError::Corrupt(format!("{what} of batch {height} is missing"));
+    let mut items = Vec::with_capacity(batch.items.len());
+    for &hash in &batch.items {
         items.push(lookup(&layout::item(hash))?.ok_or_else(|| missing("an item"))?);
     }
-    let body = Body::bytes_of_items(&items).map_err(|error| corrupt("a block's item", &error))?;
+    let body = Body::bytes_of_items(&items).map_err(|error| corrupt("a batch's item", &error))?;
     let certificate = lookup(&layout::certificate(height))?.ok_or_else(|| missing("the certificate"))?;
-    Ok(Some([encode(&(block.header, block.signature)), body, certificate].concat()))
+    Ok(Some([encode(&(batch.header, batch.signature)), body, certificate].concat()))
 }

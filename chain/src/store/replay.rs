@@ -7,7 +7,7 @@ use super::{Store, StoreError};
 use crate::genesis::Network;
 use crate::ledger::Ledger;
 use crate::record::Height;
-use crate::validate::{FinalBlock, FinalityError};
+use crate::validate::{FinalBatch, FinalityError};
 
 /// Why a stored chain does not stand.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,8 +16,8 @@ pub enum ReplayError {
     /// The store fails.
     #[error("at height {height}: {error}")]
     Store { height: Height, error: StoreError },
-    /// A block breaks a rule, or its votes do not make it final.
-    #[error("block {height} is not final: {error}")]
+    /// A batch breaks a rule, or its votes do not make it final.
+    #[error("batch {height} is not final: {error}")]
     NotFinal {
         /// Its height.
         height: Height,
@@ -25,7 +25,7 @@ pub enum ReplayError {
     },
 }
 
-/// The ledger after the store's last block.
+/// The ledger after the store's last batch.
 ///
 /// # Errors
 /// The first height at which the chain does not stand.
@@ -33,19 +33,19 @@ pub fn replay(store: &Store, network: Arc<Network>) -> Result<Ledger, ReplayErro
     replay_with(store, network, |_| {})
 }
 
-/// [`replay`], showing each block to `observe` as it is verified.
+/// [`replay`], showing each batch to `observe` as it is verified.
 ///
 /// # Errors
 /// The first height at which the chain does not stand.
 pub fn replay_with(
     store: &Store,
     network: Arc<Network>,
-    mut observe: impl FnMut(&FinalBlock),
+    mut observe: impl FnMut(&FinalBatch),
 ) -> Result<Ledger, ReplayError> {
     let mut ledger = Ledger::new(network);
-    for (height, found) in (1..).zip(store.blocks_from(1)) {
-        let (block, certificate) = found.map_err(|error| ReplayError::Store { height, error })?;
-        let done = ledger.validate_final(block, certificate);
+    for (height, found) in (1..).zip(store.batches_from(1)) {
+        let (batch, certificate) = found.map_err(|error| ReplayError::Store { height, error })?;
+        let done = ledger.validate_final(batch, certificate);
         let done = done.map_err(|error| ReplayError::NotFinal { height, error })?;
         observe(&done);
         (_, _, ledger, _) = done.into_parts();

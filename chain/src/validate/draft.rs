@@ -1,22 +1,22 @@
-//! Making blocks: what a miner wants to put into one, judged by the very code that will validate it.
+//! Making batches: what a miner wants to put into one, judged by the very code that will validate it.
 
 use scenarios::ProviderId;
 
 use super::form::validate_contents;
 use super::rejection::Rejection;
 use super::stateful::bring;
-use crate::block::{
-    Amendment, BLOCK_VERSION, Block, BlockKind, Body, Composition, Header, PriceUpdate, Replacement,
+use crate::batch::{
+    Amendment, BATCH_VERSION, Batch, BatchKind, Body, Composition, Header, PriceUpdate, Replacement,
 };
 use crate::key::{PublicKey, Signature};
 use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
 use crate::ledger::market::staging::Staged;
-use crate::ledger::transition::{BlockReport, Transition};
+use crate::ledger::transition::{BatchReport, Transition};
 use crate::ledger::{DemandEntry, Ledger, MarketError};
 use crate::merkle::merkle_root;
 use crate::record::{DemandId, Record};
 
-/// What a miner wants to put into the next block.
+/// What a miner wants to put into the next batch.
 #[derive(Clone, Debug)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Draft {
@@ -37,7 +37,7 @@ pub struct Draft {
 /// A demand and the provider of each of its orders.
 pub type Serving = (DemandId, Vec<ProviderId>);
 
-/// Compositions that the next block can bring together, and why not the others.
+/// Compositions that the next batch can bring together, and why not the others.
 #[derive(Clone, Debug, Default)]
 pub struct Admissible {
     /// Those that fit, in order.
@@ -66,7 +66,7 @@ impl Admissible {
     }
 }
 
-/// Amendments that the next block can bring together, and why not the others.
+/// Amendments that the next batch can bring together, and why not the others.
 #[derive(Clone, Debug, Default)]
 pub struct AdmissibleAmendments {
     /// Those that fit, in order.
@@ -76,18 +76,18 @@ pub struct AdmissibleAmendments {
 }
 
 impl Ledger {
-    /// Works out the header of the next block and its body. [`crate::Block::sign`] makes it a block, which this
+    /// Works out the header of the next batch and its body. [`crate::Batch::sign`] makes it a batch, which this
     /// ledger then validates.
     ///
     /// # Errors
-    /// The first rule the block would break.
-    pub fn draft(&self, draft: Draft) -> Result<(Header, Body, BlockReport), Rejection> {
+    /// The first rule the batch would break.
+    pub fn draft(&self, draft: Draft) -> Result<(Header, Body, BatchReport), Rejection> {
         let (got, expected) = (draft.timestamp_ms, self.head().timestamp_ms);
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
         }
         let kind = self.kind_of(&draft);
-        let empty = kind == BlockKind::Quiet && draft.records.is_empty() && draft.price_update.is_none();
+        let empty = kind == BatchKind::Quiet && draft.records.is_empty() && draft.price_update.is_none();
         self.validate_interval(draft.timestamp_ms, kind, empty)?;
 
         let mut transition = Transition::begin(self, &draft.miner, draft.timestamp_ms)?;
@@ -111,14 +111,14 @@ impl Ledger {
         };
         let header = header_of(self, &transition, &body, draft.miner, draft.timestamp_ms);
         // Not signed yet; a signature changes nothing about what is judged here.
-        let block = Block { header, signature: Signature([0; 64]), body };
-        validate_contents(self.network(), &block, None)?;
+        let batch = Batch { header, signature: Signature([0; 64]), body };
+        validate_contents(self.network(), &batch, None)?;
         let (_, report) = transition.into_parts();
-        Ok((block.header, block.body, report))
+        Ok((batch.header, batch.body, report))
     }
 
-    /// Which of these compositions the next block of `miner` can bring together at this time, taken greedily in order:
-    /// for re-anchoring a block mined on an older head, and to explain a refusal. What blocks earn as a whole is not
+    /// Which of these compositions the next batch of `miner` can bring together at this time, taken greedily in order:
+    /// for re-anchoring a batch mined on an older head, and to explain a refusal. What batches earn as a whole is not
     /// judged.
     pub fn admissible(&self, miner: &PublicKey, timestamp_ms: u64, compositions: &[Serving]) -> Admissible {
         let mut admissible = Admissible::default();
@@ -144,7 +144,7 @@ impl Ledger {
         admissible
     }
 
-    /// Which of these sets the next block of `miner` can bring as amendments together at this time, taken greedily in
+    /// Which of these sets the next batch of `miner` can bring as amendments together at this time, taken greedily in
     /// order, after those of `compositions` that it can bring: for re-anchoring, as [`Ledger::admissible`].
     pub fn admissible_amendments(
         &self,
@@ -174,15 +174,15 @@ impl Ledger {
         admissible
     }
 
-    /// What a draft's block is for: see [`Body::kind`].
-    fn kind_of(&self, draft: &Draft) -> BlockKind {
-        // A demand that comes with this very block's records is not known yet, and open.
+    /// What a draft's batch is for: see [`Body::kind`].
+    fn kind_of(&self, draft: &Draft) -> BatchKind {
+        // A demand that comes with this very batch's records is not known yet, and open.
         let is_first = |(demand, _): &Serving| self.demand(*demand).map_or(0, DemandEntry::version) == 0;
         let firsts = draft.amendments.iter().flatten().any(is_first);
         match (draft.compositions.is_empty() && !firsts, draft.amendments.is_empty()) {
-            (false, _) => BlockKind::Composing,
-            (true, false) => BlockKind::Amending,
-            (true, true) => BlockKind::Quiet,
+            (false, _) => BatchKind::Composing,
+            (true, false) => BatchKind::Amending,
+            (true, true) => BatchKind::Quiet,
         }
     }
 }
@@ -228,7 +228,7 @@ fn header_of(
 ) -> Header {
     let items = body.items();
     Header {
-        version: BLOCK_VERSION,
+        version: BATCH_VERSION,
         network: ledger.network().id(),
         height: transition.height(),
         parent: ledger.head().hash,

@@ -31,7 +31,7 @@ impl Rejection {
     /// The rule's name, for logs and tables.
     pub const fn rule(&self) -> &'static str {
         match self {
-            Self::Codec(CodecError::TooLarge { .. }) | Self::TooLarge { .. } => "block-size",
+            Self::Codec(CodecError::TooLarge { .. }) | Self::TooLarge { .. } => "batch-size",
             Self::Codec(_) => "encoding",
             Self::WrongVersion { .. } => "version",
             Self::WrongNetwork { .. } => "network",
@@ -51,9 +51,9 @@ impl Rejection {
             Self::WrongParent { .. } => "parent",
             Self::TimestampNotAboveParent { .. } => "timestamp",
             Self::TimestampAhead { .. } => "clock",
-            Self::QuietBlockTooSoon { .. } => "quiet-interval",
+            Self::QuietBatchTooSoon { .. } => "quiet-interval",
             Self::AmendmentTooSoon { .. } => "amendment-interval",
-            Self::EmptyBlock => "empty-block",
+            Self::EmptyBatch => "empty-batch",
             Self::WrongCost { .. } => "cost",
             Self::WrongMinutes { .. } => "minutes",
             Self::WrongTotalCost { .. } => "total-cost",

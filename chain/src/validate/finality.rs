@@ -1,25 +1,25 @@
-//! The last step of a block's progress: more than two thirds of the validators precommitted it.
+//! The last step of a batch's progress: more than two thirds of the validators precommitted it.
 
 use super::form::WellFormed;
 use super::rejection::Rejection;
-use super::stateful::ValidBlock;
-use crate::block::{Block, BlockHash};
+use super::stateful::ValidBatch;
+use crate::batch::{Batch, BatchHash};
 use crate::consensus::{CertificateError, CommitCertificate};
 use crate::genesis::Network;
-use crate::ledger::{BlockReport, Ledger};
+use crate::ledger::{BatchReport, Ledger};
 use crate::record::Height;
 
-/// A valid block with the certificate that makes it final, and the ledger it leads to. Made by
-/// [`ValidBlock::finalise`] and [`Ledger::validate_final`] alone.
+/// A valid batch with the certificate that makes it final, and the ledger it leads to. Made by
+/// [`ValidBatch::finalise`] and [`Ledger::validate_final`] alone.
 #[derive(Clone, Debug)]
-pub struct FinalBlock {
-    block: Block,
+pub struct FinalBatch {
+    batch: Batch,
     certificate: CommitCertificate,
     ledger: Ledger,
-    report: BlockReport,
+    report: BatchReport,
 }
 
-/// Why a block is not final.
+/// Why a batch is not final.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum FinalityError {
@@ -30,77 +30,77 @@ pub enum FinalityError {
         got: Height,
         expected: Height,
     },
-    /// It is for another block.
-    #[error("the certificate is for block {got}, expected {expected}")]
-    WrongBlock { got: BlockHash, expected: BlockHash },
+    /// It is for another batch.
+    #[error("the certificate is for batch {got}, expected {expected}")]
+    WrongBatch { got: BatchHash, expected: BatchHash },
     /// Its signatures prove nothing.
     #[error("the certificate: {0}")]
     Certificate(#[from] CertificateError),
-    /// The block breaks a rule, whoever signed it.
-    #[error("the block breaks a rule: {0}")]
+    /// The batch breaks a rule, whoever signed it.
+    #[error("the batch breaks a rule: {0}")]
     Invalid(#[from] Rejection),
 }
 
-/// Checks that `certificate` makes the block of this height and hash final. Cheaper than validating the
-/// block: the certificate alone says that two thirds found it valid.
+/// Checks that `certificate` makes the batch of this height and hash final. Cheaper than validating the
+/// batch: the certificate alone says that two thirds found it valid.
 ///
 /// # Errors
 /// The first rule broken.
 pub fn verify_certificate(
     network: &Network,
     height: Height,
-    block: BlockHash,
+    batch: BatchHash,
     certificate: &CommitCertificate,
 ) -> Result<(), FinalityError> {
     if certificate.height != height {
         return Err(FinalityError::WrongHeight { got: certificate.height, expected: height });
     }
-    if certificate.block != block {
-        return Err(FinalityError::WrongBlock { got: certificate.block, expected: block });
+    if certificate.batch != batch {
+        return Err(FinalityError::WrongBatch { got: certificate.batch, expected: batch });
     }
     certificate.verify(network.validators(), network.id())?;
     Ok(())
 }
 
-impl ValidBlock {
-    /// Makes the block final.
+impl ValidBatch {
+    /// Makes the batch final.
     ///
     /// # Errors
-    /// If the certificate is not this block's or proves nothing.
-    pub fn finalise(self, certificate: CommitCertificate) -> Result<FinalBlock, FinalityError> {
+    /// If the certificate is not this batch's or proves nothing.
+    pub fn finalise(self, certificate: CommitCertificate) -> Result<FinalBatch, FinalityError> {
         let head = self.next().head();
         verify_certificate(self.next().network(), head.height, head.hash, &certificate)?;
-        Ok(FinalBlock::new(self, certificate))
+        Ok(FinalBatch::new(self, certificate))
     }
 }
 
 impl Ledger {
-    /// Checks a block that somebody calls final against this ledger, its parent's: the votes first, then every
+    /// Checks a batch that somebody calls final against this ledger, its parent's: the votes first, then every
     /// rule but the clock's. What is final was on time.
     ///
     /// # Errors
-    /// If the certificate is not this block's or proves nothing, or the first rule that the block breaks.
+    /// If the certificate is not this batch's or proves nothing, or the first rule that the batch breaks.
     pub fn validate_final(
         &self,
-        block: Block,
+        batch: Batch,
         certificate: CommitCertificate,
-    ) -> Result<FinalBlock, FinalityError> {
-        verify_certificate(self.network(), block.header.height, block.hash(), &certificate)?;
-        let valid = self.validate(WellFormed::new(self.network(), block)?, None)?;
-        Ok(FinalBlock::new(valid, certificate))
+    ) -> Result<FinalBatch, FinalityError> {
+        verify_certificate(self.network(), batch.header.height, batch.hash(), &certificate)?;
+        let valid = self.validate(WellFormed::new(self.network(), batch)?, None)?;
+        Ok(FinalBatch::new(valid, certificate))
     }
 }
 
-impl FinalBlock {
+impl FinalBatch {
     /// `certificate` has been verified.
-    fn new(valid: ValidBlock, certificate: CommitCertificate) -> Self {
-        let (block, ledger, report) = valid.into_parts();
-        Self { block, certificate, ledger, report }
+    fn new(valid: ValidBatch, certificate: CommitCertificate) -> Self {
+        let (batch, ledger, report) = valid.into_parts();
+        Self { batch, certificate, ledger, report }
     }
 
-    /// The block.
-    pub const fn block(&self) -> &Block {
-        &self.block
+    /// The batch.
+    pub const fn batch(&self) -> &Batch {
+        &self.batch
     }
 
     /// Its votes.
@@ -114,12 +114,12 @@ impl FinalBlock {
     }
 
     /// What it brought and earned.
-    pub const fn report(&self) -> &BlockReport {
+    pub const fn report(&self) -> &BatchReport {
         &self.report
     }
 
-    /// Block, votes, ledger after it, report.
-    pub fn into_parts(self) -> (Block, CommitCertificate, Ledger, BlockReport) {
-        (self.block, self.certificate, self.ledger, self.report)
+    /// Batch, votes, ledger after it, report.
+    pub fn into_parts(self) -> (Batch, CommitCertificate, Ledger, BatchReport) {
+        (self.batch, self.certificate, self.ledger, self.report)
     }
 }

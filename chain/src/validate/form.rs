@@ -1,92 +1,92 @@
-//! The form of a block: what can be judged without any state, its records' own form included. First that signature and
-//! body are those the header names, for only then does anything said about the block hold for all that bear its name.
+//! The form of a batch: what can be judged without any state, its records' own form included. First that signature and
+//! body are those the header names, for only then does anything said about the batch hold for all that bear its name.
 
 use std::collections::BTreeSet;
 
 use super::record::check_record;
 use super::rejection::Rejection;
-use crate::block::{Amendment, BLOCK_VERSION, Block};
+use crate::batch::{Amendment, BATCH_VERSION, Batch};
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
 use crate::key::KeyError;
 use crate::ledger::MarketError;
 use crate::merkle::merkle_root;
 
-/// A block whose signature and body are those that its header names: what is true of it is true of every authentic
-/// block of that name. A name by itself covers the header alone, and anybody can put another body under it.
+/// A batch whose signature and body are those that its header names: what is true of it is true of every authentic
+/// batch of that name. A name by itself covers the header alone, and anybody can put another body under it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authentic(Block);
+pub struct Authentic(Batch);
 
-/// A block that is right by itself: authentic, canonical, within limits, no item twice, each record right by itself.
+/// A batch that is right by itself: authentic, canonical, within limits, no item twice, each record right by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WellFormed(Block);
+pub struct WellFormed(Batch);
 
 impl Authentic {
-    /// Checks that a block is what its header names.
+    /// Checks that a batch is what its header names.
     ///
     /// # Errors
-    /// If it is not, which says nothing about the block of that name, only about whoever sent this one.
-    pub fn new(block: Block) -> Result<Self, Rejection> {
+    /// If it is not, which says nothing about the batch of that name, only about whoever sent this one.
+    pub fn new(batch: Batch) -> Result<Self, Rejection> {
         // What a signature and a root cover is a matter of the version.
-        validate_version(&block)?;
-        verify_signature(&block)?;
-        verify_items(&block)?;
-        Ok(Self(block))
+        validate_version(&batch)?;
+        verify_signature(&batch)?;
+        verify_items(&batch)?;
+        Ok(Self(batch))
     }
 
-    /// The block.
-    pub const fn block(&self) -> &Block {
+    /// The batch.
+    pub const fn batch(&self) -> &Batch {
         &self.0
     }
 
-    /// The block, no longer known to be authentic.
-    pub fn into_block(self) -> Block {
+    /// The batch, no longer known to be authentic.
+    pub fn into_batch(self) -> Batch {
         self.0
     }
 
-    /// Checks the block's form.
+    /// Checks the batch's form.
     ///
     /// # Errors
-    /// The first rule broken, by every authentic block of this name.
+    /// The first rule broken, by every authentic batch of this name.
     pub fn well_formed(self, network: &Network) -> Result<WellFormed, Rejection> {
         WellFormed::check(network, self, None)
     }
 }
 
 impl WellFormed {
-    /// Reads a block from bytes and checks its form.
+    /// Reads a batch from bytes and checks its form.
     ///
     /// # Errors
     /// The first rule broken.
     pub fn decode(network: &Network, bytes: &[u8]) -> Result<Self, Rejection> {
-        let block: Block = decode(bytes, block_bytes(network))?;
-        Self::check(network, Authentic::new(block)?, Some(bytes.len()))
+        let batch: Batch = decode(bytes, batch_bytes(network))?;
+        Self::check(network, Authentic::new(batch)?, Some(bytes.len()))
     }
 
-    /// Checks the form of a block, and first of all that it is authentic.
+    /// Checks the form of a batch, and first of all that it is authentic.
     ///
     /// # Errors
     /// The first rule broken.
-    pub fn new(network: &Network, block: Block) -> Result<Self, Rejection> {
-        Authentic::new(block)?.well_formed(network)
+    pub fn new(network: &Network, batch: Batch) -> Result<Self, Rejection> {
+        Authentic::new(batch)?.well_formed(network)
     }
 
-    fn check(network: &Network, block: Authentic, bytes: Option<usize>) -> Result<Self, Rejection> {
-        let Authentic(block) = block;
-        validate_network(network, &block)?;
-        validate_contents(network, &block, bytes)?;
-        validate_no_duplicates(&block)?;
-        verify_records(network, &block)?;
-        Ok(Self(block))
+    fn check(network: &Network, batch: Authentic, bytes: Option<usize>) -> Result<Self, Rejection> {
+        let Authentic(batch) = batch;
+        validate_network(network, &batch)?;
+        validate_contents(network, &batch, bytes)?;
+        validate_no_duplicates(&batch)?;
+        verify_records(network, &batch)?;
+        Ok(Self(batch))
     }
 
-    /// The block.
-    pub const fn block(&self) -> &Block {
+    /// The batch.
+    pub const fn batch(&self) -> &Batch {
         &self.0
     }
 
-    /// The block, no longer known to be well-formed.
-    pub fn into_block(self) -> Block {
+    /// The batch, no longer known to be well-formed.
+    pub fn into_batch(self) -> Batch {
         self.0
     }
 }
@@ -95,53 +95,53 @@ impl WellFormed {
 /// length of the canonical form, if it is known.
 pub(super) fn validate_contents(
     network: &Network,
-    block: &Block,
+    batch: &Batch,
     bytes: Option<usize>,
 ) -> Result<(), Rejection> {
-    validate_counts(network, block)?;
-    validate_price_form(block)?;
-    validate_amendment_form(block)?;
-    validate_composition_timestamps(block)?;
-    validate_size(network, block, bytes)
+    validate_counts(network, batch)?;
+    validate_price_form(batch)?;
+    validate_amendment_form(batch)?;
+    validate_composition_timestamps(batch)?;
+    validate_size(network, batch, bytes)
 }
 
-fn block_bytes(network: &Network) -> usize {
-    usize::try_from(network.parameters().limits.block_bytes).unwrap_or(usize::MAX)
+fn batch_bytes(network: &Network) -> usize {
+    usize::try_from(network.parameters().limits.batch_bytes).unwrap_or(usize::MAX)
 }
 
-fn validate_version(block: &Block) -> Result<(), Rejection> {
-    let got = block.header.version;
-    if got == BLOCK_VERSION { Ok(()) } else { Err(Rejection::WrongVersion { got, expected: BLOCK_VERSION }) }
+fn validate_version(batch: &Batch) -> Result<(), Rejection> {
+    let got = batch.header.version;
+    if got == BATCH_VERSION { Ok(()) } else { Err(Rejection::WrongVersion { got, expected: BATCH_VERSION }) }
 }
 
-fn validate_network(network: &Network, block: &Block) -> Result<(), Rejection> {
-    let (got, expected) = (block.header.network, network.id());
+fn validate_network(network: &Network, batch: &Batch) -> Result<(), Rejection> {
+    let (got, expected) = (batch.header.network, network.id());
     if got == expected { Ok(()) } else { Err(Rejection::WrongNetwork { got, expected }) }
 }
 
-fn validate_counts(network: &Network, block: &Block) -> Result<(), Rejection> {
+fn validate_counts(network: &Network, batch: &Batch) -> Result<(), Rejection> {
     let limits = &network.parameters().limits;
-    let expected = usize::try_from(limits.records_per_block).unwrap_or(usize::MAX);
-    let got = block.body.records.len();
+    let expected = usize::try_from(limits.records_per_batch).unwrap_or(usize::MAX);
+    let got = batch.body.records.len();
     if got > expected {
         return Err(Rejection::TooManyRecords { got, expected });
     }
-    let expected = usize::try_from(limits.compositions_per_block).unwrap_or(usize::MAX);
-    let got = block.body.composed().count();
+    let expected = usize::try_from(limits.compositions_per_batch).unwrap_or(usize::MAX);
+    let got = batch.body.composed().count();
     if got > expected { Err(Rejection::TooManyCompositions { got, expected }) } else { Ok(()) }
 }
 
-fn validate_price_form(block: &Block) -> Result<(), Rejection> {
-    let last = block.body.price_update.as_ref().and_then(|update| update.prices.0.last());
+fn validate_price_form(batch: &Batch) -> Result<(), Rejection> {
+    let last = batch.body.price_update.as_ref().and_then(|update| update.prices.0.last());
     if last.is_some_and(|price| price.micros() == 0) { Err(Rejection::TrailingZeroPrice) } else { Ok(()) }
 }
 
-fn validate_amendment_form(block: &Block) -> Result<(), Rejection> {
-    for (amendment, Amendment { parts }) in block.body.amendments.iter().enumerate() {
+fn validate_amendment_form(batch: &Batch) -> Result<(), Rejection> {
+    for (amendment, Amendment { parts }) in batch.body.amendments.iter().enumerate() {
         if parts.is_empty() {
             return Err(Rejection::EmptyAmendment { amendment });
         }
-        // That no demand occurs twice is a rule of the whole block.
+        // That no demand occurs twice is a rule of the whole batch.
         let demands = || parts.iter().map(|part| part.composition.demand);
         if let Some((_, demand)) = demands().zip(demands().skip(1)).find(|(before, demand)| demand < before) {
             return Err(Rejection::AmendmentOrder { amendment, demand });
@@ -150,9 +150,9 @@ fn validate_amendment_form(block: &Block) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn validate_composition_timestamps(block: &Block) -> Result<(), Rejection> {
-    let expected = block.header.timestamp_ms;
-    match block.body.composed().find(|composition| composition.timestamp_ms > expected) {
+fn validate_composition_timestamps(batch: &Batch) -> Result<(), Rejection> {
+    let expected = batch.header.timestamp_ms;
+    match batch.body.composed().find(|composition| composition.timestamp_ms > expected) {
         Some(late) => {
             let (demand, got) = (late.demand, late.timestamp_ms);
             Err(Rejection::CompositionTimestamp { demand, got, expected })
@@ -161,39 +161,39 @@ fn validate_composition_timestamps(block: &Block) -> Result<(), Rejection> {
     }
 }
 
-fn validate_size(network: &Network, block: &Block, bytes: Option<usize>) -> Result<(), Rejection> {
-    let (got, expected) = (bytes.unwrap_or_else(|| encode(block).len()), block_bytes(network));
+fn validate_size(network: &Network, batch: &Batch, bytes: Option<usize>) -> Result<(), Rejection> {
+    let (got, expected) = (bytes.unwrap_or_else(|| encode(batch).len()), batch_bytes(network));
     if got > expected { Err(Rejection::TooLarge { got, expected }) } else { Ok(()) }
 }
 
-fn verify_signature(block: &Block) -> Result<(), Rejection> {
-    let miner = block.header.miner;
-    block.verify_signature().map_err(|error| match error {
+fn verify_signature(batch: &Batch) -> Result<(), Rejection> {
+    let miner = batch.header.miner;
+    batch.verify_signature().map_err(|error| match error {
         KeyError::BadSignature => Rejection::BadSignature { miner },
         KeyError::Malformed | KeyError::Weak => Rejection::MinerKey { miner, error },
     })
 }
 
-fn verify_items(block: &Block) -> Result<(), Rejection> {
-    let items = block.body.items();
-    let (got, expected) = (block.header.item_count, u32::try_from(items.len()).unwrap_or(u32::MAX));
+fn verify_items(batch: &Batch) -> Result<(), Rejection> {
+    let items = batch.body.items();
+    let (got, expected) = (batch.header.item_count, u32::try_from(items.len()).unwrap_or(u32::MAX));
     if got != expected {
         return Err(Rejection::WrongItemCount { got, expected });
     }
-    let (got, expected) = (block.header.merkle_root, merkle_root(&items));
+    let (got, expected) = (batch.header.merkle_root, merkle_root(&items));
     if got == expected { Ok(()) } else { Err(Rejection::WrongMerkleRoot { got, expected }) }
 }
 
-fn validate_no_duplicates(block: &Block) -> Result<(), Rejection> {
+fn validate_no_duplicates(batch: &Batch) -> Result<(), Rejection> {
     let mut records = BTreeSet::new();
-    for record in &block.body.records {
+    for record in &batch.body.records {
         let record = record.id();
         if !records.insert(record) {
             return Err(Rejection::DuplicateRecord { record });
         }
     }
     let mut demands = BTreeSet::new();
-    for composition in block.body.composed() {
+    for composition in batch.body.composed() {
         let demand = composition.demand;
         if !demands.insert(demand) {
             return Err(MarketError::DuplicateComposition { demand }.into());
@@ -202,8 +202,8 @@ fn validate_no_duplicates(block: &Block) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn verify_records(network: &Network, block: &Block) -> Result<(), Rejection> {
-    for (index, record) in block.body.records.iter().enumerate() {
+fn verify_records(network: &Network, batch: &Batch) -> Result<(), Rejection> {
+    for (index, record) in batch.body.records.iter().enumerate() {
         check_record(network, record).map_err(|error| Rejection::Record {
             index,
             id: record.id(),

@@ -1,7 +1,7 @@
-//! Validation: a block's progress is a type.
+//! Validation: a batch's progress is a type.
 //!
-//! [`Block`] (as received) -> [`Authentic`] (what its header names) -> [`WellFormed`] (right by itself) ->
-//! [`ValidBlock`] (right after its parent, with the ledger it leads to) -> [`FinalBlock`] (voted final). One
+//! [`Batch`] (as received) -> [`Authentic`] (what its header names) -> [`WellFormed`] (right by itself) ->
+//! [`ValidBatch`] (right after its parent, with the ledger it leads to) -> [`FinalBatch`] (voted final). One
 //! function and one error variant per rule, cheapest first, signatures before anything expensive. An `Err` leaves
 //! everything unchanged.
 
@@ -13,11 +13,11 @@ pub mod record;
 pub mod rejection;
 mod stateful;
 
-pub use crate::block::Block;
+pub use crate::batch::Batch;
 pub use draft::{Admissible, AdmissibleAmendments, Draft, Early, Serving};
 pub use fault::Fault;
-pub use finality::{FinalBlock, FinalityError, verify_certificate};
+pub use finality::{FinalBatch, FinalityError, verify_certificate};
 pub use form::{Authentic, WellFormed};
 pub use record::{OfferError, RecordError, check_record};
 pub use rejection::Rejection;
-pub use stateful::ValidBlock;
+pub use stateful::ValidBatch;

@@ -1,40 +1,40 @@
-//! Why a block is refused: one variant per rule, with what was got and expected. What the rules of the ledger's rooms
+//! Why a batch is refused: one variant per rule, with what was got and expected. What the rules of the ledger's rooms
 //! refuse is theirs to say, and wrapped here.
 
 use scenarios::{Minutes, Money};
 
 use super::record::RecordError;
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::codec::CodecError;
 use crate::hash::Hash;
 use crate::key::{KeyError, PublicKey};
 use crate::ledger::{Defect, MarketError};
 use crate::record::{DemandId, Height, NetworkId, RecordId};
 
-/// Why a block is refused.
+/// Why a batch is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Rejection {
     // Form: judged without any state.
-    /// The bytes are no block.
-    #[error("not a block: {0}")]
+    /// The bytes are no batch.
+    #[error("not a batch: {0}")]
     Codec(#[from] CodecError),
     /// Another version of the protocol.
-    #[error("block version {got}, expected {expected}")]
+    #[error("batch version {got}, expected {expected}")]
     WrongVersion {
         got: u16,
         /// The version this program reads.
         expected: u16,
     },
-    /// Another network's block.
-    #[error("the block is of network {got:?}, this is {expected:?}")]
+    /// Another network's batch.
+    #[error("the batch is of network {got:?}, this is {expected:?}")]
     WrongNetwork {
         got: NetworkId,
         /// This network.
         expected: NetworkId,
     },
-    /// The block has too many bytes.
-    #[error("the block has {got} bytes, expected at most {expected}")]
+    /// The batch has too many bytes.
+    #[error("the batch has {got} bytes, expected at most {expected}")]
     TooLarge {
         /// Its canonical bytes.
         got: usize,
@@ -66,26 +66,26 @@ pub enum Rejection {
     #[error("Merkle root {got}, the body's is {expected}")]
     WrongMerkleRoot { got: Hash, expected: Hash },
     /// The same record twice.
-    #[error("record {record} is in the block twice")]
+    #[error("record {record} is in the batch twice")]
     DuplicateRecord { record: RecordId },
     /// An amendment without parts.
-    #[error("amendment {amendment} of the block is empty")]
+    #[error("amendment {amendment} of the batch is empty")]
     EmptyAmendment {
-        /// Its position in the block.
+        /// Its position in the batch.
         amendment: usize,
     },
     /// The parts of an amendment are out of order.
     #[error(
-        "amendment {amendment} of the block: demand {demand:?} after a later one, expected ascending ids"
+        "amendment {amendment} of the batch: demand {demand:?} after a later one, expected ascending ids"
     )]
     AmendmentOrder {
-        /// Its position in the block.
+        /// Its position in the batch.
         amendment: usize,
         /// The demand whose id is below the one before it.
         demand: DemandId,
     },
-    /// A composition claims to be found after its block was made.
-    #[error("the composition of {demand:?} is dated {got} ms, after its block ({expected} ms)")]
+    /// A composition claims to be found after its batch was made.
+    #[error("the composition of {demand:?} is dated {got} ms, after its batch ({expected} ms)")]
     CompositionTimestamp {
         demand: DemandId,
         /// The composition's time.
@@ -96,7 +96,7 @@ pub enum Rejection {
     #[error("the price update ends in a price of zero, expected trailing zeros left out")]
     TrailingZeroPrice,
     /// A record is refused, by itself or against the state.
-    #[error("record {id:?} (number {index} in the block): {error}")]
+    #[error("record {id:?} (number {index} in the batch): {error}")]
     Record {
         /// Its position.
         index: usize,
@@ -106,7 +106,7 @@ pub enum Rejection {
 
     // Place in the chain.
     /// Not the next height.
-    #[error("the block is for height {got}, the next is {expected}")]
+    #[error("the batch is for height {got}, the next is {expected}")]
     WrongHeight {
         /// The header's height.
         got: Height,
@@ -114,35 +114,35 @@ pub enum Rejection {
         expected: Height,
     },
     /// Not a child of the head.
-    #[error("the block's parent is {got}, the head is {expected}")]
-    WrongParent { got: BlockHash, expected: BlockHash },
+    #[error("the batch's parent is {got}, the head is {expected}")]
+    WrongParent { got: BatchHash, expected: BatchHash },
     /// Not later than its parent.
-    #[error("the block is dated {got} ms, expected later than its parent's {expected} ms")]
+    #[error("the batch is dated {got} ms, expected later than its parent's {expected} ms")]
     TimestampNotAboveParent { got: u64, expected: u64 },
     /// From the future.
-    #[error("the block is dated {got} ms, expected at most {expected} ms by this node's clock")]
+    #[error("the batch is dated {got} ms, expected at most {expected} ms by this node's clock")]
     TimestampAhead {
         got: u64,
         /// The latest time allowed now.
         expected: u64,
     },
-    /// A block that composes nothing comes too soon after its parent.
-    #[error("the block composes nothing and is dated {got} ms, expected at least {expected} ms")]
-    QuietBlockTooSoon {
+    /// A batch that composes nothing comes too soon after its parent.
+    #[error("the batch composes nothing and is dated {got} ms, expected at least {expected} ms")]
+    QuietBatchTooSoon {
         got: u64,
         /// The earliest time allowed.
         expected: u64,
     },
-    /// A block that only re-composes comes too soon after its parent.
-    #[error("the block only re-composes and is dated {got} ms, expected at least {expected} ms")]
+    /// A batch that only re-composes comes too soon after its parent.
+    #[error("the batch only re-composes and is dated {got} ms, expected at least {expected} ms")]
     AmendmentTooSoon {
         got: u64,
         /// The earliest time allowed.
         expected: u64,
     },
-    /// A block without items, though nothing waits for the height to grow.
-    #[error("the block is empty, no demand or composition waits for time to pass, and none expires")]
-    EmptyBlock,
+    /// A batch without items, though nothing waits for the height to grow.
+    #[error("the batch is empty, no demand or composition waits for time to pass, and none expires")]
+    EmptyBatch,
 
     // Claims.
     /// A composition's cost is not what it claims.
@@ -171,8 +171,8 @@ pub enum Rejection {
         /// What a verifier finds.
         expected: Money,
     },
-    /// The state after the block is not what its header says.
-    #[error("state root {got}, the state after the block has {expected}")]
+    /// The state after the batch is not what its header says.
+    #[error("state root {got}, the state after the batch has {expected}")]
     WrongStateRoot { got: Hash, expected: Hash },
     /// What it composes, amends or prices is refused.
     #[error(transparent)]

@@ -1,27 +1,27 @@
-//! A well-formed block against the ledger of its parent.
+//! A well-formed batch against the ledger of its parent.
 
 use super::form::WellFormed;
 use super::rejection::Rejection;
-use crate::block::{Amendment, Block, BlockKind, Composition, Header};
+use crate::batch::{Amendment, Batch, BatchKind, Composition, Header};
 use crate::ledger::market::amending::ProposedPart;
 use crate::ledger::market::staging::Staged;
 use crate::ledger::records::BringError;
-use crate::ledger::transition::{BlockReport, Transition};
+use crate::ledger::transition::{BatchReport, Transition};
 use crate::ledger::{Head, Ledger};
 use crate::record::Record;
 
-/// A block that keeps every rule after its parent, and the ledger it leads to.
+/// A batch that keeps every rule after its parent, and the ledger it leads to.
 #[derive(Clone, Debug)]
-pub struct ValidBlock {
-    block: Block,
+pub struct ValidBatch {
+    batch: Batch,
     next: Ledger,
-    report: BlockReport,
+    report: BatchReport,
 }
 
-impl ValidBlock {
-    /// The block.
-    pub const fn block(&self) -> &Block {
-        &self.block
+impl ValidBatch {
+    /// The batch.
+    pub const fn batch(&self) -> &Batch {
+        &self.batch
     }
 
     /// The ledger after it.
@@ -30,25 +30,25 @@ impl ValidBlock {
     }
 
     /// What it brought and earned.
-    pub const fn report(&self) -> &BlockReport {
+    pub const fn report(&self) -> &BatchReport {
         &self.report
     }
 
-    /// Block, ledger after it, report.
-    pub fn into_parts(self) -> (Block, Ledger, BlockReport) {
-        (self.block, self.next, self.report)
+    /// Batch, ledger after it, report.
+    pub fn into_parts(self) -> (Batch, Ledger, BatchReport) {
+        (self.batch, self.next, self.report)
     }
 }
 
 impl Ledger {
-    /// Checks a block against this ledger, its parent's. `local_time_ms` is the node's clock, for blocks
-    /// from the future; `None` where the block is already final and its time no longer matters.
+    /// Checks a batch against this ledger, its parent's. `local_time_ms` is the node's clock, for batches
+    /// from the future; `None` where the batch is already final and its time no longer matters.
     ///
     /// # Errors
     /// The first rule broken; nothing has changed then.
-    pub fn validate(&self, block: WellFormed, local_time_ms: Option<u64>) -> Result<ValidBlock, Rejection> {
-        let block = block.into_block();
-        let (header, body) = (&block.header, &block.body);
+    pub fn validate(&self, batch: WellFormed, local_time_ms: Option<u64>) -> Result<ValidBatch, Rejection> {
+        let batch = batch.into_batch();
+        let (header, body) = (&batch.header, &batch.body);
         validate_height(self, header)?;
         validate_parent(self, header)?;
         validate_timestamp(self, header)?;
@@ -76,27 +76,27 @@ impl Ledger {
         let (state, report) = transition.into_parts();
         let head = Head { height: header.height, hash: header.hash(), timestamp_ms: header.timestamp_ms };
         let next = Self { network: self.network.clone(), head, state };
-        Ok(ValidBlock { block, next, report })
+        Ok(ValidBatch { batch, next, report })
     }
 
-    /// A block that composes no open demand must keep its distance, and without any item it needs a reason.
+    /// A batch that composes no open demand must keep its distance, and without any item it needs a reason.
     pub(super) fn validate_interval(
         &self,
         timestamp_ms: u64,
-        kind: BlockKind,
+        kind: BatchKind,
         empty: bool,
     ) -> Result<(), Rejection> {
         let (got, parameters) = (timestamp_ms, self.network().parameters());
         let after = |interval: u64| self.head().timestamp_ms.saturating_add(interval);
         let (amending, quiet) =
-            (after(parameters.amendment_interval_ms), after(parameters.quiet_block_interval_ms));
+            (after(parameters.amendment_interval_ms), after(parameters.quiet_batch_interval_ms));
         match kind {
-            BlockKind::Amending if got < amending => {
+            BatchKind::Amending if got < amending => {
                 Err(Rejection::AmendmentTooSoon { got, expected: amending })
             }
-            BlockKind::Quiet if got < quiet => Err(Rejection::QuietBlockTooSoon { got, expected: quiet }),
-            BlockKind::Quiet if empty && !self.is_waiting(got) => Err(Rejection::EmptyBlock),
-            BlockKind::Composing | BlockKind::Amending | BlockKind::Quiet => Ok(()),
+            BatchKind::Quiet if got < quiet => Err(Rejection::QuietBatchTooSoon { got, expected: quiet }),
+            BatchKind::Quiet if empty && !self.is_waiting(got) => Err(Rejection::EmptyBatch),
+            BatchKind::Composing | BatchKind::Amending | BatchKind::Quiet => Ok(()),
         }
     }
 }
@@ -153,12 +153,12 @@ fn verify_composition(claim: &Composition, staged: &Staged) -> Result<(), Reject
     if got == expected { Ok(()) } else { Err(Rejection::WrongMinutes { demand, got, expected }) }
 }
 
-fn verify_total_cost(header: &Header, report: &BlockReport) -> Result<(), Rejection> {
+fn verify_total_cost(header: &Header, report: &BatchReport) -> Result<(), Rejection> {
     let (got, expected) = (header.cost, report.cost);
     if got == expected { Ok(()) } else { Err(Rejection::WrongTotalCost { got, expected }) }
 }
 
-fn verify_reduced_cost(header: &Header, report: &BlockReport) -> Result<(), Rejection> {
+fn verify_reduced_cost(header: &Header, report: &BatchReport) -> Result<(), Rejection> {
     let (got, expected) = (header.reduced_cost, report.reduced_cost);
     if got == expected { Ok(()) } else { Err(Rejection::WrongReducedCost { got, expected }) }
 }

@@ -1,4 +1,4 @@
-//! Blocks that pass, and the figures they lead to.
+//! Batches that pass, and the figures they lead to.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use chain::{Fault, RecordError, Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, demander, instance, micros, miner, offer, provider, provider_of,
+    Market, ProposedBatch, demand_statement, demander, instance, micros, miner, offer, provider, provider_of,
     providers, transfer, treasurer, units,
 };
 
@@ -49,7 +49,7 @@ fn optimal_compositions_earn_the_whole_fee_and_pay_providers_later() {
 }
 
 #[test]
-fn a_supply_is_tabulated_once_for_all_blocks_until_an_offer_changes_it() {
+fn a_supply_is_tabulated_once_for_all_batches_until_an_offer_changes_it() {
     let mut market = Market::open();
     let tables = market.ledger.supply().tables();
     market.compose(&[(0, providers([0, 0]))]);
@@ -57,7 +57,7 @@ fn a_supply_is_tabulated_once_for_all_blocks_until_an_offer_changes_it() {
     assert!(Arc::ptr_eq(&tables, &market.ledger.supply().tables()));
     let changed = instance().supply.providers.remove(0);
     let record = market.record(&provider_of(0), offer(&changed));
-    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     assert!(!Arc::ptr_eq(&tables, &market.ledger.supply().tables()));
 }
 
@@ -65,7 +65,7 @@ fn a_supply_is_tabulated_once_for_all_blocks_until_an_offer_changes_it() {
 fn a_price_update_raises_the_bound_to_the_optimum_and_is_paid() {
     let mut market = Market::open();
     let report =
-        market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
+        market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     assert_eq!((report.bound_before, report.bound_after), (Some(units(57)), Some(units(61))));
     // 5 % of the 2 $ in the bounty account.
     assert_eq!(report.bounty, micros(100_000));
@@ -78,7 +78,7 @@ fn a_price_update_raises_the_bound_to_the_optimum_and_is_paid() {
 fn at_the_right_prices_the_last_demand_has_no_reduced_cost_either() {
     let mut market = Market::open();
     let all = [(0, providers([0, 0])), (1, providers([0, 0])), (2, providers([1, 1]))];
-    market.accept(ProposedBlock::default().at_right_prices());
+    market.accept(ProposedBatch::default().at_right_prices());
     let report = market.compose(&all);
     assert_eq!((report.cost, report.reduced_cost, report.reward_ppm), (units(61), Money::ZERO, 1_000_000));
     assert_eq!(market.ledger.market_cost(), i128::from(units(61).micros()));
@@ -114,36 +114,36 @@ fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
 }
 
 #[test]
-fn a_demand_and_its_composition_may_come_in_one_block() {
+fn a_demand_and_its_composition_may_come_in_one_batch() {
     let mut market = Market::new();
     let records = market.demand_records();
     let compositions = vec![(records[0].id(), providers([0, 0]))];
-    let report = market.accept(ProposedBlock { records, compositions, ..ProposedBlock::default() });
+    let report = market.accept(ProposedBatch { records, compositions, ..ProposedBatch::default() });
     assert_eq!((report.records, report.compositions), (3, 1));
 }
 
 #[test]
-fn an_empty_block_passes_only_while_something_waits_for_time() {
+fn an_empty_batch_passes_only_while_something_waits_for_time() {
     let mut market = Market::open();
-    market.accept(ProposedBlock::default());
+    market.accept(ProposedBatch::default());
     assert!(market.ledger.is_waiting(market.next_time()));
     let mut idle = Market::new();
-    assert_eq!(idle.draft(ProposedBlock::default()).unwrap_err(), Rejection::EmptyBlock);
+    assert_eq!(idle.draft(ProposedBatch::default()).unwrap_err(), Rejection::EmptyBatch);
     idle.advance_to(1);
-    assert_eq!(idle.draft(ProposedBlock::default()).unwrap_err(), Rejection::EmptyBlock);
+    assert_eq!(idle.draft(ProposedBatch::default()).unwrap_err(), Rejection::EmptyBatch);
 }
 
 #[test]
 fn prices_that_more_capacity_made_too_high_can_be_lowered_to_nothing() {
     let mut market = Market::open();
-    market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
+    market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     let mut huge = instance().supply.providers.remove(0);
     huge.capacity = Some(scenarios::limits::CAPACITY_MINUTES);
     let records = vec![market.record(&provider_of(0), offer(&huge))];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     // 3 x 23 $ - 10^9 minutes at 0.2 $.
     assert_eq!(market.ledger.market_bound(), Ok(units(69 - 200_000_000)));
-    let report = market.accept(ProposedBlock { prices: Some(Vec::new()), ..ProposedBlock::default() });
+    let report = market.accept(ProposedBatch { prices: Some(Vec::new()), ..ProposedBatch::default() });
     assert_eq!(report.bound_after, Some(units(57)));
 }
 
@@ -160,11 +160,11 @@ fn the_bound_stays_below_what_stands_when_its_offers_are_gone_dearer_or_smaller(
     // `[0, 0]` stands at 19 $; without provider 0 the cheapest way is `[1, 1]` at 23 $.
     let gap = |record: fn(&Market) -> chain::Record| {
         let mut market = Market::open();
-        market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
+        market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
         market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
         market.compose(&[(2, providers([1, 1]))]);
         let record = record(&market);
-        market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
         let bound = i128::from(market.ledger.market_bound().unwrap().micros());
         market.ledger.market_cost() - bound
     };
@@ -179,7 +179,7 @@ fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
     market.compose(&[(0, providers([0, 0]))]);
     let smaller = provider("near", scenarios::Site::point(0, 0), &[(0, 10, 10), (1, 9, 10)], Some(10));
     let records = vec![market.record(&provider_of(0), offer(&smaller))];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     assert_eq!(market.ledger.open_market().capacities[0], Some(0));
     assert_eq!(market.ledger.market().capacities[0], Some(20), "what stands is a plan of the market");
     let entry = market.ledger.demand(market.demand(0)).unwrap();
@@ -189,11 +189,11 @@ fn a_smaller_offer_leaves_standing_compositions_and_nothing_for_new_ones() {
 #[test]
 fn an_offer_without_limit_has_no_price_any_more() {
     let mut market = Market::open();
-    market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
+    market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     let mut unlimited = instance().supply.providers.remove(0);
     unlimited.capacity = None;
     let records = vec![market.record(&provider_of(0), offer(&unlimited))];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     assert_eq!(market.ledger.prices().of(ProviderId(0)), Money::ZERO);
     assert_eq!(market.ledger.market_bound(), Ok(units(57)));
 }
@@ -204,7 +204,7 @@ fn a_new_provider_gets_the_next_id_and_is_used() {
     let newcomer = miner(5);
     let cheap = provider("new", scenarios::Site::point(0, 0), &[(0, 1, 1), (1, 1, 1)], None);
     let records = vec![market.record(&newcomer, offer(&cheap))];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     assert_eq!(market.ledger.provider_id(newcomer.public().address()), Some(ProviderId(3)));
     let report = market.compose(&[(0, providers([3, 3]))]);
     assert_eq!((report.cost, report.reduced_cost), (units(2), Money::ZERO));
@@ -215,7 +215,7 @@ fn a_cancelled_demand_gives_back_its_escrow() {
     let mut market = Market::open();
     let cancel = Statement::DemandCancellation { demand: market.demand(0) };
     let records = vec![market.record(&demander(0), cancel)];
-    let report = market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    let report = market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     assert_eq!(market.balance(&demander(0)), micros(100_400_000));
     let [(id, entry)] = report.departed.as_slice() else { panic!("one demand leaves") };
     assert_eq!((*id, &entry.status), (market.demand(0), &DemandStatus::Cancelled { height: 2 }));
@@ -279,7 +279,7 @@ fn of_several_compositions_those_that_still_fit_are_kept() {
 }
 
 #[test]
-fn a_floor_that_drops_at_once_is_waited_for_with_empty_blocks() {
+fn a_floor_that_drops_at_once_is_waited_for_with_empty_batches() {
     let mut market = Market::open_with(|genesis| {
         genesis.parameters.relax_after_ms = 1_000;
         genesis.parameters.relax_over_ms = 0;
@@ -287,6 +287,6 @@ fn a_floor_that_drops_at_once_is_waited_for_with_empty_blocks() {
     // Reduced cost 7 $ of 26 $ earns nothing, so that only what comes later than a second lets it pass.
     let dear = market.composing(0, &[(0, providers([0, 1]))]);
     assert!(market.draft(dear.clone()).is_err());
-    market.accept(ProposedBlock::default());
+    market.accept(ProposedBatch::default());
     assert_eq!(market.accept(dear).compositions, 1);
 }

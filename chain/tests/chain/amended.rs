@@ -5,11 +5,11 @@
 
 use chain::ledger::MarketError;
 use chain::schedule::Measure;
-use chain::{BlockKind, Genesis, Rejection, Statement};
+use chain::{BatchKind, Genesis, Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, ProposedBlock, START_MS, demand_statement, demander, micros, miner, offer, provider, provider_of,
+    Market, ProposedBatch, START_MS, demand_statement, demander, micros, miner, offer, provider, provider_of,
     providers, treasurer, units,
 };
 
@@ -37,7 +37,7 @@ fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_deman
     let report = market.amend(1, &[&[(0, providers([0, 0]))]]);
     assert_eq!((report.amendments, report.replaced, report.compositions), (1, 1, 0));
     assert_eq!((report.saving, report.displacement), (units(7), Money::ZERO));
-    // What the block adds to cost and reduced cost: from 26 to 19 $, and from 7 $ of reduced cost to none.
+    // What the batch adds to cost and reduced cost: from 26 to 19 $, and from 7 $ of reduced cost to none.
     assert_eq!((report.cost, report.reduced_cost), (units(-7), units(-7)));
     assert_eq!((report.reward, report.fees), (Money::ZERO, Money::ZERO));
     let entry = market.ledger.demand(market.demand(0)).unwrap();
@@ -82,7 +82,7 @@ fn room_is_made_for_an_open_demand_which_pays_for_it() {
     let below = MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected: micros(40_000) };
     assert_eq!(market.draft(proposed(&market)).unwrap_err(), Rejection::Market(below));
     // At the right prices, either composition is worth 23 $, and there is none.
-    market.accept(ProposedBlock::default().at_right_prices());
+    market.accept(ProposedBatch::default().at_right_prices());
     let report = market.accept(proposed(&market));
     assert_eq!((report.saving, report.displacement), (Money::ZERO, units(4)));
     assert_eq!((report.compositions, report.replaced, report.orders), (1, 1, 2));
@@ -178,17 +178,17 @@ fn the_market_of_some_demands_has_what_all_others_leave() {
 }
 
 #[test]
-fn blocks_say_by_their_body_how_soon_they_may_come() {
+fn batches_say_by_their_body_how_soon_they_may_come() {
     let mut market = Market::open_with(generous);
     market.compose(&[(0, providers([0, 1]))]);
-    let kind = |proposed| market.block(proposed).body.kind();
+    let kind = |proposed| market.batch(proposed).body.kind();
     let set = [(0, providers([0, 0]))];
     let with_carol = [(0, providers([0, 0])), (2, providers([1, 1]))];
-    assert_eq!(kind(market.amending(0, &[&set])), BlockKind::Amending);
-    assert_eq!(kind(market.amending(0, &[&set, &with_carol[1..]][..1])), BlockKind::Amending);
-    assert_eq!(kind(market.amending(0, &[&with_carol])), BlockKind::Composing);
-    assert_eq!(kind(market.composing(0, &[(1, providers([0, 0]))])), BlockKind::Composing);
-    assert_eq!(kind(ProposedBlock::default()), BlockKind::Quiet);
+    assert_eq!(kind(market.amending(0, &[&set])), BatchKind::Amending);
+    assert_eq!(kind(market.amending(0, &[&set, &with_carol[1..]][..1])), BatchKind::Amending);
+    assert_eq!(kind(market.amending(0, &[&with_carol])), BatchKind::Composing);
+    assert_eq!(kind(market.composing(0, &[(1, providers([0, 0]))])), BatchKind::Composing);
+    assert_eq!(kind(ProposedBatch::default()), BatchKind::Quiet);
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn two_amenders_are_paid_from_what_the_first_composer_loses() {
 #[test]
 fn a_first_composition_that_proves_too_dear_loses_its_fee() {
     let mut market = Market::open_with(|genesis| genesis.parameters.amender_share_ppm = 10_000);
-    market.accept(ProposedBlock::default().at_right_prices());
+    market.accept(ProposedBatch::default().at_right_prices());
     // At these prices 23 $ are as good as any, and earn the fee.
     assert_eq!(market.compose(&[(0, providers([1, 1]))]).reward, micros(400_000));
     market.amend(1, &[&[(0, providers([0, 0]))]]);
@@ -296,7 +296,7 @@ fn an_amendment_is_made_at_the_terms_of_the_day() {
     let site = scenarios::Site::point(0, 0);
     let dearer = provider("near", site, &[(0, 12, 10), (1, 9, 10)], Some(40));
     let record = market.record(&provider_of(0), offer(&dearer));
-    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     let report = market.amend(1, &[&[(0, providers([0, 0]))]]);
     assert_eq!(report.saving, units(5));
     let entry = market.ledger.demand(market.demand(0)).unwrap();
@@ -304,7 +304,7 @@ fn an_amendment_is_made_at_the_terms_of_the_day() {
 }
 
 #[test]
-fn a_demand_may_come_and_be_made_room_for_in_one_block() {
+fn a_demand_may_come_and_be_made_room_for_in_one_batch() {
     let mut market = Market::open_with(generous);
     market.compose(&[(0, providers([0, 1])), (1, providers([0, 0]))]);
     let dora = demand_statement(units(50), units(1));

@@ -1,13 +1,13 @@
-//! One test per rule of amendments: each block breaks only that rule, gets that rule's error, and nothing
+//! One test per rule of amendments: each batch breaks only that rule, gets that rule's error, and nothing
 //! changes.
 
 use chain::ledger::MarketError;
-use chain::{Amendment, Block, Fault, Hash, Rejection};
+use chain::{Amendment, Batch, Fault, Hash, Rejection};
 use scenarios::parameters::Allocation;
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, demander, micros, miner, offer, provider, provider_of,
+    Market, ProposedBatch, demand_statement, demander, micros, miner, offer, provider, provider_of,
     providers, resign, treasurer, units,
 };
 use crate::refused::refuse;
@@ -28,51 +28,51 @@ fn composed_with(change: impl FnOnce(&mut chain::Genesis)) -> Market {
     market
 }
 
-/// A valid block: alice to `[0, 0]`, 7 $ saved.
-fn saving(market: &Market) -> Block {
-    market.block(market.amending(0, &[&[(0, providers([0, 0]))]]))
+/// A valid batch: alice to `[0, 0]`, 7 $ saved.
+fn saving(market: &Market) -> Batch {
+    market.batch(market.amending(0, &[&[(0, providers([0, 0]))]]))
 }
 
-/// A valid block: alice to `[1, 1]`, carol composed at `[0, 0]`.
-fn making_room(market: &Market) -> Block {
-    market.block(market.amending(0, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]))
+/// A valid batch: alice to `[1, 1]`, carol composed at `[0, 0]`.
+fn making_room(market: &Market) -> Batch {
+    market.batch(market.amending(0, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]))
 }
 
-fn part_of(market: &Market, block: &Block, index: usize) -> usize {
+fn part_of(market: &Market, batch: &Batch, index: usize) -> usize {
     let demand = market.demand(index);
-    let parts = &block.body.amendments[0].parts;
+    let parts = &batch.body.amendments[0].parts;
     parts.iter().position(|part| part.composition.demand == demand).expect("a part of the amendment")
 }
 
-/// Changes a valid block, signs it again and expects the rejection, by the peer's fault.
+/// Changes a valid batch, signs it again and expects the rejection, by the peer's fault.
 fn tampered(
-    valid: fn(&Market) -> Block,
+    valid: fn(&Market) -> Batch,
     rule: &str,
-    change: impl FnOnce(&Market, &mut Block),
-    expected: impl FnOnce(&Market, &Block) -> Rejection,
+    change: impl FnOnce(&Market, &mut Batch),
+    expected: impl FnOnce(&Market, &Batch) -> Rejection,
 ) {
     let market = composed();
-    let mut block = valid(&market);
-    assert!(market.check(block.clone()).is_ok());
-    let expected = expected(&market, &block);
+    let mut batch = valid(&market);
+    assert!(market.check(batch.clone()).is_ok());
+    let expected = expected(&market, &batch);
     assert_eq!(expected.rule(), rule);
-    change(&market, &mut block);
-    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+    change(&market, &mut batch);
+    refuse(&market, resign(batch, &miner(0)), &expected, Fault::Peer);
 }
 
 /// A draft that is refused for this.
-fn undrafted(market: &Market, proposed: ProposedBlock, expected: &Rejection) {
+fn undrafted(market: &Market, proposed: ProposedBatch, expected: &Rejection) {
     let before = market.ledger.state_root();
     assert_eq!(&market.draft(proposed).expect_err("a refusal"), expected);
     assert_eq!(market.ledger.state_root(), before);
 }
 
-/// A block of an earlier head, put on the present one as its miner would.
-fn reanchored(market: &Market, mut block: Block) -> Block {
-    block.header.height = market.ledger.head().height + 1;
-    block.header.parent = market.ledger.head().hash;
-    block.header.timestamp_ms = market.next_time();
-    resign(block, &miner(0))
+/// A batch of an earlier head, put on the present one as its miner would.
+fn reanchored(market: &Market, mut batch: Batch) -> Batch {
+    batch.header.height = market.ledger.head().height + 1;
+    batch.header.parent = market.ledger.head().hash;
+    batch.header.timestamp_ms = market.next_time();
+    resign(batch, &miner(0))
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn an_amendment_without_parts() {
     tampered(
         saving,
         "empty-amendment",
-        |_, block| block.body.amendments.push(Amendment { parts: Vec::new() }),
+        |_, batch| batch.body.amendments.push(Amendment { parts: Vec::new() }),
         |_, _| Rejection::EmptyAmendment { amendment: 1 },
     );
 }
@@ -90,9 +90,9 @@ fn parts_out_of_order() {
     tampered(
         making_room,
         "amendment-order",
-        |_, block| block.body.amendments[0].parts.reverse(),
-        |_, block| {
-            let demand = block.body.amendments[0].parts[0].composition.demand;
+        |_, batch| batch.body.amendments[0].parts.reverse(),
+        |_, batch| {
+            let demand = batch.body.amendments[0].parts[0].composition.demand;
             Rejection::AmendmentOrder { amendment: 0, demand }
         },
     );
@@ -100,22 +100,22 @@ fn parts_out_of_order() {
 
 #[test]
 fn a_demand_twice_in_one_set_or_in_two_or_beside_its_composition() {
-    let twice = |market: &Market, _: &Block| {
+    let twice = |market: &Market, _: &Batch| {
         Rejection::Market(MarketError::DuplicateComposition { demand: market.demand(0) })
     };
-    let in_one = |_: &Market, block: &mut Block| {
-        let part = block.body.amendments[0].parts[0].clone();
-        block.body.amendments[0].parts.push(part);
+    let in_one = |_: &Market, batch: &mut Batch| {
+        let part = batch.body.amendments[0].parts[0].clone();
+        batch.body.amendments[0].parts.push(part);
     };
     tampered(saving, "duplicate-composition", in_one, twice);
-    let in_two = |_: &Market, block: &mut Block| {
-        let set = block.body.amendments[0].clone();
-        block.body.amendments.push(set);
+    let in_two = |_: &Market, batch: &mut Batch| {
+        let set = batch.body.amendments[0].clone();
+        batch.body.amendments.push(set);
     };
     tampered(saving, "duplicate-composition", in_two, twice);
-    let beside = |_: &Market, block: &mut Block| {
-        let part = block.body.amendments[0].parts[0].composition.clone();
-        block.body.compositions.push(part);
+    let beside = |_: &Market, batch: &mut Batch| {
+        let part = batch.body.amendments[0].parts[0].composition.clone();
+        batch.body.compositions.push(part);
     };
     tampered(saving, "duplicate-composition", beside, twice);
     // A draft meets the same rule, which is the state's too.
@@ -130,17 +130,17 @@ fn a_demand_twice_in_one_set_or_in_two_or_beside_its_composition() {
 }
 
 #[test]
-fn a_part_from_after_its_block() {
+fn a_part_from_after_its_batch() {
     tampered(
         saving,
         "composition-timestamp",
-        |_, block| {
-            block.body.amendments[0].parts[0].composition.timestamp_ms = block.header.timestamp_ms + 1;
+        |_, batch| {
+            batch.body.amendments[0].parts[0].composition.timestamp_ms = batch.header.timestamp_ms + 1;
         },
-        |market, block| Rejection::CompositionTimestamp {
+        |market, batch| Rejection::CompositionTimestamp {
             demand: market.demand(0),
-            got: block.header.timestamp_ms + 1,
-            expected: block.header.timestamp_ms,
+            got: batch.header.timestamp_ms + 1,
+            expected: batch.header.timestamp_ms,
         },
     );
 }
@@ -150,9 +150,9 @@ fn more_parts_than_compositions_are_allowed() {
     tampered(
         saving,
         "composition-count",
-        |_, block| {
-            let part = block.body.amendments[0].parts[0].clone();
-            block.body.amendments[0].parts = vec![part; 2_001];
+        |_, batch| {
+            let part = batch.body.amendments[0].parts[0].clone();
+            batch.body.amendments[0].parts = vec![part; 2_001];
         },
         |_, _| Rejection::TooManyCompositions { got: 2_001, expected: 2_000 },
     );
@@ -160,7 +160,7 @@ fn more_parts_than_compositions_are_allowed() {
 
 #[test]
 fn amendments_that_take_too_much_work_to_check() {
-    // Two orders with 2 and 3 offers: 2 + 3 + 2 * 3 = 11 steps a demand, 22 of them in the block before.
+    // Two orders with 2 and 3 offers: 2 + 3 + 2 * 3 = 11 steps a demand, 22 of them in the batch before.
     let market = composed_with(|genesis| genesis.parameters.limits.verification_work = 22);
     let three = [(0, providers([0, 0])), (1, providers([1, 1])), (2, providers([1, 1]))];
     undrafted(
@@ -171,24 +171,24 @@ fn amendments_that_take_too_much_work_to_check() {
 }
 
 #[test]
-fn a_block_that_only_amends_too_soon_after_its_parent() {
+fn a_batch_that_only_amends_too_soon_after_its_parent() {
     let market = composed();
-    let mut block = saving(&market);
+    let mut batch = saving(&market);
     let expected = market.ledger.head().timestamp_ms + 250;
-    block.header.timestamp_ms = expected - 1;
-    block.body.amendments[0].parts[0].composition.timestamp_ms = expected - 1;
+    batch.header.timestamp_ms = expected - 1;
+    batch.body.amendments[0].parts[0].composition.timestamp_ms = expected - 1;
     let rejection = Rejection::AmendmentTooSoon { got: expected - 1, expected };
     assert_eq!(rejection.rule(), "amendment-interval");
-    refuse(&market, resign(block.clone(), &miner(0)), &rejection, Fault::Peer);
-    // The state holds the times of compositions, so that is all that is wrong with the block of a moment later.
-    let on_time = |mut block: Block, timestamp_ms: u64| {
-        block.header.timestamp_ms = timestamp_ms;
-        for part in &mut block.body.amendments[0].parts {
+    refuse(&market, resign(batch.clone(), &miner(0)), &rejection, Fault::Peer);
+    // The state holds the times of compositions, so that is all that is wrong with the batch of a moment later.
+    let on_time = |mut batch: Batch, timestamp_ms: u64| {
+        batch.header.timestamp_ms = timestamp_ms;
+        for part in &mut batch.body.amendments[0].parts {
             part.composition.timestamp_ms = timestamp_ms;
         }
-        market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err().rule()
+        market.check(resign(batch, &miner(0))).map(|_| "accepted").unwrap_err().rule()
     };
-    assert_eq!(on_time(block, expected), "state-root");
+    assert_eq!(on_time(batch, expected), "state-root");
     // Making room for an open demand need not wait.
     assert_eq!(on_time(making_room(&market), market.ledger.head().timestamp_ms + 1), "state-root");
 }
@@ -211,7 +211,7 @@ fn a_demand_that_is_not_on_chain() {
     tampered(
         saving,
         "unknown-demand",
-        |_, block| block.body.amendments[0].parts[0].composition.demand = unknown,
+        |_, batch| batch.body.amendments[0].parts[0].composition.demand = unknown,
         |_, _| Rejection::Market(MarketError::UnknownDemand { demand: unknown }),
     );
 }
@@ -222,13 +222,13 @@ fn a_cancelled_demand() {
     let late = making_room(&market);
     let demand = market.demand(2);
     let cancel = market.record(&demander(2), chain::Statement::DemandCancellation { demand });
-    market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![cancel], ..ProposedBatch::default() });
     let expected = Rejection::Market(MarketError::UnknownDemand { demand });
     refuse(&market, reanchored(&market, late), &expected, Fault::Peer);
 }
 
 #[test]
-fn a_demand_frozen_before_or_in_this_very_block() {
+fn a_demand_frozen_before_or_in_this_very_batch() {
     let mut market = composed();
     let late = saving(&market);
     let expected = Rejection::Market(MarketError::UnknownDemand { demand: market.demand(0) });
@@ -242,14 +242,14 @@ fn a_demand_frozen_before_or_in_this_very_block() {
 #[test]
 fn another_version_than_the_one_that_stands() {
     let stale = |index, got, expected| {
-        move |market: &Market, _: &Block| {
+        move |market: &Market, _: &Batch| {
             Rejection::Market(MarketError::StaleAmendment { demand: market.demand(index), got, expected })
         }
     };
     let name = |index, version| {
-        move |market: &Market, block: &mut Block| {
-            let part = part_of(market, block, index);
-            block.body.amendments[0].parts[part].replaces = version;
+        move |market: &Market, batch: &mut Batch| {
+            let part = part_of(market, batch, index);
+            batch.body.amendments[0].parts[part].replaces = version;
         }
     };
     tampered(saving, "stale-amendment", name(0, 2), stale(0, 2, 1));
@@ -285,7 +285,7 @@ fn an_amendment_that_changes_nothing() {
     let site = scenarios::Site::point(0, 0);
     let cheaper = provider("near", site, &[(0, 1, 10), (1, 9, 10)], Some(40));
     let record = market.record(&provider_of(0), offer(&cheaper));
-    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     undrafted(&market, market.amending(0, &[&same[..1]]), &rejection);
 }
 
@@ -356,7 +356,7 @@ fn room_that_those_it_is_made_for_cannot_pay() {
     for budget in [micros(22_999_999), units(23)] {
         let record = market.record(&treasurer(), dora(budget));
         ids.push(record.id());
-        market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     }
     let room = |id| {
         let mut proposed = market.amending(0, &[&[(1, providers([1, 1]))]]);
@@ -380,25 +380,25 @@ fn claims_that_are_not_what_everybody_recomputes() {
     tampered(
         saving,
         "cost",
-        |_, block| block.body.amendments[0].parts[0].composition.cost = units(18),
+        |_, batch| batch.body.amendments[0].parts[0].composition.cost = units(18),
         |market, _| Rejection::WrongCost { demand: market.demand(0), got: units(18), expected: units(19) },
     );
     tampered(
         saving,
         "minutes",
-        |_, block| block.body.amendments[0].parts[0].composition.minutes = 19,
+        |_, batch| batch.body.amendments[0].parts[0].composition.minutes = 19,
         |market, _| Rejection::WrongMinutes { demand: market.demand(0), got: 19, expected: 20 },
     );
     tampered(
         saving,
         "total-cost",
-        |_, block| block.header.cost = units(-8),
+        |_, batch| batch.header.cost = units(-8),
         |_, _| Rejection::WrongTotalCost { got: units(-8), expected: units(-7) },
     );
     tampered(
         saving,
         "reduced-cost",
-        |_, block| block.header.reduced_cost = Money::ZERO,
+        |_, batch| batch.header.reduced_cost = Money::ZERO,
         |_, _| Rejection::WrongReducedCost { got: Money::ZERO, expected: units(-7) },
     );
 }

@@ -7,7 +7,7 @@ use scenarios::limits;
 use scenarios::parameters::INTERVAL_MS;
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, micros, miner, providers, transfer, treasurer, units,
+    Market, ProposedBatch, demand_statement, micros, miner, providers, transfer, treasurer, units,
 };
 
 /// A demand of the treasurer's for 100 $ and 1 $, that expires then.
@@ -20,7 +20,7 @@ fn order(market: &Market, expires_ms: u64) -> Record {
 fn bring(market: &mut Market, expires_ms: u64) -> DemandId {
     let order = order(market, expires_ms);
     let id = order.id();
-    market.accept(ProposedBlock { records: vec![order], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![order], ..ProposedBatch::default() });
     id
 }
 
@@ -42,7 +42,7 @@ fn a_demand_is_brought_before_it_expires_and_not_too_long_before() {
     let longest = now + INTERVAL_MS;
     let drafted = |expires_ms| {
         let records = vec![order(&market, expires_ms)];
-        market.draft(ProposedBlock { records, ..ProposedBlock::default() }).map(|_| "drafted")
+        market.draft(ProposedBatch { records, ..ProposedBatch::default() }).map(|_| "drafted")
     };
     let refused = |expires_ms, error: MarketStatementError| {
         let (id, error) = (order(&market, expires_ms).id(), StatementError::from(error));
@@ -58,9 +58,9 @@ fn a_demand_is_brought_before_it_expires_and_not_too_long_before() {
 }
 
 #[test]
-fn what_has_expired_no_block_will_bring_and_what_lives_too_long_a_later_one_may() {
+fn what_has_expired_no_batch_will_bring_and_what_lives_too_long_a_later_one_may() {
     let market = Market::open();
-    // The next block comes a millisecond after the head at the earliest.
+    // The next batch comes a millisecond after the head at the earliest.
     let soonest = market.ledger.head().timestamp_ms + 1;
     let outlook = |expires_ms| market.ledger.check_record_now(&order(&market, expires_ms));
     let expired = MarketStatementError::DemandExpired { got: soonest, expected: soonest };
@@ -71,23 +71,23 @@ fn what_has_expired_no_block_will_bring_and_what_lives_too_long_a_later_one_may(
     assert_eq!(outlook(latest + 1), RecordOutlook::Later(distant.into()));
     assert!(market.ledger.is_within_reach(&order(&market, latest)));
     assert!(!market.ledger.is_within_reach(&order(&market, latest + 1)));
-    // By the time of a block that comes a second later it is not too long.
+    // By the time of a batch that comes a second later it is not too long.
     let (kept, _) = market.ledger.admissible_records(&[order(&market, latest + 1)], market.next_time());
     assert_eq!(kept.len(), 1);
 }
 
 #[test]
-fn an_open_demand_leaves_with_the_first_block_that_reaches_its_time() {
+fn an_open_demand_leaves_with_the_first_batch_that_reaches_its_time() {
     let mut market = Market::open();
     let (before, total) = (market.balance(&treasurer()), market.ledger.total_money());
-    // Blocks come a second apart: the second one after this.
+    // Batches come a second apart: the second one after this.
     let expires_ms = market.next_time() + 1_500;
     let id = bring(&mut market, expires_ms);
     assert_eq!(market.balance(&treasurer()), before - units(101));
     assert_eq!(market.ledger.first_departure(), Some(expires_ms));
-    assert_eq!(market.accept(ProposedBlock::default()).expired, 0);
+    assert_eq!(market.accept(ProposedBatch::default()).expired, 0);
     assert!(market.ledger.demand(id).is_some_and(|entry| entry.expires_ms == expires_ms));
-    let report = market.accept(ProposedBlock::default());
+    let report = market.accept(ProposedBatch::default());
     let [(departed, entry)] = report.departed.as_slice() else { panic!("one demand leaves") };
     assert_eq!((report.expired, *departed, &entry.status), (1, id, &DemandStatus::Expired { height: 4 }));
     assert_eq!((market.balance(&treasurer()), market.ledger.total_money()), (before, total));
@@ -95,14 +95,14 @@ fn an_open_demand_leaves_with_the_first_block_that_reaches_its_time() {
 }
 
 #[test]
-fn whose_escrow_returned_can_spend_it_in_the_same_block() {
+fn whose_escrow_returned_can_spend_it_in_the_same_batch() {
     let mut market = Market::open();
     let expires_ms = market.next_time() + 500;
     bring(&mut market, expires_ms);
     let all = market.record(&treasurer(), transfer(&miner(1), units(1_000)));
     assert_eq!(market.ledger.admissible_records(std::slice::from_ref(&all), expires_ms - 1).0, []);
     assert_eq!(market.ledger.admissible_records(std::slice::from_ref(&all), expires_ms).0.len(), 1);
-    market.accept(ProposedBlock { records: vec![all], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![all], ..ProposedBatch::default() });
     assert_eq!(market.balance(&miner(1)), units(1_000));
 }
 
@@ -111,21 +111,21 @@ fn a_composed_demand_does_not_expire() {
     let mut market = Market::open();
     let expires_ms = market.next_time() + 1_500;
     let id = bring(&mut market, expires_ms);
-    market.accept(ProposedBlock { compositions: vec![(id, providers([0, 0]))], ..ProposedBlock::default() });
-    market.accept(ProposedBlock::default());
+    market.accept(ProposedBatch { compositions: vec![(id, providers([0, 0]))], ..ProposedBatch::default() });
+    market.accept(ProposedBatch::default());
     assert!(market.ledger.head().timestamp_ms > expires_ms);
     assert!(market.ledger.demand(id).is_some_and(|entry| entry.composition().is_some()));
     assert!(market.ledger.first_departure().is_none_or(|next| next > market.next_time()));
 }
 
 #[test]
-fn nothing_composes_a_demand_in_the_block_that_reaches_its_time() {
+fn nothing_composes_a_demand_in_the_batch_that_reaches_its_time() {
     let mut market = Market::open();
     let expires_ms = market.next_time() + 1_000;
     let demand = bring(&mut market, expires_ms);
     let compositions = vec![(demand, providers([0, 0]))];
     let refused =
-        market.draft(ProposedBlock { compositions: compositions.clone(), ..ProposedBlock::default() });
+        market.draft(ProposedBatch { compositions: compositions.clone(), ..ProposedBatch::default() });
     let unknown = Rejection::Market(MarketError::UnknownDemand { demand });
     assert_eq!(refused.map(|_| "drafted"), Err(unknown.clone()));
     let admissible = |timestamp_ms| market.ledger.admissible(&miner(0).public(), timestamp_ms, &compositions);
@@ -134,31 +134,31 @@ fn nothing_composes_a_demand_in_the_block_that_reaches_its_time() {
 }
 
 #[test]
-fn at_most_as_many_expire_with_a_block_as_it_may_have_records_and_nothing_composes_the_rest() {
-    let mut market = Market::with(|genesis| genesis.parameters.limits.records_per_block = 2);
+fn at_most_as_many_expire_with_a_batch_as_it_may_have_records_and_nothing_composes_the_rest() {
+    let mut market = Market::with(|genesis| genesis.parameters.limits.records_per_batch = 2);
     let expires_ms = market.next_time() + 2_500;
     let mut ids: Vec<DemandId> = (0..3).map(|_| bring(&mut market, expires_ms)).collect();
     ids.sort_unstable();
     let gone = |departed: &[(DemandId, _)]| departed.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     let got = market.next_time();
     let left = market
-        .draft(ProposedBlock { compositions: vec![(ids[2], providers([0, 0]))], ..ProposedBlock::default() });
+        .draft(ProposedBatch { compositions: vec![(ids[2], providers([0, 0]))], ..ProposedBatch::default() });
     let expired = MarketError::DemandExpired { demand: ids[2], got, expected: expires_ms };
     assert_eq!(left.map(|_| "drafted"), Err(Rejection::Market(expired)));
-    assert_eq!(gone(&market.accept(ProposedBlock::default()).departed), ids[..2]);
-    assert_eq!(gone(&market.accept(ProposedBlock::default()).departed), ids[2..]);
+    assert_eq!(gone(&market.accept(ProposedBatch::default()).departed), ids[..2]);
+    assert_eq!(gone(&market.accept(ProposedBatch::default()).departed), ids[2..]);
 }
 
 #[test]
-fn an_empty_block_passes_if_a_demand_expires_with_it() {
+fn an_empty_batch_passes_if_a_demand_expires_with_it() {
     let mut market = Market::with(|genesis| {
         genesis.parameters.relax_after_ms = 0;
         genesis.parameters.relax_over_ms = 0;
     });
     let expires_ms = market.next_time() + 2_500;
     bring(&mut market, expires_ms);
-    // Relaxed with the next block, it waits for none.
-    assert_eq!(market.draft(ProposedBlock::default()).map(|_| "drafted"), Err(Rejection::EmptyBlock));
+    // Relaxed with the next batch, it waits for none.
+    assert_eq!(market.draft(ProposedBatch::default()).map(|_| "drafted"), Err(Rejection::EmptyBatch));
     market.advance_to(3);
-    assert_eq!(market.accept(ProposedBlock::default()).expired, 1);
+    assert_eq!(market.accept(ProposedBatch::default()).expired, 1);
 }

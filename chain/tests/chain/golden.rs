@@ -5,10 +5,10 @@ use std::path::Path;
 
 use chain::codec::{decode, encode};
 use chain::ledger::{StateKey, StateProof};
-use chain::{Amendment, Block, Body, Composition, Hash, Record, RecordId, Replacement, Statement};
+use chain::{Amendment, Batch, Body, Composition, Hash, Record, RecordId, Replacement, Statement};
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, genesis, instance, micros, miner, offer, providers, transfer,
+    Market, ProposedBatch, demand_statement, genesis, instance, micros, miner, offer, providers, transfer,
     units,
 };
 
@@ -31,14 +31,14 @@ fn ids_and_roots_of_the_small_market() {
         got("network", market.network().id().to_string()),
         got("record", market.demand(0).to_string()),
         got("state 1", market.ledger.state_root().to_string()),
-        got("block 1", market.ledger.head().hash.to_string()),
+        got("batch 1", market.ledger.head().hash.to_string()),
     ];
-    market.accept(ProposedBlock::default().at_right_prices());
+    market.accept(ProposedBatch::default().at_right_prices());
     lines.push(got("state 2", market.ledger.state_root().to_string()));
     market.compose(&[(0, providers([0, 0])), (2, providers([1, 1]))]);
-    lines.push(got("merkle 3", market.blocks[2].header.merkle_root.to_string()));
+    lines.push(got("merkle 3", market.batches[2].header.merkle_root.to_string()));
     lines.push(got("state 3", market.ledger.state_root().to_string()));
-    lines.push(got("block 3", market.ledger.head().hash.to_string()));
+    lines.push(got("batch 3", market.ledger.head().hash.to_string()));
     assert_golden("golden.txt", &lines);
 }
 
@@ -94,25 +94,25 @@ fn an_amendment_is_an_item_of_kind_three_after_the_compositions() {
 fn an_amended_state_has_this_root() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    market.accept(ProposedBlock::default().at_right_prices());
+    market.accept(ProposedBatch::default().at_right_prices());
     market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
-    let roots = [market.blocks[3].header.merkle_root.to_string(), market.ledger.state_root().to_string()];
+    let roots = [market.batches[3].header.merkle_root.to_string(), market.ledger.state_root().to_string()];
     assert_golden("golden_amended.txt", &roots);
 }
 
 #[test]
-fn records_blocks_and_genesis_come_back_from_their_bytes_and_from_json() {
+fn records_batches_and_genesis_come_back_from_their_bytes_and_from_json() {
     let market = Market::open();
-    let block = &market.blocks[0];
-    assert_eq!(decode::<Block>(&encode(block), 1 << 20).as_ref(), Ok(block));
-    let record = &block.body.records[0];
+    let batch = &market.batches[0];
+    assert_eq!(decode::<Batch>(&encode(batch), 1 << 20).as_ref(), Ok(batch));
+    let record = &batch.body.records[0];
     assert_eq!(decode::<Record>(&encode(record), 1 << 20).as_ref(), Ok(record));
     let genesis = genesis();
     assert_eq!(chain::Genesis::from_bytes(&genesis.to_bytes()).as_ref(), Ok(&genesis));
     let json = serde_json::to_string(&genesis).unwrap();
     assert_eq!(serde_json::from_str::<chain::Genesis>(&json).unwrap(), genesis);
-    let json = serde_json::to_string(block).unwrap();
-    assert_eq!(&serde_json::from_str::<Block>(&json).unwrap(), block);
+    let json = serde_json::to_string(batch).unwrap();
+    assert_eq!(&serde_json::from_str::<Batch>(&json).unwrap(), batch);
 }
 
 #[test]

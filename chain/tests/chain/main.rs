@@ -1,5 +1,5 @@
 //! The chain from outside: a market of three providers and three demanders whose every figure can be
-//! checked by hand ([`market`]), and what blocks do to it.
+//! checked by hand ([`market`]), and what batches do to it.
 
 mod accepted;
 mod amended;

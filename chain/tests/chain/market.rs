@@ -19,13 +19,13 @@ use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
-use chain::ledger::{BlockReport, DemandEntry};
+use chain::ledger::{BatchReport, DemandEntry};
 use chain::record::{DemandStatement, OfferStatement};
 use chain::state_tree::StateTree;
 use chain::validate::Serving;
 use chain::{
-    Block, Body, DemandId, Draft, Genesis, Header, Height, Ledger, Network, PriceUpdate, Record,
-    RecordContent, Rejection, SecretKey, Statement, ValidBlock, WellFormed, merkle_root,
+    Batch, Body, DemandId, Draft, Genesis, Header, Height, Ledger, Network, PriceUpdate, Record,
+    RecordContent, Rejection, SecretKey, Statement, ValidBatch, WellFormed, merkle_root,
 };
 use scenarios::{
     CostRules, Demand, DualPrices, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId,
@@ -110,7 +110,7 @@ pub(crate) fn treasurer() -> SecretKey {
 pub(crate) fn genesis() -> Genesis {
     let validators: Vec<_> = validator_keys().iter().map(SecretKey::public).collect();
     let mut scenario = Scenario::of_instance("by hand", instance());
-    // Blocks come a second apart.
+    // Batches come a second apart.
     scenario.network.relax_after_ms = 4_000;
     scenario.network.relax_over_ms = 12_000;
     scenario.network.freeze_after_ms = 32_000;
@@ -125,10 +125,10 @@ pub(crate) fn genesis() -> Genesis {
     genesis
 }
 
-/// A chain under test: its ledger, the blocks that led there, and shorthand for making more.
+/// A chain under test: its ledger, the batches that led there, and shorthand for making more.
 pub(crate) struct Market {
     pub(crate) ledger: Ledger,
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) batches: Vec<Batch>,
     /// Demands that left the market, as they left.
     pub(crate) departed: BTreeMap<DemandId, Arc<DemandEntry>>,
 }
@@ -143,7 +143,7 @@ impl Market {
         let mut genesis = genesis();
         change(&mut genesis);
         let network = Network::new(genesis).expect("a valid genesis");
-        Self { ledger: Ledger::new(Arc::new(network)), blocks: Vec::new(), departed: BTreeMap::new() }
+        Self { ledger: Ledger::new(Arc::new(network)), batches: Vec::new(), departed: BTreeMap::new() }
     }
 
     /// With the three demands on chain, at height 1.
@@ -154,7 +154,7 @@ impl Market {
     pub(crate) fn open_with(change: impl FnOnce(&mut Genesis)) -> Self {
         let mut market = Self::with(change);
         let records = market.demand_records();
-        market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records, ..ProposedBatch::default() });
         market
     }
 
@@ -193,13 +193,13 @@ impl Market {
         }
     }
 
-    /// When the next block comes: a second after the head.
+    /// When the next batch comes: a second after the head.
     pub(crate) fn next_time(&self) -> u64 {
         self.ledger.head().timestamp_ms + 1_000
     }
 
     /// What `miner(0)` drafts from this, one second after the head.
-    pub(crate) fn draft(&self, proposed: ProposedBlock) -> Result<(Header, Body, BlockReport), Rejection> {
+    pub(crate) fn draft(&self, proposed: ProposedBatch) -> Result<(Header, Body, BatchReport), Rejection> {
         self.ledger.draft(Draft {
             miner: miner(proposed.miner).public(),
             timestamp_ms: self.next_time(),
@@ -210,29 +210,29 @@ impl Market {
         })
     }
 
-    /// The valid block drafted from this.
-    pub(crate) fn block(&self, proposed: ProposedBlock) -> Block {
+    /// The valid batch drafted from this.
+    pub(crate) fn batch(&self, proposed: ProposedBatch) -> Batch {
         let key = miner(proposed.miner);
         let (header, body, _) = self.draft(proposed).expect("a draft that keeps the rules");
-        Block::sign(header, body, &key)
+        Batch::sign(header, body, &key)
     }
 
-    pub(crate) fn check(&self, block: Block) -> Result<ValidBlock, Rejection> {
-        self.ledger.validate(WellFormed::new(self.network(), block)?, Some(self.next_time()))
+    pub(crate) fn check(&self, batch: Batch) -> Result<ValidBatch, Rejection> {
+        self.ledger.validate(WellFormed::new(self.network(), batch)?, Some(self.next_time()))
     }
 
-    /// Adds a block to the chain and reports on it.
-    pub(crate) fn accept(&mut self, proposed: ProposedBlock) -> BlockReport {
-        let valid = self.check(self.block(proposed)).expect("what was drafted is valid");
-        let (block, ledger, report) = valid.into_parts();
+    /// Adds a batch to the chain and reports on it.
+    pub(crate) fn accept(&mut self, proposed: ProposedBatch) -> BatchReport {
+        let valid = self.check(self.batch(proposed)).expect("what was drafted is valid");
+        let (batch, ledger, report) = valid.into_parts();
         self.ledger = ledger;
-        self.blocks.push(block);
+        self.batches.push(batch);
         self.departed.extend(report.departed.iter().cloned());
         self.assert_root_follows_from_the_entries();
         report
     }
 
-    /// The tree that blocks changed bit by bit is the one over all entries as they are.
+    /// The tree that batches changed bit by bit is the one over all entries as they are.
     fn assert_root_follows_from_the_entries(&self) {
         let entries = self.ledger.state_entries().into_iter().map(|entry| (entry.key, Some(entry.value)));
         assert_eq!(self.ledger.state_root(), StateTree::default().with(entries).root());
@@ -243,35 +243,35 @@ impl Market {
         self.departed.get(&self.demand(index)).expect("a demand that left the market")
     }
 
-    /// Adds a block that composes these.
-    pub(crate) fn compose(&mut self, compositions: &[(usize, Vec<ProviderId>)]) -> BlockReport {
+    /// Adds a batch that composes these.
+    pub(crate) fn compose(&mut self, compositions: &[(usize, Vec<ProviderId>)]) -> BatchReport {
         self.accept(self.composing(0, compositions))
     }
 
     /// A proposal of `miner` to compose these, by number of demand.
-    pub(crate) fn composing(&self, miner: u64, compositions: &[(usize, Vec<ProviderId>)]) -> ProposedBlock {
+    pub(crate) fn composing(&self, miner: u64, compositions: &[(usize, Vec<ProviderId>)]) -> ProposedBatch {
         let named = compositions.iter().map(|(index, providers)| (self.demand(*index), providers.clone()));
-        ProposedBlock { miner, compositions: named.collect(), ..ProposedBlock::default() }
+        ProposedBatch { miner, compositions: named.collect(), ..ProposedBatch::default() }
     }
 
     /// A proposal of `miner` to amend these sets, by number of demand.
-    pub(crate) fn amending(&self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> ProposedBlock {
+    pub(crate) fn amending(&self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> ProposedBatch {
         let set = |set: &&[(usize, Vec<ProviderId>)]| {
             set.iter().map(|(index, providers)| (self.demand(*index), providers.clone())).collect()
         };
-        ProposedBlock { miner, amendments: sets.iter().map(set).collect(), ..ProposedBlock::default() }
+        ProposedBatch { miner, amendments: sets.iter().map(set).collect(), ..ProposedBatch::default() }
     }
 
-    /// Adds a block of `miner` that amends these.
-    pub(crate) fn amend(&mut self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> BlockReport {
+    /// Adds a batch of `miner` that amends these.
+    pub(crate) fn amend(&mut self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> BatchReport {
         self.accept(self.amending(miner, sets))
     }
 
-    /// Adds blocks that each bring a transfer of 1 $, until the chain has this height.
+    /// Adds batches that each bring a transfer of 1 $, until the chain has this height.
     pub(crate) fn advance_to(&mut self, height: Height) {
         while self.ledger.head().height < height {
             let record = self.record(&treasurer(), transfer(&miner(9), units(1)));
-            self.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+            self.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
         }
     }
 
@@ -280,9 +280,9 @@ impl Market {
     }
 }
 
-/// What a block is drafted from.
+/// What a batch is drafted from.
 #[derive(Clone, Default)]
-pub(crate) struct ProposedBlock {
+pub(crate) struct ProposedBatch {
     pub(crate) miner: u64,
     pub(crate) records: Vec<Record>,
     pub(crate) prices: Option<Vec<Money>>,
@@ -290,31 +290,31 @@ pub(crate) struct ProposedBlock {
     pub(crate) amendments: Vec<Vec<Serving>>,
 }
 
-impl ProposedBlock {
+impl ProposedBatch {
     /// With the update that prices provider 0's minutes at 0.2 $.
     pub(crate) fn at_right_prices(self) -> Self {
         Self { prices: Some(vec![micros(200_000)]), ..self }
     }
 }
 
-/// The block with its header put right for whatever was done to body and header, and signed again.
-pub(crate) fn resign(mut block: Block, key: &SecretKey) -> Block {
-    let items = block.body.items();
-    block.header.item_count = u32::try_from(items.len()).expect("a few items");
-    block.header.merkle_root = merkle_root(&items);
-    Block::sign(block.header, block.body, key)
+/// The batch with its header put right for whatever was done to body and header, and signed again.
+pub(crate) fn resign(mut batch: Batch, key: &SecretKey) -> Batch {
+    let items = batch.body.items();
+    batch.header.item_count = u32::try_from(items.len()).expect("a few items");
+    batch.header.merkle_root = merkle_root(&items);
+    Batch::sign(batch.header, batch.body, key)
 }
 
-pub(crate) fn certificate(network: &Network, block: &Block) -> CommitCertificate {
+pub(crate) fn certificate(network: &Network, batch: &Batch) -> CommitCertificate {
     let vote = Vote {
         network: network.id(),
-        height: block.header.height,
+        height: batch.header.height,
         round: 0,
         kind: VoteKind::Precommit,
-        block: Some(block.hash()),
+        batch: Some(batch.hash()),
     };
     let signed = (0..).zip(validator_keys()).map(|(index, key)| (index, vote.sign(index, &key).signature));
-    CommitCertificate { height: vote.height, round: 0, block: block.hash(), signatures: signed.collect() }
+    CommitCertificate { height: vote.height, round: 0, batch: batch.hash(), signatures: signed.collect() }
 }
 
 pub(crate) fn transfer(to: &SecretKey, amount: Money) -> Statement {

@@ -1,13 +1,13 @@
 //! What stands in the state is paid for: by what an account keeps, and by what an offer locks.
 
 use chain::ledger::{
-    AccountError, BlockReport, MarketStatementError, RecordOutlook, StateEntry, StatementError,
+    AccountError, BatchReport, MarketStatementError, RecordOutlook, StateEntry, StatementError,
 };
 use chain::{RecordError, RecordRule, SecretKey, Statement};
 use scenarios::{Money, Provider, ProviderId, Site};
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, demander, micros, miner, offer, provider, provider_of,
+    Market, ProposedBatch, demand_statement, demander, micros, miner, offer, provider, provider_of,
     providers, transfer, treasurer, units,
 };
 
@@ -26,7 +26,7 @@ fn refusal(market: &Market, author: &SecretKey, statement: Statement) -> Stateme
     let record = market.record(author, statement);
     assert_eq!(chain::check_record(market.network(), &record), Ok(()));
     let records = vec![record.clone()];
-    assert!(market.draft(ProposedBlock { records, ..ProposedBlock::default() }).is_err());
+    assert!(market.draft(ProposedBatch { records, ..ProposedBatch::default() }).is_err());
     match market.ledger.check_record_now(&record) {
         RecordOutlook::Never(error) => error,
         outlook @ (RecordOutlook::Now | RecordOutlook::Later(_)) => panic!("{outlook:?}"),
@@ -63,7 +63,7 @@ fn no_statement_takes_what_an_account_keeps() {
     );
 
     let all = market.record(&treasurer(), transfer(&miner(1), units(1_000)));
-    market.accept(ProposedBlock { records: vec![all], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![all], ..ProposedBatch::default() });
     assert_eq!((market.balance(&treasurer()), market.balance(&miner(1))), (units(5), units(1_000)));
 }
 
@@ -73,7 +73,7 @@ fn whose_money_is_all_in_escrow_can_still_cancel() {
     assert_eq!(market.ledger.spendable(demander(0).public().address()), Money::ZERO);
     let cancel = Statement::DemandCancellation { demand: market.demand(0) };
     let records = vec![market.record(&demander(0), cancel)];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     assert_eq!(market.balance(&demander(0)), micros(105_400_000));
 }
 
@@ -86,7 +86,7 @@ fn no_account_is_made_with_less_than_it_keeps() {
     assert_eq!(refused, dust.into());
     for amount in [units(5), micros(1)] {
         let record = market.record(&treasurer(), transfer(&miner(1), amount));
-        market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     }
     assert_eq!(market.balance(&miner(1)), micros(5_000_001));
 }
@@ -100,7 +100,7 @@ fn what_money_is_passed_on_through_leaves_an_account_behind_that_keeps_its_own()
             if index == 0 { (treasurer(), miner(10)) } else { (miner(9 + index), miner(10 + index)) };
         let all = market.ledger.spendable(from.public().address());
         let record = market.record(&from, transfer(&to, all));
-        market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     }
     assert_eq!((10..19).map(|index| market.balance(&miner(index))).collect::<Vec<_>>(), vec![units(5); 9]);
     assert_eq!(market.balance(&miner(19)), units(1_000 - 9 * 5));
@@ -116,11 +116,11 @@ fn a_demand_that_is_taken_back_leaves_nothing_but_its_authors_number() {
     for _ in 0..5 {
         let order = market.record(&treasurer(), Statement::Demand(demand_statement(units(100), units(1))));
         let cancel = Statement::DemandCancellation { demand: order.id() };
-        market.accept(ProposedBlock { records: vec![order], ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records: vec![order], ..ProposedBatch::default() });
         // The demand, and the number.
         assert_eq!(names(&market).len(), before.len() + 2);
         let cancel = market.record(&treasurer(), cancel);
-        market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records: vec![cancel], ..ProposedBatch::default() });
     }
     let after = names(&market);
     let more: Vec<_> = after.iter().filter(|key| !before.contains(key)).collect();
@@ -135,13 +135,13 @@ fn market_with_deposits() -> (Market, SecretKey) {
     let mut market = Market::open_with(|genesis| genesis.parameters.offer_deposit = units(2));
     let newcomer = miner(5);
     let gift = market.record(&treasurer(), transfer(&newcomer, units(10)));
-    market.accept(ProposedBlock { records: vec![gift], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![gift], ..ProposedBatch::default() });
     (market, newcomer)
 }
 
-fn state(market: &mut Market, author: &SecretKey, statement: Statement) -> BlockReport {
+fn state(market: &mut Market, author: &SecretKey, statement: Statement) -> BatchReport {
     let records = vec![market.record(author, statement)];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() })
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() })
 }
 
 /// Offers operation 0 or both, each for 1 $ in a minute.

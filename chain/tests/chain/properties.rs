@@ -1,20 +1,20 @@
-//! Whatever legal blocks do: money is conserved, capacity kept, and no change to a valid block passes.
+//! Whatever legal batches do: money is conserved, capacity kept, and no change to a valid batch passes.
 
 use std::collections::BTreeSet;
 
 use chain::codec::{decode, encode};
 use chain::record::DemandStatement;
-use chain::{Block, Body, DemandId, Record, Statement, WellFormed};
+use chain::{Batch, Body, DemandId, Record, Statement, WellFormed};
 use proptest::prelude::*;
 use scenarios::parameters::Allocation;
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, ProposedBlock, demander, micros, miner, offer, provider_of, providers, resign, transfer,
+    Market, ProposedBatch, demander, micros, miner, offer, provider_of, providers, resign, transfer,
     treasurer, units,
 };
 
-/// One thing somebody may try; what the rules refuse is left out of the block.
+/// One thing somebody may try; what the rules refuse is left out of the batch.
 #[derive(Clone, Debug)]
 enum Attempt {
     Transfer(u64, i64),
@@ -51,9 +51,9 @@ fn known(market: &Market) -> Vec<DemandId> {
     ids.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Drafts a block from the attempt, or an empty one, and adds it if the rules allow.
-fn try_block(market: &mut Market, attempt: &Attempt) {
-    let mut proposed = ProposedBlock::default();
+/// Drafts a batch from the attempt, or an empty one, and adds it if the rules allow.
+fn try_batch(market: &mut Market, attempt: &Attempt) {
+    let mut proposed = ProposedBatch::default();
     let record = |author, statement| market.record(author, statement);
     match attempt {
         Attempt::Transfer(to, amount) => {
@@ -106,7 +106,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn money_and_capacity_are_conserved_by_every_legal_block(
+    fn money_and_capacity_are_conserved_by_every_legal_batch(
         attempts in prop::collection::vec(attempt(), 1..60), freeze in 1..12_u64, dedicated in prop::bool::weighted(0.2),
     ) {
         let mut market = Market::open_with(|genesis| {
@@ -127,12 +127,12 @@ proptest! {
         for attempt in &attempts {
             let before = [0, 1, 2].map(|id| market.ledger.usage(ProviderId(id)).total());
             let (parent, entries) = (market.ledger.clone(), market.ledger.state_entries());
-            try_block(&mut market, attempt);
-            prop_assert_eq!(parent.state_entries(), entries, "a block leaves its parent's state alone");
+            try_batch(&mut market, attempt);
+            prop_assert_eq!(parent.state_entries(), entries, "a batch leaves its parent's state alone");
             prop_assert_eq!(market.ledger.total_money(), total);
-            if let Some(block) = market.blocks.last() {
-                let bytes = encode(block);
-                prop_assert_eq!(&decode::<Block>(&bytes, bytes.len()).unwrap(), block);
+            if let Some(batch) = market.batches.last() {
+                let bytes = encode(batch);
+                prop_assert_eq!(&decode::<Batch>(&bytes, bytes.len()).unwrap(), batch);
             }
             for (id, before) in (0..).map(ProviderId).zip(before) {
                 // Nothing new beyond the capacity offered now; what stands may exceed a shrunken one.
@@ -189,7 +189,7 @@ proptest! {
             genesis.parameters.relax_over_ms = 0;
         });
         for attempt in &attempts {
-            try_block(&mut market, attempt);
+            try_batch(&mut market, attempt);
         }
         market.advance_to(70);
         for index in 0..3 {
@@ -202,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn an_amending_block_with_any_part_of_its_body_changed_and_signed_again_never_passes(
+    fn an_amending_batch_with_any_part_of_its_body_changed_and_signed_again_never_passes(
         at in any::<prop::sample::Index>(), bit in 0..8_u8, makes_room in any::<bool>(),
     ) {
         let mut market = Market::open();
@@ -213,42 +213,42 @@ proptest! {
         } else {
             vec![(0, providers([0, 0]))]
         };
-        let mut block = market.block(market.amending(0, &[&set]));
-        let mut bytes = encode(&block.body);
+        let mut batch = market.batch(market.amending(0, &[&set]));
+        let mut bytes = encode(&batch.body);
         let place = at.index(bytes.len());
         bytes[place] ^= 1 << bit;
         if let Ok(body) = decode::<Body>(&bytes, 10_000) {
-            block.body = body;
-            prop_assert!(market.check(resign(block, &miner(0))).is_err());
+            batch.body = body;
+            prop_assert!(market.check(resign(batch, &miner(0))).is_err());
         }
     }
 
     #[test]
-    fn a_block_with_any_byte_changed_never_passes(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+    fn a_batch_with_any_byte_changed_never_passes(at in any::<prop::sample::Index>(), bit in 0..8_u8) {
         let market = Market::open();
-        let block = market.block(market.composing(0, &[(0, providers([0, 0])), (1, providers([0, 0]))]));
-        let mut bytes = encode(&block);
-        bytes[at.index(encode(&block).len())] ^= 1 << bit;
+        let batch = market.batch(market.composing(0, &[(0, providers([0, 0])), (1, providers([0, 0]))]));
+        let mut bytes = encode(&batch);
+        bytes[at.index(encode(&batch).len())] ^= 1 << bit;
         let passed = WellFormed::decode(market.network(), &bytes)
-            .and_then(|block| market.ledger.validate(block, Some(market.next_time())));
+            .and_then(|batch| market.ledger.validate(batch, Some(market.next_time())));
         prop_assert!(passed.is_err());
     }
 
     #[test]
-    fn a_block_with_any_part_of_its_body_changed_and_signed_again_never_passes(
+    fn a_batch_with_any_part_of_its_body_changed_and_signed_again_never_passes(
         at in any::<prop::sample::Index>(), bit in 0..8_u8,
     ) {
         let market = Market::open();
         let records = vec![market.record(&treasurer(), transfer(&miner(1), units(1)))];
         let compositions = vec![(market.demand(0), providers([0, 0])), (market.demand(1), providers([0, 0]))];
         let prices = Some(vec![micros(200_000)]);
-        let mut block = market.block(ProposedBlock { miner: 0, records, prices, compositions, amendments: vec![] });
-        let mut bytes = encode(&block.body);
+        let mut batch = market.batch(ProposedBatch { miner: 0, records, prices, compositions, amendments: vec![] });
+        let mut bytes = encode(&batch.body);
         let place = at.index(bytes.len());
         bytes[place] ^= 1 << bit;
         if let Ok(body) = decode::<Body>(&bytes, 10_000) {
-            block.body = body;
-            prop_assert!(market.check(resign(block, &miner(0))).is_err());
+            batch.body = body;
+            prop_assert!(market.check(resign(batch, &miner(0))).is_err());
         }
     }
 
@@ -257,8 +257,8 @@ proptest! {
         if let Ok(record) = decode::<Record>(&bytes, 1_000) {
             prop_assert_eq!(encode(&record), bytes.clone());
         }
-        if let Ok(block) = decode::<Block>(&bytes, 1_000) {
-            prop_assert_eq!(encode(&block), bytes);
+        if let Ok(batch) = decode::<Batch>(&bytes, 1_000) {
+            prop_assert_eq!(encode(&batch), bytes);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! One case per rule of a record, by itself and against the state; a block that brings it is refused too.
+//! One case per rule of a record, by itself and against the state; a batch that brings it is refused too.
 
 use chain::key::{KeyError, PublicKey};
 use chain::ledger::{AccountError, MarketStatementError, StatementError};
@@ -10,15 +10,15 @@ use chain::{
 use scenarios::{Money, OperationId, Site, limits};
 
 use crate::market::{
-    Market, ProposedBlock, demand_statement, demander, instance, micros, miner, offer, provider_of, resign,
+    Market, ProposedBatch, demand_statement, demander, instance, micros, miner, offer, provider_of, resign,
     transfer, treasurer, units,
 };
 
-/// The record is refused by itself, by the sender's fault, and so is a block that brings it.
+/// The record is refused by itself, by the sender's fault, and so is a batch that brings it.
 fn refuse_form(market: &Market, record: Record, expected: RecordError) {
     assert_eq!(check_record(market.network(), &record), Err(expected.clone()));
     assert_eq!(expected.fault(), Fault::Peer);
-    refuse_in_block(market, record, expected);
+    refuse_in_batch(market, record, expected);
 }
 
 /// The record is right by itself but refused by the state.
@@ -26,16 +26,16 @@ fn refuse_now(market: &Market, record: Record, expected: impl Into<StatementErro
     let expected = RecordError::from(expected.into());
     assert_eq!(check_record(market.network(), &record), Ok(()));
     assert_eq!(expected.fault(), Fault::Transient);
-    refuse_in_block(market, record, expected);
+    refuse_in_batch(market, record, expected);
 }
 
-fn refuse_in_block(market: &Market, record: Record, expected: RecordError) {
+fn refuse_in_batch(market: &Market, record: Record, expected: RecordError) {
     let good = market.record(&treasurer(), transfer(&miner(1), units(1)));
-    let mut block = market.block(ProposedBlock { records: vec![good], ..ProposedBlock::default() });
+    let mut batch = market.batch(ProposedBatch { records: vec![good], ..ProposedBatch::default() });
     let id = record.id();
-    block.body.records = vec![record];
+    batch.body.records = vec![record];
     let before = market.ledger.state_root();
-    let got = market.check(resign(block, &miner(0))).map(|_| "accepted").expect_err("a refusal");
+    let got = market.check(resign(batch, &miner(0))).map(|_| "accepted").expect_err("a refusal");
     let expected = Rejection::Record { index: 0, id, error: Box::new(expected) };
     assert_eq!((&got, got.fault()), (&expected, Fault::Peer));
     assert_eq!(market.ledger.state_root(), before);
@@ -160,7 +160,7 @@ fn too_late() {
 fn replayed_or_out_of_order() {
     let mut market = Market::open();
     let record = market.record(&treasurer(), transfer(&miner(1), units(1)));
-    market.accept(ProposedBlock { records: vec![record.clone()], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![record.clone()], ..ProposedBatch::default() });
     let author = treasurer().public().address();
     refuse_now(&market, record, AccountError::SequenceUsed { author, got: 0, expected: 1 });
     let mut content = market.content(&treasurer(), transfer(&miner(1), units(1)));
@@ -176,7 +176,7 @@ fn a_demand_that_left_the_market_and_comes_again() {
     market.compose(&[(0, crate::market::providers([0, 0]))]);
     let cancel = Statement::DemandCancellation { demand: cancelled.id() };
     let records = vec![market.record(&demander(1), cancel)];
-    market.accept(ProposedBlock { records, ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     market.advance_to(34);
     for (record, expected) in [(settled, 1), (cancelled, 2)] {
         assert_eq!(market.ledger.demand(record.id()), None);
@@ -186,13 +186,13 @@ fn a_demand_that_left_the_market_and_comes_again() {
 }
 
 #[test]
-fn two_of_one_sequence_number_in_one_block() {
+fn two_of_one_sequence_number_in_one_batch() {
     let market = Market::open();
     let first = market.record(&treasurer(), transfer(&miner(1), units(1)));
     let second = market.record(&treasurer(), transfer(&miner(2), units(1)));
-    let mut block = market.block(ProposedBlock { records: vec![first], ..ProposedBlock::default() });
-    block.body.records.push(second.clone());
-    let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
+    let mut batch = market.batch(ProposedBatch { records: vec![first], ..ProposedBatch::default() });
+    batch.body.records.push(second.clone());
+    let got = market.check(resign(batch, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
     let error = StatementError::from(AccountError::SequenceUsed { author, got: 0, expected: 1 });
     let error = Box::new(error.into());
@@ -212,15 +212,15 @@ fn what_its_author_cannot_pay() {
 }
 
 #[test]
-fn the_same_money_twice_in_one_block() {
+fn the_same_money_twice_in_one_batch() {
     let market = Market::open();
     let first = market.record(&treasurer(), transfer(&miner(1), units(600)));
     let mut content = market.content(&treasurer(), transfer(&miner(2), units(600)));
     content.sequence = 1;
     let second = content.sign(&treasurer());
-    let mut block = market.block(ProposedBlock { records: vec![first], ..ProposedBlock::default() });
-    block.body.records.push(second.clone());
-    let got = market.check(resign(block, &miner(0))).map(|_| "accepted").unwrap_err();
+    let mut batch = market.batch(ProposedBatch { records: vec![first], ..ProposedBatch::default() });
+    batch.body.records.push(second.clone());
+    let got = market.check(resign(batch, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
     let error = AccountError::Overdraft { author, got: units(400), expected: units(600) };
     let error = Box::new(StatementError::from(error).into());
@@ -258,7 +258,7 @@ fn a_withdrawal_of_nothing() {
     let record = market.record(&miner(1), Statement::OfferWithdrawal);
     refuse_now(&market, record, MarketStatementError::NothingOffered { author });
     let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
-    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     let author = provider_of(0).public().address();
     let record = market.record(&provider_of(0), Statement::OfferWithdrawal);
     refuse_now(&market, record, MarketStatementError::NothingOffered { author });

@@ -1,43 +1,43 @@
-//! One test per rule of a block that asks the state: demands, offers, capacities, prices, claims, rewards.
-//! Each block breaks only that rule; where it can, it was valid until the chain went on without it.
+//! One test per rule of a batch that asks the state: demands, offers, capacities, prices, claims, rewards.
+//! Each batch breaks only that rule; where it can, it was valid until the chain went on without it.
 
 use chain::ledger::MarketError;
-use chain::{Block, Fault, Hash, PriceUpdate, Rejection};
+use chain::{Batch, Fault, Hash, PriceUpdate, Rejection};
 use scenarios::parameters::Allocation;
 use scenarios::{DualPrices, Money, OperationId, PriceError, ProviderId};
 
 use crate::market::{
-    Market, ProposedBlock, demander, instance, micros, miner, offer, provider_of, providers, resign, units,
+    Market, ProposedBatch, demander, instance, micros, miner, offer, provider_of, providers, resign, units,
 };
 use crate::refused::{composing_two, refuse, tampered};
 
-/// A block of an earlier head, put on the present one as its miner would.
-fn reanchored(market: &Market, mut block: Block, by: u64) -> Block {
-    block.header.height = market.ledger.head().height + 1;
-    block.header.parent = market.ledger.head().hash;
-    block.header.timestamp_ms = market.next_time();
-    resign(block, &miner(by))
+/// A batch of an earlier head, put on the present one as its miner would.
+fn reanchored(market: &Market, mut batch: Batch, by: u64) -> Batch {
+    batch.header.height = market.ledger.head().height + 1;
+    batch.header.parent = market.ledger.head().hash;
+    batch.header.timestamp_ms = market.next_time();
+    resign(batch, &miner(by))
 }
 
-/// A block that is right but for the prices it brings.
-fn repricing(market: &Market, prices: &[Money]) -> Block {
-    let mut block =
-        market.block(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
-    block.body.price_update = Some(PriceUpdate { prices: DualPrices(prices.to_vec()) });
-    resign(block, &miner(0))
+/// A batch that is right but for the prices it brings.
+fn repricing(market: &Market, prices: &[Money]) -> Batch {
+    let mut batch =
+        market.batch(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
+    batch.body.price_update = Some(PriceUpdate { prices: DualPrices(prices.to_vec()) });
+    resign(batch, &miner(0))
 }
 
 #[test]
 fn a_demand_that_is_not_on_chain() {
     let unknown = chain::RecordId(Hash([9; 32]));
     tampered(
-        |_, block| block.body.compositions[0].demand = unknown,
+        |_, batch| batch.body.compositions[0].demand = unknown,
         |_, _| Rejection::Market(MarketError::UnknownDemand { demand: unknown }),
     );
 }
 
 #[test]
-fn a_demand_composed_by_an_earlier_block() {
+fn a_demand_composed_by_an_earlier_batch() {
     let mut market = Market::open();
     let late = composing_two(&market);
     market.compose(&[(1, providers([0, 0]))]);
@@ -53,7 +53,7 @@ fn a_cancelled_demand() {
     let late = composing_two(&market);
     let demand = market.demand(0);
     let cancel = market.record(&demander(0), chain::Statement::DemandCancellation { demand });
-    market.accept(ProposedBlock { records: vec![cancel], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![cancel], ..ProposedBatch::default() });
     let expected = Rejection::Market(MarketError::UnknownDemand { demand });
     refuse(&market, reanchored(&market, late, 0), &expected, Fault::Peer);
 }
@@ -61,13 +61,13 @@ fn a_cancelled_demand() {
 #[test]
 fn compositions_of_the_wrong_form() {
     tampered(
-        |_, block| block.body.compositions[0].providers = providers([0]),
+        |_, batch| batch.body.compositions[0].providers = providers([0]),
         |market, _| {
             Rejection::Market(MarketError::OrderCount { demand: market.demand(0), got: 1, expected: 2 })
         },
     );
     tampered(
-        |_, block| block.body.compositions[0].providers = providers([0, 3]),
+        |_, batch| batch.body.compositions[0].providers = providers([0, 3]),
         |market, _| {
             Rejection::Market(MarketError::UnknownProvider {
                 demand: market.demand(0),
@@ -78,7 +78,7 @@ fn compositions_of_the_wrong_form() {
         },
     );
     tampered(
-        |_, block| block.body.compositions[0].providers = providers([2, 0]),
+        |_, batch| batch.body.compositions[0].providers = providers([2, 0]),
         |market, _| {
             Rejection::Market(MarketError::NotOffered {
                 demand: market.demand(0),
@@ -95,7 +95,7 @@ fn a_withdrawn_offer() {
     let mut market = Market::open();
     let late = composing_two(&market);
     let withdrawal = market.record(&provider_of(0), chain::Statement::OfferWithdrawal);
-    market.accept(ProposedBlock { records: vec![withdrawal], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![withdrawal], ..ProposedBatch::default() });
     let expected = Rejection::Market(MarketError::OfferWithdrawn {
         demand: market.demand(0),
         order: 0,
@@ -111,7 +111,7 @@ fn a_budget_exceeded() {
     let mut dearer = instance().supply.providers.remove(0);
     dearer.offers.get_mut(&OperationId(1)).unwrap().cost = units(91);
     let record = market.record(&provider_of(0), offer(&dearer));
-    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     // 10 + 91.
     let expected = Rejection::Market(MarketError::OverBudget {
         demand: market.demand(0),
@@ -122,13 +122,13 @@ fn a_budget_exceeded() {
 }
 
 #[test]
-fn capacity_exceeded_in_one_block() {
+fn capacity_exceeded_in_one_batch() {
     tampered(
-        |market, block| {
-            let mut third = block.body.compositions[0].clone();
+        |market, batch| {
+            let mut third = batch.body.compositions[0].clone();
             third.demand = market.demand(2);
-            block.body.compositions.push(third);
-            block.header.cost = units(57);
+            batch.body.compositions.push(third);
+            batch.header.cost = units(57);
         },
         |market, _| {
             Rejection::Market(MarketError::OverCapacity {
@@ -142,9 +142,9 @@ fn capacity_exceeded_in_one_block() {
 }
 
 #[test]
-fn capacity_exceeded_across_two_blocks() {
+fn capacity_exceeded_across_two_batches() {
     let mut market = Market::open();
-    let late = market.block(market.composing(1, &[(2, providers([0, 0]))]));
+    let late = market.batch(market.composing(1, &[(2, providers([0, 0]))]));
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
     let (demand, provider) = (market.demand(2), ProviderId(0));
     let expected = Rejection::Market(MarketError::OverCapacity { demand, provider, got: 60, expected: 40 });
@@ -160,7 +160,7 @@ fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
         })
     };
     let mut market = dedicated(None);
-    let late = market.block(market.composing(1, &[(1, providers([0, 0]))]));
+    let late = market.batch(market.composing(1, &[(1, providers([0, 0]))]));
     market.compose(&[(0, providers([0, 0]))]);
     let held = Rejection::Market(MarketError::ProviderHeld {
         demand: market.demand(1),
@@ -182,12 +182,12 @@ fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
 
     // ceil(3 providers / 4 miners) is one.
     let market = dedicated(None);
-    let mut block = market.block(market.composing(0, &[(0, providers([0, 0]))]));
-    block.body.compositions[0].providers = providers([0, 1]);
+    let mut batch = market.batch(market.composing(0, &[(0, providers([0, 0]))]));
+    batch.body.compositions[0].providers = providers([0, 1]);
     let (demand, holder) = (market.demand(0), miner(0).public().address());
     let expected =
         Rejection::Market(MarketError::TooManyProvidersHeld { demand, miner: holder, got: 2, expected: 1 });
-    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+    refuse(&market, resign(batch, &miner(0)), &expected, Fault::Peer);
     let market = dedicated(Some(2));
     let got = market.draft(market.composing(0, &[(0, providers([0, 1]))])).unwrap_err();
     assert_eq!(got.rule(), "reward");
@@ -196,30 +196,30 @@ fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
 #[test]
 fn understated_claims() {
     tampered(
-        |_, block| block.body.compositions[0].cost = units(18),
+        |_, batch| batch.body.compositions[0].cost = units(18),
         |market, _| Rejection::WrongCost { demand: market.demand(0), got: units(18), expected: units(19) },
     );
     tampered(
-        |_, block| block.body.compositions[1].minutes = 19,
+        |_, batch| batch.body.compositions[1].minutes = 19,
         |market, _| Rejection::WrongMinutes { demand: market.demand(1), got: 19, expected: 20 },
     );
     tampered(
-        |_, block| block.header.cost = units(37),
+        |_, batch| batch.header.cost = units(37),
         |_, _| Rejection::WrongTotalCost { got: units(37), expected: units(38) },
     );
     tampered(
-        |_, block| block.header.reduced_cost = micros(-1),
+        |_, batch| batch.header.reduced_cost = micros(-1),
         |_, _| Rejection::WrongReducedCost { got: micros(-1), expected: Money::ZERO },
     );
     // At 0.1 $ a minute `[0, 0]` is worth 21 $ and `[1, 1]` 23 $: a reduced cost of 2 $, not of nothing.
     let mut market = Market::open();
-    market.accept(ProposedBlock { prices: Some(vec![micros(100_000)]), ..ProposedBlock::default() });
+    market.accept(ProposedBatch { prices: Some(vec![micros(100_000)]), ..ProposedBatch::default() });
     market.advance_to(20);
-    let mut block = market.block(market.composing(0, &[(2, providers([1, 1]))]));
-    assert_eq!(block.header.reduced_cost, units(2));
-    block.header.reduced_cost = Money::ZERO;
+    let mut batch = market.batch(market.composing(0, &[(2, providers([1, 1]))]));
+    assert_eq!(batch.header.reduced_cost, units(2));
+    batch.header.reduced_cost = Money::ZERO;
     let expected = Rejection::WrongReducedCost { got: Money::ZERO, expected: units(2) };
-    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+    refuse(&market, resign(batch, &miner(0)), &expected, Fault::Peer);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn prices_that_do_not_raise_the_bound() {
     let mut market = Market::open();
     let propose = |market: &Market, prices: &[i64]| {
         let prices = Some(prices.iter().map(|&price| micros(price)).collect());
-        market.draft(ProposedBlock { prices, ..ProposedBlock::default() }).map(|_| "accepted")
+        market.draft(ProposedBatch { prices, ..ProposedBatch::default() }).map(|_| "accepted")
     };
     // At 1 $ a minute, all demands go to provider 1: 3 x 23 - 40 = 29 $. Raising 57 $ by 100 ppm: 57.0057 $.
     let refused =
@@ -241,7 +241,7 @@ fn prices_that_do_not_raise_the_bound() {
         expected: micros(57_005_700),
     });
     assert_eq!(propose(&market, &[284]), Err(refused));
-    market.accept(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
+    market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     assert_eq!(propose(&market, &[200_000]).unwrap_err().rule(), "bound-gain");
 }
 
@@ -265,33 +265,33 @@ fn prices_out_of_range() {
 #[test]
 fn a_price_update_in_two_spellings() {
     let market = Market::open();
-    let mut block =
-        market.block(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
-    block.body.price_update.as_mut().unwrap().prices.0.push(Money::ZERO);
-    refuse(&market, resign(block, &miner(0)), &Rejection::TrailingZeroPrice, Fault::Peer);
+    let mut batch =
+        market.batch(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
+    batch.body.price_update.as_mut().unwrap().prices.0.push(Money::ZERO);
+    refuse(&market, resign(batch, &miner(0)), &Rejection::TrailingZeroPrice, Fault::Peer);
 }
 
 #[test]
 fn a_reward_below_the_threshold() {
     let market = Market::open();
-    let mut block = market.block(market.composing(0, &[(2, providers([0, 0]))]));
-    let composition = &mut block.body.compositions[0];
+    let mut batch = market.batch(market.composing(0, &[(2, providers([0, 0]))]));
+    let composition = &mut batch.body.compositions[0];
     (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
-    (block.header.cost, block.header.reduced_cost) = (units(23), units(4));
+    (batch.header.cost, batch.header.reduced_cost) = (units(23), units(4));
     let (demand, expected) = (market.demand(2), micros(40_000));
     let below = MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected };
-    refuse(&market, resign(block, &miner(0)), &Rejection::Market(below), Fault::Peer);
+    refuse(&market, resign(batch, &miner(0)), &Rejection::Market(below), Fault::Peer);
 }
 
 #[test]
 fn too_much_verification_work() {
     // Two providers for operation 0, three for operation 1: 2 + 3 + 2 x 3 = 11 steps a demand.
     let market = Market::open_with(|genesis| genesis.parameters.limits.verification_work = 66);
-    let mut block =
-        market.block(ProposedBlock { prices: Some(vec![micros(200_000)]), ..ProposedBlock::default() });
-    let report = market.check(block.clone()).unwrap().into_parts().2;
+    let mut batch =
+        market.batch(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
+    let report = market.check(batch.clone()).unwrap().into_parts().2;
     assert_eq!(report.work, 66, "twice the market of three");
-    block.body.compositions = composing_two(&market).body.compositions;
+    batch.body.compositions = composing_two(&market).body.compositions;
     let expected = Rejection::Market(MarketError::TooMuchWork { got: 88, expected: 66 });
-    refuse(&market, resign(block, &miner(0)), &expected, Fault::Peer);
+    refuse(&market, resign(batch, &miner(0)), &expected, Fault::Peer);
 }

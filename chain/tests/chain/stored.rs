@@ -11,7 +11,7 @@ use chain::{Hash, NetworkId, Rejection};
 
 use crate::market::{Market, certificate, miner, providers, resign, transfer, treasurer, units};
 
-fn three_blocks() -> Market {
+fn three_batches() -> Market {
     let mut market = Market::open();
     let two = market.composing(0, &[(0, providers([0, 0])), (1, providers([0, 0]))]);
     market.accept(two.at_right_prices());
@@ -21,18 +21,18 @@ fn three_blocks() -> Market {
 
 #[test]
 fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged_version_to_none() {
-    let mut market = three_blocks();
+    let mut market = three_batches();
     market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     market.advance_to(34);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
     let ledger = replay(&store, market.ledger.network().clone()).unwrap();
     assert_eq!(ledger.state_root(), market.ledger.state_root());
-    let mut block = market.blocks[3].clone();
-    let replaced = block.body.amendments[0].parts.iter_mut().find(|part| !part.is_first());
+    let mut batch = market.batches[3].clone();
+    let replaced = batch.body.amendments[0].parts.iter_mut().find(|part| !part.is_first());
     replaced.expect("alice").replaces = 2;
-    market.blocks[3] = resign(block, &miner(1));
-    market.blocks.truncate(4);
+    market.batches[3] = resign(batch, &miner(1));
+    market.batches.truncate(4);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
     let demand = market.demand(0);
@@ -42,11 +42,11 @@ fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged
 }
 
 fn writes(market: &Market) -> Vec<Write> {
-    let certified = |block: &chain::Block| certificate(market.network(), block);
+    let certified = |batch: &chain::Batch| certificate(market.network(), batch);
     market
-        .blocks
+        .batches
         .iter()
-        .map(|block| Write::Block(Box::new(block.clone()), Box::new(certified(block))))
+        .map(|batch| Write::Batch(Box::new(batch.clone()), Box::new(certified(batch))))
         .collect()
 }
 
@@ -56,33 +56,33 @@ fn in_memory(market: &Market) -> Store {
 
 #[test]
 fn a_chain_is_read_again_and_leads_to_the_same_ledger() {
-    let market = three_blocks();
+    let market = three_batches();
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
     let store = Store::open(store.into_backend(), market.network().id()).unwrap();
-    assert_eq!(store.head(), Some((3, market.blocks[2].hash())));
-    assert_eq!(store.height_of(market.blocks[1].hash()), Ok(Some(2)));
-    let (block, found) = store.block(2).unwrap().unwrap();
-    assert_eq!((&block, &found), (&market.blocks[1], &certificate(market.network(), &block)));
-    assert_eq!(store.block(4), Ok(None));
+    assert_eq!(store.head(), Some((3, market.batches[2].hash())));
+    assert_eq!(store.height_of(market.batches[1].hash()), Ok(Some(2)));
+    let (batch, found) = store.batch(2).unwrap().unwrap();
+    assert_eq!((&batch, &found), (&market.batches[1], &certificate(market.network(), &batch)));
+    assert_eq!(store.batch(4), Ok(None));
     let ledger = replay(&store, market.ledger.network().clone()).unwrap();
     assert_eq!(ledger.state_root(), market.ledger.state_root());
     assert_eq!(ledger.head(), market.ledger.head());
 }
 
 #[test]
-fn blocks_are_passed_on_as_they_would_be_encoded() {
-    let mut market = three_blocks();
+fn batches_are_passed_on_as_they_would_be_encoded() {
+    let mut market = three_batches();
     market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
-    let bodies = market.blocks.iter().map(|block| &block.body);
+    let bodies = market.batches.iter().map(|batch| &batch.body);
     assert!(bodies.clone().any(|body| !body.records.is_empty()));
     assert!(bodies.clone().any(|body| !body.compositions.is_empty()));
     assert!(bodies.clone().any(|body| !body.amendments.is_empty()));
     assert!(bodies.clone().any(|body| body.price_update.is_some()));
-    for (height, block) in (1..).zip(&market.blocks) {
-        let expected = encode(&(block, certificate(market.network(), block)));
+    for (height, batch) in (1..).zip(&market.batches) {
+        let expected = encode(&(batch, certificate(market.network(), batch)));
         assert_eq!(store.encoded(height), Ok(Some(expected)));
     }
     assert_eq!(store.encoded(0), Ok(None));
@@ -90,10 +90,10 @@ fn blocks_are_passed_on_as_they_would_be_encoded() {
 }
 
 #[test]
-fn pool_votes_candidates_and_names_survive_and_a_final_block_clears_what_it_settles() {
-    let market = three_blocks();
+fn pool_votes_candidates_and_names_survive_and_a_final_batch_clears_what_it_settles() {
+    let market = three_batches();
     let mut store = in_memory(&market);
-    let record = market.blocks[2].body.records[0].clone();
+    let record = market.batches[2].body.records[0].clone();
     let other = market.record(&treasurer(), transfer(&miner(1), units(3)));
     let log = SafetyLog::new(3);
     store
@@ -102,15 +102,15 @@ fn pool_votes_candidates_and_names_survive_and_a_final_block_clears_what_it_sett
             Write::PoolRecord(Box::new(other.clone())),
             Write::Safety(Box::new(log.clone())),
             Write::Meta("peers".into(), b"one, two".to_vec()),
-            Write::Candidate(Box::new(market.blocks[1].clone())),
-            Write::Candidate(Box::new(market.blocks[2].clone())),
+            Write::Candidate(Box::new(market.batches[1].clone())),
+            Write::Candidate(Box::new(market.batches[2].clone())),
         ])
         .unwrap();
-    assert_eq!(store.candidates().unwrap(), market.blocks[1..]);
+    assert_eq!(store.candidates().unwrap(), market.batches[1..]);
     assert_eq!(store.pool_records().unwrap().len(), 2);
     store.write(&writes(&market)[..2]).unwrap();
     let store = Store::open(store.into_backend(), market.network().id()).unwrap();
-    assert_eq!(store.candidates().unwrap(), market.blocks[2..]);
+    assert_eq!(store.candidates().unwrap(), market.batches[2..]);
     assert_eq!(store.safety_log(), Ok(Some(log)));
     assert_eq!(store.meta("peers"), Ok(Some(b"one, two".to_vec())));
     let mut store = store;
@@ -123,18 +123,18 @@ fn pool_votes_candidates_and_names_survive_and_a_final_block_clears_what_it_sett
 }
 
 #[test]
-fn blocks_are_stored_in_order_under_their_own_certificate_or_not_at_all() {
-    let market = three_blocks();
+fn batches_are_stored_in_order_under_their_own_certificate_or_not_at_all() {
+    let market = three_batches();
     let mut store = in_memory(&market);
     let all = writes(&market);
     assert_eq!(store.write(&all[1..]), Err(StoreError::NotNext { got: 2, expected: 1 }));
-    let foreign = certificate(market.network(), &market.blocks[1]);
-    let mixed = Write::Block(Box::new(market.blocks[0].clone()), Box::new(foreign));
-    let (got, expected) = (market.blocks[1].hash(), market.blocks[0].hash());
+    let foreign = certificate(market.network(), &market.batches[1]);
+    let mixed = Write::Batch(Box::new(market.batches[0].clone()), Box::new(foreign));
+    let (got, expected) = (market.batches[1].hash(), market.batches[0].hash());
     assert_eq!(store.write(&[mixed]), Err(StoreError::WrongCertificate { got, expected }));
-    // The first block is right, the third is not next: neither is stored.
+    // The first batch is right, the third is not next: neither is stored.
     assert!(store.write(&[all[0].clone(), all[2].clone()]).is_err());
-    assert_eq!((store.head(), store.block(1)), (None, Ok(None)));
+    assert_eq!((store.head(), store.batch(1)), (None, Ok(None)));
 }
 
 #[test]
@@ -147,15 +147,15 @@ fn a_store_belongs_to_one_network() {
 }
 
 #[test]
-fn replay_refuses_a_block_that_breaks_a_rule_and_one_without_a_quorum() {
-    let market = three_blocks();
-    let mut block = market.blocks[0].clone();
-    block.header.state_root = Hash::ZERO;
-    let block = resign(block, &miner(0));
+fn replay_refuses_a_batch_that_breaks_a_rule_and_one_without_a_quorum() {
+    let market = three_batches();
+    let mut batch = market.batches[0].clone();
+    batch.header.state_root = Hash::ZERO;
+    let batch = resign(batch, &miner(0));
     let mut store = in_memory(&market);
-    let votes = Box::new(certificate(market.network(), &block));
-    store.write(&[Write::Block(Box::new(block), votes)]).unwrap();
-    let expected = Market::open().blocks[0].header.state_root;
+    let votes = Box::new(certificate(market.network(), &batch));
+    store.write(&[Write::Batch(Box::new(batch), votes)]).unwrap();
+    let expected = Market::open().batches[0].header.state_root;
     let error = Rejection::WrongStateRoot { got: Hash::ZERO, expected };
     let network: Arc<_> = market.ledger.network().clone();
     assert_eq!(
@@ -164,18 +164,18 @@ fn replay_refuses_a_block_that_breaks_a_rule_and_one_without_a_quorum() {
     );
 
     let mut store = in_memory(&market);
-    let mut votes = certificate(market.network(), &market.blocks[0]);
+    let mut votes = certificate(market.network(), &market.batches[0]);
     votes.signatures.truncate(2);
-    store.write(&[Write::Block(Box::new(market.blocks[0].clone()), Box::new(votes))]).unwrap();
+    store.write(&[Write::Batch(Box::new(market.batches[0].clone()), Box::new(votes))]).unwrap();
     let error = CertificateError::NoQuorum { got: 2, expected: 3 }.into();
     assert_eq!(replay(&store, network).unwrap_err(), ReplayError::NotFinal { height: 1, error });
 }
 
 #[test]
 fn what_somebody_calls_final_is_judged_by_its_votes_before_its_rules() {
-    let market = three_blocks();
+    let market = three_batches();
     let ledger = Market::new().ledger;
-    let (first, second) = (&market.blocks[0], &market.blocks[1]);
+    let (first, second) = (&market.batches[0], &market.batches[1]);
     let foreign = certificate(market.network(), second);
     let (got, expected) = (second.header.height, first.header.height);
     let error = ledger.validate_final(first.clone(), foreign).unwrap_err();
@@ -190,7 +190,7 @@ fn what_somebody_calls_final_is_judged_by_its_votes_before_its_rules() {
     let error = ledger.validate_final(forged, votes).unwrap_err();
     assert_eq!(error, CertificateError::NoQuorum { got: 2, expected: 3 }.into());
     let done = ledger.validate_final(first.clone(), certificate(market.network(), first)).unwrap();
-    assert_eq!((done.block(), done.ledger().head().height), (first, 1));
+    assert_eq!((done.batch(), done.ledger().head().height), (first, 1));
 }
 
 #[test]

@@ -1,13 +1,13 @@
-//! A scenario of paper A's size: the exact optimum of sixty of its demands in one block.
+//! A scenario of paper A's size: the exact optimum of sixty of its demands in one batch.
 
 use std::sync::Arc;
 
 use chain::genesis::scenario::scenario_demand_records;
-use chain::{Block, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
+use chain::{Batch, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
 use scenarios::{DualPrices, Money, Oracle, Scenario};
 
 #[test]
-fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
+fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_batch() {
     let scenario = Scenario::from_json(include_bytes!("../../../scenarios/tehran/problem-2.json")).unwrap();
     let miner = SecretKey::for_scenario(1, "miner", 0);
     let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner.public()], 1, 1_000);
@@ -40,8 +40,8 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_block() {
             amendments: vec![],
         };
         let (header, body, _) = ledger.draft(draft).unwrap();
-        let block = WellFormed::new(&network, Block::sign(header, body, &miner)).unwrap();
-        let valid = ledger.validate(block, Some(timestamp_ms)).unwrap();
+        let batch = WellFormed::new(&network, Batch::sign(header, body, &miner)).unwrap();
+        let valid = ledger.validate(batch, Some(timestamp_ms)).unwrap();
         ledger = valid.next().clone();
         valid.report().clone()
     };

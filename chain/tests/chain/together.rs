@@ -1,4 +1,4 @@
-//! What one block brings stands by itself: everything is composed of the offers and valued at the prices that the block
+//! What one batch brings stands by itself: everything is composed of the offers and valued at the prices that the batch
 //! begins with, each composition alone.
 
 use chain::ledger::MarketError;
@@ -7,7 +7,7 @@ use chain::{Rejection, Statement};
 use scenarios::{Money, ProviderId};
 
 use crate::market::{
-    Market, ProposedBlock, instance, micros, miner, offer, provider_of, providers, treasurer, units,
+    Market, ProposedBatch, instance, micros, miner, offer, provider_of, providers, treasurer, units,
 };
 
 #[test]
@@ -58,7 +58,7 @@ fn a_demand_says_from_when_on_it_asks_for_no_more() {
 }
 
 #[test]
-fn an_offer_counts_from_the_block_after_the_one_that_brings_it() {
+fn an_offer_counts_from_the_batch_after_the_one_that_brings_it() {
     let mut market = Market::open();
     let mut cheaper = instance().supply.providers.remove(0);
     cheaper.offers.values_mut().for_each(|offer| offer.cost = units(1));
@@ -78,11 +78,11 @@ fn an_offer_counts_from_the_block_after_the_one_that_brings_it() {
 }
 
 #[test]
-fn who_withdraws_keeps_to_what_the_same_block_composes_and_its_deposit_stays() {
+fn who_withdraws_keeps_to_what_the_same_batch_composes_and_its_deposit_stays() {
     let mut market = Market::open_with(|genesis| genesis.parameters.offer_deposit = units(3));
     let dear = instance().supply.providers.remove(1);
     let record = market.record(&treasurer(), offer(&dear));
-    market.accept(ProposedBlock { records: vec![record], ..ProposedBlock::default() });
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     let (id, before) = (ProviderId(3), market.balance(&treasurer()));
     assert_eq!(market.ledger.deposit(id), units(6));
     let mut proposed = market.composing(0, &[(0, providers([0, 0])), (1, providers([0, 3]))]);
@@ -108,7 +108,7 @@ fn who_withdraws_keeps_to_what_the_same_block_composes_and_its_deposit_stays() {
 }
 
 #[test]
-fn prices_must_raise_the_bound_of_what_the_block_leaves() {
+fn prices_must_raise_the_bound_of_what_the_batch_leaves() {
     let mut market = Market::open();
     // Alone they raise it from 57 to 61 $, and so they do beside a composition at 19 $, which is worth 23 $ at them.
     let both = market.composing(0, &[(0, providers([0, 0]))]).at_right_prices();
@@ -120,7 +120,7 @@ fn prices_must_raise_the_bound_of_what_the_block_leaves() {
     roomy.capacity = Some(400);
     let record = market.record(&provider_of(0), offer(&roomy));
     let prices = Some(vec![micros(100_000)]);
-    let lower = ProposedBlock { records: vec![record], prices, ..ProposedBlock::default() };
+    let lower = ProposedBatch { records: vec![record], prices, ..ProposedBatch::default() };
     let report = market.accept(lower);
     assert_eq!((report.bound_before, report.bound_after), (Some(units(-11)), Some(units(23))));
 }

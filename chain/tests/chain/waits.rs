@@ -1,11 +1,11 @@
-//! Waits are in market time: the time of blocks, less what the network was halted.
+//! Waits are in market time: the time of batches, less what the network was halted.
 
-use chain::ledger::{BlockReport, MarketError};
-use chain::{Block, Draft, Genesis, Rejection};
+use chain::ledger::{BatchReport, MarketError};
+use chain::{Batch, Draft, Genesis, Rejection};
 
-use crate::market::{Market, ProposedBlock, START_MS, micros, miner, providers};
+use crate::market::{Market, ProposedBatch, START_MS, micros, miner, providers};
 
-/// Halted by what lies between two blocks beyond ten seconds.
+/// Halted by what lies between two batches beyond ten seconds.
 fn halting(genesis: &mut Genesis) {
     genesis.parameters.halt_after_ms = 10_000;
 }
@@ -16,16 +16,16 @@ fn generous(genesis: &mut Genesis) {
         chain::schedule::Measure::Certified { gap_full_ppm: 2_000_000, gap_max_ppm: 3_000_000 };
 }
 
-/// A draft of the block of this time.
-fn draft_at(market: &Market, timestamp_ms: u64, proposed: ProposedBlock) -> Result<BlockReport, Rejection> {
+/// A draft of the batch of this time.
+fn draft_at(market: &Market, timestamp_ms: u64, proposed: ProposedBatch) -> Result<BatchReport, Rejection> {
     Ok(try_at(market, timestamp_ms, proposed)?.1)
 }
 
 fn try_at(
     market: &Market,
     timestamp_ms: u64,
-    proposed: ProposedBlock,
-) -> Result<(Block, BlockReport), Rejection> {
+    proposed: ProposedBatch,
+) -> Result<(Batch, BatchReport), Rejection> {
     let (header, body, report) = market.ledger.draft(Draft {
         miner: miner(0).public(),
         timestamp_ms,
@@ -34,15 +34,15 @@ fn try_at(
         compositions: proposed.compositions,
         amendments: proposed.amendments,
     })?;
-    Ok((Block::sign(header, body, &miner(0)), report))
+    Ok((Batch::sign(header, body, &miner(0)), report))
 }
 
-/// Adds the empty block of this time.
-fn pass(market: &mut Market, timestamp_ms: u64) -> BlockReport {
-    let (block, _) = try_at(market, timestamp_ms, ProposedBlock::default()).expect("something waits");
+/// Adds the empty batch of this time.
+fn pass(market: &mut Market, timestamp_ms: u64) -> BatchReport {
+    let (batch, _) = try_at(market, timestamp_ms, ProposedBatch::default()).expect("something waits");
     let valid = market
         .ledger
-        .validate(chain::WellFormed::new(market.network(), block).expect("well formed"), Some(timestamp_ms));
+        .validate(chain::WellFormed::new(market.network(), batch).expect("well formed"), Some(timestamp_ms));
     let (_, ledger, report) = valid.expect("what was drafted is valid").into_parts();
     market.ledger = ledger;
     market.departed.extend(report.departed.iter().cloned());
@@ -58,7 +58,7 @@ fn a_halt_makes_no_acceptance_relax() {
         Err(Rejection::Market(MarketError::RewardBelowThreshold { expected, .. })) => expected,
         other => panic!("{other:?}"),
     };
-    // The floor of 40,000 stands for 4 s and falls over 12: ten seconds on, half of it is left, and no block that comes
+    // The floor of 40,000 stands for 4 s and falls over 12: ten seconds on, half of it is left, and no batch that comes
     // later finds less.
     assert_eq!(required(parent + 4_000), micros(40_000));
     assert_eq!([10_000, 10_001, 3_600_000].map(|ms| required(parent + ms)), [micros(20_000); 3]);
@@ -81,19 +81,19 @@ fn a_halt_freezes_nothing_and_is_counted_in_the_state() {
     pass(&mut market, hour_later + 9_000);
     pass(&mut market, hour_later + 18_000);
     assert_eq!(market.ledger.first_departure(), Some(hour_later + 22_000));
-    assert_eq!(draft_at(&market, hour_later + 21_999, ProposedBlock::default()).unwrap().frozen, 0);
+    assert_eq!(draft_at(&market, hour_later + 21_999, ProposedBatch::default()).unwrap().frozen, 0);
     assert_eq!(pass(&mut market, hour_later + 22_000).frozen, 3);
 }
 
 #[test]
-fn at_most_as_many_freeze_with_a_block_as_it_may_have_records_and_nothing_amends_the_rest() {
+fn at_most_as_many_freeze_with_a_batch_as_it_may_have_records_and_nothing_amends_the_rest() {
     let mut market = Market::with(|genesis| {
         generous(genesis);
-        genesis.parameters.limits.records_per_block = 2;
+        genesis.parameters.limits.records_per_batch = 2;
         genesis.parameters.halt_after_ms = 1_000_000;
     });
     for records in market.demand_records().chunks(2) {
-        market.accept(ProposedBlock { records: records.to_vec(), ..ProposedBlock::default() });
+        market.accept(ProposedBatch { records: records.to_vec(), ..ProposedBatch::default() });
     }
     market.compose(&[(0, providers([0, 1])), (1, providers([0, 1])), (2, providers([0, 1]))]);
     let due_ms = market.ledger.first_departure().expect("three are composed");
@@ -109,7 +109,7 @@ fn at_most_as_many_freeze_with_a_block_as_it_may_have_records_and_nothing_amends
     };
     assert_eq!(draft_at(&market, due_ms, amending()), Err(Rejection::Market(frozen)));
 
-    let settled = |report: &BlockReport| report.departed.iter().map(|(id, _)| *id).collect::<Vec<_>>();
+    let settled = |report: &BatchReport| report.departed.iter().map(|(id, _)| *id).collect::<Vec<_>>();
     let mut ids: Vec<_> = (0..3).map(|index| market.demand(index)).collect();
     ids.sort_unstable();
     assert_eq!(settled(&pass(&mut market, due_ms)), ids[..2]);

@@ -68,7 +68,7 @@ fn what_is_wrong_by_itself_is_the_senders_fault() {
 }
 
 #[test]
-fn what_no_block_can_bring_as_the_chain_stands_is_refused() {
+fn what_no_batch_can_bring_as_the_chain_stands_is_refused() {
     let genesis = ledger();
     let first = transfer(&genesis, 1, 0, 5);
     let ledger = after(&genesis, std::slice::from_ref(&first));

@@ -140,7 +140,7 @@ fn converge(nodes: usize, published: Vec<(u64, u64, i64, usize)>, loss_percent: 
         .iter_mut()
         .map(|(pool, _)| pool.pending(&network.ledger, soon(&network.ledger)))
         .collect();
-    assert!(pending.iter().all(|other| *other == pending[0]), "equal pools build equal blocks");
+    assert!(pending.iter().all(|other| *other == pending[0]), "equal pools build equal batches");
 }
 
 /// Eight authors, few sequence numbers: gaps, and several records for one number.

@@ -85,7 +85,7 @@ fn gaps_of_rich_strangers_take_a_small_part_of_the_pool_and_keep_nobody_out() {
 }
 
 #[test]
-fn an_author_has_only_so_many_records_that_no_block_could_bring() {
+fn an_author_has_only_so_many_records_that_no_batch_could_bring() {
     let ledger = ledger();
     let mut pool = pool_with(&ledger, PoolLimits { waiting_per_author: 2, ..PoolLimits::default() });
     for sequence in [1, 2] {
@@ -100,7 +100,7 @@ fn an_author_has_only_so_many_records_that_no_block_could_bring() {
 }
 
 #[test]
-fn what_a_block_could_bring_has_precedence_over_what_waits() {
+fn what_a_batch_could_bring_has_precedence_over_what_waits() {
     let ledger = ledger();
     let bytes = size(&transfer(&ledger, 1, 0, 5));
     let mut pool = pool_with(&ledger, PoolLimits { bytes: 3 * bytes, ..PoolLimits::default() });
@@ -151,11 +151,11 @@ fn whoever_holds_most_of_a_full_pool_gives_way_to_whoever_holds_less() {
 }
 
 #[test]
-fn what_waits_again_after_a_block_keeps_to_the_quota() {
+fn what_waits_again_after_a_batch_keeps_to_the_quota() {
     let ledger = ledger();
     let limits = PoolLimits { waiting_per_author: 2, ..PoolLimits::default() };
     let mut pool = pool_with(&ledger, limits);
-    // The first one is too late for all but a block that comes sooner.
+    // The first one is too late for all but a batch that comes sooner.
     let first = transfer_until(&ledger, 1, 0, 5, soon(&ledger));
     let rest: Vec<_> = (1..5).map(|sequence| transfer(&ledger, 1, sequence, 5)).collect();
     for record in [&first].into_iter().chain(&rest) {
@@ -169,7 +169,7 @@ fn what_waits_again_after_a_block_keeps_to_the_quota() {
     assert!(pool.contains(&rest[0].id()) && pool.contains(&rest[1].id()));
 }
 
-/// A demand that no block brings which comes a second after the head, or later.
+/// A demand that no batch brings which comes a second after the head, or later.
 fn short_lived(ledger: &Ledger, index: u64, sequence: u64) -> Record {
     let wanted = Statement::Demand(DemandStatement {
         name: "short-lived".into(),
@@ -183,7 +183,7 @@ fn short_lived(ledger: &Ledger, index: u64, sequence: u64) -> Record {
 }
 
 #[test]
-fn what_a_block_cannot_bring_takes_none_of_its_room() {
+fn what_a_batch_cannot_bring_takes_none_of_its_room() {
     let stuck = |ledger: &Ledger| {
         let mut records = vec![short_lived(ledger, 1, 0)];
         records.extend((1..4).map(|sequence| transfer(ledger, 1, sequence, 5)));
@@ -191,10 +191,10 @@ fn what_a_block_cannot_bring_takes_none_of_its_room() {
     };
     let room = stuck(&ledger()).iter().map(size).sum::<usize>();
     for bound in [
-        |genesis: &mut Genesis, _| genesis.parameters.limits.records_per_block = 4,
+        |genesis: &mut Genesis, _| genesis.parameters.limits.records_per_batch = 4,
         |genesis: &mut Genesis, room: usize| {
-            // Half of a block is for records.
-            genesis.parameters.limits.block_bytes = u32::try_from(2 * room).unwrap();
+            // Half of a batch is for records.
+            genesis.parameters.limits.batch_bytes = u32::try_from(2 * room).unwrap();
             genesis.parameters.limits.record_bytes = 512;
         },
     ] {
@@ -214,7 +214,7 @@ fn what_a_block_cannot_bring_takes_none_of_its_room() {
 }
 
 #[test]
-fn demands_whose_time_has_passed_make_room_though_no_block_comes() {
+fn demands_whose_time_has_passed_make_room_though_no_batch_comes() {
     let ledger = ledger();
     let first = short_lived(&ledger, 1, 0);
     let mut pool = pool_with(&ledger, PoolLimits { records: 2, ..PoolLimits::default() });

@@ -1,9 +1,9 @@
-//! A chain small enough to follow by hand: authors with 100 $ each, and blocks that bring records.
+//! A chain small enough to follow by hand: authors with 100 $ each, and batches that bring records.
 
 use std::sync::Arc;
 
 use chain::{
-    Block, Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBlock,
+    Batch, Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBatch,
     WellFormed,
 };
 use coordinator_free_pool::{Pool, PoolLimits};
@@ -63,7 +63,7 @@ pub(crate) fn transfer(ledger: &Ledger, index: u64, sequence: u64, units: i64) -
     transfer_until(ledger, index, sequence, units, u64::MAX)
 }
 
-/// The same, for blocks before this time.
+/// The same, for batches before this time.
 pub(crate) fn transfer_until(
     ledger: &Ledger,
     index: u64,
@@ -87,18 +87,18 @@ pub(crate) fn content(ledger: &Ledger, index: u64, sequence: u64, statement: Sta
     }
 }
 
-/// When the next block may come.
+/// When the next batch may come.
 pub(crate) fn soon(ledger: &Ledger) -> u64 {
     ledger.head().timestamp_ms + 10_000
 }
 
-/// The ledger after a block that brings these.
+/// The ledger after a batch that brings these.
 pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
-    block_of(ledger, records).into_parts().1
+    batch_of(ledger, records).into_parts().1
 }
 
-/// A block that brings these, and the ledger after it.
-pub(crate) fn block_of(ledger: &Ledger, records: &[Record]) -> ValidBlock {
+/// A batch that brings these, and the ledger after it.
+pub(crate) fn batch_of(ledger: &Ledger, records: &[Record]) -> ValidBatch {
     let miner = SecretKey::for_scenario(RNG_SEED, "miner", 0);
     let timestamp_ms = soon(ledger);
     let (header, body, _) = ledger
@@ -110,8 +110,8 @@ pub(crate) fn block_of(ledger: &Ledger, records: &[Record]) -> ValidBlock {
             compositions: Vec::new(),
             amendments: Vec::new(),
         })
-        .expect("records that the block can bring");
-    let block = Block::sign(header, body, &miner);
-    let well_formed = WellFormed::new(ledger.network(), block).expect("well formed");
+        .expect("records that the batch can bring");
+    let batch = Batch::sign(header, body, &miner);
+    let well_formed = WellFormed::new(ledger.network(), batch).expect("well formed");
     ledger.validate(well_formed, Some(timestamp_ms)).expect("what was drafted is valid")
 }

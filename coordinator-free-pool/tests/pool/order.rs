@@ -1,4 +1,4 @@
-//! What a block takes, in which order, and what leaves after it.
+//! What a batch takes, in which order, and what leaves after it.
 
 use chain::ledger::{AccountError, StatementError};
 use chain::record::DemandStatement;
@@ -57,7 +57,7 @@ fn what_waits_for_a_predecessor_or_lives_too_long_is_not_pending() {
     let first = transfer(&ledger, 1, 0, 5);
     pool.insert(first.clone(), &ledger).unwrap();
     assert_eq!(ids(&pool.pending(&ledger, soon(&ledger))), ids(&[first.clone(), gapped]));
-    // By the time of the next block it no longer does.
+    // By the time of the next batch it no longer does.
     let next = after(&ledger, &[first]);
     assert_eq!(pool.pending(&next, soon(&next)).len(), 3);
 }
@@ -75,8 +75,8 @@ fn only_what_fits_together_is_pending() {
 }
 
 #[test]
-fn a_block_takes_at_most_what_the_network_allows() {
-    let ledger = ledger_with(|genesis| genesis.parameters.limits.records_per_block = 2);
+fn a_batch_takes_at_most_what_the_network_allows() {
+    let ledger = ledger_with(|genesis| genesis.parameters.limits.records_per_batch = 2);
     let mut pool = pool(&ledger);
     for index in 1..6 {
         pool.insert(transfer(&ledger, index, 0, 5), &ledger).unwrap();
@@ -86,7 +86,7 @@ fn a_block_takes_at_most_what_the_network_allows() {
 }
 
 #[test]
-fn a_demand_that_came_and_was_cancelled_in_one_block_was_on_chain() {
+fn a_demand_that_came_and_was_cancelled_in_one_batch_was_on_chain() {
     let ledger = ledger();
     let mut pool = pool(&ledger);
     let wanted = Statement::Demand(DemandStatement {
@@ -101,13 +101,13 @@ fn a_demand_that_came_and_was_cancelled_in_one_block_was_on_chain() {
     let regret = Statement::DemandCancellation { demand: demand.id() };
     let regret = content(&ledger, 1, 1, regret).sign(&author(1));
     pool.insert(demand.clone(), &ledger).unwrap();
-    let (_, next, report) = block_of(&ledger, &[demand.clone(), regret]).into_parts();
+    let (_, next, report) = batch_of(&ledger, &[demand.clone(), regret]).into_parts();
     assert_eq!(next.demand(demand.id()), None);
     assert_eq!(pool.prune(&next, &report.departed), [(demand.id(), None)]);
 }
 
 #[test]
-fn after_a_block_the_pool_names_what_left_and_why() {
+fn after_a_batch_the_pool_names_what_left_and_why() {
     let ledger = ledger();
     let mut pool = pool(&ledger);
     let brought = transfer(&ledger, 1, 0, 90);
@@ -139,7 +139,7 @@ fn after_a_block_the_pool_names_what_left_and_why() {
     assert_eq!(pool.bytes(), chain::codec::encode(&staying).len());
     assert_eq!(pool.prune(&next, &[]), []);
 
-    // What is settled is never fetched again, what may turn out well is looked at again a block later.
+    // What is settled is never fetched again, what may turn out well is looked at again a batch later.
     assert!(!pool.wants(&brought.id(), &next) && !pool.wants(&unaffordable.id(), &next));
     let later = after(&next, &[staying]);
     assert!(!pool.wants(&brought.id(), &later) && !pool.wants(&expiring.id(), &later));
@@ -147,10 +147,10 @@ fn after_a_block_the_pool_names_what_left_and_why() {
 }
 
 #[test]
-fn what_a_block_can_bring_changes_as_time_passes_over_an_old_head() {
+fn what_a_batch_can_bring_changes_as_time_passes_over_an_old_head() {
     let ledger = ledger_with(|genesis| genesis.parameters.demand_lifetime_max_ms = 60_000);
     let mut pool = pool(&ledger);
-    // As somebody says an hour after the last block who wants it for fifty seconds.
+    // As somebody says an hour after the last batch who wants it for fifty seconds.
     let now = ledger.head().timestamp_ms + 3_600_000;
     let wanted = Statement::Demand(DemandStatement {
         name: "late".into(),

@@ -11,7 +11,7 @@ pub mod snapshot;
 pub mod views;
 
 pub use history::{History, HistoryError, MinerTotals, Totals};
-pub use miner_node::{BlockRow, NodeStatus, ValidatorsSeen, Voting};
+pub use miner_node::{BatchRow, NodeStatus, ValidatorsSeen, Voting};
 pub use request::{Ask, Request, RequestError, Submitted};
 pub use snapshot::Snapshot;
 pub use views::{

@@ -11,7 +11,7 @@ use miner_node::{Node, NodeStatus};
 pub struct Snapshot {
     /// The state at its head.
     pub ledger: Arc<Ledger>,
-    /// The records that no block has brought.
+    /// The records that no batch has brought.
     pub pool: PoolContents,
     /// How much the pool holds at most.
     pub pool_limits: PoolLimits,

@@ -1,7 +1,7 @@
 //! What peers may cost this node. Keys are free and so are requests, but each signature checked, path searched and byte
 //! sent takes time from the votes; so everything a peer makes this node do is paid from buckets of work that time refills.
 //!
-//! A message is handled while its sender's buckets hold anything and may overdraw them: a dear honest block passes, a flood
+//! A message is handled while its sender's buckets hold anything and may overdraw them: a dear honest batch passes, a flood
 //! is muted, that is dropped unread, until they are refilled. Strangers also pay from the bucket of the address they come
 //! from, and from one for strangers all together, so that neither keys nor addresses multiply what they may cost; the less
 //! is left for all, the less may an address have used of its own, so that a few that flood do not use up everybody's. Nodes
@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Block, PublicKey};
+use chain::{Batch, PublicKey};
 use coordinator_free_pool::PoolMessage;
 use scenarios::parameters::Limits;
 
@@ -29,8 +29,8 @@ const MESSAGE_US: u64 = 5;
 const RECEIVED_KIB_US: u64 = 4;
 /// Finding, encoding and encrypting 1 KiB, and that the line is not there for others meanwhile: 50 MB/s.
 const SENT_KIB_US: u64 = 20;
-/// Reading, decoding and encoding a final block for a peer, on whatever thread.
-const FINAL_BLOCK_US: u64 = 100;
+/// Reading, decoding and encoding a final batch for a peer, on whatever thread.
+const FINAL_BATCH_US: u64 = 100;
 /// Looking up one id.
 const ID_US: u64 = 1;
 /// Records of the pool that a round of reconciliation goes over in a microsecond, and what it takes beside.
@@ -206,16 +206,16 @@ impl Scale {
         let content = match message {
             Message::Hello(_)
             | Message::Status(_)
-            | Message::AnnounceBlock { .. }
-            | Message::RequestBlock(_)
+            | Message::AnnounceBatch { .. }
+            | Message::RequestBatch(_)
             | Message::RequestFinal { .. } => 0,
             Message::Peers(records) => times(records.len(), SIGNATURE_US),
             Message::Pool(message) => self.work_of_pool_message(message),
-            Message::Block(block) => self.work_of_block(block),
+            Message::Batch(batch) => self.work_of_batch(batch),
             Message::Consensus(message) => work_of_vote(message),
-            Message::Final(blocks) => blocks.iter().fold(0_u64, |work, block| {
-                let votes = times(block.certificate.signatures.len(), SIGNATURE_US);
-                work.saturating_add(votes).saturating_add(self.work_of_block(&block.block))
+            Message::Final(batches) => batches.iter().fold(0_u64, |work, batch| {
+                let votes = times(batch.certificate.signatures.len(), SIGNATURE_US);
+                work.saturating_add(votes).saturating_add(self.work_of_batch(&batch.batch))
             }),
         };
         MESSAGE_US.saturating_add(per_kib(bytes, RECEIVED_KIB_US)).saturating_add(content)
@@ -231,12 +231,12 @@ impl Scale {
         }
     }
 
-    /// Signatures, and a path for each composition, which is taken for as long as one of a full block may be on average;
+    /// Signatures, and a path for each composition, which is taken for as long as one of a full batch may be on average;
     /// for a price update paths for the whole market, before and after.
-    fn work_of_block(&self, block: &Block) -> u64 {
-        let body = &block.body;
-        let Limits { verification_work, compositions_per_block, .. } = self.limits;
-        let path_us = verification_work / u64::from(compositions_per_block).max(1) / RELAXATIONS_PER_US;
+    fn work_of_batch(&self, batch: &Batch) -> u64 {
+        let body = &batch.body;
+        let Limits { verification_work, compositions_per_batch, .. } = self.limits;
+        let path_us = verification_work / u64::from(compositions_per_batch).max(1) / RELAXATIONS_PER_US;
         let priced = body.price_update.as_ref().map_or(0, |_| self.market.saturating_mul(2));
         let paths = body.composed().count().saturating_add(priced);
         let paths_us = times(paths, path_us).min(verification_work / RELAXATIONS_PER_US);
@@ -260,9 +260,9 @@ pub(super) fn work_of_sending(bytes: usize) -> u64 {
     MESSAGE_US.saturating_add(per_kib(bytes, SENT_KIB_US))
 }
 
-/// Estimated work, in microseconds, of answering with so many final blocks.
-pub(super) const fn work_of_final_blocks(blocks: u64) -> u64 {
-    blocks.saturating_mul(FINAL_BLOCK_US)
+/// Estimated work, in microseconds, of answering with so many final batches.
+pub(super) const fn work_of_final_batches(batches: u64) -> u64 {
+    batches.saturating_mul(FINAL_BATCH_US)
 }
 
 fn times(things: usize, us: u64) -> u64 {

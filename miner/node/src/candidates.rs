@@ -1,39 +1,39 @@
-//! The blocks that may become the next one, and whose places they take. Keys are free, and so are valid blocks that bring
+//! The batches that may become the next one, and whose places they take. Keys are free, and so are valid batches that bring
 //! nothing: what strangers send fills the strangers' places and no others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::consensus::SafetyLog;
-use chain::{Authentic, Block, BlockHash, PublicKey, ValidBlock};
+use chain::{Authentic, Batch, BatchHash, PublicKey, ValidBatch};
 
-/// Places for blocks of validators; each has its share of them, [`OF_A_MINER`] at most.
+/// Places for batches of validators; each has its share of them, [`OF_A_MINER`] at most.
 const VALIDATORS: usize = 64;
-/// Places for blocks of other miners with standing.
+/// Places for batches of other miners with standing.
 const KNOWN: usize = 32;
-/// Places for blocks of everybody else.
+/// Places for batches of everybody else.
 const STRANGERS: usize = 16;
-/// Blocks of one miner, for it may sign as many as it likes.
+/// Batches of one miner, for it may sign as many as it likes.
 const OF_A_MINER: usize = 4;
-/// Strangers' blocks that one peer sends: the other peers' share is not its to fill.
+/// Strangers' batches that one peer sends: the other peers' share is not its to fill.
 const STRANGERS_OF_A_SENDER: usize = 4;
 /// Names remembered as having found no place, so that they are not fetched again and again.
 const TURNED_AWAY: usize = 1_024;
 
-/// Whose places a block takes.
+/// Whose places a batch takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Room {
-    /// Our own blocks and those that validators vote on: no limit on what miners send keeps them out. How many are
+    /// Our own batches and those that validators vote on: no limit on what miners send keeps them out. How many are
     /// voted on is limited by the proposals held.
     Guaranteed,
-    /// Blocks mined by one of so many validators.
+    /// Batches mined by one of so many validators.
     Validator { validators: usize },
-    /// Blocks of another miner with standing.
+    /// Batches of another miner with standing.
     Known,
-    /// Blocks of any other key.
+    /// Batches of any other key.
     Stranger,
 }
 
-/// Where a block comes from.
+/// Where a batch comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub(super) struct Origin {
@@ -43,7 +43,7 @@ pub(super) struct Origin {
     pub(super) sender: PublicKey,
 }
 
-/// Why a block finds no place.
+/// Why a batch finds no place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
     /// All places of its kind, or of its miner, are taken.
@@ -52,66 +52,66 @@ pub(super) enum Full {
     ForSender,
 }
 
-/// A valid block that may become the next one.
+/// A valid batch that may become the next one.
 #[derive(Debug)]
 pub(super) struct Candidate {
     pub(super) origin: Origin,
-    pub(super) valid: ValidBlock,
+    pub(super) valid: ValidBatch,
     /// It is on disk already.
     is_durable: bool,
 }
 
-/// A block that is ahead of our clock, and otherwise right as far as it was judged.
+/// A batch that is ahead of our clock, and otherwise right as far as it was judged.
 #[derive(Debug)]
-pub(super) struct EarlyBlock {
+pub(super) struct EarlyBatch {
     pub(super) origin: Origin,
-    pub(super) block: Authentic,
+    pub(super) batch: Authentic,
     /// When it may be judged again, by our wall clock, milliseconds since the Unix epoch.
     pub(super) ready_ms: u64,
 }
 
-/// Blocks for the next height, in order of name.
+/// Batches for the next height, in order of name.
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
-    valid: BTreeMap<BlockHash, Candidate>,
+    valid: BTreeMap<BatchHash, Candidate>,
     /// They take places like the valid ones.
-    early: BTreeMap<BlockHash, EarlyBlock>,
-    /// Authentic blocks without a place: whoever sends them (`None`), or if this peer does.
-    turned_away: BTreeSet<(BlockHash, Option<PublicKey>)>,
+    early: BTreeMap<BatchHash, EarlyBatch>,
+    /// Authentic batches without a place: whoever sends them (`None`), or if this peer does.
+    turned_away: BTreeSet<(BatchHash, Option<PublicKey>)>,
 }
 
 impl Candidates {
-    /// Whether a valid block is here.
+    /// Whether a valid batch is here.
     pub(super) fn is_empty(&self) -> bool {
         self.valid.is_empty()
     }
 
-    /// A valid block.
-    pub(super) fn get(&self, block: &BlockHash) -> Option<&ValidBlock> {
-        self.valid.get(block).map(|candidate| &candidate.valid)
+    /// A valid batch.
+    pub(super) fn get(&self, batch: &BatchHash) -> Option<&ValidBatch> {
+        self.valid.get(batch).map(|candidate| &candidate.valid)
     }
 
-    /// All valid blocks.
-    pub(super) fn valid(&self) -> impl Iterator<Item = &ValidBlock> {
+    /// All valid batches.
+    pub(super) fn valid(&self) -> impl Iterator<Item = &ValidBatch> {
         self.valid.values().map(|candidate| &candidate.valid)
     }
 
-    /// The date of a block that waits for our clock, milliseconds since the Unix epoch.
-    pub(super) fn early_date_ms(&self, block: &BlockHash) -> Option<u64> {
-        self.early.get(block).map(|early| early.block.block().header.timestamp_ms)
+    /// The date of a batch that waits for our clock, milliseconds since the Unix epoch.
+    pub(super) fn early_date_ms(&self, batch: &BatchHash) -> Option<u64> {
+        self.early.get(batch).map(|early| early.batch.batch().header.timestamp_ms)
     }
 
-    /// Whether a block is here, valid or early.
-    pub(super) fn holds(&self, block: &BlockHash) -> bool {
-        self.valid.contains_key(block) || self.early.contains_key(block)
+    /// Whether a batch is here, valid or early.
+    pub(super) fn holds(&self, batch: &BatchHash) -> bool {
+        self.valid.contains_key(batch) || self.early.contains_key(batch)
     }
 
-    /// Whether there is no use in getting this block from this peer.
-    pub(super) fn is_turned_away(&self, block: BlockHash, peer: PublicKey) -> bool {
-        [None, Some(peer)].iter().any(|&from| self.turned_away.contains(&(block, from)))
+    /// Whether there is no use in getting this batch from this peer.
+    pub(super) fn is_turned_away(&self, batch: BatchHash, peer: PublicKey) -> bool {
+        [None, Some(peer)].iter().any(|&from| self.turned_away.contains(&(batch, from)))
     }
 
-    /// Whether a block from there finds a place.
+    /// Whether a batch from there finds a place.
     ///
     /// # Errors
     /// If it does not.
@@ -141,71 +141,71 @@ impl Candidates {
         }
     }
 
-    /// Remembers an authentic block that found no place, as long as there is room for it.
-    pub(super) fn turn_away(&mut self, block: BlockHash, sender: PublicKey, full: Full) {
+    /// Remembers an authentic batch that found no place, as long as there is room for it.
+    pub(super) fn turn_away(&mut self, batch: BatchHash, sender: PublicKey, full: Full) {
         if self.turned_away.len() < TURNED_AWAY {
             let from = (full == Full::ForSender).then_some(sender);
-            self.turned_away.insert((block, from));
+            self.turned_away.insert((batch, from));
         }
     }
 
-    /// Keeps a valid block.
-    pub(super) fn insert(&mut self, origin: Origin, valid: ValidBlock) {
-        self.valid.insert(valid.block().hash(), Candidate { origin, valid, is_durable: false });
+    /// Keeps a valid batch.
+    pub(super) fn insert(&mut self, origin: Origin, valid: ValidBatch) {
+        self.valid.insert(valid.batch().hash(), Candidate { origin, valid, is_durable: false });
     }
 
-    /// Keeps a block that is on disk already.
-    pub(super) fn restore(&mut self, origin: Origin, valid: ValidBlock) {
-        self.valid.insert(valid.block().hash(), Candidate { origin, valid, is_durable: true });
+    /// Keeps a batch that is on disk already.
+    pub(super) fn restore(&mut self, origin: Origin, valid: ValidBatch) {
+        self.valid.insert(valid.batch().hash(), Candidate { origin, valid, is_durable: true });
     }
 
-    /// Takes a valid block out.
-    pub(super) fn remove(&mut self, block: &BlockHash) -> Option<ValidBlock> {
-        self.valid.remove(block).map(|candidate| candidate.valid)
+    /// Takes a valid batch out.
+    pub(super) fn remove(&mut self, batch: &BatchHash) -> Option<ValidBatch> {
+        self.valid.remove(batch).map(|candidate| candidate.valid)
     }
 
-    /// Keeps a block that is ahead of our clock.
-    pub(super) fn keep_early(&mut self, early: EarlyBlock) {
-        self.early.insert(early.block.block().hash(), early);
+    /// Keeps a batch that is ahead of our clock.
+    pub(super) fn keep_early(&mut self, early: EarlyBatch) {
+        self.early.insert(early.batch.batch().hash(), early);
     }
 
-    /// Takes out a block that is ahead of our clock.
-    pub(super) fn take_early(&mut self, block: &BlockHash) -> Option<EarlyBlock> {
-        self.early.remove(block)
+    /// Takes out a batch that is ahead of our clock.
+    pub(super) fn take_early(&mut self, batch: &BatchHash) -> Option<EarlyBatch> {
+        self.early.remove(batch)
     }
 
-    /// Takes out the blocks that are ahead of our clock no longer.
-    pub(super) fn take_ready(&mut self, wall_ms: u64) -> Vec<EarlyBlock> {
+    /// Takes out the batches that are ahead of our clock no longer.
+    pub(super) fn take_ready(&mut self, wall_ms: u64) -> Vec<EarlyBatch> {
         let ready = self.early.iter().filter(|(_, early)| early.ready_ms <= wall_ms);
-        let ready: Vec<BlockHash> = ready.map(|(&block, _)| block).collect();
-        ready.iter().filter_map(|block| self.early.remove(block)).collect()
+        let ready: Vec<BatchHash> = ready.map(|(&batch, _)| batch).collect();
+        ready.iter().filter_map(|batch| self.early.remove(batch)).collect()
     }
 
-    /// The blocks that this log stands for and that are not on disk yet, to be put there before the log is: whoever voted
-    /// for a block is asked for it, also after a crash.
-    pub(super) fn make_durable(&mut self, log: &SafetyLog) -> Vec<Block> {
-        let votes = [log.prevote, log.precommit].into_iter().flatten().filter_map(|vote| vote.block);
-        let proposed = log.proposal.map(|proposal| proposal.block);
-        let locked = log.locked.map(|(_, block)| block);
-        let polka = log.valid.as_ref().map(|polka| polka.block);
-        let names: BTreeSet<BlockHash> = votes.chain(proposed).chain(locked).chain(polka).collect();
-        let mut blocks = Vec::new();
+    /// The batches that this log stands for and that are not on disk yet, to be put there before the log is: whoever voted
+    /// for a batch is asked for it, also after a crash.
+    pub(super) fn make_durable(&mut self, log: &SafetyLog) -> Vec<Batch> {
+        let votes = [log.prevote, log.precommit].into_iter().flatten().filter_map(|vote| vote.batch);
+        let proposed = log.proposal.map(|proposal| proposal.batch);
+        let locked = log.locked.map(|(_, batch)| batch);
+        let polka = log.valid.as_ref().map(|polka| polka.batch);
+        let names: BTreeSet<BatchHash> = votes.chain(proposed).chain(locked).chain(polka).collect();
+        let mut batches = Vec::new();
         for name in names {
             if let Some(candidate) = self.valid.get_mut(&name).filter(|candidate| !candidate.is_durable) {
                 candidate.is_durable = true;
-                blocks.push(candidate.valid.block().clone());
+                batches.push(candidate.valid.batch().clone());
             }
         }
-        blocks
+        batches
     }
 
     /// Names to tell a peer, `count` at most and others at each turn: a quarter of them strangers', if there are as
     /// many. By name alone, strangers would choose names that come first.
-    pub(super) fn to_announce(&self, turn: usize, count: usize) -> Vec<BlockHash> {
+    pub(super) fn to_announce(&self, turn: usize, count: usize) -> Vec<BatchHash> {
         let (mut established, mut strangers) = (Vec::new(), Vec::new());
-        for (&block, candidate) in &self.valid {
+        for (&batch, candidate) in &self.valid {
             let is_stranger = candidate.origin.room == Room::Stranger;
-            if is_stranger { &mut strangers } else { &mut established }.push(block);
+            if is_stranger { &mut strangers } else { &mut established }.push(batch);
         }
         for names in [&mut established, &mut strangers] {
             let places = turn.checked_rem(names.len()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Catching up: whom to ask for final blocks. Anybody can say that it is far ahead, so no word decides who is asked but
+//! Catching up: whom to ask for final batches. Anybody can say that it is far ahead, so no word decides who is asked but
 //! what came of the last request: those first who delivered, then validators, then everybody else in turn.
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use chain::{Fault, Height, PublicKey};
 
 use super::event::NodeEvent;
 use super::io::Effect;
-use super::message::{FINAL_BLOCKS, FinalBlockMessage, Message};
+use super::message::{FINAL_BATCHES, FinalBatchMessage, Message};
 use super::{Blame, Node, Now};
 
 /// Requests to different peers that are waited for together: who is slow keeps nobody from catching up.
@@ -18,7 +18,7 @@ const LATE_AFTER: u64 = 3;
 /// A peer that did not deliver rests as many times longer as it failed in a row, to this power of two.
 const REST_POWER: u32 = 6;
 
-/// Requests for final blocks, and how peers have answered them. Of connected peers alone.
+/// Requests for final batches, and how peers have answered them. Of connected peers alone.
 #[derive(Debug, Default)]
 pub(super) struct CatchingUp {
     peers: BTreeMap<PublicKey, Conduct>,
@@ -48,7 +48,7 @@ struct Request {
 /// What an answer was worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// As many blocks as a message holds, or all that the peer said it has.
+    /// As many batches as a message holds, or all that the peer said it has.
     Whole,
     /// Fewer.
     Partial,
@@ -59,7 +59,7 @@ pub(super) enum Answer {
 }
 
 impl CatchingUp {
-    /// Whom to ask for the blocks from a height on, of those who say that they have it and whether they are validators;
+    /// Whom to ask for the batches from a height on, of those who say that they have it and whether they are validators;
     /// nobody while a request may still be answered soon.
     pub(super) fn next(
         &mut self,
@@ -157,7 +157,7 @@ fn next_turn(turns: &mut u64) -> u64 {
 }
 
 impl Node {
-    /// Asks a peer that says it is ahead for the blocks we lack.
+    /// Asks a peer that says it is ahead for the batches we lack.
     pub(super) fn catch_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let (height, validators) = (self.ledger.head().height, &self.validators);
         let claimants = self.peers.ahead_of(height);
@@ -176,26 +176,26 @@ impl Node {
         self.catch_up(now, effects);
     }
 
-    pub(super) fn on_final_blocks(
+    pub(super) fn on_final_batches(
         &mut self,
         peer: PublicKey,
-        blocks: Vec<FinalBlockMessage>,
+        batches: Vec<FinalBatchMessage>,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
         // What nobody asked for costs nothing.
         let Some(from) = self.catching_up.take_request(&peer) else { return };
-        let (claimed, count) = (self.peers.claimed_height(&peer), blocks.len());
+        let (claimed, count) = (self.peers.claimed_height(&peer), batches.len());
         let mut brought = 0_usize;
-        for FinalBlockMessage { block, certificate } in blocks {
+        for FinalBatchMessage { batch, certificate } in batches {
             let next = self.ledger.head().height + 1;
-            if block.header.height < next {
+            if batch.header.height < next {
                 continue; // another peer brought it meanwhile
             }
-            if block.header.height > next {
+            if batch.header.height > next {
                 break;
             }
-            match self.ledger.validate_final(block, certificate) {
+            match self.ledger.validate_final(batch, certificate) {
                 Ok(done) => {
                     self.make_final(done, now, effects);
                     brought = brought.saturating_add(1);
@@ -207,7 +207,7 @@ impl Node {
             }
         }
         let head = self.ledger.head().height;
-        let answer = if brought > 0 && (count == FINAL_BLOCKS || head >= claimed) {
+        let answer = if brought > 0 && (count == FINAL_BATCHES || head >= claimed) {
             Answer::Whole
         } else if brought > 0 {
             Answer::Partial
@@ -232,7 +232,7 @@ impl Node {
         effects: &mut Vec<Effect>,
     ) {
         if matches!(reason, FinalityError::Invalid(rejection) if rejection.fault() == Fault::Local) {
-            let detail = format!("the final block of height {height} cannot be judged: {reason}");
+            let detail = format!("the final batch of height {height} cannot be judged: {reason}");
             effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
             return;
         }
@@ -243,7 +243,7 @@ impl Node {
     /// A peer said that it is ahead, and did not deliver.
     fn disbelieve(&mut self, peer: PublicKey, effects: &mut Vec<Effect>) {
         self.peers.forget_height(&peer);
-        let reason = "it promised final blocks again and again and did not deliver them";
+        let reason = "it promised final batches again and again and did not deliver them";
         self.blame(peer, Blame::NUISANCE, &reason, effects);
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct ClockDoubts {
 }
 
 impl ClockDoubts {
-    /// A validator proposes a block that is ahead of our clock. How many of these validators have done so lately, if that
+    /// A validator proposes a batch that is ahead of our clock. How many of these validators have done so lately, if that
     /// is to be told: they have more votes than may lie, and nothing was told for some time.
     pub(super) fn note_early(
         &mut self,
@@ -40,7 +40,7 @@ impl ClockDoubts {
         Some(self.seen_ms.len())
     }
 
-    /// A validator proposes a block that is not ahead of our clock.
+    /// A validator proposes a batch that is not ahead of our clock.
     pub(super) fn note_timely(&mut self, validator: u16) {
         self.seen_ms.remove(&validator);
     }

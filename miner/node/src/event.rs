@@ -2,14 +2,14 @@
 //! protocol depends on them.
 
 use chain::consensus::Power;
-use chain::{BlockHash, DemandId, Hash, Height, PublicKey, RecordId};
+use chain::{BatchHash, DemandId, Hash, Height, PublicKey, RecordId};
 use coordinator_free_pool::Rule;
 use scenarios::Money;
 use scenarios::settings::Profile;
 use scenarios::work::Failure;
 use serde::{Deserialize, Serialize};
 
-use super::block_row::BlockRow;
+use super::batch_row::BatchRow;
 use super::work::{WorkId, WorkKind};
 use crate::strategy::NeighbourhoodKind;
 
@@ -82,17 +82,17 @@ pub enum NodeEvent {
         kind: WorkKind,
         reason: Failure,
     },
-    /// A running search goes on with what a final block left of its problem.
+    /// A running search goes on with what a final batch left of its problem.
     Repaired {
         /// Demands taken by somebody else.
         lost: usize,
         /// Demands still to compose.
         left: usize,
     },
-    /// An own block was sent out.
-    BlockAnnounced(BlockRow),
-    /// An own block lost the race and was sent again on the new head.
-    BlockReanchored {
+    /// An own batch was sent out.
+    BatchAnnounced(BatchRow),
+    /// An own batch lost the race and was sent again on the new head.
+    BatchReanchored {
         /// Compositions that still stand.
         kept: usize,
         /// Compositions that do not.
@@ -100,9 +100,9 @@ pub enum NodeEvent {
         /// Why the first of them does not.
         reason: Option<String>,
     },
-    /// A block was refused.
-    BlockRefused {
-        block: BlockHash,
+    /// A batch was refused.
+    BatchRefused {
+        batch: BatchHash,
         /// Its height.
         height: Height,
         miner: PublicKey,
@@ -116,12 +116,12 @@ pub enum NodeEvent {
         /// The rule, got and expected, in words.
         reason: String,
     },
-    /// An own composition was held back: the block would earn less than the market accepts now.
+    /// An own composition was held back: the batch would earn less than the market accepts now.
     HeldBack { demands: usize, reason: String },
-    /// A block is final.
-    BlockFinal {
+    /// A batch is final.
+    BatchFinal {
         #[serde(flatten)]
-        block: BlockRow,
+        batch: BatchRow,
         /// The votes in its commit certificate.
         votes: Power,
         /// The round in which it was decided.
@@ -133,12 +133,12 @@ pub enum NodeEvent {
     },
     /// A demand cannot be composed on what is left.
     Unserved { demand: DemandId, name: String, reason: String },
-    /// More validators propose blocks from the future than may lie: this machine's clock is behind. Such blocks count
+    /// More validators propose batches from the future than may lie: this machine's clock is behind. Such batches count
     /// only once the clock has reached them.
     ClockBehind {
         /// How many have done so within a minute.
         validators: usize,
-        /// How far ahead of this machine's clock the last of these blocks is dated, in milliseconds.
+        /// How far ahead of this machine's clock the last of these batches is dated, in milliseconds.
         by_ms: u64,
     },
     /// A vote of this validator that its store knows nothing of: its store has gone back in time, its operator was wrong

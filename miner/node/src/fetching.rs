@@ -1,33 +1,33 @@
-//! Blocks that are asked for: whom next, how long it is waited, and whose places they take. A name may be invented and
+//! Batches that are asked for: whom next, how long it is waited, and whose places they take. A name may be invented and
 //! a body withheld, so each peer has places of its own, and who does not deliver is asked last.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use chain::{BlockHash, Height, PublicKey};
+use chain::{BatchHash, Height, PublicKey};
 
 use super::io::Effect;
 use super::message::Message;
 use super::{Blame, Node, Now};
 
-/// Names of one peer's that nobody votes on, and blocks that it is sent at a time: as many as a status tells.
+/// Names of one peer's that nobody votes on, and batches that it is sent at a time: as many as a status tells.
 const OF_A_PEER: usize = 8;
-/// How often in a row a peer may announce a block and not deliver it before it is blamed: messages get lost.
+/// How often in a row a peer may announce a batch and not deliver it before it is blamed: messages get lost.
 const FORGIVEN: u32 = 2;
-/// Requests for one block that are waited for together, once validators vote on it.
+/// Requests for one batch that are waited for together, once validators vote on it.
 const TOGETHER: usize = 2;
 /// Waits grow no longer than to this many times the first.
 const GROWTH: u64 = 8;
 
-/// Blocks being fetched, and how peers have behaved.
+/// Batches being fetched, and how peers have behaved.
 #[derive(Debug, Default)]
 pub(super) struct Fetching {
-    wanted: BTreeMap<BlockHash, Wanted>,
+    wanted: BTreeMap<BatchHash, Wanted>,
     /// Of connected peers alone.
     conduct: BTreeMap<PublicKey, Conduct>,
 }
 
-/// A block that is not here yet.
+/// A batch that is not here yet.
 #[derive(Debug)]
 struct Wanted {
     /// In whose places it is.
@@ -36,7 +36,7 @@ struct Wanted {
     asks: u64,
 }
 
-/// A peer that should have a block.
+/// A peer that should have a batch.
 #[derive(Clone, Copy, Debug)]
 struct Source {
     peer: PublicKey,
@@ -54,51 +54,51 @@ struct Asked {
 /// How a peer has answered.
 #[derive(Clone, Copy, Debug, Default)]
 struct Conduct {
-    /// Blocks it announced and did not deliver in time, since it last delivered one.
+    /// Batches it announced and did not deliver in time, since it last delivered one.
     unanswered: u32,
-    /// Blocks it delivered.
+    /// Batches it delivered.
     delivered: u64,
 }
 
-/// What is to be done about blocks that have not come.
+/// What is to be done about batches that have not come.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Overdue {
     /// Whom to ask for which.
-    pub(super) ask: Vec<(BlockHash, PublicKey)>,
-    /// Peers that announced blocks again and again and delivered none of them.
+    pub(super) ask: Vec<(BatchHash, PublicKey)>,
+    /// Peers that announced batches again and again and delivered none of them.
     pub(super) blamed: Vec<PublicKey>,
 }
 
-/// What a node knows about the blocks it wants and those who may have them.
+/// What a node knows about the batches it wants and those who may have them.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
     pub(super) now_ms: u64,
     /// How long a fetch may take.
     pub(super) patience_ms: u64,
-    /// Blocks that validators vote on.
-    pub(super) voted_on: &'a BTreeSet<BlockHash>,
+    /// Batches that validators vote on.
+    pub(super) voted_on: &'a BTreeSet<BatchHash>,
     pub(super) is_validator: &'a dyn Fn(&PublicKey) -> bool,
-    /// Whom to ask for a block that is voted on when nobody is known to have it.
+    /// Whom to ask for a batch that is voted on when nobody is known to have it.
     pub(super) peers: &'a [PublicKey],
 }
 
 impl Fetching {
-    /// A peer has a block, or others say so (`announced` is false). Whether it is to be asked now.
+    /// A peer has a batch, or others say so (`announced` is false). Whether it is to be asked now.
     pub(super) fn want(
         &mut self,
-        block: BlockHash,
+        batch: BatchHash,
         peer: PublicKey,
         announced: bool,
         around: Surroundings<'_>,
     ) -> bool {
-        let is_voted_on = around.voted_on.contains(&block);
+        let is_voted_on = around.voted_on.contains(&batch);
         let sponsored = self
             .wanted
             .iter()
             .filter(|(name, wanted)| wanted.sponsor == peer && !around.voted_on.contains(*name));
         let sponsored = sponsored.count();
         let conduct = self.conduct.entry(peer).or_default();
-        if let Some(wanted) = self.wanted.get_mut(&block) {
+        if let Some(wanted) = self.wanted.get_mut(&batch) {
             wanted.add(peer, announced);
             return is_voted_on
                 && wanted.waits_for(around.now_ms, around.patience_ms) < TOGETHER
@@ -111,30 +111,30 @@ impl Fetching {
         }
         let asked = Some(Asked { at_ms: around.now_ms, is_late: false });
         let sources = vec![Source { peer, announced, asked }];
-        self.wanted.insert(block, Wanted { sponsor: peer, sources, asks: 1 });
+        self.wanted.insert(batch, Wanted { sponsor: peer, sources, asks: 1 });
         true
     }
 
-    /// Somebody says that a peer has a block, which is asked of it in its turn if it is wanted.
-    pub(super) fn note_source(&mut self, block: &BlockHash, peer: PublicKey) {
-        if let Some(wanted) = self.wanted.get_mut(block) {
+    /// Somebody says that a peer has a batch, which is asked of it in its turn if it is wanted.
+    pub(super) fn note_source(&mut self, batch: &BatchHash, peer: PublicKey) {
+        if let Some(wanted) = self.wanted.get_mut(batch) {
             wanted.add(peer, false);
         }
     }
 
-    /// Whether a peer was asked for any block that is still wanted.
+    /// Whether a peer was asked for any batch that is still wanted.
     pub(super) fn awaits(&self, peer: &PublicKey) -> bool {
         self.wanted.values().any(|wanted| wanted.was_asked_of(peer))
     }
 
-    /// Whether a peer was asked for this block, which is still wanted.
-    pub(super) fn awaits_block(&self, peer: &PublicKey, block: &BlockHash) -> bool {
-        self.wanted.get(block).is_some_and(|wanted| wanted.was_asked_of(peer))
+    /// Whether a peer was asked for this batch, which is still wanted.
+    pub(super) fn awaits_batch(&self, peer: &PublicKey, batch: &BatchHash) -> bool {
+        self.wanted.get(batch).is_some_and(|wanted| wanted.was_asked_of(peer))
     }
 
-    /// An authentic block came from this peer.
-    pub(super) fn delivered(&mut self, block: &BlockHash, peer: PublicKey) {
-        if let Some(wanted) = self.wanted.remove(block)
+    /// An authentic batch came from this peer.
+    pub(super) fn delivered(&mut self, batch: &BatchHash, peer: PublicKey) {
+        if let Some(wanted) = self.wanted.remove(batch)
             && wanted.was_asked_of(&peer)
         {
             self.keeps_its_word(peer);
@@ -148,7 +148,7 @@ impl Fetching {
         conduct.unanswered = 0;
     }
 
-    /// Looks at what has not come: whom to ask in turn, whom to blame. A block that nobody votes on and that nobody is
+    /// Looks at what has not come: whom to ask in turn, whom to blame. A batch that nobody votes on and that nobody is
     /// left to ask for is given up; whoever has it announces it again.
     pub(super) fn overdue(&mut self, around: Surroundings<'_>) -> Overdue {
         let mut overdue = Overdue::default();
@@ -169,8 +169,8 @@ impl Fetching {
             }
         }
         let conduct = &self.conduct;
-        self.wanted.retain(|block, wanted| {
-            let is_voted_on = around.voted_on.contains(block);
+        self.wanted.retain(|batch, wanted| {
+            let is_voted_on = around.voted_on.contains(batch);
             let first_ms = if is_voted_on { around.patience_ms / 2 } else { around.patience_ms };
             let wait_ms = first_ms.saturating_mul(wanted.asks.clamp(1, GROWTH));
             let last_ms = wanted.sources.iter().filter_map(|source| source.asked).map(|asked| asked.at_ms);
@@ -184,7 +184,7 @@ impl Fetching {
             if let Some(peer) = next
                 && wanted.ask(peer, around.now_ms)
             {
-                overdue.ask.push((*block, peer));
+                overdue.ask.push((*batch, peer));
             }
             next.is_some() || is_voted_on
         });
@@ -265,11 +265,11 @@ impl Wanted {
 }
 
 impl Node {
-    pub(super) fn on_block_announced(
+    pub(super) fn on_batch_announced(
         &mut self,
         peer: PublicKey,
         height: Height,
-        block: BlockHash,
+        batch: BatchHash,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
@@ -277,48 +277,48 @@ impl Node {
         if height > next {
             self.note_claim(peer, height - 1, now, effects);
         } else if height == next {
-            self.want_block(block, peer, true, now, effects);
+            self.want_batch(batch, peer, true, now, effects);
         }
     }
 
-    /// Asks a peer for a block, if that is any use and the peer has a place left; `announced` if it says itself that it
-    /// has the block.
-    pub(super) fn want_block(
+    /// Asks a peer for a batch, if that is any use and the peer has a place left; `announced` if it says itself that it
+    /// has the batch.
+    pub(super) fn want_batch(
         &mut self,
-        block: BlockHash,
+        batch: BatchHash,
         peer: PublicKey,
         announced: bool,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let is_voted_on = self.blocks.is_voted_on(&block);
-        let is_turned_away = self.blocks.candidates.is_turned_away(block, peer) && !is_voted_on;
-        if self.blocks.is_known(&block) || is_turned_away || !self.peers.is_connected(&peer) {
+        let is_voted_on = self.batches.is_voted_on(&batch);
+        let is_turned_away = self.batches.candidates.is_turned_away(batch, peer) && !is_voted_on;
+        if self.batches.is_known(&batch) || is_turned_away || !self.peers.is_connected(&peer) {
             return;
         }
         let validators = &self.validators;
         let around = Surroundings {
             now_ms: now.monotonic_ms,
             patience_ms: self.timing.fetch_ms,
-            voted_on: &self.blocks.voted_on(),
+            voted_on: &self.batches.voted_on(),
             is_validator: &|key| validators.index_of(key).is_some(),
             peers: &[],
         };
-        if self.blocks.fetching.want(block, peer, announced, around) {
-            effects.push(Effect::Send { peer, message: Message::RequestBlock(block) });
+        if self.batches.fetching.want(batch, peer, announced, around) {
+            effects.push(Effect::Send { peer, message: Message::RequestBatch(batch) });
         }
     }
 
-    /// Asks validators for a block that they proposed or voted for.
+    /// Asks validators for a batch that they proposed or voted for.
     pub(super) fn want_from_validators(
         &mut self,
-        block: BlockHash,
+        batch: BatchHash,
         validators: impl IntoIterator<Item = u16>,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
         for key in validators.into_iter().filter_map(|index| self.validators.key(index)).collect::<Vec<_>>() {
-            self.want_block(block, key, false, now, effects);
+            self.want_batch(batch, key, false, now, effects);
         }
     }
 
@@ -328,42 +328,42 @@ impl Node {
         let around = Surroundings {
             now_ms: now.monotonic_ms,
             patience_ms: self.timing.fetch_ms,
-            voted_on: &self.blocks.voted_on(),
+            voted_on: &self.batches.voted_on(),
             is_validator: &|key| validators.index_of(key).is_some(),
             peers: &peers,
         };
-        let Overdue { ask, blamed } = self.blocks.fetching.overdue(around);
+        let Overdue { ask, blamed } = self.batches.fetching.overdue(around);
         let ask = ask.into_iter();
-        effects.extend(ask.map(|(block, peer)| Effect::Send { peer, message: Message::RequestBlock(block) }));
+        effects.extend(ask.map(|(batch, peer)| Effect::Send { peer, message: Message::RequestBatch(batch) }));
         let height = self.ledger.head().height;
         for peer in blamed {
             // A peer whose head has moved on meanwhile no longer has what it announced.
             if self.peers.claimed_height(&peer) <= height {
-                let reason = "it announced blocks again and again and did not deliver them";
+                let reason = "it announced batches again and again and did not deliver them";
                 self.blame(peer, Blame::NUISANCE, &reason, effects);
             }
         }
     }
 
-    /// Sends a candidate: one copy to a peer within the time that a fetch may take, and few others. All blocks that peers
+    /// Sends a candidate: one copy to a peer within the time that a fetch may take, and few others. All batches that peers
     /// ask for, each up to the largest message, are sent here.
-    pub(super) fn on_block_requested(
+    pub(super) fn on_batch_requested(
         &mut self,
         peer: PublicKey,
-        hash: BlockHash,
+        hash: BatchHash,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(valid) = self.blocks.candidates.get(&hash) else { return };
-        let served = &mut self.blocks.served_ms;
+        let Some(valid) = self.batches.candidates.get(&hash) else { return };
+        let served = &mut self.batches.served_ms;
         served.retain(|_, at_ms| now.since_ms(*at_ms) < self.timing.fetch_ms);
         let of_peer = served.keys().filter(|(to, _)| *to == peer).count();
         if served.contains_key(&(peer, hash)) || of_peer >= OF_A_PEER {
             return;
         }
         served.insert((peer, hash), now.monotonic_ms);
-        let block = Box::new(valid.block().clone());
-        effects.push(Effect::Send { peer, message: Message::Block(block) });
+        let batch = Box::new(valid.batch().clone());
+        effects.push(Effect::Send { peer, message: Message::Batch(batch) });
     }
 }
 
@@ -379,8 +379,8 @@ mod tests {
         SecretKey::for_scenario(1, "peer", number).public()
     }
 
-    fn name(number: u8) -> BlockHash {
-        BlockHash(Hash([number; 32]))
+    fn name(number: u8) -> BatchHash {
+        BatchHash(Hash([number; 32]))
     }
 
     /// At this time, with votes on name 200, and with peer 9 a validator.
@@ -394,8 +394,8 @@ mod tests {
         })
     }
 
-    fn announce(fetching: &mut Fetching, block: BlockHash, from: PublicKey, now_ms: u64) -> bool {
-        at(now_ms, &[], |around| fetching.want(block, from, true, around))
+    fn announce(fetching: &mut Fetching, batch: BatchHash, from: PublicKey, now_ms: u64) -> bool {
+        at(now_ms, &[], |around| fetching.want(batch, from, true, around))
     }
 
     fn overdue(fetching: &mut Fetching, now_ms: u64, peers: &[PublicKey]) -> Overdue {
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_withheld_block_is_asked_of_the_next_who_announced_it() {
+    fn a_withheld_batch_is_asked_of_the_next_who_announced_it() {
         let mut fetching = Fetching::default();
         assert!(announce(&mut fetching, name(1), peer(1), 0));
         assert!(!announce(&mut fetching, name(1), peer(2), 10), "one at a time");
@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_voted_on_is_asked_of_everybody_in_turn_for_ever() {
+    fn a_batch_that_is_voted_on_is_asked_of_everybody_in_turn_for_ever() {
         let mut fetching = Fetching::default();
         let everybody = [peer(1), peer(2), peer(9)];
         assert!(at(0, &everybody, |around| fetching.want(name(200), peer(1), false, around)));
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn another_proposal_of_a_block_asks_a_second_peer_at_once_and_no_third() {
+    fn another_proposal_of_a_batch_asks_a_second_peer_at_once_and_no_third() {
         let mut fetching = Fetching::default();
         let mut proposed =
             |number, now_ms| at(now_ms, &[], |around| fetching.want(name(200), peer(number), false, around));

@@ -22,9 +22,9 @@ impl Node {
     ) {
         let own = self.validators.index_of(&self.own);
         let is_signed = certificate.signatures.iter().any(|&(signer, _)| Some(signer) == own);
-        let &CommitCertificate { height, round, block, .. } = certificate;
-        let (network, kind, block) = (self.network.id(), VoteKind::Precommit, Some(block));
-        let vote = Vote { network, height, round, kind, block };
+        let &CommitCertificate { height, round, batch, .. } = certificate;
+        let (network, kind, batch) = (self.network.id(), VoteKind::Precommit, Some(batch));
+        let vote = Vote { network, height, round, kind, batch };
         if is_signed && self.has_forgotten(vote) {
             self.vote_no_more(vote, effects);
         }
@@ -71,13 +71,13 @@ fn accounts_for(log: &SafetyLog, vote: Vote) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use chain::{BlockHash, Hash, NetworkId};
+    use chain::{BatchHash, Hash, NetworkId};
 
     use super::*;
 
-    fn vote(height: u64, round: u32, kind: VoteKind, block: u8) -> Vote {
-        let block = Some(BlockHash(Hash([block; 32])));
-        Vote { network: NetworkId(Hash([1; 32])), height, round, kind, block }
+    fn vote(height: u64, round: u32, kind: VoteKind, batch: u8) -> Vote {
+        let batch = Some(BatchHash(Hash([batch; 32])));
+        Vote { network: NetworkId(Hash([1; 32])), height, round, kind, batch }
     }
 
     #[test]
@@ -93,7 +93,7 @@ mod tests {
     fn a_log_does_not_account_for_another_vote_of_its_round_or_one_of_a_later_round() {
         let prevote = vote(7, 2, VoteKind::Prevote, 9);
         let log = SafetyLog { height: 7, round: 2, prevote: Some(prevote), ..SafetyLog::default() };
-        assert!(!accounts_for(&log, vote(7, 2, VoteKind::Prevote, 8)), "another block");
+        assert!(!accounts_for(&log, vote(7, 2, VoteKind::Prevote, 8)), "another batch");
         assert!(!accounts_for(&log, vote(7, 2, VoteKind::Precommit, 9)), "another kind");
         assert!(!accounts_for(&log, vote(7, 3, VoteKind::Prevote, 9)), "a later round");
         assert!(!accounts_for(&log, vote(8, 0, VoteKind::Prevote, 9)), "a later height");

@@ -1,10 +1,10 @@
-//! Proposals whose block is not here yet or cannot be judged yet. A proposer may sign proposals for all of its future
+//! Proposals whose batch is not here yet or cannot be judged yet. A proposer may sign proposals for all of its future
 //! rounds, and two for each: every round has places of its own, so that none of them costs an honest one its place.
 
 use std::collections::BTreeMap;
 
 use chain::consensus::{FUTURE_ROUNDS, PAST_ROUNDS, Round, SignedProposal};
-use chain::{BlockHash, PublicKey};
+use chain::{BatchHash, PublicKey};
 
 /// Proposals of one round: a correct proposer signs one, and two prove that it lied.
 const OF_A_ROUND: usize = 2;
@@ -42,25 +42,25 @@ impl HeldProposals {
         }
     }
 
-    /// Whether a proposal of this block is held.
-    pub(super) fn names(&self, block: &BlockHash) -> bool {
-        self.of(block).next().is_some()
+    /// Whether a proposal of this batch is held.
+    pub(super) fn names(&self, batch: &BatchHash) -> bool {
+        self.of(batch).next().is_some()
     }
 
-    /// The blocks that are proposed.
-    pub(super) fn blocks(&self) -> impl Iterator<Item = BlockHash> {
-        self.rounds.values().flatten().map(|held| held.signed.proposal.block)
+    /// The batches that are proposed.
+    pub(super) fn batches(&self) -> impl Iterator<Item = BatchHash> {
+        self.rounds.values().flatten().map(|held| held.signed.proposal.batch)
     }
 
-    /// The proposals of a block.
-    pub(super) fn of(&self, block: &BlockHash) -> impl Iterator<Item = &HeldProposal> {
-        self.rounds.values().flatten().filter(move |held| held.signed.proposal.block == *block)
+    /// The proposals of a batch.
+    pub(super) fn of(&self, batch: &BatchHash) -> impl Iterator<Item = &HeldProposal> {
+        self.rounds.values().flatten().filter(move |held| held.signed.proposal.batch == *batch)
     }
 
-    /// Takes out the proposals of a block.
-    pub(super) fn release(&mut self, block: &BlockHash) -> Vec<HeldProposal> {
-        let of_block = |held: &mut HeldProposal| held.signed.proposal.block == *block;
-        self.rounds.values_mut().flat_map(|held| held.extract_if(.., of_block)).collect()
+    /// Takes out the proposals of a batch.
+    pub(super) fn release(&mut self, batch: &BatchHash) -> Vec<HeldProposal> {
+        let of_batch = |held: &mut HeldProposal| held.signed.proposal.batch == *batch;
+        self.rounds.values_mut().flat_map(|held| held.extract_if(.., of_batch)).collect()
     }
 }
 
@@ -86,8 +86,8 @@ mod tests {
     }
 
     fn proposal(round: Round, name: u8) -> SignedProposal {
-        let (network, block) = (NetworkId(Hash([7; 32])), BlockHash(Hash([name; 32])));
-        Proposal { network, height: 1, round, block, valid_round: None }.sign(&key(), None)
+        let (network, batch) = (NetworkId(Hash([7; 32])), BatchHash(Hash([name; 32])));
+        Proposal { network, height: 1, round, batch, valid_round: None }.sign(&key(), None)
     }
 
     fn hold(held: &mut HeldProposals, round: Round, name: u8) {
@@ -104,21 +104,21 @@ mod tests {
         assert_eq!(held.rounds.values().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
         hold(&mut held, 10, 99);
         hold(&mut held, 12, 98);
-        assert!(held.names(&BlockHash(Hash([99; 32]))));
-        assert!(held.names(&BlockHash(Hash([98; 32]))));
+        assert!(held.names(&BatchHash(Hash([99; 32]))));
+        assert!(held.names(&BatchHash(Hash([98; 32]))));
     }
 
     #[test]
-    fn past_rounds_are_forgotten_and_a_released_block_has_no_proposal_any_more() {
+    fn past_rounds_are_forgotten_and_a_released_batch_has_no_proposal_any_more() {
         let mut held = HeldProposals::default();
         hold(&mut held, 8, 1);
         hold(&mut held, 9, 2);
         hold(&mut held, 10, 2);
         held.hold(key().public(), proposal(11, 3), 11);
-        assert!(!held.names(&BlockHash(Hash([1; 32]))), "round 8 is three behind 11");
-        let released = held.release(&BlockHash(Hash([2; 32])));
+        assert!(!held.names(&BatchHash(Hash([1; 32]))), "round 8 is three behind 11");
+        let released = held.release(&BatchHash(Hash([2; 32])));
         assert_eq!(released.iter().map(|held| held.signed.proposal.round).collect::<Vec<_>>(), [9, 10]);
-        assert!(!held.names(&BlockHash(Hash([2; 32]))));
-        assert!(held.names(&BlockHash(Hash([3; 32]))));
+        assert!(!held.names(&BatchHash(Hash([2; 32]))));
+        assert!(held.names(&BatchHash(Hash([3; 32]))));
     }
 }

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use chain::PublicKey;
 
 /// Urgent items taken in a row before one that is not, if any waits: enough that votes come first, few enough that
-/// blocks come at all.
+/// batches come at all.
 const URGENT_IN_A_ROW: u32 = 16;
 
 /// How soon an item should be looked at.
@@ -16,7 +16,7 @@ const URGENT_IN_A_ROW: u32 = 16;
 pub enum Urgency {
     /// Small: votes, announcements, requests.
     Urgent,
-    /// Large: blocks and records.
+    /// Large: batches and records.
     Bulk,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chain::consensus::{Power, Round, Step};
 use chain::store::Write;
-use chain::{Block, BlockHash, BlockReport, DemandId, Height, PublicKey, Record, RecordId};
+use chain::{Batch, BatchHash, BatchReport, DemandId, Height, PublicKey, Record, RecordId};
 use coordinator_free_pool::PoolRejection;
 use scenarios::work::{Adaptation, Report, Work};
 
@@ -102,7 +102,7 @@ pub enum Effect {
     Send { peer: PublicKey, message: Message },
     /// Send a message to every connected peer.
     Broadcast(Message),
-    /// Answer a peer with final blocks from the store, as [`Message::Final`].
+    /// Answer a peer with final batches from the store, as [`Message::Final`].
     SendFinal {
         peer: PublicKey,
         /// The first height it wants.
@@ -136,11 +136,11 @@ pub enum Effect {
         /// What became of its records, in order.
         outcomes: Vec<Result<RecordId, PoolRejection>>,
     },
-    /// Let whoever keeps history know: this block is final, and durable by an earlier effect.
+    /// Let whoever keeps history know: this batch is final, and durable by an earlier effect.
     Final {
-        block: Arc<Block>,
+        batch: Arc<Batch>,
         /// What it brought and earned, and which demands left the market with it.
-        report: Box<BlockReport>,
+        report: Box<BatchReport>,
     },
     /// Tell people.
     Event(NodeEvent),
@@ -153,7 +153,7 @@ pub struct NodeStatus {
     pub node: PublicKey,
     /// The height of its head.
     pub height: Height,
-    pub head: BlockHash,
+    pub head: BatchHash,
     /// The time since its head was mined, by the miner's clock and ours, in milliseconds.
     pub head_age_ms: u64,
     /// Connected peers.
@@ -184,7 +184,7 @@ pub enum Voting {
     NoValidator,
     /// On every height.
     Always,
-    /// It may have voted on heights below this one, whose blocks it has yet to fetch.
+    /// It may have voted on heights below this one, whose batches it has yet to fetch.
     From {
         /// The first height it votes on.
         height: Height,
@@ -208,19 +208,19 @@ impl fmt::Display for Voting {
     }
 }
 
-/// The votes of the validators of the next height as one node sees them. Without a quorum no block becomes final.
+/// The votes of the validators of the next height as one node sees them. Without a quorum no batch becomes final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ValidatorsSeen {
     /// How many votes there are.
     pub total: Power,
-    /// How many it takes for a block to become final: more than two thirds.
+    /// How many it takes for a batch to become final: more than two thirds.
     pub quorum: Power,
     /// How many are those of validators whom this node is connected to, its own counted if it votes.
     pub reachable: Power,
 }
 
 impl ValidatorsSeen {
-    /// Whether enough are in reach for blocks to become final, as far as this node sees.
+    /// Whether enough are in reach for batches to become final, as far as this node sees.
     pub const fn has_quorum(self) -> bool {
         self.reachable >= self.quorum
     }

@@ -3,13 +3,13 @@
 //! [`Node::handle`] takes one [`Input`] and the time, and lists [`Effect`]s. It reads no clock, socket,
 //! file or randomness; two drivers run the very same code, tokio with QUIC and the deterministic simulator.
 //!
-//! A page of nouns: a *candidate* is a block that is valid for the next height; the *head* is the last
-//! final block; a *refusal* is a block that breaks a rule, with the rule; the *pool* holds records no block
-//! has brought; *mining* is what this node does to get blocks of its own accepted.
+//! A page of nouns: a *candidate* is a batch that is valid for the next height; the *head* is the last
+//! final batch; a *refusal* is a batch that breaks a rule, with the rule; the *pool* holds records no batch
+//! has brought; *mining* is what this node does to get batches of its own accepted.
 
 mod admission;
-mod block_row;
-mod blocks;
+mod batch_row;
+mod batches;
 mod budget;
 mod candidates;
 mod catching_up;
@@ -47,16 +47,16 @@ use std::sync::Arc;
 use chain::consensus::{Consensus, Power, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
-use chain::{DemandId, Fault, Hash, Height, Ledger, PublicKey, SecretKey, ValidBlock};
+use chain::{DemandId, Fault, Hash, Height, Ledger, PublicKey, SecretKey, ValidBatch};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
-pub use block_row::BlockRow;
+pub use batch_row::BatchRow;
 pub use event::NodeEvent;
 pub use host::Host;
 pub use inbox::{Inbox, Urgency};
 pub use io::{Command, Effect, Input, NodeStatus, SubmissionId, Timer, ValidatorsSeen, Voting};
 pub use message::{
-    FINAL_BLOCKS, FinalBlockMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
+    FINAL_BATCHES, FinalBatchMessage, Hello, MESSAGE_BYTES, Message, MessageError, PROTOCOL_VERSION, Status,
 };
 pub use now::Now;
 pub use opening::{MovedAside, Opened, OpeningError, Testimony, TestimonyError, open_store};
@@ -65,7 +65,7 @@ pub use recovered::{RecallError, Recovered};
 pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
-use blocks::PendingBlocks;
+use batches::PendingBatches;
 use budget::Budgets;
 use catching_up::CatchingUp;
 use dialling::Dialling;
@@ -98,7 +98,7 @@ pub struct Node {
     timing: Timing,
     addresses: Vec<SocketAddr>,
     ledger: Ledger,
-    /// Of `ledger`, counted once per block.
+    /// Of `ledger`, counted once per batch.
     market: MarketCounts,
     pool: Pool,
     exchange: Exchange,
@@ -112,11 +112,11 @@ pub struct Node {
     /// When the input that is being handled came.
     moment: Now,
     consensus: Consensus,
-    /// What was signed last, as persisted; of a later height than the head's if blocks were lost. Without it this node
+    /// What was signed last, as persisted; of a later height than the head's if batches were lost. Without it this node
     /// signs no vote.
     safety: Option<SafetyLog>,
     mining: Option<Mining>,
-    blocks: PendingBlocks,
+    batches: PendingBatches,
     state_root: Hash,
     /// The height at which a validator's other state was last told of.
     other_state_told_at: Option<Height>,
@@ -175,7 +175,7 @@ impl Node {
             ledger: memory.ledger,
             consensus,
             safety: memory.safety,
-            blocks: PendingBlocks::default(),
+            batches: PendingBatches::default(),
             catching_up: CatchingUp::default(),
         };
         let mut effects = Vec::new();
@@ -183,8 +183,8 @@ impl Node {
             // What has since expired or come on chain is refused here and forgotten.
             node.restore_record(record, &mut effects);
         }
-        for block in memory.candidates {
-            node.restore_candidate(block, now, &mut effects);
+        for batch in memory.candidates {
+            node.restore_candidate(batch, now, &mut effects);
         }
         node.carry_out(outputs, now, &mut effects);
         if config.mining.is_some_and(|settings| !settings.wait_for_start)
@@ -218,7 +218,7 @@ impl Node {
     /// Where this node stands at this time (milliseconds since the Unix epoch).
     pub fn status(&self, wall_ms: u64) -> NodeStatus {
         let mining = self.mining.as_ref();
-        let nothing_to_vote_on = self.blocks.candidates.is_empty() && !self.consensus.is_awake();
+        let nothing_to_vote_on = self.batches.candidates.is_empty() && !self.consensus.is_awake();
         NodeStatus {
             node: self.own,
             height: self.ledger.head().height,
@@ -260,7 +260,7 @@ impl Node {
         &self.ledger
     }
 
-    /// The records it knows that no block holds yet.
+    /// The records it knows that no batch holds yet.
     pub const fn pool(&self) -> &Pool {
         &self.pool
     }
@@ -336,14 +336,14 @@ impl Node {
             Message::Peers(records) => self.on_peer_records(peer, records, now, effects),
             Message::Pool(message) => self.on_pool_message(peer, message, now, effects),
             Message::Status(status) => self.on_status(peer, &status, now, effects),
-            Message::AnnounceBlock { height, block } => {
-                self.on_block_announced(peer, height, block, now, effects);
+            Message::AnnounceBatch { height, batch } => {
+                self.on_batch_announced(peer, height, batch, now, effects);
             }
-            Message::RequestBlock(hash) => self.on_block_requested(peer, hash, now, effects),
-            Message::Block(block) => self.on_block(peer, *block, now, effects),
+            Message::RequestBatch(hash) => self.on_batch_requested(peer, hash, now, effects),
+            Message::Batch(batch) => self.on_batch(peer, *batch, now, effects),
             Message::Consensus(message) => self.on_consensus(peer, message, now, effects),
             Message::RequestFinal { from } => self.on_final_requested(peer, from, effects),
-            Message::Final(blocks) => self.on_final_blocks(peer, blocks, now, effects),
+            Message::Final(batches) => self.on_final_batches(peer, batches, now, effects),
         }
     }
 
@@ -360,10 +360,10 @@ impl Node {
         let pending = self.pool.pending(&self.ledger, now.wall_ms);
         // A newcomer ranks behind all of these and works beside the one whose turn that is.
         let cell_takers = self.known.cell_takers(has_standing && mining.takes_cell(), now);
-        let others = self.blocks.candidates.valid().map(ValidBlock::block);
+        let others = self.batches.candidates.valid().map(ValidBatch::batch);
         let in_flight: BTreeSet<DemandId> = others
-            .filter(|block| block.header.miner != self.own)
-            .flat_map(|block| block.body.composed().map(|composition| composition.demand))
+            .filter(|batch| batch.header.miner != self.own)
+            .flat_map(|batch| batch.body.composed().map(|composition| composition.demand))
             .collect();
         let view = View {
             now,
@@ -389,15 +389,15 @@ impl Node {
         for action in actions {
             match action {
                 Action::Effect(effect) => effects.push(effect),
-                Action::Propose(drafted) => self.announce_own_block(drafted, now, effects),
+                Action::Propose(drafted) => self.announce_own_batch(drafted, now, effects),
             }
         }
     }
 
     /// A peer is gone: nothing more is to be expected of it.
     fn forget_requests_to(&mut self, peer: &PublicKey) {
-        self.blocks.fetching.forget_peer(peer);
-        self.blocks.served_ms.retain(|(other, _), _| other != peer);
+        self.batches.fetching.forget_peer(peer);
+        self.batches.served_ms.retain(|(other, _), _| other != peer);
         self.catching_up.forget_peer(peer);
     }
 }
@@ -407,9 +407,9 @@ impl Node {
 struct Blame(u32);
 
 impl Blame {
-    /// What no honest node does: broken bytes, bad signatures, invalid blocks or certificates.
+    /// What no honest node does: broken bytes, bad signatures, invalid batches or certificates.
     const BROKEN: Self = Self(100);
-    /// A block that breaks a rule: three of them.
+    /// A batch that breaks a rule: three of them.
     const INVALID: Self = Self(34);
     /// What an honest node may do now and then when views differ.
     const NUISANCE: Self = Self(5);

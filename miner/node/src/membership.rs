@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use chain::{Hash, Height};
 
-use super::budget::{Purse, work_of_final_blocks};
+use super::budget::{Purse, work_of_final_batches};
 use super::event::NodeEvent;
 use super::io::Effect;
 use super::known_nodes::Learned;
 use super::message::{
-    FINAL_BLOCKS, Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status,
+    FINAL_BATCHES, Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status,
 };
 use super::mining::Mining;
 use super::peer_record::{PEER_ADDRESSES, PeerContent, PeerRecord};
@@ -142,14 +142,14 @@ impl Node {
 
     /// Tells the next peer in turn where we are, and reconciles the pool with it.
     pub(super) fn gossip(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        self.retry_early_blocks(now, effects);
+        self.retry_early_batches(now, effects);
         self.retry_fetches(now, effects);
         self.retry_catching_up(now, effects);
         self.tick_pool(now, effects);
         self.relay_peer_records(now, effects);
         let Some(peer) = self.peers.next_in_rotation() else { return };
         let turn = usize::try_from(now.monotonic_ms / self.timing.gossip_ms.max(1)).unwrap_or(0);
-        let candidates = self.blocks.candidates.to_announce(turn, STATUS_CANDIDATES);
+        let candidates = self.batches.candidates.to_announce(turn, STATUS_CANDIDATES);
         let status = Status {
             height: self.ledger.head().height,
             state_root: self.state_root,
@@ -160,12 +160,12 @@ impl Node {
         self.reconcile_pool_with(peer, now, effects);
     }
 
-    /// A peer asks for final blocks. Reading them is dear, so each peer is read for once at a time; one that asks again
+    /// A peer asks for final batches. Reading them is dear, so each peer is read for once at a time; one that asks again
     /// meanwhile is in a hurry, no more.
     pub(super) fn on_final_requested(&mut self, peer: PublicKey, from: Height, effects: &mut Vec<Effect>) {
         let head = self.ledger.head().height;
-        let blocks = head.saturating_add(1).saturating_sub(from);
-        if blocks == 0 {
+        let batches = head.saturating_add(1).saturating_sub(from);
+        if batches == 0 {
             effects.push(Effect::Send { peer, message: Message::Final(Vec::new()) });
             return;
         }
@@ -174,8 +174,8 @@ impl Node {
             return;
         };
         connected.is_awaiting_final = true;
-        let most = u64::try_from(FINAL_BLOCKS).unwrap_or(u64::MAX);
-        self.budgets.spend(payer, Purse::Work, work_of_final_blocks(blocks.min(most)), self.moment);
+        let most = u64::try_from(FINAL_BATCHES).unwrap_or(u64::MAX);
+        self.budgets.spend(payer, Purse::Work, work_of_final_batches(batches.min(most)), self.moment);
         effects.push(Effect::SendFinal { peer, from });
     }
 
@@ -207,8 +207,8 @@ impl Node {
         if status.state_root != self.state_root {
             self.note_other_state(peer, status.state_root, effects);
         }
-        for &block in &status.candidates {
-            self.on_block_announced(peer, own + 1, block, now, effects);
+        for &batch in &status.candidates {
+            self.on_batch_announced(peer, own + 1, batch, now, effects);
         }
         if status.votes.height == self.consensus.height() {
             let missing = self.consensus.missing_from(&status.votes);

@@ -2,7 +2,7 @@
 
 use chain::codec::{self, CodecError};
 use chain::consensus::{CommitCertificate, ConsensusMessage, VoteSummary};
-use chain::{Block, BlockHash, Hash, Height, NetworkId};
+use chain::{Batch, BatchHash, Hash, Height, NetworkId};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
@@ -10,15 +10,15 @@ use super::peer_record::PeerRecord;
 
 /// The version of this message set; peers of another version are refused.
 pub const PROTOCOL_VERSION: u16 = 2;
-/// The largest message, in bytes: the largest block of [`chain::genesis::Limits`] and room around it.
+/// The largest message, in bytes: the largest batch of [`chain::genesis::Limits`] and room around it.
 pub const MESSAGE_BYTES: usize = 5 << 20;
 /// The most peer records in one message.
 pub(super) const PEER_RECORDS: usize = 64;
-/// The most candidate blocks a status announces.
+/// The most candidate batches a status announces.
 pub(super) const STATUS_CANDIDATES: usize = 8;
-/// The most final blocks in one message.
-pub const FINAL_BLOCKS: usize = 64;
-/// Room for what a message of final blocks holds beside them.
+/// The most final batches in one message.
+pub const FINAL_BATCHES: usize = 64;
+/// Room for what a message of final batches holds beside them.
 const FINAL_OVERHEAD_BYTES: usize = 16;
 
 /// Everything that travels between two nodes. New kinds go at the end.
@@ -29,30 +29,30 @@ pub enum Message {
     Hello(Hello),
     /// Where nodes can be reached; at most `PEER_RECORDS`.
     Peers(Vec<PeerRecord>),
-    /// Records that no block holds yet.
+    /// Records that no batch holds yet.
     Pool(PoolMessage),
     /// Where I am; sent in turn to each peer, which answers with the votes I lack, or with its own if it is ahead.
     Status(Status),
-    /// I have a block that is valid for this height.
-    AnnounceBlock {
+    /// I have a batch that is valid for this height.
+    AnnounceBatch {
         /// Its height.
         height: Height,
-        block: BlockHash,
+        batch: BatchHash,
     },
-    /// Send me this block.
-    RequestBlock(BlockHash),
-    /// A block, not final.
-    Block(Box<Block>),
+    /// Send me this batch.
+    RequestBatch(BatchHash),
+    /// A batch, not final.
+    Batch(Box<Batch>),
     /// A proposal, a vote or a certificate.
     Consensus(ConsensusMessage),
-    /// Send me final blocks from this height on.
+    /// Send me final batches from this height on.
     RequestFinal {
         /// The first height wanted.
         from: Height,
     },
-    /// Final blocks in order of height, at most [`FINAL_BLOCKS`] and as many as fit a message; none if
+    /// Final batches in order of height, at most [`FINAL_BATCHES`] and as many as fit a message; none if
     /// the sender has none from the height asked for.
-    Final(Vec<FinalBlockMessage>),
+    Final(Vec<FinalBatchMessage>),
 }
 
 /// What a message is about, as its first bytes tell before it is decoded.
@@ -60,9 +60,9 @@ pub enum Message {
 pub(super) enum Topic {
     /// Proposals, votes and certificates.
     Vote,
-    /// A block, not final.
-    Block,
-    /// Final blocks.
+    /// A batch, not final.
+    Batch,
+    /// Final batches.
     Final,
     /// Records of the pool.
     Records,
@@ -78,7 +78,7 @@ impl Topic {
         match bytes {
             [2, 2, ..] => Self::Records,
             [2, 4, ..] => Self::ReconcileReply,
-            [6, ..] => Self::Block,
+            [6, ..] => Self::Batch,
             [7, ..] => Self::Vote,
             [9, ..] => Self::Final,
             _ => Self::Other,
@@ -106,15 +106,15 @@ pub struct Status {
     pub state_root: Hash,
     /// The votes it holds for the next height.
     pub votes: VoteSummary,
-    /// Valid blocks it holds for the next height, at most `STATUS_CANDIDATES`.
-    pub candidates: Vec<BlockHash>,
+    /// Valid batches it holds for the next height, at most `STATUS_CANDIDATES`.
+    pub candidates: Vec<BatchHash>,
 }
 
-/// A block and the votes that made it final.
+/// A batch and the votes that made it final.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
-pub struct FinalBlockMessage {
-    pub block: Block,
+pub struct FinalBatchMessage {
+    pub batch: Batch,
     /// More than two thirds of the validators' precommits for it.
     pub certificate: CommitCertificate,
 }
@@ -132,8 +132,8 @@ pub enum MessageError {
 }
 
 impl Message {
-    /// The canonical bytes of a [`Message::Final`]: as many blocks from a height on as one message holds. `read` gives
-    /// the canonical bytes of the final block of a height and of its certificate behind it, `None` beyond the last.
+    /// The canonical bytes of a [`Message::Final`]: as many batches from a height on as one message holds. `read` gives
+    /// the canonical bytes of the final batch of a height and of its certificate behind it, `None` beyond the last.
     ///
     /// # Errors
     /// The first one of `read`.
@@ -141,20 +141,20 @@ impl Message {
         from: Height,
         mut read: impl FnMut(Height) -> Result<Option<Vec<u8>>, E>,
     ) -> Result<Vec<u8>, E> {
-        let (mut blocks, mut count) = (Vec::new(), 0_usize);
-        for height in (from.max(1)..).take(FINAL_BLOCKS) {
-            let Some(block) = read(height)? else { break };
-            if blocks.len().saturating_add(block.len()) > MESSAGE_BYTES - FINAL_OVERHEAD_BYTES {
+        let (mut batches, mut count) = (Vec::new(), 0_usize);
+        for height in (from.max(1)..).take(FINAL_BATCHES) {
+            let Some(batch) = read(height)? else { break };
+            if batches.len().saturating_add(batch.len()) > MESSAGE_BYTES - FINAL_OVERHEAD_BYTES {
                 break;
             }
-            blocks.extend(block);
+            batches.extend(batch);
             count = count.saturating_add(1);
         }
-        // Without blocks such a message ends with their number.
+        // Without batches such a message ends with their number.
         let mut message = Self::Final(Vec::new()).encode();
         message.truncate(message.len().saturating_sub(codec::encode(&0_usize).len()));
         message.extend(codec::encode(&count));
-        message.extend(blocks);
+        message.extend(batches);
         Ok(message)
     }
 
@@ -176,13 +176,13 @@ impl Message {
         let message: Self = codec::decode(bytes, MESSAGE_BYTES)?;
         let list = match &message {
             Self::Peers(records) => ("peer records", records.len(), PEER_RECORDS),
-            Self::Status(status) => ("candidate blocks", status.candidates.len(), STATUS_CANDIDATES),
-            Self::Final(blocks) => ("final blocks", blocks.len(), FINAL_BLOCKS),
+            Self::Status(status) => ("candidate batches", status.candidates.len(), STATUS_CANDIDATES),
+            Self::Final(batches) => ("final batches", batches.len(), FINAL_BATCHES),
             Self::Hello(_)
             | Self::Pool(_)
-            | Self::AnnounceBlock { .. }
-            | Self::RequestBlock(_)
-            | Self::Block(_)
+            | Self::AnnounceBatch { .. }
+            | Self::RequestBatch(_)
+            | Self::Batch(_)
             | Self::Consensus(_)
             | Self::RequestFinal { .. } => return Ok(message),
         };
@@ -197,12 +197,12 @@ impl Message {
             Self::Peers(_) => "peers",
             Self::Pool(_) => "pool",
             Self::Status(_) => "status",
-            Self::AnnounceBlock { .. } => "block announcement",
-            Self::RequestBlock(_) => "block request",
-            Self::Block(_) => "block",
+            Self::AnnounceBatch { .. } => "batch announcement",
+            Self::RequestBatch(_) => "batch request",
+            Self::Batch(_) => "batch",
             Self::Consensus(_) => "vote",
-            Self::RequestFinal { .. } => "final block request",
-            Self::Final(_) => "final blocks",
+            Self::RequestFinal { .. } => "final batch request",
+            Self::Final(_) => "final batches",
         }
     }
 }
@@ -214,13 +214,13 @@ mod tests {
 
     use super::*;
 
-    fn final_block(height: Height) -> FinalBlockMessage {
+    fn final_batch(height: Height) -> FinalBatchMessage {
         let key = SecretKey::for_scenario(1, "miner", 0);
         let header = Header {
             version: 1,
             network: NetworkId(Hash([1; 32])),
             height,
-            parent: BlockHash(Hash([2; 32])),
+            parent: BatchHash(Hash([2; 32])),
             timestamp_ms: height,
             miner: key.public(),
             merkle_root: Hash([3; 32]),
@@ -229,26 +229,26 @@ mod tests {
             cost: Money::ZERO,
             reduced_cost: Money::ZERO,
         };
-        let block = Block::sign(header, Body::default(), &key);
-        let certificate = CommitCertificate { height, round: 0, block: block.hash(), signatures: Vec::new() };
-        FinalBlockMessage { block, certificate }
+        let batch = Batch::sign(header, Body::default(), &key);
+        let certificate = CommitCertificate { height, round: 0, batch: batch.hash(), signatures: Vec::new() };
+        FinalBatchMessage { batch, certificate }
     }
 
     fn stored(height: Height, head: Height) -> Option<Vec<u8>> {
-        (height <= head).then(|| codec::encode(&final_block(height)))
+        (height <= head).then(|| codec::encode(&final_batch(height)))
     }
 
     #[test]
-    fn final_blocks_that_are_passed_on_as_stored_are_the_message_that_holds_them() {
+    fn final_batches_that_are_passed_on_as_stored_are_the_message_that_holds_them() {
         for (from, head, heights) in [(1, 0, 1..1), (0, 2, 1..3), (3, 5, 3..6), (2, 100, 2..66)] {
-            let expected = Message::Final(heights.map(final_block).collect());
+            let expected = Message::Final(heights.map(final_batch).collect());
             let bytes = Message::encode_final(from, |height| Ok::<_, ()>(stored(height, head))).unwrap();
             assert_eq!(Message::decode(&bytes), Ok(expected));
         }
     }
 
     #[test]
-    fn no_more_final_blocks_are_sent_than_fit_a_message() {
+    fn no_more_final_batches_are_sent_than_fit_a_message() {
         let third = vec![0; MESSAGE_BYTES / 3];
         let bytes = Message::encode_final(1, |_| Ok::<_, ()>(Some(third.clone()))).unwrap();
         assert_eq!(bytes.len(), 2 + 2 * third.len());

@@ -72,7 +72,7 @@ pub enum TestimonyError {
     },
     /// The chain says otherwise.
     #[error(
-        "--vote-from-height {got} is refused: this validator signed the block of height {signed}. Name a height above \
+        "--vote-from-height {got} is refused: this validator signed the batch of height {signed}. Name a height above \
          every one it may have voted on"
     )]
     SignedLater {

@@ -16,7 +16,7 @@ pub(super) struct Peer {
     pub(super) host: Host,
     /// At our head.
     pub(super) standing: Standing,
-    /// Final blocks that it asked for are being read, or wait to be sent.
+    /// Final batches that it asked for are being read, or wait to be sent.
     pub(super) is_awaiting_final: bool,
 }
 

@@ -29,7 +29,7 @@ impl Node {
         effects.extend(announcements.map(|message| Effect::Broadcast(Message::Pool(message))));
     }
 
-    /// A record of an earlier run; what no block can bring any more is forgotten.
+    /// A record of an earlier run; what no batch can bring any more is forgotten.
     pub(super) fn restore_record(&mut self, record: Record, effects: &mut Vec<Effect>) {
         let id = record.id();
         if self.pool.insert(record, &self.ledger).is_err() {
@@ -94,7 +94,7 @@ impl Node {
         }
     }
 
-    /// After a block: the pool drops what is on chain or can no longer come there.
+    /// After a batch: the pool drops what is on chain or can no longer come there.
     pub(super) fn prune_pool(&mut self, departed: &[Departed], effects: &mut Vec<Effect>) {
         for (id, reason) in self.pool.prune(&self.ledger, departed) {
             effects.push(Effect::Persist(Write::ForgetPoolRecord(id)));

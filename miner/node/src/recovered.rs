@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use chain::consensus::SafetyLog;
 use chain::store::{ReplayError, replay_with};
-use chain::{Block, FinalBlock, Ledger, Network, Record, Store, StoreError};
+use chain::{Batch, FinalBatch, Ledger, Network, Record, Store, StoreError};
 
 /// What a node kept from an earlier run.
 #[derive(Clone, Debug)]
 pub struct Recovered {
-    /// The state at its last final block, verified.
+    /// The state at its last final batch, verified.
     pub ledger: Ledger,
     /// What it signed last. `None`: the store does not say, because it is new or what it knew is lost. Such a node does
     /// not vote, for it could contradict what it signed before.
     pub safety: Option<SafetyLog>,
-    /// Blocks above the head that it may have voted on.
-    pub candidates: Vec<Block>,
+    /// Batches above the head that it may have voted on.
+    pub candidates: Vec<Batch>,
     /// The records of its pool.
     pub records: Vec<Record>,
 }
@@ -41,14 +41,14 @@ impl Recovered {
         Self::recall_with(store, network, |_| {})
     }
 
-    /// [`Recovered::recall`], showing each block to `observe` as it is verified.
+    /// [`Recovered::recall`], showing each batch to `observe` as it is verified.
     ///
     /// # Errors
     /// If it cannot be read or its chain does not verify.
     pub fn recall_with(
         store: &Store,
         network: &Arc<Network>,
-        observe: impl FnMut(&FinalBlock),
+        observe: impl FnMut(&FinalBatch),
     ) -> Result<Self, RecallError> {
         Ok(Self {
             ledger: replay_with(store, Arc::clone(network), observe)?,

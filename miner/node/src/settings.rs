@@ -54,7 +54,7 @@ pub struct Timing {
     pub pricing_turn_ms: u64,
     /// How long the head may rest before a miner without work takes over the cell of the next rank.
     pub takeover_ms: u64,
-    /// How long the head may rest before a miner sends a block that brings nothing, so that market time passes while
+    /// How long the head may rest before a miner sends a batch that brings nothing, so that market time passes while
     /// something waits for it; well below the network's `halt_after_ms`, or waits take longer.
     pub heartbeat_ms: u64,
 }

@@ -51,8 +51,8 @@ impl Node {
                 self.vote_from(peer, Vote::Vote(signed), now, effects);
                 let voter = self.validators.key(signed.validator);
                 let voter = voter.filter(|voter| self.peers.is_connected(voter));
-                if let (Some(block), Some(voter)) = (signed.vote.block, voter) {
-                    self.blocks.fetching.note_source(&block, voter);
+                if let (Some(batch), Some(voter)) = (signed.vote.batch, voter) {
+                    self.batches.fetching.note_source(&batch, voter);
                 }
             }
             ConsensusMessage::Polka(certificate) => {
@@ -64,21 +64,21 @@ impl Node {
         }
     }
 
-    /// A proposal counts once its block is here and judged.
+    /// A proposal counts once its batch is here and judged.
     fn on_proposal(&mut self, peer: PublicKey, signed: SignedProposal, now: Now, effects: &mut Vec<Effect>) {
-        let (block, round) = (signed.proposal.block, signed.proposal.round);
-        if self.blocks.candidates.get(&block).is_some() {
+        let (batch, round) = (signed.proposal.batch, signed.proposal.round);
+        if self.batches.candidates.get(&batch).is_some() {
             self.vote_from(peer, Vote::Proposal { signed, valid: true }, now, effects);
             return;
         }
         let current = self.consensus.round();
-        if self.blocks.is_refused(&block) || !self.consensus.awaits_proposal(&signed) {
+        if self.batches.is_refused(&batch) || !self.consensus.awaits_proposal(&signed) {
             // Of a round far ahead the vote keeps nothing but that its proposer has got there; one of a round left behind
             // is of no use.
             self.vote_from(peer, Vote::Proposal { signed, valid: false }, now, effects);
             return;
         }
-        if !self.blocks.held_proposals.has_place(&signed, current) {
+        if !self.batches.held_proposals.has_place(&signed, current) {
             return;
         }
         // Before it takes a place: anybody could put a false one in the place of the true one.
@@ -87,26 +87,26 @@ impl Node {
             return;
         }
         let proposer = self.validators.proposer(signed.proposal.height, round);
-        self.blocks.held_proposals.hold(peer, signed, current);
-        if let Some(dated_ms) = self.blocks.candidates.early_date_ms(&block) {
-            self.doubt_clock(&block, dated_ms, now, effects);
+        self.batches.held_proposals.hold(peer, signed, current);
+        if let Some(dated_ms) = self.batches.candidates.early_date_ms(&batch) {
+            self.doubt_clock(&batch, dated_ms, now, effects);
             return;
         }
-        self.want_from_validators(block, [proposer], now, effects);
-        self.want_block(block, peer, false, now, effects);
+        self.want_from_validators(batch, [proposer], now, effects);
+        self.want_batch(batch, peer, false, now, effects);
     }
 
-    /// A block has been judged: what was proposed of it can be voted on.
+    /// A batch has been judged: what was proposed of it can be voted on.
     pub(super) fn release_proposals(
         &mut self,
-        block: chain::BlockHash,
+        batch: chain::BatchHash,
         valid: bool,
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        for HeldProposal { from, signed } in self.blocks.held_proposals.release(&block) {
+        for HeldProposal { from, signed } in self.batches.held_proposals.release(&batch) {
             let Proposal { height, round, .. } = signed.proposal;
-            self.blocks.clock.note_timely(self.validators.proposer(height, round));
+            self.batches.clock.note_timely(self.validators.proposer(height, round));
             self.vote_from(from, Vote::Proposal { signed, valid }, now, effects);
         }
     }
@@ -147,9 +147,9 @@ impl Node {
         for output in outputs {
             match output {
                 Output::Persist(log) => {
-                    // Whoever voted for a block is asked for it: it is on disk before the vote is.
-                    let blocks = self.blocks.candidates.make_durable(&log).into_iter();
-                    effects.extend(blocks.map(|block| Effect::Persist(Write::Candidate(Box::new(block)))));
+                    // Whoever voted for a batch is asked for it: it is on disk before the vote is.
+                    let batches = self.batches.candidates.make_durable(&log).into_iter();
+                    effects.extend(batches.map(|batch| Effect::Persist(Write::Candidate(Box::new(batch)))));
                     effects.push(Effect::Persist(Write::Safety(Box::new(log.clone()))));
                     self.safety = Some(log);
                 }
@@ -170,7 +170,7 @@ impl Node {
     }
 
     /// Waits grow with the round, so that a slow network decides in the end, but not for ever: rounds also pass where
-    /// nobody has a block that the others accept, and the next good one is not to wait for minutes.
+    /// nobody has a batch that the others accept, and the next good one is not to wait for minutes.
     fn patience_ms(&self, round: Round, step: Step) -> u64 {
         let first = match step {
             Step::Propose => self.timing.propose_ms,

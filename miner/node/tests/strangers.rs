@@ -69,7 +69,7 @@ impl Alone {
     /// A vote of the validator at a position.
     fn vote(&self, position: usize) -> Message {
         let vote =
-            Vote { network: self.network.id(), height: 1, round: 0, kind: VoteKind::Prevote, block: None };
+            Vote { network: self.network.id(), height: 1, round: 0, kind: VoteKind::Prevote, batch: None };
         let key = validator(position);
         let index = self.network.validators().index_of(&key.public()).expect("it is one");
         Message::Consensus(ConsensusMessage::Vote(vote.sign(index, &key)))
@@ -111,7 +111,7 @@ fn reads(effects: &[Effect]) -> usize {
 // ---- work on request ----
 
 #[test]
-fn final_blocks_are_read_for_a_peer_once_at_a_time() {
+fn final_batches_are_read_for_a_peer_once_at_a_time() {
     let (mut alone, peer) = (Alone::new(), stranger(1));
     alone.connect(&peer, 1);
     let mut effects = Vec::new();
@@ -315,7 +315,7 @@ fn a_peer_that_has_forgotten_what_it_stated_is_told_and_nobody_else_is_bothered(
 }
 
 #[test]
-fn a_demand_that_no_block_brought_in_time_is_forgotten_while_the_head_rests() {
+fn a_demand_that_no_batch_brought_in_time_is_forgotten_while_the_head_rests() {
     let mut alone = Alone::new();
     let record = alone.records[0].clone();
     let id = record.id();

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use chain::consensus::{CommitCertificate, ConsensusMessage, Vote, VoteKind};
-use chain::{Block, BlockHash, Body, Composition, DemandId, Domain, Hash, Header, NetworkId, SecretKey};
+use chain::{Batch, BatchHash, Body, Composition, DemandId, Domain, Hash, Header, NetworkId, SecretKey};
 use coordinator_free_pool::PoolMessage;
-use miner_node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, PeerContent};
+use miner_node::{FinalBatchMessage, Hello, MESSAGE_BYTES, Message, PeerContent};
 use proptest::prelude::*;
 use scenarios::{Money, ProviderId};
 
@@ -16,7 +16,7 @@ fn key() -> SecretKey {
     SecretKey::for_scenario(1, "miner", 0)
 }
 
-fn block() -> Block {
+fn batch() -> Batch {
     let composition = Composition {
         demand: chain::RecordId(Hash([3; 32])) as DemandId,
         providers: vec![ProviderId(4), ProviderId(300)],
@@ -29,7 +29,7 @@ fn block() -> Block {
         version: 1,
         network: NETWORK,
         height: 5,
-        parent: BlockHash(Hash([9; 32])),
+        parent: BatchHash(Hash([9; 32])),
         timestamp_ms: 1_800_000_000_000,
         miner: key().public(),
         merkle_root: chain::merkle_root(&body.items()),
@@ -38,12 +38,12 @@ fn block() -> Block {
         cost: Money::from_micros(12_345_678),
         reduced_cost: Money::from_micros(17),
     };
-    Block::sign(header, body, &key())
+    Batch::sign(header, body, &key())
 }
 
 /// One message of every kind whose bytes are fixed by hand here.
 fn messages() -> Vec<(&'static str, Message)> {
-    let hash = BlockHash(Hash([1; 32]));
+    let hash = BatchHash(Hash([1; 32]));
     let peer = PeerContent {
         network: NETWORK,
         node: key().public(),
@@ -54,19 +54,19 @@ fn messages() -> Vec<(&'static str, Message)> {
         takes_cell: true,
         issued_ms: 1_800_000_000_000,
     };
-    let vote = Vote { network: NETWORK, height: 5, round: 2, kind: VoteKind::Precommit, block: Some(hash) };
+    let vote = Vote { network: NETWORK, height: 5, round: 2, kind: VoteKind::Precommit, batch: Some(hash) };
     let certificate =
-        CommitCertificate { height: 5, round: 2, block: block().hash(), signatures: Vec::new() };
+        CommitCertificate { height: 5, round: 2, batch: batch().hash(), signatures: Vec::new() };
     vec![
         ("hello", Message::Hello(Hello { version: 1, network: NETWORK, height: 300 })),
         ("peers", Message::Peers(vec![peer.sign(&key())])),
         ("pool", Message::Pool(PoolMessage::Announce(vec![chain::RecordId(Hash([2; 32]))]))),
-        ("announcement", Message::AnnounceBlock { height: 5, block: hash }),
-        ("request", Message::RequestBlock(hash)),
-        ("block", Message::Block(Box::new(block()))),
+        ("announcement", Message::AnnounceBatch { height: 5, batch: hash }),
+        ("request", Message::RequestBatch(hash)),
+        ("batch", Message::Batch(Box::new(batch()))),
         ("vote", Message::Consensus(ConsensusMessage::Vote(vote.sign(1, &key())))),
         ("final request", Message::RequestFinal { from: 6 }),
-        ("final", Message::Final(vec![FinalBlockMessage { block: block(), certificate }])),
+        ("final", Message::Final(vec![FinalBatchMessage { batch: batch(), certificate }])),
     ]
 }
 
@@ -99,7 +99,7 @@ fn every_kind_of_message_has_pinned_bytes() {
         ("pool", 35, "d33ae1fd"),
         ("announcement", 34, "dc1df93e"),
         ("request", 33, "f11d7b39"),
-        ("block", 292, "cda583a9"),
+        ("batch", 292, "cda583a9"),
         ("vote", 135, "0db16f51"),
         ("final request", 2, "823f9e55"),
         ("final", 328, "4d69a521"),
@@ -142,10 +142,10 @@ fn a_message_longer_than_the_limit_is_refused_unread() {
 #[test]
 fn a_list_longer_than_its_limit_is_refused() {
     let certificate =
-        CommitCertificate { height: 5, round: 2, block: block().hash(), signatures: Vec::new() };
-    let many = Message::Final(vec![FinalBlockMessage { block: block(), certificate }; 65]);
+        CommitCertificate { height: 5, round: 2, batch: batch().hash(), signatures: Vec::new() };
+    let many = Message::Final(vec![FinalBatchMessage { batch: batch(), certificate }; 65]);
     let error = Message::decode(&many.encode()).unwrap_err().to_string();
-    assert_eq!(error, "final blocks: 65 entries, at most 64 allowed");
+    assert_eq!(error, "final batches: 65 entries, at most 64 allowed");
 }
 
 proptest! {
@@ -160,7 +160,7 @@ proptest! {
 
     #[test]
     fn a_changed_byte_is_another_message_or_none(position in 0_usize..400, flip in 1_u8..=255) {
-        let message = Message::Block(Box::new(block()));
+        let message = Message::Batch(Box::new(batch()));
         let mut bytes = message.encode();
         let at = position % bytes.len();
         bytes[at] ^= flip;

@@ -5,7 +5,7 @@
 use chain::codec::encode;
 use chain::consensus::CommitCertificate;
 use chain::{
-    Amendment, Block, BlockHash, Composition, Genesis, Header, Network, NetworkId, PriceUpdate, Record,
+    Amendment, Batch, BatchHash, Composition, Genesis, Header, Network, NetworkId, PriceUpdate, Record,
     Signature,
 };
 use serde::Serialize;
@@ -26,15 +26,15 @@ pub struct ChainExport<'a> {
     pub network: NetworkId,
     /// What it starts from.
     pub genesis: Encoded<&'a Genesis>,
-    /// All final blocks, ascending.
-    pub blocks: Vec<ExportedBlock>,
+    /// All final batches, ascending.
+    pub batches: Vec<ExportedBatch>,
 }
 
-/// A final block.
+/// A final batch.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
-pub struct ExportedBlock {
-    pub hash: BlockHash,
+pub struct ExportedBatch {
+    pub hash: BatchHash,
     /// What its miner signed.
     pub header: Encoded<Header>,
     pub signature: Signature,
@@ -68,7 +68,7 @@ pub enum ExportedItem {
 }
 
 impl<'a> ChainExport<'a> {
-    /// A file without blocks yet.
+    /// A file without batches yet.
     pub fn new(network: &'a Network) -> Self {
         let genesis = network.genesis();
         Self {
@@ -76,29 +76,29 @@ impl<'a> ChainExport<'a> {
             version: EXPORT_VERSION,
             network: network.id(),
             genesis: Encoded { bytes: hex::encode(genesis.to_bytes()), fields: genesis },
-            blocks: Vec::new(),
+            batches: Vec::new(),
         }
     }
 
-    /// Appends the next block.
-    pub fn push(&mut self, block: Block, certificate: CommitCertificate) {
-        self.blocks.push(ExportedBlock::new(block, certificate));
+    /// Appends the next batch.
+    pub fn push(&mut self, batch: Batch, certificate: CommitCertificate) {
+        self.batches.push(ExportedBatch::new(batch, certificate));
     }
 }
 
-impl ExportedBlock {
-    /// One block.
-    pub fn new(block: Block, certificate: CommitCertificate) -> Self {
-        let leaves = block.body.items();
-        let records = block.body.records.into_iter().map(ExportedItem::Record);
-        let update = block.body.price_update.into_iter().map(ExportedItem::PriceUpdate);
-        let compositions = block.body.compositions.into_iter().map(ExportedItem::Composition);
-        let amendments = block.body.amendments.into_iter().map(ExportedItem::Amendment);
+impl ExportedBatch {
+    /// One batch.
+    pub fn new(batch: Batch, certificate: CommitCertificate) -> Self {
+        let leaves = batch.body.items();
+        let records = batch.body.records.into_iter().map(ExportedItem::Record);
+        let update = batch.body.price_update.into_iter().map(ExportedItem::PriceUpdate);
+        let compositions = batch.body.compositions.into_iter().map(ExportedItem::Composition);
+        let amendments = batch.body.amendments.into_iter().map(ExportedItem::Amendment);
         let items = leaves.into_iter().zip(records.chain(update).chain(compositions).chain(amendments));
         Self {
-            hash: block.header.hash(),
-            header: encoded(block.header),
-            signature: block.signature,
+            hash: batch.header.hash(),
+            header: encoded(batch.header),
+            signature: batch.signature,
             items: items.map(|(leaf, fields)| Encoded { bytes: hex::encode(leaf), fields }).collect(),
             certificate: encoded(certificate),
         }

@@ -1,5 +1,5 @@
 //! What became of the demands of a chain: those that left the market are not part of the state, only of the reports
-//! of the blocks with which they left.
+//! of the batches with which they left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub struct DemandHistory {
 }
 
 impl DemandHistory {
-    /// Takes in what a block's report says left with it.
+    /// Takes in what a batch's report says left with it.
     pub fn note(&mut self, departed: &[Departed]) {
         self.departed.extend(departed.iter().cloned());
     }

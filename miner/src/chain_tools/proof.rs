@@ -9,7 +9,7 @@ use chain::genesis::GENESIS_BYTES;
 use chain::ledger::{DemandEntry, StateProof};
 use chain::proof::{CompositionProof, Settlement, SignedHeader};
 use chain::{
-    Amendment, Composition, DemandId, FinalBlock, Genesis, Ledger, MerkleProof, NetworkId, codec, proof,
+    Amendment, Composition, DemandId, FinalBatch, Genesis, Ledger, MerkleProof, NetworkId, codec, proof,
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,20 +37,20 @@ pub struct ProofFile {
     /// The genesis in canonical bytes, hexadecimal.
     pub genesis: String,
     pub demand: DemandId,
-    /// The block that brought the composition that stands.
-    pub block: SignedHeader,
+    /// The batch that brought the composition that stands.
+    pub batch: SignedHeader,
     /// The composition.
     pub composition: Composition,
     /// The amendment that it is part of, if it came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amendment: Option<Amendment>,
-    /// That composition or amendment is an item of the block.
+    /// That composition or amendment is an item of the batch.
     pub inclusion: MerkleProof,
-    /// The block at whose height the composition is current.
+    /// The batch at whose height the composition is current.
     pub head: SignedHeader,
     /// The proof of the demand's state entry in canonical bytes, hexadecimal.
     pub state: String,
-    /// That the next block settled it.
+    /// That the next batch settled it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settlement: Option<SettlementFile>,
 }
@@ -59,8 +59,8 @@ pub struct ProofFile {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SettlementFile {
-    /// The block after the head.
-    pub block: SignedHeader,
+    /// The batch after the head.
+    pub batch: SignedHeader,
     /// The proof that the state after it has no entry of the demand in canonical bytes, hexadecimal.
     pub absence: String,
 }
@@ -109,14 +109,14 @@ impl From<&CompositionProof> for ProofFile {
             network: proof.network(),
             genesis: hex::encode(proof.genesis.to_bytes()),
             demand: proof.demand(),
-            block: proof.block.clone(),
+            batch: proof.batch.clone(),
             composition: proof.composition.clone(),
             amendment: proof.amendment.clone(),
             inclusion: proof.inclusion.clone(),
             head: proof.head.clone(),
             state: hex::encode(codec::encode(&proof.state)),
             settlement: proof.settlement.as_ref().map(|settlement| SettlementFile {
-                block: settlement.block.clone(),
+                batch: settlement.batch.clone(),
                 absence: hex::encode(codec::encode(&settlement.absence)),
             }),
         }
@@ -141,14 +141,14 @@ impl ProofFile {
         if got != expected {
             return Err(ProofFileError::WrongDemand { got, expected });
         }
-        let settlement = self.settlement.map(|SettlementFile { block, absence }| {
+        let settlement = self.settlement.map(|SettlementFile { batch, absence }| {
             let absence = state_proof("the proof of absence", &absence)?;
-            Ok::<_, ProofFileError>(Settlement { block, absence })
+            Ok::<_, ProofFileError>(Settlement { batch, absence })
         });
         Ok(CompositionProof {
             genesis: Genesis::from_bytes(&genesis)
                 .map_err(|error| ProofFileError::Bytes { what: "the genesis", error })?,
-            block: self.block,
+            batch: self.batch,
             composition: self.composition,
             amendment: self.amendment,
             inclusion: self.inclusion,
@@ -208,21 +208,21 @@ struct Held {
 
 impl NodeChain {
     /// The proof that the demand of this id (or its first 8 digits or more) or name is composed, after verifying the whole
-    /// chain and showing each block to `observe`. Of a settled demand it is that of the last state that held it.
+    /// chain and showing each batch to `observe`. Of a settled demand it is that of the last state that held it.
     ///
     /// # Errors
     /// If the chain does not stand, or there is no such demand or no composition of it.
     pub fn prove(
         &self,
         name: &str,
-        observe: impl FnMut(&FinalBlock),
+        observe: impl FnMut(&FinalBatch),
     ) -> Result<CompositionProof, ProveError> {
         let (demand, held) = self.find(name, observe)?;
         Ok(CompositionProof::of_demand(&self.store, &held.last, held.after.as_ref(), demand)?)
     }
 
     /// The one demand of this id or name and who held it last, after verifying the whole chain.
-    fn find(&self, name: &str, mut observe: impl FnMut(&FinalBlock)) -> Result<(DemandId, Held), ProveError> {
+    fn find(&self, name: &str, mut observe: impl FnMut(&FinalBatch)) -> Result<(DemandId, Held), ProveError> {
         let mut found: BTreeMap<DemandId, Held> = BTreeMap::new();
         let mut never_composed = None;
         let mut before = Ledger::new(Arc::clone(&self.network));

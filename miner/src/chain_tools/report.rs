@@ -1,20 +1,20 @@
-//! What `miner chain inspect` shows: a row per block, and one block whole.
+//! What `miner chain inspect` shows: a row per batch, and one batch whole.
 
-use chain::FinalBlock;
+use chain::FinalBatch;
 use chain::consensus::Power;
-use miner_api::BlockRow;
+use miner_api::BatchRow;
 use scenarios::Money;
 use scenarios::bound::gap_percent;
 use serde::Serialize;
 
-use super::export::ExportedBlock;
+use super::export::ExportedBatch;
 
-/// One block in a table, and the market it leaves.
+/// One batch in a table, and the market it leaves.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct InspectedRow {
     #[serde(flatten)]
-    pub block: BlockRow,
+    pub batch: BatchRow,
     /// The votes in its certificate.
     pub votes: Power,
     /// The round that decided it.
@@ -38,20 +38,20 @@ pub struct MarketRow {
     pub gap_percent: Option<f64>,
 }
 
-/// One block whole.
+/// One batch whole.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
-pub struct BlockDetail {
+pub struct BatchDetail {
     pub row: InspectedRow,
     /// Everything in it.
-    pub block: ExportedBlock,
+    pub batch: ExportedBatch,
 }
 
 impl InspectedRow {
-    /// The row of a verified block.
-    pub fn new(done: &FinalBlock) -> Self {
+    /// The row of a verified batch.
+    pub fn new(done: &FinalBatch) -> Self {
         Self {
-            block: BlockRow::new(done.block(), done.report()),
+            batch: BatchRow::new(done.batch(), done.report()),
             votes: done.certificate().votes(done.ledger().network().validators()),
             round: done.certificate().round,
             market: MarketRow::new(done),
@@ -60,7 +60,7 @@ impl InspectedRow {
 }
 
 impl MarketRow {
-    fn new(done: &FinalBlock) -> Self {
+    fn new(done: &FinalBatch) -> Self {
         let market = done.ledger().market();
         let (cost_micros, bound) = (market.cost(), market.bound().ok());
         let cost = i64::try_from(cost_micros).ok().map(Money::from_micros);
@@ -74,12 +74,12 @@ impl MarketRow {
     }
 }
 
-impl BlockDetail {
-    /// A verified block with everything in it.
-    pub fn new(done: &FinalBlock) -> Self {
+impl BatchDetail {
+    /// A verified batch with everything in it.
+    pub fn new(done: &FinalBatch) -> Self {
         Self {
             row: InspectedRow::new(done),
-            block: ExportedBlock::new(done.block().clone(), done.certificate().clone()),
+            batch: ExportedBatch::new(done.batch().clone(), done.certificate().clone()),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Walking through a stored chain, every block verified on the way.
+//! Walking through a stored chain, every batch verified on the way.
 
 use std::sync::Arc;
 
 use chain::ledger::{DemandEntry, DemandStatus};
 use chain::store::{ReplayError, replay_with};
-use chain::{FinalBlock, Hash, Ledger};
+use chain::{FinalBatch, Hash, Ledger};
 use scenarios::Money;
 use serde::Serialize;
 
@@ -16,9 +16,9 @@ use super::NodeChain;
 pub struct Verified {
     pub network: chain::NetworkId,
     pub name: String,
-    /// Blocks, all verified; the head's height.
+    /// Batches, all verified; the head's height.
     pub height: u64,
-    pub head: chain::BlockHash,
+    pub head: chain::BatchHash,
     /// When the head was made, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
     /// State root after it.
@@ -80,10 +80,10 @@ pub struct Accounts {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum ChainError {
-    /// A block breaks a rule, is missing or is not final; the chain stands up to the one before.
+    /// A batch breaks a rule, is missing or is not final; the chain stands up to the one before.
     #[error("the chain does not stand: {0}")]
     Replay(#[from] ReplayError),
-    /// Money appeared or vanished, although every block kept the rules.
+    /// Money appeared or vanished, although every batch kept the rules.
     #[error("money is not conserved: {got} micro-units at height {height}, {expected} at genesis")]
     Money {
         height: u64,
@@ -94,12 +94,12 @@ pub enum ChainError {
 }
 
 impl NodeChain {
-    /// Verifies the whole chain from genesis, showing each block to `observe` as it is found to stand;
+    /// Verifies the whole chain from genesis, showing each batch to `observe` as it is found to stand;
     /// returns the ledger at the head.
     ///
     /// # Errors
     /// The first height at which it does not stand.
-    pub fn walk(&self, mut observe: impl FnMut(&FinalBlock)) -> Result<Ledger, ChainError> {
+    pub fn walk(&self, mut observe: impl FnMut(&FinalBatch)) -> Result<Ledger, ChainError> {
         let expected = Ledger::new(Arc::clone(&self.network)).total_money();
         let mut leak = None;
         let ledger = replay_with(&self.store, Arc::clone(&self.network), |done| {
@@ -116,7 +116,7 @@ impl NodeChain {
     ///
     /// # Errors
     /// The first height at which it does not stand.
-    pub fn verify(&self, mut observe: impl FnMut(&FinalBlock)) -> Result<Verified, ChainError> {
+    pub fn verify(&self, mut observe: impl FnMut(&FinalBatch)) -> Result<Verified, ChainError> {
         let (mut records, mut demands) = (0, DemandCounts::default());
         let ledger = self.walk(|done| {
             records += u64::from(done.report().records);

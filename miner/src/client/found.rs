@@ -43,7 +43,7 @@ pub struct FoundingPlan {
     pub market: FoundingMarket,
     /// What the treasury key owns at the start.
     pub grant: Money,
-    /// Milliseconds since the Unix epoch; blocks are later.
+    /// Milliseconds since the Unix epoch; batches are later.
     pub timestamp_ms: u64,
 }
 

@@ -109,7 +109,7 @@ const SECTIONS: [Section; 8] = [
             ),
             option(
                 "heartbeat_ms",
-                "How long the head may rest, while compositions wait to be paid, before a block without contents.",
+                "How long the head may rest, while compositions wait to be paid, before a batch without contents.",
             ),
         ],
     },

@@ -24,7 +24,7 @@ const ATTEMPTS: usize = 5;
 pub struct SubmitOptions {
     /// The first sequence number; the next free one if absent.
     pub sequence: Option<u64>,
-    /// For how long from now on a block may bring the records; at least a millisecond.
+    /// For how long from now on a batch may bring the records; at least a millisecond.
     pub valid_for: Duration,
     /// How long to wait for room, if the pool holds as many records of this key as it may.
     pub patience: Duration,
@@ -44,7 +44,7 @@ pub struct SubmittedRecord {
     /// What kind of statement it makes.
     pub kind: String,
     pub sequence: u64,
-    /// Only a block before this time may bring it: milliseconds since the Unix epoch.
+    /// Only a batch before this time may bring it: milliseconds since the Unix epoch.
     pub valid_until_ms: u64,
     /// Why it is not in the pool, if so.
     pub refused: Option<Refusal>,
@@ -65,7 +65,7 @@ pub struct Shortfall {
     pub missing: Money,
 }
 
-/// Signs statements, the first with this sequence number, the others with the next ones, for blocks before this time.
+/// Signs statements, the first with this sequence number, the others with the next ones, for batches before this time.
 pub fn sign_all(
     key: &SecretKey,
     facts: &MarketFacts,

@@ -108,11 +108,11 @@ fn verify(
     audit: &mut Audit,
 ) -> Result<(Ledger, DemandHistory, First)> {
     let store = storage::open(directory, network.id())?;
-    let (mut blocks, mut cost, mut first) = (0, Money::ZERO, First::default());
+    let (mut batches, mut cost, mut first) = (0, Money::ZERO, First::default());
     let mut history = DemandHistory::default();
     let ledger = replay_with(&store, Arc::clone(network), |done| {
         history.note(&done.report().departed);
-        blocks += 1;
+        batches += 1;
         cost += done.report().cost;
         if done.report().compositions > 0 {
             let demands = history.demands(done.ledger());
@@ -121,7 +121,7 @@ fn verify(
         }
     })
     .context("the chain does not verify from genesis")?;
-    audit.blocks += blocks;
+    audit.batches += batches;
     Ok((ledger, history, first))
 }
 

@@ -1,11 +1,11 @@
-//! What the nodes of a run said, put together: blocks, refusals, repairs and CPU time.
+//! What the nodes of a run said, put together: batches, refusals, repairs and CPU time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use chain::consensus::Power;
-use chain::{BlockHash, PublicKey};
-use miner_api::BlockRow;
+use chain::{BatchHash, PublicKey};
+use miner_api::BatchRow;
 
 use super::central::seconds;
 use super::network::ObservedEvent;
@@ -19,19 +19,19 @@ pub struct Journal {
     all_votes: Power,
     numbers: BTreeMap<PublicKey, usize>,
     cells: BTreeMap<usize, String>,
-    /// The cell each announced block was mined for.
-    mined_for: BTreeMap<BlockHash, String>,
-    /// Final blocks, by height.
-    pub blocks: BTreeMap<u64, FinalRow>,
-    refused: BTreeSet<BlockHash>,
-    /// Refusals of blocks with compositions, in order of arrival.
+    /// The cell each announced batch was mined for.
+    mined_for: BTreeMap<BatchHash, String>,
+    /// Final batches, by height.
+    pub batches: BTreeMap<u64, FinalRow>,
+    refused: BTreeSet<BatchHash>,
+    /// Refusals of batches with compositions, in order of arrival.
     pub refusals: Vec<RefusalRow>,
-    /// Refusals of blocks with nothing but amendments: mostly overtaken by others, and sent again.
+    /// Refusals of batches with nothing but amendments: mostly overtaken by others, and sent again.
     pub refused_amendments: usize,
     /// Re-anchored and repaired.
     pub repairs: Repairs,
     cpu_micros: BTreeMap<(usize, WorkId), u64>,
-    /// When the last block with compositions became final.
+    /// When the last batch with compositions became final.
     pub last_composed: Option<Instant>,
     /// Faults that nodes report of themselves.
     pub faults: Vec<String>,
@@ -45,7 +45,7 @@ impl Journal {
             numbers,
             cells: BTreeMap::new(),
             mined_for: BTreeMap::new(),
-            blocks: BTreeMap::new(),
+            batches: BTreeMap::new(),
             refused: BTreeSet::new(),
             refusals: Vec::new(),
             refused_amendments: 0,
@@ -69,27 +69,27 @@ impl Journal {
                 self.cpu_micros.insert((node, work), cpu_micros);
                 None
             }
-            NodeEvent::BlockAnnounced(block) => {
+            NodeEvent::BatchAnnounced(batch) => {
                 let cell = self.cells.get(&node).cloned().unwrap_or_default();
-                self.mined_for.insert(block.block, cell);
+                self.mined_for.insert(batch.batch, cell);
                 None
             }
-            NodeEvent::BlockFinal { block, votes, round, .. } => {
-                if self.blocks.contains_key(&block.height) {
+            NodeEvent::BatchFinal { batch, votes, round, .. } => {
+                if self.batches.contains_key(&batch.height) {
                     return None;
                 }
-                if block.demands > 0 {
+                if batch.demands > 0 {
                     self.last_composed = Some(at);
                 }
-                let cell = self.mined_for.get(&block.block).cloned().unwrap_or_default();
-                let (miner_number, all_votes) = (self.number(&block.miner), self.all_votes);
-                let row = FinalRow { block, miner_number, cell, votes, all_votes, round };
+                let cell = self.mined_for.get(&batch.batch).cloned().unwrap_or_default();
+                let (miner_number, all_votes) = (self.number(&batch.miner), self.all_votes);
+                let row = FinalRow { batch, miner_number, cell, votes, all_votes, round };
                 let line = self.final_line(&row);
-                self.blocks.insert(row.block.height, row);
+                self.batches.insert(row.batch.height, row);
                 Some(line)
             }
-            NodeEvent::BlockRefused { block, height, miner, demands, amended, rule, reason } => {
-                if !self.refused.insert(block) {
+            NodeEvent::BatchRefused { batch, height, miner, demands, amended, rule, reason } => {
+                if !self.refused.insert(batch) {
                     return None;
                 }
                 if demands == 0 && amended > 0 {
@@ -98,15 +98,15 @@ impl Journal {
                 }
                 let miner_number = self.number(&miner);
                 let line =
-                    format!("refused: block {height} of miner {miner_number} ({demands} demands): {reason}");
-                self.refusals.push(RefusalRow { height, block, miner_number, demands, rule, reason });
+                    format!("refused: batch {height} of miner {miner_number} ({demands} demands): {reason}");
+                self.refusals.push(RefusalRow { height, batch, miner_number, demands, rule, reason });
                 Some(line)
             }
-            NodeEvent::BlockReanchored { kept, dropped, .. } => {
+            NodeEvent::BatchReanchored { kept, dropped, .. } => {
                 self.repairs.reanchored += 1;
                 self.repairs.dropped += dropped;
                 Some(format!(
-                    "miner {node} re-anchors its block: {kept} compositions stand, {dropped} fell out"
+                    "miner {node} re-anchors its batch: {kept} compositions stand, {dropped} fell out"
                 ))
             }
             NodeEvent::Repaired { lost, left } => {
@@ -131,7 +131,7 @@ impl Journal {
             }
             NodeEvent::ClockBehind { validators, by_ms } => {
                 let line = format!(
-                    "node {node}: {validators} validators propose blocks from the future, the last by {by_ms} ms: this \
+                    "node {node}: {validators} validators propose batches from the future, the last by {by_ms} ms: this \
                      machine's clock is behind"
                 );
                 self.faults.push(line.clone());
@@ -163,9 +163,9 @@ impl Journal {
     }
 
     fn final_line(&self, row: &FinalRow) -> String {
-        let FinalRow { block, miner_number, votes, .. } = row;
-        let (height, what, all_votes) = (block.height, contents(block), self.all_votes);
-        format!("final: block {height} of miner {miner_number}: {what} ({votes} of {all_votes} votes)")
+        let FinalRow { batch, miner_number, votes, .. } = row;
+        let (height, what, all_votes) = (batch.height, contents(batch), self.all_votes);
+        format!("final: batch {height} of miner {miner_number}: {what} ({votes} of {all_votes} votes)")
     }
 
     fn number(&self, miner: &PublicKey) -> usize {
@@ -173,18 +173,18 @@ impl Journal {
     }
 }
 
-/// What a block brought, in words.
-fn contents(block: &BlockRow) -> String {
-    let BlockRow { records, demands, cost, reward, fees, .. } = block;
+/// What a batch brought, in words.
+fn contents(batch: &BatchRow) -> String {
+    let BatchRow { records, demands, cost, reward, fees, .. } = batch;
     let mut parts = Vec::new();
     if *records > 0 {
         parts.push(format!("{records} records"));
     }
-    if let Some((before, after)) = block.bounds {
+    if let Some((before, after)) = batch.bounds {
         parts.push(format!("bound raised from {before:.0} to {after:.0} $"));
     }
-    if block.amended > 0 {
-        parts.push(format!("{} demands composed anew, {:.2} $ saved", block.amended, block.saving));
+    if batch.amended > 0 {
+        parts.push(format!("{} demands composed anew, {:.2} $ saved", batch.amended, batch.saving));
     }
     if *demands > 0 {
         parts.push(format!("{demands} demands for {cost:.0} $, earns {reward:.2} of {fees:.2} $"));

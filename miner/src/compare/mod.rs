@@ -348,7 +348,7 @@ impl Job<'_> {
             first_penalised_cost,
             first_gap_percent: bound.gap_percent(first_penalised_cost),
             centre_at_first_gap: central.reached(first_penalised_cost),
-            amended: journal.blocks.values().map(|row| u64::from(row.block.amended)).sum(),
+            amended: journal.batches.values().map(|row| u64::from(row.batch.amended)).sum(),
             unserved: explain(scenario, &evaluation),
             slowest_cpu_seconds: journal.slowest_cpu_seconds(),
             wall_seconds: ended.saturating_duration_since(started).as_secs_f64(),
@@ -356,7 +356,7 @@ impl Job<'_> {
             repairs: journal.repairs,
             refusals: journal.refusals,
             refused_amendments: journal.refused_amendments,
-            blocks: journal.blocks.into_values().collect(),
+            batches: journal.batches.into_values().collect(),
             audit,
         })
     }
@@ -394,7 +394,7 @@ impl Job<'_> {
                     status.height, status.open_demands, status.composed_demands, status.pool_records
                 ));
             }
-            // Twice in a row: between two looks a block may have been on its way.
+            // Twice in a row: between two looks a batch may have been on its way.
             settled = if is_settled(&statuses) { settled + 1 } else { 0 };
             if settled == 2 {
                 return Ok(());

@@ -1,8 +1,8 @@
 //! What a comparison finds, as data: printed as a table by the module `table`, or as JSON as it stands.
 
 use chain::consensus::Power;
-use chain::{BlockHash, Height};
-use miner_api::BlockRow;
+use chain::{BatchHash, Height};
+use miner_api::BatchRow;
 use scenarios::bound::gap_percent;
 use scenarios::settings::{Profile, PublishedResult};
 use scenarios::{Money, Unserved};
@@ -133,24 +133,24 @@ pub struct NetworkRun {
     /// The exact cost when each strip serves its own demands with its own providers; `None` where the
     /// market is not split that way or capacities bind.
     pub split_optimum: Option<Money>,
-    /// Final blocks that composed demands or raised the bound.
-    pub blocks: Vec<FinalRow>,
-    /// Every refusal, once, but for blocks of nothing but amendments.
+    /// Final batches that composed demands or raised the bound.
+    pub batches: Vec<FinalRow>,
+    /// Every refusal, once, but for batches of nothing but amendments.
     pub refusals: Vec<RefusalRow>,
     /// How many of those were refused: mostly overtaken by others, and sent again.
     pub refused_amendments: usize,
-    /// Re-anchored blocks and repaired searches.
+    /// Re-anchored batches and repaired searches.
     pub repairs: Repairs,
     /// What was verified after the run.
     pub audit: Audit,
 }
 
-/// A final block, and whose it is.
+/// A final batch, and whose it is.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct FinalRow {
     #[serde(flatten)]
-    pub block: BlockRow,
+    pub batch: BatchRow,
     /// The miner's number, from 1.
     pub miner_number: usize,
     /// The miner's cell then.
@@ -163,13 +163,13 @@ pub struct FinalRow {
     pub round: u32,
 }
 
-/// A block that was refused.
+/// A batch that was refused.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct RefusalRow {
     /// The height it was mined for.
     pub height: Height,
-    pub block: BlockHash,
+    pub batch: BatchHash,
     /// The miner's number, from 1.
     pub miner_number: usize,
     /// Demands it would have composed.
@@ -182,7 +182,7 @@ pub struct RefusalRow {
 /// How often miners had to adapt.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Repairs {
-    /// Blocks sent again on a new head.
+    /// Batches sent again on a new head.
     pub reanchored: usize,
     /// Compositions that fell out then.
     pub dropped: usize,
@@ -195,10 +195,10 @@ pub struct Repairs {
 pub struct Audit {
     /// Nodes whose chain was verified from genesis: signatures, votes, roots, costs, reduced costs, rewards.
     pub chains: usize,
-    /// Blocks verified, in all.
-    pub blocks: u64,
+    /// Batches verified, in all.
+    pub batches: u64,
     /// The head all agree on.
-    pub head: Option<BlockHash>,
+    pub head: Option<BatchHash>,
     /// What everything cost, with the budgets of the scenario's unserved, when the last demand had been composed; zero
     /// without a scenario.
     pub first_penalised_cost: Money,

@@ -1,4 +1,4 @@
-//! A comparison as text: one table like paper A's table 8, then blocks, refusals and checks.
+//! A comparison as text: one table like paper A's table 8, then batches, refusals and checks.
 
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
@@ -15,8 +15,8 @@ const LISTED: usize = 10;
 pub(super) fn render(comparison: &Comparison) -> String {
     let mut parts = vec![heading(comparison), costs(comparison).to_string(), notes(comparison)];
     for network in &comparison.networks {
-        parts.push(format!("Blocks of the network of {}", describe(network)));
-        parts.push(blocks(network).to_string());
+        parts.push(format!("Batches of the network of {}", describe(network)));
+        parts.push(batches(network).to_string());
         parts.push(refusals(network));
         parts.push(checks(network));
     }
@@ -159,7 +159,7 @@ fn time_improvement(network: &NetworkRun, central: &CentralRun) -> f64 {
 
 /// Who was first at the gap of a network's first complete composition, in words; `None` if it composed nothing.
 fn race(network: &NetworkRun) -> Option<String> {
-    network.blocks.iter().find(|row| row.block.demands > 0)?;
+    network.batches.iter().find(|row| row.batch.demands > 0)?;
     let NetworkRun { first_gap_percent, wall_seconds, .. } = network;
     let name = describe(network);
     let Some(Incumbent { wall_seconds: centre, cpu_seconds, .. }) = network.centre_at_first_gap else {
@@ -239,7 +239,7 @@ fn unserved(system: &str, demands: &[Unserved]) -> Vec<String> {
     lines
 }
 
-fn blocks(network: &NetworkRun) -> Table {
+fn batches(network: &NetworkRun) -> Table {
     let mut table = new_table(&[
         "height",
         "miner",
@@ -256,27 +256,27 @@ fn blocks(network: &NetworkRun) -> Table {
         "votes",
         "Merkle root",
     ]);
-    for row in &network.blocks {
-        let block = &row.block;
-        let composed = |text: String| if block.demands > 0 { text } else { "-".to_owned() };
-        let amended = |text: String| if block.amended > 0 { text } else { "-".to_owned() };
+    for row in &network.batches {
+        let batch = &row.batch;
+        let composed = |text: String| if batch.demands > 0 { text } else { "-".to_owned() };
+        let amended = |text: String| if batch.amended > 0 { text } else { "-".to_owned() };
         let bound =
-            block.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
+            batch.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
         table.add_row([
-            block.height.to_string(),
+            batch.height.to_string(),
             row.miner_number.to_string(),
             composed(row.cell.clone()),
-            block.records.to_string(),
-            block.demands.to_string(),
-            composed(format!("{:.2}", block.cost)),
-            composed(format!("{:.2}", block.reduced_cost)),
-            composed(format!("{:.2}", block.reward)),
-            composed(format!("{:.2}", block.fees)),
-            amended(block.amended.to_string()),
-            amended(format!("{:.2}", block.saving)),
+            batch.records.to_string(),
+            batch.demands.to_string(),
+            composed(format!("{:.2}", batch.cost)),
+            composed(format!("{:.2}", batch.reduced_cost)),
+            composed(format!("{:.2}", batch.reward)),
+            composed(format!("{:.2}", batch.fees)),
+            amended(batch.amended.to_string()),
+            amended(format!("{:.2}", batch.saving)),
             bound,
             format!("{} of {}", row.votes, row.all_votes),
-            block.merkle_root.short(),
+            batch.merkle_root.short(),
         ]);
     }
     table
@@ -285,7 +285,7 @@ fn blocks(network: &NetworkRun) -> Table {
 fn refusals(network: &NetworkRun) -> String {
     let repairs = network.repairs;
     let mut lines = vec![format!(
-        "Refused: {} blocks, and {} of amendments alone. Re-anchored: {} ({} compositions fell out). Searches repaired: {}.",
+        "Refused: {} batches, and {} of amendments alone. Re-anchored: {} ({} compositions fell out). Searches repaired: {}.",
         network.refusals.len(),
         network.refused_amendments,
         repairs.reanchored,
@@ -294,8 +294,8 @@ fn refusals(network: &NetworkRun) -> String {
     )];
     for refusal in &network.refusals {
         lines.push(format!(
-            "  block {} of miner {} for height {} ({} demands): {}: {}",
-            refusal.block.0.short(),
+            "  batch {} of miner {} for height {} ({} demands): {}: {}",
+            refusal.batch.0.short(),
             refusal.miner_number,
             refusal.height,
             refusal.demands,
@@ -311,9 +311,9 @@ fn checks(network: &NetworkRun) -> String {
     let head = audit.head.map_or("none".to_owned(), |head| head.0.short());
     if audit.failures.is_empty() {
         format!(
-            "Checks passed: {} chains ({} blocks) verified from genesis out of each node's own store, all at head {head}; \
+            "Checks passed: {} chains ({} batches) verified from genesis out of each node's own store, all at head {head}; \
              every cost recomputed by the independent evaluator; money conserved.",
-            audit.chains, audit.blocks
+            audit.chains, audit.batches
         )
     } else {
         format!("CHECKS FAILED:\n  {}", audit.failures.join("\n  "))

@@ -1,4 +1,4 @@
-//! The history's own thread: final blocks go in, questions are answered there, and the node waits for neither.
+//! The history's own thread: final batches go in, questions are answered there, and the node waits for neither.
 //!
 //! What happens to the history stays there: if its disk fails, whoever asks is told, and the node goes on.
 
@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
 use chain::store::Store;
-use chain::{Block, BlockHash, BlockReport, FinalBlock, Height, NetworkId, StoreError};
+use chain::{Batch, BatchHash, BatchReport, FinalBatch, Height, NetworkId, StoreError};
 use miner_api::views::Refusal;
 use miner_api::{History, HistoryError};
 use tokio::sync::oneshot;
@@ -20,8 +20,8 @@ use tokio::sync::oneshot;
 use super::worker::message_of;
 use crate::storage;
 
-/// The most blocks that one commit takes in: a history that is made anew waits for the disk now and then only.
-const BLOCKS_PER_COMMIT: usize = 256;
+/// The most batches that one commit takes in: a history that is made anew waits for the disk now and then only.
+const BATCHES_PER_COMMIT: usize = 256;
 
 /// Something a reader wants to know.
 type Question = Box<dyn FnOnce(Result<&History, HistoryError>) -> Asked + Send>;
@@ -35,7 +35,7 @@ enum Asked {
 /// What the thread is given to do, in order.
 enum Work {
     Forget,
-    Block(Arc<Block>, Box<BlockReport>),
+    Batch(Arc<Batch>, Box<BatchReport>),
     Refused(Refusal),
     Question(Question),
     Stop,
@@ -45,7 +45,7 @@ impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Forget => "Forget",
-            Self::Block(..) => "Block",
+            Self::Batch(..) => "Batch",
             Self::Refused(_) => "Refused",
             Self::Question(_) => "Question",
             Self::Stop => "Stop",
@@ -57,8 +57,8 @@ impl fmt::Debug for Work {
 #[derive(Debug)]
 pub(super) struct Historian {
     work: Sender<Work>,
-    /// The last block given to the thread, in this run or an earlier one.
-    head: Option<(Height, BlockHash)>,
+    /// The last batch given to the thread, in this run or an earlier one.
+    head: Option<(Height, BatchHash)>,
     thread: JoinHandle<()>,
 }
 
@@ -94,9 +94,9 @@ impl Historian {
 
     /// Before a store's chain is replayed: what is of another chain, or ahead of this one, is forgotten.
     pub(super) fn begin(&mut self, store: &Store) -> Result<(), StoreError> {
-        let Some((height, block)) = self.head else { return Ok(()) };
+        let Some((height, batch)) = self.head else { return Ok(()) };
         let found = store.header(height)?.map(|found| found.header.hash());
-        if found != Some(block) {
+        if found != Some(batch) {
             tracing::info!(height, "the history is of another chain and is made anew");
             self.head = None;
             self.give(Work::Forget);
@@ -104,17 +104,17 @@ impl Historian {
         Ok(())
     }
 
-    /// A final block that is replayed.
-    pub(super) fn catch_up(&mut self, done: &FinalBlock) {
-        if self.height() < done.block().header.height {
-            self.take(Arc::new(done.block().clone()), Box::new(done.report().clone()));
+    /// A final batch that is replayed.
+    pub(super) fn catch_up(&mut self, done: &FinalBatch) {
+        if self.height() < done.batch().header.height {
+            self.take(Arc::new(done.batch().clone()), Box::new(done.report().clone()));
         }
     }
 
-    /// The next final block.
-    pub(super) fn take(&mut self, block: Arc<Block>, report: Box<BlockReport>) {
-        self.head = Some((block.header.height, block.hash()));
-        self.give(Work::Block(block, report));
+    /// The next final batch.
+    pub(super) fn take(&mut self, batch: Arc<Batch>, report: Box<BatchReport>) {
+        self.head = Some((batch.header.height, batch.hash()));
+        self.give(Work::Batch(batch, report));
     }
 
     /// A record was refused or dropped.
@@ -203,11 +203,11 @@ fn keep(mut history: Result<History, HistoryError>, work: &Receiver<Work>) {
                 Ok(())
             }
             Work::Forget => history.as_mut().map_or(Ok(()), |history| guarded(|| history.forget())),
-            Work::Block(block, report) => {
-                let mut blocks = vec![(block, report)];
-                while blocks.len() < BLOCKS_PER_COMMIT {
+            Work::Batch(batch, report) => {
+                let mut batches = vec![(batch, report)];
+                while batches.len() < BATCHES_PER_COMMIT {
                     match work.try_recv() {
-                        Ok(Work::Block(block, report)) => blocks.push((block, report)),
+                        Ok(Work::Batch(batch, report)) => batches.push((batch, report)),
                         Ok(other) => {
                             next = Some(other);
                             break;
@@ -215,8 +215,8 @@ fn keep(mut history: Result<History, HistoryError>, work: &Receiver<Work>) {
                         Err(_) => break,
                     }
                 }
-                let blocks = blocks.iter().map(|(block, report)| (block.as_ref(), report.as_ref()));
-                history.as_mut().map_or(Ok(()), |history| guarded(|| history.apply(blocks)))
+                let batches = batches.iter().map(|(batch, report)| (batch.as_ref(), report.as_ref()));
+                history.as_mut().map_or(Ok(()), |history| guarded(|| history.apply(batches)))
             }
         };
         if let Err(error) = done {
@@ -243,14 +243,14 @@ mod tests {
 
     const NETWORK: NetworkId = NetworkId(Hash([7; 32]));
 
-    /// The first block of a chain, as far as an index looks at it.
-    fn first_block() -> Arc<Block> {
+    /// The first batch of a chain, as far as an index looks at it.
+    fn first_batch() -> Arc<Batch> {
         let key = SecretKey::for_scenario(1, "miner", 0);
         let header = Header {
             version: 1,
             network: NETWORK,
             height: 1,
-            parent: BlockHash(Hash([1; 32])),
+            parent: BatchHash(Hash([1; 32])),
             timestamp_ms: 0,
             miner: key.public(),
             merkle_root: Hash([2; 32]),
@@ -259,7 +259,7 @@ mod tests {
             cost: Money::ZERO,
             reduced_cost: Money::ZERO,
         };
-        Arc::new(Block::sign(header, Body::default(), &key))
+        Arc::new(Batch::sign(header, Body::default(), &key))
     }
 
     /// A disk that can be read and not written.
@@ -285,18 +285,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_question_is_answered_after_the_blocks_that_came_before_it() {
+    async fn a_question_is_answered_after_the_batches_that_came_before_it() {
         let directory = tempfile::tempdir().unwrap();
         let mut historian = Historian::start(directory.path(), NETWORK).unwrap();
-        let block = first_block();
-        historian.take(Arc::clone(&block), Box::default());
+        let batch = first_batch();
+        historian.take(Arc::clone(&batch), Box::default());
         let reader = historian.reader();
-        assert_eq!(reader.ask(|history| Ok(history.head())).await, Ok(Some((1, block.hash()))));
+        assert_eq!(reader.ask(|history| Ok(history.head())).await, Ok(Some((1, batch.hash()))));
         historian.finish();
         assert_eq!(reader.ask(|history| Ok(history.height())).await, Err(HistoryError::Stopped));
 
         let again = Historian::start(directory.path(), NETWORK).unwrap();
-        assert_eq!(again.head, Some((1, block.hash())));
+        assert_eq!(again.head, Some((1, batch.hash())));
         again.finish();
     }
 
@@ -306,11 +306,11 @@ mod tests {
         let mut historian = Historian::run(History::open(Box::new(full), NETWORK)).unwrap();
         let reader = historian.reader();
         assert_eq!(reader.ask(|history| Ok(history.height())).await, Ok(0));
-        historian.take(first_block(), Box::default());
+        historian.take(first_batch(), Box::default());
         let error = reader.ask(|history| Ok(history.height())).await.unwrap_err();
         assert!(error.to_string().contains("no space left"), "{error}");
         // Whatever the node gives it from now on is in vain, and does no harm.
-        historian.take(first_block(), Box::default());
+        historian.take(first_batch(), Box::default());
         let (record, reason) = (RecordId(Hash([4; 32])), String::new());
         let rule = coordinator_free_pool::Rule::Record(chain::RecordRule::Expired);
         historian.note_refusal(Refusal { record, rule, reason });
@@ -323,7 +323,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = directory.path().join("history");
         let mut historian = Historian::start(&place, NETWORK).unwrap();
-        historian.take(first_block(), Box::default());
+        historian.take(first_batch(), Box::default());
         historian.finish();
         // It claims a later commit than the database remembers.
         std::fs::write(place.join("commits"), 99_u64.to_be_bytes()).unwrap();
@@ -347,7 +347,7 @@ mod tests {
         let broken: Result<(), HistoryError> = reader.ask(|_| panic!("a bug in a view")).await;
         let error = broken.unwrap_err().to_string();
         assert!(error.contains("a bug in a view"), "{error}");
-        historian.take(first_block(), Box::default());
+        historian.take(first_batch(), Box::default());
         assert_eq!(reader.ask(|history| Ok(history.height())).await, Ok(1));
         historian.finish();
     }
@@ -356,8 +356,8 @@ mod tests {
     async fn damage_that_a_question_comes_across_is_mended_by_the_next_start() {
         let directory = tempfile::tempdir().unwrap();
         let mut historian = Historian::start(directory.path(), NETWORK).unwrap();
-        let block = first_block();
-        historian.take(Arc::clone(&block), Box::default());
+        let batch = first_batch();
+        historian.take(Arc::clone(&batch), Box::default());
         historian.finish();
         let mut disk = storage::open_backend(directory.path()).unwrap();
         let hashes = disk.scan(b"b/").unwrap();
@@ -365,8 +365,8 @@ mod tests {
         drop(disk);
 
         let historian = Historian::start(directory.path(), NETWORK).unwrap();
-        assert_eq!(historian.head, Some((1, block.hash())));
-        let error = historian.reader().ask(|history| history.block_at(1)).await.unwrap_err();
+        assert_eq!(historian.head, Some((1, batch.hash())));
+        let error = historian.reader().ask(|history| history.batch_at(1)).await.unwrap_err();
         assert!(error.to_string().contains("it is made again when the node is restarted"), "{error}");
         historian.finish();
         let historian = Historian::start(directory.path(), NETWORK).unwrap();

@@ -3,7 +3,7 @@
 //! One task owns the node and its store and handles one thing at a time; what the node asks for is carried
 //! out in order, so that whatever is to be durable is on disk before anything that follows it is sent. Clients are
 //! answered beside it (`queries`), from the snapshots it publishes and from the history (`historian`), and peers that
-//! lack final blocks from the store (`serving`).
+//! lack final batches from the store (`serving`).
 
 mod bootstrap;
 mod chatter;
@@ -54,7 +54,7 @@ use serving::Serving;
 use sources::{Occurrence, Sources};
 use worker::Workers;
 
-/// Between two snapshots, unless a block becomes final or an order is carried out.
+/// Between two snapshots, unless a batch becomes final or an order is carried out.
 const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(50);
 /// The longest sleep, whatever is set.
 const IDLE: Duration = Duration::from_secs(1);
@@ -140,8 +140,8 @@ impl Driver {
             limits: transport_limits(),
         })?;
         let (served_sender, served) = unbounded_channel();
-        let blocks = store.final_blocks().context("the store cannot be read beside the node")?;
-        let serving = Serving::start(blocks, transport.clone(), served_sender)?;
+        let batches = store.final_batches().context("the store cannot be read beside the node")?;
+        let serving = Serving::start(batches, transport.clone(), served_sender)?;
         let listening = queries::listen(&file.control_socket())?;
         let config =
             NodeConfig { key, mining: file.mining, timing: file.timing, pool: PoolLimits::default() };
@@ -382,7 +382,7 @@ impl Driver {
                 Effect::Submitted { reply_to, outcomes } => {
                     self.outcomes.insert(reply_to, outcomes);
                 }
-                Effect::Final { block, report } => self.historian.take(block, report),
+                Effect::Final { batch, report } => self.historian.take(batch, report),
                 Effect::Event(event) => self.tell(&event)?,
             }
         }
@@ -439,7 +439,7 @@ impl Driver {
             tracing::warn!(
                 validators,
                 by_ms,
-                "others propose blocks from the future: set this machine's clock"
+                "others propose batches from the future: set this machine's clock"
             );
         } else if matches!(event, NodeEvent::Searching { .. }) {
             tracing::debug!(?event);

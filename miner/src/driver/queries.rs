@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context as _, Result};
-use chain::{BlockHash, Record, RecordId};
+use chain::{BatchHash, Record, RecordId};
 use coordinator_free_pool::PoolRejection;
 use miner_api::request::{GetDemands, GetRecords, IDS_MAX, Submit};
 use miner_api::views::{self, DemandReport, MarketStatus, RecordStanding, Refusal};
@@ -43,7 +43,7 @@ pub(super) struct Queries {
     pub(super) history: HistoryReader,
     pub(super) orders: mpsc::Sender<Order>,
     /// The market at the last head somebody asked about: its bound takes a shortest path per demand.
-    pub(super) market: Arc<Mutex<Option<(BlockHash, MarketStatus)>>>,
+    pub(super) market: Arc<Mutex<Option<(BatchHash, MarketStatus)>>>,
     /// Held by whoever looks for reasons.
     pub(super) explaining: Arc<Mutex<()>>,
 }

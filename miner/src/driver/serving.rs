@@ -1,4 +1,4 @@
-//! Serves final blocks to peers that lack them, on a thread of its own: the node's task neither reads nor waits for
+//! Serves final batches to peers that lack them, on a thread of its own: the node's task neither reads nor waits for
 //! what others ask of its store.
 //!
 //! Asking costs a peer nothing, so answering is bounded: one answer a peer at a time, none for a peer that has not read
@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
-use chain::store::FinalBlocks;
+use chain::store::FinalBatches;
 use chain::{Height, PublicKey, StoreError};
 use miner_node::{MESSAGE_BYTES, Message};
 use tokio::sync::mpsc::UnboundedSender;
@@ -48,7 +48,7 @@ impl Serving {
     /// # Errors
     /// If there is no thread for it.
     pub(super) fn start(
-        blocks: FinalBlocks,
+        batches: FinalBatches,
         transport: Transport,
         done: UnboundedSender<PublicKey>,
     ) -> Result<Self> {
@@ -57,9 +57,9 @@ impl Serving {
         let thread = thread
             .spawn({
                 let done = done.clone();
-                move || serve(&blocks, &transport, &asked, &done)
+                move || serve(&batches, &transport, &asked, &done)
             })
-            .context("cannot start the thread that serves final blocks")?;
+            .context("cannot start the thread that serves final batches")?;
         Ok(Self { requests, done, in_flight: BTreeSet::new(), thread })
     }
 
@@ -70,7 +70,7 @@ impl Serving {
             return;
         }
         if let Err(error) = self.requests.try_send(Request { peer, from, through }) {
-            tracing::debug!(%peer, %error, "a request for final blocks is left unanswered");
+            tracing::debug!(%peer, %error, "a request for final batches is left unanswered");
             let _ = self.done.send(peer); // the driver is who listens
         }
     }
@@ -84,14 +84,14 @@ impl Serving {
     pub(super) fn finish(self) {
         drop(self.requests);
         if self.thread.join().is_err() {
-            tracing::error!("the thread that serves final blocks panicked");
+            tracing::error!("the thread that serves final batches panicked");
         }
     }
 }
 
 /// The thread: answers one request after another until the driver is gone.
 fn serve(
-    blocks: &FinalBlocks,
+    batches: &FinalBatches,
     transport: &Transport,
     asked: &Receiver<Request>,
     done: &UnboundedSender<PublicKey>,
@@ -99,11 +99,11 @@ fn serve(
     let mut last_error: Option<StoreError> = None;
     for request in asked {
         let begun = Instant::now();
-        if let Err(error) = answer(blocks, transport, request)
+        if let Err(error) = answer(batches, transport, request)
             && last_error.as_ref() != Some(&error)
         {
             // A chain that cannot be read is no reason to stop, nor to repeat this as often as peers ask.
-            tracing::error!(%error, "final blocks cannot be read and are not sent");
+            tracing::error!(%error, "final batches cannot be read and are not sent");
             last_error = Some(error);
         }
         let _ = done.send(request.peer); // a driver that is gone needs no word
@@ -111,16 +111,16 @@ fn serve(
     }
 }
 
-fn answer(blocks: &FinalBlocks, transport: &Transport, request: Request) -> Result<(), StoreError> {
+fn answer(batches: &FinalBatches, transport: &Transport, request: Request) -> Result<(), StoreError> {
     let Request { peer, from, through } = request;
     if !transport.has_room_for(&peer, MESSAGE_BYTES) {
-        tracing::debug!(%peer, "no final blocks for a peer that is gone or has not read what was sent before");
+        tracing::debug!(%peer, "no final batches for a peer that is gone or has not read what was sent before");
         return Ok(());
     }
-    let read = |height| if height <= through { blocks.encoded(height) } else { Ok(None) };
+    let read = |height| if height <= through { batches.encoded(height) } else { Ok(None) };
     let message = Message::encode_final(from, read)?;
     if let Err(error) = transport.send(&peer, Bytes::from(message)) {
-        tracing::debug!(%peer, %error, "final blocks were not sent");
+        tracing::debug!(%peer, %error, "final batches were not sent");
     }
     Ok(())
 }

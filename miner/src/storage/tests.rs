@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chain::consensus::{CommitCertificate, SafetyLog, Vote, VoteKind};
 use chain::genesis::scenario_demand_records;
 use chain::store::{Backend, Changes, Medium as _, MemoryBackend, Write, replay};
-use chain::{Block, Draft, Genesis, Ledger, Network, Record, SecretKey, Store, StoreError};
+use chain::{Batch, Draft, Genesis, Ledger, Network, Record, SecretKey, Store, StoreError};
 use proptest::prelude::*;
 use scenarios::{
     CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Site,
@@ -42,9 +42,9 @@ impl Chain {
             amendments: Vec::new(),
         };
         let (header, body, _) = self.ledger.draft(draft).unwrap();
-        let block = Block::sign(header, body, &key);
-        let certificate = certificate(self.network(), &block);
-        let done = self.ledger.validate_final(block, certificate).unwrap();
+        let batch = Batch::sign(header, body, &key);
+        let certificate = certificate(self.network(), &batch);
+        let done = self.ledger.validate_final(batch, certificate).unwrap();
         self.writes.push(Write::from(&done));
         self.ledger = done.ledger().clone();
     }
@@ -54,15 +54,15 @@ fn validator() -> SecretKey {
     SecretKey::for_scenario(RNG_SEED, "validator", 0)
 }
 
-fn certificate(network: &Network, block: &Block) -> CommitCertificate {
-    let (height, hash) = (block.header.height, block.hash());
-    let vote = Vote { network: network.id(), height, round: 0, kind: VoteKind::Precommit, block: Some(hash) };
+fn certificate(network: &Network, batch: &Batch) -> CommitCertificate {
+    let (height, hash) = (batch.header.height, batch.hash());
+    let vote = Vote { network: network.id(), height, round: 0, kind: VoteKind::Precommit, batch: Some(hash) };
     let signatures = vec![(0, vote.sign(0, &validator()).signature)];
-    CommitCertificate { height, round: 0, block: hash, signatures }
+    CommitCertificate { height, round: 0, batch: hash, signatures }
 }
 
-/// A block with a demand's record, and two that wait with it.
-fn three_blocks() -> Chain {
+/// A batch with a demand's record, and two that wait with it.
+fn three_batches() -> Chain {
     let scenario = Scenario::of_instance("on disk", instance());
     let (profile, validators) = (scenario.search.profile, vec![validator().public()]);
     let genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, 1_000);
@@ -116,7 +116,7 @@ fn start(directory: &Path, chain: &Chain, testimony: Testimony) -> Result<Opened
 
 #[test]
 fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let directory = tempfile::tempdir().unwrap();
     let mut store = on_disk(directory.path(), &chain);
     store.write(&chain.writes).unwrap();
@@ -124,9 +124,9 @@ fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
     let store = on_disk(directory.path(), &chain);
     assert_eq!(store.head(), Some((3, chain.ledger.head().hash)));
     let read: Vec<Write> = store
-        .blocks_from(1)
+        .batches_from(1)
         .map(Result::unwrap)
-        .map(|(block, certificate)| Write::Block(Box::new(block), Box::new(certificate)))
+        .map(|(batch, certificate)| Write::Batch(Box::new(batch), Box::new(certificate)))
         .collect();
     assert_eq!(read, chain.writes);
     let ledger = replay(&store, Arc::clone(chain.network())).unwrap();
@@ -135,11 +135,11 @@ fn a_chain_is_read_again_from_disk_and_leads_to_the_same_ledger() {
 }
 
 #[test]
-fn final_blocks_are_read_on_another_thread_while_more_are_written() {
+fn final_batches_are_read_on_another_thread_while_more_are_written() {
     let directory = tempfile::tempdir().unwrap();
-    let chain = three_blocks();
+    let chain = three_batches();
     let mut store = open(directory.path(), chain.network().id()).unwrap();
-    let reader = store.final_blocks().unwrap();
+    let reader = store.final_batches().unwrap();
     let (sender, asked) = std::sync::mpsc::channel();
     let thread =
         std::thread::spawn(move || asked.iter().map(|height| reader.encoded(height)).collect::<Vec<_>>());
@@ -149,13 +149,13 @@ fn final_blocks_are_read_on_another_thread_while_more_are_written() {
     }
     drop(sender);
     let expected: Vec<_> = (1..=3).map(|height| store.encoded(height)).collect();
-    assert!(expected.iter().all(|block| matches!(block, Ok(Some(_)))));
+    assert!(expected.iter().all(|batch| matches!(batch, Ok(Some(_)))));
     assert_eq!(thread.join().unwrap(), expected);
 }
 
 #[test]
 fn a_store_that_is_open_is_in_use() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let directory = tempfile::tempdir().unwrap();
     let _store = on_disk(directory.path(), &chain);
     assert_eq!(open(directory.path(), chain.network().id()).unwrap_err(), StoreError::InUse);
@@ -163,7 +163,7 @@ fn a_store_that_is_open_is_in_use() {
 
 #[test]
 fn a_damaged_store_is_moved_aside_and_its_successor_does_not_vote() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("store");
     let mut store = on_disk(&directory, &chain);
@@ -187,7 +187,7 @@ fn refused(directory: &Path, chain: &Chain, testimony: Testimony) -> TestimonyEr
 
 #[test]
 fn a_first_run_enters_that_nothing_was_signed_and_is_refused_once_something_was() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("store");
     assert_eq!(start(&directory, &chain, Testimony::None).unwrap().recovered.safety, None);
@@ -202,7 +202,7 @@ fn a_first_run_enters_that_nothing_was_signed_and_is_refused_once_something_was(
 
 #[test]
 fn a_first_run_is_refused_where_there_is_a_chain_or_a_store_was_moved_aside() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("store");
     on_disk(&directory, &chain).write(&chain.writes).unwrap();
@@ -214,7 +214,7 @@ fn a_first_run_is_refused_where_there_is_a_chain_or_a_store_was_moved_aside() {
 
 #[test]
 fn a_permission_to_vote_is_used_up_and_must_be_above_what_the_chain_shows_as_signed() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let directory = tempfile::tempdir().unwrap();
     on_disk(directory.path(), &chain).write(&chain.writes).unwrap();
     let got = refused(directory.path(), &chain, Testimony::VoteFrom(2));
@@ -232,7 +232,7 @@ fn a_permission_to_vote_is_used_up_and_must_be_above_what_the_chain_shows_as_sig
 
 #[test]
 fn who_is_no_validator_needs_no_permission_to_vote() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let directory = tempfile::tempdir().unwrap();
     let (own, network) = (SecretKey::for_scenario(RNG_SEED, "somebody", 0).public(), chain.network());
     let recall = |store: &Store| Recovered::recall(store, network);
@@ -243,7 +243,7 @@ fn who_is_no_validator_needs_no_permission_to_vote() {
 
 #[test]
 fn a_damaged_database_is_an_error_and_can_be_moved_aside() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("store");
     let mut store = on_disk(&directory, &chain);
@@ -274,7 +274,7 @@ type Damage = fn(&Path, u64);
 
 #[test]
 fn a_database_that_has_silently_forgotten_commits_is_damaged() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let parent = tempfile::tempdir().unwrap();
     let ways: [(&str, Damage); 4] = [
         ("gone", |file, _| std::fs::remove_file(file).unwrap()),
@@ -303,7 +303,7 @@ fn a_database_that_has_silently_forgotten_commits_is_damaged() {
 
 #[test]
 fn a_database_that_is_ahead_of_its_counter_is_sound() {
-    let chain = three_blocks();
+    let chain = three_batches();
     let parent = tempfile::tempdir().unwrap();
     let directory = parent.path().join("store");
     let mut store = on_disk(&directory, &chain);

@@ -12,7 +12,7 @@ use miner_node::NodeEvent;
 
 /// Lines of each kind that are kept.
 const LINES: usize = 6;
-/// Heights of which the journal keeps the blocks: no node's news are older while it keeps up.
+/// Heights of which the journal keeps the batches: no node's news are older while it keeps up.
 const HEIGHTS: usize = 1_000;
 /// Refused records that are remembered, so that each is told of once, whoever refuses it.
 const REFUSED: usize = 1_000;
@@ -21,15 +21,15 @@ const REFUSED: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Feed {
     journal: Journal,
-    /// Blocks below this height have been told of and forgotten.
+    /// Batches below this height have been told of and forgotten.
     floor: u64,
     cells: BTreeMap<usize, String>,
     refused: VecDeque<RecordId>,
-    /// Final blocks, oldest first.
-    pub(super) blocks: VecDeque<String>,
-    /// Refused blocks and records, oldest first.
+    /// Final batches, oldest first.
+    pub(super) batches: VecDeque<String>,
+    /// Refused batches and records, oldest first.
     pub(super) refusals: VecDeque<String>,
-    /// Votes and round of the last block.
+    /// Votes and round of the last batch.
     pub(super) last_votes: Option<(Power, u32)>,
 }
 
@@ -41,7 +41,7 @@ impl Feed {
             floor: 0,
             cells: BTreeMap::new(),
             refused: VecDeque::new(),
-            blocks: VecDeque::new(),
+            batches: VecDeque::new(),
             refusals: VecDeque::new(),
             last_votes: None,
         }
@@ -65,22 +65,22 @@ impl Feed {
         if let NodeEvent::Amending { kind, demands, .. } = &said.event {
             self.cells.insert(said.node, format!("amends {demands} {}", kind.name()));
         }
-        if let NodeEvent::BlockFinal { block, votes, round, .. } = &said.event {
-            if block.height < self.floor {
+        if let NodeEvent::BatchFinal { batch, votes, round, .. } = &said.event {
+            if batch.height < self.floor {
                 return None;
             }
             self.last_votes = Some((*votes, *round));
         }
-        let is_final = matches!(said.event, NodeEvent::BlockFinal { .. });
-        let is_refused = matches!(said.event, NodeEvent::BlockRefused { .. });
+        let is_final = matches!(said.event, NodeEvent::BatchFinal { .. });
+        let is_refused = matches!(said.event, NodeEvent::BatchRefused { .. });
         let line = self.journal.note(said)?;
         if is_final {
-            keep_last(&mut self.blocks, line.clone());
+            keep_last(&mut self.batches, line.clone());
         } else if is_refused {
             keep_last(&mut self.refusals, line.clone());
         }
-        while self.journal.blocks.len() > HEIGHTS {
-            self.floor = self.journal.blocks.pop_first().map_or(self.floor, |(height, _)| height + 1);
+        while self.journal.batches.len() > HEIGHTS {
+            self.floor = self.journal.batches.pop_first().map_or(self.floor, |(height, _)| height + 1);
         }
         Some(line)
     }

@@ -179,8 +179,8 @@ impl Swarm<'_> {
             eprintln!("check failed: {failure}");
         }
         if let Some(audit) = audit.filter(|audit| audit.failures.is_empty()) {
-            let Audit { chains, blocks, .. } = audit;
-            print(&format!("settled: {chains} chains ({blocks} blocks) verified from genesis, all equal"))?;
+            let Audit { chains, batches, .. } = audit;
+            print(&format!("settled: {chains} chains ({batches} batches) verified from genesis, all equal"))?;
         }
         if let Some(kept) = &self.arguments.keep {
             let (scenario, kept) = (self.arguments.scenario.display(), kept.display());
@@ -311,7 +311,7 @@ impl<'a> Watch<'a> {
             self.look_at_market(nodes, &statuses).await?;
             self.draw(&statuses)?;
             let all: Option<Vec<NodeStatus>> = statuses.into_iter().collect();
-            // Twice in a row: between two looks a block may have been on its way.
+            // Twice in a row: between two looks a batch may have been on its way.
             settled = if all.is_some_and(|all| is_settled(&all)) { settled + 1 } else { 0 };
             if self.swarm.arguments.until_settled && settled == 2 {
                 return Ok(Ended::Settled);
@@ -392,7 +392,7 @@ impl<'a> Watch<'a> {
             miners: miners.collect(),
             market: self.market.as_ref(),
             last_votes: self.feed.last_votes,
-            blocks: self.feed.blocks.iter().map(String::as_str).collect(),
+            batches: self.feed.batches.iter().map(String::as_str).collect(),
             refusals: self.feed.refusals.iter().map(String::as_str).collect(),
             hints: &self.hints,
         };

@@ -14,10 +14,10 @@ pub(super) struct View<'a> {
     pub(super) validators: ValidatorsSeen,
     pub(super) miners: Vec<MinerRow<'a>>,
     pub(super) market: Option<&'a MarketStatus>,
-    /// Votes and round of the last block.
+    /// Votes and round of the last batch.
     pub(super) last_votes: Option<(Power, u32)>,
-    /// The last blocks, oldest first.
-    pub(super) blocks: Vec<&'a str>,
+    /// The last batches, oldest first.
+    pub(super) batches: Vec<&'a str>,
     /// The last refusals, oldest first.
     pub(super) refusals: Vec<&'a str>,
     /// How to talk to it.
@@ -42,12 +42,12 @@ impl View<'_> {
         lines.extend(self.market.map(market_lines).unwrap_or_default());
         lines.push(String::new());
         lines.push(
-            "miner  cell                  state       height  peers  blocks  demands    earned $".into(),
+            "miner  cell                  state       height  peers  batches  demands    earned $".into(),
         );
         lines.extend(self.miners.iter().map(miner_line));
         lines.extend(self.market.map(unserved_lines).unwrap_or_default());
         lines.extend(self.market.map(scarce_lines).unwrap_or_default());
-        for (name, entries) in [("last blocks", &self.blocks), ("last refusals", &self.refusals)] {
+        for (name, entries) in [("last batches", &self.batches), ("last refusals", &self.refusals)] {
             if !entries.is_empty() {
                 lines.extend([String::new(), name.to_owned()]);
                 lines.extend(entries.iter().map(|entry| format!("  {entry}")));
@@ -119,7 +119,7 @@ fn miner_line(row: &MinerRow<'_>) -> String {
         row.cell,
         number(row.status.map(|status| status.height.to_string())),
         number(row.status.map(|status| status.peers.to_string())),
-        row.earnings.map_or(0, |earnings| earnings.blocks),
+        row.earnings.map_or(0, |earnings| earnings.batches),
         row.earnings.map_or(0, |earnings| earnings.demands),
         number(row.earnings.map(|earnings| format!("{:.2}", earnings.earned))),
     )
@@ -152,7 +152,7 @@ fn clock(running: Duration) -> String {
 mod tests {
     use std::collections::BTreeSet;
 
-    use chain::{BlockHash, Hash, PublicKey};
+    use chain::{BatchHash, Hash, PublicKey};
     use miner_api::{ValidatorsSeen, Voting};
     use scenarios::{Money, ProviderId};
 
@@ -162,7 +162,7 @@ mod tests {
         NodeStatus {
             node: PublicKey::from_bytes([1; 32]),
             height: 7,
-            head: BlockHash(Hash([0xab; 32])),
+            head: BatchHash(Hash([0xab; 32])),
             head_age_ms: 1_500,
             peers: 3,
             validators: ValidatorsSeen { total: 4, quorum: 3, reachable: 4 },
@@ -210,7 +210,7 @@ mod tests {
             ],
             market: Some(&market),
             last_votes: Some((3, 0)),
-            blocks: vec!["final: block 7"],
+            batches: vec!["final: batch 7"],
             refusals: Vec::new(),
             hints: &[],
         };
@@ -225,7 +225,7 @@ mod tests {
             "    1  cell 1 of 2           working          7      3       0        0           -",
             "    2                        no answer        -      -       0        0           -",
             "  Karaj Casting                         0.0125    75.0",
-            "last blocks\n  final: block 7",
+            "last batches\n  final: batch 7",
         ] {
             assert!(text.contains(expected), "{expected:?} is missing in\n{text}");
         }

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_peers_words_are_cut_and_freed_of_control_characters() {
-        assert_eq!(printable(b"bad\x1b[31m\nblock"), "bad [31m block");
+        assert_eq!(printable(b"bad\x1b[31m\nbatch"), "bad [31m batch");
         assert_eq!(printable(b""), "no reason given");
         assert_eq!(printable(&[0xff, b'a']), "\u{fffd}a");
         assert_eq!(printable("é".repeat(1000).as_bytes()).chars().count(), 256);

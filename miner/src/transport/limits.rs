@@ -8,7 +8,7 @@ use crate::transport::error::TransportError;
 pub(super) const MESSAGE_OVERHEAD_BYTES: usize = 64;
 
 /// One of the two ways a message travels. Messages of one lane arrive in the order they were sent; between
-/// the lanes there is no order, so that a large block never holds up a vote.
+/// the lanes there is no order, so that a large batch never holds up a vote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lane {
     /// Small messages, sent ahead of everything else.

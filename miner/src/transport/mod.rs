@@ -3,7 +3,7 @@
 //!
 //! [`Transport::bind`] gives a handle to dial, send and disconnect, and a queue of [`TransportEvent`]s.
 //! A peer is a public key; there is at most one connection with each. What the messages mean is the node's
-//! affair: here they are bytes of limited length. Nothing in here knows a block or a record.
+//! affair: here they are bytes of limited length. Nothing in here knows a batch or a record.
 //!
 //! What a node may rely on:
 //! - a [`TransportEvent::Message`] comes from the holder of its key, who runs the same protocol version in

@@ -21,7 +21,7 @@ pub(super) enum Pushed {
 /// A queue for one sender task.
 ///
 /// When full, the urgent lane drops its oldest messages: a newer vote is worth more than an older one and
-/// the node repeats what still matters. The bulk lane refuses the newest: of the blocks a peer asked for,
+/// the node repeats what still matters. The bulk lane refuses the newest: of the batches a peer asked for,
 /// the first ones are useful without the last ones, not the other way round.
 #[derive(Debug)]
 pub(super) struct SendQueue {

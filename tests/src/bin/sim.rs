@@ -35,7 +35,7 @@ struct Arguments {
     /// What strangers do, instead of an attack drawn from the seed; a name as failures show it, such as `CopyNames`.
     #[arg(long, value_parser = attack)]
     attack: Option<Attack>,
-    /// All messages of a node wait in one queue, and it reads final blocks for others itself, as with a simple driver.
+    /// All messages of a node wait in one queue, and it reads final batches for others itself, as with a simple driver.
     #[arg(long)]
     one_queue: bool,
     /// Validators have from one to four votes each.

@@ -1,4 +1,4 @@
-//! What must hold whatever happens, judged apart from the system: from blocks on disk, messages on the wire
+//! What must hold whatever happens, judged apart from the system: from batches on disk, messages on the wire
 //! and what ledgers say, with the independent evaluator.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chain::consensus::{ConsensusMessage, Proposal, Round, SignedProposal, Vote, VoteKind};
 use chain::store::{Store, Write, replay};
-use chain::{Block, BlockHash, DemandId, Hash, Height, Ledger, Network, RecordId};
+use chain::{Batch, BatchHash, DemandId, Hash, Height, Ledger, Network, RecordId};
 use miner_node::{Message, NodeEvent};
 use scenarios::{Instance, Money, Solution, evaluate};
 
@@ -17,27 +17,27 @@ use super::market::Market;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Violation {
-    /// Two hosts hold different final blocks for one height.
-    #[error("{host} made block {got} final at height {height}, others {expected}")]
+    /// Two hosts hold different final batches for one height.
+    #[error("{host} made batch {got} final at height {height}, others {expected}")]
     Disagreement {
         host: HostId,
         height: Height,
-        got: BlockHash,
+        got: BatchHash,
         /// Everybody else's.
-        expected: BlockHash,
+        expected: BatchHash,
     },
-    /// A demand was composed in two blocks, or is none of this market.
+    /// A demand was composed in two batches, or is none of this market.
     #[error("demand {demand} is composed at height {height} although {why}")]
     WronglyComposed {
         demand: DemandId,
-        /// The second block.
+        /// The second batch.
         height: Height,
         why: String,
     },
     /// The evaluator finds fault with what the chain composed.
     #[error("after height {height} the evaluator says: {finding}")]
     Infeasible {
-        /// After which block.
+        /// After which batch.
         height: Height,
         finding: String,
     },
@@ -52,7 +52,7 @@ pub enum Violation {
         expected: i128,
     },
     /// Equal heights, different states.
-    #[error("{host} has state root {got} at height {height}, the block says {expected}")]
+    #[error("{host} has state root {got} at height {height}, the batch says {expected}")]
     StateDiffers {
         host: HostId,
         /// At which height.
@@ -114,11 +114,11 @@ pub struct Checkers {
     positions: BTreeMap<RecordId, usize>,
     money: i128,
     liars: BTreeSet<u16>,
-    chain: BTreeMap<Height, (BlockHash, Hash)>,
+    chain: BTreeMap<Height, (BatchHash, Hash)>,
     solution: Solution,
     cost: Money,
-    votes: BTreeMap<(u16, Height, Round, VoteKind), Option<BlockHash>>,
-    proposals: BTreeMap<(Height, Round), (BlockHash, Option<Round>)>,
+    votes: BTreeMap<(u16, Height, Round, VoteKind), Option<BatchHash>>,
+    proposals: BTreeMap<(Height, Round), (BatchHash, Option<Round>)>,
     last_round: Round,
 }
 
@@ -148,7 +148,7 @@ impl Checkers {
         self.liars.insert(validator);
     }
 
-    /// The highest final block anywhere.
+    /// The highest final batch anywhere.
     pub fn height(&self) -> Height {
         self.chain.last_key_value().map_or(0, |(&height, _)| height)
     }
@@ -158,37 +158,37 @@ impl Checkers {
         &self.solution
     }
 
-    /// The highest round in which a final block was decided.
+    /// The highest round in which a final batch was decided.
     pub const fn last_round(&self) -> Round {
         self.last_round
     }
 
-    /// A host writes something to its disk. True if a block of a new height became final with it.
+    /// A host writes something to its disk. True if a batch of a new height became final with it.
     ///
     /// # Errors
-    /// If a final block differs from another host's, or composes what must not be composed.
+    /// If a final batch differs from another host's, or composes what must not be composed.
     pub fn on_write(&mut self, host: HostId, write: &Write) -> Result<bool, Violation> {
-        let Write::Block(block, certificate) = write else { return Ok(false) };
-        let (height, got) = (block.header.height, block.hash());
+        let Write::Batch(batch, certificate) = write else { return Ok(false) };
+        let (height, got) = (batch.header.height, batch.hash());
         match self.chain.get(&height) {
             Some(&(expected, _)) if got != expected => {
                 Err(Violation::Disagreement { host, height, got, expected })
             }
             Some(_) => Ok(false),
             None => {
-                self.chain.insert(height, (got, block.header.state_root));
+                self.chain.insert(height, (got, batch.header.state_root));
                 self.last_round = self.last_round.max(certificate.round);
-                self.compose(block)?;
+                self.compose(batch)?;
                 Ok(true)
             }
         }
     }
 
-    /// The first time a block is final anywhere: its compositions join the chain's, and all of them are judged.
-    fn compose(&mut self, block: &Block) -> Result<(), Violation> {
-        let height = block.header.height;
-        let firsts = block.body.compositions.iter().map(|composition| (composition, true));
-        let parts = block.body.replacements().map(|part| (&part.composition, part.is_first()));
+    /// The first time a batch is final anywhere: its compositions join the chain's, and all of them are judged.
+    fn compose(&mut self, batch: &Batch) -> Result<(), Violation> {
+        let height = batch.header.height;
+        let firsts = batch.body.compositions.iter().map(|composition| (composition, true));
+        let parts = batch.body.replacements().map(|part| (&part.composition, part.is_first()));
         for (composition, is_first) in firsts.chain(parts) {
             let demand = composition.demand;
             let wrong = |why: &str| Violation::WronglyComposed { demand, height, why: why.to_owned() };
@@ -200,7 +200,7 @@ impl Checkers {
                 return Err(wrong(why));
             }
         }
-        self.cost += block.header.cost;
+        self.cost += batch.header.cost;
         let evaluation = evaluate(&self.instance, &self.solution);
         let finding = match evaluation.violations.first() {
             Some(violation) => Some(violation.to_string()),
@@ -241,44 +241,44 @@ impl Checkers {
             ConsensusMessage::Vote(signed) => self.on_vote(signed.validator, signed.vote),
             ConsensusMessage::Proposal(signed) => self.on_proposal(signed),
             ConsensusMessage::Polka(polka) => {
-                let vote = self.certified(VoteKind::Prevote, polka.height, polka.round, polka.block);
+                let vote = self.certified(VoteKind::Prevote, polka.height, polka.round, polka.batch);
                 polka.signatures.iter().try_for_each(|&(validator, _)| self.on_vote(validator, vote))
             }
             ConsensusMessage::Commit(commit) => {
-                let vote = self.certified(VoteKind::Precommit, commit.height, commit.round, commit.block);
+                let vote = self.certified(VoteKind::Precommit, commit.height, commit.round, commit.batch);
                 commit.signatures.iter().try_for_each(|&(validator, _)| self.on_vote(validator, vote))
             }
         }
     }
 
-    fn certified(&self, kind: VoteKind, height: Height, round: Round, block: BlockHash) -> Vote {
-        Vote { network: self.network.id(), height, round, kind, block: Some(block) }
+    fn certified(&self, kind: VoteKind, height: Height, round: Round, batch: BatchHash) -> Vote {
+        Vote { network: self.network.id(), height, round, kind, batch: Some(batch) }
     }
 
     fn on_vote(&mut self, validator: u16, vote: Vote) -> Result<(), Violation> {
         if self.liars.contains(&validator) {
             return Ok(());
         }
-        let Vote { height, round, kind, block, .. } = vote;
-        let first = *self.votes.entry((validator, height, round, kind)).or_insert(block);
-        if first == block {
+        let Vote { height, round, kind, batch, .. } = vote;
+        let first = *self.votes.entry((validator, height, round, kind)).or_insert(batch);
+        if first == batch {
             return Ok(());
         }
-        let said = format!("{kind:?} for {first:?} and for {block:?}");
+        let said = format!("{kind:?} for {first:?} and for {batch:?}");
         Err(Violation::Contradiction { validator, height, round, said })
     }
 
     fn on_proposal(&mut self, signed: &SignedProposal) -> Result<(), Violation> {
-        let Proposal { height, round, block, valid_round, .. } = signed.proposal;
+        let Proposal { height, round, batch, valid_round, .. } = signed.proposal;
         let validator = self.network.validators().proposer(height, round);
         if self.liars.contains(&validator) {
             return Ok(());
         }
-        let first = *self.proposals.entry((height, round)).or_insert((block, valid_round));
-        if first == (block, valid_round) {
+        let first = *self.proposals.entry((height, round)).or_insert((batch, valid_round));
+        if first == (batch, valid_round) {
             return Ok(());
         }
-        let said = format!("proposals of {first:?} and of {:?}", (block, valid_round));
+        let said = format!("proposals of {first:?} and of {:?}", (batch, valid_round));
         Err(Violation::Contradiction { validator, height, round, said })
     }
 

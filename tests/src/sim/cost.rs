@@ -2,13 +2,13 @@
 //! (`benches/costs.rs`), which measures the same code; a machine of a run may be slower by a whole factor.
 //!
 //! Work is counted by what came of it, so that a node which refuses work is charged for the refusal alone: signatures of
-//! what was accepted or refused by name, blocks that were judged, messages that were made. Of what left no trace only
+//! what was accepted or refused by name, batches that were judged, messages that were made. Of what left no trace only
 //! decoding is charged, and the signatures of votes.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "what costs no more than to be looked at has one arm")]
 
 use chain::consensus::ConsensusMessage;
-use chain::{Block, Write};
+use chain::{Batch, Write};
 use coordinator_free_pool::PoolMessage;
 use miner_node::{Effect, Input, Message, Node, NodeEvent};
 
@@ -20,8 +20,8 @@ const DECODE_NS: u64 = 2;
 const ENCODE_NS: u64 = 1;
 /// Verifying a signature; making one costs a third.
 const SIGNATURE_US: u64 = 35;
-/// Judging a block beside its signatures and compositions.
-const BLOCK_US: u64 = 8;
+/// Judging a batch beside its signatures and compositions.
+const BATCH_US: u64 = 8;
 /// Judging one composition, with its shortest path among ten providers and its leaf of the tree of state.
 const COMPOSITION_US: u64 = 4;
 /// Bytes of a record, a composition and a vote as they travel, roughly.
@@ -37,7 +37,7 @@ const RECONCILE_US: u64 = 12;
 const QUEUE_US: u64 = 1;
 /// Making something durable: one commit. Not measured: what a good disk takes.
 const COMMIT_US: u64 = 400;
-/// Reading a final block from the store and encoding it again, and how much a byte of it adds, in nanoseconds.
+/// Reading a final batch from the store and encoding it again, and how much a byte of it adds, in nanoseconds.
 const READ_US: u64 = 2;
 const READ_NS: u64 = 3;
 
@@ -78,12 +78,12 @@ fn of_effect(effect: &Effect, node: &Node, peers: usize) -> u64 {
     match effect {
         Effect::Send { message, .. } => QUEUE_US + of_making(message, node),
         Effect::Broadcast(message) => QUEUE_US * count(peers) + of_making(message, node),
-        Effect::Persist(Write::Candidate(block)) => COMMIT_US + of_judging(block),
+        Effect::Persist(Write::Candidate(batch)) => COMMIT_US + of_judging(batch),
         Effect::Persist(Write::PoolRecord(_)) => COMMIT_US + SIGNATURE_US,
         Effect::Persist(_) => COMMIT_US,
-        Effect::Final { block, .. } => of_judging(block) + SIGNATURE_US * 3,
-        Effect::Event(NodeEvent::BlockRefused { demands, .. }) => {
-            BLOCK_US + SIGNATURE_US + COMPOSITION_US * count(*demands)
+        Effect::Final { batch, .. } => of_judging(batch) + SIGNATURE_US * 3,
+        Effect::Event(NodeEvent::BatchRefused { demands, .. }) => {
+            BATCH_US + SIGNATURE_US + COMPOSITION_US * count(*demands)
         }
         Effect::Event(NodeEvent::RecordRefused { .. }) => SIGNATURE_US,
         _ => INPUT_US,
@@ -93,7 +93,7 @@ fn of_effect(effect: &Effect, node: &Node, peers: usize) -> u64 {
 /// What it costs to make a message: to work out what it says, to sign it if it is a vote, and to encode it.
 fn of_making(message: &Message, node: &Node) -> u64 {
     match message {
-        Message::Block(block) => bytes_of(block) * ENCODE_NS / 1_000,
+        Message::Batch(batch) => bytes_of(batch) * ENCODE_NS / 1_000,
         Message::Pool(PoolMessage::Records(records)) => {
             count(records.len()) * RECORD_BYTES * ENCODE_NS / 1_000
         }
@@ -105,19 +105,19 @@ fn of_making(message: &Message, node: &Node) -> u64 {
     }
 }
 
-fn of_judging(block: &Block) -> u64 {
-    let (records, composed) = (block.body.records.len(), block.body.composed().count());
-    BLOCK_US + SIGNATURE_US * (1 + count(records)) + COMPOSITION_US * count(composed)
+fn of_judging(batch: &Batch) -> u64 {
+    let (records, composed) = (batch.body.records.len(), batch.body.composed().count());
+    BATCH_US + SIGNATURE_US * (1 + count(records)) + COMPOSITION_US * count(composed)
 }
 
-fn bytes_of(block: &Block) -> u64 {
-    let (records, composed) = (block.body.records.len(), block.body.composed().count());
+fn bytes_of(batch: &Batch) -> u64 {
+    let (records, composed) = (batch.body.records.len(), batch.body.composed().count());
     300 + count(records) * RECORD_BYTES + count(composed) * COMPOSITION_BYTES
 }
 
-/// What it costs to read final blocks and to send them, as a message of so many bytes.
-pub(super) fn of_reading(blocks: usize, bytes: usize) -> u64 {
-    INPUT_US + READ_US * count(blocks) + nanos(bytes, READ_NS)
+/// What it costs to read final batches and to send them, as a message of so many bytes.
+pub(super) fn of_reading(batches: usize, bytes: usize) -> u64 {
+    INPUT_US + READ_US * count(batches) + nanos(bytes, READ_NS)
 }
 
 fn nanos(count_of: usize, each_ns: u64) -> u64 {

@@ -1,5 +1,5 @@
 //! A node's only CPU: what waits for it, in which order it is taken, and how long it is busy. Beside it a reader of its
-//! own serves final blocks, one answer after another.
+//! own serves final batches, one answer after another.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -50,17 +50,17 @@ struct Thought {
     head: Option<Ledger>,
 }
 
-/// Final blocks from a height on as a message, in a store with this head. Floods ask for the same again and again, and
+/// Final batches from a height on as a message, in a store with this head. Floods ask for the same again and again, and
 /// a run should not take as long as they would.
 #[derive(Debug)]
 struct Kept {
     from: Height,
     head: Height,
     bytes: Arc<[u8]>,
-    blocks: usize,
+    batches: usize,
 }
 
-/// Final blocks as a message, and the time it takes to read them.
+/// Final batches as a message, and the time it takes to read them.
 #[derive(Debug)]
 struct Answer {
     bytes: Arc<[u8]>,
@@ -156,9 +156,9 @@ impl World {
         Ok(())
     }
 
-    // ---- final blocks ----
+    // ---- final batches ----
 
-    /// Somebody is to be answered with final blocks.
+    /// Somebody is to be answered with final batches.
     pub(super) fn serve(&mut self, id: HostId, peer: PublicKey, from: Height) -> Result<(), Violation> {
         if let Some(running) = &mut self.hosts[id.index()].running {
             running.desk.reading.push_back((peer, from));
@@ -224,18 +224,18 @@ impl Running {
         let kept = if let Some(kept) = kept {
             kept
         } else {
-            let mut blocks = 0;
+            let mut batches = 0;
             let read = |height| {
                 let found = self.store.encoded(height);
-                blocks += usize::from(matches!(found, Ok(Some(_))));
+                batches += usize::from(matches!(found, Ok(Some(_))));
                 found
             };
             let message =
                 Message::encode_final(from, read).map_err(|error| broken(id, "read its store", &error))?;
-            Kept { from, head, bytes: Arc::from(message), blocks }
+            Kept { from, head, bytes: Arc::from(message), batches }
         };
         let bytes = Arc::clone(&kept.bytes);
-        let cost_us = cost::of_reading(kept.blocks, bytes.len());
+        let cost_us = cost::of_reading(kept.batches, bytes.len());
         self.desk.kept = Some(kept);
         Ok(Some(Answer { bytes, cost_us }))
     }

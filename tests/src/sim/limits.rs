@@ -18,7 +18,7 @@ impl World {
             let connections = running.connections.len();
             let held = [
                 ("bytes in its pool", running.node.pool().bytes(), of_market + POOL_BYTES),
-                ("answers with final blocks that wait", running.desk.answers_waiting(), connections),
+                ("answers with final batches that wait", running.desk.answers_waiting(), connections),
             ];
             for (what, got, limit) in held {
                 if got > limit {

@@ -26,7 +26,7 @@ pub struct Report {
     pub at_ms: u64,
     /// Height of the head.
     pub height: u64,
-    /// The highest round that decided a block.
+    /// The highest round that decided a batch.
     pub last_round: u32,
     /// The longest virtual time between two heights.
     pub longest_height_ms: u64,

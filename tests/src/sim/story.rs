@@ -24,7 +24,7 @@ const SLOWER: u64 = 3;
 const SLOWER_BY_MS: u64 = 10_000;
 /// Nodes that mine at most; the others relay and vote.
 const MINERS: u64 = 8;
-/// How many times slower machines are that are flooded: as if the chain, whose blocks are few and small here, had as much
+/// How many times slower machines are that are flooded: as if the chain, whose batches are few and small here, had as much
 /// on it as a real one.
 const FLOODED_SLOWNESS: u32 = 100;
 
@@ -59,7 +59,7 @@ pub enum Hazard {
     Byzantine,
     /// Strangers that ask for more than anybody can answer.
     Flood,
-    /// Strangers that invent keys, names, heights, records and blocks.
+    /// Strangers that invent keys, names, heights, records and batches.
     Sybil,
     /// Bad clocks, lopsided links, crashes and bad disks, lying validators and strangers.
     All,

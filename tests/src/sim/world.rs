@@ -83,7 +83,7 @@ pub(super) enum Event {
         at: HostId,
         life: u32,
     },
-    /// Final blocks have been read.
+    /// Final batches have been read.
     Read {
         at: HostId,
         life: u32,
@@ -191,7 +191,7 @@ impl World {
         &mut self.links
     }
 
-    /// Lets all messages of a node wait in one queue in order of arrival, and the node itself read the final blocks that
+    /// Lets all messages of a node wait in one queue in order of arrival, and the node itself read the final batches that
     /// peers ask for: a simple driver, to see what the real one is good for.
     pub const fn use_one_queue(&mut self) {
         self.has_one_queue = true;

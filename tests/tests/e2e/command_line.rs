@@ -114,6 +114,6 @@ fn a_comparison_on_a_tiny_market_is_parseable_and_passes_its_checks() {
     assert_eq!(network["audit"]["failures"], Value::Array(Vec::new()));
     assert_eq!((&network["miners"], &network["audit"]["chains"]), (&Value::from(2), &Value::from(2)));
     let composed: u64 =
-        network["blocks"].as_array().unwrap().iter().filter_map(|b| b["demands"].as_u64()).sum();
+        network["batches"].as_array().unwrap().iter().filter_map(|b| b["demands"].as_u64()).sum();
     assert_eq!(composed, 6);
 }

@@ -1,5 +1,5 @@
 //! Miners against each other. To make them race for the same height for certain, a third validator brings
-//! the demands on chain and is killed: without it nothing is decided, so both miners' blocks are out before
+//! the demands on chain and is killed: without it nothing is decided, so both miners' batches are out before
 //! either can win.
 
 use miner_node::NodeEvent;
@@ -14,7 +14,7 @@ const COURIER: usize = 3;
 /// it and acts.
 const LONG: u32 = 30_000;
 
-/// Two miners whose blocks for the same height are both out, and no quorum to decide between them.
+/// Two miners whose batches for the same height are both out, and no quorum to decide between them.
 async fn race(mut setup: Setup) -> TestNetwork {
     setup.roaming = 1;
     let mut network = TestNetwork::start_with_demands(setup).await;
@@ -24,10 +24,10 @@ async fn race(mut setup: Setup) -> TestNetwork {
     network.start_mining([1, 2]).await;
     for miner in [1, 2] {
         let announced = |node, event: &NodeEvent| {
-            (node == miner && matches!(event, NodeEvent::BlockAnnounced(block) if block.height == 2))
+            (node == miner && matches!(event, NodeEvent::BatchAnnounced(batch) if batch.height == 2))
                 .then_some(())
         };
-        network.hear("a miner announces a block", announced).await;
+        network.hear("a miner announces a batch", announced).await;
     }
     let undecided = network.statuses().await;
     assert!(undecided.iter().all(|node| node.height == 1), "two of three validators decided: {undecided:?}");
@@ -35,7 +35,7 @@ async fn race(mut setup: Setup) -> TestNetwork {
 }
 
 #[tokio::test]
-async fn two_miners_on_disjoint_strips_both_get_their_blocks_attached() {
+async fn two_miners_on_disjoint_strips_both_get_their_batches_attached() {
     let mut setup = Setup::new(tehran(2), 2);
     setup.adjust = |number, file| {
         if number == COURIER {
@@ -47,22 +47,22 @@ async fn two_miners_on_disjoint_strips_both_get_their_blocks_attached() {
     network.settle().await;
     let outcome = network.finish().await;
 
-    let blocks = outcome.composing_blocks();
-    assert_eq!(blocks.iter().map(|block| block.header.height).collect::<Vec<_>>(), [2, 3]);
-    let mut sizes: Vec<usize> = blocks.iter().map(|block| block.body.compositions.len()).collect();
+    let batches = outcome.composing_batches();
+    assert_eq!(batches.iter().map(|batch| batch.header.height).collect::<Vec<_>>(), [2, 3]);
+    let mut sizes: Vec<usize> = batches.iter().map(|batch| batch.body.compositions.len()).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [40, 50], "problem 2 has 40 demands in the western half and 50 in the eastern");
-    assert_ne!(blocks[0].header.miner, blocks[1].header.miner);
+    assert_ne!(batches[0].header.miner, batches[1].header.miner);
     let reanchored: Vec<(usize, usize)> = outcome
         .events
         .iter()
         .filter_map(|(_, event)| match event {
-            NodeEvent::BlockReanchored { kept, dropped, .. } => Some((*kept, *dropped)),
+            NodeEvent::BatchReanchored { kept, dropped, .. } => Some((*kept, *dropped)),
             _ => None,
         })
         .collect();
-    assert_eq!(reanchored, [(blocks[1].body.compositions.len(), 0)]);
-    let claimed: scenarios::Money = blocks.iter().map(|block| block.header.cost).sum();
+    assert_eq!(reanchored, [(batches[1].body.compositions.len(), 0)]);
+    let claimed: scenarios::Money = batches.iter().map(|batch| batch.header.cost).sum();
     assert_eq!(claimed, outcome.audited.evaluation.cost);
 }
 
@@ -81,22 +81,22 @@ async fn of_two_miners_racing_for_the_same_cell_one_is_refused_and_nothing_is_co
     let (first, second) = (network.key(1), network.key(2));
     let outcome = network.finish().await;
 
-    let blocks = outcome.composing_blocks();
-    assert_eq!(blocks.len(), 1);
-    assert_eq!(blocks[0].body.compositions.len(), 12);
-    let winner = blocks[0].header.miner;
+    let batches = outcome.composing_batches();
+    assert_eq!(batches.len(), 1);
+    assert_eq!(batches[0].body.compositions.len(), 12);
+    let winner = batches[0].header.miner;
     let loser = if winner == first { second } else { first };
     let mut refusals = 0;
     for (_, event) in &outcome.events {
-        if let NodeEvent::BlockRefused { miner, demands, rule, reason, .. } = event {
+        if let NodeEvent::BatchRefused { miner, demands, rule, reason, .. } = event {
             assert_eq!((*miner, *demands, rule.as_str()), (loser, 12, "already-composed"));
             assert!(reason.contains("composed"), "{reason}");
             refusals += 1;
         }
     }
-    assert!(refusals >= 2, "both miners saw both blocks, but only {refusals} refusals were told");
+    assert!(refusals >= 2, "both miners saw both batches, but only {refusals} refusals were told");
     let dropped = outcome.events.iter().find_map(|(_, event)| match event {
-        NodeEvent::BlockReanchored { kept, dropped, .. } => Some((*kept, *dropped)),
+        NodeEvent::BatchReanchored { kept, dropped, .. } => Some((*kept, *dropped)),
         _ => None,
     });
     assert_eq!(dropped, Some((0, 12)));
@@ -130,8 +130,8 @@ async fn a_miner_that_loses_part_of_its_demands_repairs_its_search_and_composes_
     network.settle().await;
     let (quick, slow) = (network.key(1), network.key(2));
     let outcome = network.finish().await;
-    let blocks = outcome.composing_blocks();
-    assert_eq!((blocks[0].header.miner, blocks[0].body.compositions.len()), (quick, 6));
+    let batches = outcome.composing_batches();
+    assert_eq!((batches[0].header.miner, batches[0].body.compositions.len()), (quick, 6));
     assert_eq!(outcome.composed(), 12);
-    assert!(blocks.iter().any(|block| block.header.miner == slow), "the slow miner composed nothing");
+    assert!(batches.iter().any(|batch| batch.header.miner == slow), "the slow miner composed nothing");
 }

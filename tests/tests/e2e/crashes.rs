@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chain::{BlockHash, Height};
+use chain::{BatchHash, Height};
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus, Testimony, Voting};
 
@@ -40,7 +40,7 @@ async fn when_one_of_four_miners_is_killed_the_others_finish_and_it_catches_up()
     let victim = network.key(VICTIM);
     let outcome = network.finish().await;
     assert_eq!(outcome.composed(), 70);
-    assert!(outcome.composing_blocks().iter().all(|block| block.header.miner != victim));
+    assert!(outcome.composing_batches().iter().all(|batch| batch.header.miner != victim));
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn when_all_nodes_are_killed_mid_run_they_go_on_where_they_were() {
     assert!((1..12).contains(&open), "no demands, or all, are in the slow miner's strip");
     network
         .hear("all demands but the slow miner's are composed", |_, event| match event {
-            NodeEvent::BlockFinal { open_demands, .. } if *open_demands == open => Some(()),
+            NodeEvent::BatchFinal { open_demands, .. } if *open_demands == open => Some(()),
             _ => None,
         })
         .await;
@@ -119,11 +119,11 @@ async fn when_all_nodes_are_killed_mid_run_they_go_on_where_they_were() {
     let outcome = network.finish().await;
 
     assert_eq!(outcome.composed(), 12);
-    let chain: BTreeMap<Height, BlockHash> =
-        outcome.chain.iter().map(|(block, _)| (block.header.height, block.hash())).collect();
+    let chain: BTreeMap<Height, BatchHash> =
+        outcome.chain.iter().map(|(batch, _)| (batch.header.height, batch.hash())).collect();
     for (node, event) in &outcome.events[..told] {
-        if let NodeEvent::BlockFinal { block, .. } = event {
-            assert_eq!(chain.get(&block.height), Some(&block.block), "node {node} told this block final");
+        if let NodeEvent::BatchFinal { batch, .. } = event {
+            assert_eq!(chain.get(&batch.height), Some(&batch.batch), "node {node} told this batch final");
         }
     }
 }
@@ -198,8 +198,8 @@ async fn recover_from(damage: fn(&Path)) {
     network.start_mining([DAMAGED]).await;
     network.client(DAMAGED).await.submit(vec![later[0].clone()]).await.unwrap();
     network
-        .hear("the damaged node has sent a block", |node, event| match event {
-            NodeEvent::BlockAnnounced(block) if node == DAMAGED && block.height > height => Some(()),
+        .hear("the damaged node has sent a batch", |node, event| match event {
+            NodeEvent::BatchAnnounced(batch) if node == DAMAGED && batch.height > height => Some(()),
             _ => None,
         })
         .await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chain::consensus::{CommitCertificate, SafetyLog};
 use chain::genesis::scenario_demand_records;
-use chain::{Block, DemandId, Genesis, Network, Record, SecretKey};
+use chain::{Batch, DemandId, Genesis, Network, Record, SecretKey};
 use miner::client::NodeClient;
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
@@ -124,7 +124,7 @@ pub(crate) struct Outcome {
     /// The verdict on every node's store.
     pub(crate) audited: Audited,
     /// The first node's chain.
-    pub(crate) chain: Vec<(Block, CommitCertificate)>,
+    pub(crate) chain: Vec<(Batch, CommitCertificate)>,
     pub(crate) events: Vec<(usize, NodeEvent)>,
 }
 
@@ -292,7 +292,7 @@ impl TestNetwork {
 
     /// Waits until nothing is left to do and all nodes that are up agree on the head.
     pub(crate) async fn settle(&mut self) -> Vec<NodeStatus> {
-        // Twice in a row: between two looks a block may have been on its way.
+        // Twice in a row: between two looks a batch may have been on its way.
         self.wait_until("nothing is left to do", is_settled).await;
         self.wait_until("nothing is left to do", is_settled).await
     }
@@ -358,15 +358,15 @@ impl TestNetwork {
 }
 
 impl Outcome {
-    /// Final blocks that composed something, by height.
-    pub(crate) fn composing_blocks(&self) -> Vec<&Block> {
-        let blocks = self.chain.iter().map(|(block, _)| block);
-        blocks.filter(|block| !block.body.compositions.is_empty()).collect()
+    /// Final batches that composed something, by height.
+    pub(crate) fn composing_batches(&self) -> Vec<&Batch> {
+        let batches = self.chain.iter().map(|(batch, _)| batch);
+        batches.filter(|batch| !batch.body.compositions.is_empty()).collect()
     }
 
     /// How many demands are composed on chain.
     pub(crate) fn composed(&self) -> usize {
-        self.composing_blocks().iter().map(|block| block.body.compositions.len()).sum()
+        self.composing_batches().iter().map(|batch| batch.body.compositions.len()).sum()
     }
 }
 
@@ -385,7 +385,7 @@ fn plan<'a>(setup: &'a Setup, network: &'a Network, keys: &'a [SecretKey], direc
     }
 }
 
-fn read_chain(directory: &Path, network: &Network) -> Vec<(Block, CommitCertificate)> {
+fn read_chain(directory: &Path, network: &Network) -> Vec<(Batch, CommitCertificate)> {
     let store = miner::storage::open(directory, network.id()).unwrap();
-    store.blocks_from(1).collect::<Result<_, _>>().unwrap()
+    store.batches_from(1).collect::<Result<_, _>>().unwrap()
 }

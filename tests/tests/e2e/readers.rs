@@ -14,7 +14,7 @@ use crate::network::{Setup, TestNetwork, small_market};
 const ASKERS: usize = 12;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_flood_of_questions_while_blocks_are_made_is_answered_and_keeps_no_block_from_being_made() {
+async fn a_flood_of_questions_while_batches_are_made_is_answered_and_keeps_no_batch_from_being_made() {
     let mut network = TestNetwork::start_with_demands(Setup::new(small_market(), 2)).await;
     let ids: Vec<RecordId> = network.records.iter().map(Record::id).collect();
     let (is_over, answers) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -75,7 +75,7 @@ async fn a_lost_history_is_made_again_and_a_node_without_one_says_so_and_goes_on
     network.restart(2, |_| {}).await;
     let error = network.client(2).await.demands(&ids).await.unwrap_err();
     assert!(matches!(error, ControlError::Refused(RequestError::History { .. })), "{error}");
-    // Both nodes vote: without the second no block becomes final.
+    // Both nodes vote: without the second no batch becomes final.
     network.start_mining([2]).await;
     network.processes.submit(later).await.unwrap();
     network

@@ -79,7 +79,7 @@ impl Stranger {
 /// A network of four that lets heights pass as fast as it can.
 async fn busy_network() -> TestNetwork {
     let mut scenario = small_market();
-    scenario.network.quiet_block_interval_ms = 1;
+    scenario.network.quiet_batch_interval_ms = 1;
     scenario.network.freeze_after_ms = scenarios::parameters::INTERVAL_MS;
     let mut setup = Setup::new(scenario, 4);
     setup.adjust = |_, file| file.timing.heartbeat_ms = 1;

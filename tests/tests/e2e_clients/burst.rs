@@ -27,5 +27,5 @@ fn a_burst_of_a_thousand_demands_is_served() {
     // Both operations are cheapest at one place: no transport.
     assert!(records.iter().all(|record| record["demand"]["standing"]["cost"] == 20));
     let heights = records.iter().map(|record| record["standing"]["height"].as_u64().unwrap());
-    assert!(heights.clone().max().unwrap() - heights.min().unwrap() <= 3, "one block has room for 2,000");
+    assert!(heights.clone().max().unwrap() - heights.min().unwrap() <= 3, "one batch has room for 2,000");
 }

@@ -15,7 +15,7 @@ fn a_demand_cancelled_in_time_is_not_composed_and_one_cancelled_too_late_says_so
     let order = ["demand", "submit", "--orders", "turning", "--budget", "50"];
     let regretted = network.submit(&customer, &order)["record"].as_str().unwrap().to_owned();
     let cancelled = network.submit(&customer, &["demand", "cancel", "--demand", &regretted]);
-    assert_eq!(cancelled["sequence"], 2, "it follows the demand, which no block has brought yet");
+    assert_eq!(cancelled["sequence"], 2, "it follows the demand, which no batch has brought yet");
     assert_eq!(network.demand(&regretted)["standing"]["standing"], "in_pool");
     let wanted = network.submit(&customer, &order)["record"].as_str().unwrap().to_owned();
 

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::network::{Setup, TestNetwork, providers};
 
 #[test]
-fn a_withdrawn_offer_is_used_by_no_later_block_and_what_stands_stays() {
+fn a_withdrawn_offer_is_used_by_no_later_batch_and_what_stands_stays() {
     let network = TestNetwork::start(Setup::default());
     let (cheap, dear, customer) = (network.new_owner("cheap"), network.new_owner("dear"), network.treasury());
     network.publish(&cheap, "Cheap", 0, &json!({ "turning": { "cost": 10, "minutes": 5 } }));

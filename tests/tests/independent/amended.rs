@@ -1,5 +1,5 @@
 //! A chain with amendments of every sort: the independent program follows it to the unit, finds what is
-//! forged in it, and single compositions of it are proved whichever block brought them.
+//! forged in it, and single compositions of it are proved whichever batch brought them.
 
 use chain::ProofError;
 use chain::schedule::Measure;
@@ -54,7 +54,7 @@ impl Amending {
         (id, vec![ProviderId(provider); orders])
     }
 
-    fn amend(&mut self, miner: u64, amendments: Vec<Set>) -> chain::BlockReport {
+    fn amend(&mut self, miner: u64, amendments: Vec<Set>) -> chain::BatchReport {
         self.market.add(Next { miner, amendments, ..Next::default() })
     }
 
@@ -136,7 +136,7 @@ fn a_saving_that_is_none_is_found() {
 }
 
 #[test]
-fn a_block_that_only_amends_too_soon_is_found() {
+fn a_batch_that_only_amends_too_soon_is_found() {
     let mut chain = Amending::begin();
     let amendments = vec![vec![chain.all_at(0, NEAR)]];
     let text = forged(&mut chain.market, Next { amendments, ..Next::default() }, |header, body| {
@@ -147,7 +147,7 @@ fn a_block_that_only_amends_too_soon_is_found() {
 }
 
 #[test]
-fn compositions_are_proved_whichever_block_brought_them() {
+fn compositions_are_proved_whichever_batch_brought_them() {
     let chain = Amending::whole();
     let (stored, network) = (chain.market.stored(), chain.market.network().id());
     // The last was made room for at height 6, the first amended for the second time at 5.

@@ -29,7 +29,7 @@ fn an_open_market_with_records_of_every_kind_stands() {
     assert_eq!(statuses.get("cancelled"), Some(&1));
     assert!(statuses.get("frozen") >= Some(&4), "{statuses:?}");
     assert_eq!(market.reports.iter().filter(|report| report.bound_after.is_some()).count(), 2);
-    assert!(market.reports.iter().any(|report| report.records + report.compositions == 0), "an empty block");
+    assert!(market.reports.iter().any(|report| report.records + report.compositions == 0), "an empty batch");
     assert_stands(&market);
 }
 
@@ -55,14 +55,14 @@ fn no_byte_of_an_export_can_be_changed() {
     let places = [
         "/network",
         "/genesis/bytes",
-        "/blocks/0/hash",
-        "/blocks/0/header/bytes",
-        "/blocks/0/signature",
-        "/blocks/0/items/0/bytes",
-        "/blocks/1/items/0/bytes",
-        "/blocks/2/items/0/bytes",
-        "/blocks/4/certificate/bytes",
-        "/blocks/8/header/bytes",
+        "/batches/0/hash",
+        "/batches/0/header/bytes",
+        "/batches/0/signature",
+        "/batches/0/items/0/bytes",
+        "/batches/1/items/0/bytes",
+        "/batches/2/items/0/bytes",
+        "/batches/4/certificate/bytes",
+        "/batches/8/header/bytes",
     ];
     for place in places {
         let mut tampered = export.clone();
@@ -86,9 +86,9 @@ fn readable_fields_that_differ_from_the_bytes_are_found() {
     let export = open_market().export();
     for (place, value) in [
         ("/genesis/fields/parameters/solver_fee_ppm", Value::from(3_999)),
-        ("/blocks/2/header/fields/cost", Value::from(1)),
-        ("/blocks/2/items/0/fields/composition/providers/0", Value::from(2)),
-        ("/blocks/2/certificate/fields/round", Value::from(7)),
+        ("/batches/2/header/fields/cost", Value::from(1)),
+        ("/batches/2/items/0/fields/composition/providers/0", Value::from(2)),
+        ("/batches/2/certificate/fields/round", Value::from(7)),
     ] {
         let mut tampered = export.clone();
         *tampered.pointer_mut(place).unwrap_or_else(|| panic!("no {place}")) = value;
@@ -98,13 +98,13 @@ fn readable_fields_that_differ_from_the_bytes_are_found() {
 }
 
 #[test]
-fn a_missing_block_or_item_is_found() {
+fn a_missing_batch_or_item_is_found() {
     let export = open_market().export();
     let mut shorter = export.clone();
-    remove(&mut shorter, "/blocks", 3);
-    assert!(verify(&shorter).text.contains("MISMATCH in block 4: the height is 5, expected 4"));
+    remove(&mut shorter, "/batches", 3);
+    assert!(verify(&shorter).text.contains("MISMATCH in batch 4: the height is 5, expected 4"));
     let mut emptier = export;
-    remove(&mut emptier, "/blocks/0/items", 6);
+    remove(&mut emptier, "/batches/0/items", 6);
     assert!(verify(&emptier).text.contains("the number of items is 7, expected 6"));
 }
 

@@ -1,8 +1,8 @@
-//! Blocks that break one rule but are properly signed by their miner and by all validators: the
+//! Batches that break one rule but are properly signed by their miner and by all validators: the
 //! independent program recomputes what signatures do not tell.
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
-use chain::{Block, Body, Hash, Header, Record, Statement, merkle_root};
+use chain::{Batch, Body, Hash, Header, Record, Statement, merkle_root};
 use scenarios::{Money, ProviderId};
 
 use crate::growing::{Growing, Next, key, validators};
@@ -15,7 +15,7 @@ type BadHeader = (&'static str, fn(&mut Header));
 type BadBody = (&'static str, fn(&mut Body));
 type BadCertificate = (&'static str, fn(&Growing, &mut CommitCertificate));
 
-/// The chain with one more block, changed by `change` and then signed by everybody.
+/// The chain with one more batch, changed by `change` and then signed by everybody.
 pub(crate) fn forged(
     market: &mut Growing,
     next: Next,
@@ -27,16 +27,16 @@ pub(crate) fn forged(
     let items = body.items();
     header.item_count = u32::try_from(items.len()).expect("a few items");
     header.merkle_root = merkle_root(&items);
-    let block = Block::sign(header, body, &miner);
-    let certificate = market.certificate(&block);
-    market.blocks.push((block, certificate));
+    let batch = Batch::sign(header, body, &miner);
+    let certificate = market.certificate(&batch);
+    market.batches.push((batch, certificate));
     let verdict = verify(&market.export());
-    market.blocks.pop();
+    market.batches.pop();
     assert!(!verdict.stands, "{}", verdict.text);
     verdict.text
 }
 
-/// A market with an order to compose, and the next block that composes it.
+/// A market with an order to compose, and the next batch that composes it.
 fn composing() -> (Growing, Next) {
     let mut market = open_market();
     let newcomer = key("newcomer", 0);
@@ -65,7 +65,7 @@ fn claims_are_recomputed() {
         ("the total cost is", |header, _| header.cost = Money::ZERO),
         ("the total reduced cost is", |header, _| header.reduced_cost = Money::from_micros(7)),
         ("the state root is", |header, _| header.state_root = Hash::ZERO),
-        ("dated after its block", |header, body| {
+        ("dated after its batch", |header, body| {
             body.compositions[0].timestamp_ms = header.timestamp_ms + 1;
         }),
     ];
@@ -120,7 +120,7 @@ fn an_overdraft_a_replayed_record_and_a_forged_one_are_found() {
     let overdraft = gift(&market, Money::from_units(100_000));
     let text = forged(&mut market, honest(), |_, body| body.records[0] = overdraft);
     assert!(text.contains("pays 100000000000"), "{text}");
-    let replayed = market.blocks[0].0.body.records[0].clone();
+    let replayed = market.batches[0].0.body.records[0].clone();
     let text = forged(&mut market, honest(), |_, body| body.records.push(replayed));
     assert!(text.contains("its sequence number is 0, expected"), "{text}");
     let text = forged(&mut market, honest(), |_, body| body.records[0].content.valid_until_ms += 1);
@@ -152,8 +152,8 @@ fn records_that_put_too_little_money_away_are_found() {
         ("its author has less than 1000000", market.record(&stranger, 0, Statement::OfferWithdrawal)),
         ("its recipient has less than 1000000 then", market.record(&treasurer(), 0, dust)),
         ("its budget is 999999, expected 1000000 to", order(Money::from_micros(999_999), now + 1)),
-        ("it expires 0 ms after its block", order(dollar, now)),
-        ("it expires 2592000001 ms after its block", order(dollar, now + 2_592_000_001)),
+        ("it expires 0 ms after its batch", order(dollar, now)),
+        ("it expires 2592000001 ms after its batch", order(dollar, now + 2_592_000_001)),
     ];
     for (expected, record) in cases {
         let mut market = open_market();
@@ -213,8 +213,8 @@ fn certificates_short_of_a_quorum_with_a_repeated_vote_or_of_prevotes_are_found(
         ("is out of place", |_, certificate| certificate.signatures[1] = certificate.signatures[0]),
         ("does not match", |market, certificate| {
             let kind = VoteKind::Prevote;
-            let CommitCertificate { height, round, block, .. } = *certificate;
-            let vote = Vote { network: market.network().id(), height, round, kind, block: Some(block) };
+            let CommitCertificate { height, round, batch, .. } = *certificate;
+            let vote = Vote { network: market.network().id(), height, round, kind, batch: Some(batch) };
             let signed =
                 (0..).zip(validators()).map(|(index, key)| (index, vote.sign(index, &key).signature));
             certificate.signatures = signed.collect();
@@ -223,10 +223,10 @@ fn certificates_short_of_a_quorum_with_a_repeated_vote_or_of_prevotes_are_found(
     ];
     for (expected, change) in cases {
         let mut market = open_market();
-        let mut certificate = market.blocks[8].1.clone();
+        let mut certificate = market.batches[8].1.clone();
         change(&market, &mut certificate);
-        market.blocks[8].1 = certificate;
+        market.batches[8].1 = certificate;
         let text = verify(&market.export()).text;
-        assert!(text.contains("MISMATCH in block 9") && text.contains(expected), "{expected:?}: {text}");
+        assert!(text.contains("MISMATCH in batch 9") && text.contains(expected), "{expected:?}: {text}");
     }
 }

@@ -1,14 +1,14 @@
-//! A chain that grows block by block in this process, with its certificates.
+//! A chain that grows batch by batch in this process, with its certificates.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
-use chain::ledger::{BlockReport, DemandEntry};
+use chain::ledger::{BatchReport, DemandEntry};
 use chain::store::{MemoryBackend, Store, Write};
 use chain::{
-    Block, Body, DemandId, Draft, FinalBlock, Genesis, Header, Ledger, Network, PriceUpdate, Record,
+    Batch, Body, DemandId, Draft, FinalBatch, Genesis, Header, Ledger, Network, PriceUpdate, Record,
     RecordContent, SecretKey, Statement, WellFormed,
 };
 use ga::prices::find_prices;
@@ -32,12 +32,12 @@ pub(crate) fn validators() -> Vec<SecretKey> {
 /// A chain in the making.
 pub(crate) struct Growing {
     pub(crate) ledger: Ledger,
-    pub(crate) blocks: Vec<(Block, CommitCertificate)>,
-    pub(crate) reports: Vec<BlockReport>,
+    pub(crate) batches: Vec<(Batch, CommitCertificate)>,
+    pub(crate) reports: Vec<BatchReport>,
     history: DemandHistory,
 }
 
-/// What the next block brings.
+/// What the next batch brings.
 #[derive(Clone, Default)]
 pub(crate) struct Next {
     pub(crate) miner: u64,
@@ -52,7 +52,7 @@ impl Growing {
         let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
         Self {
             ledger: Ledger::new(network),
-            blocks: Vec::new(),
+            batches: Vec::new(),
             reports: Vec::new(),
             history: DemandHistory::default(),
         }
@@ -74,7 +74,7 @@ impl Growing {
         content.sign(author)
     }
 
-    /// Header and body of the next block, two seconds after the last.
+    /// Header and body of the next batch, two seconds after the last.
     pub(crate) fn draft(&self, next: Next) -> (Header, Body) {
         let draft = Draft {
             miner: key("miner", next.miner).public(),
@@ -88,28 +88,28 @@ impl Growing {
         (header, body)
     }
 
-    /// Adds a block, fully validated and certified.
-    pub(crate) fn add(&mut self, next: Next) -> BlockReport {
+    /// Adds a batch, fully validated and certified.
+    pub(crate) fn add(&mut self, next: Next) -> BatchReport {
         let miner = key("miner", next.miner);
         let (header, body) = self.draft(next);
-        let block = Block::sign(header, body, &miner);
-        let formed = WellFormed::new(self.network(), block).expect("what was drafted is well-formed");
+        let batch = Batch::sign(header, body, &miner);
+        let formed = WellFormed::new(self.network(), batch).expect("what was drafted is well-formed");
         let valid = self.ledger.validate(formed, None).expect("what was drafted is valid");
-        let certificate = self.certificate(valid.block());
-        let done: FinalBlock = valid.finalise(certificate).expect("three of four make a block final");
-        let (block, certificate, ledger, report) = done.into_parts();
+        let certificate = self.certificate(valid.batch());
+        let done: FinalBatch = valid.finalise(certificate).expect("three of four make a batch final");
+        let (batch, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
         self.history.note(&report.departed);
-        self.blocks.push((block, certificate));
+        self.batches.push((batch, certificate));
         self.reports.push(report.clone());
         report
     }
 
-    pub(crate) fn add_records(&mut self, records: Vec<Record>) -> BlockReport {
+    pub(crate) fn add_records(&mut self, records: Vec<Record>) -> BatchReport {
         self.add(Next { records, ..Next::default() })
     }
 
-    /// Adds empty blocks up to a height.
+    /// Adds empty batches up to a height.
     pub(crate) fn wait_until(&mut self, height: u64) {
         while self.ledger.head().height < height {
             self.add(Next::default());
@@ -117,15 +117,15 @@ impl Growing {
     }
 
     /// The precommits of three of the four validators, not always the same three.
-    pub(crate) fn certificate(&self, block: &Block) -> CommitCertificate {
-        let height = block.header.height;
+    pub(crate) fn certificate(&self, batch: &Batch) -> CommitCertificate {
+        let height = batch.header.height;
         let round = u32::try_from(height % 3).expect("a small round");
-        let (network, hash) = (self.network().id(), block.hash());
-        let vote = Vote { network, height, round, kind: VoteKind::Precommit, block: Some(hash) };
+        let (network, hash) = (self.network().id(), batch.hash());
+        let vote = Vote { network, height, round, kind: VoteKind::Precommit, batch: Some(hash) };
         let absent = u16::try_from(height % 4).expect("a small position");
         let signed = (0_u16..).zip(validators()).filter(|(index, _)| *index != absent);
         let signatures = signed.map(|(index, key)| (index, vote.sign(index, &key).signature)).collect();
-        CommitCertificate { height, round, block: hash, signatures }
+        CommitCertificate { height, round, batch: hash, signatures }
     }
 
     /// Up to `most` open demands, each composed at the prices in force as well as what is left allows, but
@@ -194,8 +194,8 @@ impl Growing {
     /// The chain as a JSON document.
     pub(crate) fn export(&self) -> serde_json::Value {
         let mut export = ChainExport::new(self.network());
-        for (block, certificate) in &self.blocks {
-            export.push(block.clone(), certificate.clone());
+        for (batch, certificate) in &self.batches {
+            export.push(batch.clone(), certificate.clone());
         }
         serde_json::to_value(&export).expect("an export is JSON")
     }
@@ -209,7 +209,7 @@ impl Growing {
     }
 
     pub(crate) fn writes(&self) -> Vec<Write> {
-        let blocks = self.blocks.iter().cloned();
-        blocks.map(|(block, certificate)| Write::Block(Box::new(block), Box::new(certificate))).collect()
+        let batches = self.batches.iter().cloned();
+        batches.map(|(batch, certificate)| Write::Batch(Box::new(batch), Box::new(certificate))).collect()
     }
 }

@@ -76,32 +76,32 @@ fn a_place_without_a_chain_is_explained_and_left_alone() {
 }
 
 #[test]
-fn a_chain_stops_standing_at_its_first_bad_block() {
+fn a_chain_stops_standing_at_its_first_bad_batch() {
     let mut market = open_market();
-    market.blocks[3].1.signatures.pop();
+    market.batches[3].1.signatures.pop();
     let error = market.stored().verify(|_| {}).unwrap_err().to_string();
     let expected =
-        "the chain does not stand: block 4 is not final: the certificate: 4 votes, expected at least 5";
+        "the chain does not stand: batch 4 is not final: the certificate: 4 votes, expected at least 5";
     assert_eq!(error, expected);
 }
 
 #[test]
-fn a_row_tells_what_a_block_did_to_the_whole_market() {
+fn a_row_tells_what_a_batch_did_to_the_whole_market() {
     let market = open_market();
     let mut rows = Vec::new();
     market.stored().walk(|done| rows.push(InspectedRow::new(done))).unwrap();
-    assert_eq!((rows[0].block.records, rows[0].block.demands, rows[0].votes), (7, 0, 5));
+    assert_eq!((rows[0].batch.records, rows[0].batch.demands, rows[0].votes), (7, 0, 5));
     // Seven open demands with budgets of 200 $.
     assert_eq!((rows[0].market.open, rows[0].market.cost_micros), (7, 1_400_000_000));
-    let (before, after) = rows[1].block.bounds.unwrap();
+    let (before, after) = rows[1].batch.bounds.unwrap();
     assert_eq!((Some(before), Some(after)), (rows[0].market.bound, rows[1].market.bound));
     assert!(after > before);
-    assert_eq!(rows[2].block.demands, 2);
+    assert_eq!(rows[2].batch.demands, 2);
     let rest = rows[1].market.cost_micros - rows[2].market.cost_micros;
-    assert_eq!(rest, i128::from((Money::from_units(400) - rows[2].block.cost).micros()));
+    assert_eq!(rest, i128::from((Money::from_units(400) - rows[2].batch.cost).micros()));
     for row in &rows {
         let bound = row.market.bound.unwrap();
-        assert!(row.market.cost_micros >= i128::from(bound.micros()), "height {}", row.block.height);
+        assert!(row.market.cost_micros >= i128::from(bound.micros()), "height {}", row.batch.height);
     }
 }
 
@@ -125,18 +125,18 @@ fn the_command_line_verifies_inspects_exports_and_proves() {
     let rows = miner(&["chain", "inspect", "--config", &config, "--json"]);
     let rows: serde_json::Value = serde_json::from_slice(&rows.stdout).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 9);
-    let block = miner(&["chain", "inspect", &directory, "--height", "4"]);
+    let batch = miner(&["chain", "inspect", &directory, "--height", "4"]);
     for expected in ["offer withdrawal", "demand cancellation", "300 $ to", "\"new and better\""] {
-        assert!(said(&block).contains(expected), "{expected:?} is not in {}", said(&block));
+        assert!(said(&batch).contains(expected), "{expected:?} is not in {}", said(&batch));
     }
     let exported = miner(&["chain", "export", &directory, "--out", &path("chain.json")]);
     assert!(exported.status.success(), "{}", said(&exported));
     let text = std::fs::read_to_string(path("chain.json")).unwrap();
     let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(parsed["blocks"][8]["hash"], market.ledger.head().hash.to_string());
+    assert_eq!(parsed["batches"][8]["hash"], market.ledger.head().hash.to_string());
 
     let proof = path("proof.json");
-    let demand = market.blocks[2].0.body.compositions[0].demand.to_string();
+    let demand = market.batches[2].0.body.compositions[0].demand.to_string();
     let proved = miner(&["chain", "prove", &directory, "--demand", &demand, "--out", &proof]);
     assert!(proved.status.success(), "{}", said(&proved));
     let network = market.network().id().to_string();
@@ -159,5 +159,5 @@ fn assert_refused(proof: &PathBuf, network: &str) {
     std::fs::write(proof, text.replacen("\"minutes\": ", "\"minutes\": 1", 1)).expect("a proof file");
     let changed = miner(&["verify-proof", &name]);
     assert_eq!(changed.status.code(), Some(1));
-    assert!(said(&changed).contains("the composition is not in the block"), "{}", said(&changed));
+    assert!(said(&changed).contains("the composition is not in the batch"), "{}", said(&changed));
 }

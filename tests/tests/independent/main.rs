@@ -1,4 +1,4 @@
-//! Chains with blocks of every kind, given to a program that shares no code with ours, and to whoever
+//! Chains with batches of every kind, given to a program that shares no code with ours, and to whoever
 //! checks a single composition; and what both say of chains and proofs that were tampered with.
 
 mod amended;

@@ -68,11 +68,11 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
     let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
     let instance = Instance { supply, demands: demands.collect() };
     let network = Parameters {
-        // Blocks come two seconds apart.
+        // Batches come two seconds apart.
         relax_after_ms: 2_000,
         relax_over_ms: 4_000,
         freeze_after_ms: 6_000,
-        quiet_block_interval_ms: 1_500,
+        quiet_batch_interval_ms: 1_500,
         ..Parameters::default()
     };
     let scenario = Scenario { network, ..Scenario::of_instance("open market", instance.clone()) };
@@ -105,7 +105,7 @@ pub(crate) fn demand_records(market: &Growing, instance: &Instance) -> Vec<Recor
     )
 }
 
-/// A chain with every kind of record, two price updates, an empty block, and settlements.
+/// A chain with every kind of record, two price updates, an empty batch, and settlements.
 pub(crate) fn open_market() -> Growing {
     let (genesis, instance) = open_market_genesis();
     let mut market = Growing::from(genesis);

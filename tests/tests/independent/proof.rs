@@ -4,7 +4,7 @@ use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::ledger::{DemandEntry, DemandStatus, StateKey, StateProof};
 use chain::proof::{self, Place, Settlement, SignedHeader};
 use chain::state_tree::StateTree;
-use chain::{Block, CompositionProof, DemandId, Hash, NetworkId, ProofError, codec};
+use chain::{Batch, CompositionProof, DemandId, Hash, NetworkId, ProofError, codec};
 use miner::chain_tools::ProofFile;
 use miner::chain_tools::proof::{ProofFileError, ProveError};
 use scenarios::ProviderId;
@@ -23,7 +23,7 @@ fn prove(market: &Growing, demand: DemandId) -> CompositionProof {
     market.stored().prove(&demand.to_string(), |_| {}).expect("a composed demand is proved")
 }
 
-/// A proof of a settled composition, whose head is above its block.
+/// A proof of a settled composition, whose head is above its batch.
 fn frozen_proof() -> CompositionProof {
     let market = open_market();
     prove(&market, demand_that_is(&market, "frozen"))
@@ -51,11 +51,11 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
 }
 
 #[test]
-fn a_composition_of_the_head_block_is_proved_among_many() {
+fn a_composition_of_the_head_batch_is_proved_among_many() {
     let market = tehran();
-    let demand = market.blocks[3].0.body.compositions[17].demand;
+    let demand = market.batches[3].0.body.compositions[17].demand;
     let proof = prove(&market, demand);
-    assert_eq!(proof.block, proof.head);
+    assert_eq!(proof.batch, proof.head);
     assert_eq!(proof.inclusion.index, 17);
     assert_eq!(proof.verify(market.network().id()).unwrap().demand, demand);
     assert_eq!(CompositionProof::from_bytes(&proof.to_bytes()), Ok(proof));
@@ -167,15 +167,15 @@ fn each_broken_link_is_named() {
     assert_eq!(elsewhere, ProofError::WrongNetwork { got: network, expected: other });
     let more_miners = after(|proof| proof.genesis.miners += 1);
     assert!(matches!(more_miners, ProofError::WrongNetwork { .. }), "{more_miners}");
-    let unsigned = after(|proof| proof.block.signature.0[0] ^= 1);
-    assert!(matches!(unsigned, ProofError::Miner { place: Place::Block, .. }), "{unsigned}");
+    let unsigned = after(|proof| proof.batch.signature.0[0] ^= 1);
+    assert!(matches!(unsigned, ProofError::Miner { place: Place::Batch, .. }), "{unsigned}");
     let few = after(|proof| proof.head.certificate.signatures.truncate(2));
     assert_eq!(few.to_string(), "the head is not final: the certificate: 4 votes, expected at least 5");
     let absent = after(|proof| proof.composition.providers[0] = ProviderId(99));
     assert!(matches!(absent, ProofError::NotIncluded(_)), "{absent}");
     let shifted = after(|proof| proof.inclusion.total += 1);
     assert!(matches!(shifted, ProofError::NotIncluded(_)), "{shifted}");
-    let reversed = after(|proof| std::mem::swap(&mut proof.block, &mut proof.head));
+    let reversed = after(|proof| std::mem::swap(&mut proof.batch, &mut proof.head));
     assert!(matches!(reversed, ProofError::NotIncluded(_)), "{reversed}");
     let older = after(|proof| proof.state.value.as_mut().unwrap()[0] ^= 0xff);
     assert!(matches!(older, ProofError::NotInState { place: Place::Head, .. }), "{older}");
@@ -191,31 +191,31 @@ fn each_broken_link_is_named() {
         settlement(proof).absence = lie;
     });
     assert!(matches!(not_absent, ProofError::NotInState { place: Place::Settlement, .. }), "{not_absent}");
-    let later = after(|proof| settlement(proof).block = proof.block.clone());
+    let later = after(|proof| settlement(proof).batch = proof.batch.clone());
     assert!(matches!(later, ProofError::SettlementElsewhere { .. }), "{later}");
 }
 
 #[test]
-fn a_head_below_the_block_or_a_second_block_of_its_height_is_refused() {
+fn a_head_below_the_batch_or_a_second_batch_of_its_height_is_refused() {
     let market = open_market();
-    let header_of = |(block, certificate): &(Block, CommitCertificate)| SignedHeader {
-        header: block.header.clone(),
-        signature: block.signature,
+    let header_of = |(batch, certificate): &(Batch, CommitCertificate)| SignedHeader {
+        header: batch.header.clone(),
+        signature: batch.signature,
         certificate: certificate.clone(),
     };
     let mut proof = prove(&market, demand_that_is(&market, "frozen"));
     let network = proof.network();
-    proof.head = header_of(&market.blocks[0]);
-    let (got, expected) = (1, proof.block.header.height);
-    assert_eq!(proof.verify(network), Err(ProofError::HeadBelowBlock { got, expected }));
+    proof.head = header_of(&market.batches[0]);
+    let (got, expected) = (1, proof.batch.header.height);
+    assert_eq!(proof.verify(network), Err(ProofError::HeadBelowBatch { got, expected }));
     let height = usize::try_from(expected).unwrap();
-    let (mut second, _) = market.blocks[height - 1].clone();
+    let (mut second, _) = market.batches[height - 1].clone();
     second.header.timestamp_ms += 1;
     let miner = (0..2).map(|index| key("miner", index)).find(|key| key.public() == second.header.miner);
-    let second = Block::sign(second.header, second.body, &miner.unwrap());
+    let second = Batch::sign(second.header, second.body, &miner.unwrap());
     proof.head = header_of(&(second.clone(), market.certificate(&second)));
-    let (got, expected) = (second.hash(), proof.block.header.hash());
-    assert_eq!(proof.verify(network), Err(ProofError::TwoBlocks { got, expected }));
+    let (got, expected) = (second.hash(), proof.batch.header.hash());
+    assert_eq!(proof.verify(network), Err(ProofError::TwoBatches { got, expected }));
 }
 
 /// What the proof is refused for, and what the state says instead.
@@ -265,9 +265,9 @@ fn with_state(market: &Growing, mut proof: CompositionProof, entry: &DemandEntry
         .map(|index| key("miner", index))
         .find(|key| key.public() == header.miner)
         .expect("it is there");
-    let block = Block::sign(header, chain::Body::default(), &miner);
-    let certificate = market.certificate(&block);
-    proof.head = SignedHeader { header: block.header, signature: block.signature, certificate };
+    let batch = Batch::sign(header, chain::Body::default(), &miner);
+    let certificate = market.certificate(&batch);
+    proof.head = SignedHeader { header: batch.header, signature: batch.signature, certificate };
     proof.state = StateProof { proof: tree.prove(&name), key: name, value: Some(value) };
     proof
 }
@@ -275,13 +275,13 @@ fn with_state(market: &Growing, mut proof: CompositionProof, entry: &DemandEntry
 #[test]
 fn a_certificate_of_prevotes_proves_nothing() {
     let error = after(|proof| {
-        let CommitCertificate { height, round, block, .. } = proof.block.certificate;
+        let CommitCertificate { height, round, batch, .. } = proof.batch.certificate;
         let vote =
-            Vote { network: proof.network(), height, round, kind: VoteKind::Prevote, block: Some(block) };
+            Vote { network: proof.network(), height, round, kind: VoteKind::Prevote, batch: Some(batch) };
         let signed = (0..).zip(validators()).map(|(index, key)| (index, vote.sign(index, &key).signature));
-        proof.block.certificate.signatures = signed.collect();
+        proof.batch.certificate.signatures = signed.collect();
     });
-    assert!(matches!(error, ProofError::NotFinal { place: Place::Block, .. }), "{error}");
+    assert!(matches!(error, ProofError::NotFinal { place: Place::Batch, .. }), "{error}");
 }
 
 #[test]

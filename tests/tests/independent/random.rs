@@ -13,7 +13,7 @@ use super::export::assert_stands;
 use super::growing::{Growing, Next, RNG_SEED, key};
 use super::markets::{demand_records, open_market_genesis, treasurer};
 
-/// What somebody tries to do in the next block.
+/// What somebody tries to do in the next batch.
 #[derive(Clone, Debug)]
 enum Attempt {
     Transfer(Index, i64),
@@ -57,7 +57,7 @@ fn genesis(
     // Enough for an account and two operations.
     genesis.balances.insert(key("newcomer", 3).public().address(), Money::from_units(3));
     let parameters = &mut genesis.parameters;
-    // Blocks come two seconds apart.
+    // Batches come two seconds apart.
     parameters.freeze_after_ms = freeze * 2_000;
     parameters.relax_over_ms = relax_over * 2_000;
     parameters.halt_after_ms = halt_after;
@@ -161,8 +161,8 @@ fn stands(market: &Growing, next: &Next) -> bool {
     market.ledger.draft(draft).is_ok()
 }
 
-/// Adds a block of as much of what is tried as the rules let pass, thing by thing.
-fn try_block(market: &mut Growing, miner: u64, attempts: &[Attempt]) {
+/// Adds a batch of as much of what is tried as the rules let pass, thing by thing.
+fn try_batch(market: &mut Growing, miner: u64, attempts: &[Attempt]) {
     let mut next = Next { miner, ..Next::default() };
     for attempt in attempts {
         let mut more = next.clone();
@@ -203,7 +203,7 @@ proptest! {
 
     #[test]
     fn whatever_people_do_the_independent_program_finds_the_same_state(
-        blocks in prop::collection::vec((0..3_u64, prop::collection::vec(attempt(), 0..5)), 1..40),
+        batches in prop::collection::vec((0..3_u64, prop::collection::vec(attempt(), 0..5)), 1..40),
         freeze in 1..30_u64, relax_over in 0..3_u64,
         halt_after in prop::sample::select(vec![700_u64, 2_000, 30_000]), dedicated in prop::bool::weighted(0.2), by_cost: bool,
         amender_share in prop::sample::select(vec![0_u64, 99_999, 1_000_000]),
@@ -211,8 +211,8 @@ proptest! {
         let mut market = Growing::from(genesis(freeze, relax_over, halt_after, dedicated, by_cost, amender_share));
         let records = demand_records(&market, &open_market_genesis().1);
         market.add_records(records);
-        for (miner, attempts) in &blocks {
-            try_block(&mut market, *miner, attempts);
+        for (miner, attempts) in &batches {
+            try_batch(&mut market, *miner, attempts);
         }
         assert_stands(&market);
     }

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use chain::consensus::CommitCertificate;
-use chain::{Block, BlockHash, Draft, Hash, Ledger, Rejection, SecretKey};
+use chain::{Batch, BatchHash, Draft, Hash, Ledger, Rejection, SecretKey};
 use coordinator_free_pool::{MESSAGE_IDS, PoolMessage};
 use miner_node::strategy::Strategy;
-use miner_node::{FinalBlockMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
+use miner_node::{FinalBatchMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
 use mizan_tests::sim::{
     Behaviour, Fault, Hazard, HostId, HostSettings, Lie, LinkQuality, Market, MarketKind, START_MS, Story,
     World,
@@ -59,14 +59,14 @@ fn dropped_by(world: &World) -> Vec<HostId> {
     hosts
 }
 
-/// A block of the puppet's that breaks no rule, with every record that may come now and nothing composed.
-fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Block {
+/// A batch of the puppet's that breaks no rule, with every record that may come now and nothing composed.
+fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Batch {
     draft_of(&puppet_key(), ledger, world, later_ms).unwrap()
 }
 
 /// The same, of whoever has this key; `None` if nothing may come now.
-pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms: u64) -> Option<Block> {
-    let soonest_ms = ledger.head().timestamp_ms + world.market().network.parameters().quiet_block_interval_ms;
+pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms: u64) -> Option<Batch> {
+    let soonest_ms = ledger.head().timestamp_ms + world.market().network.parameters().quiet_batch_interval_ms;
     let draft = Draft {
         miner: key.public(),
         timestamp_ms: soonest_ms.max(START_MS + world.now_ms()) + later_ms,
@@ -76,8 +76,8 @@ pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms
         amendments: Vec::new(),
     };
     match ledger.draft(draft) {
-        Ok((header, body, _)) => Some(Block::sign(header, body, key)),
-        Err(Rejection::EmptyBlock) => None,
+        Ok((header, body, _)) => Some(Batch::sign(header, body, key)),
+        Err(Rejection::EmptyBatch) => None,
         Err(rejection) => panic!("{rejection}"),
     }
 }
@@ -133,7 +133,7 @@ fn a_peer_that_sends_garbage_is_dropped_with_the_reason() {
 }
 
 #[test]
-fn forged_blocks_are_refused_by_name_and_the_third_costs_the_connection() {
+fn forged_batches_are_refused_by_name_and_the_third_costs_the_connection() {
     let mut world = world_with_puppet();
     let ledger = world.node(HostId(0)).ledger().clone();
     let honest = draft(&ledger, &world, 0);
@@ -142,14 +142,14 @@ fn forged_blocks_are_refused_by_name_and_the_third_costs_the_connection() {
     let mut wrong_cost = honest.clone();
     wrong_cost.header.cost = Money::from_units(2);
     let mut wrong_parent = honest.clone();
-    wrong_parent.header.parent = BlockHash(Hash([3; 32]));
+    wrong_parent.header.parent = BatchHash(Hash([3; 32]));
     for forged in [wrong_root, wrong_cost, wrong_parent] {
-        let block = Block::sign(forged.header, forged.body, &puppet_key());
-        world.say_to_all(PUPPET, &Message::Block(Box::new(block)));
+        let batch = Batch::sign(forged.header, forged.body, &puppet_key());
+        world.say_to_all(PUPPET, &Message::Batch(Box::new(batch)));
         world.run_for(50).unwrap();
     }
     let rules: BTreeSet<&str> = told(&world, |event| match event {
-        NodeEvent::BlockRefused { rule, .. } => Some(rule.as_str()),
+        NodeEvent::BatchRefused { rule, .. } => Some(rule.as_str()),
         _ => None,
     })
     .map(|(_, _, rule)| rule)
@@ -161,21 +161,21 @@ fn forged_blocks_are_refused_by_name_and_the_third_costs_the_connection() {
 }
 
 #[test]
-fn a_block_with_a_made_up_certificate_makes_nothing_final() {
+fn a_batch_with_a_made_up_certificate_makes_nothing_final() {
     let mut world = world_with_puppet();
-    let block = draft(&world.node(HostId(0)).ledger().clone(), &world, 0);
-    let signature = block.signature;
+    let batch = draft(&world.node(HostId(0)).ledger().clone(), &world, 0);
+    let signature = batch.signature;
     let certificate = CommitCertificate {
         height: 1,
         round: 0,
-        block: block.hash(),
+        batch: batch.hash(),
         signatures: (0..3).map(|validator| (validator, signature)).collect(),
     };
-    // It is asked for final blocks, for nobody else says that there are any.
-    let boast = Message::AnnounceBlock { height: 2, block: BlockHash(Hash([3; 32])) };
+    // It is asked for final batches, for nobody else says that there are any.
+    let boast = Message::AnnounceBatch { height: 2, batch: BatchHash(Hash([3; 32])) };
     world.say_to_all(PUPPET, &boast);
     world.run_for(50).unwrap();
-    world.say_to_all(PUPPET, &Message::Final(vec![FinalBlockMessage { block, certificate }]));
+    world.say_to_all(PUPPET, &Message::Final(vec![FinalBatchMessage { batch, certificate }]));
     world.run_for(200).unwrap();
     assert_eq!(world.checkers().height(), 0);
     assert_eq!(dropped_by(&world).len(), 4);
@@ -201,7 +201,7 @@ fn promises_of_heights_that_do_not_exist_do_not_keep_miners_from_work() {
     assert_served(&mut world);
 }
 
-/// When all is served, while so many blocks that do not exist are announced to everybody every 60 ms. Blocks that were
+/// When all is served, while so many batches that do not exist are announced to everybody every 60 ms. Batches that were
 /// sent get lost, so that they must be asked for.
 fn served_at_ms(rng_seed: u64, announced: u64) -> u64 {
     let mut world = world_of(rng_seed);
@@ -214,8 +214,8 @@ fn served_at_ms(rng_seed: u64, announced: u64) -> u64 {
         let height = world.checkers().height() + 1;
         for number in 0..announced {
             let name = blake3::hash(&[turn.to_le_bytes(), number.to_le_bytes()].concat());
-            let block = BlockHash(Hash(*name.as_bytes()));
-            world.say_to_all(PUPPET, &Message::AnnounceBlock { height, block });
+            let batch = BatchHash(Hash(*name.as_bytes()));
+            world.say_to_all(PUPPET, &Message::AnnounceBatch { height, batch });
         }
         world.run_for(60).unwrap();
     }
@@ -225,14 +225,14 @@ fn served_at_ms(rng_seed: u64, announced: u64) -> u64 {
 }
 
 #[test]
-fn names_of_blocks_that_do_not_exist_do_not_keep_blocks_from_being_fetched() {
+fn names_of_batches_that_do_not_exist_do_not_keep_batches_from_being_fetched() {
     let all_ms = |announced| (0..8).map(|rng_seed| served_at_ms(rng_seed, announced)).sum::<u64>();
     let (undisturbed_ms, disturbed_ms) = (all_ms(0), all_ms(64));
     assert!(2 * disturbed_ms < 3 * undisturbed_ms, "{disturbed_ms} ms, undisturbed {undisturbed_ms} ms");
 }
 
 #[test]
-fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() {
+fn a_miner_that_shows_each_node_other_batches_does_not_keep_them_from_agreeing() {
     let mut world = world_with_puppet();
     world.submit_all(100);
     let mut seen = [u64::MAX; 4];
@@ -248,8 +248,8 @@ fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() 
             seen[place] = ledger.head().height;
             for number in 0..6 {
                 let later_ms = 10 * u64::from(host.0) + number;
-                let Some(block) = draft_of(&puppet_key(), &ledger, &world, later_ms) else { break };
-                world.say(PUPPET, host, Message::Block(Box::new(block)).encode());
+                let Some(batch) = draft_of(&puppet_key(), &ledger, &world, later_ms) else { break };
+                world.say(PUPPET, host, Message::Batch(Box::new(batch)).encode());
             }
         }
         world.run_for(30).unwrap();

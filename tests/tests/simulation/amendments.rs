@@ -36,10 +36,10 @@ fn cost_and_price(world: &World) -> (Money, Money) {
     (compositions().map(|standing| standing.cost).sum(), compositions().map(|standing| standing.price).sum())
 }
 
-/// What each block with amendments saved.
+/// What each batch with amendments saved.
 fn savings(world: &World) -> BTreeMap<Height, Money> {
     told(world, |event| match event {
-        NodeEvent::BlockFinal { block, .. } if block.amended > 0 => Some((block.height, block.saving)),
+        NodeEvent::BatchFinal { batch, .. } if batch.amended > 0 => Some((batch.height, batch.saving)),
         _ => None,
     })
     .map(|(_, _, saving)| saving)

@@ -204,7 +204,7 @@ fn a_database_that_forgets_what_it_acknowledged_is_moved_aside_and_does_not_vote
     }
 }
 
-/// Lets the chain go on with the victim's signature under each block, then puts its disk back, or says what is not so;
+/// Lets the chain go on with the victim's signature under each batch, then puts its disk back, or says what is not so;
 /// the validator is to notice, and to vote no more, now or later.
 fn notices(incident: DiskIncident, lie: impl Fn(Height) -> Testimony) {
     let mut world = world_under_way(6);

@@ -12,8 +12,8 @@ use scenarios::settings::Profile;
 use crate::common::{PATIENCE_MS, hosts, keys, public, told};
 
 #[test]
-fn a_late_joiner_fetches_more_than_one_message_of_blocks_and_verifies_them_all() {
-    // Demands that come one at a time make a long chain of small blocks.
+fn a_late_joiner_fetches_more_than_one_message_of_batches_and_verifies_them_all() {
+    // Demands that come one at a time make a long chain of small batches.
     let providers = vec![provider("p", 0, 10, 30, None)];
     let demands: Vec<_> = (0..40).map(|n| demand(&format!("d{n}"), n, 100)).collect();
     let validators = keys(2, 4);
@@ -30,13 +30,13 @@ fn a_late_joiner_fetches_more_than_one_message_of_blocks_and_verifies_them_all()
     }
     world.run_for(60_000).unwrap();
     let begun = world.node(HostId(0)).ledger().head().height;
-    assert!(begun > 64, "the chain of {begun} blocks must not fit one message");
+    assert!(begun > 64, "the chain of {begun} batches must not fit one message");
     // The fifth host has nothing yet; soon it has everything, each height verified and told.
     assert_eq!(world.node(HostId(4)).ledger().head().height, 0);
     world.run_for(3_000).unwrap();
     world.run_until_settled(PATIENCE_MS).unwrap();
     let verified = told(&world, |event| match event {
-        NodeEvent::BlockFinal { block, .. } => Some(block.height),
+        NodeEvent::BatchFinal { batch, .. } => Some(batch.height),
         _ => None,
     });
     let verified: Vec<u64> =

@@ -20,10 +20,10 @@ fn world(instance: Instance, settings: &Parameters, profile: Profile, strategies
     World::new(market, hosts, 1)
 }
 
-/// Who refused a block by this rule.
+/// Who refused a batch by this rule.
 fn refusers(world: &World, rule: &str) -> BTreeSet<HostId> {
     told(world, |event| match event {
-        NodeEvent::BlockRefused { rule, .. } => Some(rule),
+        NodeEvent::BatchRefused { rule, .. } => Some(rule),
         _ => None,
     })
     .filter(|(_, _, told)| *told == rule)
@@ -41,35 +41,35 @@ fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not()
     world.submit_all(50);
     let report = world.run_until_settled(30_000).unwrap();
     assert_eq!(report.composed, 3);
-    let final_blocks: BTreeSet<_> = told(&world, |event| match event {
-        NodeEvent::BlockFinal { block, .. } if block.demands > 0 => {
-            Some((block.height, block.miner, block.cost))
+    let final_batches: BTreeSet<_> = told(&world, |event| match event {
+        NodeEvent::BatchFinal { batch, .. } if batch.demands > 0 => {
+            Some((batch.height, batch.miner, batch.cost))
         }
         _ => None,
     })
-    .map(|(_, _, block)| block)
+    .map(|(_, _, batch)| batch)
     .collect();
-    // One block with all three at the near provider stands ...
-    let [(_, winner, cost)] = final_blocks.into_iter().collect::<Vec<_>>()[..] else { panic!("one block") };
+    // One batch with all three at the near provider stands ...
+    let [(_, winner, cost)] = final_batches.into_iter().collect::<Vec<_>>()[..] else { panic!("one batch") };
     assert_eq!(cost, Money::from_units(30));
     // ... and every node refuses the loser's with the rule, while the loser drops all of it.
     assert_eq!(refusers(&world, "already-composed"), (0..4).map(HostId).collect());
     let dropped: Vec<_> = told(&world, |event| match event {
-        NodeEvent::BlockReanchored { kept, dropped, reason } => Some((*kept, *dropped, reason.is_some())),
+        NodeEvent::BatchReanchored { kept, dropped, reason } => Some((*kept, *dropped, reason.is_some())),
         _ => None,
     })
     .collect();
-    let [(_, loser, outcome)] = dropped[..] else { panic!("one block is taken back: {dropped:?}") };
+    let [(_, loser, outcome)] = dropped[..] else { panic!("one batch is taken back: {dropped:?}") };
     assert_ne!(world.host(loser).key(), winner);
     assert_eq!(outcome, (0, 3, true));
 }
 
 #[test]
-fn more_demands_than_a_block_may_compose_are_composed_block_by_block() {
+fn more_demands_than_a_batch_may_compose_are_composed_batch_by_batch() {
     let providers = vec![provider("near", 0, 10, 30, None)];
     let demands = ["a", "b", "c", "d", "e"].map(|name| demand(name, 100, 100)).to_vec();
     let mut settings = Parameters::default();
-    settings.limits.compositions_per_block = 2;
+    settings.limits.compositions_per_batch = 2;
     let mut world =
         world(instance_of(providers, demands), &settings, Profile::Hybrid, &[Strategy::Everything]);
     world.submit_all(50);
@@ -89,7 +89,7 @@ fn a_miner_that_loses_part_of_its_demands_repairs_and_composes_the_rest() {
     let report = world.run_until_settled(30_000).unwrap();
     assert_eq!(report.composed, 8);
     let repaired = told(&world, |event| match event {
-        NodeEvent::BlockReanchored { kept, dropped, .. } => (*kept > 0 && *dropped > 0).then_some(()),
+        NodeEvent::BatchReanchored { kept, dropped, .. } => (*kept > 0 && *dropped > 0).then_some(()),
         NodeEvent::Repaired { lost, left } => (*lost > 0 && *left > 0).then_some(()),
         _ => None,
     });
@@ -152,7 +152,7 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
         (standing.providers[0], standing.since_ms - entry.since_ms)
     });
     let waited_ms: BTreeMap<ProviderId, u64> = waited_ms.collect();
-    // The cheap one in the first block it could be in; the dear one when it had waited 2 + 3 seconds.
+    // The cheap one in the first batch it could be in; the dear one when it had waited 2 + 3 seconds.
     assert!(waited_ms[&ProviderId(0)] < 2_000, "{waited_ms:?}");
     assert!((5_000..6_500).contains(&waited_ms[&ProviderId(1)]), "{waited_ms:?}");
     let earned: Vec<Money> = ledger.demands().map(|(_, entry)| entry.composition().unwrap().earned).collect();
@@ -252,7 +252,7 @@ fn a_demand_that_nobody_can_serve_leaves_an_idle_market_when_its_time_has_come()
     };
     world.run_for(55_000).unwrap();
     assert!(stands(&world, 0));
-    // A few turns after it, and without any other reason for a block.
+    // A few turns after it, and without any other reason for a batch.
     assert!(world.run_until(10_000, |world| stands(world, 1)).unwrap());
     let failed = told(&world, |event| matches!(event, NodeEvent::WorkFailed { .. }).then_some(()));
     assert_eq!(failed.count(), 0);

@@ -1,7 +1,7 @@
-//! Names of blocks, and everything that is asked for by name: what strangers and a lying validator say about blocks that
+//! Names of batches, and everything that is asked for by name: what strangers and a lying validator say about batches that
 //! are false, withheld, invented, useless or out of time. The chain goes on, nobody honest is blamed, nothing piles up.
 
-use chain::{Block, BlockHash, Body, Hash, SecretKey};
+use chain::{Batch, BatchHash, Body, Hash, SecretKey};
 use miner_node::Message;
 use miner_node::strategy::Strategy;
 use mizan_tests::sim::{Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, World};
@@ -57,29 +57,29 @@ fn assert_served(world: &mut World) {
     assert!(report.at_ms - begin_ms < 30_000, "{report}");
 }
 
-/// A valid first block of a puppet's, with all records of the market.
-fn first_block(world: &World, number: u32) -> Block {
+/// A valid first batch of a puppet's, with all records of the market.
+fn first_batch(world: &World, number: u32) -> Batch {
     draft_of(&puppet_key(number), world.node(HostId(0)).ledger(), world, u64::from(number)).unwrap()
 }
 
-/// A block as another one's header names it, but for its body.
-fn without_body(block: &Block) -> Block {
-    Block { body: Body::default(), ..block.clone() }
+/// A batch as another one's header names it, but for its body.
+fn without_body(batch: &Batch) -> Batch {
+    Batch { body: Body::default(), ..batch.clone() }
 }
 
-fn say_block(world: &mut World, number: u32, to: HostId, block: &Block) {
-    world.say(puppet(number), to, Message::Block(Box::new(block.clone())).encode());
+fn say_batch(world: &mut World, number: u32, to: HostId, batch: &Batch) {
+    world.say(puppet(number), to, Message::Batch(Box::new(batch.clone())).encode());
 }
 
 #[test]
-fn a_false_body_under_a_name_does_not_condemn_the_block_of_that_name() {
+fn a_false_body_under_a_name_does_not_condemn_the_batch_of_that_name() {
     let mut world = world_with_puppets(2);
-    let (one, other) = (first_block(&world, 0), first_block(&world, 1));
+    let (one, other) = (first_batch(&world, 0), first_batch(&world, 1));
     // Half of the validators see one name with a false body first, the other half the other; then all see the truth.
     for host in VALIDATORS {
         let (false_here, true_here) = if host.0 < 2 { (&one, &other) } else { (&other, &one) };
-        say_block(&mut world, 0, host, &without_body(false_here));
-        say_block(&mut world, 1, host, true_here);
+        say_batch(&mut world, 0, host, &without_body(false_here));
+        say_batch(&mut world, 1, host, true_here);
     }
     assert!(
         world.run_until(10_000, |world| world.checkers().height() >= 1).unwrap(),
@@ -88,7 +88,7 @@ fn a_false_body_under_a_name_does_not_condemn_the_block_of_that_name() {
     let liar = world.host(puppet(0));
     assert_eq!(liar.dropped().len(), 4, "who sends false bodies is dropped");
     for (_, reason) in liar.dropped() {
-        assert!(reason.contains("not the block that its header names"), "{reason}");
+        assert!(reason.contains("not the batch that its header names"), "{reason}");
     }
     assert_eq!(world.host(puppet(1)).dropped(), [], "who sends true ones is not");
     world.submit_all(100);
@@ -98,7 +98,7 @@ fn a_false_body_under_a_name_does_not_condemn_the_block_of_that_name() {
 #[test]
 fn names_that_many_strangers_invent_do_not_hold_the_market_up() {
     let mut world = world_with_puppets(16);
-    // Blocks that were sent get lost, so that they must be asked for.
+    // Batches that were sent get lost, so that they must be asked for.
     world.inflict(0, Fault::Quality(LinkQuality { loss_percent: 20, ..LinkQuality::GOOD }));
     world.submit_all(100);
     for turn in 0..300_u64 {
@@ -109,8 +109,8 @@ fn names_that_many_strangers_invent_do_not_hold_the_market_up() {
         for number in 0..16 {
             for name in 0..8_u32 {
                 let name = blake3::hash(format!("{turn} {number} {name}").as_bytes());
-                let block = BlockHash(Hash(*name.as_bytes()));
-                world.say_to_all(puppet(number), &Message::AnnounceBlock { height, block });
+                let batch = BatchHash(Hash(*name.as_bytes()));
+                world.say_to_all(puppet(number), &Message::AnnounceBatch { height, batch });
             }
         }
         world.run_for(200).unwrap();
@@ -131,7 +131,7 @@ fn a_node_that_joins_late_catches_up_whatever_boasters_promise_it() {
     assert!(height >= 3, "there is something to catch up with, not {height} heights");
     let has_caught_up =
         |world: &World| world.host(joiner).node().is_some_and(|node| node.ledger().head().height >= height);
-    let boast = Message::AnnounceBlock { height: 1_000_000, block: BlockHash(Hash([1; 32])) };
+    let boast = Message::AnnounceBatch { height: 1_000_000, batch: BatchHash(Hash([1; 32])) };
     while !has_caught_up(&world) {
         assert!(world.now_ms() < 26_000, "not caught up after six seconds");
         for number in 0..BOASTERS {
@@ -143,7 +143,7 @@ fn a_node_that_joins_late_catches_up_whatever_boasters_promise_it() {
 }
 
 #[test]
-fn useless_blocks_of_many_invented_miners_keep_no_work_out_and_are_not_written_to_disk() {
+fn useless_batches_of_many_invented_miners_keep_no_work_out_and_are_not_written_to_disk() {
     let mut world = world_with_puppets(24);
     world.submit_all(100);
     let mut flooded = 0;
@@ -156,10 +156,10 @@ fn useless_blocks_of_many_invented_miners_keep_no_work_out_and_are_not_written_t
         if flooded <= ledger.head().height {
             flooded = ledger.head().height + 1;
             for number in 0..24 {
-                let blocks =
+                let batches =
                     (0..4).filter_map(|later_ms| draft_of(&puppet_key(number), &ledger, &world, later_ms));
-                for block in blocks.collect::<Vec<_>>() {
-                    world.say_to_all(puppet(number), &Message::Block(Box::new(block)));
+                for batch in batches.collect::<Vec<_>>() {
+                    world.say_to_all(puppet(number), &Message::Batch(Box::new(batch)));
                 }
             }
         }

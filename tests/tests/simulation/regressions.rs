@@ -17,12 +17,12 @@ fn tell_attack(hazard: Hazard, attack: Attack, seeds: impl IntoIterator<Item = u
 }
 
 #[test]
-fn requests_for_final_blocks_do_not_stop_heights() {
+fn requests_for_final_batches_do_not_stop_heights() {
     tell_attack(Hazard::Flood, Attack::RequestFinal, 1..=2);
 }
 
 #[test]
-fn low_heights_that_strangers_claim_are_not_answered_with_final_blocks() {
+fn low_heights_that_strangers_claim_are_not_answered_with_final_batches() {
     tell_attack(Hazard::Flood, Attack::LowStatus, 1..=2);
 }
 
@@ -37,7 +37,7 @@ fn a_thousand_invented_keys_take_no_cell_from_a_miner() {
 }
 
 #[test]
-fn another_body_under_the_name_of_a_block_does_not_halt_its_height() {
+fn another_body_under_the_name_of_a_batch_does_not_halt_its_height() {
     tell_attack(Hazard::Sybil, Attack::CopyNames, [1]);
 }
 

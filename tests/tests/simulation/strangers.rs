@@ -130,7 +130,7 @@ fn newcomers_compose_beside_others_and_have_cells_of_their_own_once_a_compositio
 // ---- work on request ----
 
 #[test]
-fn a_peer_that_is_behind_is_told_so_and_sent_blocks_when_it_asks_for_them() {
+fn a_peer_that_is_behind_is_told_so_and_sent_batches_when_it_asks_for_them() {
     let mut world = world_with_puppet([0; 4]);
     world.submit_all(100);
     world.run_until_settled(PATIENCE_MS).unwrap();

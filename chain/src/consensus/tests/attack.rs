@@ -1,5 +1,5 @@
 //! The attack that locks exist for, played by hand: one node alone sees a decision, falls silent, and the
-//! liar among four tries to get another block decided with the rest.
+//! liar among four tries to get another batch decided with the rest.
 
 use super::*;
 
@@ -51,7 +51,7 @@ impl Attack {
     }
 
     fn lie(&mut self, to: usize, round: Round, kind: VoteKind, tag: u8) {
-        let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, block: Some(block(tag)) };
+        let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, batch: Some(batch(tag)) };
         self.give(to, Input::Vote(vote.sign(3, &self.keys[3])));
     }
 
@@ -65,17 +65,17 @@ impl Attack {
         (self.machines[node], _) = Consensus::new(NETWORK, HEIGHT, validators(&self.keys), key, log);
     }
 
-    fn decision(&self, node: usize) -> Option<BlockHash> {
-        self.machines[node].decided().map(|certificate| certificate.block)
+    fn decision(&self, node: usize) -> Option<BatchHash> {
+        self.machines[node].decided().map(|certificate| certificate.batch)
     }
 }
 
 #[test]
 fn a_decision_seen_by_one_silent_node_is_never_contradicted() {
     let mut attack = Attack::new();
-    // Round 0: node 0 proposes block 1; 0, 1 and the liar prevote it; 2 hears nothing of it.
-    attack.give(0, Input::Candidate(block(1)));
-    attack.give(2, Input::Candidate(block(2)));
+    // Round 0: node 0 proposes batch 1; 0, 1 and the liar prevote it; 2 hears nothing of it.
+    attack.give(0, Input::Candidate(batch(1)));
+    attack.give(2, Input::Candidate(batch(2)));
     attack.tell(0, 1);
     for node in [0, 1] {
         attack.lie(node, 0, VoteKind::Prevote, 1);
@@ -84,7 +84,7 @@ fn a_decision_seen_by_one_silent_node_is_never_contradicted() {
     attack.tell(0, 1);
     // The liar's precommit makes the decision, for node 0 alone.
     attack.lie(0, 0, VoteKind::Precommit, 1);
-    assert_eq!(attack.decision(0), Some(block(1)));
+    assert_eq!(attack.decision(0), Some(batch(1)));
     assert_eq!(attack.decision(1), None);
 
     // Node 1, locked, crashes and comes back; round 2 is node 2's to propose in.
@@ -108,11 +108,11 @@ fn a_decision_seen_by_one_silent_node_is_never_contradicted() {
         assert_eq!(
             attack.decision(node),
             None,
-            "node {node}: block 2 has the votes of node 2 and the liar only"
+            "node {node}: batch 2 has the votes of node 2 and the liar only"
         );
     }
 
-    // Round 5 is node 1's: it proposes block 1 with its proof, node 2 follows, and the liar cannot stop them
+    // Round 5 is node 1's: it proposes batch 1 with its proof, node 2 follows, and the liar cannot stop them
     // once node 0 is heard again.
     for node in [1, 2] {
         for round in 2..5 {
@@ -121,11 +121,11 @@ fn a_decision_seen_by_one_silent_node_is_never_contradicted() {
     }
     attack.tell(1, 2);
     attack.lie(2, 5, VoteKind::Prevote, 1);
-    assert_eq!(attack.machines[2].algorithm.log.locked, Some((5, block(1))));
+    assert_eq!(attack.machines[2].algorithm.log.locked, Some((5, batch(1))));
     let summary = attack.machines[2].summary();
     for message in attack.machines[0].missing_from(&summary) {
         let ConsensusMessage::Commit(certificate) = message else { panic!("{message:?} after a decision") };
         attack.give(2, Input::Commit(certificate));
     }
-    assert_eq!(attack.decision(2), Some(block(1)));
+    assert_eq!(attack.decision(2), Some(batch(1)));
 }

@@ -4,11 +4,11 @@ use super::*;
 use crate::key::{KeyError, PublicKey, Signature};
 
 fn commit(keys: &[SecretKey], signers: &[u16], tag: u8) -> CommitCertificate {
-    let (kind, block) = (VoteKind::Precommit, block(tag));
-    let vote = Vote { network: NETWORK, height: HEIGHT, round: 2, kind, block: Some(block) };
+    let (kind, batch) = (VoteKind::Precommit, batch(tag));
+    let vote = Vote { network: NETWORK, height: HEIGHT, round: 2, kind, batch: Some(batch) };
     let signatures =
         signers.iter().map(|&index| (index, vote.sign(index, &keys[usize::from(index)]).signature)).collect();
-    CommitCertificate { height: HEIGHT, round: 2, block, signatures }
+    CommitCertificate { height: HEIGHT, round: 2, batch, signatures }
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn every_rule_of_certificates_refuses_its_violation() {
     let mut wrong_voter = good.clone();
     wrong_voter.signatures[2].0 = 2;
     assert_eq!(verdict(&wrong_voter), forged(2));
-    assert_eq!(verdict(&CommitCertificate { block: block(2), ..good.clone() }), forged(0));
+    assert_eq!(verdict(&CommitCertificate { batch: batch(2), ..good.clone() }), forged(0));
     assert_eq!(verdict(&CommitCertificate { round: 3, ..good.clone() }), forged(0));
     assert_eq!(verdict(&CommitCertificate { height: 9, ..good.clone() }), forged(0));
     assert_eq!(good.verify(&validators(&keys), NetworkId(Hash([8; 32]))), forged(0));
@@ -113,8 +113,8 @@ fn every_rule_of_certificates_refuses_its_violation() {
 #[test]
 fn precommits_never_pass_as_prevotes() {
     let keys = keys(4);
-    let CommitCertificate { height, round, block, signatures } = commit(&keys, &[0, 1, 2], 1);
-    let posing = PolkaCertificate { height, round, block, signatures };
+    let CommitCertificate { height, round, batch, signatures } = commit(&keys, &[0, 1, 2], 1);
+    let posing = PolkaCertificate { height, round, batch, signatures };
     let refused = CertificateError::BadSignature { validator: 0, reason: KeyError::BadSignature };
     assert_eq!(posing.verify(&validators(&keys), NETWORK), Err(refused));
 }
@@ -126,13 +126,13 @@ fn a_log_signs_one_thing_per_place_and_survives_its_bytes() {
         height: HEIGHT,
         round,
         kind,
-        block: tag.map(block),
+        batch: tag.map(batch),
     };
     let mut log = SafetyLog::new(HEIGHT);
     let prevote = vote(0, VoteKind::Prevote, Some(1));
     assert_eq!(log.permit_vote(prevote), Ok(()));
     assert_eq!(log.permit_vote(vote(0, VoteKind::Precommit, None)), Ok(()));
-    log.locked = Some((0, block(1)));
+    log.locked = Some((0, batch(1)));
 
     let mut restored = SafetyLog::from_bytes(&log.to_bytes()).unwrap();
     assert_eq!(restored, log);
@@ -141,7 +141,7 @@ fn a_log_signs_one_thing_per_place_and_survives_its_bytes() {
     assert_eq!(restored.permit_vote(vote(0, VoteKind::Prevote, None)), Err(conflict));
     assert_eq!(restored.permit_vote(vote(0, VoteKind::Precommit, Some(1))), Err(conflict));
     let proposal =
-        |tag| Proposal { network: NETWORK, height: HEIGHT, round: 0, block: block(tag), valid_round: None };
+        |tag| Proposal { network: NETWORK, height: HEIGHT, round: 0, batch: batch(tag), valid_round: None };
     assert_eq!(restored.permit_proposal(proposal(1)), Ok(()));
     assert_eq!(restored.permit_proposal(proposal(2)), Err(conflict));
     let elsewhere =
@@ -154,15 +154,15 @@ fn a_log_signs_one_thing_per_place_and_survives_its_bytes() {
 fn the_bytes_of_a_vote_are_pinned() {
     let keys = keys(4);
     let vote =
-        Vote { network: NETWORK, height: 300, round: 2, kind: VoteKind::Precommit, block: Some(block(0xab)) };
-    // Network, height as varint, round, kind, present, block; then the validator and the signature.
+        Vote { network: NETWORK, height: 300, round: 2, kind: VoteKind::Precommit, batch: Some(batch(0xab)) };
+    // Network, height as varint, round, kind, present, batch; then the validator and the signature.
     let unsigned = [&[7; 32][..], &[0xac, 0x02, 0x02, 0x01, 0x01], &[0xab; 32]].concat();
     let signed = vote.sign(3, &keys[3]);
     let bytes = ConsensusMessage::Vote(signed).to_bytes();
     assert_eq!(bytes, [&[1][..], &unsigned, &[3], &signed.signature.0].concat());
     assert_eq!(ConsensusMessage::from_bytes(&bytes), Ok(ConsensusMessage::Vote(signed)));
     assert_eq!(hex::encode(signed.signature.0), GOLDEN_SIGNATURE);
-    let nil = Vote { block: None, ..vote }.sign(3, &keys[3]);
+    let nil = Vote { batch: None, ..vote }.sign(3, &keys[3]);
     assert_eq!(ConsensusMessage::Vote(nil).to_bytes().len(), bytes.len() - 32);
 }
 
@@ -182,12 +182,12 @@ fn the_bytes_of_a_certificate_are_pinned() {
 #[test]
 fn the_largest_certificate_and_log_fit_their_limit() {
     let signatures = (0..256).map(|index| (index, Signature([0xff; 64]))).collect();
-    let polka = PolkaCertificate { height: u64::MAX, round: u32::MAX, block: block(1), signatures };
+    let polka = PolkaCertificate { height: u64::MAX, round: u32::MAX, batch: batch(1), signatures };
     let proposal = Proposal {
         network: NETWORK,
         height: u64::MAX,
         round: u32::MAX,
-        block: block(1),
+        batch: batch(1),
         valid_round: Some(u32::MAX),
     };
     let vote = Vote {
@@ -195,11 +195,11 @@ fn the_largest_certificate_and_log_fit_their_limit() {
         height: u64::MAX,
         round: u32::MAX,
         kind: VoteKind::Prevote,
-        block: Some(block(1)),
+        batch: Some(batch(1)),
     };
     let message = ConsensusMessage::Proposal(proposal.sign(&keys(1)[0], Some(polka.clone())));
     assert!(message.to_bytes().len() <= MESSAGE_BYTES, "{} bytes", message.to_bytes().len());
-    let (proposal, vote, locked) = (Some(proposal), Some(vote), Some((u32::MAX, block(1))));
+    let (proposal, vote, locked) = (Some(proposal), Some(vote), Some((u32::MAX, batch(1))));
     let (height, round, valid) = (u64::MAX, u32::MAX, Some(polka));
     let log = SafetyLog { height, round, proposal, prevote: vote, precommit: vote, locked, valid };
     assert!(log.to_bytes().len() <= MESSAGE_BYTES, "{} bytes", log.to_bytes().len());

@@ -16,9 +16,9 @@ pub(super) struct Lockstep {
     timeouts: VecDeque<(usize, Round, Step)>,
 }
 
-/// What node `at` thinks of a block: blocks from 0x80 up please only the validator whose number they end in.
-fn accepts(at: usize, block: BlockHash) -> bool {
-    let tag = usize::from(block.0.0[0]);
+/// What node `at` thinks of a batch: batches from 0x80 up please only the validator whose number they end in.
+fn accepts(at: usize, batch: BatchHash) -> bool {
+    let tag = usize::from(batch.0.0[0]);
     tag < 0x80 || tag == 0x80 + at
 }
 
@@ -63,13 +63,13 @@ impl Lockstep {
         }
     }
 
-    /// Until all have decided: the block of each, and the last round anybody was in, below `limit`.
+    /// Until all have decided: the batch of each, and the last round anybody was in, below `limit`.
     pub(super) fn run(&mut self, limit: Round) -> (Vec<Option<u8>>, Round) {
         loop {
             while let Some((to, message)) = self.messages.pop_front() {
                 let input = match message {
                     ConsensusMessage::Proposal(signed) => {
-                        let valid = accepts(to, signed.proposal.block);
+                        let valid = accepts(to, signed.proposal.batch);
                         Input::Proposal { signed, valid }
                     }
                     ConsensusMessage::Vote(signed) => Input::Vote(signed),
@@ -85,7 +85,7 @@ impl Lockstep {
                 let decisions = self
                     .algorithms
                     .iter()
-                    .map(|algorithm| Some(algorithm.as_ref()?.decided.as_ref()?.block.0.0[0]));
+                    .map(|algorithm| Some(algorithm.as_ref()?.decided.as_ref()?.batch.0.0[0]));
                 return (decisions.collect(), round);
             };
             self.give(node, Input::Timeout { round: at, step });
@@ -94,15 +94,15 @@ impl Lockstep {
 }
 
 #[test]
-fn a_block_that_only_its_proposer_accepts_gives_way_to_the_next_candidate() {
-    // Validator 3 is silent; each of the others has a block of its own first that pleases nobody else.
+fn a_batch_that_only_its_proposer_accepts_gives_way_to_the_next_candidate() {
+    // Validator 3 is silent; each of the others has a batch of its own first that pleases nobody else.
     let fresh = Some(SafetyLog::new(HEIGHT - 1));
     let mut network = Lockstep::resuming(&[fresh.clone(), fresh.clone(), fresh, None]);
     for node in 0..3 {
-        network.give(node, Input::Candidate(block(0x80 + u8::try_from(node).unwrap())));
-        network.give(node, Input::Candidate(block(1)));
+        network.give(node, Input::Candidate(batch(0x80 + u8::try_from(node).unwrap())));
+        network.give(node, Input::Candidate(batch(1)));
     }
-    // Rounds 0 to 3 are everybody's first turn; the next one in line proposes the good block in round 4.
+    // Rounds 0 to 3 are everybody's first turn; the next one in line proposes the good batch in round 4.
     let decision = Some(1);
     assert_eq!(network.run(40), (vec![decision, decision, decision, None], 4));
 }
@@ -113,9 +113,9 @@ fn a_good_candidate_is_proposed_before_as_many_turns_as_there_are_candidates() {
     let mut network = Lockstep::resuming(&[fresh.clone(), fresh.clone(), fresh, None]);
     for node in 0..3 {
         for bad in 0xa0..0xa9 {
-            network.give(node, Input::Candidate(block(bad)));
+            network.give(node, Input::Candidate(batch(bad)));
         }
-        network.give(node, Input::Candidate(block(1)));
+        network.give(node, Input::Candidate(batch(1)));
     }
     // Nine turns of four rounds each are lost, and in the tenth round 36 is the first.
     let (decisions, round) = network.run(60);
@@ -124,7 +124,7 @@ fn a_good_candidate_is_proposed_before_as_many_turns_as_there_are_candidates() {
 
 /// What a validator remembers who said nil in both votes of a round, or has only prevoted there.
 fn log_of_nil(round: Round, precommitted: bool) -> SafetyLog {
-    let vote = |kind| Vote { network: NETWORK, height: HEIGHT, round, kind, block: None };
+    let vote = |kind| Vote { network: NETWORK, height: HEIGHT, round, kind, batch: None };
     SafetyLog {
         round,
         prevote: Some(vote(VoteKind::Prevote)),
@@ -142,7 +142,7 @@ fn who_is_left_behind_by_a_crash_that_forgot_all_votes_catches_up_without_the_li
         let ahead = Some(log_of_nil(1, false));
         let mut network = Lockstep::resuming(&[ahead, behind.clone(), behind, None]);
         for node in 0..3 {
-            network.give(node, Input::Candidate(block(1)));
+            network.give(node, Input::Candidate(batch(1)));
         }
         let decision = Some(1);
         assert_eq!(network.run(40), (vec![decision, decision, decision, None], 2), "{precommitted}");

@@ -1,7 +1,7 @@
 //! Tests of the voting: steps of the algorithm, certificates and bytes, and a simulated network.
 
 use super::*;
-use crate::block::BlockHash;
+use crate::batch::BatchHash;
 use crate::hash::Hash;
 use crate::key::SecretKey;
 use crate::record::{Height, NetworkId};
@@ -35,6 +35,6 @@ fn weighted(keys: &[SecretKey], powers: &[Power]) -> ValidatorSet {
     ValidatorSet::new(&keys.zip(powers.iter().copied()).collect()).unwrap()
 }
 
-const fn block(tag: u8) -> BlockHash {
-    BlockHash(Hash([tag; 32]))
+const fn batch(tag: u8) -> BatchHash {
+    BatchHash(Hash([tag; 32]))
 }

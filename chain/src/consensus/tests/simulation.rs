@@ -36,7 +36,7 @@ enum Event {
     Message(usize, ConsensusMessage),
     Summary { to: usize, from: usize, summary: VoteSummary },
     Timeout { at: usize, life: u32, round: Round, step: Step },
-    Candidate(usize, BlockHash),
+    Candidate(usize, BatchHash),
     Sync,
     Lie,
     Restart(usize),
@@ -46,7 +46,7 @@ enum Event {
 struct Node {
     machine: Option<Consensus>,
     disk: SafetyLog,
-    candidate: Option<BlockHash>,
+    candidate: Option<BatchHash>,
     /// Counts restarts: a timer of an earlier life must not fire.
     life: u32,
 }
@@ -70,16 +70,16 @@ struct Simulation {
     queue: BTreeMap<(Millis, u64), Event>,
     sent: u64,
     nodes: Vec<Node>,
-    decisions: Vec<Option<BlockHash>>,
+    decisions: Vec<Option<BatchHash>>,
     /// Everything correct validators have ever said, over all their lives.
-    said: BTreeMap<(usize, Round, VoteKind), Option<BlockHash>>,
+    said: BTreeMap<(usize, Round, VoteKind), Option<BatchHash>>,
     liars_reported: usize,
     last_round: Round,
 }
 
-/// Blocks 0x80 and above are not valid after the parent.
-const fn is_valid(block: BlockHash) -> bool {
-    block.0.0[0] < 0x80
+/// Batches 0x80 and above are not valid after the parent.
+const fn is_valid(batch: BatchHash) -> bool {
+    batch.0.0[0] < 0x80
 }
 
 impl Simulation {
@@ -113,9 +113,9 @@ impl Simulation {
         };
         for node in 0..simulation.nodes.len() {
             simulation.restart(node);
-            // Each node saw a block of its own first.
+            // Each node saw a batch of its own first.
             let (delay, tag) = (simulation.draws.below(500), u8::try_from(node).unwrap() + 1);
-            simulation.schedule(delay, Event::Candidate(node, block(tag)));
+            simulation.schedule(delay, Event::Candidate(node, batch(tag)));
         }
         simulation.schedule(1, Event::Sync);
         simulation.schedule(1, Event::Lie);
@@ -168,7 +168,7 @@ impl Simulation {
             Event::Message(to, message) => {
                 let input = match message {
                     ConsensusMessage::Proposal(signed) => {
-                        let valid = is_valid(signed.proposal.block);
+                        let valid = is_valid(signed.proposal.batch);
                         Input::Proposal { signed, valid }
                     }
                     ConsensusMessage::Vote(signed) => Input::Vote(signed),
@@ -187,9 +187,9 @@ impl Simulation {
                 self.give(at, Input::Timeout { round, step });
             }
             Event::Timeout { .. } => {}
-            Event::Candidate(node, block) => {
-                self.nodes[node].candidate.get_or_insert(block);
-                self.give(node, Input::Candidate(block));
+            Event::Candidate(node, batch) => {
+                self.nodes[node].candidate.get_or_insert(batch);
+                self.give(node, Input::Candidate(batch));
             }
             Event::Sync => self.sync(),
             Event::Lie => self.lie(),
@@ -232,8 +232,8 @@ impl Simulation {
             Output::Broadcast(message) => {
                 if let ConsensusMessage::Vote(signed) = &message {
                     let vote = signed.vote;
-                    let first = *self.said.entry((node, vote.round, vote.kind)).or_insert(vote.block);
-                    assert_eq!(first, vote.block, "node {node} contradicts itself in round {}", vote.round);
+                    let first = *self.said.entry((node, vote.round, vote.kind)).or_insert(vote.batch);
+                    assert_eq!(first, vote.batch, "node {node} contradicts itself in round {}", vote.round);
                 }
                 for to in (0..self.nodes.len()).filter(|&to| to != node) {
                     self.send(node, to, &Event::Message(to, message.clone()));
@@ -246,10 +246,10 @@ impl Simulation {
             }
             Output::Decided(certificate) => {
                 certificate.verify(&self.validators, NETWORK).expect("a decision proves itself");
-                assert!(is_valid(certificate.block), "an invalid block is decided");
+                assert!(is_valid(certificate.batch), "an invalid batch is decided");
                 let mut decided = self.decisions.iter().flatten();
                 assert!(
-                    decided.all(|block| *block == certificate.block),
+                    decided.all(|batch| *batch == certificate.batch),
                     "disagreement: {:?}",
                     self.decisions
                 );
@@ -257,7 +257,7 @@ impl Simulation {
                 if self.decisions.iter().all(Option::is_none) {
                     self.silenced = Some(node);
                 }
-                self.decisions[node] = Some(certificate.block);
+                self.decisions[node] = Some(certificate.batch);
             }
             Output::Equivocation(evidence) => {
                 let culprit = evidence.culprit(&self.validators).map(usize::from);
@@ -276,8 +276,8 @@ impl Simulation {
         self.nodes[node].life += 1;
         // A crash before its decision was stored: it has to learn it again.
         self.carry_out(node, outputs);
-        if let Some(block) = self.nodes[node].candidate {
-            self.give(node, Input::Candidate(block));
+        if let Some(batch) = self.nodes[node].candidate {
+            self.give(node, Input::Candidate(batch));
         }
     }
 
@@ -298,7 +298,7 @@ impl Simulation {
     }
 
     /// The liar knows what everyone holds. In even rounds it helps one node to what that node is after, so
-    /// that one sees a quorum and the others do not; in odd rounds it backs another block towards all.
+    /// that one sees a quorum and the others do not; in odd rounds it backs another batch towards all.
     fn lie(&mut self) {
         self.schedule(30, Event::Lie);
         let Some(liar) = self.liar else { return };
@@ -313,28 +313,28 @@ impl Simulation {
         let Some(machine) = &self.nodes[to].machine else { return };
         let round = machine.round();
         let proposed = machine.algorithm.rounds.get(&round).and_then(|held| held.proposals.first());
-        let proposed = proposed.map(|held| held.signed.proposal.block);
-        let locked = machine.algorithm.log.locked.map(|(_, block)| block);
+        let proposed = proposed.map(|held| held.signed.proposal.batch);
+        let locked = machine.algorithm.log.locked.map(|(_, batch)| batch);
         let (index, key) = (u16::try_from(liar).unwrap(), self.keys[liar].clone());
         let validators = u64::try_from(self.validators.len()).unwrap();
         let turn = u64::from(round / 2) % validators;
         let other = match self.draws.below(10) {
-            0 => Some(block(0x80)),
+            0 => Some(batch(0x80)),
             1 => None,
-            _ => proposed.or_else(|| Some(block(u8::try_from(turn).unwrap() + 1))),
+            _ => proposed.or_else(|| Some(batch(u8::try_from(turn).unwrap() + 1))),
         };
         let wishes = match (round % 2, turn == to as u64) {
             (0, true) => [proposed, locked],
             (0, false) => [proposed, None],
             _ => [other, other],
         };
-        for (kind, block) in [VoteKind::Prevote, VoteKind::Precommit].into_iter().zip(wishes) {
-            let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, block };
+        for (kind, batch) in [VoteKind::Prevote, VoteKind::Precommit].into_iter().zip(wishes) {
+            let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, batch };
             self.send(liar, to, &Event::Message(to, ConsensusMessage::Vote(vote.sign(index, &key))));
         }
         if self.validators.proposer(HEIGHT, round) == index {
-            let block = block(u8::try_from(turn).unwrap() + 1 + u8::from(self.draws.percent(10)));
-            let proposal = Proposal { network: NETWORK, height: HEIGHT, round, block, valid_round: None };
+            let batch = batch(u8::try_from(turn).unwrap() + 1 + u8::from(self.draws.percent(10)));
+            let proposal = Proposal { network: NETWORK, height: HEIGHT, round, batch, valid_round: None };
             self.send(liar, to, &Event::Message(to, ConsensusMessage::Proposal(proposal.sign(&key, None))));
         }
     }

@@ -11,7 +11,7 @@ pub(super) struct Bench {
     log: SafetyLog,
 }
 
-/// What is looked at of an output; `block` tags, `None` for nil.
+/// What is looked at of an output; `batch` tags, `None` for nil.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Seen {
     Proposal(u8, Option<Round>),
@@ -37,7 +37,7 @@ impl Bench {
     }
 
     fn look(&mut self, outputs: &[Output]) -> Vec<Seen> {
-        let tag = |block: BlockHash| block.0.0[0];
+        let tag = |batch: BatchHash| batch.0.0[0];
         let mut seen = Vec::new();
         for output in outputs {
             seen.push(match output {
@@ -47,12 +47,12 @@ impl Bench {
                 }
                 Output::Broadcast(ConsensusMessage::Proposal(signed)) => {
                     assert_eq!(self.log.proposal, Some(signed.proposal), "durable before it is sent");
-                    Seen::Proposal(tag(signed.proposal.block), signed.proposal.valid_round)
+                    Seen::Proposal(tag(signed.proposal.batch), signed.proposal.valid_round)
                 }
                 Output::Broadcast(ConsensusMessage::Vote(signed)) => {
                     let durable = [self.log.prevote, self.log.precommit].contains(&Some(signed.vote));
                     assert!(durable, "{signed:?} is sent before it is durable");
-                    Seen::Vote(signed.vote.kind, signed.vote.block.map(tag))
+                    Seen::Vote(signed.vote.kind, signed.vote.batch.map(tag))
                 }
                 Output::Broadcast(ConsensusMessage::Polka(_) | ConsensusMessage::Commit(_)) => {
                     panic!("certificates are given on request only")
@@ -60,7 +60,7 @@ impl Bench {
                 Output::SetTimeout { round, step } => Seen::Timeout(*round, *step),
                 Output::Decided(certificate) => {
                     certificate.verify(&self.machine.validators, NETWORK).unwrap();
-                    Seen::Decided(certificate.round, tag(certificate.block))
+                    Seen::Decided(certificate.round, tag(certificate.batch))
                 }
                 Output::Equivocation(evidence) => {
                     Seen::Liar(evidence.culprit(&self.machine.validators).unwrap())
@@ -72,7 +72,7 @@ impl Bench {
     }
 
     pub(super) fn proposal(&self, round: Round, tag: u8, valid_round: Option<Round>) -> SignedProposal {
-        let proposal = Proposal { network: NETWORK, height: HEIGHT, round, block: block(tag), valid_round };
+        let proposal = Proposal { network: NETWORK, height: HEIGHT, round, batch: batch(tag), valid_round };
         let polka = valid_round.map(|round| self.polka(round, tag, &[0, 1, 2]));
         proposal.sign(&self.keys[round as usize % 4], polka)
     }
@@ -83,7 +83,7 @@ impl Bench {
     }
 
     pub(super) fn vote(&self, from: u16, round: Round, kind: VoteKind, tag: Option<u8>) -> SignedVote {
-        let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, block: tag.map(block) };
+        let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, batch: tag.map(batch) };
         vote.sign(from, &self.keys[usize::from(from)])
     }
 
@@ -102,7 +102,7 @@ impl Bench {
             .iter()
             .map(|&index| (index, self.vote(index, round, Prevote, Some(tag)).signature))
             .collect();
-        PolkaCertificate { height: HEIGHT, round, block: block(tag), signatures }
+        PolkaCertificate { height: HEIGHT, round, batch: batch(tag), signatures }
     }
 
     pub(super) fn timeout(&mut self, round: Round, step: Step) -> Vec<Seen> {
@@ -118,13 +118,13 @@ impl Bench {
         self.look(&outputs)
     }
 
-    /// Locked on block 1 in round 0 and gone on to round 1.
+    /// Locked on batch 1 in round 0 and gone on to round 1.
     fn locked_in_round_1() -> Self {
         let mut bench = Self::at(3);
         bench.propose(0, 1, None);
         assert_eq!(bench.votes(&[0, 1], 0, Prevote, Some(1)), [Seen::Vote(Precommit, Some(1))]);
         assert_eq!(bench.timeout(0, PrecommitTimeout), [Seen::Timeout(1, ProposeTimeout)],);
-        assert_eq!(bench.machine.algorithm.log.locked, Some((0, block(1))));
+        assert_eq!(bench.machine.algorithm.log.locked, Some((0, batch(1))));
         bench
     }
 }
@@ -133,10 +133,10 @@ impl Bench {
 fn lines_14_to_19_the_proposer_proposes_its_candidate_and_prevotes_it() {
     let mut bench = Bench::at(0);
     assert_eq!(
-        bench.give(Input::Candidate(block(1))),
+        bench.give(Input::Candidate(batch(1))),
         [Seen::Proposal(1, None), Seen::Vote(Prevote, Some(1))],
     );
-    assert_eq!(bench.give(Input::Candidate(block(2))), [], "one proposal a round");
+    assert_eq!(bench.give(Input::Candidate(batch(2))), [], "one proposal a round");
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn a_proposer_without_a_candidate_waits_for_one_until_its_timeout() {
     let mut bench = Bench::at(0);
     assert_eq!(bench.votes(&[1, 2], 0, Prevote, None), [Seen::Timeout(0, ProposeTimeout)]);
     assert_eq!(
-        bench.give(Input::Candidate(block(1))),
+        bench.give(Input::Candidate(batch(1))),
         [Seen::Proposal(1, None), Seen::Vote(Prevote, Some(1)), Seen::Timeout(0, PrevoteTimeout)]
     );
     let mut bench = Bench::at(0);
@@ -154,14 +154,14 @@ fn a_proposer_without_a_candidate_waits_for_one_until_its_timeout() {
         [Seen::Vote(Prevote, None), Seen::Vote(Precommit, None)],
         "two thirds of nil"
     );
-    assert_eq!(bench.give(Input::Candidate(block(1))), [], "too late for this round");
+    assert_eq!(bench.give(Input::Candidate(batch(1))), [], "too late for this round");
 }
 
 #[test]
 fn line_21_a_candidate_wakes_the_others_who_wait_for_the_proposal() {
     let mut bench = Bench::at(2);
     assert_eq!(bench.timeout(0, ProposeTimeout), [], "dormant");
-    assert_eq!(bench.give(Input::Candidate(block(1))), [Seen::Timeout(0, ProposeTimeout)]);
+    assert_eq!(bench.give(Input::Candidate(batch(1))), [Seen::Timeout(0, ProposeTimeout)]);
 }
 
 #[test]
@@ -170,13 +170,13 @@ fn lines_22_to_27_a_valid_proposal_is_prevoted_an_invalid_one_gets_nil() {
     let woken = Seen::Timeout(0, ProposeTimeout);
     assert_eq!(bench.propose(0, 1, None), [woken.clone(), Seen::Vote(Prevote, Some(1))]);
     let mut bench = Bench::at(2);
-    assert_eq!(bench.give(Input::Candidate(block(9))), [woken]);
+    assert_eq!(bench.give(Input::Candidate(batch(9))), [woken]);
     let signed = bench.proposal(0, 1, None);
     assert_eq!(bench.give(Input::Proposal { signed, valid: false }), [Seen::Vote(Prevote, None)]);
 }
 
 #[test]
-fn line_23_who_is_locked_prevotes_its_block_and_no_other() {
+fn line_23_who_is_locked_prevotes_its_batch_and_no_other() {
     let mut bench = Bench::locked_in_round_1();
     assert_eq!(bench.propose(1, 2, None), [Seen::Vote(Prevote, None)]);
     let mut bench = Bench::locked_in_round_1();
@@ -190,7 +190,7 @@ fn lines_28_to_33_a_polka_as_new_as_the_lock_overrides_it() {
     // Of round 1, the lock being of round 0.
     assert_eq!(bench.propose(2, 2, Some(1)), [Seen::Vote(Prevote, Some(2))]);
 
-    // Locked on block 2 in round 2, a polka of round 1 for block 3 is too old.
+    // Locked on batch 2 in round 2, a polka of round 1 for batch 3 is too old.
     assert_eq!(bench.votes(&[0, 1], 2, Prevote, Some(2)), [Seen::Vote(Precommit, Some(2))]);
     bench.timeout(2, PrecommitTimeout);
     bench.timeout(3, PrecommitTimeout);
@@ -212,8 +212,8 @@ fn lines_36_to_43_a_polka_locks_and_is_precommitted() {
     let mut bench = Bench::at(2);
     bench.propose(0, 1, None);
     assert_eq!(bench.votes(&[0, 1], 0, Prevote, Some(1)), [Seen::Vote(Precommit, Some(1))]);
-    assert_eq!(bench.log.locked, Some((0, block(1))));
-    assert_eq!(bench.log.valid.as_ref().map(|polka| (polka.round, polka.block)), Some((0, block(1))));
+    assert_eq!(bench.log.locked, Some((0, batch(1))));
+    assert_eq!(bench.log.valid.as_ref().map(|polka| (polka.round, polka.batch)), Some((0, batch(1))));
 }
 
 #[test]
@@ -228,8 +228,8 @@ fn line_42_a_polka_after_the_precommit_is_remembered_without_a_lock() {
         (bench.machine.algorithm.log.locked, bench.machine.algorithm.log.valid.is_some()),
         (None, true)
     );
-    // Lines 15 and 16: as proposer of round 1 it proposes that block, with its proof, not its candidate.
-    assert_eq!(bench.give(Input::Candidate(block(9))), []);
+    // Lines 15 and 16: as proposer of round 1 it proposes that batch, with its proof, not its candidate.
+    assert_eq!(bench.give(Input::Candidate(batch(9))), []);
     assert_eq!(
         bench.timeout(0, PrecommitTimeout),
         [Seen::Proposal(1, Some(0)), Seen::Vote(Prevote, Some(1))]
@@ -239,7 +239,7 @@ fn line_42_a_polka_after_the_precommit_is_remembered_without_a_lock() {
 #[test]
 fn line_36_waits_for_the_proposal() {
     let mut bench = Bench::at(2);
-    bench.give(Input::Candidate(block(9)));
+    bench.give(Input::Candidate(batch(9)));
     bench.votes(&[0], 0, Prevote, Some(1));
     assert_eq!(bench.timeout(0, ProposeTimeout), [Seen::Vote(Prevote, None)]);
     bench.votes(&[1], 0, Prevote, Some(1));
@@ -290,7 +290,7 @@ fn a_single_validator_decides_alone() {
     let keys = keys(1);
     let (mut machine, _) =
         Consensus::new(NETWORK, HEIGHT, validators(&keys), Some(keys[0].clone()), SafetyLog::default());
-    let outputs = machine.step(Input::Candidate(block(1))).unwrap();
+    let outputs = machine.step(Input::Candidate(batch(1))).unwrap();
     let Some(Output::Decided(certificate)) = outputs.last() else { panic!("undecided: {outputs:?}") };
     assert_eq!(certificate.verify(&validators(&keys), NETWORK), Ok(()));
 }
@@ -302,7 +302,7 @@ fn who_is_no_validator_signs_nothing_and_learns_the_decision() {
     let mut bench = Bench::at(0);
     (bench.machine, _) =
         Consensus::new(NETWORK, HEIGHT, validators(&keys), Some(stranger), SafetyLog::default());
-    assert_eq!(bench.give(Input::Candidate(block(1))), [Seen::Timeout(0, ProposeTimeout)]);
+    assert_eq!(bench.give(Input::Candidate(batch(1))), [Seen::Timeout(0, ProposeTimeout)]);
     assert_eq!(bench.propose(0, 1, None), []);
     assert_eq!(bench.votes(&[0, 1, 2], 0, Precommit, Some(1)), [Seen::Decided(0, 1)]);
 }
@@ -339,7 +339,7 @@ fn a_commit_certificate_decides() {
     let mut bench = Bench::at(2);
     let signatures =
         [0, 1, 3].map(|index| (index, bench.vote(index, 5, Precommit, Some(1)).signature)).to_vec();
-    let certificate = CommitCertificate { height: HEIGHT, round: 5, block: block(1), signatures };
+    let certificate = CommitCertificate { height: HEIGHT, round: 5, batch: batch(1), signatures };
     assert_eq!(bench.give(Input::Commit(certificate.clone())), [Seen::Decided(5, 1)]);
     assert_eq!(bench.machine.decided(), Some(&certificate));
 }
@@ -352,15 +352,15 @@ fn after_a_crash_it_repeats_what_it_said_and_keeps_its_lock() {
     assert_eq!(bench.machine.round(), 1);
     assert_eq!(bench.propose(1, 1, None), [], "it has prevoted in this round");
     bench.timeout(1, PrecommitTimeout);
-    assert_eq!(bench.propose(2, 2, None), [Seen::Vote(Prevote, None)], "still locked on block 1");
+    assert_eq!(bench.propose(2, 2, None), [Seen::Vote(Prevote, None)], "still locked on batch 1");
 }
 
 #[test]
 fn after_a_crash_a_proposer_proposes_the_same_again() {
     let mut bench = Bench::at(0);
-    bench.give(Input::Candidate(block(1)));
+    bench.give(Input::Candidate(batch(1)));
     assert_eq!(bench.restart(0), [Seen::Proposal(1, None), Seen::Vote(Prevote, Some(1))]);
-    assert_eq!(bench.give(Input::Candidate(block(2))), []);
+    assert_eq!(bench.give(Input::Candidate(batch(2))), []);
 }
 
 #[test]
@@ -370,26 +370,26 @@ fn who_is_said_to_have_signed_nothing_of_a_height_does_not_begin_it() {
     let (mut machine, outputs) =
         Consensus::new(NETWORK, HEIGHT, validators(&keys), Some(keys[0].clone()), log);
     assert_eq!((outputs, machine.is_awake()), (vec![], false));
-    machine.step(Input::Candidate(block(1))).unwrap();
+    machine.step(Input::Candidate(batch(1))).unwrap();
     assert!(machine.is_awake());
 }
 
 #[test]
-fn who_lost_blocks_it_voted_beyond_follows_without_signing() {
+fn who_lost_batches_it_voted_beyond_follows_without_signing() {
     let keys = keys(4);
     let log = SafetyLog::new(HEIGHT + 1);
     let (mut machine, outputs) =
         Consensus::new(NETWORK, HEIGHT, validators(&keys), Some(keys[0].clone()), log);
     assert_eq!(outputs, []);
-    let outputs = machine.step(Input::Candidate(block(1))).unwrap();
+    let outputs = machine.step(Input::Candidate(batch(1))).unwrap();
     assert_eq!(outputs, [Output::SetTimeout { round: 0, step: ProposeTimeout }]);
 }
 
 #[test]
 fn a_vote_that_contradicts_the_safety_log_is_not_signed_and_the_node_is_told() {
     let mut bench = Bench::at(2);
-    let other = Vote { network: NETWORK, height: HEIGHT, round: 0, kind: Prevote, block: Some(block(9)) };
-    bench.give(Input::Candidate(block(1)));
+    let other = Vote { network: NETWORK, height: HEIGHT, round: 0, kind: Prevote, batch: Some(batch(9)) };
+    bench.give(Input::Candidate(batch(1)));
     bench.machine.algorithm.log.prevote = Some(other);
     let signed = bench.proposal(0, 1, None);
     let outputs = bench.machine.step(Input::Proposal { signed, valid: true }).unwrap();
@@ -425,7 +425,7 @@ fn every_malformed_message_is_refused_and_changes_nothing() {
     );
     let reason = crate::key::KeyError::BadSignature;
     assert_eq!(
-        refused(with(|signed| signed.vote.block = None)),
+        refused(with(|signed| signed.vote.batch = None)),
         ConsensusError::BadSignature { validator: 1, reason }
     );
     assert!(!bench.machine.summary().prevotes.contains(1));

@@ -23,7 +23,7 @@ use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
 use super::judging::{Award, Value};
 use super::staging::{Staged, Terms};
-use crate::block::Replacement;
+use crate::batch::Replacement;
 use crate::genesis::Parameters;
 use crate::ledger::defect::Defect;
 use crate::ledger::transition::Transition;
@@ -163,7 +163,7 @@ impl Transition<'_> {
         Ok(())
     }
 
-    /// Each part names a demand of the market that nothing else in the block composes, and the version that
+    /// Each part names a demand of the market that nothing else in the batch composes, and the version that
     /// stands; at least one stands.
     fn validate_amended(
         &self,
@@ -195,7 +195,7 @@ impl Transition<'_> {
         Ok(entries)
     }
 
-    /// What is due to be settled is not re-composed any more, even if more is than one block settles.
+    /// What is due to be settled is not re-composed any more, even if more is than one batch settles.
     fn validate_not_frozen(&self, demand: DemandId, entry: &DemandEntry) -> Result<(), MarketError> {
         let freezes_ms = entry.composition().map(|standing| self.state.demands.freezes_at_ms(standing));
         match freezes_ms {

@@ -1,7 +1,7 @@
 //! What an offer costs its provider as long as it stands: a deposit for each operation offered.
 //!
 //! The deposit of an offer is locked when a record brings it. Where an offer is replaced by a larger one, what is missing
-//! is locked, too; what is locked beyond the terms in force returns at the end of the first block after which nothing
+//! is locked, too; what is locked beyond the terms in force returns at the end of the first batch after which nothing
 //! standing rests on the provider. A provider keeps its place among the providers for ever, withdrawn or not, so the deposit of one
 //! operation stays with that place. Offers of genesis have none.
 
@@ -34,7 +34,7 @@ impl State {
         }
     }
 
-    /// Locks what is missing of the deposit for a provider's terms. What is too much returns at the end of the block.
+    /// Locks what is missing of the deposit for a provider's terms. What is too much returns at the end of the batch.
     pub(super) fn lock_deposit(&mut self, id: ProviderId) -> Result<(), Defect> {
         let required = self.required_deposit(id)?;
         let missing = required.checked_sub(self.providers.deposit(id)).ok_or(Defect::Deposit)?;

@@ -21,7 +21,7 @@ pub struct DemandEntry {
     pub since: Height,
     /// When, in milliseconds of market time: acceptance relaxes with the time since.
     pub since_ms: u64,
-    /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of blocks.
+    /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of batches.
     pub expires_ms: u64,
     /// Held for it: budget + fee while open, the fee while composed.
     pub escrow: Money,
@@ -39,7 +39,7 @@ pub enum DemandStatus {
     Open,
     /// Composed, not yet settled. Amendments replace the composition and raise its version here.
     Composed(Standing),
-    /// Settled for good. It has left the market, and the state with it: only a block's report says so.
+    /// Settled for good. It has left the market, and the state with it: only a batch's report says so.
     Frozen { composition: Standing, height: Height },
     /// Taken back by its author while open. It has left the market, and the state with it, as above.
     Cancelled { height: Height },
@@ -47,7 +47,7 @@ pub enum DemandStatus {
     Expired { height: Height },
 }
 
-/// A composition that a block brought, with the terms it was made at: later offers do not change them.
+/// A composition that a batch brought, with the terms it was made at: later offers do not change them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// 1 for the first composition; one more with each amendment.
@@ -60,7 +60,7 @@ pub struct Standing {
     pub since: Height,
     /// When, in milliseconds of market time: the freeze is counted from here.
     pub since_ms: u64,
-    /// The height of the block that brought this version.
+    /// The height of the batch that brought this version.
     pub height: Height,
     /// Whose amendment brought this version; `None` for the first.
     pub amended_by: Option<Address>,
@@ -81,9 +81,9 @@ pub struct Standing {
     /// What the demander paid in: the cost of the first composition and what was charged to it for room that
     /// others made. No demander ever pays more.
     pub price: Money,
-    /// Its reduced cost at the prices of its block.
+    /// Its reduced cost at the prices of its batch.
     pub reduced_cost: Money,
-    /// What the first composer earns of the fee, the bounty account's share included: what the first block
+    /// What the first composer earns of the fee, the bounty account's share included: what the first batch
     /// earned, and from the freeze on what was paid.
     pub earned: Money,
     /// What amenders are paid at the freeze. Together with `earned` paid, never more than the fee.

@@ -1,4 +1,4 @@
-//! Why the market refuses what a block composes, amends, prices and claims to be paid: one variant per rule.
+//! Why the market refuses what a batch composes, amends, prices and claims to be paid: one variant per rule.
 
 use scenarios::{Minutes, Money, OperationId, PriceError, ProviderId};
 
@@ -6,15 +6,15 @@ use crate::key::Address;
 use crate::ledger::defect::Defect;
 use crate::record::{DemandId, Height};
 
-/// Why a block's work on the market is refused.
+/// Why a batch's work on the market is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MarketError {
-    /// A demand composed twice in the block.
-    #[error("demand {demand} is composed twice in the block")]
+    /// A demand composed twice in the batch.
+    #[error("demand {demand} is composed twice in the batch")]
     DuplicateComposition { demand: DemandId },
-    /// Checking the block takes too much work.
-    #[error("checking the block takes {got} shortest-path steps, expected at most {expected}")]
+    /// Checking the batch takes too much work.
+    #[error("checking the batch takes {got} shortest-path steps, expected at most {expected}")]
     TooMuchWork {
         /// The steps it takes.
         got: u64,
@@ -23,29 +23,29 @@ pub enum MarketError {
     /// The composed demand is not on chain, or has left the market: settled, cancelled or expired.
     #[error("demand {demand} is not on chain, or has left the market")]
     UnknownDemand { demand: DemandId },
-    /// The demand's time has come; it leaves the market with one of the next blocks.
-    #[error("demand {demand:?} expired at {expected} ms, the block is dated {got} ms")]
+    /// The demand's time has come; it leaves the market with one of the next batches.
+    #[error("demand {demand:?} expired at {expected} ms, the batch is dated {got} ms")]
     DemandExpired {
         demand: DemandId,
-        /// The block's time.
+        /// The batch's time.
         got: u64,
         /// When it expired.
         expected: u64,
     },
-    /// The composition is due to be settled; that comes with one of the next blocks.
-    #[error("demand {demand:?} froze at {expected} ms of market time, the block's is {got} ms")]
+    /// The composition is due to be settled; that comes with one of the next batches.
+    #[error("demand {demand:?} froze at {expected} ms of market time, the batch's is {got} ms")]
     DemandFrozen {
         demand: DemandId,
-        /// The block's market time.
+        /// The batch's market time.
         got: u64,
         /// The market time at which it froze.
         expected: u64,
     },
-    /// The demand was composed by an earlier block, which stands.
+    /// The demand was composed by an earlier batch, which stands.
     #[error("demand {demand:?} was already composed at height {height} by {}", .miner.short())]
     AlreadyComposed {
         demand: DemandId,
-        /// The height of the block that stands.
+        /// The height of the batch that stands.
         height: Height,
         miner: Address,
     },
@@ -131,21 +131,21 @@ pub enum MarketError {
         expected: u32,
     },
     /// An amendment of nothing but open demands.
-    #[error("amendment {amendment} of the block replaces no composition")]
+    #[error("amendment {amendment} of the batch replaces no composition")]
     NothingReplaced {
-        /// Its position in the block.
+        /// Its position in the batch.
         amendment: usize,
     },
     /// An amendment that leaves every composition it replaces with the providers it has.
-    #[error("amendment {amendment} of the block changes no composition that it replaces")]
+    #[error("amendment {amendment} of the batch changes no composition that it replaces")]
     NothingChanged {
-        /// Its position in the block.
+        /// Its position in the batch.
         amendment: usize,
     },
     /// An amendment that composes no open demand must save enough.
-    #[error("amendment {amendment} of the block saves {got}, expected at least {expected}")]
+    #[error("amendment {amendment} of the batch saves {got}, expected at least {expected}")]
     SavingTooSmall {
-        /// Its position in the block.
+        /// Its position in the batch.
         amendment: usize,
         /// What it saves; negative if it costs more.
         got: Money,
@@ -153,9 +153,9 @@ pub enum MarketError {
         expected: Money,
     },
     /// Those for whom room is made cannot pay for it.
-    #[error("amendment {amendment} of the block: budgets leave {got} for the room made, it costs {expected}")]
+    #[error("amendment {amendment} of the batch: budgets leave {got} for the room made, it costs {expected}")]
     RoomNotPaid {
-        /// Its position in the block.
+        /// Its position in the batch.
         amendment: usize,
         /// What the budgets of its first compositions leave beyond their cost.
         got: Money,
@@ -181,9 +181,9 @@ pub enum MarketError {
         /// What its demand asks for at its age.
         expected: Money,
     },
-    /// The compositions are too far from good, by a measure that judges blocks as a whole.
-    #[error("the block earns {got}, expected at least {expected} of its fees")]
-    BlockBelowThreshold {
+    /// The compositions are too far from good, by a measure that judges batches as a whole.
+    #[error("the batch earns {got}, expected at least {expected} of its fees")]
+    BatchBelowThreshold {
         got: Money,
         /// What its demands ask for at their age.
         expected: Money,
@@ -220,7 +220,7 @@ impl MarketError {
             Self::RoomNotPaid { .. } => "room",
             Self::Price(_) => "price",
             Self::BoundNotRaised { .. } => "bound-gain",
-            Self::RewardBelowThreshold { .. } | Self::BlockBelowThreshold { .. } => "reward",
+            Self::RewardBelowThreshold { .. } | Self::BatchBelowThreshold { .. } => "reward",
             Self::Internal(_) => Defect::RULE,
         }
     }

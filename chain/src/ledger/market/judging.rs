@@ -1,6 +1,6 @@
-//! What compositions are worth, and new prices. A composition is valued by itself, at the offers and prices its block
+//! What compositions are worth, and new prices. A composition is valued by itself, at the offers and prices its batch
 //! begins with: its reduced cost, the share of its fee that this earns, and whether that is enough. Nothing is averaged
-//! over a block, so that no good composition carries a bad one. Measures of paper A alone judge a block as a whole.
+//! over a batch, so that no good composition carries a bad one. Measures of paper A alone judge a batch as a whole.
 
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{CompositionEvaluation, DualPrices, Money, Oracle};
@@ -9,7 +9,7 @@ use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
 use super::staging::Staged;
 use super::view::{certified_bound, priced_cost};
-use crate::block::PriceUpdate;
+use crate::batch::PriceUpdate;
 use crate::ledger::defect::Defect;
 use crate::ledger::transition::Transition;
 use crate::record::DemandId;
@@ -31,7 +31,7 @@ pub(in crate::ledger) struct Award {
 }
 
 impl Transition<'_> {
-    /// The value of a composition at the offers and prices the block begins with.
+    /// The value of a composition at the offers and prices the batch begins with.
     pub(in crate::ledger) fn value(
         &self,
         entry: &DemandEntry,
@@ -46,7 +46,7 @@ impl Transition<'_> {
         Ok(Value { reduced_cost, added: added.ok_or(Defect::ReducedCost)? })
     }
 
-    /// What the first composition of a demand earns for this achievement, which is enough. Where blocks are judged as a
+    /// What the first composition of a demand earns for this achievement, which is enough. Where batches are judged as a
     /// whole it is nothing yet: see [`Transition::judge_whole`].
     pub(in crate::ledger) fn award(
         &self,
@@ -101,7 +101,7 @@ impl Transition<'_> {
             }
             let (got, expected) = (self.report.reward, self.report.required);
             if got < expected {
-                return Err(MarketError::BlockBelowThreshold { got, expected });
+                return Err(MarketError::BatchBelowThreshold { got, expected });
             }
         }
         self.report.reward_ppm = share_of(self.report.reward, self.report.fees);
@@ -148,7 +148,7 @@ fn share_of(reward: Money, fees: Money) -> u64 {
     u64::try_from(share).unwrap_or(0)
 }
 
-/// The reduced cost of what stands at other prices than those of its block, at the terms it was made at.
+/// The reduced cost of what stands at other prices than those of its batch, at the terms it was made at.
 /// `None` if it leaves the range of money.
 fn reduced_cost_of_standing(standing: &Standing, least: Money, prices: &DualPrices) -> Option<Money> {
     priced_cost(standing, prices)?.checked_sub(least)

@@ -31,7 +31,7 @@ impl Usage {
     }
 }
 
-/// In dedicated allocation: the miner whose blocks alone may use a provider.
+/// In dedicated allocation: the miner whose batches alone may use a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Holder {

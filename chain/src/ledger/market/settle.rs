@@ -44,7 +44,7 @@ impl State {
     }
 
     /// Records a composition that replaces another; the demander neither pays nor is paid. What the providers of the
-    /// other have locked is looked at once everything of the block is entered.
+    /// other have locked is looked at once everything of the batch is entered.
     pub(in crate::ledger) fn recompose(
         &mut self,
         id: DemandId,
@@ -64,8 +64,8 @@ impl State {
     }
 
     /// Lets time pass: freezes compositions that are due, by time and id, then takes open demands whose time has come off
-    /// the market, by expiry and id; they, as they left. So that no block takes long, at most as many freeze, and at most
-    /// as many expire, as a block may have records; the rest does so with the next one, and nothing composes or
+    /// the market, by expiry and id; they, as they left. So that no batch takes long, at most as many freeze, and at most
+    /// as many expire, as a batch may have records; the rest does so with the next one, and nothing composes or
     /// re-composes them meanwhile.
     pub(in crate::ledger) fn leave_due(
         &mut self,
@@ -74,7 +74,7 @@ impl State {
     ) -> Result<Vec<Departed>, Defect> {
         self.halted_ms = at.halted_ms;
         let parameters = network.parameters();
-        let most = usize::try_from(parameters.limits.records_per_block).unwrap_or(usize::MAX);
+        let most = usize::try_from(parameters.limits.records_per_batch).unwrap_or(usize::MAX);
         let mut departed = Vec::new();
         for id in self.demands.due_at(at.market_ms(), most) {
             departed.push(self.freeze(parameters, id, at.height)?);

@@ -21,7 +21,7 @@ use crate::schedule::Achievement;
 #[derive(Clone, Debug)]
 pub(crate) struct Staged {
     pub(crate) demand: DemandId,
-    /// The demand before the block composes it.
+    /// The demand before the batch composes it.
     pub(crate) entry: Arc<DemandEntry>,
     pub(crate) providers: Vec<ProviderId>,
     pub(crate) evaluation: CompositionEvaluation,
@@ -138,7 +138,7 @@ impl Transition<'_> {
         self.staged.last().ok_or(Defect::Totals.into())
     }
 
-    /// Adds a first composition, and what it adds to reduced cost, to the block's totals.
+    /// Adds a first composition, and what it adds to reduced cost, to the batch's totals.
     pub(in crate::ledger) fn count(&mut self, staged: &Staged, added: Money) -> Result<(), Defect> {
         let report = &mut self.report;
         report.compositions = report.compositions.saturating_add(1);
@@ -164,7 +164,7 @@ impl Transition<'_> {
         }
     }
 
-    /// What has expired is not composed any more, even if more have than one block takes off the market.
+    /// What has expired is not composed any more, even if more have than one batch takes off the market.
     pub(in crate::ledger) fn validate_not_overdue(
         &self,
         demand: DemandId,

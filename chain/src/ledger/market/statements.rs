@@ -16,18 +16,18 @@ use crate::record_rule::RecordRule;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MarketStatementError {
-    /// The demand's time would have come with the block that brings it.
-    #[error("the demand expires at {got} ms, expected later than the block's {expected} ms")]
+    /// The demand's time would have come with the batch that brings it.
+    #[error("the demand expires at {got} ms, expected later than the batch's {expected} ms")]
     DemandExpired {
         got: u64,
-        /// The block's time.
+        /// The batch's time.
         expected: u64,
     },
     /// The demand would stay open for too long.
-    #[error("the demand expires at {got} ms, expected at most {expected} ms in a block of now")]
+    #[error("the demand expires at {got} ms, expected at most {expected} ms in a batch of now")]
     LivesTooLong {
         got: u64,
-        /// The block's time + `demand_lifetime_max_ms`.
+        /// The batch's time + `demand_lifetime_max_ms`.
         expected: u64,
     },
     /// The demander cannot pay budget and fee into escrow.
@@ -175,7 +175,7 @@ impl State {
         self.lock_deposit(id)
     }
 
-    /// The author offers nothing any more; its deposit returns at the end of a block after which nothing standing rests on
+    /// The author offers nothing any more; its deposit returns at the end of a batch after which nothing standing rests on
     /// it, this one or a later one.
     pub(in crate::ledger) fn apply_withdrawal(&mut self, author: Address) -> Result<(), Defect> {
         let id = self.providers.id_of(author).ok_or(Defect::ProviderId)?;

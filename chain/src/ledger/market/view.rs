@@ -106,7 +106,7 @@ impl Ledger {
         self.view(capacities, |_, entry| entry.is_open())
     }
 
-    /// The market of these demands alone, to re-compose them together in a block of this time: capacities are what all
+    /// The market of these demands alone, to re-compose them together in a batch of this time: capacities are what all
     /// *other* compositions, standing and frozen, leave. Demands that are unknown, have left the market, or will have
     /// frozen are left out.
     pub fn amendable_market(&self, demands: &[DemandId], timestamp_ms: u64) -> Market {
@@ -131,7 +131,7 @@ impl Ledger {
         }
     }
 
-    /// Whether an amendment in the next block may compose the demand, first or again, if that block has this time.
+    /// Whether an amendment in the next batch may compose the demand, first or again, if that batch has this time.
     pub fn is_amendable(&self, entry: &DemandEntry, timestamp_ms: u64) -> bool {
         let Ok(at) = self.moment(timestamp_ms) else { return false };
         entry.is_open() || self.freezes_at_ms(entry).is_some_and(|freezes_ms| freezes_ms > at.market_ms())
@@ -198,7 +198,7 @@ impl State {
     /// that, and then what stands is still a plan of the market.
     pub(in crate::ledger) fn market_capacities(&self) -> Vec<Option<Minutes>> {
         let mut capacities = self.providers.capacities_left(|_, usage| usage.frozen);
-        // Not the minutes that providers count as standing: those include what a block has only staged.
+        // Not the minutes that providers count as standing: those include what a batch has only staged.
         let standing = minutes_of(self.demands.iter().map(|(_, entry)| entry.as_ref()));
         for (provider, minutes) in standing {
             if let Some(Some(capacity)) = capacities.get_mut(provider.index()) {

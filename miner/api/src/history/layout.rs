@@ -1,7 +1,7 @@
 //! Keys and values of the history on disk. Values are canonical bytes of their types.
 
 use chain::codec::{decode, encode};
-use chain::{Address, BlockHash, DemandId, Hash, Height, NetworkId, RecordId};
+use chain::{Address, BatchHash, DemandId, Hash, Height, NetworkId, RecordId};
 use serde::{Deserialize, Serialize};
 
 /// The format. What was written in another one is forgotten and made again.
@@ -19,7 +19,7 @@ pub(super) const MINERS: &[u8] = b"m/";
 pub(super) struct Head {
     pub(super) network: NetworkId,
     pub(super) height: Height,
-    pub(super) block: BlockHash,
+    pub(super) batch: BatchHash,
 }
 
 impl Head {
@@ -34,8 +34,8 @@ impl Head {
     }
 }
 
-/// The key of a block's hash.
-pub(super) fn block(height: Height) -> Vec<u8> {
+/// The key of a batch's hash.
+pub(super) fn batch(height: Height) -> Vec<u8> {
     [b"b/".as_slice(), &height.to_be_bytes()].concat()
 }
 

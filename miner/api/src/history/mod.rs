@@ -1,7 +1,7 @@
 //! What the chain has left behind: where records came on chain, what became of demands that left the market, and
 //! what everything composed cost and earned. The ledger keeps none of it.
 //!
-//! [`History`] is an index over a [`Backend`] of its own. It is made of final blocks in order, each applied whole
+//! [`History`] is an index over a [`Backend`] of its own. It is made of final batches in order, each applied whole
 //! or not at all, and of nothing else: it can be thrown away and made again from the chain. Why records were
 //! refused is remembered too, for as long as the node runs. What runs it, on which thread, is the driver's affair.
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use chain::codec::{decode, encode};
 use chain::ledger::DemandEntry;
 use chain::store::{Backend, Changes};
-use chain::{Block, BlockHash, BlockReport, DemandId, Height, NetworkId, RecordId, StoreError};
+use chain::{Batch, BatchHash, BatchReport, DemandId, Height, NetworkId, RecordId, StoreError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -42,32 +42,32 @@ pub enum HistoryError {
     /// What is kept makes no sense. It is made again from the chain when the node starts.
     #[error("the node's history is damaged ({reason}); it is made again when the node is restarted")]
     Damaged { reason: String },
-    /// A block that does not follow the last one.
-    #[error("block {got} does not continue the history, the next is {expected}")]
+    /// A batch that does not follow the last one.
+    #[error("batch {got} does not continue the history, the next is {expected}")]
     NotNext {
-        /// The block's height.
+        /// The batch's height.
         got: Height,
         /// The last one's + 1.
         expected: Height,
     },
-    /// A block of another chain.
-    #[error("the parent of block {height} is {got}, the history ends with {expected}")]
+    /// A batch of another chain.
+    #[error("the parent of batch {height} is {got}, the history ends with {expected}")]
     OtherChain {
-        /// The block's height.
+        /// The batch's height.
         height: Height,
-        got: BlockHash,
-        /// The last block known.
-        expected: BlockHash,
+        got: BatchHash,
+        /// The last batch known.
+        expected: BatchHash,
     },
     /// It is asked about a height that it has not come to, or of which it remembers too little.
     #[error("the history is at height {got}, asked about {expected}: ask again")]
     OtherHeight {
-        /// Its last block's height.
+        /// Its last batch's height.
         got: Height,
         /// The height asked about.
         expected: Height,
     },
-    /// A mistake of ours in what answers, or in what takes a block in.
+    /// A mistake of ours in what answers, or in what takes a batch in.
     #[error("the node's history cannot answer: it panicked ({reason})")]
     Panicked {
         /// What the panic said.
@@ -96,7 +96,7 @@ impl From<StoreError> for HistoryError {
 pub struct History {
     backend: Box<dyn Backend>,
     network: NetworkId,
-    head: Option<(Height, BlockHash)>,
+    head: Option<(Height, BatchHash)>,
     totals: Arc<Totals>,
     /// The totals after each of the last heights.
     recent: BTreeMap<Height, Arc<Totals>>,
@@ -116,14 +116,14 @@ impl History {
         let refusals = Refusals::default();
         let mut history = Self { backend, network, head: None, totals, recent, refusals, is_disowned: false };
         match history.backend.get(layout::HEAD)?.map(|bytes| layout::Head::read(&bytes)) {
-            Some(Some(head)) if head.network == network => history.load(head.height, head.block)?,
+            Some(Some(head)) if head.network == network => history.load(head.height, head.batch)?,
             Some(_) => history.forget()?,
             None => {}
         }
         Ok(history)
     }
 
-    fn load(&mut self, height: Height, block: BlockHash) -> Result<(), HistoryError> {
+    fn load(&mut self, height: Height, batch: BatchHash) -> Result<(), HistoryError> {
         let mut totals = match self.backend.get(layout::TOTALS)? {
             Some(bytes) => stored::<Totals>(&bytes, "the totals")?,
             None => Totals::default(),
@@ -132,23 +132,23 @@ impl History {
             let address = layout::miner_of(&key).ok_or_else(|| damaged("the key of a miner"))?;
             totals.miners.insert(address, stored(&value, "a miner's totals")?);
         }
-        self.head = Some((height, block));
+        self.head = Some((height, batch));
         self.totals = Arc::new(totals);
         self.recent = BTreeMap::from([(height, Arc::clone(&self.totals))]);
         Ok(())
     }
 
-    /// Height and hash of the last block applied; `None` before the first.
-    pub const fn head(&self) -> Option<(Height, BlockHash)> {
+    /// Height and hash of the last batch applied; `None` before the first.
+    pub const fn head(&self) -> Option<(Height, BatchHash)> {
         self.head
     }
 
-    /// The last block's height; 0 before the first.
+    /// The last batch's height; 0 before the first.
     pub fn height(&self) -> Height {
         self.head.map_or(0, |(height, _)| height)
     }
 
-    /// Forgets everything but refusals: the next block is the first.
+    /// Forgets everything but refusals: the next batch is the first.
     ///
     /// # Errors
     /// If the backend fails.
@@ -175,24 +175,24 @@ impl History {
         Ok(())
     }
 
-    /// Takes in the next blocks, all of them with one commit or none.
+    /// Takes in the next batches, all of them with one commit or none.
     ///
     /// # Errors
     /// If one does not follow the one before, or the backend fails.
     pub fn apply<'b>(
         &mut self,
-        blocks: impl IntoIterator<Item = (&'b Block, &'b BlockReport)>,
+        batches: impl IntoIterator<Item = (&'b Batch, &'b BatchReport)>,
     ) -> Result<(), HistoryError> {
         let (mut changes, mut head) = (Changes::new(), self.head);
         let (mut totals, mut recent) = (Arc::clone(&self.totals), self.recent.clone());
-        for (block, report) in blocks {
-            let (height, hash) = follow(head, block)?;
-            let touched = Arc::make_mut(&mut totals).add(block, report);
+        for (batch, report) in batches {
+            let (height, hash) = follow(head, batch)?;
+            let touched = Arc::make_mut(&mut totals).add(batch, report);
             for miner in touched {
                 changes.insert(layout::miner(miner), totals.miners.get(&miner).map(encode));
             }
-            changes.insert(layout::block(height), Some(encode(&hash)));
-            for record in &block.body.records {
+            changes.insert(layout::batch(height), Some(encode(&hash)));
+            for record in &batch.body.records {
                 changes.insert(layout::record(record.id()), Some(encode(&height)));
             }
             for (demand, entry) in &report.departed {
@@ -204,8 +204,8 @@ impl History {
                 recent.pop_first();
             }
         }
-        let Some((height, block)) = head.filter(|_| head != self.head) else { return Ok(()) };
-        let head_bytes = layout::Head { network: self.network, height, block }.write();
+        let Some((height, batch)) = head.filter(|_| head != self.head) else { return Ok(()) };
+        let head_bytes = layout::Head { network: self.network, height, batch }.write();
         let head_bytes = if self.is_disowned { Vec::new() } else { head_bytes };
         changes.insert(layout::HEAD.to_vec(), Some(head_bytes));
         changes.insert(layout::TOTALS.to_vec(), Some(encode(totals.as_ref())));
@@ -224,7 +224,7 @@ impl History {
         self.refusals.get(record)
     }
 
-    /// The height of the final block that brought a record.
+    /// The height of the final batch that brought a record.
     ///
     /// # Errors
     /// If the backend fails or its content is damaged.
@@ -232,12 +232,12 @@ impl History {
         self.read(&layout::record(record), "a record's height")
     }
 
-    /// The final block of a height.
+    /// The final batch of a height.
     ///
     /// # Errors
     /// If the backend fails, or it is not there.
-    pub fn block_at(&self, height: Height) -> Result<BlockHash, HistoryError> {
-        let found = self.read(&layout::block(height), "a block's hash")?;
+    pub fn batch_at(&self, height: Height) -> Result<BatchHash, HistoryError> {
+        let found = self.read(&layout::batch(height), "a batch's hash")?;
         found.ok_or(HistoryError::OtherHeight { got: self.height(), expected: height })
     }
 
@@ -267,18 +267,18 @@ impl History {
     }
 }
 
-/// The head after a block, if it follows this one.
-fn follow(head: Option<(Height, BlockHash)>, block: &Block) -> Result<(Height, BlockHash), HistoryError> {
-    let got = block.header.height;
+/// The head after a batch, if it follows this one.
+fn follow(head: Option<(Height, BatchHash)>, batch: &Batch) -> Result<(Height, BatchHash), HistoryError> {
+    let got = batch.header.height;
     let expected = head.map_or(0, |(height, _)| height).saturating_add(1);
     if got != expected {
         return Err(HistoryError::NotNext { got, expected });
     }
     match head {
-        Some((_, last)) if last != block.header.parent => {
-            Err(HistoryError::OtherChain { height: got, got: block.header.parent, expected: last })
+        Some((_, last)) if last != batch.header.parent => {
+            Err(HistoryError::OtherChain { height: got, got: batch.header.parent, expected: last })
         }
-        _ => Ok((got, block.hash())),
+        _ => Ok((got, batch.hash())),
     }
 }
 

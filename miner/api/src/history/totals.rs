@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::ledger::{DemandEntry, DemandStatus};
-use chain::{Address, Block, BlockReport};
+use chain::{Address, Batch, BatchReport};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
-/// Sums over all blocks up to a height.
+/// Sums over all batches up to a height.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Demands composed and settled.
@@ -26,8 +26,8 @@ pub struct Totals {
 /// What one miner did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinerTotals {
-    /// Blocks with first compositions of its own.
-    pub blocks: u64,
+    /// Batches with first compositions of its own.
+    pub batches: u64,
     /// Demands it was the first to compose.
     pub demands: u64,
     /// What it was paid at settlements, for first compositions and amendments.
@@ -35,13 +35,13 @@ pub struct MinerTotals {
 }
 
 impl Totals {
-    /// Adds a block up; the miners whose totals changed come back.
-    pub(super) fn add(&mut self, block: &Block, report: &BlockReport) -> BTreeSet<Address> {
+    /// Adds a batch up; the miners whose totals changed come back.
+    pub(super) fn add(&mut self, batch: &Batch, report: &BatchReport) -> BTreeSet<Address> {
         let mut touched = BTreeSet::new();
         if report.compositions > 0 {
-            let miner = block.header.miner.address();
+            let miner = batch.header.miner.address();
             let totals = self.miners.entry(miner).or_default();
-            totals.blocks = totals.blocks.saturating_add(1);
+            totals.batches = totals.batches.saturating_add(1);
             totals.demands = totals.demands.saturating_add(u64::from(report.compositions));
             touched.insert(miner);
         }

@@ -39,7 +39,7 @@ pub struct PendingRecord {
     pub sequence: u64,
     /// What kind of statement it makes.
     pub kind: String,
-    /// Why the next block cannot bring it, if so.
+    /// Why the next batch cannot bring it, if so.
     pub waits_for: Option<String>,
 }
 

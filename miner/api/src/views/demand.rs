@@ -2,7 +2,7 @@
 
 use chain::ledger::{DemandEntry, DemandStatus, Standing};
 use chain::record::DemandStatement;
-use chain::{Address, BlockHash, DemandId, Height, Ledger, Statement};
+use chain::{Address, BatchHash, DemandId, Height, Ledger, Statement};
 use scenarios::{Money, ProviderId, Site};
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,7 @@ pub struct WantedReport {
     pub budget: Money,
     /// Paid to solvers on top, by the schedule.
     pub solver_fee: Money,
-    /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of blocks.
+    /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of batches.
     pub expires_ms: u64,
 }
 
@@ -44,9 +44,9 @@ pub struct WantedReport {
 #[serde(tag = "standing", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum DemandStanding {
-    /// No block has brought it yet.
+    /// No batch has brought it yet.
     InPool {
-        /// Why the next block cannot bring it, if so.
+        /// Why the next batch cannot bring it, if so.
         waits_for: Option<String>,
     },
     /// On chain, not composed.
@@ -84,9 +84,9 @@ pub enum DemandStanding {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct CompositionReport {
-    /// The height of its block.
+    /// The height of its batch.
     pub height: Height,
-    pub block: BlockHash,
+    pub batch: BatchHash,
     pub miner: Address,
     /// 1 for the first composition; one more with each amendment.
     pub version: u32,
@@ -207,7 +207,7 @@ fn composition(
     });
     Ok(CompositionReport {
         height: standing.height,
-        block: history.block_at(standing.height)?,
+        batch: history.batch_at(standing.height)?,
         miner: standing.author(),
         version: standing.version,
         steps: steps.collect(),

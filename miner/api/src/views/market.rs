@@ -31,9 +31,9 @@ pub struct MarketFacts {
     pub min_budget: Money,
     /// What is locked for each operation of an offer.
     pub offer_deposit: Money,
-    /// The longest that a demand may stay open, in milliseconds after the block that brings it.
+    /// The longest that a demand may stay open, in milliseconds after the batch that brings it.
     pub demand_lifetime_max_ms: u64,
-    /// The latest expiry, in milliseconds since the Unix epoch, that a demand may have whichever block brings it.
+    /// The latest expiry, in milliseconds since the Unix epoch, that a demand may have whichever batch brings it.
     pub first_expiry_ms: u64,
     /// With a distance matrix, how many places it has; otherwise sites are points in metres.
     pub places: Option<usize>,

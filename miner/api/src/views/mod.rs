@@ -1,7 +1,7 @@
 //! Answers: pure functions of a snapshot, and of the history where the ledger no longer knows.
 //!
 //! Each file has one answer's type and the function that makes it. Answers are facts at the snapshot's head and in
-//! its pool; what history knows of later blocks is not told before the snapshot has come to them.
+//! its pool; what history knows of later batches is not told before the snapshot has come to them.
 
 mod account;
 mod demand;
@@ -23,7 +23,7 @@ use chain::ledger::RecordOutlook;
 use chain::{Ledger, Record};
 use scenarios::OperationId;
 
-/// Why the next block cannot bring a record of the pool, if so.
+/// Why the next batch cannot bring a record of the pool, if so.
 fn waits_for(ledger: &Ledger, record: &Record) -> Option<String> {
     match ledger.check_record_now(record) {
         RecordOutlook::Now => None,

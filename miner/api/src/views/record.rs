@@ -1,6 +1,6 @@
 //! Where records stand.
 
-use chain::{BlockHash, Height, RecordId};
+use chain::{BatchHash, Height, RecordId};
 use coordinator_free_pool::{PoolRejection, Rule};
 use serde::{Deserialize, Serialize};
 
@@ -31,14 +31,14 @@ impl Refusal {
 pub enum RecordStanding {
     /// In the pool.
     Pending {
-        /// Why the next block cannot bring it, if so.
+        /// Why the next batch cannot bring it, if so.
         waits_for: Option<String>,
     },
-    /// In a final block.
+    /// In a final batch.
     Final {
-        /// The block's height.
+        /// The batch's height.
         height: Height,
-        block: BlockHash,
+        batch: BatchHash,
     },
     /// Refused or dropped since this node started.
     Refused(Refusal),
@@ -57,7 +57,7 @@ pub fn record(snapshot: &Snapshot, history: &History, id: RecordId) -> Result<Re
     if let Some(height) = history.height_of(id)? {
         // What the snapshot has not come to is on its way: whoever is told of a height may ask about it.
         return Ok(if height <= snapshot.height() {
-            RecordStanding::Final { height, block: history.block_at(height)? }
+            RecordStanding::Final { height, batch: history.batch_at(height)? }
         } else {
             RecordStanding::Pending { waits_for: None }
         });

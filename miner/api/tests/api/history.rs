@@ -1,8 +1,8 @@
-//! What the history keeps of blocks, and what it refuses.
+//! What the history keeps of batches, and what it refuses.
 
 use chain::ledger::DemandStatus;
 use chain::store::{Backend, Changes, Lookup, MemoryBackend, Pairs};
-use chain::{BlockHash, Hash, StoreError};
+use chain::{BatchHash, Hash, StoreError};
 use miner_api::{History, HistoryError, MinerTotals};
 use scenarios::Money;
 
@@ -11,12 +11,12 @@ use crate::market::{Market, miner, units};
 #[test]
 fn records_are_found_at_the_height_that_brought_them() {
     let market = Market::settled();
-    let (first, second) = (market.demand_records()[0].id(), market.blocks[2].0.body.records[0].id());
+    let (first, second) = (market.demand_records()[0].id(), market.batches[2].0.body.records[0].id());
     assert_eq!(market.history.height_of(first), Ok(Some(1)));
     assert_eq!(market.history.height_of(second), Ok(Some(3)));
     assert_eq!(market.history.height_of(chain::RecordId(Hash([9; 32]))), Ok(None));
-    assert_eq!(market.history.block_at(3), Ok(market.blocks[2].0.hash()));
-    assert_eq!(market.history.block_at(7), Err(HistoryError::OtherHeight { got: 6, expected: 7 }));
+    assert_eq!(market.history.batch_at(3), Ok(market.batches[2].0.hash()));
+    assert_eq!(market.history.batch_at(7), Err(HistoryError::OtherHeight { got: 6, expected: 7 }));
 }
 
 #[test]
@@ -40,16 +40,16 @@ fn what_everything_cost_and_earned_is_added_up_height_by_height() {
     assert_eq!((after.frozen, after.cancelled, after.frozen_cost_micros), (2, 1, 38_000_000));
     let done = after.miners[&miner().public().address()];
     let earned = Money::from_micros(800_000);
-    assert_eq!(done, MinerTotals { blocks: 1, demands: 2, earned });
+    assert_eq!(done, MinerTotals { batches: 1, demands: 2, earned });
 }
 
 #[test]
-fn a_history_made_at_once_is_the_one_made_block_by_block_and_is_found_again() {
+fn a_history_made_at_once_is_the_one_made_batch_by_batch_and_is_found_again() {
     let market = Market::settled();
     let network = market.ledger.network().id();
     let mut disk = SharedDisk::default();
     let mut history = History::open(Box::new(disk.clone()), network).unwrap();
-    history.apply(market.blocks.iter().map(|(block, report)| (block, report))).unwrap();
+    history.apply(market.batches.iter().map(|(batch, report)| (batch, report))).unwrap();
     assert_eq!(history.totals_at(6), market.history.totals_at(6));
     assert_eq!(disk.commits(), 1);
 
@@ -64,18 +64,18 @@ fn a_history_made_at_once_is_the_one_made_block_by_block_and_is_found_again() {
 }
 
 #[test]
-fn a_block_that_does_not_continue_it_changes_nothing() {
+fn a_batch_that_does_not_continue_it_changes_nothing() {
     let mut market = Market::composed();
-    let (first, report) = market.blocks[0].clone();
+    let (first, report) = market.batches[0].clone();
     let again = market.history.apply([(&first, &report)]);
     assert_eq!(again, Err(HistoryError::NotNext { got: 1, expected: 3 }));
-    let (mut stranger, report) = (market.blocks[1].0.clone(), market.blocks[1].1.clone());
+    let (mut stranger, report) = (market.batches[1].0.clone(), market.batches[1].1.clone());
     stranger.header.height = 3;
-    let (got, expected) = (stranger.header.parent, market.blocks[1].0.hash());
+    let (got, expected) = (stranger.header.parent, market.batches[1].0.hash());
     let refused = market.history.apply([(&stranger, &report)]);
     assert_eq!(refused, Err(HistoryError::OtherChain { height: 3, got, expected }));
     assert_eq!(market.history.head(), Some((2, expected)));
-    assert_ne!(got, BlockHash(Hash([0; 32])));
+    assert_ne!(got, BatchHash(Hash([0; 32])));
 }
 
 #[test]
@@ -83,13 +83,13 @@ fn a_disk_that_fails_leaves_the_history_where_it_was() {
     let market = Market::composed();
     let mut disk = SharedDisk::default();
     let mut history = History::open(Box::new(disk.clone()), market.ledger.network().id()).unwrap();
-    let block = |index: usize| (&market.blocks[index].0, &market.blocks[index].1);
-    history.apply([block(0)]).unwrap();
+    let batch = |index: usize| (&market.batches[index].0, &market.batches[index].1);
+    history.apply([batch(0)]).unwrap();
     disk.fail(true);
-    assert!(matches!(history.apply([block(1)]), Err(HistoryError::Storage { .. })));
+    assert!(matches!(history.apply([batch(1)]), Err(HistoryError::Storage { .. })));
     assert_eq!(history.height(), 1);
     disk.fail(false);
-    history.apply([block(1)]).unwrap();
+    history.apply([batch(1)]).unwrap();
     assert_eq!(history.totals_at(2), market.history.totals_at(2));
 }
 

@@ -11,7 +11,7 @@ use chain::genesis::scenario::demander_key;
 use chain::genesis::scenario_demand_records;
 use chain::store::MemoryBackend;
 use chain::{
-    Block, BlockReport, DemandId, Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey,
+    Batch, BatchReport, DemandId, Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey,
     Statement, WellFormed,
 };
 use coordinator_free_pool::PoolLimits;
@@ -64,12 +64,12 @@ pub(crate) fn instance() -> Instance {
 /// A chain as it grows, with what readers look at.
 pub(crate) struct Market {
     pub(crate) ledger: Ledger,
-    pub(crate) blocks: Vec<(Block, BlockReport)>,
+    pub(crate) batches: Vec<(Batch, BatchReport)>,
     pub(crate) history: History,
 }
 
 impl Market {
-    /// Before the first block.
+    /// Before the first batch.
     pub(crate) fn new() -> Self {
         let mut scenario = Scenario::of_instance("by hand", instance());
         scenario.network.freeze_after_ms = 4_000;
@@ -78,7 +78,7 @@ impl Market {
         genesis.balances.insert(treasurer().public().address(), units(1_000));
         let network = Network::new(genesis).unwrap();
         let history = History::open(Box::new(MemoryBackend::default()), network.id()).unwrap();
-        Self { ledger: Ledger::new(Arc::new(network)), blocks: Vec::new(), history }
+        Self { ledger: Ledger::new(Arc::new(network)), batches: Vec::new(), history }
     }
 
     /// With the three demands on chain, at height 1.
@@ -139,12 +139,12 @@ impl Market {
         content.sign(author)
     }
 
-    /// Adds a block of the miner, one second after the head, to chain and history.
+    /// Adds a batch of the miner, one second after the head, to chain and history.
     pub(crate) fn accept(
         &mut self,
         records: Vec<Record>,
         compositions: Vec<(DemandId, Vec<ProviderId>)>,
-    ) -> BlockReport {
+    ) -> BatchReport {
         let timestamp_ms = self.ledger.head().timestamp_ms + 1_000;
         let draft = Draft {
             miner: miner().public(),
@@ -155,12 +155,12 @@ impl Market {
             amendments: Vec::new(),
         };
         let (header, body, _) = self.ledger.draft(draft).unwrap();
-        let block = Block::sign(header, body, &miner());
-        let block = WellFormed::new(self.ledger.network(), block).unwrap();
-        let (block, next, report) = self.ledger.validate(block, None).unwrap().into_parts();
-        self.history.apply([(&block, &report)]).unwrap();
+        let batch = Batch::sign(header, body, &miner());
+        let batch = WellFormed::new(self.ledger.network(), batch).unwrap();
+        let (batch, next, report) = self.ledger.validate(batch, None).unwrap().into_parts();
+        self.history.apply([(&batch, &report)]).unwrap();
         self.ledger = next;
-        self.blocks.push((block, report.clone()));
+        self.batches.push((batch, report.clone()));
         report
     }
 

@@ -35,7 +35,7 @@ fn what_is_open_counts_at_its_budget() {
 #[test]
 fn what_was_composed_earns_its_miner_the_same_before_and_after_the_settlement() {
     let earned = Money::from_micros(800_000);
-    let earnings = [Earnings { miner: miner().public().address(), blocks: 1, demands: 2, earned }];
+    let earnings = [Earnings { miner: miner().public().address(), batches: 1, demands: 2, earned }];
     let composed = market_status(&Market::composed());
     assert_eq!((composed.open, composed.composed, composed.frozen), (1, 2, 0));
     assert_eq!((composed.cost, composed.composed_cost), (Some(units(138)), Some(units(38))));
@@ -66,7 +66,7 @@ fn a_demand_is_told_of_from_the_pool_to_its_settlement() {
     let market = Market::composed();
     let composed = told(&market, &market.snapshot(), alice);
     let DemandStanding::Composed(composition) = composed.standing else { panic!("{composed:?}") };
-    assert_eq!((composition.height, composition.block), (2, market.blocks[1].0.hash()));
+    assert_eq!((composition.height, composition.batch), (2, market.batches[1].0.hash()));
     assert_eq!((composition.cost, composition.miner), (units(19), miner().public().address()));
     let steps: Vec<&str> = composition.steps.iter().map(|step| step.name.as_str()).collect();
     assert_eq!(steps, ["near", "near"]);
@@ -86,7 +86,7 @@ fn a_demand_is_told_of_from_the_pool_to_its_settlement() {
 }
 
 #[test]
-fn a_record_is_told_of_from_the_pool_to_its_block() {
+fn a_record_is_told_of_from_the_pool_to_its_batch() {
     let mut market = Market::new();
     let records = market.demand_records();
     let id = records[0].id();
@@ -95,9 +95,9 @@ fn a_record_is_told_of_from_the_pool_to_its_block() {
     assert_eq!(views::record(&pending, &market.history, id), Ok(waiting.clone()));
     let empty = market.snapshot();
     market = Market::open();
-    let last = RecordStanding::Final { height: 1, block: market.ledger.head().hash };
+    let last = RecordStanding::Final { height: 1, batch: market.ledger.head().hash };
     assert_eq!(views::record(&market.snapshot(), &market.history, id), Ok(last));
-    // A reader whose snapshot is older than the block is not told of a height it cannot look at.
+    // A reader whose snapshot is older than the batch is not told of a height it cannot look at.
     assert_eq!(views::record(&empty, &market.history, id), Ok(waiting));
 }
 

@@ -79,7 +79,7 @@ impl Mining {
         }
         let Some(chosen) = self.amending.explorer.choose(&demands, view.ledger.prices()) else { return };
         let ids: Vec<DemandId> = chosen.demands.into_iter().collect();
-        let market = view.ledger.amendable_market(&ids, view.block_time_ms());
+        let market = view.ledger.amendable_market(&ids, view.batch_time_ms());
         let standing: BTreeMap<_, _> = ids.iter().map(|&id| (id, standing(view.ledger, id))).collect();
         let composed = |id: &DemandId| standing.get(id).filter(|(version, _)| *version > 0);
         let incumbent = market.demands.iter().map(|demand| Some(composed(&demand.id)?.1.clone())).collect();
@@ -116,7 +116,7 @@ impl Mining {
         if changed > 0 {
             proposals.push(amendment);
         }
-        let admissible = view.ledger.admissible_amendments(&view.own, view.block_time_ms(), &[], &proposals);
+        let admissible = view.ledger.admissible_amendments(&view.own, view.batch_time_ms(), &[], &proposals);
         self.amending.found = admissible.kept;
         let is_found = changed > 0 && admissible.refused.iter().all(|&(index, _)| index != ours);
         if is_found {
@@ -133,18 +133,18 @@ impl Mining {
         })));
     }
 
-    /// The block of what was found, if one may follow the head now.
-    pub(super) fn next_amending_block(&mut self, view: &View<'_>) -> Option<Drafted> {
+    /// The batch of what was found, if one may follow the head now.
+    pub(super) fn next_amending_batch(&mut self, view: &View<'_>) -> Option<Drafted> {
         if self.amending.found.is_empty() || !self.is_amendment_due(view) {
             return None;
         }
         let found = std::mem::take(&mut self.amending.found);
-        let mut kept = view.ledger.admissible_amendments(&view.own, view.block_time_ms(), &[], &found).kept;
+        let mut kept = view.ledger.admissible_amendments(&view.own, view.batch_time_ms(), &[], &found).kept;
         while !kept.is_empty() {
             if let Ok(drafted) = Self::draft_all(view, None, Vec::new(), kept.clone()) {
                 return Some(drafted);
             }
-            kept.truncate(kept.len() / 2); // too much for one block: the rest is found again
+            kept.truncate(kept.len() / 2); // too much for one batch: the rest is found again
         }
         None
     }
@@ -163,7 +163,7 @@ impl Mining {
         self.amending.explorer.on_change();
         let found = std::mem::take(&mut self.amending.found);
         self.amending.found =
-            view.ledger.admissible_amendments(&view.own, view.block_time_ms(), &[], &found).kept;
+            view.ledger.admissible_amendments(&view.own, view.batch_time_ms(), &[], &found).kept;
         let is_stale = self.amending.looking.as_ref().is_some_and(|looking| {
             looking.standing.iter().any(|(&id, old)| standing(view.ledger, id) != *old)
         });
@@ -176,7 +176,7 @@ impl Mining {
 
 /// The demands that may be composed again, and the open ones they could make room for.
 fn amendable(view: &View<'_>) -> Vec<AmendableDemand> {
-    let (ledger, timestamp_ms) = (view.ledger, view.block_time_ms());
+    let (ledger, timestamp_ms) = (view.ledger, view.batch_time_ms());
     let market = ledger.demands().filter(|(_, entry)| ledger.is_amendable(entry, timestamp_ms));
     market
         .map(|(id, entry)| AmendableDemand {

@@ -1,4 +1,4 @@
-//! Blocks in the making: what goes out next, and how much of it the market accepts now.
+//! Batches in the making: what goes out next, and how much of it the market accepts now.
 
 use chain::ledger::{Ledger, MarketError};
 use chain::validate::{Admissible, Early};
@@ -12,10 +12,10 @@ use super::{Action, Drafted, Effect, Held, Mining, NodeEvent, ProposedCompositio
 const HELD_MS: u64 = 250;
 
 impl Mining {
-    /// The next block to send, if anything is ready and it is our turn.
-    pub(super) fn next_block(&mut self, view: &View<'_>, actions: &mut Vec<Action>) -> Option<Drafted> {
+    /// The next batch to send, if anything is ready and it is our turn.
+    pub(super) fn next_batch(&mut self, view: &View<'_>, actions: &mut Vec<Action>) -> Option<Drafted> {
         if let Some(prices) = self.pricing.found.clone() {
-            if !self.is_quiet_block_due(view, 0) {
+            if !self.is_quiet_batch_due(view, 0) {
                 return None;
             }
             self.settle_prices(view, actions);
@@ -24,7 +24,7 @@ impl Mining {
             }
             // No better than the prices in force: nothing to send, and no reason to look again.
         }
-        let time_ms = view.block_time_ms();
+        let time_ms = view.batch_time_ms();
         self.ready
             .extend(self.held.extract_if(.., |held| held.until_ms <= time_ms).map(|held| held.proposal));
         if !self.ready.is_empty() {
@@ -33,10 +33,10 @@ impl Mining {
                 return Some(drafted);
             }
         }
-        if let Some(drafted) = self.next_amending_block(view) {
+        if let Some(drafted) = self.next_amending_batch(view) {
             return Some(drafted);
         }
-        let is_due = !view.pending.is_empty() && self.is_quiet_block_due(view, Self::turn(view));
+        let is_due = !view.pending.is_empty() && self.is_quiet_batch_due(view, Self::turn(view));
         if is_due || self.is_departure_due(view) || self.is_heartbeat_due(view) {
             return Self::draft(view, None, Vec::new()).ok();
         }
@@ -52,20 +52,20 @@ impl Mining {
         let is_held = |demand: &DemandId| self.held.iter().any(|held| held.proposal.0 == *demand);
         view.now.wall_ms >= ours
             && self.is_resting()
-            && view.ledger.is_waiting(view.block_time_ms())
+            && view.ledger.is_waiting(view.batch_time_ms())
             && super::open_ids(view.ledger)
                 .iter()
                 .all(|demand| self.given_up.contains(demand) || is_held(demand))
     }
 
-    /// Whether a demand has expired or is to be settled, and waits for a block to leave with.
+    /// Whether a demand has expired or is to be settled, and waits for a batch to leave with.
     fn is_departure_due(&self, view: &View<'_>) -> bool {
         let turn_ms = Self::turn(view) * self.timing.turn_ms;
         let is_over = |due_ms: u64| view.now.wall_ms >= due_ms.saturating_add(turn_ms);
-        view.ledger.first_departure().is_some_and(is_over) && self.is_quiet_block_due(view, Self::turn(view))
+        view.ledger.first_departure().is_some_and(is_over) && self.is_quiet_batch_due(view, Self::turn(view))
     }
 
-    /// A block on the present head with these contents and every record that waits.
+    /// A batch on the present head with these contents and every record that waits.
     pub(super) fn draft(
         view: &View<'_>,
         prices: Option<DualPrices>,
@@ -87,15 +87,15 @@ impl Mining {
             compositions,
             amendments,
             miner: view.own,
-            timestamp_ms: view.block_time_ms(),
+            timestamp_ms: view.batch_time_ms(),
         };
         let (header, body, report) = view.ledger.draft(draft)?;
         Ok(Drafted { header, body, report })
     }
 
-    /// A block of those `proposals` that the market accepts now. What would be paid too little is held
+    /// A batch of those `proposals` that the market accepts now. What would be paid too little is held
     /// back until the market accepts more (docs/design.md section 6: acceptance relaxes with age); what no longer
-    /// fits is left to the next search. Most compositions stand or fall alone; by paper A's measure a block is paid as a
+    /// fits is left to the next search. Most compositions stand or fall alone; by paper A's measure a batch is paid as a
     /// whole, and there is only so much room in one.
     pub(super) fn draft_acceptable(
         &mut self,
@@ -104,10 +104,10 @@ impl Mining {
         actions: &mut Vec<Action>,
     ) -> Option<Drafted> {
         let Admissible { kept: mut proposals, early, .. } =
-            view.ledger.admissible(&view.own, view.block_time_ms(), proposals);
+            view.ledger.admissible(&view.own, view.batch_time_ms(), proposals);
         if let Some(Early { rejection, .. }) = early.first() {
             let reason = rejection.to_string();
-            let least_ms = view.block_time_ms() + HELD_MS;
+            let least_ms = view.batch_time_ms() + HELD_MS;
             let held = early.into_iter().map(|Early { serving, from_ms, .. }| Held {
                 proposal: serving,
                 until_ms: from_ms.max(least_ms),
@@ -122,7 +122,7 @@ impl Mining {
             Err(rejection) => rejection,
         };
         sort_by_reduced_cost_share(&mut proposals, view.ledger);
-        // The more of the worst are left out, the better the rest is paid, and the smaller the block:
+        // The more of the worst are left out, the better the rest is paid, and the smaller the batch:
         // bisect for the longest prefix that is accepted.
         let (mut accepted, mut best) = (0, None);
         let mut refused = proposals.len();
@@ -134,12 +134,12 @@ impl Mining {
             }
         }
         let rest = proposals.split_off(accepted);
-        if matches!(rejection, Rejection::Market(MarketError::BlockBelowThreshold { .. })) {
-            let until_ms = view.block_time_ms() + HELD_MS;
+        if matches!(rejection, Rejection::Market(MarketError::BatchBelowThreshold { .. })) {
+            let until_ms = view.batch_time_ms() + HELD_MS;
             let held = rest.into_iter().map(|proposal| Held { proposal, until_ms });
             self.hold_back(held.collect(), rejection.to_string(), actions);
         } else {
-            self.ready = rest; // too much for one block: the next one takes it
+            self.ready = rest; // too much for one batch: the next one takes it
         }
         best
     }
@@ -151,9 +151,9 @@ impl Mining {
         self.held.extend(held);
     }
 
-    /// Whether a block that composes nothing may follow the head now, `turns` later than the first could.
-    pub(super) fn is_quiet_block_due(&self, view: &View<'_>, turns: u64) -> bool {
-        let interval_ms = view.ledger.network().parameters().quiet_block_interval_ms;
+    /// Whether a batch that composes nothing may follow the head now, `turns` later than the first could.
+    pub(super) fn is_quiet_batch_due(&self, view: &View<'_>, turns: u64) -> bool {
+        let interval_ms = view.ledger.network().parameters().quiet_batch_interval_ms;
         let turns_ms = turns * self.timing.turn_ms;
         view.now.wall_ms >= view.ledger.head().timestamp_ms + interval_ms + turns_ms
             && view.now.monotonic_ms >= self.pending_since_ms.unwrap_or(0) + turns_ms
@@ -166,18 +166,18 @@ impl Mining {
         (rank + count - view.ledger.head().height % count) % count
     }
 
-    /// An own block lost the race: what still stands is to be sent on the new head.
+    /// An own batch lost the race: what still stands is to be sent on the new head.
     pub(super) fn reanchor(
         compositions: &[ProposedComposition],
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Vec<ProposedComposition> {
-        let admissible = view.ledger.admissible(&view.own, view.block_time_ms(), compositions);
+        let admissible = view.ledger.admissible(&view.own, view.batch_time_ms(), compositions);
         let reason = admissible.refused.first().map(|(_, rejection)| rejection.to_string());
         let dropped = admissible.refused.len();
         let fitting = admissible.into_fitting();
         if !compositions.is_empty() {
-            let event = NodeEvent::BlockReanchored { kept: fitting.len(), dropped, reason };
+            let event = NodeEvent::BatchReanchored { kept: fitting.len(), dropped, reason };
             actions.push(Action::Effect(Effect::Event(event)));
         }
         fitting

@@ -1,4 +1,4 @@
-//! What this node does as a miner: which work it starts, and when it sends a block.
+//! What this node does as a miner: which work it starts, and when it sends a batch.
 //!
 //! One function, [`Mining::consider`], looks at everything the miner knows and decides on the next thing
 //! to do; it is called after every change and by a timer. In order of urgency a miner sends what it has
@@ -13,8 +13,8 @@ mod searching;
 
 use std::collections::BTreeSet;
 
-use chain::ledger::{BlockReport, Ledger, Market, MarketDemand};
-use chain::{Block, BlockHash, Body, Composition, DemandId, Header, PublicKey, Record, Statement};
+use chain::ledger::{BatchReport, Ledger, Market, MarketDemand};
+use chain::{Batch, BatchHash, Body, Composition, DemandId, Header, PublicKey, Record, Statement};
 use scenarios::ProviderId;
 use scenarios::work::{Failure, Report, Resources, SubProblem};
 
@@ -32,12 +32,12 @@ use searching::Search;
 /// A demand and the provider of each of its orders.
 type ProposedComposition = (DemandId, Vec<ProviderId>);
 
-/// A block that breaks no rule, not signed yet.
+/// A batch that breaks no rule, not signed yet.
 #[derive(Debug)]
 pub(crate) struct Drafted {
     pub(crate) header: Header,
     pub(crate) body: Body,
-    pub(crate) report: BlockReport,
+    pub(crate) report: BatchReport,
 }
 
 /// What a miner sees of the rest of the node when it decides.
@@ -46,21 +46,21 @@ pub(crate) struct View<'a> {
     pub now: Now,
     /// The state at the head.
     pub ledger: &'a Ledger,
-    /// Pool records that the next block may bring, in order.
+    /// Pool records that the next batch may bring, in order.
     pub pending: &'a [Record],
     /// Keys of the live miners that share out the market, ascending.
     pub cell_takers: &'a [PublicKey],
     /// This node.
     pub own: PublicKey,
-    /// Demands that valid blocks of others, not final yet, would compose.
+    /// Demands that valid batches of others, not final yet, would compose.
     pub in_flight: &'a BTreeSet<DemandId>,
-    /// Others have blocks we lack: what we would decide now would be stale.
+    /// Others have batches we lack: what we would decide now would be stale.
     pub is_behind: bool,
 }
 
 impl View<'_> {
-    /// What a block made now is dated, in milliseconds since the Unix epoch.
-    fn block_time_ms(&self) -> u64 {
+    /// What a batch made now is dated, in milliseconds since the Unix epoch.
+    fn batch_time_ms(&self) -> u64 {
         self.now.wall_ms.max(self.ledger.head().timestamp_ms + 1)
     }
 }
@@ -83,7 +83,7 @@ pub(crate) struct Mining {
     given_up: BTreeSet<DemandId>,
     setbacks: Setbacks,
     /// The head at which a search last found nothing that is valid.
-    nothing_valid_at: Option<BlockHash>,
+    nothing_valid_at: Option<BatchHash>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
     head_since_ms: u64,
@@ -93,14 +93,14 @@ pub(crate) struct Mining {
 #[derive(Debug)]
 struct Held {
     proposal: ProposedComposition,
-    /// When it may, by the time of blocks.
+    /// When it may, by the time of batches.
     until_ms: u64,
 }
 
-/// An own block that is not final yet.
+/// An own batch that is not final yet.
 #[derive(Debug)]
 struct Announced {
-    block: BlockHash,
+    batch: BatchHash,
     compositions: Vec<ProposedComposition>,
     amendments: Vec<Vec<ProposedComposition>>,
 }
@@ -194,7 +194,7 @@ impl Mining {
         }
         self.note_pending(view);
         self.setbacks.pass(view.now.monotonic_ms);
-        if let Some(drafted) = self.next_block(view, actions) {
+        if let Some(drafted) = self.next_batch(view, actions) {
             actions.push(Action::Propose(drafted));
             return;
         }
@@ -264,13 +264,13 @@ impl Mining {
         actions.push(Action::Effect(Effect::Event(NodeEvent::WorkFailed { work, kind, reason })));
     }
 
-    /// An own block was sent: it is in the race for the next height.
-    pub(crate) fn on_announced(&mut self, block: &Block) {
+    /// An own batch was sent: it is in the race for the next height.
+    pub(crate) fn on_announced(&mut self, batch: &Batch) {
         let proposal = |c: &Composition| (c.demand, c.providers.clone());
-        let amendments = block.body.amendments.iter();
+        let amendments = batch.body.amendments.iter();
         self.announced = Some(Announced {
-            block: block.hash(),
-            compositions: block.body.compositions.iter().map(proposal).collect(),
+            batch: batch.hash(),
+            compositions: batch.body.compositions.iter().map(proposal).collect(),
             amendments: amendments
                 .map(|amendment| amendment.parts.iter().map(|part| proposal(&part.composition)).collect())
                 .collect(),
@@ -278,16 +278,16 @@ impl Mining {
     }
 
     /// The network's head moved on; `view` is of the new head.
-    pub(crate) fn on_final(&mut self, block: &Block, view: &View<'_>, actions: &mut Vec<Action>) {
+    pub(crate) fn on_final(&mut self, batch: &Batch, view: &View<'_>, actions: &mut Vec<Action>) {
         self.head_since_ms = view.now.monotonic_ms;
-        let brings_offers = block.body.records.iter().any(|record| opens_ways(&record.content.statement));
+        let brings_offers = batch.body.records.iter().any(|record| opens_ways(&record.content.statement));
         if brings_offers {
             self.given_up.clear();
         }
-        if block.body.price_update.is_some() {
+        if batch.body.price_update.is_some() {
             self.settle_prices(view, actions);
         }
-        if changes_market(&block.body) {
+        if changes_market(&batch.body) {
             self.setbacks.clear(); // another problem
         }
         let open = open_ids(view.ledger);
@@ -297,27 +297,27 @@ impl Mining {
             cell.demands.retain(|demand| open.contains(demand));
             before - cell.demands.len()
         });
-        if block.header.miner != view.own && lost > 0 {
+        if batch.header.miner != view.own && lost > 0 {
             self.overtaken += 1;
         }
         let mut standing = std::mem::take(&mut self.ready);
         self.held.retain(|held| open.contains(&held.proposal.0));
-        if brings_offers || block.body.price_update.is_some() {
+        if brings_offers || batch.body.price_update.is_some() {
             // Worth something else now.
             standing.extend(self.held.drain(..).map(|held| held.proposal));
         }
-        let lost_race = self.announced.take().filter(|announced| announced.block != block.hash());
+        let lost_race = self.announced.take().filter(|announced| announced.batch != batch.hash());
         self.ready = match lost_race {
             Some(announced) => {
                 self.amending.found.extend(announced.amendments);
                 standing.extend(announced.compositions);
                 Self::reanchor(&standing, view, actions)
             }
-            None => view.ledger.admissible(&view.own, view.block_time_ms(), &standing).into_fitting(),
+            None => view.ledger.admissible(&view.own, view.batch_time_ms(), &standing).into_fitting(),
         };
         self.repair_search(&open, view, actions);
         let is_changed =
-            brings_offers || !block.body.compositions.is_empty() || !block.body.amendments.is_empty();
+            brings_offers || !batch.body.compositions.is_empty() || !batch.body.amendments.is_empty();
         self.repair_amending(view, is_changed, actions);
         self.consider(view, actions);
     }
@@ -356,7 +356,7 @@ const fn opens_ways(statement: &Statement) -> bool {
     }
 }
 
-/// Whether a block leaves the market other than it was.
+/// Whether a batch leaves the market other than it was.
 pub(crate) fn changes_market(body: &Body) -> bool {
     !body.records.is_empty()
         || body.price_update.is_some()

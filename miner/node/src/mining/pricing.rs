@@ -94,7 +94,7 @@ impl Mining {
     }
 
     /// Prices have become due now, unless a glance shows that nothing is scarce. A turn is the time in which a search
-    /// for them is sure to end and its block to be final, as far as miners are ready to wait for it.
+    /// for them is sure to end and its batch to be final, as far as miners are ready to wait for it.
     fn newly_due(&self, view: &View<'_>) -> Option<Due> {
         let market = view.ledger.market();
         let work = work(&market);
@@ -103,9 +103,9 @@ impl Mining {
         }
         let steps = u64::from(self.settings.search.hybrid.subgradient_steps);
         let search_ms = work.saturating_mul(steps) / RELAXATIONS_PER_MS;
-        let interval_ms = view.ledger.network().parameters().quiet_block_interval_ms;
-        let block_ms = interval_ms.saturating_add(2 * self.timing.turn_ms);
-        let turn_ms = block_ms.saturating_add(search_ms).min(self.timing.pricing_turn_ms);
+        let interval_ms = view.ledger.network().parameters().quiet_batch_interval_ms;
+        let batch_ms = interval_ms.saturating_add(2 * self.timing.turn_ms);
+        let turn_ms = batch_ms.saturating_add(search_ms).min(self.timing.pricing_turn_ms);
         Some(Due { since_ms: view.now.monotonic_ms, turn_ms })
     }
 

@@ -1,8 +1,8 @@
-//! Searches: which cell, when to start, when to stop, and what to do when a final block changes the problem.
+//! Searches: which cell, when to start, when to stop, and what to do when a final batch changes the problem.
 
 use std::collections::BTreeSet;
 
-use chain::ledger::{BlockReport, MarketDemand};
+use chain::ledger::{BatchReport, MarketDemand};
 use scenarios::settings::Profile;
 use scenarios::work::{
     Adaptation, Algorithm, Failure, Goal, Incumbent, Objective, Resources, Termination, Work,
@@ -61,7 +61,7 @@ impl Mining {
             return;
         }
         if self.left_in_cell().next().is_none() {
-            // Blocks that lost the race for the last height are on their way again: see them first.
+            // Batches that lost the race for the last height are on their way again: see them first.
             if view.now.monotonic_ms < self.head_since_ms + 2 * self.timing.turn_ms {
                 return;
             }
@@ -190,7 +190,7 @@ impl Mining {
         view: &View<'_>,
     ) -> Decision {
         let Ok(drafted) = Self::draft(view, None, compositions) else { return Decision::Continue };
-        let BlockReport { reward, fees, .. } = drafted.report;
+        let BatchReport { reward, fees, .. } = drafted.report;
         search.trace.observe(view.now.monotonic_ms, reward);
         let mining_ms =
             view.now.monotonic_ms.saturating_sub(self.started_ms.unwrap_or(view.now.monotonic_ms));
@@ -227,7 +227,7 @@ impl Mining {
         }
     }
 
-    /// What a search found is ready to send, unless nothing of it is valid. Then a block may have come between the
+    /// What a search found is ready to send, unless nothing of it is valid. Then a batch may have come between the
     /// question and the answer; if the head is still that of the last time, it is the solver.
     fn take_found(
         &mut self,
@@ -236,7 +236,7 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
-        let judged = view.ledger.admissible(&view.own, view.block_time_ms(), &compositions);
+        let judged = view.ledger.admissible(&view.own, view.batch_time_ms(), &compositions);
         let is_any_valid = !(judged.kept.is_empty() && judged.early.is_empty());
         let rejection = judged.refused.first().filter(|_| !is_any_valid);
         let Some((_, rejection)) = rejection else {
@@ -250,7 +250,7 @@ impl Mining {
         }
     }
 
-    /// Goes on with a search on what a final block left of its problem.
+    /// Goes on with a search on what a final batch left of its problem.
     pub(super) fn repair_search(
         &mut self,
         open: &BTreeSet<DemandId>,
@@ -267,7 +267,7 @@ impl Mining {
         }
         let (resources, _) = resources(view.ledger.open_market_for(&view.own), self.allowed_providers());
         if lost == 0 && are_same(&search.resources, &resources) {
-            self.search = Some(search); // the block was about something else
+            self.search = Some(search); // the batch was about something else
             return;
         }
         let left_positions = search.positions.of(&search.demands);

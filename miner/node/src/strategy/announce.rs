@@ -1,7 +1,7 @@
 //! Announce what was found, or search on? (Paper A: a miner that is too greedy is overtaken.)
 //!
 //! Searching on for a moment `dt` gains what the reward still rises in it, and risks `hazard * dt` of the
-//! whole reward: that somebody else's block takes these demands first. So a miner announces when the
+//! whole reward: that somebody else's batch takes these demands first. So a miner announces when the
 //! reward rises by less than `hazard * reward` per second, or when its search has ended or found nothing
 //! better for a while.
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use chain::consensus::SafetyLog;
 use chain::genesis::scenario_demand_records;
-use chain::{Block, Genesis, Ledger, Network, PublicKey, Record, SecretKey};
+use chain::{Batch, Genesis, Ledger, Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
 use miner_node::{MiningSettings, NodeConfig, Recovered, Timing};
 use scenarios::settings::Profile;
@@ -61,8 +61,8 @@ pub(crate) fn config(key: SecretKey, mining: Option<MiningSettings>) -> NodeConf
     NodeConfig { key, mining, timing: Timing::default(), pool: PoolLimits::default() }
 }
 
-/// Of a validator at genesis that may have voted for these blocks.
-pub(crate) fn memory(network: &Arc<Network>, safety: SafetyLog, candidates: Vec<Block>) -> Recovered {
+/// Of a validator at genesis that may have voted for these batches.
+pub(crate) fn memory(network: &Arc<Network>, safety: SafetyLog, candidates: Vec<Batch>) -> Recovered {
     let ledger = Ledger::new(Arc::clone(network));
     Recovered { ledger, safety: Some(safety), candidates, records: Vec::new() }
 }

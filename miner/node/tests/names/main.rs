@@ -1,4 +1,4 @@
-//! Blocks by name, and everything that is asked for by name, as one node sees them: each test is something that a stranger
+//! Batches by name, and everything that is asked for by name, as one node sees them: each test is something that a stranger
 //! or a lying validator can say, and what must not come of it. What a whole network makes of it is in the simulator's
 //! tests.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
@@ -8,13 +8,13 @@
 mod market;
 mod scene;
 
-use chain::{Block, Body};
-use miner_node::{FinalBlockMessage, Message, NodeEvent};
+use chain::{Batch, Body};
+use miner_node::{FinalBatchMessage, Message, NodeEvent};
 
 use crate::scene::{LEAD_MS, Scene, invented, owner, stranger};
 
-fn announcement(block: chain::BlockHash) -> Message {
-    Message::AnnounceBlock { height: 1, block }
+fn announcement(batch: chain::BatchHash) -> Message {
+    Message::AnnounceBatch { height: 1, batch }
 }
 
 // ---- names ----
@@ -25,34 +25,34 @@ fn a_false_body_costs_its_sender_the_connection_and_leaves_the_name_as_it_was() 
     let (liar, honest) = (stranger(0), stranger(1));
     scene.connect(&liar);
     scene.connect(&honest);
-    let block = scene.block(&honest, 0);
-    scene.say(&honest, &announcement(block.hash()));
-    scene.say_block(&liar, &Block { body: Body::default(), ..block.clone() });
+    let batch = scene.batch(&honest, 0);
+    scene.say(&honest, &announcement(batch.hash()));
+    scene.say_batch(&liar, &Batch { body: Body::default(), ..batch.clone() });
     let seen = scene.look();
-    assert_eq!(seen.asked_for(block.hash()), [honest.public()]);
+    assert_eq!(seen.asked_for(batch.hash()), [honest.public()]);
     assert!(seen.dropped(&liar));
-    assert_eq!(seen.refusals(), 0, "nothing is said about the block of that name");
-    scene.say_block(&honest, &block);
-    assert!(scene.look().relayed(block.hash()));
+    assert_eq!(seen.refusals(), 0, "nothing is said about the batch of that name");
+    scene.say_batch(&honest, &batch);
+    assert!(scene.look().relayed(batch.hash()));
 }
 
 #[test]
-fn a_block_under_another_signature_than_its_miners_is_not_that_block() {
+fn a_batch_under_another_signature_than_its_miners_is_not_that_batch() {
     let mut scene = Scene::new();
     let liar = stranger(0);
     scene.connect(&liar);
-    let block = scene.block(&scene.validators[1].clone(), 0);
-    let other = scene.block(&scene.validators[1].clone(), 1);
-    scene.say_block(&liar, &Block { signature: other.signature, ..block.clone() });
+    let batch = scene.batch(&scene.validators[1].clone(), 0);
+    let other = scene.batch(&scene.validators[1].clone(), 1);
+    scene.say_batch(&liar, &Batch { signature: other.signature, ..batch.clone() });
     assert!(scene.look().dropped(&liar));
-    scene.say_block(&scene.validators[1].clone(), &block);
-    assert!(scene.look().relayed(block.hash()));
+    scene.say_batch(&scene.validators[1].clone(), &batch);
+    assert!(scene.look().relayed(batch.hash()));
 }
 
 // ---- fetching ----
 
 #[test]
-fn names_that_many_strangers_invent_do_not_keep_an_announced_block_from_being_asked_for() {
+fn names_that_many_strangers_invent_do_not_keep_an_announced_batch_from_being_asked_for() {
     let mut scene = Scene::new();
     for number in 0..16 {
         scene.connect(&stranger(number));
@@ -63,60 +63,60 @@ fn names_that_many_strangers_invent_do_not_keep_an_announced_block_from_being_as
     }
     let honest = stranger(99);
     scene.connect(&honest);
-    let block = scene.block(&honest, 0);
+    let batch = scene.batch(&honest, 0);
     scene.look();
-    scene.say(&honest, &announcement(block.hash()));
-    assert_eq!(scene.look().asked_for(block.hash()), [honest.public()]);
+    scene.say(&honest, &announcement(batch.hash()));
+    assert_eq!(scene.look().asked_for(batch.hash()), [honest.public()]);
 }
 
 #[test]
-fn a_proposed_block_is_asked_of_others_when_its_proposer_is_gone() {
+fn a_proposed_batch_is_asked_of_others_when_its_proposer_is_gone() {
     let mut scene = Scene::new();
-    let block = scene.block(&stranger(0), 0).hash();
-    scene.propose(0, block);
-    assert_eq!(scene.look().asked_for(block), [scene.validators[1].public()]);
+    let batch = scene.batch(&stranger(0), 0).hash();
+    scene.propose(0, batch);
+    assert_eq!(scene.look().asked_for(batch), [scene.validators[1].public()]);
     scene.disconnect(&scene.validators[1].clone());
     scene.run_for(500);
     let others = [scene.validators[2].public(), scene.validators[3].public()];
-    let asked = scene.look().asked_for(block);
+    let asked = scene.look().asked_for(batch);
     assert!(asked.iter().any(|peer| others.contains(peer)), "{asked:?}");
 }
 
 #[test]
-fn a_withheld_block_is_asked_of_its_proposer_at_once_when_it_is_proposed() {
+fn a_withheld_batch_is_asked_of_its_proposer_at_once_when_it_is_proposed() {
     let mut scene = Scene::new();
     let withholder = stranger(0);
     scene.connect(&withholder);
-    let block = scene.block(&stranger(1), 0).hash();
-    scene.say(&withholder, &announcement(block));
-    assert_eq!(scene.look().asked_for(block), [withholder.public()]);
-    scene.propose(0, block);
-    assert_eq!(scene.look().asked_for(block), [scene.validators[1].public()]);
+    let batch = scene.batch(&stranger(1), 0).hash();
+    scene.say(&withholder, &announcement(batch));
+    assert_eq!(scene.look().asked_for(batch), [withholder.public()]);
+    scene.propose(0, batch);
+    assert_eq!(scene.look().asked_for(batch), [scene.validators[1].public()]);
 }
 
 #[test]
-fn a_decided_block_is_asked_of_those_who_decided_on_it() {
+fn a_decided_batch_is_asked_of_those_who_decided_on_it() {
     let mut scene = Scene::new();
     (0..32).for_each(|number| scene.connect(&stranger(number)));
-    let block = scene.block(&stranger(0), 0).hash();
-    scene.decide(block);
+    let batch = scene.batch(&stranger(0), 0).hash();
+    scene.decide(batch);
     let voters: Vec<_> = scene.validators[1..].iter().map(chain::SecretKey::public).collect();
-    let asked = scene.look().asked_for(block);
+    let asked = scene.look().asked_for(batch);
     assert!(!asked.is_empty() && asked.iter().all(|peer| voters.contains(peer)), "{asked:?}");
 }
 
 #[test]
-fn one_copy_of_a_block_is_sent_however_often_a_peer_asks_for_it_at_once() {
+fn one_copy_of_a_batch_is_sent_however_often_a_peer_asks_for_it_at_once() {
     let mut scene = Scene::new();
     let greedy = stranger(0);
     scene.connect(&greedy);
-    let block = scene.block(&stranger(1), 0);
-    scene.say_block(&scene.validators[1].clone(), &block);
+    let batch = scene.batch(&stranger(1), 0);
+    scene.say_batch(&scene.validators[1].clone(), &batch);
     scene.look();
     let copies = |scene: &mut Scene| {
-        (0..10).for_each(|_| scene.say(&greedy, &Message::RequestBlock(block.hash())));
+        (0..10).for_each(|_| scene.say(&greedy, &Message::RequestBatch(batch.hash())));
         let seen = scene.look();
-        seen.sent_to(&greedy).iter().filter(|message| matches!(message, Message::Block(_))).count()
+        seen.sent_to(&greedy).iter().filter(|message| matches!(message, Message::Batch(_))).count()
     };
     assert_eq!(copies(&mut scene), 1);
     scene.run_for(1_000);
@@ -130,27 +130,27 @@ fn boasters_do_not_come_before_a_validator_that_is_ahead() {
     let mut scene = Scene::new();
     for number in 0..16 {
         scene.connect(&stranger(number));
-        scene.say(&stranger(number), &Message::AnnounceBlock { height: 1_000, block: invented(1) });
+        scene.say(&stranger(number), &Message::AnnounceBatch { height: 1_000, batch: invented(1) });
     }
     assert_eq!(scene.look().asked_for_final(), [stranger(0).public()], "nobody else said that it is ahead");
     let validator = scene.validators[2].clone();
-    scene.say(&validator, &Message::AnnounceBlock { height: 6, block: invented(2) });
+    scene.say(&validator, &Message::AnnounceBatch { height: 6, batch: invented(2) });
     assert_eq!(scene.look().asked_for_final(), [], "the first may still answer in time");
     scene.run_for(1_250);
     assert_eq!(scene.look().asked_for_final(), [validator.public()]);
 }
 
 #[test]
-fn final_blocks_are_taken_from_who_was_asked_for_them_alone() {
+fn final_batches_are_taken_from_who_was_asked_for_them_alone() {
     let mut scene = Scene::new();
     let (helper, meddler) = (scene.validators[2].clone(), stranger(0));
     scene.connect(&meddler);
-    let block = scene.block(&stranger(1), 0);
-    let certificate = scene.decision(block.hash());
-    let finals = Message::Final(vec![FinalBlockMessage { block, certificate }]);
+    let batch = scene.batch(&stranger(1), 0);
+    let certificate = scene.decision(batch.hash());
+    let finals = Message::Final(vec![FinalBatchMessage { batch, certificate }]);
     scene.say(&meddler, &finals);
     assert_eq!(scene.node.ledger().head().height, 0, "nobody asked the meddler");
-    scene.say(&helper, &Message::AnnounceBlock { height: 2, block: invented(1) });
+    scene.say(&helper, &Message::AnnounceBatch { height: 2, batch: invented(1) });
     assert_eq!(scene.look().asked_for_final(), [helper.public()]);
     scene.say(&helper, &finals);
     assert_eq!(scene.node.ledger().head().height, 1);
@@ -164,7 +164,7 @@ fn who_boasts_and_delivers_nothing_is_asked_once_a_minute_in_the_end() {
     let mut boast_for = |seconds: u64| {
         let mut asked = 0;
         for _ in 0..4 * seconds {
-            scene.say(&boaster, &Message::AnnounceBlock { height: 1_000, block: invented(1) });
+            scene.say(&boaster, &Message::AnnounceBatch { height: 1_000, batch: invented(1) });
             asked += scene.look().asked_for_final().len();
             scene.say(&boaster, &Message::Final(Vec::new()));
             scene.run_for(250);
@@ -181,36 +181,36 @@ fn who_boasts_and_delivers_nothing_is_asked_once_a_minute_in_the_end() {
 #[test]
 fn proposals_for_many_rounds_to_come_do_not_push_out_the_one_of_this_round() {
     let mut scene = Scene::new();
-    let block = scene.block(&stranger(0), 0);
-    scene.propose(0, block.hash());
+    let batch = scene.batch(&stranger(0), 0);
+    scene.propose(0, batch.hash());
     for round in (1..200).filter(|round| round % 4 == 1) {
         (0..4).for_each(|name| scene.propose(round, invented(name)));
     }
-    scene.say_block(&scene.validators[1].clone(), &block);
-    assert_eq!(scene.look().prevotes(), [Some(block.hash())]);
+    scene.say_batch(&scene.validators[1].clone(), &batch);
+    assert_eq!(scene.look().prevotes(), [Some(batch.hash())]);
 }
 
 // ---- candidates ----
 
 #[test]
-fn valid_blocks_of_invented_miners_leave_places_for_validators_and_known_miners_and_are_not_written() {
+fn valid_batches_of_invented_miners_leave_places_for_validators_and_known_miners_and_are_not_written() {
     let mut scene = Scene::new();
     let mut relayed = 0;
     for number in 0..32 {
         scene.connect(&stranger(number));
         for later_ms in 0..4 {
-            let block = scene.block(&stranger(number), later_ms);
-            scene.say_block(&stranger(number), &block);
-            relayed += usize::from(scene.look().relayed(block.hash()));
+            let batch = scene.batch(&stranger(number), later_ms);
+            scene.say_batch(&stranger(number), &batch);
+            relayed += usize::from(scene.look().relayed(batch.hash()));
         }
     }
     assert_eq!(relayed, 16, "the strangers' places");
     let (sender, validator) = (stranger(31), scene.validators[3].clone());
     for miner in [validator, owner()] {
-        let block = scene.block(&miner, 0);
-        scene.say_block(&sender, &block);
+        let batch = scene.batch(&miner, 0);
+        scene.say_batch(&sender, &batch);
         let seen = scene.look();
-        assert!(seen.relayed(block.hash()));
+        assert!(seen.relayed(batch.hash()));
         assert_eq!(seen.written(), []);
     }
 }
@@ -221,92 +221,92 @@ fn one_peer_fills_a_quarter_of_the_strangers_places_whoever_mined_what_it_sends(
     let (sender, other) = (stranger(98), stranger(99));
     scene.connect(&sender);
     scene.connect(&other);
-    let blocks: Vec<Block> = (0..32).map(|number| scene.block(&stranger(number), 0)).collect();
-    for block in &blocks {
-        scene.say_block(&sender, block);
+    let batches: Vec<Batch> = (0..32).map(|number| scene.batch(&stranger(number), 0)).collect();
+    for batch in &batches {
+        scene.say_batch(&sender, batch);
     }
     let seen = scene.look();
-    assert_eq!(blocks.iter().filter(|block| seen.relayed(block.hash())).count(), 4);
+    assert_eq!(batches.iter().filter(|batch| seen.relayed(batch.hash())).count(), 4);
     // What it brought in vain is not asked of it again, and comes in from somebody else.
-    let block = &blocks[20];
-    scene.say(&sender, &announcement(block.hash()));
-    assert_eq!(scene.look().asked_for(block.hash()), []);
-    scene.say(&other, &announcement(block.hash()));
-    assert_eq!(scene.look().asked_for(block.hash()), [other.public()]);
-    scene.say_block(&other, block);
-    assert!(scene.look().relayed(block.hash()));
+    let batch = &batches[20];
+    scene.say(&sender, &announcement(batch.hash()));
+    assert_eq!(scene.look().asked_for(batch.hash()), []);
+    scene.say(&other, &announcement(batch.hash()));
+    assert_eq!(scene.look().asked_for(batch.hash()), [other.public()]);
+    scene.say_batch(&other, batch);
+    assert!(scene.look().relayed(batch.hash()));
 }
 
 #[test]
-fn a_block_is_on_disk_before_this_node_votes_for_it_and_there_again_after_a_restart() {
+fn a_batch_is_on_disk_before_this_node_votes_for_it_and_there_again_after_a_restart() {
     let mut scene = Scene::new();
-    let block = scene.block(&stranger(0), 0);
-    scene.say_block(&scene.validators[1].clone(), &block);
+    let batch = scene.batch(&stranger(0), 0);
+    scene.say_batch(&scene.validators[1].clone(), &batch);
     assert_eq!(scene.look().written(), []);
-    scene.propose(0, block.hash());
+    scene.propose(0, batch.hash());
     let asker = scene.validators[2].clone();
     let effects = scene.look().0;
     let place = |wanted: &dyn Fn(&miner_node::Effect) -> bool| effects.iter().position(wanted).unwrap();
     let written = place(
-        &|effect| matches!(effect, miner_node::Effect::Persist(chain::Write::Candidate(written)) if **written == block),
+        &|effect| matches!(effect, miner_node::Effect::Persist(chain::Write::Candidate(written)) if **written == batch),
     );
     let logged = place(&|effect| matches!(effect, miner_node::Effect::Persist(chain::Write::Safety(_))));
     let voted = place(&|effect| matches!(effect, miner_node::Effect::Broadcast(Message::Consensus(_))));
     assert!(written < logged && logged < voted, "{written} {logged} {voted}");
 
-    // An hour is taken back from its clock, by which the block would be from the future.
+    // An hour is taken back from its clock, by which the batch would be from the future.
     scene.restart(&effects, 3_600_000);
     scene.connect(&asker);
-    scene.say(&asker, &Message::RequestBlock(block.hash()));
-    assert!(scene.look().sent_to(&asker).contains(&&Message::Block(Box::new(block))));
+    scene.say(&asker, &Message::RequestBatch(batch.hash()));
+    assert!(scene.look().sent_to(&asker).contains(&&Message::Batch(Box::new(batch))));
 }
 
 // ---- too late and too early ----
 
 #[test]
-fn late_blocks_of_strangers_write_nothing_into_the_log_and_those_of_validators_little() {
+fn late_batches_of_strangers_write_nothing_into_the_log_and_those_of_validators_little() {
     let mut scene = Scene::new();
     let (sender, validator) = (stranger(0), scene.validators[1].clone());
     scene.connect(&sender);
-    let block = scene.block(&validator, 0);
-    scene.say_block(&validator, &block);
-    scene.decide(block.hash());
+    let batch = scene.batch(&validator, 0);
+    scene.say_batch(&validator, &batch);
+    scene.decide(batch.hash());
     assert_eq!(scene.node.ledger().head().height, 1);
     scene.look();
     for later_ms in 0..20 {
         // Not signed, then by somebody who owns nothing.
-        let unsigned = Block { signature: block.signature, ..scene.composing(&stranger(1), later_ms) };
-        scene.say_block(&sender, &unsigned);
-        scene.say_block(&sender, &scene.composing(&stranger(1), later_ms));
+        let unsigned = Batch { signature: batch.signature, ..scene.composing(&stranger(1), later_ms) };
+        scene.say_batch(&sender, &unsigned);
+        scene.say_batch(&sender, &scene.composing(&stranger(1), later_ms));
     }
     assert_eq!(scene.look().refusals(), 0);
-    (0..20).for_each(|later_ms| scene.say_block(&sender, &scene.composing(&validator, later_ms)));
+    (0..20).for_each(|later_ms| scene.say_batch(&sender, &scene.composing(&validator, later_ms)));
     assert_eq!(scene.look().refusals(), 8);
 }
 
 #[test]
-fn blocks_from_the_future_do_not_keep_out_one_that_is_proposed() {
+fn batches_from_the_future_do_not_keep_out_one_that_is_proposed() {
     let mut scene = Scene::new();
     for number in 0..16 {
         scene.connect(&stranger(number));
-        let block = scene.block(&stranger(number), LEAD_MS + 60_000);
-        scene.say_block(&stranger(number), &block);
+        let batch = scene.batch(&stranger(number), LEAD_MS + 60_000);
+        scene.say_batch(&stranger(number), &batch);
     }
-    let block = scene.block(&stranger(0), LEAD_MS + 300);
-    scene.propose(0, block.hash());
-    scene.say_block(&scene.validators[1].clone(), &block);
+    let batch = scene.batch(&stranger(0), LEAD_MS + 300);
+    scene.propose(0, batch.hash());
+    scene.say_batch(&scene.validators[1].clone(), &batch);
     scene.run_for(250);
     assert_eq!(scene.look().prevotes(), []);
     scene.run_for(500);
-    assert_eq!(scene.look().prevotes(), [Some(block.hash())]);
+    assert_eq!(scene.look().prevotes(), [Some(batch.hash())]);
 }
 
 #[test]
-fn a_decided_block_is_on_time_whatever_our_clock_says() {
+fn a_decided_batch_is_on_time_whatever_our_clock_says() {
     let mut scene = Scene::new();
-    let block = scene.block(&stranger(0), LEAD_MS + 3_600_000);
-    scene.say_block(&scene.validators[1].clone(), &block);
-    scene.decide(block.hash());
+    let batch = scene.batch(&stranger(0), LEAD_MS + 3_600_000);
+    scene.say_batch(&scene.validators[1].clone(), &batch);
+    scene.decide(batch.hash());
     assert_eq!(scene.node.ledger().head().height, 1);
 }
 
@@ -319,9 +319,9 @@ fn the_operator_is_told_once_when_more_validators_than_may_lie_propose_from_the_
         told.cloned().collect::<Vec<_>>()
     };
     for (round, later_ms) in [(0, 20_000), (4, 21_000), (1, 22_000), (2, 23_000)] {
-        let block = scene.block(&stranger(0), later_ms);
-        scene.propose(round, block.hash());
-        scene.say_block(&scene.validators[1].clone(), &block);
+        let batch = scene.batch(&stranger(0), later_ms);
+        scene.propose(round, batch.hash());
+        scene.say_batch(&scene.validators[1].clone(), &batch);
         let told = behind(&mut scene);
         // Rounds 0 and 4 are the same validator's.
         let expected = NodeEvent::ClockBehind { validators: 2, by_ms: 22_000 };

@@ -10,7 +10,7 @@ use chain::consensus::{
 };
 use chain::genesis::scenario::demander_key;
 use chain::{
-    Block, BlockHash, Body, Composition, DemandId, Draft, Hash, Ledger, Network, PublicKey, Record,
+    Batch, BatchHash, Body, Composition, DemandId, Draft, Hash, Ledger, Network, PublicKey, Record,
     SecretKey, Write, merkle_root,
 };
 use miner_node::{Effect, Input, Message, Node, NodeEvent, Now, Timer};
@@ -18,7 +18,7 @@ use scenarios::Money;
 
 use crate::market::{RNG_SEED, START_MS, config, memory, network};
 
-/// How far ahead of the clock a block may be dated, as in every genesis made of a scenario.
+/// How far ahead of the clock a batch may be dated, as in every genesis made of a scenario.
 pub(crate) const LEAD_MS: u64 = 2_000;
 
 /// A node and everything it has asked for.
@@ -44,9 +44,9 @@ pub(crate) fn owner() -> SecretKey {
     demander_key(RNG_SEED, 0)
 }
 
-/// A name that nobody made a block for.
-pub(crate) fn invented(number: u8) -> BlockHash {
-    BlockHash(Hash([number; 32]))
+/// A name that nobody made a batch for.
+pub(crate) fn invented(number: u8) -> BatchHash {
+    BatchHash(Hash([number; 32]))
 }
 
 impl Scene {
@@ -79,7 +79,7 @@ impl Scene {
         for effect in effects {
             match effect {
                 Effect::Persist(Write::Safety(log)) => safety = (**log).clone(),
-                Effect::Persist(Write::Candidate(block)) => candidates.push((**block).clone()),
+                Effect::Persist(Write::Candidate(batch)) => candidates.push((**batch).clone()),
                 _ => {}
             }
         }
@@ -114,16 +114,16 @@ impl Scene {
         self.handle(Input::Message { peer: peer.public(), bytes: message.encode() });
     }
 
-    pub(crate) fn say_block(&mut self, peer: &SecretKey, block: &Block) {
-        self.say(peer, &Message::Block(Box::new(block.clone())));
+    pub(crate) fn say_batch(&mut self, peer: &SecretKey, batch: &Batch) {
+        self.say(peer, &Message::Batch(Box::new(batch.clone())));
     }
 
-    /// The validator whose turn it is proposes a block; the proposal comes from its own connection.
-    pub(crate) fn propose(&mut self, round: Round, block: BlockHash) {
+    /// The validator whose turn it is proposes a batch; the proposal comes from its own connection.
+    pub(crate) fn propose(&mut self, round: Round, batch: BatchHash) {
         let (height, network) = (1, self.network.id());
         let proposer =
             self.validators[usize::from(self.network.validators().proposer(height, round))].clone();
-        let signed = Proposal { network, height, round, block, valid_round: None }.sign(&proposer, None);
+        let signed = Proposal { network, height, round, batch, valid_round: None }.sign(&proposer, None);
         self.say(&proposer, &Message::Consensus(ConsensusMessage::Proposal(signed)));
     }
 
@@ -148,8 +148,8 @@ impl Scene {
 
     // ---- what is said ----
 
-    /// A valid block of height 1, dated so long after the scene began, that brings a demand and composes nothing.
-    pub(crate) fn block(&self, miner: &SecretKey, later_ms: u64) -> Block {
+    /// A valid batch of height 1, dated so long after the scene began, that brings a demand and composes nothing.
+    pub(crate) fn batch(&self, miner: &SecretKey, later_ms: u64) -> Batch {
         let draft = Draft {
             miner: miner.public(),
             timestamp_ms: START_MS + later_ms,
@@ -160,12 +160,12 @@ impl Scene {
         };
         let genesis = Ledger::new(Arc::clone(&self.network));
         let (header, body, _) = genesis.draft(draft).unwrap();
-        Block::sign(header, body, miner)
+        Batch::sign(header, body, miner)
     }
 
-    /// An authentic block of height 1 that claims to compose something, which it does not.
-    pub(crate) fn composing(&self, miner: &SecretKey, later_ms: u64) -> Block {
-        let Block { mut header, .. } = self.block(miner, later_ms);
+    /// An authentic batch of height 1 that claims to compose something, which it does not.
+    pub(crate) fn composing(&self, miner: &SecretKey, later_ms: u64) -> Batch {
+        let Batch { mut header, .. } = self.batch(miner, later_ms);
         let composition = Composition {
             demand: chain::RecordId(Hash([3; 32])) as DemandId,
             providers: Vec::new(),
@@ -175,23 +175,23 @@ impl Scene {
         };
         let body = Body { compositions: vec![composition], ..Body::default() };
         (header.merkle_root, header.item_count) = (merkle_root(&body.items()), 1);
-        Block::sign(header, body, miner)
+        Batch::sign(header, body, miner)
     }
 
-    /// The other validators' decision on a block of height 1.
-    pub(crate) fn decision(&self, block: BlockHash) -> CommitCertificate {
+    /// The other validators' decision on a batch of height 1.
+    pub(crate) fn decision(&self, batch: BatchHash) -> CommitCertificate {
         let (network, height, round) = (self.network.id(), 1, 0);
-        let vote = Vote { network, height, round, kind: VoteKind::Precommit, block: Some(block) };
+        let vote = Vote { network, height, round, kind: VoteKind::Precommit, batch: Some(batch) };
         let sign = |position: u16| {
             let SignedVote { validator, signature, .. } =
                 vote.sign(position, &self.validators[usize::from(position)]);
             (validator, signature)
         };
-        CommitCertificate { height, round, block, signatures: (1..4).map(sign).collect() }
+        CommitCertificate { height, round, batch, signatures: (1..4).map(sign).collect() }
     }
 
-    pub(crate) fn decide(&mut self, block: BlockHash) {
-        let commit = ConsensusMessage::Commit(self.decision(block));
+    pub(crate) fn decide(&mut self, batch: BatchHash) {
+        let commit = ConsensusMessage::Commit(self.decision(batch));
         self.say(&self.validators[1].clone(), &Message::Consensus(commit));
     }
 
@@ -219,36 +219,36 @@ impl Seen {
         })
     }
 
-    /// Who was asked for this block.
-    pub(crate) fn asked_for(&self, block: BlockHash) -> Vec<PublicKey> {
-        let asked = self.sent().filter(|(_, message)| **message == Message::RequestBlock(block));
+    /// Who was asked for this batch.
+    pub(crate) fn asked_for(&self, batch: BatchHash) -> Vec<PublicKey> {
+        let asked = self.sent().filter(|(_, message)| **message == Message::RequestBatch(batch));
         asked.map(|(peer, _)| peer).collect()
     }
 
-    /// Who was asked for final blocks.
+    /// Who was asked for final batches.
     pub(crate) fn asked_for_final(&self) -> Vec<PublicKey> {
         let asked = self.sent().filter(|(_, message)| matches!(message, Message::RequestFinal { .. }));
         asked.map(|(peer, _)| peer).collect()
     }
 
-    /// Whether other peers were told of this block: it is a candidate.
-    pub(crate) fn relayed(&self, block: BlockHash) -> bool {
-        self.sent().any(|(_, message)| *message == Message::AnnounceBlock { height: 1, block })
+    /// Whether other peers were told of this batch: it is a candidate.
+    pub(crate) fn relayed(&self, batch: BatchHash) -> bool {
+        self.sent().any(|(_, message)| *message == Message::AnnounceBatch { height: 1, batch })
     }
 
     /// What the node prevoted, nil included.
-    pub(crate) fn prevotes(&self) -> Vec<Option<BlockHash>> {
+    pub(crate) fn prevotes(&self) -> Vec<Option<BatchHash>> {
         let votes = self.0.iter().filter_map(|effect| match effect {
             Effect::Broadcast(Message::Consensus(ConsensusMessage::Vote(signed))) => Some(signed.vote),
             _ => None,
         });
-        votes.filter(|vote| vote.kind == VoteKind::Prevote).map(|vote| vote.block).collect()
+        votes.filter(|vote| vote.kind == VoteKind::Prevote).map(|vote| vote.batch).collect()
     }
 
-    /// Blocks that were written, and are not final.
-    pub(crate) fn written(&self) -> Vec<BlockHash> {
+    /// Batches that were written, and are not final.
+    pub(crate) fn written(&self) -> Vec<BatchHash> {
         let written = self.0.iter().filter_map(|effect| match effect {
-            Effect::Persist(Write::Candidate(block)) => Some(block.hash()),
+            Effect::Persist(Write::Candidate(batch)) => Some(batch.hash()),
             _ => None,
         });
         written.collect()
@@ -265,7 +265,7 @@ impl Seen {
 
     /// How many refusals people were told of.
     pub(crate) fn refusals(&self) -> usize {
-        self.told().into_iter().filter(|event| matches!(event, NodeEvent::BlockRefused { .. })).count()
+        self.told().into_iter().filter(|event| matches!(event, NodeEvent::BatchRefused { .. })).count()
     }
 
     /// Whether the node hung up on this peer.

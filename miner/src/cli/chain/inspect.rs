@@ -1,4 +1,4 @@
-//! `miner chain inspect`: blocks in a table, or one of them whole.
+//! `miner chain inspect`: batches in a table, or one of them whole.
 
 use std::process::ExitCode;
 
@@ -13,14 +13,14 @@ use super::super::OutputArguments;
 use super::super::output::{Progress, print, print_json};
 use super::{NodeArgument, refused};
 use crate::chain_tools::export::ExportedItem;
-use crate::chain_tools::report::{BlockDetail, InspectedRow};
+use crate::chain_tools::report::{BatchDetail, InspectedRow};
 
 /// Arguments of `miner chain inspect`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InspectArguments {
     #[command(flatten)]
     node: NodeArgument,
-    /// Show the block of this height whole.
+    /// Show the batch of this height whole.
     #[arg(long, value_name = "N")]
     height: Option<u64>,
     #[command(flatten)]
@@ -31,16 +31,16 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let last = chain.store.height();
     if let Some(height) = arguments.height.filter(|height| !(1..=last).contains(height)) {
-        bail!("there is no block of height {height}: the chain has heights 1 to {last}");
+        bail!("there is no batch of height {height}: the chain has heights 1 to {last}");
     }
     let progress = Progress::start("verifying");
     let (mut rows, mut detail) = (Vec::new(), None);
     let walked = chain.walk(|done| {
         let height = done.ledger().head().height;
-        progress.now(format!("block {height} of {last}"));
+        progress.now(format!("batch {height} of {last}"));
         match arguments.height {
             None => rows.push(InspectedRow::new(done)),
-            Some(wanted) if wanted == height => detail = Some(BlockDetail::new(done)),
+            Some(wanted) if wanted == height => detail = Some(BatchDetail::new(done)),
             Some(_) => {}
         }
     });
@@ -83,20 +83,20 @@ fn table(rows: &[InspectedRow]) -> Table {
     ]);
     for row in rows {
         let market_cost = i64::try_from(row.market.cost_micros).map(Money::from_micros).ok();
-        let block = &row.block;
+        let batch = &row.batch;
         let cells = [
-            block.height.to_string(),
-            block.miner.short(),
-            block.records.to_string(),
-            block.demands.to_string(),
-            block.amended.to_string(),
-            amount(Some(block.saving)),
-            block.frozen.to_string(),
-            amount(Some(block.cost)),
-            amount(Some(block.reduced_cost)),
-            amount(Some(block.reward)),
-            amount(block.bounds.map(|(before, _)| before)),
-            amount(block.bounds.map(|(_, after)| after)),
+            batch.height.to_string(),
+            batch.miner.short(),
+            batch.records.to_string(),
+            batch.demands.to_string(),
+            batch.amended.to_string(),
+            amount(Some(batch.saving)),
+            batch.frozen.to_string(),
+            amount(Some(batch.cost)),
+            amount(Some(batch.reduced_cost)),
+            amount(Some(batch.reward)),
+            amount(batch.bounds.map(|(before, _)| before)),
+            amount(batch.bounds.map(|(_, after)| after)),
             row.votes.to_string(),
             row.round.to_string(),
             amount(market_cost),
@@ -112,19 +112,19 @@ fn amount(amount: Option<Money>) -> String {
     amount.map_or_else(|| "-".into(), |amount| format!("{amount:.2}"))
 }
 
-/// One block in lines.
-fn whole(detail: &BlockDetail) -> String {
-    let (row, block, header) = (&detail.row, &detail.row.block, &detail.block.header.fields);
+/// One batch in lines.
+fn whole(detail: &BatchDetail) -> String {
+    let (row, batch, header) = (&detail.row, &detail.row.batch, &detail.batch.header.fields);
     let mut lines = vec![
-        format!("height      {}", block.height),
-        format!("hash        {}", block.block),
+        format!("height      {}", batch.height),
+        format!("hash        {}", batch.batch),
         format!("parent      {}", header.parent),
-        format!("time        {} ms", block.timestamp_ms),
-        format!("miner       {}", block.miner),
+        format!("time        {} ms", batch.timestamp_ms),
+        format!("miner       {}", batch.miner),
         format!("merkle root {} ({} items)", header.merkle_root, header.item_count),
         format!("state root  {}", header.state_root),
-        format!("cost        {} $, reduced cost {} $", block.cost, block.reduced_cost),
-        format!("reward      {} $ ({} ppm of its fees)", block.reward, block.reward_ppm),
+        format!("cost        {} $, reduced cost {} $", batch.cost, batch.reduced_cost),
+        format!("reward      {} $ ({} ppm of its fees)", batch.reward, batch.reward_ppm),
         format!("final       in round {} by {} votes", row.round, row.votes),
         format!(
             "market      {} demands ({} open), cost {} $, bound {} $",
@@ -134,10 +134,10 @@ fn whole(detail: &BlockDetail) -> String {
             amount(row.market.bound)
         ),
     ];
-    if let Some((before, after)) = block.bounds {
-        lines.push(format!("new prices  bound {before} $ -> {after} $, paid {} $", block.bounty));
+    if let Some((before, after)) = batch.bounds {
+        lines.push(format!("new prices  bound {before} $ -> {after} $, paid {} $", batch.bounty));
     }
-    for item in &detail.block.items {
+    for item in &detail.batch.items {
         lines.push(match &item.fields {
             ExportedItem::Record(record) => record_line(record),
             ExportedItem::PriceUpdate(update) => {

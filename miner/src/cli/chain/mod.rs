@@ -26,7 +26,7 @@ pub(super) use proof::{VerifyProofArguments, verify_proof};
 pub(super) enum ChainCommand {
     /// Verify a node's whole chain from genesis.
     Verify(VerifyArguments),
-    /// Show the blocks of a chain in a table, or one of them whole.
+    /// Show the batches of a chain in a table, or one of them whole.
     Inspect(inspect::InspectArguments),
     /// Write a self-contained proof that a demand is composed and that the composition is current.
     Prove(proof::ProveArguments),
@@ -88,7 +88,7 @@ fn verify(arguments: &VerifyArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("verifying"), chain.store.height());
     let verified =
-        chain.verify(|done| progress.now(format!("block {} of {last}", done.ledger().head().height)));
+        chain.verify(|done| progress.now(format!("batch {} of {last}", done.ledger().head().height)));
     drop(progress);
     match verified {
         Ok(verified) if arguments.output.json => print_json(&verified)?,
@@ -109,7 +109,7 @@ fn summary(verified: &Verified) -> String {
     let money = i64::try_from(verified.money_micros).map_or(Money::ZERO, Money::from_micros);
     let lines = [
         format!("network    {} ({})", verified.network, verified.name),
-        format!("blocks     {}, each verified from genesis", verified.height),
+        format!("batches     {}, each verified from genesis", verified.height),
         format!("head       {}", verified.head),
         format!("time       {}", verified.timestamp_ms),
         format!("state root {}", verified.state_root),
@@ -131,18 +131,18 @@ fn export(arguments: &ExportArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("exporting"), chain.store.height());
     let mut export = ChainExport::new(&chain.network);
-    for found in chain.store.blocks_from(1) {
-        let (block, certificate) = found?;
-        progress.now(format!("block {} of {last}", block.header.height));
-        export.push(block, certificate);
+    for found in chain.store.batches_from(1) {
+        let (batch, certificate) = found?;
+        progress.now(format!("batch {} of {last}", batch.header.height));
+        export.push(batch, certificate);
     }
     write_json(&arguments.out, &export)?;
     drop(progress);
     let (network, file) = (chain.network.id(), &arguments.out);
     if arguments.output.json {
-        print_json(&json!({ "network": network, "blocks": last, "file": file }))?;
+        print_json(&json!({ "network": network, "batches": last, "file": file }))?;
     } else {
-        print(&format!("{last} blocks of network {network} in {}", file.display()))?;
+        print(&format!("{last} batches of network {network} in {}", file.display()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -48,7 +48,7 @@ pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
     let chain = arguments.node.open()?;
     let (progress, last) = (Progress::start("verifying"), chain.store.height());
     let made = chain.prove(&arguments.demand, |done| {
-        progress.now(format!("block {} of {last}", done.ledger().head().height));
+        progress.now(format!("batch {} of {last}", done.ledger().head().height));
     });
     drop(progress);
     let proof = match made {
@@ -132,11 +132,11 @@ fn words(proven: &Proven, is_trusted: bool) -> String {
             entry.demand.orders.len(),
             entry.demand.budget
         ),
-        format!("  was composed in block {} at height {}", proven.block, proven.height),
+        format!("  was composed in batch {} at height {}", proven.batch, proven.height),
         format!("  by miner {}", proven.miner),
         format!("  at a cost of {} $ with providers {}.", composition.cost, providers.join(" ")),
-        format!("- The block is final: {votes} of {validators} validators signed it, {quorum} are needed."),
-        format!("- At height {} (block {})", proven.head_height, proven.head),
+        format!("- The batch is final: {votes} of {validators} validators signed it, {quorum} are needed."),
+        format!("- At height {} (batch {})", proven.head_height, proven.head),
         format!("  nothing has replaced this composition; it is {status}."),
     ];
     let (name, network) = (&proven.network_name, proven.network);

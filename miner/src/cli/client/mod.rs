@@ -148,7 +148,7 @@ struct SubmitArguments {
     /// Give up waiting after this many seconds.
     #[arg(long, default_value_t = 120, value_name = "SECONDS")]
     timeout: u64,
-    /// For how many seconds from now on a block may bring the record on chain.
+    /// For how many seconds from now on a batch may bring the record on chain.
     #[arg(long, default_value_t = 3_600, value_name = "SECONDS",
           value_parser = clap::value_parser!(u64).range(1..))]
     valid_for: u64,

@@ -266,7 +266,7 @@ fn render_show(report: &ShowReport) -> String {
         format!("head age    {} s", node.head_age_ms / 1_000),
         format!("this node   {} ({votes}, {mining})", node.node),
         format!("peers       {}", node.peers),
-        format!("height      {} (block {})", node.height, node.head),
+        format!("height      {} (batch {})", node.height, node.head),
         format!("pool        {} records", node.pool_records),
     ];
     if matches!(node.voting, Voting::From { .. } | Voting::Forgotten) {

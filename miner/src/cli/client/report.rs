@@ -22,7 +22,7 @@ const LISTED: usize = 20;
 /// How long to wait for what was handed in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Wait {
-    /// Until a final block has brought the record.
+    /// Until a final batch has brought the record.
     Final,
     /// Until the demand is composed, too.
     Composed,
@@ -205,8 +205,8 @@ fn render_record(report: &Report) -> String {
         RecordStanding::Pending { waits_for: Some(reason) } => {
             format!("{what}: in the pool (sequence {sequence}), waits: {reason}{tail}")
         }
-        RecordStanding::Final { height, block } => {
-            let line = format!("{what}: final at height {height}{tail}\n  block   {block}");
+        RecordStanding::Final { height, batch } => {
+            let line = format!("{what}: final at height {height}{tail}\n  batch   {batch}");
             let demand = report.demand.as_ref();
             demand.map_or(line.clone(), |demand| {
                 format!("{line}\n  {}", render_standing(&demand.standing).replace('\n', "\n  "))
@@ -262,11 +262,11 @@ pub(super) fn render_demand(report: &DemandReport, now_ms: u64) -> String {
     lines.join("\n")
 }
 
-/// "in 23 h 59 min", "in 8 s", "with the next block".
+/// "in 23 h 59 min", "in 8 s", "with the next batch".
 fn render_expiry(expires_ms: u64, now_ms: u64) -> String {
     let seconds = expires_ms.saturating_sub(now_ms).div_ceil(1_000);
     match (seconds / 3_600, seconds / 60 % 60) {
-        _ if seconds == 0 => "with the next block".into(),
+        _ if seconds == 0 => "with the next batch".into(),
         (0, 0) => format!("in {seconds} s"),
         (0, minutes) => format!("in {minutes} min"),
         (hours, minutes) => format!("in {hours} h {minutes} min"),
@@ -275,7 +275,7 @@ fn render_expiry(expires_ms: u64, now_ms: u64) -> String {
 
 fn render_standing(standing: &DemandStanding) -> String {
     match standing {
-        DemandStanding::InPool { waits_for: None } => "in the pool: no block has brought it yet".into(),
+        DemandStanding::InPool { waits_for: None } => "in the pool: no batch has brought it yet".into(),
         DemandStanding::InPool { waits_for: Some(reason) } => format!("in the pool, waits: {reason}"),
         DemandStanding::Open { since, unserved: None } => format!("open since height {since}"),
         DemandStanding::Open { since, unserved: Some(reason) } => {
@@ -293,9 +293,9 @@ fn render_standing(standing: &DemandStanding) -> String {
 }
 
 fn render_composition(composition: &CompositionReport) -> String {
-    let CompositionReport { height, block, miner, cost, transport, reduced_cost, .. } = composition;
+    let CompositionReport { height, batch, miner, cost, transport, reduced_cost, .. } = composition;
     let mut lines = vec![
-        format!("composed at height {height}, block {block}"),
+        format!("composed at height {height}, batch {batch}"),
         format!("cost {cost}, of which transport {transport}; reduced cost {reduced_cost}; found by {miner}"),
     ];
     let steps = composition.steps.iter();
@@ -319,6 +319,6 @@ mod tests {
         assert_eq!(render_expiry(90 * minute, 30 * minute), "in 1 h 0 min");
         assert_eq!(render_expiry(59 * minute, 1), "in 59 min");
         assert_eq!(render_expiry(7_001, 0), "in 8 s");
-        assert_eq!(render_expiry(7_000, 7_000), "with the next block");
+        assert_eq!(render_expiry(7_000, 7_000), "with the next batch");
     }
 }

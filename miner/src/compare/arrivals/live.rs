@@ -51,8 +51,8 @@ pub(super) struct LiveRun {
     pub(super) cost: Money,
     /// The same with the budgets of the demands it does not serve.
     pub(super) penalised_cost: Money,
-    /// Blocks with compositions.
-    pub(super) blocks: usize,
+    /// Batches with compositions.
+    pub(super) batches: usize,
     /// CPU time of the miner that searched longest, seconds.
     pub(super) cpu_seconds: f64,
     pub(super) audit: Audit,
@@ -107,7 +107,7 @@ pub(super) async fn run(plan: LivePlan<'_>, progress: &Progress) -> Result<LiveR
         solution,
         cost: evaluation.cost,
         penalised_cost: evaluation.penalised_cost(&scenario.instance),
-        blocks: live.journal.blocks.values().filter(|row| row.block.demands > 0).count(),
+        batches: live.journal.batches.values().filter(|row| row.batch.demands > 0).count(),
         cpu_seconds: live.journal.slowest_cpu_seconds(),
         audit,
     })
@@ -180,7 +180,7 @@ impl<'a> Live<'a> {
                 }
                 let nobody_waits = statuses.iter().all(|status| status.open_demands == 0);
                 let is_over = self.elapsed_ms() > last_arrival && nobody_waits && is_settled(&statuses);
-                // Twice in a row: between two looks a block may have been on its way.
+                // Twice in a row: between two looks a batch may have been on its way.
                 settled = if is_over { settled + 1 } else { 0 };
                 if settled == 2 {
                     return Ok(());
@@ -243,8 +243,8 @@ impl<'a> Live<'a> {
 
     fn listen(&mut self, processes: &mut NodeProcesses, progress: &Progress) {
         for said in processes.drain_events() {
-            if let NodeEvent::BlockFinal { block, .. } = &said.event {
-                let heard = self.heard.entry(block.height).or_insert(said.at);
+            if let NodeEvent::BatchFinal { batch, .. } = &said.event {
+                let heard = self.heard.entry(batch.height).or_insert(said.at);
                 *heard = said.at.min(*heard);
             }
             if let Some(line) = self.journal.note(said) {

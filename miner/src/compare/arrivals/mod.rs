@@ -186,7 +186,7 @@ impl Experiment<'_> {
             rng_seed: self.rng_seed,
             customers,
         };
-        let LiveRun { fates, solution, cost, penalised_cost, blocks, cpu_seconds, audit } =
+        let LiveRun { fates, solution, cost, penalised_cost, batches, cpu_seconds, audit } =
             live::run(plan, progress).await?;
         let service = Service {
             system,
@@ -196,7 +196,7 @@ impl Experiment<'_> {
             orders: self.orders(&solution),
             bound,
             served_bound: self.served_bound(&solution)?,
-            rounds: blocks,
+            rounds: batches,
             cpu_seconds,
             audit: Some(audit),
         };

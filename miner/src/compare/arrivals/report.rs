@@ -65,7 +65,7 @@ pub struct SystemReport {
     pub served_bound: Option<Bound>,
     /// How far the cost lies above that, in percent.
     pub served_gap_percent: Option<f64>,
-    /// Solves of the centre, or blocks with compositions.
+    /// Solves of the centre, or batches with compositions.
     pub rounds: usize,
     /// CPU time of the centre's longest solve, or of all searches of the miner that searched longest, seconds.
     pub cpu_seconds: f64,
@@ -248,7 +248,7 @@ fn table(systems: &[SystemReport]) -> Table {
         "with\nbudgets $",
         "gap to\nbound %",
         "gap of the\nserved %",
-        "solves/\nblocks",
+        "solves/\nbatches",
         "CPU s",
     ]);
     let dash = || "-".to_owned();
@@ -283,10 +283,10 @@ pub(super) fn describe(system: System) -> String {
 }
 
 fn checks(system: &SystemReport, audit: &Audit) -> Option<String> {
-    let Audit { chains, blocks, failures, .. } = audit;
+    let Audit { chains, batches, failures, .. } = audit;
     failures.is_empty().then(|| {
         format!(
-            "Checks passed ({}): {chains} chains ({blocks} blocks) verified from genesis, all equal; every cost \
+            "Checks passed ({}): {chains} chains ({batches} batches) verified from genesis, all equal; every cost \
              recomputed by the independent evaluator; money conserved.",
             describe(system.system)
         )

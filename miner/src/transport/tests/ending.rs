@@ -5,8 +5,8 @@ use super::*;
 #[tokio::test]
 async fn the_reason_of_a_disconnection_arrives_at_both_ends() {
     let (mut a, mut b) = connected_pair().await;
-    a.transport.disconnect(&b.key(), "block 7 is invalid: cost 5, expected 4".into());
-    let words = "block 7 is invalid: cost 5, expected 4".to_owned();
+    a.transport.disconnect(&b.key(), "batch 7 is invalid: cost 5, expected 4".into());
+    let words = "batch 7 is invalid: cost 5, expected 4".to_owned();
     assert_eq!(b.disconnected().await, (a.key(), DisconnectReason::Remote(words.clone())));
     assert_eq!(a.disconnected().await, (b.key(), DisconnectReason::Local(words)));
     assert_eq!((a.transport.peers(), b.transport.peers()), (vec![], vec![]));

@@ -45,7 +45,7 @@ async fn a_small_message_overtakes_the_large_ones_before_it() {
     while b.message().await.1.len() != 4 {
         large_before += 1;
     }
-    assert!(large_before < 7, "the vote waited for every block");
+    assert!(large_before < 7, "the vote waited for every batch");
 }
 
 #[tokio::test]

@@ -39,15 +39,15 @@ pub(super) fn request_records(stage: &Stage<'_>) -> Says {
     stage.to_all(&vec![Message::Pool(PoolMessage::Request(ids)); AT_ONCE])
 }
 
-pub(super) fn request_blocks(playing: &mut Playing, stage: &Stage<'_>) -> Says {
+pub(super) fn request_batches(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     let next = stage.ledger.head().height + 1;
     for (_, message) in &stage.heard {
         match message {
-            Message::AnnounceBlock { height, block } if *height == next => {
-                playing.seen.insert(*block);
+            Message::AnnounceBatch { height, batch } if *height == next => {
+                playing.seen.insert(*batch);
             }
-            Message::Block(block) if block.header.height == next => {
-                playing.seen.insert(block.hash());
+            Message::Batch(batch) if batch.header.height == next => {
+                playing.seen.insert(batch.hash());
             }
             _ => {}
         }
@@ -55,6 +55,6 @@ pub(super) fn request_blocks(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     while playing.seen.len() > 8 {
         playing.seen.pop_first();
     }
-    let requests: Vec<Message> = playing.seen.iter().map(|&block| Message::RequestBlock(block)).collect();
+    let requests: Vec<Message> = playing.seen.iter().map(|&batch| Message::RequestBatch(batch)).collect();
     stage.to_all(&requests)
 }

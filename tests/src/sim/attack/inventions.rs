@@ -1,6 +1,6 @@
-//! What does not exist: names of blocks and records, heights, accounts, money.
+//! What does not exist: names of batches and records, heights, accounts, money.
 
-use chain::{BlockHash, Hash, Record, RecordContent, RecordId, SecretKey, Statement};
+use chain::{BatchHash, Hash, Record, RecordContent, RecordId, SecretKey, Statement};
 use coordinator_free_pool::PoolMessage;
 use miner_node::{Message, Status};
 use scenarios::Money;
@@ -12,8 +12,8 @@ use super::{Playing, Says, Stage};
 const ANNOUNCE_TURNS: u64 = 3;
 /// Names in one announcement of records.
 const RECORD_NAMES: u64 = 256;
-/// Names of blocks announced at a time, as many as a node asks for.
-const BLOCK_NAMES: u64 = 64;
+/// Names of batches announced at a time, as many as a node asks for.
+const BATCH_NAMES: u64 = 64;
 /// Turns between two boasts.
 const BOAST_TURNS: u64 = 5;
 /// Records sent at a time, and in all.
@@ -27,13 +27,13 @@ fn a_hash(playing: &mut Playing) -> Hash {
     Hash(*blake3::hash(&number.to_le_bytes()).as_bytes())
 }
 
-pub(super) fn blocks(playing: &mut Playing, stage: &Stage<'_>) -> Says {
+pub(super) fn batches(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     if !playing.is_every(ANNOUNCE_TURNS) {
         return Vec::new();
     }
     let height = stage.ledger.head().height + 1;
     let names =
-        (0..BLOCK_NAMES).map(|_| Message::AnnounceBlock { height, block: BlockHash(a_hash(playing)) });
+        (0..BATCH_NAMES).map(|_| Message::AnnounceBatch { height, batch: BatchHash(a_hash(playing)) });
     let names: Vec<Message> = names.collect();
     stage.to_all(&names)
 }

@@ -1,11 +1,11 @@
 //! Attacks that play by themselves: every few milliseconds an attacker looks at what it heard and at the ledger (it sees
 //! what an honest node sees, sooner), and says something. Each is deterministic in the run's seed.
 //!
-//! [`Attack`] names them; the files beside say what each does: `floods`, `inventions`, `sybils`, `blocks`, `votes`.
+//! [`Attack`] names them; the files beside say what each does: `floods`, `inventions`, `sybils`, `batches`, `votes`.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "an attacker listens for one kind of message among many")]
 
-mod blocks;
+mod batches;
 mod floods;
 mod inventions;
 mod sybils;
@@ -13,7 +13,7 @@ mod votes;
 
 use std::collections::BTreeSet;
 
-use chain::{BlockHash, Ledger, SecretKey};
+use chain::{BatchHash, Ledger, SecretKey};
 use miner_node::{Message, Now};
 
 use super::draws::Draws;
@@ -31,18 +31,18 @@ const HEARD: usize = 512;
 /// What an attacker does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attack {
-    /// Asks for final blocks from the first height on, again and again.
+    /// Asks for final batches from the first height on, again and again.
     RequestFinal,
-    /// Says that it is at height 0, which used to be answered with final blocks.
+    /// Says that it is at height 0, which used to be answered with final batches.
     LowStatus,
     /// Begins comparisons of pools.
     Reconcile,
     /// Asks for the same records.
     RequestRecords,
-    /// Asks for the same blocks.
-    RequestBlocks,
-    /// Announces blocks that do not exist.
-    InventBlocks,
+    /// Asks for the same batches.
+    RequestBatches,
+    /// Announces batches that do not exist.
+    InventBatches,
     /// Announces records that do not exist.
     InventRecords,
     /// Hands out peer records of a hundred keys that it made up, all of which want a cell, dated ahead.
@@ -57,11 +57,11 @@ pub enum Attack {
     Boast,
     /// Sends records of accounts that do not exist, with gaps before them, or of money that they have not.
     EmptyRecords,
-    /// Sends every block on with another body, or another signature, under the same name.
+    /// Sends every batch on with another body, or another signature, under the same name.
     CopyNames,
-    /// Shows each node other blocks of invented miners that bring nothing.
-    UselessBlocks,
-    /// Puts the compositions of others' blocks into its own.
+    /// Shows each node other batches of invented miners that bring nothing.
+    UselessBatches,
+    /// Puts the compositions of others' batches into its own.
     StealContents,
     /// Votes for everything that is proposed, whatever it voted for before: as if it forgot its locks.
     VoteForAll,
@@ -74,8 +74,8 @@ pub(super) struct Playing {
     draws: Draws,
     turn: u64,
     heard: Vec<(HostId, Message)>,
-    /// Blocks done with.
-    seen: BTreeSet<BlockHash>,
+    /// Batches done with.
+    seen: BTreeSet<BatchHash>,
     /// What was last made with much work.
     made: Vec<Message>,
 }
@@ -104,8 +104,8 @@ impl Attack {
         Self::LowStatus,
         Self::Reconcile,
         Self::RequestRecords,
-        Self::RequestBlocks,
-        Self::InventBlocks,
+        Self::RequestBatches,
+        Self::InventBatches,
         Self::InventRecords,
         Self::Sybils,
         Self::ManySybils,
@@ -114,7 +114,7 @@ impl Attack {
         Self::Boast,
         Self::EmptyRecords,
         Self::CopyNames,
-        Self::UselessBlocks,
+        Self::UselessBatches,
         Self::StealContents,
     ];
 
@@ -128,8 +128,8 @@ impl Attack {
             Self::LowStatus => "LowStatus",
             Self::Reconcile => "Reconcile",
             Self::RequestRecords => "RequestRecords",
-            Self::RequestBlocks => "RequestBlocks",
-            Self::InventBlocks => "InventBlocks",
+            Self::RequestBatches => "RequestBatches",
+            Self::InventBatches => "InventBatches",
             Self::InventRecords => "InventRecords",
             Self::Sybils => "Sybils",
             Self::ManySybils => "ManySybils",
@@ -138,7 +138,7 @@ impl Attack {
             Self::Boast => "Boast",
             Self::EmptyRecords => "EmptyRecords",
             Self::CopyNames => "CopyNames",
-            Self::UselessBlocks => "UselessBlocks",
+            Self::UselessBatches => "UselessBatches",
             Self::StealContents => "StealContents",
             Self::VoteForAll => "VoteForAll",
         }
@@ -164,8 +164,8 @@ impl Playing {
             Attack::LowStatus => floods::low_status(stage),
             Attack::Reconcile => floods::reconcile(stage),
             Attack::RequestRecords => floods::request_records(stage),
-            Attack::RequestBlocks => floods::request_blocks(self, stage),
-            Attack::InventBlocks => inventions::blocks(self, stage),
+            Attack::RequestBatches => floods::request_batches(self, stage),
+            Attack::InventBatches => inventions::batches(self, stage),
             Attack::InventRecords => inventions::records(self, stage),
             Attack::Boast => inventions::boast(stage),
             Attack::EmptyRecords => inventions::empty_records(self, stage),
@@ -173,9 +173,9 @@ impl Playing {
             Attack::ManySybils => sybils::cell_takers(self, stage, 1_000),
             Attack::DeadAddresses => sybils::dead_addresses(self, stage),
             Attack::FutureRecords => sybils::from_the_future(self, stage),
-            Attack::CopyNames => blocks::copy_names(self, stage),
-            Attack::UselessBlocks => blocks::useless(self, stage),
-            Attack::StealContents => blocks::steal(self, stage),
+            Attack::CopyNames => batches::copy_names(self, stage),
+            Attack::UselessBatches => batches::useless(self, stage),
+            Attack::StealContents => batches::steal(self, stage),
             Attack::VoteForAll => votes::for_all(stage),
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn for_all(stage: &Stage<'_>) -> Says {
                 height: proposal.height,
                 round: proposal.round,
                 kind,
-                block: Some(proposal.block),
+                batch: Some(proposal.batch),
             };
             votes.push(Message::Consensus(ConsensusMessage::Vote(vote.sign(own, stage.key))));
         }

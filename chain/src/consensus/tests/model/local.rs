@@ -39,12 +39,12 @@ impl Local {
     /// Awake with a candidate.
     pub(super) fn new(position: u16, rules: Rules) -> Self {
         let mut local = Self::waking(position, SafetyLog::default(), BTreeSet::new(), rules);
-        local.give(Input::Candidate(block(Self::candidate(position))), rules);
+        local.give(Input::Candidate(batch(Self::candidate(position))), rules);
         local.forget();
         local
     }
 
-    /// Neighbours want different blocks, so that two rounds are enough to disagree.
+    /// Neighbours want different batches, so that two rounds are enough to disagree.
     pub(super) const fn candidate(position: u16) -> u8 {
         if position.is_multiple_of(2) { 1 } else { 2 }
     }
@@ -178,7 +178,7 @@ impl Local {
         let position = self.position();
         let disk = rules.broken.disk_after_crash(self.disk.clone());
         let mut after = Self::waking(position, disk, self.said.clone(), rules);
-        after.give(Input::Candidate(block(Self::candidate(position))), rules);
+        after.give(Input::Candidate(batch(Self::candidate(position))), rules);
         after.forget();
         (Event::Crashes, after)
     }

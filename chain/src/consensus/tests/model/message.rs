@@ -10,23 +10,23 @@ pub(super) enum Message {
     /// By the proposer of the round.
     Proposal {
         round: Round,
-        block: u8,
+        batch: u8,
         valid_round: Option<Round>,
     },
     Vote {
         from: u16,
         round: Round,
         kind: VoteKind,
-        block: Option<u8>,
+        batch: Option<u8>,
     },
     Polka {
         round: Round,
-        block: u8,
+        batch: u8,
         voters: Vec<u16>,
     },
     Commit {
         round: Round,
-        block: u8,
+        batch: u8,
         voters: Vec<u16>,
     },
 }
@@ -50,15 +50,15 @@ impl Signer for Unsigned {
 impl Message {
     /// What a validator's own message says.
     pub(super) fn of(message: &ConsensusMessage) -> Self {
-        let tag = |block: BlockHash| block.0.0[0];
+        let tag = |batch: BatchHash| batch.0.0[0];
         match message {
             ConsensusMessage::Proposal(SignedProposal { proposal, .. }) => {
-                let Proposal { round, block, valid_round, .. } = *proposal;
-                Self::Proposal { round, block: tag(block), valid_round }
+                let Proposal { round, batch, valid_round, .. } = *proposal;
+                Self::Proposal { round, batch: tag(batch), valid_round }
             }
             ConsensusMessage::Vote(SignedVote { vote, validator: from, .. }) => {
-                let Vote { round, kind, block, .. } = *vote;
-                Self::Vote { from: *from, round, kind, block: block.map(tag) }
+                let Vote { round, kind, batch, .. } = *vote;
+                Self::Vote { from: *from, round, kind, batch: batch.map(tag) }
             }
             ConsensusMessage::Polka(_) | ConsensusMessage::Commit(_) => {
                 panic!("certificates are given on request only")
@@ -66,10 +66,10 @@ impl Message {
         }
     }
 
-    /// Voter, round, kind and block, if it is a vote.
+    /// Voter, round, kind and batch, if it is a vote.
     pub(super) const fn as_vote(&self) -> Option<(u16, Round, VoteKind, Option<u8>)> {
-        if let Self::Vote { from, round, kind, block } = *self {
-            Some((from, round, kind, block))
+        if let Self::Vote { from, round, kind, batch } = *self {
+            Some((from, round, kind, batch))
         } else {
             None
         }
@@ -81,24 +81,24 @@ impl Message {
         let polka = |round, tag, voters: &[u16]| PolkaCertificate {
             height: HEIGHT,
             round,
-            block: block(tag),
+            batch: batch(tag),
             signatures: signatures(voters),
         };
         match *self {
-            Self::Proposal { round, block: tag, valid_round } => {
+            Self::Proposal { round, batch: tag, valid_round } => {
                 let proposal =
-                    Proposal { network: NETWORK, height: HEIGHT, round, block: block(tag), valid_round };
+                    Proposal { network: NETWORK, height: HEIGHT, round, batch: batch(tag), valid_round };
                 let polka = valid_round.map(|round| polka(round, tag, &[]));
                 Input::Proposal { signed: Unsigned.sign_proposal(proposal, polka), valid: tag < INVALID }
             }
-            Self::Vote { from, round, kind, block: tag } => {
-                let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, block: tag.map(block) };
+            Self::Vote { from, round, kind, batch: tag } => {
+                let vote = Vote { network: NETWORK, height: HEIGHT, round, kind, batch: tag.map(batch) };
                 Input::Vote(Unsigned.sign_vote(vote, from))
             }
-            Self::Polka { round, block, ref voters } => Input::Polka(polka(round, block, voters)),
-            Self::Commit { round, block: tag, ref voters } => {
+            Self::Polka { round, batch, ref voters } => Input::Polka(polka(round, batch, voters)),
+            Self::Commit { round, batch: tag, ref voters } => {
                 let signatures = signatures(voters);
-                Input::Commit(CommitCertificate { height: HEIGHT, round, block: block(tag), signatures })
+                Input::Commit(CommitCertificate { height: HEIGHT, round, batch: batch(tag), signatures })
             }
         }
     }
@@ -106,22 +106,22 @@ impl Message {
 
 impl std::fmt::Debug for Message {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = |block: &Option<u8>| block.map_or_else(|| "nil".to_owned(), |tag| format!("block {tag}"));
+        let name = |batch: &Option<u8>| batch.map_or_else(|| "nil".to_owned(), |tag| format!("batch {tag}"));
         match self {
-            Self::Proposal { round, block, valid_round: None } => {
-                write!(f, "proposal of block {block} in round {round}")
+            Self::Proposal { round, batch, valid_round: None } => {
+                write!(f, "proposal of batch {batch} in round {round}")
             }
-            Self::Proposal { round, block, valid_round: Some(valid) } => {
-                write!(f, "proposal of block {block} in round {round}, valid in round {valid}")
+            Self::Proposal { round, batch, valid_round: Some(valid) } => {
+                write!(f, "proposal of batch {batch} in round {round}, valid in round {valid}")
             }
-            Self::Vote { from, round, kind, block } => {
-                write!(f, "{kind:?} of {from} for {} in round {round}", name(block))
+            Self::Vote { from, round, kind, batch } => {
+                write!(f, "{kind:?} of {from} for {} in round {round}", name(batch))
             }
-            Self::Polka { round, block, voters } => {
-                write!(f, "polka of {voters:?} for block {block} in round {round}")
+            Self::Polka { round, batch, voters } => {
+                write!(f, "polka of {voters:?} for batch {batch} in round {round}")
             }
-            Self::Commit { round, block, voters } => {
-                write!(f, "commit of {voters:?} for block {block} in round {round}")
+            Self::Commit { round, batch, voters } => {
+                write!(f, "commit of {voters:?} for batch {batch} in round {round}")
             }
         }
     }

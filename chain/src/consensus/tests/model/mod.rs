@@ -37,7 +37,7 @@ use message::Message;
 pub(super) use message::Unsigned;
 use network::{AGREEMENT, Exploration, LOCKED, RECOVERY, ROUND_0, ROUND_1, SIGN_ONCE, State, VALIDITY};
 
-/// Blocks from this tag up are not valid.
+/// Batches from this tag up are not valid.
 const INVALID: u8 = 0x80;
 
 /// The most steps explored in three rounds, in which there is no end to it otherwise. The figures of a deeper
@@ -102,9 +102,9 @@ fn three_rounds_go_well_as_far_as_they_are_explored() {
 }
 
 #[test]
-fn the_liar_gets_no_invalid_block_decided() {
+fn the_liar_gets_no_invalid_batch_decided() {
     for liar in [0, 1] {
-        let exploration = Exploration { blocks: vec![1, INVALID], ..Exploration::new(2, liar) };
+        let exploration = Exploration { batches: vec![1, INVALID], ..Exploration::new(2, liar) };
         assert_nothing_goes_wrong(&explore(exploration, None));
     }
 }
@@ -119,7 +119,7 @@ fn all_goes_well_in_two_rounds_if_less_than_a_third_of_unequal_power_lies() {
 }
 
 #[test]
-fn if_one_with_more_than_a_third_of_the_power_lies_two_blocks_are_decided() {
+fn if_one_with_more_than_a_third_of_the_power_lies_two_batches_are_decided() {
     let rules = Rules { powers: [2, 3, 1, 1], broken: Broken::Nothing };
     let exploration = Exploration { rules, only: Some(AGREEMENT), ..Exploration::new(2, 1) };
     assert!(explore(exploration, None).discovery(AGREEMENT).is_some());
@@ -136,20 +136,20 @@ fn counterexample(broken: Broken, liar: u16, crashes: bool, property: &'static s
 }
 
 #[test]
-fn without_locks_two_blocks_are_decided() {
+fn without_locks_two_batches_are_decided() {
     let end = counterexample(Broken::Locks, 2, false, AGREEMENT);
     let decisions = Exploration::new(2, 2).decisions(&end);
-    assert!(decisions.iter().any(|&(_, block)| block == 1), "{decisions:?}");
-    assert!(decisions.contains(&(1, 2)), "block 2 is proposed in round 1 only: {decisions:?}");
+    assert!(decisions.iter().any(|&(_, batch)| batch == 1), "{decisions:?}");
+    assert!(decisions.contains(&(1, 2)), "batch 2 is proposed in round 1 only: {decisions:?}");
 }
 
 #[test]
-fn with_a_quorum_of_two_of_four_two_blocks_are_decided() {
+fn with_a_quorum_of_two_of_four_two_batches_are_decided() {
     counterexample(Broken::Quorum, 2, false, AGREEMENT);
 }
 
 #[test]
-fn without_proof_of_the_valid_round_two_blocks_are_decided() {
+fn without_proof_of_the_valid_round_two_batches_are_decided() {
     counterexample(Broken::ValidRound, 1, false, AGREEMENT);
 }
 
@@ -159,7 +159,7 @@ fn without_what_was_signed_on_the_disk_somebody_signs_twice() {
 }
 
 #[test]
-fn without_the_lock_on_the_disk_two_blocks_are_decided() {
+fn without_the_lock_on_the_disk_two_batches_are_decided() {
     counterexample(Broken::LockOnDisk, 2, true, AGREEMENT);
 }
 

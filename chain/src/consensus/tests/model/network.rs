@@ -36,8 +36,8 @@ type Outcomes = Arc<[(Event, Shared)]>;
 pub(super) struct Exploration {
     pub(super) rounds: Round,
     pub(super) liar: u16,
-    /// The blocks that the liar speaks of.
-    pub(super) blocks: Vec<u8>,
+    /// The batches that the liar speaks of.
+    pub(super) batches: Vec<u8>,
     /// Whether correct validators crash and restart, as often as they like.
     pub(super) crashes: bool,
     pub(super) rules: Rules,
@@ -51,12 +51,12 @@ pub(super) struct Exploration {
 
 impl Exploration {
     pub(super) fn new(rounds: Round, liar: u16) -> Self {
-        let (blocks, crashes, only) = (vec![1, 2], false, None);
+        let (batches, crashes, only) = (vec![1, 2], false, None);
         let rules = Rules { powers: [1; 4], broken: Broken::Nothing };
         Self {
             rounds,
             liar,
-            blocks,
+            batches,
             crashes,
             rules,
             only,
@@ -70,22 +70,22 @@ impl Exploration {
         let is_wanted = |message: &&Message| {
             message.as_vote().is_some_and(|(_, of, other, _)| (of, other) == (round, kind))
         };
-        let lies = self.blocks.iter().copied().map(Some).chain([None]);
-        let lies = lies.map(|block| Message::Vote { from: self.liar, round, kind, block });
+        let lies = self.batches.iter().copied().map(Some).chain([None]);
+        let lies = lies.map(|batch| Message::Vote { from: self.liar, round, kind, batch });
         said.filter(is_wanted).cloned().chain(lies).collect()
     }
 
-    fn voters(votes: &[Message], block: u8) -> Vec<u16> {
+    fn voters(votes: &[Message], batch: u8) -> Vec<u16> {
         let votes = votes.iter().filter_map(Message::as_vote);
-        let for_block = votes.filter(|(_, _, _, voted)| *voted == Some(block));
-        let from: BTreeSet<u16> = for_block.map(|(from, ..)| from).collect();
+        let for_batch = votes.filter(|(_, _, _, voted)| *voted == Some(batch));
+        let from: BTreeSet<u16> = for_batch.map(|(from, ..)| from).collect();
         from.into_iter().collect()
     }
 
-    /// Who can be shown to have voted for a block by certificate, if they are enough.
-    fn certified(&self, state: &State, round: Round, kind: VoteKind, block: u8) -> Option<Vec<u16>> {
+    /// Who can be shown to have voted for a batch by certificate, if they are enough.
+    fn certified(&self, state: &State, round: Round, kind: VoteKind, batch: u8) -> Option<Vec<u16>> {
         let seats = self.rules.seats();
-        let voters = Self::voters(&self.votes(state, round, kind), block);
+        let voters = Self::voters(&self.votes(state, round, kind), batch);
         (seats.power_of_all(voters.iter().copied()) >= seats.quorum).then_some(voters)
     }
 
@@ -98,12 +98,12 @@ impl Exploration {
             return said.filter(is_of_round).cloned().collect();
         }
         let mut lies = Vec::new();
-        for &block in &self.blocks {
-            lies.push(Message::Proposal { round, block, valid_round: None });
+        for &batch in &self.batches {
+            lies.push(Message::Proposal { round, batch, valid_round: None });
             for valid_round in 0..round {
-                let proven = self.certified(state, valid_round, VoteKind::Prevote, block).is_some();
+                let proven = self.certified(state, valid_round, VoteKind::Prevote, batch).is_some();
                 if proven || self.rules.broken == Broken::ValidRound {
-                    lies.push(Message::Proposal { round, block, valid_round: Some(valid_round) });
+                    lies.push(Message::Proposal { round, batch, valid_round: Some(valid_round) });
                 }
             }
         }
@@ -121,11 +121,11 @@ impl Exploration {
                 let mut group =
                     if kind == VoteKind::Prevote { self.proposals(state, round) } else { Vec::new() };
                 group.extend(self.votes(state, round, kind));
-                for &block in &self.blocks {
-                    let voters = self.certified(state, round, kind, block);
+                for &batch in &self.batches {
+                    let voters = self.certified(state, round, kind, batch);
                     group.extend(voters.map(|voters| match kind {
-                        VoteKind::Prevote => Message::Polka { round, block, voters },
-                        VoteKind::Precommit => Message::Commit { round, block, voters },
+                        VoteKind::Prevote => Message::Polka { round, batch, voters },
+                        VoteKind::Precommit => Message::Commit { round, batch, voters },
                     }));
                 }
                 if round == current {
@@ -143,7 +143,7 @@ impl Exploration {
         let last_vote = |local: &Shared| local.said.iter().rfind(is_beyond).cloned();
         let last = self.rounds - 1;
         let (from, kind) = (self.liar, VoteKind::Prevote);
-        let lie = (last > round).then_some(Message::Vote { from, round: last, kind, block: None });
+        let lie = (last > round).then_some(Message::Vote { from, round: last, kind, batch: None });
         state.correct.iter().filter_map(last_vote).chain(lie).collect()
     }
 
@@ -187,25 +187,25 @@ impl Exploration {
         false
     }
 
-    /// Blocks that are decided, or could be by who heard all that was said, with the round.
+    /// Batches that are decided, or could be by who heard all that was said, with the round.
     pub(super) fn decisions(&self, state: &State) -> BTreeSet<(Round, u8)> {
         let decided = state.correct.iter().filter_map(|local| local.algorithm.decided.as_ref());
         let mut decisions: BTreeSet<_> =
-            decided.map(|certificate| (certificate.round, certificate.block.0.0[0])).collect();
+            decided.map(|certificate| (certificate.round, certificate.batch.0.0[0])).collect();
         for round in 0..self.rounds {
-            let is_decided = |block: &u8| self.certified(state, round, VoteKind::Precommit, *block).is_some();
-            decisions.extend([1, 2, INVALID].into_iter().filter(is_decided).map(|block| (round, block)));
+            let is_decided = |batch: &u8| self.certified(state, round, VoteKind::Precommit, *batch).is_some();
+            decisions.extend([1, 2, INVALID].into_iter().filter(is_decided).map(|batch| (round, batch)));
         }
         decisions
     }
 
     fn agree(&self, state: &State) -> bool {
-        let blocks: BTreeSet<u8> = self.decisions(state).into_iter().map(|(_, block)| block).collect();
-        blocks.len() <= 1
+        let batches: BTreeSet<u8> = self.decisions(state).into_iter().map(|(_, batch)| batch).collect();
+        batches.len() <= 1
     }
 
     fn decide_what_is_valid(&self, state: &State) -> bool {
-        self.decisions(state).iter().all(|&(_, block)| block < INVALID)
+        self.decisions(state).iter().all(|&(_, batch)| batch < INVALID)
     }
 
     fn sign_once(state: &State) -> bool {
@@ -220,13 +220,13 @@ impl Exploration {
         })
     }
 
-    /// Whoever has precommitted a block is locked on the last one.
+    /// Whoever has precommitted a batch is locked on the last one.
     fn stay_locked(state: &State) -> bool {
         state.correct.iter().all(|local| {
             let votes = local.said.iter().filter_map(Message::as_vote);
             let precommits = votes.filter(|(_, _, kind, _)| *kind == VoteKind::Precommit);
-            let blocks = precommits.filter_map(|(_, round, _, tag)| Some((round, block(tag?))));
-            local.algorithm.log.locked == blocks.max_by_key(|(round, _)| *round)
+            let batches = precommits.filter_map(|(_, round, _, tag)| Some((round, batch(tag?))));
+            local.algorithm.log.locked == batches.max_by_key(|(round, _)| *round)
         })
     }
 
@@ -249,7 +249,7 @@ impl Exploration {
         let mut network = Lockstep::resuming_at(&self.rules.seats(), &logs);
         for local in &state.correct {
             let position = local.position();
-            network.give(usize::from(position), Input::Candidate(block(Local::candidate(position))));
+            network.give(usize::from(position), Input::Candidate(batch(Local::candidate(position))));
         }
         let (decisions, _) = network.run(self.rounds + 8);
         let recovers = decisions.iter().flatten().count() == 3;
@@ -265,7 +265,7 @@ impl Exploration {
     }
 }
 
-pub(super) const AGREEMENT: &str = "no two blocks are decided";
+pub(super) const AGREEMENT: &str = "no two batches are decided";
 pub(super) const VALIDITY: &str = "what is decided is valid";
 pub(super) const SIGN_ONCE: &str = "nobody correct signs twice in one place";
 pub(super) const LOCKED: &str = "no lock is forgotten";

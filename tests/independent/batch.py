@@ -1,4 +1,4 @@
-"""What a block does to the state (docs/protocol.md, sections 10 and 11)."""
+"""What a batch does to the state (docs/protocol.md, sections 10 and 11)."""
 
 from crypto import address
 from ledger import DEMAND, PROVIDER, BOUNTY, equal, require
@@ -24,8 +24,8 @@ class Part:
         return self.found.cost - (self.before["cost"] if self.before else 0)
 
 
-class Block:
-    """One block taking effect on a state, step by step as in section 10; steps 1, 3 and 12 are the
+class Batch:
+    """One batch taking effect on a state, step by step as in section 10; steps 1, 3 and 12 are the
     caller's. It begins before its records: what is composed is composed of the offers of then, and valued at
     the prices of then."""
 
@@ -70,7 +70,7 @@ class Block:
     def entry_of(self, composition):
         entry = self.state.demands.get(composition["demand"])
         require(entry is not None, "its demand is not in the market")
-        require(composition["demand"] not in self.staged, "its demand is composed twice in the block")
+        require(composition["demand"] not in self.staged, "its demand is composed twice in the batch")
         overdue = entry["status"][0] == "Open" and entry["expires_ms"] <= self.state.time
         require(not overdue, "its demand has expired")
         return entry
@@ -195,7 +195,7 @@ class Block:
         return ppm(fee, share), ppm(fee, required_share(self.state.parameters, age))
 
     def judge(self):
-        """By a measure of paper A a block is judged as a whole."""
+        """By a measure of paper A a batch is judged as a whole."""
         schedule = self.state.parameters["schedule"]
         firsts = [part for part in self.staged.values() if part.before is None]
         if schedule["measure"][0] != "Paper" or not firsts:
@@ -207,7 +207,7 @@ class Block:
             part.earned, least = self.pay(part, share)
             self.reward += part.earned
             required += least
-        require(self.reward >= required, f"the block earns {self.reward}, expected at least {required}")
+        require(self.reward >= required, f"the batch earns {self.reward}, expected at least {required}")
 
     # ---- The end ----
 

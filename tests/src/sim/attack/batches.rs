@@ -1,35 +1,35 @@
-//! Blocks that play on what a name covers, on room for candidates, and on other people's work.
+//! Batches that play on what a name covers, on room for candidates, and on other people's work.
 
-use chain::{Block, Draft, Ledger, SecretKey};
+use chain::{Batch, Draft, Ledger, SecretKey};
 use miner_node::Message;
 
 use super::{Playing, Says, Stage};
 use crate::sim::lie::{with_another_signature, without_body};
 
-/// Blocks that one node is shown for a height, each of another invented miner.
+/// Batches that one node is shown for a height, each of another invented miner.
 const SHOWN: u64 = 8;
 
-/// Whoever takes the name of a block for what it holds believes the copy, and condemns the block.
+/// Whoever takes the name of a batch for what it holds believes the copy, and condemns the batch.
 pub(super) fn copy_names(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     let mut says = Vec::new();
-    for block in new_blocks(playing, stage) {
-        let copies = [without_body(&block), with_another_signature(&block)];
+    for batch in new_batches(playing, stage) {
+        let copies = [without_body(&batch), with_another_signature(&batch)];
         for &peer in stage.peers {
             let copy = playing.draws.pick(&copies).clone();
-            says.push((peer, Message::Block(Box::new(copy))));
+            says.push((peer, Message::Batch(Box::new(copy))));
         }
     }
     says
 }
 
-/// Blocks heard of for the next height that were not heard of before.
-fn new_blocks(playing: &mut Playing, stage: &Stage<'_>) -> Vec<Block> {
+/// Batches heard of for the next height that were not heard of before.
+fn new_batches(playing: &mut Playing, stage: &Stage<'_>) -> Vec<Batch> {
     let next = stage.ledger.head().height + 1;
-    let blocks = stage.heard.iter().filter_map(|(_, message)| match message {
-        Message::Block(block) if block.header.height == next => Some(block.as_ref().clone()),
+    let batches = stage.heard.iter().filter_map(|(_, message)| match message {
+        Message::Batch(batch) if batch.header.height == next => Some(batch.as_ref().clone()),
         _ => None,
     });
-    blocks.filter(|block| playing.seen.insert(block.hash())).collect()
+    batches.filter(|batch| playing.seen.insert(batch.hash())).collect()
 }
 
 pub(super) fn useless(playing: &mut Playing, stage: &Stage<'_>) -> Says {
@@ -43,10 +43,10 @@ pub(super) fn useless(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     for &peer in stage.peers {
         for number in 0..SHOWN {
             let key = SecretKey::for_scenario(u64::from(peer.0), "useless", number);
-            let block = draft(stage.ledger, &key, stage.now.wall_ms + number, |draft| {
+            let batch = draft(stage.ledger, &key, stage.now.wall_ms + number, |draft| {
                 draft.records.clone_from(&records);
             });
-            says.extend(block.map(|block| (peer, Message::Block(Box::new(block)))));
+            says.extend(batch.map(|batch| (peer, Message::Batch(Box::new(batch)))));
         }
     }
     says
@@ -55,30 +55,30 @@ pub(super) fn useless(playing: &mut Playing, stage: &Stage<'_>) -> Says {
 /// Whatever somebody found, said again by somebody else, to everybody and so also to whoever proposes next.
 pub(super) fn steal(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     let mut says = Vec::new();
-    for block in new_blocks(playing, stage) {
-        if block.body.compositions.is_empty() || block.header.miner == stage.key.public() {
+    for batch in new_batches(playing, stage) {
+        if batch.body.compositions.is_empty() || batch.header.miner == stage.key.public() {
             continue;
         }
-        let stolen = draft(stage.ledger, stage.key, block.header.timestamp_ms, |draft| {
-            draft.records.clone_from(&block.body.records);
-            draft.price_update.clone_from(&block.body.price_update);
-            let served = block.body.compositions.iter();
+        let stolen = draft(stage.ledger, stage.key, batch.header.timestamp_ms, |draft| {
+            draft.records.clone_from(&batch.body.records);
+            draft.price_update.clone_from(&batch.body.price_update);
+            let served = batch.body.compositions.iter();
             draft.compositions = served.map(|served| (served.demand, served.providers.clone())).collect();
         });
-        let stolen = stolen.map(|block| Message::Block(Box::new(block)));
+        let stolen = stolen.map(|batch| Message::Batch(Box::new(batch)));
         says.extend(stolen.into_iter().flat_map(|stolen| stage.to_all(&[stolen])));
     }
     says
 }
 
-/// A block on this ledger, if it breaks no rule.
+/// A batch on this ledger, if it breaks no rule.
 fn draft(
     ledger: &Ledger,
     key: &SecretKey,
     timestamp_ms: u64,
     fill: impl FnOnce(&mut Draft),
-) -> Option<Block> {
-    let soonest_ms = ledger.head().timestamp_ms + ledger.network().parameters().quiet_block_interval_ms;
+) -> Option<Batch> {
+    let soonest_ms = ledger.head().timestamp_ms + ledger.network().parameters().quiet_batch_interval_ms;
     let mut draft = Draft {
         miner: key.public(),
         timestamp_ms,
@@ -92,5 +92,5 @@ fn draft(
         draft.timestamp_ms = draft.timestamp_ms.max(soonest_ms);
     }
     let (header, body, _) = ledger.draft(draft).ok()?;
-    Some(Block::sign(header, body, key))
+    Some(Batch::sign(header, body, key))
 }

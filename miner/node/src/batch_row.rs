@@ -1,14 +1,14 @@
-//! A block in a table row: the same row in events, reports and inspections, which add columns of their own.
+//! A batch in a table row: the same row in events, reports and inspections, which add columns of their own.
 
-use chain::{Block, BlockHash, BlockReport, Hash, Height, PublicKey};
+use chain::{Batch, BatchHash, BatchReport, Hash, Height, PublicKey};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
-/// What a block is and what it does.
+/// What a batch is and what it does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
-pub struct BlockRow {
-    pub block: BlockHash,
+pub struct BatchRow {
+    pub batch: BatchHash,
     /// Its height.
     pub height: Height,
     /// Milliseconds since the Unix epoch, by its miner's clock.
@@ -40,12 +40,12 @@ pub struct BlockRow {
     pub merkle_root: Hash,
 }
 
-impl BlockRow {
-    /// The row of a block that has been checked, with what the check found.
-    pub fn new(block: &Block, report: &BlockReport) -> Self {
-        let header = &block.header;
+impl BatchRow {
+    /// The row of a batch that has been checked, with what the check found.
+    pub fn new(batch: &Batch, report: &BatchReport) -> Self {
+        let header = &batch.header;
         Self {
-            block: block.hash(),
+            batch: batch.hash(),
             height: header.height,
             timestamp_ms: header.timestamp_ms,
             miner: header.miner,

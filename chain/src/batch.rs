@@ -1,4 +1,4 @@
-//! Blocks: a signed header over a Merkle-rooted body of records and service compositions.
+//! Batches: a signed header over a Merkle-rooted body of records and service compositions.
 
 use std::fmt;
 
@@ -11,14 +11,14 @@ use crate::key::{KeyError, PublicKey, SecretKey, Signature};
 use crate::record::{DemandId, Height, NetworkId, Record};
 
 /// The version of headers and bodies this code reads and writes.
-pub const BLOCK_VERSION: u16 = 4;
+pub const BATCH_VERSION: u16 = 4;
 
-/// The hash of a header: names a block.
+/// The hash of a header: names a batch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct BlockHash(pub Hash);
+pub struct BatchHash(pub Hash);
 
-impl fmt::Debug for BlockHash {
+impl fmt::Debug for BatchHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.0, f)
     }
@@ -27,14 +27,14 @@ impl fmt::Debug for BlockHash {
 /// What a miner commits to and signs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`BLOCK_VERSION`].
+    /// [`BATCH_VERSION`].
     pub version: u16,
     /// The network it belongs to.
     pub network: NetworkId,
     /// One above the parent's.
     pub height: Height,
-    /// The block before it; genesis is named by the network id.
-    pub parent: BlockHash,
+    /// The batch before it; genesis is named by the network id.
+    pub parent: BatchHash,
     /// Milliseconds since the Unix epoch, above the parent's.
     pub timestamp_ms: u64,
     /// Who mined it and is paid.
@@ -43,7 +43,7 @@ pub struct Header {
     pub merkle_root: Hash,
     /// The number of the body's items.
     pub item_count: u32,
-    /// State root of the ledger after this block.
+    /// State root of the ledger after this batch.
     pub state_root: Hash,
     /// What it adds to the cost of composed demands: the cost of first compositions, and the change of what
     /// is re-composed, which may be negative.
@@ -53,9 +53,9 @@ pub struct Header {
 }
 
 impl Header {
-    /// The block's name.
-    pub fn hash(&self) -> BlockHash {
-        BlockHash(Domain::Header.hash(&[&encode(self)]))
+    /// The batch's name.
+    pub fn hash(&self) -> BatchHash {
+        BatchHash(Domain::Header.hash(&[&encode(self)]))
     }
 }
 
@@ -109,12 +109,12 @@ pub struct PriceUpdate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Commitment {}
 
-/// What a block brings, in the order in which it takes effect, but for the price update, which comes last.
+/// What a batch brings, in the order in which it takes effect, but for the price update, which comes last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
     /// Records taken from the pool.
     pub records: Vec<Record>,
-    /// New prices, in force from the next block on.
+    /// New prices, in force from the next batch on.
     pub price_update: Option<PriceUpdate>,
     /// Open demands served.
     pub compositions: Vec<Composition>,
@@ -124,9 +124,9 @@ pub struct Body {
     pub commitments: Vec<Commitment>,
 }
 
-/// What a block is for, which decides how soon after its parent it may come.
+/// What a batch is for, which decides how soon after its parent it may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum BlockKind {
+pub enum BatchKind {
     /// It composes an open demand: at once.
     Composing,
     /// It only improves what is composed: after the amendment interval.
@@ -135,10 +135,10 @@ pub enum BlockKind {
     Quiet,
 }
 
-/// A block as it travels; nothing about it has been checked yet.
+/// A batch as it travels; nothing about it has been checked yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
-pub struct Block {
+pub struct Batch {
     /// What the miner signed.
     pub header: Header,
     /// By `header.miner`, in [`Domain::Header`].
@@ -225,27 +225,27 @@ impl Body {
         self.compositions.iter().chain(self.replacements().map(|part| &part.composition))
     }
 
-    /// How soon after its parent a block with this body may come.
-    pub fn kind(&self) -> BlockKind {
+    /// How soon after its parent a batch with this body may come.
+    pub fn kind(&self) -> BatchKind {
         if self.is_quiet() {
-            BlockKind::Quiet
+            BatchKind::Quiet
         } else if self.compositions.is_empty() && !self.replacements().any(Replacement::is_first) {
-            BlockKind::Amending
+            BatchKind::Amending
         } else {
-            BlockKind::Composing
+            BatchKind::Composing
         }
     }
 }
 
-impl Block {
+impl Batch {
     /// Signs a header over a body; `key` must be the header's miner's.
     pub fn sign(header: Header, body: Body, key: &SecretKey) -> Self {
         let signature = key.sign(Domain::Header, &[&encode(&header)]);
         Self { header, signature, body }
     }
 
-    /// The block's name.
-    pub fn hash(&self) -> BlockHash {
+    /// The batch's name.
+    pub fn hash(&self) -> BatchHash {
         self.header.hash()
     }
 
@@ -258,7 +258,7 @@ impl Block {
     }
 }
 
-impl fmt::Display for BlockHash {
+impl fmt::Display for BatchHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
