@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use chain::record::DemandStatement;
 use chain::{
-    Address, Batch, DemandId, Draft, Genesis, Hash, Ledger, Network, Record, RecordContent, SecretKey,
-    Statement, WellFormed,
+    Address, DemandId, Draft, Genesis, Hash, Ledger, Network, Record, RecordContent, SecretKey, Statement,
+    WellFormed,
 };
 use divan::{Bencher, bench};
 use scenarios::{
@@ -96,8 +96,7 @@ fn draft(ledger: &Ledger, records: Vec<Record>, compositions: Vec<(DemandId, Vec
 }
 
 fn mined(ledger: &Ledger, draft: Draft) -> WellFormed {
-    let (header, body, _) = ledger.draft(draft).expect("a draft that keeps the rules");
-    let batch = Batch::sign(header, body, &key("miner"));
+    let (batch, _) = ledger.draft(draft).expect("a draft that keeps the rules").sign(&key("miner"));
     WellFormed::new(ledger.network(), batch).expect("what was drafted is well-formed")
 }
 

@@ -51,10 +51,7 @@ fn case(problem: u8) -> Case {
         compositions,
         amendments: Vec::new(),
     };
-    let drafted = |ledger: &Ledger, draft| {
-        let (header, body, _) = ledger.draft(draft).expect("a valid batch");
-        Batch::sign(header, body, &miner)
-    };
+    let drafted = |ledger: &Ledger, draft| ledger.draft(draft).expect("a valid batch").sign(&miner).0;
     let opening = drafted(&ledger, draft(records, Vec::new(), 2_000));
     let opening = WellFormed::new(&network, opening).expect("well-formed");
     let ledger = ledger.validate(opening, Some(2_000)).expect("valid").next().clone();

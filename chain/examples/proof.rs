@@ -43,8 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (price_update, amendments) = (None, vec![]);
         let draft =
             Draft { miner: key.public(), timestamp_ms, records, price_update, compositions, amendments };
-        let (header, body, _) = ledger.draft(draft)?;
-        let batch = Batch::sign(header, body, &key);
+        let (batch, _) = ledger.draft(draft)?.sign(&key);
         let certificate = certify(&network, &batch, &key);
         let done = ledger.validate_final(batch, certificate)?;
         store.write(&[Write::from(&done)])?;

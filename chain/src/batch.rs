@@ -1,17 +1,18 @@
-//! Batches: a signed header over a Merkle-rooted body of records and service compositions.
+//! Batches: what a height brings. A header over a Merkle tree of records and of miners' blocks ([`crate::block`]), signed by
+//! whoever put it together. Validators vote on batches.
 
 use std::fmt;
 
-use scenarios::{DualPrices, Minutes, Money, ProviderId};
 use serde::{Deserialize, Serialize};
 
+use crate::block::{Amendment, Block, BlockHash, Body, Composition, PriceUpdate, Replacement, tag, tagged};
 use crate::codec::{CodecError, decode, encode};
 use crate::hash::{Domain, Hash};
 use crate::key::{KeyError, PublicKey, SecretKey, Signature};
-use crate::record::{DemandId, Height, NetworkId, Record};
+use crate::record::{Height, NetworkId, Record};
 
-/// The version of headers and bodies this code reads and writes.
-pub const BATCH_VERSION: u16 = 4;
+/// The version of headers and contents this code reads and writes.
+pub const BATCH_VERSION: u16 = 5;
 
 /// The hash of a header: names a batch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -24,9 +25,15 @@ impl fmt::Debug for BatchHash {
     }
 }
 
-/// What a miner commits to and signs.
+impl fmt::Display for BatchHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What whoever put a batch together signs, and validators vote on by its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Header {
+pub struct BatchHeader {
     /// [`BATCH_VERSION`].
     pub version: u16,
     /// The network it belongs to.
@@ -37,91 +44,33 @@ pub struct Header {
     pub parent: BatchHash,
     /// Milliseconds since the Unix epoch, above the parent's.
     pub timestamp_ms: u64,
-    /// Who mined it and is paid.
-    pub miner: PublicKey,
-    /// Merkle root of the body's items.
-    pub merkle_root: Hash,
-    /// The number of the body's items.
+    /// Who put it together. Nobody is paid for that.
+    pub proposer: PublicKey,
+    /// Merkle root of the items of its contents.
+    pub contents_root: Hash,
+    /// The number of the items of its contents.
     pub item_count: u32,
+    /// Merkle root of what became of each block: see [`crate::ledger::BlockOutcome`].
+    pub outcomes_root: Hash,
     /// State root of the ledger after this batch.
     pub state_root: Hash,
-    /// What it adds to the cost of composed demands: the cost of first compositions, and the change of what
-    /// is re-composed, which may be negative.
-    pub cost: Money,
-    /// What it adds to the reduced cost of composed demands, at the prices it begins with; may be negative.
-    pub reduced_cost: Money,
 }
 
-impl Header {
+impl BatchHeader {
     /// The batch's name.
     pub fn hash(&self) -> BatchHash {
         BatchHash(Domain::Header.hash(&[&encode(self)]))
     }
 }
 
-/// One demand served: which provider does each of its orders (paper A, figure 6).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the fields name themselves")]
-pub struct Composition {
-    pub demand: DemandId,
-    /// The provider of each of its orders.
-    pub providers: Vec<ProviderId>,
-    /// What it costs, as the evaluator finds.
-    pub cost: Money,
-    /// Processing minutes at all providers together.
-    pub minutes: Minutes,
-    /// When it was found, in milliseconds since the Unix epoch; not after the header's.
-    pub timestamp_ms: u64,
-}
-
-/// Composed demands re-composed together, and open ones for which they make room.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Amendment {
-    /// Not empty, ascending by demand. They take effect as one: all that is replaced gives its minutes back
-    /// before any of it takes new ones.
-    pub parts: Vec<Replacement>,
-}
-
-/// One demand of an amendment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Replacement {
-    /// The version of the composition it replaces; 0: the demand is open and composed here for the first time.
-    pub replaces: u32,
-    /// What stands from now on.
-    pub composition: Composition,
-}
-
-impl Replacement {
-    /// Whether it composes an open demand for the first time.
-    pub const fn is_first(&self) -> bool {
-        self.replaces == 0
-    }
-}
-
-/// New dual prices: they must raise the market's certified bound.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PriceUpdate {
-    /// A price per provider, in order of id; trailing zeros left out.
-    pub prices: DualPrices,
-}
-
-/// A place kept for commitments (contracts, receipts); no kind is defined yet, so none can be built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Commitment {}
-
-/// What a batch brings, in the order in which it takes effect, but for the price update, which comes last.
+/// What a batch brings. Records take effect in order, and every one must. Blocks take effect item by item: where their
+/// items compete, it does not matter which block comes first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Body {
+pub struct Contents {
     /// Records taken from the pool.
     pub records: Vec<Record>,
-    /// New prices, in force from the next batch on.
-    pub price_update: Option<PriceUpdate>,
-    /// Open demands served.
-    pub compositions: Vec<Composition>,
-    /// What is re-composed, each after what the one before it left.
-    pub amendments: Vec<Amendment>,
-    /// Reserved.
-    pub commitments: Vec<Commitment>,
+    /// Blocks of miners.
+    pub blocks: Vec<Block>,
 }
 
 /// What a batch is for, which decides how soon after its parent it may come.
@@ -139,97 +88,132 @@ pub enum BatchKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Batch {
-    /// What the miner signed.
-    pub header: Header,
-    /// By `header.miner`, in [`Domain::Header`].
+    pub header: BatchHeader,
+    /// By `header.proposer`, in [`Domain::Header`].
     pub signature: Signature,
-    pub body: Body,
+    pub contents: Contents,
 }
 
-impl Body {
-    /// The Merkle leaves: each item's canonical bytes behind a byte for its kind, in order of kinds.
+impl Contents {
+    /// The Merkle leaves: records, then of each block its signed header and its items, each as canonical bytes behind a
+    /// byte for its kind.
     pub fn items(&self) -> Vec<Vec<u8>> {
-        let tagged = |tag: u8, bytes: Vec<u8>| [vec![tag], bytes].concat();
-        let records = self.records.iter().map(|record| tagged(0, encode(record)));
-        let price_update = self.price_update.iter().map(|update| tagged(1, encode(update)));
-        let compositions = self.compositions.iter().map(|composition| tagged(2, encode(composition)));
-        let amendments = self.amendments.iter().map(|amendment| tagged(3, encode(amendment)));
-        records.chain(price_update).chain(compositions).chain(amendments).collect()
+        let records = self.records.iter().map(|record| tagged(tag::RECORD, record));
+        let blocks = self.blocks.iter().flat_map(|block| {
+            let header = std::iter::once(tagged(tag::BLOCK, &block.signed));
+            header.chain(block.body.items())
+        });
+        records.chain(blocks).collect()
     }
 
-    /// The body whose [`Body::items`] these are.
+    /// The position among [`Contents::items`] of the signed header of a block.
+    pub fn position_of(&self, block: &BlockHash) -> Option<usize> {
+        let index = self.blocks.iter().position(|found| found.hash() == *block)?;
+        let before = self.blocks.get(..index)?.iter();
+        let items = before.map(|block| block.body.items().len().saturating_add(1));
+        Some(items.fold(self.records.len(), usize::saturating_add))
+    }
+
+    /// The contents whose [`Contents::items`] these are.
     ///
     /// # Errors
-    /// If an item is malformed or of no known kind, or the items are not in order of kinds.
+    /// If an item is malformed or of no known kind, or the items are not in order.
     pub fn from_items<I: AsRef<[u8]>>(items: &[I]) -> Result<Self, CodecError> {
-        let mut body = Self::default();
+        let mut contents = Self::default();
         for item in items {
-            let Some((tag, bytes)) = item.as_ref().split_first() else {
+            let Some((&tag, bytes)) = item.as_ref().split_first() else {
                 return Err(CodecError::Malformed("an empty item".into()));
             };
-            match tag {
-                0 if body.price_update.is_none() && body.is_quiet() => {
-                    body.records.push(decode(bytes, bytes.len())?);
+            match (tag, contents.blocks.last_mut()) {
+                (tag::RECORD, None) => contents.records.push(decode(bytes, bytes.len())?),
+                (tag::BLOCK, _) => {
+                    let signed = decode(bytes, bytes.len())?;
+                    contents.blocks.push(Block { signed, body: Body::default() });
                 }
-                1 if body.price_update.is_none() && body.is_quiet() => {
-                    body.price_update = Some(decode(bytes, bytes.len())?);
+                (_, Some(block)) => block.body.push_item(tag, bytes)?,
+                (_, None) => {
+                    return Err(CodecError::Malformed(format!("item of kind {tag} outside of a block")));
                 }
-                2 if body.amendments.is_empty() => body.compositions.push(decode(bytes, bytes.len())?),
-                3 => body.amendments.push(decode(bytes, bytes.len())?),
-                _ => return Err(CodecError::Malformed(format!("item of kind {tag} where none may be"))),
             }
         }
-        Ok(body)
+        Ok(contents)
     }
 
-    /// The canonical bytes of the body whose [`Body::items`] these are, put together without looking into them: only of
-    /// items that were a body's before is the outcome one.
+    /// The canonical bytes of the contents whose [`Contents::items`] these are, put together without looking into them:
+    /// only of items that were a batch's before is the outcome one.
     ///
     /// # Errors
-    /// If an item is empty, of no known kind, or there are two price updates.
+    /// If an item is empty, of no known kind, or out of order, or a block has two price updates.
     pub fn bytes_of_items<I: AsRef<[u8]>>(items: &[I]) -> Result<Vec<u8>, CodecError> {
-        let mut kinds = [(); 4].map(|()| (0_usize, Vec::new()));
+        let malformed =
+            || CodecError::Malformed("an item that is empty, of no known kind or out of order".into());
+        let mut records = Sequence::default();
+        let mut blocks: Vec<(&[u8], [Sequence; 3])> = Vec::new();
         for item in items {
-            let malformed = || CodecError::Malformed("an item that is empty or of no known kind".into());
-            let (tag, bytes) = item.as_ref().split_first().ok_or_else(malformed)?;
-            let (count, all) = kinds.get_mut(usize::from(*tag)).ok_or_else(malformed)?;
-            *count = count.saturating_add(1);
-            all.extend_from_slice(bytes);
-        }
-        let [records, price_update, compositions, amendments] = kinds;
-        if price_update.0 > 1 {
-            return Err(CodecError::Malformed(format!("{} price updates", price_update.0)));
+            let (&tag, bytes) = item.as_ref().split_first().ok_or_else(malformed)?;
+            match (tag, blocks.last_mut()) {
+                (tag::RECORD, None) => records.push(bytes),
+                (tag::BLOCK, _) => blocks.push((bytes, <[Sequence; 3]>::default())),
+                (tag, Some((_, kinds))) => {
+                    let kind = usize::from(tag).checked_sub(usize::from(tag::PRICE_UPDATE));
+                    kind.and_then(|kind| kinds.get_mut(kind)).ok_or_else(malformed)?.push(bytes);
+                }
+                (_, None) => return Err(malformed()),
+            }
         }
         // A sequence is its length and its elements; an option is written as a sequence of none or one.
-        let mut body = Vec::new();
-        for (count, bytes) in [records, price_update, compositions, amendments] {
-            body.extend(encode(&count));
-            body.extend(bytes);
+        let mut contents = records.into_bytes();
+        contents.extend(encode(&blocks.len()));
+        for (signed, kinds) in blocks {
+            if kinds.first().is_some_and(|price_update| price_update.count > 1) {
+                return Err(CodecError::Malformed("a block with two price updates".into()));
+            }
+            contents.extend_from_slice(signed);
+            contents.extend(kinds.into_iter().flat_map(Sequence::into_bytes));
         }
-        body.extend(encode(&Vec::<Commitment>::new()));
-        Ok(body)
+        Ok(contents)
+    }
+
+    /// Whether it brings nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.blocks.is_empty()
     }
 
     /// Whether it composes and re-composes no demand.
-    pub const fn is_quiet(&self) -> bool {
-        self.compositions.is_empty() && self.amendments.is_empty()
+    pub fn is_quiet(&self) -> bool {
+        self.blocks.iter().all(|block| block.body.is_quiet())
     }
 
-    /// All parts of all its amendments, in order of effect.
+    /// The compositions of open demands, of all blocks.
+    pub fn compositions(&self) -> impl Iterator<Item = &Composition> {
+        self.blocks.iter().flat_map(|block| &block.body.compositions)
+    }
+
+    /// The amendments of all blocks.
+    pub fn amendments(&self) -> impl Iterator<Item = &Amendment> {
+        self.blocks.iter().flat_map(|block| &block.body.amendments)
+    }
+
+    /// The price updates of all blocks; one of them takes effect at most.
+    pub fn price_updates(&self) -> impl Iterator<Item = &PriceUpdate> {
+        self.blocks.iter().filter_map(|block| block.body.price_update.as_ref())
+    }
+
+    /// All parts of all amendments.
     pub fn replacements(&self) -> impl Iterator<Item = &Replacement> {
-        self.amendments.iter().flat_map(|amendment| &amendment.parts)
+        self.blocks.iter().flat_map(|block| block.body.replacements())
     }
 
-    /// Everything it composes, in order of effect: compositions of open demands, then the parts of amendments.
+    /// Everything that blocks compose.
     pub fn composed(&self) -> impl Iterator<Item = &Composition> {
-        self.compositions.iter().chain(self.replacements().map(|part| &part.composition))
+        self.blocks.iter().flat_map(|block| block.body.composed())
     }
 
-    /// How soon after its parent a batch with this body may come.
+    /// How soon after its parent a batch with these contents may come.
     pub fn kind(&self) -> BatchKind {
         if self.is_quiet() {
             BatchKind::Quiet
-        } else if self.compositions.is_empty() && !self.replacements().any(Replacement::is_first) {
+        } else if self.compositions().next().is_none() && !self.replacements().any(Replacement::is_first) {
             BatchKind::Amending
         } else {
             BatchKind::Composing
@@ -237,11 +221,29 @@ impl Body {
     }
 }
 
+/// How many there are, and their bytes one after the other.
+#[derive(Default)]
+struct Sequence {
+    count: usize,
+    bytes: Vec<u8>,
+}
+
+impl Sequence {
+    fn push(&mut self, bytes: &[u8]) {
+        self.count = self.count.saturating_add(1);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        [encode(&self.count), self.bytes].concat()
+    }
+}
+
 impl Batch {
-    /// Signs a header over a body; `key` must be the header's miner's.
-    pub fn sign(header: Header, body: Body, key: &SecretKey) -> Self {
+    /// Signs a header over contents; `key` must be the header's proposer's.
+    pub fn sign(header: BatchHeader, contents: Contents, key: &SecretKey) -> Self {
         let signature = key.sign(Domain::Header, &[&encode(&header)]);
-        Self { header, signature, body }
+        Self { header, signature, contents }
     }
 
     /// The batch's name.
@@ -249,17 +251,11 @@ impl Batch {
         self.header.hash()
     }
 
-    /// Checks the miner's signature.
+    /// Checks the proposer's signature.
     ///
     /// # Errors
     /// If the key is malformed or weak or the signature does not match.
     pub fn verify_signature(&self) -> Result<(), KeyError> {
-        self.header.miner.verify(Domain::Header, &[&encode(&self.header)], &self.signature)
-    }
-}
-
-impl fmt::Display for BatchHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.header.proposer.verify(Domain::Header, &[&encode(&self.header)], &self.signature)
     }
 }

@@ -17,6 +17,7 @@
 )]
 
 pub mod batch;
+pub mod block;
 pub mod codec;
 pub mod consensus;
 pub mod genesis;
@@ -31,13 +32,12 @@ pub mod state_tree;
 pub mod store;
 pub mod validate;
 
-pub use batch::{
-    Amendment, Batch, BatchHash, BatchKind, Body, Composition, Header, PriceUpdate, Replacement,
-};
+pub use batch::{Batch, BatchHash, BatchHeader, BatchKind, Contents};
+pub use block::{Amendment, Block, BlockHash, Body, Composition, PriceUpdate, Replacement};
 pub use genesis::{Genesis, GenesisProvider, Network, Parameters};
 pub use hash::{Domain, Hash};
 pub use key::{Address, KeyError, PublicKey, SecretKey, Signature};
-pub use ledger::{BatchReport, Head, Ledger, Market, MarketDemand};
+pub use ledger::{BatchReport, BlockOutcome, Head, Ledger, Market, MarketDemand};
 pub use merkle::{MerkleProof, merkle_root};
 pub use proof::{CompositionProof, ProofError, Proven};
 pub use record::{DemandId, Height, NetworkId, Record, RecordContent, RecordId, Statement};
@@ -45,5 +45,6 @@ pub use record_rule::RecordRule;
 pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
 pub use validate::{
-    Authentic, Draft, Fault, FinalBatch, RecordError, Rejection, ValidBatch, WellFormed, check_record,
+    Authentic, Draft, Drafted, Fault, FinalBatch, RecordError, Rejection, ValidBatch, WellFormed,
+    check_record,
 };

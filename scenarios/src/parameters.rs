@@ -27,7 +27,7 @@ pub enum Allocation {
 }
 
 /// What a network accepts, pays and waits for. Shares are at most 1,000,000 ppm, times at most 30 days. Waits are in
-/// milliseconds of market time: the time of blocks, less what the network was halted ([`Self::halt_after_ms`]).
+/// milliseconds of market time: the time of batches, less what the network was halted ([`Self::halt_after_ms`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Parameters {
@@ -44,7 +44,7 @@ pub struct Parameters {
     /// A block must earn at least this share of its demands' fees.
     pub min_reward_ppm: u64,
     /// How long a demand waits on chain before acceptance starts to relax for it, in milliseconds; best longer than
-    /// `limits.clock_lead_ms`, by which a miner may date its block ahead to shorten the wait.
+    /// `limits.clock_lead_ms`, by which a miner may date its batch ahead to shorten the wait.
     pub relax_after_ms: u64,
     /// The time over which acceptance then relaxes to "any feasible composition", in milliseconds.
     pub relax_over_ms: u64,
@@ -61,12 +61,15 @@ pub struct Parameters {
     /// How long after its first composition a demand freezes, in milliseconds, at least 1: it is settled and nothing
     /// may re-compose it.
     pub freeze_after_ms: u64,
-    /// What the time between two blocks exceeds this by was a halt, in milliseconds, at least 1: nobody's wait is
+    /// What the time between two batches exceeds this by was a halt, in milliseconds, at least 1: nobody's wait is
     /// shorter for it. Twice the heartbeat of nodes, which keeps an idle network below it.
     pub halt_after_ms: u64,
-    /// The least time between a block and one that composes nothing after it, in milliseconds.
+    /// How much older than a batch's parent the anchor of a block in it may be at most, in milliseconds of batch time. A block
+    /// that no batch brings within this is lost.
+    pub anchor_window_ms: u64,
+    /// The least time between a batch and one that composes nothing after it, in milliseconds.
     pub quiet_batch_interval_ms: u64,
-    /// The least time between a block and one after it that only re-composes, in milliseconds.
+    /// The least time between a batch and one after it that only re-composes, in milliseconds.
     pub amendment_interval_ms: u64,
     /// What an account keeps as long as it stands, at most 1,000 $: nobody with less may state anything, no
     /// statement takes an account below it, and a transfer leaves its recipient with no less.
@@ -76,7 +79,7 @@ pub struct Parameters {
     /// What is locked of a provider's money for each operation that its offer has, and for one at least, from the record
     /// that brings the offer on; at most 1,000 $. Offers of genesis are free.
     pub offer_deposit: Money,
-    /// The longest that a demand may stay open, in milliseconds after the block that brings it; at least 1.
+    /// The longest that a demand may stay open, in milliseconds after the batch that brings it; at least 1.
     pub demand_lifetime_max_ms: u64,
     /// How large things may be.
     pub limits: Limits,
@@ -99,6 +102,7 @@ impl Default for Parameters {
             amender_share_ppm: 100_000,
             freeze_after_ms: 60_000,
             halt_after_ms: 30_000,
+            anchor_window_ms: 30_000,
             quiet_batch_interval_ms: 100,
             amendment_interval_ms: 250,
             account_min: Money::from_units(1),
@@ -110,29 +114,29 @@ impl Default for Parameters {
     }
 }
 
-/// How large a block and what it asks of its verifiers may be.
+/// How large a batch and what it asks of its verifiers may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Canonical bytes of a block, 1 KiB to 256 MiB.
+    /// Canonical bytes of a batch, 1 KiB to 256 MiB.
     pub batch_bytes: u32,
-    /// Canonical bytes of a record, 256 to those of a block.
+    /// Canonical bytes of a record, 256 to those of a batch.
     pub record_bytes: u32,
-    /// Records in a block, 1 to a million.
+    /// Records in a batch, 1 to a million.
     pub records_per_batch: u32,
-    /// Compositions in a block, 1 to a million.
+    /// Compositions in a batch, 1 to a million.
     pub compositions_per_batch: u32,
-    /// Shortest-path edge relaxations (`Oracle::work`) to check a block. A price update counts
+    /// Shortest-path edge relaxations (`Oracle::work`) to check a batch. A price update counts
     /// the whole market twice (before and after). At least 1.
     pub verification_work: u64,
     /// Demands of the market at one time, open or composed, 1 to a million.
     pub market_demands: u32,
-    /// How far a block's timestamp may be ahead of a node's clock, in milliseconds, at most 30 days.
+    /// How far a batch's timestamp may be ahead of a node's clock, in milliseconds, at most 30 days.
     pub clock_lead_ms: u64,
 }
 
 impl Default for Limits {
-    /// Room for two thousand demands a block; 10^9 relaxations take about a second on one core.
+    /// Room for two thousand demands a batch; 10^9 relaxations take about a second on one core.
     fn default() -> Self {
         Self {
             batch_bytes: 4 << 20,
@@ -224,6 +228,7 @@ impl Parameters {
             amender_share_ppm,
             freeze_after_ms,
             halt_after_ms,
+            anchor_window_ms,
             quiet_batch_interval_ms,
             amendment_interval_ms,
             account_min,
@@ -254,6 +259,7 @@ impl Parameters {
             ("amender_share_ppm", amender_share_ppm, 0, PPM),
             ("freeze_after_ms", freeze_after_ms, 1, INTERVAL_MS),
             ("halt_after_ms", halt_after_ms, 1, INTERVAL_MS),
+            ("anchor_window_ms", anchor_window_ms, 0, INTERVAL_MS),
             ("quiet_batch_interval_ms", quiet_batch_interval_ms, 0, INTERVAL_MS),
             ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
             ("demand_lifetime_max_ms", demand_lifetime_max_ms, 1, INTERVAL_MS),

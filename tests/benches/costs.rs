@@ -115,10 +115,7 @@ fn composing(count: u32) -> (Ledger, chain::Batch) {
         compositions,
         amendments: Vec::new(),
     };
-    let sign = |ledger: &Ledger, draft| {
-        let (header, body, _) = ledger.draft(draft).expect("a valid batch");
-        chain::Batch::sign(header, body, &key())
-    };
+    let sign = |ledger: &Ledger, draft| ledger.draft(draft).expect("a valid batch").sign(&key()).0;
     let opening = sign(&ledger, draft(records, Vec::new(), 10_000));
     let opening = WellFormed::new(&market.network, opening).expect("well-formed");
     let ledger = ledger.validate(opening, None).expect("valid").next().clone();

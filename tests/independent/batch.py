@@ -1,17 +1,53 @@
 """What a batch does to the state (docs/protocol.md, sections 10 and 11)."""
 
-from crypto import address
-from ledger import DEMAND, PROVIDER, BOUNTY, equal, require
+import wire
+from crypto import address, hash_in
+from ledger import DEMAND, PROVIDER, BOUNTY, Mismatch, equal, require
 from market import MILLION, ceil_div, least_raised_bound, ppm, required_share, reward_share
 
 PRICE_MAX = 1_000 * MILLION
 
 
+PRICE_UPDATES_TRIED = 2
+
+
+class Block:
+    """A block of the batch, and why its items do not take effect: text and rule by position."""
+
+    def __init__(self, identity, header, body):
+        self.identity, self.anchor, self.key = identity, header["anchor"], header["miner"]
+        self.miner = address(self.key)
+        self.update, self.compositions, self.amendments = body
+        self.first = 0 if self.update is None else 1
+        self.items = self.first + len(self.compositions) + len(self.amendments)
+        self.dropped = {}
+
+    def composed(self):
+        """Everything it composes, in order."""
+        parts = [part["composition"] for amendment in self.amendments for part in amendment["parts"]]
+        return self.compositions + parts
+
+    def drop(self, item, error):
+        require(error.rule is not None, f"block {self.identity.hex()}: {error}")
+        self.dropped.setdefault(item, error)
+
+    def drop_all(self, error):
+        for item in range(self.items):
+            self.drop(item, error)
+
+    def is_of_use(self):
+        return len(self.dropped) < self.items
+
+    def outcome(self):
+        dropped = [(item, error.rule) for item, error in sorted(self.dropped.items())]
+        return wire.OUTCOME.write({"block": self.identity, "dropped": dropped})
+
+
 class Part:
     """A composition that fits: of an open demand, or in place of what stands (`before`)."""
 
-    def __init__(self, composition, entry, found):
-        self.composition, self.entry, self.found = composition, entry, found
+    def __init__(self, block, composition, entry, found):
+        self.block, self.composition, self.entry, self.found = block, composition, entry, found
         self.demand = composition["demand"]
         self.before = entry["status"][1] if entry["status"][0] == "Composed" else None
         self.price = self.before["price"] if self.before else found.cost
@@ -30,119 +66,249 @@ class Batch:
     the prices of then."""
 
     def __init__(self, state, header):
-        self.state, self.height = state, header["height"]
-        self.miner = address(header["miner"])
+        self.state, self.height, self.parent = state, header["height"], header["parent"]
         self.supply, self.prices = state.supply, state.prices
         self.staged = {}  # by demand
-        self.cost = self.displacement = self.reduced_cost = self.reward = 0
+        self.work = self.reward = 0
 
-    def meter(self, demands, reprices):
-        state, known = self.state, []
-        for demand in demands:
-            if demand in state.demands:
-                known.append(state.demands[demand]["demand"])
-        work = sum(map(self.supply.work, known))
-        if reprices:
-            work += 2 * sum(map(state.supply.work, state.market_demands()))
-        limit = state.parameters["limits"]["verification_work"]
-        require(work <= limit, f"checking takes {work} steps, at most {limit} are allowed")
+    def take_effect(self, blocks):
+        """Steps 4 to 11. What became of the blocks is in them."""
+        for block in blocks:
+            try:
+                self.admit(block)
+            except Mismatch as error:
+                block.drop_all(error)
+        parameters = self.state.parameters
+        if parameters["allocation"][0] == "Dedicated" or parameters["schedule"]["measure"][0] == "Paper":
+            self.take_whole(blocks)
+        else:
+            self.compose(blocks)
+            self.amend_all(blocks)
+        self.enter_all()
+        self.reprice_once(blocks)
+        for block in blocks:
+            if not block.is_of_use():
+                raise Mismatch(f"nothing of block {block.identity.hex()} takes effect: {block.dropped[0]}")
 
-    # ---- Steps 4 and 5 ----
+    # ---- Step 4 ----
 
-    def stage(self, composition):
-        """A composition of an open demand."""
-        state, entry = self.state, self.entry_of(composition)
-        equal(entry["status"][0], "Open", "the status of its demand")
-        part = self.fitting(composition, entry)
-        dedicated = state.parameters["allocation"][0] == "Dedicated"
-        if dedicated:
-            self.check_held(part.found.minutes)
-        self.take(part.found.minutes, 1)
-        if dedicated:
-            for number in part.found.minutes:
-                none = {"miner": self.miner, "compositions": 0}
-                state.holders.setdefault(number, none)["compositions"] += 1
+    def admit(self, block):
+        """The block has its turn, if this is the time for it and there is time to check it."""
+        state = self.state
+        require(block.anchor in state.anchors, "its anchor is none of the last batches", "anchor")
+        require(block.identity not in state.brought, "an earlier batch has brought it", "block-once")
+        known = [composition["demand"] for composition in block.composed()]
+        known = [state.demands[demand]["demand"] for demand in known if demand in state.demands]
+        self.spend(sum(map(self.supply.work, known)))
+        state.bring_block(block.identity, block.anchor)
+
+    def spend(self, work):
+        limit = self.state.parameters["limits"]["verification_work"]
+        what = f"checking takes {self.work + work} steps, at most {limit} are allowed"
+        require(self.work + work <= limit, what, "verification-work")
+        self.work += work
+
+    def lot(self, block, demand=None):
+        """What decides between equals."""
+        return hash_in("Order", wire.LOT.write({"parent": self.parent, "miner": block.key, "demand": demand}))
+
+    # ---- Step 5 ----
+
+    def compose(self, blocks):
+        """The better ones first, whichever block they are in."""
+        judged = []
+        for place, block in enumerate(blocks):
+            if not block.is_of_use():
+                continue
+            for item, composition in enumerate(block.compositions, block.first):
+                try:
+                    part, share = self.judged(block, composition)
+                except Mismatch as error:
+                    block.drop(item, error)
+                    continue
+                loss = quotient(part.reduced_cost * MILLION, max(part.found.cost, 1))
+                judged.append((-share, loss, self.lot(block, part.demand), place, item, part))
+        for *_, item, part in sorted(judged, key=lambda one: one[:4]):
+            try:
+                self.reserve(part)
+            except Mismatch as error:
+                part.block.drop(item, error)
+
+    def amend_all(self, blocks):
+        """The greater saving first, but those of one block in its order."""
+        queues = {place: 0 for place, block in enumerate(blocks) if block.is_of_use() and block.amendments}
+        while queues:
+            rank = lambda place: (*self.amendment_rank(blocks[place], queues[place]), place)
+            place = min(queues, key=rank)
+            block, number = blocks[place], queues[place]
+            try:
+                self.amend(block, block.amendments[number])
+            except Mismatch as error:
+                block.drop(block.first + len(block.compositions) + number, error)
+            queues[place] += 1
+            if queues[place] == len(block.amendments):
+                del queues[place]
+
+    def amendment_rank(self, block, number):
+        parts, saving, price = block.amendments[number]["parts"], 0, 0
+        for part in parts:
+            entry = self.state.demands.get(part["composition"]["demand"])
+            if entry and entry["status"][0] == "Composed":
+                standing = entry["status"][1]
+                saving += standing["cost"] - part["composition"]["cost"]
+                price += standing["price"]
+        saved = quotient(saving * MILLION, max(price, 1))
+        return -saved, self.lot(block, parts[0]["composition"]["demand"])
+
+    # ---- Step 7 ----
+
+    def take_whole(self, blocks):
+        """Block by block, in order of their lots; each whole or not at all."""
+        for block in sorted(blocks, key=self.lot):
+            if not block.is_of_use():
+                continue
+            saved, staged, reward = self.saved(), dict(self.staged), self.reward
+            try:
+                for composition in block.compositions:
+                    self.reserve(self.judged(block, composition)[0])
+                displacement = sum(self.amend(block, amendment) for amendment in block.amendments)
+                self.judge(block, displacement)
+            except Mismatch as error:
+                self.put_back(saved)
+                self.staged, self.reward = staged, reward
+                for item in range(block.first, block.items):
+                    block.drop(item, error)
+
+    def saved(self):
+        """The minutes and holders of providers as they are, to be put back."""
+        holders = {number: dict(holder) for number, holder in self.state.holders.items()}
+        return [dict(usage) for usage in self.state.usage], holders
+
+    def put_back(self, saved):
+        self.state.usage, self.state.holders = saved
+
+    # ---- One composition ----
+
+    def judged(self, block, composition):
+        """A composition of an open demand, fine by itself, and the share of the fee that it earns."""
+        entry = self.entry_of(composition)
+        equal(entry["status"][0], "Open", "the status of its demand", "already-composed")
+        part = self.fitting(block, composition, entry)
         self.value(part)
         self.award([part], part.found.cost, part.reduced_cost)
+        return part, reward_share(self.state.parameters["schedule"], part.found.cost, part.reduced_cost, len(composition["providers"]))
+
+    def reserve(self, part):
+        """There is room for it after those before it."""
+        state = self.state
+        self.check_once(part.composition)
+        self.check_room(part.found)
+        if state.parameters["allocation"][0] == "Dedicated":
+            self.check_held(part.block.miner, part.found.minutes)
+            for number in part.found.minutes:
+                none = {"miner": part.block.miner, "compositions": 0}
+                state.holders.setdefault(number, none)["compositions"] += 1
+        self.take(part.found.minutes, 1)
         self.staged[part.demand] = part
-        self.cost += part.change
+        self.reward += part.earned
+
+    def check_once(self, composition):
+        is_staged = composition["demand"] in self.staged
+        require(not is_staged, "its demand is composed twice in the batch", "duplicate-composition")
 
     def entry_of(self, composition):
         entry = self.state.demands.get(composition["demand"])
-        require(entry is not None, "its demand is not in the market")
-        require(composition["demand"] not in self.staged, "its demand is composed twice in the batch")
+        require(entry is not None, "its demand is not in the market", "unknown-demand")
         overdue = entry["status"][0] == "Open" and entry["expires_ms"] <= self.state.time
-        require(not overdue, "its demand has expired")
+        require(not overdue, "its demand has expired", "expired-demand")
         return entry
 
-    def fitting(self, composition, entry):
-        """Checks a composition against the demand and what is left now."""
+    def fitting(self, block, composition, entry):
+        """Checks a composition against the demand and the offers."""
         wanted, chosen, providers = entry["demand"], composition["providers"], self.supply.providers
-        equal(len(chosen), len(wanted["orders"]), "the number of its providers")
+        equal(len(chosen), len(wanted["orders"]), "the number of its providers", "order-count")
         for number, operation in zip(chosen, wanted["orders"]):
-            require(number < len(providers), f"there is no provider {number}")
+            require(number < len(providers), f"there is no provider {number}", "unknown-provider")
             offers = providers[number]["offers"]
-            require(operation in offers, f"provider {number} does not offer operation {operation}")
+            rule = "not-offered" if offers else "offer-withdrawn"
+            require(operation in offers, f"provider {number} does not offer operation {operation}", rule)
         found = self.supply.evaluate(wanted, chosen)
-        require(found.cost <= wanted["budget"], f"it costs {found.cost}, budget {wanted['budget']}")
+        require(found.cost <= wanted["budget"], f"it costs {found.cost}, budget {wanted['budget']}", "budget")
+        equal(composition["cost"], found.cost, "its cost", "cost")
+        equal(composition["minutes"], sum(found.minutes.values()), "its minutes", "minutes")
+        return Part(block, composition, entry, found)
+
+    def check_room(self, found):
         for number, minutes in found.minutes.items():
-            usage, capacity = self.state.usage[number], providers[number]["capacity"]
+            usage, capacity = self.state.usage[number], self.supply.providers[number]["capacity"]
             used = usage["standing"] + usage["frozen"]
             fits = capacity is None or used + minutes <= max(capacity, used)
-            require(fits, f"provider {number} is used {used + minutes} min, capacity {capacity}")
-        equal(composition["cost"], found.cost, "its cost")
-        equal(composition["minutes"], sum(found.minutes.values()), "its minutes")
-        return Part(composition, entry, found)
+            what = f"provider {number} is used {used + minutes} min, capacity {capacity}"
+            require(fits, what, "capacity")
 
     def take(self, minutes, sign):
         for number, taken in minutes.items():
             self.state.usage[number]["standing"] += sign * taken
             self.state.stale.add((PROVIDER, number))
 
-    def check_held(self, used):
+    def check_held(self, miner, used):
         state = self.state
-        held = {number for number, holder in state.holders.items() if holder["miner"] == self.miner}
+        held = {number for number, holder in state.holders.items() if holder["miner"] == miner}
         for number in used:
             holder = state.holders.get(number)
-            require(not holder or holder["miner"] == self.miner, f"another miner holds provider {number}")
+            is_free = not holder or holder["miner"] == miner
+            require(is_free, f"another miner holds provider {number}", "provider-held")
         limit = state.parameters["held_providers_max"]
         if limit is None:
             limit = -(-len(state.addresses) // state.genesis["miners"])
         count = len(held | set(used))
-        require(count <= limit, f"its miner holds {count} providers, at most {limit} are allowed")
+        what = f"its miner holds {count} providers, at most {limit} are allowed"
+        require(count <= limit, what, "providers-held-max")
 
     # ---- Step 6 ----
 
-    def amend(self, amendment):
-        """Replaces what stands, all of it at once."""
+    def amend(self, block, amendment):
+        """Replaces what stands, all of it at once, or nothing. Returns what is displaced."""
+        saved = self.saved()
+        try:
+            return self.exchange(block, amendment)
+        except Mismatch:
+            self.put_back(saved)
+            raise
+
+    def exchange(self, block, amendment):
         partial = self.state.parameters["allocation"][0] == "Partial"
-        require(partial, "in dedicated allocation there are no amendments")
+        require(partial, "in dedicated allocation there are no amendments", "amendments-off")
         changes, entries = False, []
         for part in amendment["parts"]:
+            self.check_once(part["composition"])
             entry = self.entry_of(part["composition"])
             status, standing = entry["status"]
             composed = status == "Composed"
             frozen = composed and self.state.is_frozen(standing)
-            require(not frozen, "it replaces what is to be settled")
-            equal(part["replaces"], standing["version"] if composed else 0, "the version replaced")
+            require(not frozen, "it replaces what is to be settled", "frozen-demand")
+            version = standing["version"] if composed else 0
+            equal(part["replaces"], version, "the version replaced", "stale-amendment")
             if composed:
                 changes |= standing["providers"] != part["composition"]["providers"]
                 self.take(standing["minutes"], -1)
             entries.append(entry)
         composed = any(part["replaces"] for part in amendment["parts"])
-        require(composed, "it replaces no composition")
+        require(composed, "it replaces no composition", "nothing-replaced")
         parts = []
         for part, entry in zip(amendment["parts"], entries):
-            parts.append(self.fitting(part["composition"], entry))
+            parts.append(self.fitting(block, part["composition"], entry))
+            self.check_room(parts[-1].found)
             self.take(parts[-1].found.minutes, 1)
-        require(changes, "it changes no composition that it replaces")
+        require(changes, "it changes no composition that it replaces", "nothing-changed")
         displaced = self.settle_balance(parts)
         added = sum(map(self.value, parts))
         firsts = [part for part in parts if part.before is None]
         self.award(firsts, sum(part.found.cost for part in firsts) + displaced, max(0, added))
         for part in parts:
             self.staged[part.demand] = part
-            self.cost += part.change
+            self.reward += part.earned
+        return displaced
 
     def settle_balance(self, parts):
         """Who saves, who pays for room, and what the amender is due. Returns what is displaced."""
@@ -152,14 +318,13 @@ class Batch:
         if not firsts:
             before = sum(part.before["cost"] for part in parts)
             least = max(1, ceil_div(before * parameters["min_saving_ppm"], MILLION))
-            require(saving >= least, f"it saves {saving}, expected at least {least}")
+            require(saving >= least, f"it saves {saving}, expected at least {least}", "saving")
         displacement = displaced = max(0, -saving)
-        self.displacement += displacement
         for part in firsts:
             charge = min(displaced, part.entry["demand"]["budget"] - part.found.cost)
             part.price += charge
             displaced -= charge
-        require(displaced == 0, f"its budgets lack {displaced} for the room it makes")
+        require(displaced == 0, f"its budgets lack {displaced} for the room it makes", "room")
         for part, share in zip(parts, shares(max(0, saving), [part.price for part in parts])):
             part.clearing += share
             dues = sum(part.before["dues"].values()) if part.before else 0
@@ -176,7 +341,6 @@ class Batch:
         if part.before:
             charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
             added -= part.before["cost"] + sum(charges) - priced.least(wanted)
-        self.reduced_cost += added
         return added
 
     def award(self, firsts, cost, reduced_cost):
@@ -186,28 +350,29 @@ class Batch:
             return  # see judge
         for part in firsts:
             part.earned, required = self.pay(part, reward_share(schedule, cost, reduced_cost, 0))
-            require(part.earned >= required, f"it earns {part.earned}, expected at least {required}")
-            self.reward += part.earned
+            what = f"it earns {part.earned}, expected at least {required}"
+            require(part.earned >= required, what, "reward")
 
     def pay(self, part, share):
         """What a share of its fee is, and what its demand requires."""
         fee, age = part.entry["solver_fee"], self.state.market_time() - part.entry["since_ms"]
         return ppm(fee, share), ppm(fee, required_share(self.state.parameters, age))
 
-    def judge(self):
-        """By a measure of paper A a batch is judged as a whole."""
+    def judge(self, block, displacement):
+        """By a measure of paper A a block is judged as a whole."""
         schedule = self.state.parameters["schedule"]
-        firsts = [part for part in self.staged.values() if part.before is None]
+        firsts = [part for part in self.staged.values() if part.before is None and part.block is block]
         if schedule["measure"][0] != "Paper" or not firsts:
             return
-        cost = sum(part.found.cost for part in firsts) + self.displacement
+        cost = sum(part.found.cost for part in firsts) + displacement
         orders = sum(len(part.composition["providers"]) for part in firsts)
-        share, required = reward_share(schedule, cost, 0, orders), 0
+        share, reward, required = reward_share(schedule, cost, 0, orders), 0, 0
         for part in firsts:
             part.earned, least = self.pay(part, share)
-            self.reward += part.earned
+            reward += part.earned
             required += least
-        require(self.reward >= required, f"the batch earns {self.reward}, expected at least {required}")
+        require(reward >= required, f"the block earns {reward}, expected at least {required}", "reward")
+        self.reward += reward
 
     # ---- The end ----
 
@@ -222,7 +387,7 @@ class Batch:
     def enter(self, part):
         state, entry, found, before = self.state, part.entry, part.found, part.before
         standing = {
-            "version": 1, "providers": part.composition["providers"], "miner": self.miner,
+            "version": 1, "providers": part.composition["providers"], "miner": part.block.miner,
             "since": self.height, "since_ms": self.state.market_time(), "height": self.height,
             "amended_by": None,
             "timestamp_ms": part.composition["timestamp_ms"],
@@ -234,39 +399,60 @@ class Batch:
         if before:
             kept = ("miner", "since", "since_ms", "first_cost", "earned")
             standing |= {name: before[name] for name in kept}
-            standing |= {"version": before["version"] + 1, "amended_by": self.miner}
+            standing |= {"version": before["version"] + 1, "amended_by": part.block.miner}
             standing["dues"] = dict(before["dues"])
         else:
             entry["escrow"] = entry["solver_fee"]
             state.credit(entry["author"], entry["demand"]["budget"] - part.price)
         if part.due:
-            standing["dues"][self.miner] = standing["dues"].get(self.miner, 0) + part.due
+            miner = part.block.miner
+            standing["dues"][miner] = standing["dues"].get(miner, 0) + part.due
         require(part.clearing >= found.cost, "a clearing account does not cover what is owed")
         entry["status"], entry["clearing"] = ("Composed", standing), part.clearing
         state.stale.add((DEMAND, part.demand))
 
-    def reprice(self, prices):
-        """Returns the bound before and after."""
+    def reprice_once(self, blocks):
+        """One price update takes effect, on what the batch leaves."""
+        tried, is_done, what = 0, False, "another price update takes effect, or enough were tried"
+        for block in sorted(blocks, key=self.lot):
+            if block.update is None or 0 in block.dropped:
+                continue
+            try:
+                require(not is_done and tried < PRICE_UPDATES_TRIED, what, "one-price-update")
+                tried += 1
+                self.spend(2 * sum(map(self.state.supply.work, self.state.market_demands())))
+                self.reprice(block.miner, block.update["prices"])
+                is_done = True
+            except Mismatch as error:
+                block.drop(0, error)
+
+    def reprice(self, miner, prices):
         state = self.state
         capacities, entries = state.market_capacities(), state.market()
-        require(len(prices) <= len(capacities), "there are more prices than providers")
+        require(len(prices) <= len(capacities), "there are more prices than providers", "price")
         prices = prices + [0] * (len(capacities) - len(prices))
         for number, (price, capacity) in enumerate(zip(prices, capacities)):
-            require(0 <= price <= PRICE_MAX, f"the price of provider {number} is {price}")
-            require(price == 0 or capacity is not None, f"unlimited provider {number} has a price")
+            require(0 <= price <= PRICE_MAX, f"the price of provider {number} is {price}", "price")
+            is_allowed = price == 0 or capacity is not None
+            require(is_allowed, f"unlimited provider {number} has a price", "price")
         before = state.supply.at(state.prices).bound(entries, capacities)
         after = state.supply.at(prices).bound(entries, capacities)
         if not -(1 << 63) <= before < 1 << 63:
             before = -(1 << 63)
         least = least_raised_bound(before, state.parameters["min_bound_gain_ppm"])
-        require(least <= after < 1 << 63, f"the bound becomes {after}, expected at least {least}")
+        what = f"the bound becomes {after}, expected at least {least}"
+        require(least <= after < 1 << 63, what, "bound-gain" if -(1 << 63) <= after < 1 << 63 else "price")
         pay = ppm(state.bounty, state.parameters["bounty_pay_ppm"])
         state.bounty -= pay
-        state.credit(self.miner, pay)
+        state.credit(miner, pay)
         changed = (number for number, price in enumerate(prices) if price != state.prices[number])
         state.stale |= {(PROVIDER, number) for number in changed} | {(BOUNTY, b"")}
         state.prices = prices
-        return before, after
+
+
+def quotient(number, divisor):
+    """Rounded towards zero."""
+    return abs(number) // divisor * (1 if number >= 0 else -1)
 
 
 def shares(saving, prices):

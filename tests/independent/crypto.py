@@ -12,6 +12,8 @@ CONTEXTS = {
     "RecordSigning": "mizan 2026-11 record signing v1",
     "Record": "mizan 2026-11 record id v1",
     "Header": "mizan 2026-11 header v1",
+    "BlockHeader": "mizan 2026-11 block header v1",
+    "Order": "mizan 2026-11 order v1",
     "MerkleLeaf": "mizan 2026-11 merkle leaf v1",
     "MerkleNode": "mizan 2026-11 merkle node v1",
     "StatePath": "mizan 2026-11 state path v1",

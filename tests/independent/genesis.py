@@ -69,7 +69,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 4, "the version of genesis")
+    equal(genesis["version"], 5, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -127,6 +127,7 @@ def check_parameters(parameters):
     within(parameters["demand_lifetime_max_ms"], 1, INTERVAL_MAX, "demand_lifetime_max_ms")
     within(parameters["freeze_after_ms"], 1, INTERVAL_MAX, "freeze_after_ms")
     within(parameters["halt_after_ms"], 1, INTERVAL_MAX, "halt_after_ms")
+    within(parameters["anchor_window_ms"], 0, INTERVAL_MAX, "anchor_window_ms")
     held = parameters["held_providers_max"]
     require(held is None or held >= 1, "held_providers_max is 0")
     limits = parameters["limits"]

@@ -7,22 +7,26 @@ from crypto import address, hash_in, state_leaf, state_path, state_root
 from market import MILLION, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
-BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED = range(8)
+BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT = range(10)
 
 
 class Mismatch(Exception):
-    """Something in the chain is not as it must be."""
+    """Something in the chain is not as it must be. An item of a block that is not is dropped under its rule's name."""
+
+    def __init__(self, what, rule=None):
+        super().__init__(what)
+        self.rule = rule
 
 
-def require(holds, what):
+def require(holds, what, rule=None):
     if not holds:
-        raise Mismatch(what)
+        raise Mismatch(what, rule)
 
 
-def equal(got, expected, what):
+def equal(got, expected, what, rule=None):
     if got != expected:
         show = lambda value: value.hex() if isinstance(value, bytes) else value
-        raise Mismatch(f"{what} is {show(got)}, expected {show(expected)}")
+        raise Mismatch(f"{what} is {show(got)}, expected {show(expected)}", rule)
 
 
 class State:
@@ -34,6 +38,7 @@ class State:
         self.usage = [{"standing": 0, "frozen": 0} for _ in self.addresses]
         self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
         self.changed = set()  # providers whose offers the batch changed
+        self.anchors, self.brought = {}, {}  # times, by hash of batch or block
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.bounty, self.carrier = genesis["bounty"], 0
@@ -58,6 +63,9 @@ class State:
             return wire.DEMAND_TOTALS.write(self.totals)
         if kind == HALTED:
             return wire.U64.write(self.halted)
+        if kind in (ANCHOR, BROUGHT):
+            times = self.anchors if kind == ANCHOR else self.brought
+            return wire.U64.write(times[name]) if name in times else None
         if kind == PROVIDER:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
@@ -161,6 +169,21 @@ class State:
     def market_time(self):
         """What all waits are measured in: the time of batches, less what was halted."""
         return self.time - self.halted
+
+    def follow(self, parent):
+        """A batch follows this one, which becomes an anchor; too old ones go, and the blocks brought on them."""
+        self.anchors[parent] = self.time
+        self.stale.add((ANCHOR, parent))
+        oldest = self.time - self.parameters["anchor_window_ms"]
+        for kind, times in ((ANCHOR, self.anchors), (BROUGHT, self.brought)):
+            for name in [name for name, time in times.items() if time < oldest]:
+                del times[name]
+                self.stale.add((kind, name))
+
+    def bring_block(self, block, anchor):
+        """A block on this anchor has its turn."""
+        self.brought[block] = self.anchors[anchor]
+        self.stale.add((BROUGHT, block))
 
     def pass_time(self, timestamp):
         """A batch of this time begins."""

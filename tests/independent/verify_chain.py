@@ -23,13 +23,14 @@ except ImportError as error:
     sys.exit(f"{error}; install the packages of requirements.txt: pip install PyNaCl blake3")
 import wire
 from genesis import check_genesis, check_record
-from batch import Batch
+from batch import Batch, Block
 from ledger import Mismatch, State, equal, require
 
 ITEMS = (
-    ("record", wire.RECORD), ("price_update", wire.PRICE_UPDATE), ("composition", wire.COMPOSITION),
-    ("amendment", wire.AMENDMENT),
+    ("record", wire.RECORD), ("block", wire.SIGNED_HEADER), ("price_update", wire.PRICE_UPDATE),
+    ("composition", wire.COMPOSITION), ("amendment", wire.AMENDMENT),
 )
+RECORD, BLOCK, PRICE_UPDATE, COMPOSITION, AMENDMENT = range(len(ITEMS))
 
 
 class Checker:
@@ -37,7 +38,7 @@ class Checker:
 
     def __init__(self, export, network):
         equal(export["format"], "mizan chain export", "the format")
-        equal(export["version"], 1, "the version of the format")
+        equal(export["version"], 2, "the version of the format")
         self.counts, self.rewards = Counter(), 0
         self.genesis = self.part(wire.GENESIS, export["genesis"], "genesis")
         self.network = crypto.hash_in("Genesis", bytes.fromhex(export["genesis"]["bytes"]))
@@ -67,61 +68,100 @@ class Checker:
         signature = bytes.fromhex(exported["signature"])
         self.check_form(header, header_bytes, signature)
         leaves = [bytes.fromhex(item["bytes"]) for item in exported["items"]]
-        records, update, compositions, amendments = self.items(exported["items"], leaves)
-        self.check_items(header, header_bytes, leaves, records, compositions, amendments)
-        self.check_place(header, compositions, amendments, bool(leaves))
+        records, signed_blocks = self.items(exported["items"], leaves)
+        self.check_items(header, header_bytes, leaves, records, signed_blocks)
+        blocks = [self.block(signed, items) for signed, items in signed_blocks]
+        self.check_contents(header, records, blocks)
+        self.check_place(header, blocks, bool(leaves))
         self.certificate(exported["certificate"], header["height"], found)
-        self.take_effect(header, records, update, compositions, amendments)
+        self.take_effect(header, records, blocks)
         self.height, self.head = header["height"], found
         self.counts["batches"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 4, "the batch's version")
+        equal(header["version"], 5, "the batch's version")
         equal(header["network"], self.network, "the batch's network")
-        fault = crypto.signature_fault("Header", header_bytes, header["miner"], signature)
-        require(fault is None, f"the miner's signature: {fault}")
-        self.counts["signatures of miners"] += 1
+        fault = crypto.signature_fault("Header", header_bytes, header["proposer"], signature)
+        require(fault is None, f"the proposer's signature: {fault}")
+        self.counts["signatures of proposers"] += 1
 
     def items(self, exported, leaves):
-        """The items, decoded: records, price update or None, compositions, amendments."""
-        found, last = ([], [], [], []), 0
+        """The items, decoded: records, and of each block its signed header and its items by kind."""
+        records, blocks, last = [], [], RECORD
         for index, (item, leaf) in enumerate(zip(exported, leaves)):
             what = f"item {index}"
             require(leaf, f"{what} is empty")
             number = leaf[0]
-            require(last <= number < len(ITEMS), f"{what} of kind {number} where none may be")
+            # Behind records and blocks a block may come; behind the items of one only those of the same kind or later.
+            in_order = number == BLOCK or last <= number and (number == RECORD or last >= BLOCK)
+            require(number < len(ITEMS) and in_order, f"{what} of kind {number} where none may be")
             last, (name, kind) = number, ITEMS[number]
             equal(list(item["fields"]), [name], f"{what}: its kind")
             body = {"bytes": leaf[1:].hex(), "fields": item["fields"][name]}
-            found[number].append((leaf[1:], self.part(kind, body, what)))
-        records, updates, compositions, amendments = found
-        require(len(updates) <= 1, "two price updates")
-        update = updates[0][1] if updates else None
-        if update is not None:
-            require(not update["prices"] or update["prices"][-1] != 0, "the price update ends in a zero")
-        return records, update, [item for _, item in compositions], [item for _, item in amendments]
+            decoded = self.part(kind, body, what)
+            if number == RECORD:
+                records.append((leaf[1:], decoded))
+            elif number == BLOCK:
+                blocks.append((decoded, []))
+            else:
+                blocks[-1][1].append((leaf, decoded))
+        return records, blocks
 
-    def check_items(self, header, header_bytes, leaves, records, compositions, amendments):
+    def check_items(self, header, header_bytes, leaves, records, blocks):
         limits = self.genesis["parameters"]["limits"]
         equal(header["item_count"], len(leaves), "the number of items")
-        equal(header["merkle_root"], crypto.merkle_root(leaves), "the Merkle root")
+        equal(header["contents_root"], crypto.merkle_root(leaves), "the contents root")
         self.counts["items under Merkle roots"] += len(leaves)
         require(len(records) <= limits["records_per_batch"], "too many records")
-        everything = compositions + [part["composition"] for part in parts_of(amendments)]
-        require(len(everything) <= limits["compositions_per_batch"], "too many compositions")
-        # Header, signature, three lists with their lengths, an option, and an empty list.
-        size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves) + 2
-        size += sum(len(wire.varint(len(items))) for items in (records, compositions, amendments))
+        require(len(blocks) <= limits["compositions_per_batch"], "too many blocks")
+        # Header, signature, items, and the lengths of lists; an option is as long as a list of none or one.
+        size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves)
+        lists = [len(records), len(blocks)]
+        for _, items in blocks:
+            kinds = Counter(leaf[0] for leaf, _ in items)
+            lists += [kinds[kind] for kind in (PRICE_UPDATE, COMPOSITION, AMENDMENT)]
+        size += sum(len(wire.varint(length)) for length in lists)
         require(size <= limits["batch_bytes"], f"the batch has {size} bytes")
-        for amendment in amendments:
+
+    def block(self, signed, items):
+        """A block that is what its header says."""
+        header, leaves = signed["header"], [leaf for leaf, _ in items]
+        header_bytes = wire.BLOCK_HEADER.write(header)
+        identity = crypto.hash_in("BlockHeader", header_bytes)
+        try:
+            equal(header["version"], 5, "its version")
+            equal(header["network"], self.network, "its network")
+            require(leaves, "it brings nothing")
+            equal(header["item_count"], len(leaves), "the number of its items")
+            equal(header["merkle_root"], crypto.merkle_root(leaves), "its Merkle root")
+            fault = crypto.signature_fault("BlockHeader", header_bytes, header["miner"], signed["signature"])
+            require(fault is None, f"the miner's signature: {fault}")
+        except Mismatch as error:
+            raise Mismatch(f"block {identity.hex()}: {error}") from error
+        self.counts["signatures of miners"] += 1
+        of_kind = lambda kind: [item for leaf, item in items if leaf[0] == kind]
+        updates = of_kind(PRICE_UPDATE)
+        require(len(updates) <= 1, "two price updates")
+        update = updates[0] if updates else None
+        if update is not None:
+            require(not update["prices"] or update["prices"][-1] != 0, "the price update ends in a zero")
+        return Block(identity, header, (update, of_kind(COMPOSITION), of_kind(AMENDMENT)))
+
+    def check_contents(self, header, records, blocks):
+        limits = self.genesis["parameters"]["limits"]
+        everything = [composition for block in blocks for composition in block.composed()]
+        require(len(everything) <= limits["compositions_per_batch"], "too many compositions")
+        for amendment in (amendment for block in blocks for amendment in block.amendments):
             demands = [part["composition"]["demand"] for part in amendment["parts"]]
             require(demands, "an amendment is empty")
             require(demands == sorted(demands), "the parts of an amendment do not ascend")
         for composition in everything:
             late = composition["timestamp_ms"] > header["timestamp_ms"]
             require(not late, f"the composition of {composition['demand'].hex()} is dated after its batch")
-        composed = [composition["demand"] for composition in everything]
-        require(len(set(composed)) == len(composed), "a demand is composed twice")
+        for block in blocks:
+            composed = [composition["demand"] for composition in block.composed()]
+            require(len(set(composed)) == len(composed), "a demand is composed twice")
+        require(len({block.identity for block in blocks}) == len(blocks), "a block stands twice")
         ids = [crypto.hash_in("Record", data) for data, _ in records]
         require(len(set(ids)) == len(ids), "a record stands twice")
         for identity, (data, record) in zip(ids, records):
@@ -131,7 +171,9 @@ class Checker:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
             self.counts["signatures of records"] += 1
 
-    def check_place(self, header, compositions, amendments, has_items):
+    def check_place(self, header, blocks, has_items):
+        compositions = [composition for block in blocks for composition in block.compositions]
+        amendments = [amendment for block in blocks for amendment in block.amendments]
         equal(header["height"], self.height + 1, "the height")
         equal(header["parent"], self.head, "the parent")
         parent_time = self.state.time
@@ -140,6 +182,7 @@ class Checker:
             name = "amendment_interval_ms" if amendments else "quiet_batch_interval_ms"
             late_enough = header["timestamp_ms"] >= parent_time + self.genesis["parameters"][name]
             require(late_enough, "a batch that composes no open demand comes too soon after its parent")
+        self.state.follow(self.head)
         self.state.pass_time(header["timestamp_ms"])
         waits = has_items or self.state.waits_for_time() or self.state.has_expired()
         require(waits, "the batch is empty, nothing waits for time to pass, and nothing expires")
@@ -164,7 +207,7 @@ class Checker:
             last = position
             self.counts["signatures of votes"] += 1
 
-    def take_effect(self, header, records, update, compositions, amendments):
+    def take_effect(self, header, records, blocks):
         state, height = self.state, header["height"]
         self.counts["settlements"] += state.settle_due()
         self.counts["expiries"] += state.expire_due()
@@ -175,27 +218,17 @@ class Checker:
                 state.bring(record, identity, height)
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
-        everything = compositions + [part["composition"] for part in parts_of(amendments)]
-        batch.meter([composition["demand"] for composition in everything], update is not None)
-        for composition in compositions:
-            try:
-                batch.stage(composition)
-            except Mismatch as error:
-                raise Mismatch(f"the composition of {composition['demand'].hex()}: {error}") from error
-        for number, amendment in enumerate(amendments):
-            try:
-                batch.amend(amendment)
-            except Mismatch as error:
-                raise Mismatch(f"amendment {number}: {error}") from error
-        equal(header["cost"], batch.cost, "the total cost")
-        equal(header["reduced_cost"], batch.reduced_cost, "the total reduced cost")
-        batch.judge()
-        batch.enter_all()
-        if update is not None:
-            batch.reprice(update["prices"])
-            self.counts["price updates"] += 1
-        self.counts["compositions"] += len(compositions)
-        self.counts["amendments"] += len(amendments)
+        batch.take_effect(blocks)
+        outcomes = [block.outcome() for block in blocks]
+        equal(header["outcomes_root"], crypto.merkle_root(outcomes), "the outcomes root")
+        for block in blocks:
+            amendments_at = block.first + len(block.compositions)
+            taken = set(range(block.items)) - set(block.dropped)
+            self.counts["price updates"] += sum(item < block.first for item in taken)
+            self.counts["compositions"] += sum(block.first <= item < amendments_at for item in taken)
+            self.counts["amendments"] += sum(item >= amendments_at for item in taken)
+            self.counts["items that were dropped"] += len(block.dropped)
+        self.counts["blocks"] += len(blocks)
         self.rewards += batch.reward
         equal(state.money(), self.money, "all money")
         try:

@@ -289,7 +289,7 @@ PARAMETERS = Struct(
     schedule=Schedule(measure=MEASURE, curve=Sequence(U32)),
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_ms=U64, relax_over_ms=U64,
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
-    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, quiet_batch_interval_ms=U64,
+    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64, quiet_batch_interval_ms=U64,
     amendment_interval_ms=U64,
     account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, demand_lifetime_max_ms=U64,
     limits=LIMITS,
@@ -316,9 +316,15 @@ RECORD_CONTENT = Struct(
 RECORD = Struct(content=RECORD_CONTENT, signature=SIGNATURE)
 
 HEADER = Struct(
-    version=U16, network=HASH, height=U64, parent=HASH, timestamp_ms=U64, miner=KEY, merkle_root=HASH,
-    item_count=U32, state_root=HASH, cost=MONEY, reduced_cost=MONEY,
+    version=U16, network=HASH, height=U64, parent=HASH, timestamp_ms=U64, proposer=KEY, contents_root=HASH,
+    item_count=U32, outcomes_root=HASH, state_root=HASH,
 )
+BLOCK_HEADER = Struct(
+    version=U16, network=HASH, anchor=HASH, nonce=U64, miner=KEY, merkle_root=HASH, item_count=U32
+)
+SIGNED_HEADER = Struct(header=BLOCK_HEADER, signature=SIGNATURE)
+LOT = Struct(parent=HASH, miner=KEY, demand=Optional(HASH))
+OUTCOME = Struct(block=HASH, dropped=Sequence(Tuple(U32, Text())))
 PRICE_UPDATE = Struct(prices=Sequence(MONEY))
 COMPOSITION = Struct(demand=HASH, providers=Sequence(U32), cost=MONEY, minutes=I64, timestamp_ms=U64)
 REPLACEMENT = Struct(replaces=U32, composition=COMPOSITION)

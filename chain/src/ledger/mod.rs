@@ -6,6 +6,7 @@
 //! `transition`; which room a record is for, in `records`; the state root in [`root`].
 
 pub mod accounts;
+mod anchors;
 mod defect;
 pub mod market;
 pub(crate) mod records;
@@ -31,7 +32,7 @@ pub use market::{
 };
 pub use records::{BringError, RecordOutlook, RecordTrial, StatementError};
 pub use root::{StateEntry, StateKey, StateProof};
-pub use transition::BatchReport;
+pub use transition::{BatchReport, BlockOutcome, Dropped};
 
 use state::{Moment, State};
 

@@ -8,6 +8,8 @@ use scenarios::ProviderId;
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
+use crate::batch::BatchHash;
+use crate::block::BlockHash;
 use crate::hash::Hash;
 use crate::key::Address;
 use crate::record::DemandId;
@@ -41,6 +43,10 @@ pub enum StateKey {
     DemandTotals,
     /// How long the network was halted since genesis.
     Halted,
+    /// A batch that blocks may be anchored on, and its time.
+    Anchor(BatchHash),
+    /// A block that has had its turn, and the time of its anchor.
+    Brought(BlockHash),
 }
 
 /// What the state with a certain root says of a key: its value, or that it has none.
@@ -67,6 +73,8 @@ impl StateKey {
             Self::Carrier => tagged(5, &[]),
             Self::DemandTotals => tagged(6, &[]),
             Self::Halted => tagged(7, &[]),
+            Self::Anchor(batch) => tagged(8, &batch.0.0),
+            Self::Brought(block) => tagged(9, &block.0.0),
         }
     }
 }

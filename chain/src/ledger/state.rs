@@ -5,6 +5,7 @@
 //! frozen) and by frozen compositions.
 
 use super::accounts::Accounts;
+use super::anchors::Anchors;
 use super::market::demands::Demands;
 use super::market::providers::Providers;
 use super::root::StateKey;
@@ -37,6 +38,7 @@ pub(crate) struct State {
     pub(super) accounts: Accounts,
     pub(super) providers: Providers,
     pub(super) demands: Demands,
+    pub(super) anchors: Anchors,
     /// How long the network was halted since genesis, in milliseconds: see [`Moment`].
     pub(super) halted_ms: u64,
     /// As of the last [`State::commit`].
@@ -49,6 +51,7 @@ impl State {
             accounts: Accounts::new(genesis),
             providers: Providers::new(genesis),
             demands: Demands::new(&genesis.parameters),
+            anchors: Anchors::new(),
             halted_ms: 0,
             tree: StateTree::default(),
         };
@@ -61,6 +64,7 @@ impl State {
         let mut touched = self.accounts.take_touched();
         touched.append(&mut self.providers.take_touched());
         touched.append(&mut self.demands.take_touched());
+        touched.append(&mut self.anchors.take_touched());
         touched.insert(StateKey::Halted);
         self.tree = self.tree_over(touched.into_iter());
     }
@@ -82,7 +86,7 @@ impl State {
     /// The keys of all entries.
     pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
         let rooms = self.accounts.keys().chain(self.providers.keys()).chain(self.demands.keys());
-        rooms.chain([StateKey::Halted])
+        rooms.chain(self.anchors.keys()).chain([StateKey::Halted])
     }
 
     /// The value of an entry; `None` if there is no such entry.
@@ -96,6 +100,8 @@ impl State {
             StateKey::Carrier => Some(encode(&self.accounts.carrier())),
             StateKey::DemandTotals => Some(encode(&self.demands.totals())),
             StateKey::Halted => Some(encode(&self.halted_ms)),
+            StateKey::Anchor(batch) => self.anchors.time_of(batch).map(|time_ms| encode(&time_ms)),
+            StateKey::Brought(block) => self.anchors.brought(block).map(|time_ms| encode(&time_ms)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What a batch does to a ledger, step by step: the one code path by which batches are validated, drafted
-//! and explained. Claims of a header are compared elsewhere ([`crate::validate`]).
+//! and explained. What is claimed is compared elsewhere ([`crate::validate`]), where it is also decided in which order
+//! the items of blocks come.
 //!
 //! Order of effects: freezes that are due, demands whose time has come by now, records, compositions staged against what is left
 //! (`staging`), amendments likewise (`amending`), all valued at the offers and prices that the batch begins with
@@ -16,16 +17,73 @@ use super::defect::Defect;
 use super::market::WorkMeter;
 use super::market::amending::StagedAmendment;
 use super::market::staging::Staged;
-use super::market::{DemandStatus, Departed, MarketError};
+use super::market::{DemandStatus, Departed, MarketError, Standing};
 use super::records::BringError;
 use super::state::{Moment, State};
-use crate::batch::PriceUpdate;
+use crate::batch::BatchHash;
+use crate::block::{BlockHash, Header};
+use crate::codec::encode;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height, Record, RecordId, Statement};
 
-/// What a batch brought and earned, for logs, tables and its miner.
+/// An item of a block that does not take effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub struct Dropped {
+    /// Its position among the block's items.
+    pub item: u32,
+    /// The rule that it breaks.
+    pub rule: String,
+    /// The rule, got and expected, in words.
+    pub reason: String,
+}
+
+/// What became of a block that a batch brought.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub struct BlockOutcome {
+    pub block: BlockHash,
+    pub miner: PublicKey,
+    /// How many items it has.
+    pub items: u32,
+    /// Those that do not take effect, in order.
+    pub dropped: Vec<Dropped>,
+    /// Demands that it composes for the first time, by themselves or in amendments.
+    pub compositions: u32,
+    /// Demands that it re-composes.
+    pub replaced: u32,
+    /// What it adds to the cost of composed demands; may be negative.
+    pub cost: Money,
+    /// What it earns, paid as its demands freeze.
+    pub reward: Money,
+}
+
+impl BlockOutcome {
+    /// Of a block that takes effect with all its items; what that comes to is not counted yet.
+    pub(crate) fn of_whole(header: &Header) -> Self {
+        Self {
+            block: header.hash(),
+            miner: header.miner,
+            items: header.item_count,
+            dropped: Vec::new(),
+            compositions: 0,
+            replaced: 0,
+            cost: Money::ZERO,
+            reward: Money::ZERO,
+        }
+    }
+
+    /// What the outcomes' Merkle tree holds of it: the block's name, and position and rule of each item that was dropped.
+    pub fn leaf(&self) -> Vec<u8> {
+        let dropped: Vec<(u32, &str)> =
+            self.dropped.iter().map(|one| (one.item, one.rule.as_str())).collect();
+        encode(&(self.block, dropped))
+    }
+}
+
+/// What a batch brought and earned, for logs and tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct BatchReport {
@@ -65,10 +123,31 @@ pub struct BatchReport {
     pub bounty: Money,
     /// Shortest-path steps it took to check.
     pub work: u64,
+    /// What became of each block, in order.
+    pub blocks: Vec<BlockOutcome>,
     /// Demands that left the market, as they left: settled first, by id, then expired, by expiry and id, then
     /// cancelled, in order of records. What becomes of them is history, which the state does not keep.
     #[serde(skip)]
     pub departed: Vec<Departed>,
+}
+
+/// Whose an item is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct By {
+    /// The position of the block in its batch.
+    pub(crate) block: usize,
+    /// Its miner.
+    pub(crate) miner: Address,
+}
+
+/// What can be taken back of a transition: all but what is known from its beginning.
+#[derive(Debug)]
+pub(crate) struct Checkpoint {
+    state: State,
+    staged: usize,
+    amended: usize,
+    staged_ids: BTreeSet<DemandId>,
+    report: BatchReport,
 }
 
 /// A batch in the making or under scrutiny.
@@ -76,7 +155,6 @@ pub(crate) struct Transition<'a> {
     pub(super) network: &'a Network,
     pub(super) state: State,
     pub(super) at: Moment,
-    pub(super) miner: Address,
     /// The offers that the batch begins with: what is composed is composed of these.
     pub(super) supply: &'a SharedSupply,
     oracle: OnceCell<Oracle<'a>>,
@@ -92,9 +170,10 @@ pub(crate) struct Transition<'a> {
 
 impl<'a> Transition<'a> {
     /// The next height, at this time: freezes what is due and takes off the market what has expired.
-    pub(crate) fn begin(ledger: &'a Ledger, miner: &PublicKey, timestamp_ms: u64) -> Result<Self, Defect> {
+    pub(crate) fn begin(ledger: &'a Ledger, timestamp_ms: u64) -> Result<Self, Defect> {
         let at = ledger.moment(timestamp_ms)?;
         let mut state = ledger.state.clone();
+        state.anchors.follow(&ledger.head, ledger.network.parameters().anchor_window_ms);
         let departed = state.leave_due(&ledger.network, at)?;
         let count = |is: fn(&DemandStatus) -> bool| {
             let those = departed.iter().filter(|(_, entry)| is(&entry.status));
@@ -107,7 +186,6 @@ impl<'a> Transition<'a> {
             network: &ledger.network,
             state,
             at,
-            miner: miner.address(),
             supply: ledger.supply(),
             oracle: OnceCell::new(),
             prices: ledger.prices(),
@@ -136,32 +214,74 @@ impl<'a> Transition<'a> {
         Ok(())
     }
 
-    /// Refuses the batch if checking it takes too much work: a shortest path per composed demand, and with
-    /// a price update two per demand of the market.
-    pub(crate) fn meter(
-        &mut self,
-        composed: impl Iterator<Item = DemandId>,
-        reprices: bool,
-    ) -> Result<(), MarketError> {
+    /// How much work a block's compositions are to check: a shortest path each.
+    pub(crate) fn work_of(&self, composed: impl Iterator<Item = DemandId>) -> u64 {
         let meter = WorkMeter::new(self.supply);
         let entries = composed.filter_map(|id| self.state.demands.get(id));
-        let mut got = entries.fold(0_u64, |sum, entry| sum.saturating_add(meter.work(&entry.demand)));
-        if reprices {
-            let meter = WorkMeter::new(self.state.providers.supply());
-            let market = self.state.demands.iter().map(|(_, entry)| &entry.demand);
-            let pass = market.fold(0_u64, |sum, demand| sum.saturating_add(meter.work(demand)));
-            got = got.saturating_add(pass.saturating_mul(2));
+        entries.fold(0_u64, |sum, entry| sum.saturating_add(meter.work(&entry.demand)))
+    }
+
+    /// How much work a price update is to check: two shortest paths per demand of the market.
+    pub(crate) fn work_of_prices(&self) -> u64 {
+        let meter = WorkMeter::new(self.state.providers.supply());
+        let market = self.state.demands.iter().map(|(_, entry)| &entry.demand);
+        let pass = market.fold(0_u64, |sum, demand| sum.saturating_add(meter.work(demand)));
+        pass.saturating_mul(2)
+    }
+
+    /// Takes so much work more into account.
+    ///
+    /// # Errors
+    /// If checking the batch would then take too much; nothing has changed then.
+    pub(crate) fn spend(&mut self, work: u64) -> Result<(), MarketError> {
+        let got = self.report.work.saturating_add(work);
+        let expected = self.network.parameters().limits.verification_work;
+        if got > expected {
+            return Err(MarketError::TooMuchWork { got, expected });
         }
         self.report.work = got;
-        let expected = self.network.parameters().limits.verification_work;
-        if got > expected { Err(MarketError::TooMuchWork { got, expected }) } else { Ok(()) }
+        Ok(())
+    }
+
+    /// The time of an anchor of blocks, in milliseconds since the Unix epoch.
+    pub(crate) fn anchor_ms(&self, anchor: BatchHash) -> Option<u64> {
+        self.state.anchors.time_of(anchor)
+    }
+
+    /// Whether an earlier batch, or this one, has brought a block.
+    pub(crate) fn was_brought(&self, block: BlockHash) -> bool {
+        self.state.anchors.brought(block).is_some()
+    }
+
+    /// A block on this anchor has its turn.
+    pub(crate) fn bring_block(&mut self, block: BlockHash, anchor_ms: u64) {
+        self.state.anchors.bring(block, anchor_ms);
+    }
+
+    /// To come back to, should a block not take effect as a whole.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint {
+            state: self.state.clone(),
+            staged: self.staged.len(),
+            amended: self.amended.len(),
+            staged_ids: self.staged_ids.clone(),
+            report: self.report.clone(),
+        }
+    }
+
+    /// As if nothing had happened since.
+    pub(crate) fn restore(&mut self, checkpoint: Checkpoint) {
+        let Checkpoint { state, staged, amended, staged_ids, report } = checkpoint;
+        (self.state, self.staged_ids, self.report) = (state, staged_ids, report);
+        self.staged.truncate(staged);
+        self.amended.truncate(amended);
     }
 
     /// Enters what is staged, then returns what deposits have too much.
     fn enter(&mut self) -> Result<(), Defect> {
         let mut left = std::mem::take(&mut self.changed);
         for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
-            let standing = staged.standing(self.miner, self.at);
+            let standing = staged.standing(staged.by.miner, self.at);
             let clearing = staged.terms.clearing;
             if staged.is_first() {
                 self.state.compose(staged.demand, standing, clearing)?;
@@ -173,13 +293,25 @@ impl<'a> Transition<'a> {
         self.state.release_deposits(&left)
     }
 
-    /// Ends the batch: enters what is staged, puts new prices in force, and brings the state's tree up to date.
-    pub(crate) fn end(&mut self, update: Option<&PriceUpdate>) -> Result<(), MarketError> {
-        self.judge_whole()?;
-        self.enter()?;
-        if let Some(update) = update {
-            self.reprice(update)?;
+    /// Enters everything that is staged.
+    pub(crate) fn close(&mut self) -> Result<(), Defect> {
+        self.report.reward_ppm = share_of(self.report.reward, self.report.fees);
+        self.enter()
+    }
+
+    /// Ends the batch: brings the state's tree up to date, and says what became of its blocks.
+    pub(crate) fn end(&mut self, mut blocks: Vec<BlockOutcome>) -> Result<(), Defect> {
+        for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
+            let outcome = blocks.get_mut(staged.by.block).ok_or(Defect::Totals)?;
+            let is_first = staged.is_first();
+            let count = if is_first { &mut outcome.compositions } else { &mut outcome.replaced };
+            *count = count.saturating_add(1);
+            let before = staged.entry.composition().map_or(Money::ZERO, |replaced| replaced.cost);
+            let added = staged.evaluation.cost().checked_sub(before).ok_or(Defect::Totals)?;
+            outcome.cost = outcome.cost.checked_add(added).ok_or(Defect::Totals)?;
+            outcome.reward = outcome.reward.checked_add(staged.award.earned).ok_or(Defect::Totals)?;
         }
+        self.report.blocks = blocks;
         self.state.commit();
         Ok(())
     }
@@ -189,8 +321,21 @@ impl<'a> Transition<'a> {
         self.state.demands.get(demand).map_or(0, |entry| entry.version())
     }
 
+    /// What stands of a demand.
+    pub(crate) fn standing(&self, demand: DemandId) -> Option<&Standing> {
+        self.state.demands.get(demand)?.composition()
+    }
+
+    pub(crate) const fn network(&self) -> &Network {
+        self.network
+    }
+
     pub(crate) const fn height(&self) -> Height {
         self.at.height
+    }
+
+    pub(crate) const fn timestamp_ms(&self) -> u64 {
+        self.at.timestamp_ms
     }
 
     pub(crate) const fn report(&self) -> &BatchReport {
@@ -213,4 +358,11 @@ impl<'a> Transition<'a> {
     pub(crate) fn into_parts(self) -> (State, BatchReport) {
         (self.state, self.report)
     }
+}
+
+/// What of the fees is earned, in ppm, floored.
+fn share_of(reward: Money, fees: Money) -> u64 {
+    let scaled = i128::from(reward.micros()).saturating_mul(1_000_000);
+    let share = scaled.checked_div(i128::from(fees.micros())).unwrap_or(0);
+    u64::try_from(share).unwrap_or(0)
 }

@@ -48,17 +48,20 @@ pub enum ProofError {
     /// A header is of another network.
     #[error("the header of {place} is of network {got}, expected {expected}")]
     HeaderNetwork { place: Place, got: NetworkId, expected: NetworkId },
-    /// A miner did not sign its header.
-    #[error("the miner's signature of {place}: {error}")]
-    Miner { place: Place, error: KeyError },
+    /// A proposer did not sign its header.
+    #[error("the proposer's signature of {place}: {error}")]
+    Proposer { place: Place, error: KeyError },
     /// A header is not final.
     #[error("{place} is not final: {error}")]
     NotFinal { place: Place, error: FinalityError },
     /// The amendment has no such part.
     #[error("the composition is no part of the amendment in the proof")]
     NotAPart,
-    /// The composition is not an item of the batch.
-    #[error("the composition is not in the batch: {0}")]
+    /// The block is not an item of the batch.
+    #[error("the block is not in the batch: {0}")]
+    BlockNotIncluded(MerkleError),
+    /// The composition is not an item of the block.
+    #[error("the composition is not in the block: {0}")]
     NotIncluded(MerkleError),
     /// The head comes before the batch.
     #[error("the head has height {got}, expected at least the batch's, {expected}")]

@@ -2,7 +2,8 @@
 //! the composition up to a named head. Checking it needs no node and no store, only the network's id.
 //!
 //! The chain of reasons: the network's id is the hash of the genesis, which names the validators; more
-//! than two thirds of them signed the batch's header hash; the header's Merkle root holds the composition;
+//! than two thirds of them signed the batch's header hash; the header's root holds the signed header of a block, whose
+//! Merkle root holds the composition;
 //! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
 //! entry holds this composition.
 //!
@@ -19,12 +20,13 @@ mod verify;
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Amendment, BatchHash, Body, Composition, Header};
+use crate::batch::{BatchHash, BatchHeader, Contents};
+use crate::block::{self, Amendment, Block, BlockHash, Body, Composition};
 use crate::codec::{CodecError, decode, encode};
 use crate::consensus::{CommitCertificate, Power};
 use crate::genesis::{GENESIS_BYTES, Genesis};
 use crate::key::{PublicKey, Signature};
-use crate::ledger::{DemandEntry, Ledger, StateKey, StateProof};
+use crate::ledger::{DemandEntry, Ledger, Standing, StateKey, StateProof};
 use crate::merkle::{Merkle, MerkleProof};
 use crate::record::{DemandId, Height, NetworkId};
 use crate::store::Store;
@@ -40,13 +42,17 @@ pub struct CompositionProof {
     /// What the network starts from; it names the validators, and its hash is the one thing to be known from
     /// elsewhere.
     pub genesis: Genesis,
-    /// The batch that brought the composition that stands.
+    /// The batch that brought the block with the composition that stands.
     pub batch: SignedHeader,
-    /// The composition: an item of that batch, or part of one.
+    /// That block.
+    pub block: block::SignedHeader,
+    /// That it is an item of the batch.
+    pub block_inclusion: MerkleProof,
+    /// The composition: an item of that block, or part of one.
     pub composition: Composition,
     /// The amendment that it is part of, if it came with one.
     pub amendment: Option<Amendment>,
-    /// That composition or amendment is an item of the batch.
+    /// That composition or amendment is an item of the block.
     pub inclusion: MerkleProof,
     /// The batch at whose height the composition is current.
     pub head: SignedHeader,
@@ -65,12 +71,12 @@ pub struct Settlement {
     pub absence: StateProof,
 }
 
-/// A header, its miner's signature, and the votes that made it final.
+/// A batch's header, its proposer's signature, and the votes that made it final.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct SignedHeader {
-    pub header: Header,
+    pub header: BatchHeader,
     pub signature: Signature,
     /// More than two thirds of the precommits.
     pub certificate: CommitCertificate,
@@ -87,6 +93,8 @@ pub struct Proven {
     pub batch: BatchHash,
     /// Its height.
     pub height: Height,
+    /// The block with the composition.
+    pub block: BlockHash,
     pub miner: PublicKey,
     /// The votes that are shown for it, of how many, and how many it takes.
     pub votes: (Power, Power, Power),
@@ -124,11 +132,16 @@ impl CompositionProof {
         let height = standing.height;
         let missing = |what: &'static str| ProveError::Missing { what, height };
         let (batch, certificate) = store.batch(height)?.ok_or_else(|| missing("the batch"))?;
-        let (composition, amendment) =
-            find_composition(&batch.body, demand).ok_or_else(|| missing("the composition"))?;
-        let (items, leaf) = (batch.body.items(), leaf_of(&composition, amendment.as_ref()));
-        let index = items.iter().position(|item| *item == leaf).and_then(|index| u32::try_from(index).ok());
-        let inclusion = index.and_then(|index| Merkle::new(&items).prove(index));
+        let found = find_composition(&batch.contents, standing, demand);
+        let (block, composition, amendment) = found.ok_or_else(|| missing("the composition"))?;
+        let proof_of = |items: &[Vec<u8>], index: Option<usize>| {
+            let index = index.and_then(|index| u32::try_from(index).ok())?;
+            Merkle::new(items).prove(index)
+        };
+        let block_inclusion = proof_of(&batch.contents.items(), batch.contents.position_of(&block.hash()));
+        let (items, leaf) = (block.body.items(), leaf_of(&composition, amendment.as_ref()));
+        let inclusion = proof_of(&items, items.iter().position(|item| *item == leaf));
+        let block = block.signed.clone();
         let header = |height| store.header(height)?.ok_or(ProveError::Missing { what: "the batch", height });
         let settled = after.filter(|after| after.demand(demand).is_none());
         let settlement = settled.map(|after| {
@@ -138,6 +151,8 @@ impl CompositionProof {
         Ok(Self {
             genesis: ledger.network().genesis().clone(),
             batch: SignedHeader { header: batch.header, signature: batch.signature, certificate },
+            block,
+            block_inclusion: block_inclusion.ok_or_else(|| missing("the block"))?,
             composition,
             amendment,
             inclusion: inclusion.ok_or_else(|| missing("the composition"))?,
@@ -180,13 +195,22 @@ fn leaf_of(composition: &Composition, amendment: Option<&Amendment>) -> Vec<u8> 
     body.items().concat()
 }
 
-/// Where a body composes a demand: the composition, and the amendment it is part of, if it is.
-fn find_composition(body: &Body, demand: DemandId) -> Option<(Composition, Option<Amendment>)> {
-    if let Some(found) = body.compositions.iter().find(|found| found.demand == demand) {
-        return Some((found.clone(), None));
-    }
-    body.amendments.iter().find_map(|amendment| {
-        let part = amendment.parts.iter().find(|part| part.composition.demand == demand)?;
-        Some((part.composition.clone(), Some(amendment.clone())))
+/// Where a batch brings what stands of a demand: the block, the composition, and the amendment it is part of, if it is.
+/// What a block brings need not have taken effect, so it must be the very providers that stand.
+fn find_composition<'b>(
+    contents: &'b Contents,
+    standing: &Standing,
+    demand: DemandId,
+) -> Option<(&'b Block, Composition, Option<Amendment>)> {
+    let stands = |found: &Composition| found.demand == demand && found.providers == standing.providers;
+    let author = standing.author();
+    contents.blocks.iter().filter(|block| block.miner().address() == author).find_map(|block| {
+        if let Some(found) = block.body.compositions.iter().find(|found| stands(found)) {
+            return Some((block, found.clone(), None));
+        }
+        block.body.amendments.iter().find_map(|amendment| {
+            let part = amendment.parts.iter().find(|part| stands(&part.composition))?;
+            Some((block, part.composition.clone(), Some(amendment.clone())))
+        })
     })
 }

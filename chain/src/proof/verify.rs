@@ -2,7 +2,7 @@
 
 use super::error::{Place, ProofError};
 use super::{CompositionProof, Proven, Settlement, SignedHeader, leaf_of};
-use crate::batch::Amendment;
+use crate::block::{Amendment, tag, tagged};
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
 use crate::hash::{Domain, Hash};
@@ -32,7 +32,8 @@ impl CompositionProof {
             demand: self.demand(),
             batch: batch.hash(),
             height: batch.height,
-            miner: batch.miner,
+            block: self.block.header.hash(),
+            miner: self.block.header.miner,
             votes: (self.batch.certificate.votes(validators), validators.total_power(), validators.quorum()),
             composition: self.composition.clone(),
             head: head.hash(),
@@ -58,7 +59,10 @@ impl CompositionProof {
         if !self.amendment.as_ref().is_none_or(is_part) {
             return Err(ProofError::NotAPart);
         }
-        let (header, leaf) = (&self.batch.header, leaf_of(&self.composition, self.amendment.as_ref()));
+        let (header, leaf) = (&self.batch.header, tagged(tag::BLOCK, &self.block));
+        let included = self.block_inclusion.verify(header.contents_root, &leaf, header.item_count);
+        included.map_err(ProofError::BlockNotIncluded)?;
+        let (header, leaf) = (&self.block.header, leaf_of(&self.composition, self.amendment.as_ref()));
         self.inclusion.verify(header.merkle_root, &leaf, header.item_count).map_err(ProofError::NotIncluded)
     }
 
@@ -113,12 +117,13 @@ impl CompositionProof {
         let DemandStatus::Composed(standing) = &entry.status else {
             return not_current("the demand", entry.status.name().into(), "composed".into());
         };
-        let (header, composition) = (&self.batch.header, &self.composition);
+        let (header, miner) = (&self.batch.header, self.block.header.miner.address());
+        let composition = &self.composition;
         if standing.height != header.height {
             return not_current("the height", standing.height.to_string(), header.height.to_string());
         }
-        if standing.author() != header.miner.address() {
-            let (got, expected) = (standing.author().to_string(), header.miner.address().to_string());
+        if standing.author() != miner {
+            let (got, expected) = (standing.author().to_string(), miner.to_string());
             return not_current("the miner", got, expected);
         }
         if standing.providers != composition.providers {
@@ -132,14 +137,14 @@ impl CompositionProof {
     }
 }
 
-/// The header is the network's, its miner's, and final.
+/// The header is the network's, its proposer's, and final.
 fn verify_header(network: &Network, place: Place, signed: &SignedHeader) -> Result<(), ProofError> {
     let (header, expected) = (&signed.header, network.id());
     if header.network != expected {
         return Err(ProofError::HeaderNetwork { place, got: header.network, expected });
     }
-    let signature = header.miner.verify(Domain::Header, &[&encode(header)], &signed.signature);
-    signature.map_err(|error| ProofError::Miner { place, error })?;
+    let signature = header.proposer.verify(Domain::Header, &[&encode(header)], &signed.signature);
+    signature.map_err(|error| ProofError::Proposer { place, error })?;
     verify_certificate(network, header.height, header.hash(), &signed.certificate)
         .map_err(|error| ProofError::NotFinal { place, error })
 }

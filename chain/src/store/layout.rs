@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{BatchHash, Header};
+use crate::batch::{BatchHash, BatchHeader};
 use crate::hash::Hash;
 use crate::key::Signature;
 use crate::record::{Height, RecordId};
@@ -17,7 +17,7 @@ pub(super) const CANDIDATES: &[u8] = b"c";
 /// A batch without its items.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredBatch {
-    pub(super) header: Header,
+    pub(super) header: BatchHeader,
     pub(super) signature: Signature,
     /// Hashes of a final batch's items, in order; none for a candidate, whose items follow its key.
     pub(super) items: Vec<Hash>,

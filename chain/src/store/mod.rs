@@ -16,7 +16,7 @@ mod replay;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::batch::{Batch, BatchHash, Body, Header};
+use crate::batch::{Batch, BatchHash, BatchHeader, Contents};
 use crate::codec::{CodecError, decode, encode};
 use crate::consensus::{CommitCertificate, SafetyLog};
 use crate::hash::{Domain, Hash};
@@ -215,10 +215,10 @@ impl Store {
                 changes.insert(key, None);
             }
         }
-        for record in &batch.body.records {
+        for record in &batch.contents.records {
             changes.insert(layout::pool(record.id()), None);
         }
-        let items = batch.body.items();
+        let items = batch.contents.items();
         let hashes: Vec<Hash> = items.iter().map(|item| item_hash(item)).collect();
         for (&hash, item) in hashes.iter().zip(items) {
             changes.insert(layout::item(hash), Some(item));
@@ -263,7 +263,7 @@ impl Store {
         })
     }
 
-    /// Header, miner's signature and certificate of a height, without its body.
+    /// Header, proposer's signature and certificate of a height, without its contents.
     ///
     /// # Errors
     /// If the store cannot be read or is corrupt.
@@ -338,14 +338,14 @@ fn stage_candidate(changes: &mut Changes, batch: &Batch) {
     let (height, hash) = (batch.header.height, batch.hash());
     let head = StoredBatch { header: batch.header.clone(), signature: batch.signature, items: Vec::new() };
     changes.insert(layout::candidate(height, hash, 0), Some(encode(&head)));
-    for (index, item) in (1..).zip(batch.body.items()) {
+    for (index, item) in (1..).zip(batch.contents.items()) {
         changes.insert(layout::candidate(height, hash, index), Some(item));
     }
 }
 
-fn whole_batch(header: Header, signature: Signature, items: &[Vec<u8>]) -> Result<Batch, StoreError> {
-    let body = Body::from_items(items).map_err(|error| corrupt("a batch's item", &error))?;
-    Ok(Batch { header, signature, body })
+fn whole_batch(header: BatchHeader, signature: Signature, items: &[Vec<u8>]) -> Result<Batch, StoreError> {
+    let contents = Contents::from_items(items).map_err(|error| corrupt("a batch's item", &error))?;
+    Ok(Batch { header, signature, contents })
 }
 
 fn item_hash(item: &[u8]) -> Hash {

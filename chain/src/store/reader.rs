@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::layout::{self, StoredBatch};
 use super::{Store, StoreError, corrupt, stored};
-use crate::batch::Body;
+use crate::batch::Contents;
 use crate::codec::encode;
 use crate::record::Height;
 
@@ -58,7 +58,7 @@ fn encoded_batch(
     for &hash in &batch.items {
         items.push(lookup(&layout::item(hash))?.ok_or_else(|| missing("an item"))?);
     }
-    let body = Body::bytes_of_items(&items).map_err(|error| corrupt("a batch's item", &error))?;
+    let contents = Contents::bytes_of_items(&items).map_err(|error| corrupt("a batch's item", &error))?;
     let certificate = lookup(&layout::certificate(height))?.ok_or_else(|| missing("the certificate"))?;
-    Ok(Some([encode(&(batch.header, batch.signature)), body, certificate].concat()))
+    Ok(Some([encode(&(batch.header, batch.signature)), contents, certificate].concat()))
 }

@@ -1,17 +1,21 @@
-//! Making batches: what a miner wants to put into one, judged by the very code that will validate it.
+//! Making batches: what a miner wants to put into a block of its own, or a validator into a batch, judged by the very code
+//! that will validate it.
 
 use scenarios::ProviderId;
 
+use super::effect::take_effect;
 use super::form::validate_contents;
 use super::rejection::Rejection;
-use super::stateful::bring;
-use crate::batch::{
-    Amendment, BATCH_VERSION, Batch, BatchKind, Body, Composition, Header, PriceUpdate, Replacement,
-};
-use crate::key::{PublicKey, Signature};
+use super::stateful::{bring, outcomes_root};
+use crate::batch::{BATCH_VERSION, Batch, BatchHeader, BatchKind, Contents};
+use crate::block::PriceUpdate;
+use crate::block::{Amendment, Block, Body, Composition, Header, Replacement, SignedHeader};
+use crate::codec::encode;
+use crate::hash::{Domain, Hash};
+use crate::key::{PublicKey, SecretKey, Signature};
 use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
-use crate::ledger::market::staging::Staged;
-use crate::ledger::transition::{BatchReport, Transition};
+use crate::ledger::market::staging::{ProposedComposition, Staged};
+use crate::ledger::transition::{BatchReport, BlockOutcome, By, Transition};
 use crate::ledger::{DemandEntry, Ledger, MarketError};
 use crate::merkle::merkle_root;
 use crate::record::{DemandId, Record};
@@ -32,6 +36,70 @@ pub struct Draft {
     /// What is re-composed together, and open demands for which that makes room: see [`Amendment`]. Order
     /// within a set does not matter; the versions replaced are those that stand.
     pub amendments: Vec<Vec<Serving>>,
+}
+
+/// What is to be put together into the next batch.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub struct Assembly {
+    /// Who puts it together.
+    pub proposer: PublicKey,
+    /// Milliseconds since the Unix epoch, above the head's.
+    pub timestamp_ms: u64,
+    /// Records, right by themselves ([`crate::validate::check_record`]).
+    pub records: Vec<Record>,
+    /// Blocks, right by themselves.
+    pub blocks: Vec<Block>,
+}
+
+/// A batch that breaks no rule, not signed yet.
+#[derive(Clone, Debug)]
+pub struct Drafted {
+    /// Without root and number of items, which depend on signatures.
+    header: BatchHeader,
+    records: Vec<Record>,
+    blocks: Vec<Block>,
+    own: Option<UnsignedBlock>,
+    report: BatchReport,
+}
+
+#[derive(Clone, Debug)]
+struct UnsignedBlock {
+    header: Header,
+    body: Body,
+}
+
+impl Drafted {
+    /// What it brings and earns.
+    pub const fn report(&self) -> &BatchReport {
+        &self.report
+    }
+
+    /// Signs it and its own block, if it has one, with the key of whom it was drafted for.
+    pub fn sign(self, key: &SecretKey) -> (Batch, BatchReport) {
+        let report = self.report.clone();
+        let block = |header: &Header| key.sign(Domain::BlockHeader, &[&encode(header)]);
+        let batch = |header: &BatchHeader| key.sign(Domain::Header, &[&encode(header)]);
+        (self.complete(block, batch), report)
+    }
+
+    fn complete(
+        self,
+        sign_block: impl FnOnce(&Header) -> Signature,
+        sign: impl FnOnce(&BatchHeader) -> Signature,
+    ) -> Batch {
+        let Self { mut header, records, mut blocks, own, report: _ } = self;
+        blocks.extend(own.map(|UnsignedBlock { header, body }| {
+            let signature = sign_block(&header);
+            Block { signed: SignedHeader { header, signature }, body }
+        }));
+        let contents = Contents { records, blocks };
+        let items = contents.items();
+        header.contents_root = merkle_root(&items);
+        header.item_count = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let signature = sign(&header);
+        Batch { header, signature, contents }
+    }
 }
 
 /// A demand and the provider of each of its orders.
@@ -76,12 +144,11 @@ pub struct AdmissibleAmendments {
 }
 
 impl Ledger {
-    /// Works out the header of the next batch and its body. [`crate::Batch::sign`] makes it a batch, which this
-    /// ledger then validates.
+    /// Works out the next batch with these records and one block of a miner's, who puts it together.
     ///
     /// # Errors
-    /// The first rule the batch would break.
-    pub fn draft(&self, draft: Draft) -> Result<(Header, Body, BatchReport), Rejection> {
+    /// The first rule that anything of it would break.
+    pub fn draft(&self, draft: Draft) -> Result<Drafted, Rejection> {
         let (got, expected) = (draft.timestamp_ms, self.head().timestamp_ms);
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
@@ -90,31 +157,101 @@ impl Ledger {
         let empty = kind == BatchKind::Quiet && draft.records.is_empty() && draft.price_update.is_none();
         self.validate_interval(draft.timestamp_ms, kind, empty)?;
 
-        let mut transition = Transition::begin(self, &draft.miner, draft.timestamp_ms)?;
+        let mut transition = Transition::begin(self, draft.timestamp_ms)?;
         bring(&mut transition, &draft.records)?;
         let composed = draft.compositions.iter().chain(draft.amendments.iter().flatten());
-        let demands = composed.map(|(demand, _)| *demand);
-        transition.meter(demands, draft.price_update.is_some())?;
-        for (demand, providers) in &draft.compositions {
-            transition.stage(*demand, providers, draft.timestamp_ms)?;
+        let work = transition.work_of(composed.map(|(demand, _)| *demand));
+        transition.spend(work)?;
+        let by = By { block: 0, miner: draft.miner.address() };
+        for serving in &draft.compositions {
+            transition.stage(&propose(by, serving, draft.timestamp_ms))?;
         }
-        for set in &draft.amendments {
-            propose(&mut transition, set, draft.timestamp_ms)?;
+        for (index, set) in draft.amendments.iter().enumerate() {
+            propose_amendment(&mut transition, by, index, set, draft.timestamp_ms)?;
         }
-        transition.end(draft.price_update.as_ref())?;
+        transition.judge_whole(by.block)?;
+        transition.close()?;
+        if let Some(update) = &draft.price_update {
+            let work = transition.work_of_prices();
+            transition.spend(work)?;
+            transition.reprice(by.miner, update)?;
+        }
         let body = Body {
             compositions: transition.staged().iter().map(composition_of).collect(),
             amendments: transition.amended().iter().map(amendment_of).collect(),
-            records: draft.records,
             price_update: draft.price_update,
-            commitments: Vec::new(),
         };
-        let header = header_of(self, &transition, &body, draft.miner, draft.timestamp_ms);
-        // Not signed yet; a signature changes nothing about what is judged here.
-        let batch = Batch { header, signature: Signature([0; 64]), body };
-        validate_contents(self.network(), &batch, None)?;
+        let own = if body.is_empty() {
+            transition.end(Vec::new())?;
+            None
+        } else {
+            let (network, anchor) = (self.network().id(), self.head().hash);
+            let header = Header::of(network, anchor, draft.timestamp_ms, &body, draft.miner);
+            transition.bring_block(header.hash(), self.head().timestamp_ms);
+            transition.end(vec![BlockOutcome::of_whole(&header)])?;
+            Some(UnsignedBlock { header, body })
+        };
+        self.drafted(transition, draft.miner, draft.records, Vec::new(), own)
+    }
+
+    /// Works out the next batch with these records, which must all take effect, and of these blocks those that have an
+    /// effect.
+    ///
+    /// # Errors
+    /// The first rule that the batch would break, and why those blocks are left out that are.
+    pub fn assemble(&self, assembly: Assembly) -> Result<(Drafted, Vec<(Block, Rejection)>), Rejection> {
+        let Assembly { proposer, timestamp_ms, records, mut blocks } = assembly;
+        let mut refused = Vec::new();
+        loop {
+            let mut transition = Transition::begin(self, timestamp_ms)?;
+            bring(&mut transition, &records)?;
+            let fates = take_effect(&mut transition, self.head().hash, &blocks)?;
+            let useless: Vec<Option<Rejection>> = fates.iter().map(|fate| fate.refusal().cloned()).collect();
+            if useless.iter().all(Option::is_none) {
+                let contents = Contents { records, blocks };
+                self.validate_interval(timestamp_ms, contents.kind(), contents.is_empty())?;
+                let Contents { records, blocks } = contents;
+                let drafted = self.drafted(transition, proposer, records, blocks, None)?;
+                return Ok((drafted, refused));
+            }
+            // What has no effect takes nothing from the others but time.
+            let mut left = Vec::with_capacity(blocks.len());
+            for (block, why) in blocks.into_iter().zip(useless) {
+                match why {
+                    None => left.push(block),
+                    Some(why) => refused.push((block, why)),
+                }
+            }
+            blocks = left;
+        }
+    }
+
+    fn drafted(
+        &self,
+        transition: Transition<'_>,
+        proposer: PublicKey,
+        records: Vec<Record>,
+        blocks: Vec<Block>,
+        own: Option<UnsignedBlock>,
+    ) -> Result<Drafted, Rejection> {
+        let header = BatchHeader {
+            version: BATCH_VERSION,
+            network: self.network().id(),
+            height: transition.height(),
+            parent: self.head().hash,
+            timestamp_ms: transition.timestamp_ms(),
+            proposer,
+            contents_root: Hash::ZERO,
+            item_count: 0,
+            outcomes_root: outcomes_root(transition.report()),
+            state_root: transition.state_root(),
+        };
         let (_, report) = transition.into_parts();
-        Ok((batch.header, batch.body, report))
+        let drafted = Drafted { header, records, blocks, own, report };
+        // Not signed yet; a signature changes nothing about what is judged here.
+        let unsigned = drafted.clone().complete(|_| Signature([0; 64]), |_| Signature([0; 64]));
+        validate_contents(self.network(), &unsigned, None)?;
+        Ok(drafted)
     }
 
     /// Which of these compositions the next batch of `miner` can bring together at this time, taken greedily in order:
@@ -122,7 +259,7 @@ impl Ledger {
     /// judged.
     pub fn admissible(&self, miner: &PublicKey, timestamp_ms: u64, compositions: &[Serving]) -> Admissible {
         let mut admissible = Admissible::default();
-        let mut transition = match Transition::begin(self, miner, timestamp_ms) {
+        let mut transition = match Transition::begin(self, timestamp_ms) {
             Ok(transition) => transition,
             Err(error) => {
                 let refused = compositions.iter().map(|(demand, _)| (*demand, error.into()));
@@ -130,8 +267,9 @@ impl Ledger {
                 return admissible;
             }
         };
-        for (demand, providers) in compositions {
-            match transition.stage(*demand, providers, timestamp_ms) {
+        let by = By { block: 0, miner: miner.address() };
+        for serving @ (demand, providers) in compositions {
+            match transition.stage(&propose(by, serving, timestamp_ms)) {
                 Ok(_) => admissible.kept.push((*demand, providers.clone())),
                 Err(error @ MarketError::RewardBelowThreshold { got, .. }) => {
                     let from_ms = self.accepts_from(*demand, got).unwrap_or(u64::MAX);
@@ -154,19 +292,20 @@ impl Ledger {
         sets: &[Vec<Serving>],
     ) -> AdmissibleAmendments {
         let mut admissible = AdmissibleAmendments::default();
-        let mut transition = match Transition::begin(self, miner, timestamp_ms) {
+        let mut transition = match Transition::begin(self, timestamp_ms) {
             Ok(transition) => transition,
             Err(error) => {
                 admissible.refused = (0..sets.len()).map(|index| (index, error.into())).collect();
                 return admissible;
             }
         };
-        for (demand, providers) in compositions {
+        let by = By { block: 0, miner: miner.address() };
+        for serving in compositions {
             // What does not fit takes nothing.
-            let _ = transition.stage(*demand, providers, timestamp_ms);
+            let _ = transition.stage(&propose(by, serving, timestamp_ms));
         }
         for (index, set) in sets.iter().enumerate() {
-            match propose(&mut transition, set, timestamp_ms) {
+            match propose_amendment(&mut transition, by, index, set, timestamp_ms) {
                 Ok(()) => admissible.kept.push(set.clone()),
                 Err(error) => admissible.refused.push((index, error.into())),
             }
@@ -174,7 +313,7 @@ impl Ledger {
         admissible
     }
 
-    /// What a draft's batch is for: see [`Body::kind`].
+    /// What a draft's batch is for: see [`Contents::kind`].
     fn kind_of(&self, draft: &Draft) -> BatchKind {
         // A demand that comes with this very batch's records is not known yet, and open.
         let is_first = |(demand, _): &Serving| self.demand(*demand).map_or(0, DemandEntry::version) == 0;
@@ -187,17 +326,28 @@ impl Ledger {
     }
 }
 
+fn propose(by: By, (demand, providers): &Serving, timestamp_ms: u64) -> ProposedComposition<'_> {
+    ProposedComposition { by, demand: *demand, providers, timestamp_ms, claim: None }
+}
+
 /// Stages a set as an amendment of the versions that stand.
-fn propose(transition: &mut Transition<'_>, set: &[Serving], timestamp_ms: u64) -> Result<(), MarketError> {
+fn propose_amendment(
+    transition: &mut Transition<'_>,
+    by: By,
+    index: usize,
+    set: &[Serving],
+    timestamp_ms: u64,
+) -> Result<(), MarketError> {
     let parts = set.iter().map(|(demand, providers)| ProposedPart {
         replaces: transition.standing_version(*demand),
         demand: *demand,
         providers,
         timestamp_ms,
+        claim: None,
     });
     let mut parts: Vec<ProposedPart<'_>> = parts.collect();
     parts.sort_by_key(|part| part.demand);
-    transition.stage_amendment(&parts)?;
+    transition.stage_amendment(by, index, &parts)?;
     Ok(())
 }
 
@@ -217,27 +367,4 @@ fn amendment_of(staged: &StagedAmendment) -> Amendment {
         .iter()
         .map(|part| Replacement { replaces: part.entry.version(), composition: composition_of(part) });
     Amendment { parts: parts.collect() }
-}
-
-fn header_of(
-    ledger: &Ledger,
-    transition: &Transition<'_>,
-    body: &Body,
-    miner: PublicKey,
-    timestamp_ms: u64,
-) -> Header {
-    let items = body.items();
-    Header {
-        version: BATCH_VERSION,
-        network: ledger.network().id(),
-        height: transition.height(),
-        parent: ledger.head().hash,
-        timestamp_ms,
-        miner,
-        merkle_root: merkle_root(&items),
-        item_count: u32::try_from(items.len()).unwrap_or(u32::MAX),
-        state_root: transition.state_root(),
-        cost: transition.report().cost,
-        reduced_cost: transition.report().reduced_cost,
-    }
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use super::record::check_record;
-use super::rejection::Rejection;
-use crate::batch::{Amendment, BATCH_VERSION, Batch};
+use super::rejection::{BlockError, Rejection};
+use crate::batch::{BATCH_VERSION, Batch};
+use crate::block::{Amendment, BLOCK_VERSION, Block, Header};
 use crate::codec::{decode, encode};
 use crate::genesis::Network;
 use crate::key::KeyError;
@@ -76,6 +77,7 @@ impl WellFormed {
         validate_network(network, &batch)?;
         validate_contents(network, &batch, bytes)?;
         validate_no_duplicates(&batch)?;
+        verify_blocks(network, &batch)?;
         verify_records(network, &batch)?;
         Ok(Self(batch))
     }
@@ -122,26 +124,31 @@ fn validate_network(network: &Network, batch: &Batch) -> Result<(), Rejection> {
 fn validate_counts(network: &Network, batch: &Batch) -> Result<(), Rejection> {
     let limits = &network.parameters().limits;
     let expected = usize::try_from(limits.records_per_batch).unwrap_or(usize::MAX);
-    let got = batch.body.records.len();
+    let got = batch.contents.records.len();
     if got > expected {
         return Err(Rejection::TooManyRecords { got, expected });
     }
     let expected = usize::try_from(limits.compositions_per_batch).unwrap_or(usize::MAX);
-    let got = batch.body.composed().count();
+    // Each of use composes something or raises the bound, so a limit of its own is not needed.
+    let got = batch.contents.blocks.len();
+    if got > expected {
+        return Err(Rejection::TooManyBlocks { got, expected });
+    }
+    let got = batch.contents.composed().count();
     if got > expected { Err(Rejection::TooManyCompositions { got, expected }) } else { Ok(()) }
 }
 
 fn validate_price_form(batch: &Batch) -> Result<(), Rejection> {
-    let last = batch.body.price_update.as_ref().and_then(|update| update.prices.0.last());
-    if last.is_some_and(|price| price.micros() == 0) { Err(Rejection::TrailingZeroPrice) } else { Ok(()) }
+    let mut lasts = batch.contents.price_updates().filter_map(|update| update.prices.0.last());
+    if lasts.any(|price| price.micros() == 0) { Err(Rejection::TrailingZeroPrice) } else { Ok(()) }
 }
 
 fn validate_amendment_form(batch: &Batch) -> Result<(), Rejection> {
-    for (amendment, Amendment { parts }) in batch.body.amendments.iter().enumerate() {
+    for (amendment, Amendment { parts }) in batch.contents.amendments().enumerate() {
         if parts.is_empty() {
             return Err(Rejection::EmptyAmendment { amendment });
         }
-        // That no demand occurs twice is a rule of the whole batch.
+        // That no demand occurs twice is a rule of the whole block.
         let demands = || parts.iter().map(|part| part.composition.demand);
         if let Some((_, demand)) = demands().zip(demands().skip(1)).find(|(before, demand)| demand < before) {
             return Err(Rejection::AmendmentOrder { amendment, demand });
@@ -152,7 +159,7 @@ fn validate_amendment_form(batch: &Batch) -> Result<(), Rejection> {
 
 fn validate_composition_timestamps(batch: &Batch) -> Result<(), Rejection> {
     let expected = batch.header.timestamp_ms;
-    match batch.body.composed().find(|composition| composition.timestamp_ms > expected) {
+    match batch.contents.composed().find(|composition| composition.timestamp_ms > expected) {
         Some(late) => {
             let (demand, got) = (late.demand, late.timestamp_ms);
             Err(Rejection::CompositionTimestamp { demand, got, expected })
@@ -167,43 +174,85 @@ fn validate_size(network: &Network, batch: &Batch, bytes: Option<usize>) -> Resu
 }
 
 fn verify_signature(batch: &Batch) -> Result<(), Rejection> {
-    let miner = batch.header.miner;
+    let proposer = batch.header.proposer;
     batch.verify_signature().map_err(|error| match error {
-        KeyError::BadSignature => Rejection::BadSignature { miner },
-        KeyError::Malformed | KeyError::Weak => Rejection::MinerKey { miner, error },
+        KeyError::BadSignature => Rejection::BadSignature { proposer },
+        KeyError::Malformed | KeyError::Weak => Rejection::ProposerKey { proposer, error },
     })
 }
 
 fn verify_items(batch: &Batch) -> Result<(), Rejection> {
-    let items = batch.body.items();
+    let items = batch.contents.items();
     let (got, expected) = (batch.header.item_count, u32::try_from(items.len()).unwrap_or(u32::MAX));
     if got != expected {
         return Err(Rejection::WrongItemCount { got, expected });
     }
-    let (got, expected) = (batch.header.merkle_root, merkle_root(&items));
-    if got == expected { Ok(()) } else { Err(Rejection::WrongMerkleRoot { got, expected }) }
+    let (got, expected) = (batch.header.contents_root, merkle_root(&items));
+    if got == expected { Ok(()) } else { Err(Rejection::WrongContentsRoot { got, expected }) }
 }
 
 fn validate_no_duplicates(batch: &Batch) -> Result<(), Rejection> {
     let mut records = BTreeSet::new();
-    for record in &batch.body.records {
+    for record in &batch.contents.records {
         let record = record.id();
         if !records.insert(record) {
             return Err(Rejection::DuplicateRecord { record });
         }
     }
-    let mut demands = BTreeSet::new();
-    for composition in batch.body.composed() {
-        let demand = composition.demand;
-        if !demands.insert(demand) {
-            return Err(MarketError::DuplicateComposition { demand }.into());
+    let mut blocks = BTreeSet::new();
+    for block in &batch.contents.blocks {
+        if !blocks.insert(block.hash()) {
+            return Err(Rejection::DuplicateBlock { block: block.hash() });
+        }
+        let mut demands = BTreeSet::new();
+        for composition in block.body.composed() {
+            let demand = composition.demand;
+            if !demands.insert(demand) {
+                return Err(MarketError::DuplicateComposition { demand }.into());
+            }
         }
     }
     Ok(())
 }
 
+fn verify_blocks(network: &Network, batch: &Batch) -> Result<(), Rejection> {
+    for block in &batch.contents.blocks {
+        verify_block(network, block)
+            .map_err(|error| Rejection::Block { block: block.hash(), error: Box::new(error) })?;
+    }
+    Ok(())
+}
+
+/// That a block is this network's and what its header names.
+fn verify_block(network: &Network, block: &Block) -> Result<(), BlockError> {
+    let Header { version, network: of_network, miner, merkle_root: root, item_count, .. } = *block.header();
+    if version != BLOCK_VERSION {
+        return Err(BlockError::WrongVersion { got: version, expected: BLOCK_VERSION });
+    }
+    let (got, expected) = (of_network, network.id());
+    if got != expected {
+        return Err(BlockError::WrongNetwork { got, expected });
+    }
+    let items = block.body.items();
+    if items.is_empty() {
+        return Err(BlockError::Empty);
+    }
+    let (got, expected) = (item_count, u32::try_from(items.len()).unwrap_or(u32::MAX));
+    if got != expected {
+        return Err(BlockError::WrongItemCount { got, expected });
+    }
+    let (got, expected) = (root, merkle_root(&items));
+    if got != expected {
+        return Err(BlockError::WrongMerkleRoot { got, expected });
+    }
+    block.signed.verify_signature().map_err(|error| match error {
+        KeyError::BadSignature => BlockError::BadSignature { miner },
+        KeyError::Malformed | KeyError::Weak => BlockError::MinerKey { miner, error },
+    })
+}
+
 fn verify_records(network: &Network, batch: &Batch) -> Result<(), Rejection> {
-    for (index, record) in batch.body.records.iter().enumerate() {
+    for (index, record) in batch.contents.records.iter().enumerate() {
         check_record(network, record).map_err(|error| Rejection::Record {
             index,
             id: record.id(),

@@ -6,6 +6,7 @@
 //! everything unchanged.
 
 pub mod draft;
+mod effect;
 mod fault;
 mod finality;
 mod form;
@@ -14,10 +15,10 @@ pub mod rejection;
 mod stateful;
 
 pub use crate::batch::Batch;
-pub use draft::{Admissible, AdmissibleAmendments, Draft, Early, Serving};
+pub use draft::{Admissible, AdmissibleAmendments, Assembly, Draft, Drafted, Early, Serving};
 pub use fault::Fault;
 pub use finality::{FinalBatch, FinalityError, verify_certificate};
 pub use form::{Authentic, WellFormed};
 pub use record::{OfferError, RecordError, check_record};
-pub use rejection::Rejection;
+pub use rejection::{BlockError, Rejection};
 pub use stateful::ValidBatch;

@@ -1,10 +1,9 @@
 //! Why a batch is refused: one variant per rule, with what was got and expected. What the rules of the ledger's rooms
 //! refuse is theirs to say, and wrapped here.
 
-use scenarios::{Minutes, Money};
-
 use super::record::RecordError;
 use crate::batch::BatchHash;
+use crate::block::BlockHash;
 use crate::codec::CodecError;
 use crate::hash::Hash;
 use crate::key::{KeyError, PublicKey};
@@ -43,6 +42,9 @@ pub enum Rejection {
     /// Too many records.
     #[error("{got} records, expected at most {expected}")]
     TooManyRecords { got: usize, expected: usize },
+    /// Too many blocks.
+    #[error("{got} blocks, expected at most {expected}")]
+    TooManyBlocks { got: usize, expected: usize },
     /// Too many compositions.
     #[error("{got} compositions, expected at most {expected}")]
     TooManyCompositions {
@@ -50,21 +52,27 @@ pub enum Rejection {
         got: usize,
         expected: usize,
     },
-    /// The miner's key is malformed or weak.
-    #[error("the miner's key {miner:?}: {error}")]
-    MinerKey { miner: PublicKey, error: KeyError },
-    /// The miner did not sign this header.
-    #[error("the header is not signed by its miner {miner:?}")]
+    /// The proposer's key is malformed or weak.
+    #[error("the proposer's key {proposer:?}: {error}")]
+    ProposerKey { proposer: PublicKey, error: KeyError },
+    /// The proposer did not sign this header.
+    #[error("the header is not signed by its proposer {proposer:?}")]
     BadSignature {
         /// Who should have signed.
-        miner: PublicKey,
+        proposer: PublicKey,
     },
-    /// The header's number of items is not the body's.
-    #[error("the header counts {got} items, the body has {expected}")]
+    /// The header's number of items is not the contents'.
+    #[error("the header counts {got} items, the contents have {expected}")]
     WrongItemCount { got: u32, expected: u32 },
-    /// The header's Merkle root is not the body's.
-    #[error("Merkle root {got}, the body's is {expected}")]
-    WrongMerkleRoot { got: Hash, expected: Hash },
+    /// The header's root is not the contents'.
+    #[error("contents root {got}, the contents' is {expected}")]
+    WrongContentsRoot { got: Hash, expected: Hash },
+    /// A block is not what it must be, by itself or at its place in the chain.
+    #[error("block {block:?}: {error}")]
+    Block { block: BlockHash, error: Box<BlockError> },
+    /// The same block twice.
+    #[error("block {block:?} is in the batch twice")]
+    DuplicateBlock { block: BlockHash },
     /// The same record twice.
     #[error("record {record} is in the batch twice")]
     DuplicateRecord { record: RecordId },
@@ -145,32 +153,9 @@ pub enum Rejection {
     EmptyBatch,
 
     // Claims.
-    /// A composition's cost is not what it claims.
-    #[error("demand {demand:?}: claims a cost of {got}, it costs {expected}")]
-    WrongCost {
-        demand: DemandId,
-        got: Money,
-        /// What the evaluator finds.
-        expected: Money,
-    },
-    /// A composition's minutes are not what it claims.
-    #[error("demand {demand:?}: claims {got} minutes, it takes {expected}")]
-    WrongMinutes {
-        demand: DemandId,
-        got: Minutes,
-        /// What the evaluator finds.
-        expected: Minutes,
-    },
-    /// The header's cost is not what its compositions add.
-    #[error("the header claims a total cost of {got}, expected {expected}")]
-    WrongTotalCost { got: Money, expected: Money },
-    /// The header's reduced cost is not what a verifier finds.
-    #[error("the header claims a total reduced cost of {got}, expected {expected}")]
-    WrongReducedCost {
-        got: Money,
-        /// What a verifier finds.
-        expected: Money,
-    },
+    /// What became of the blocks is not what the header says.
+    #[error("outcomes root {got}, what became of the blocks has {expected}")]
+    WrongOutcomesRoot { got: Hash, expected: Hash },
     /// The state after the batch is not what its header says.
     #[error("state root {got}, the state after the batch has {expected}")]
     WrongStateRoot { got: Hash, expected: Hash },
@@ -180,4 +165,71 @@ pub enum Rejection {
     /// A mistake in this program.
     #[error(transparent)]
     Internal(#[from] Defect),
+}
+
+/// Why a block is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub enum BlockError {
+    /// Another version of the protocol.
+    #[error("version {got}, expected {expected}")]
+    WrongVersion {
+        got: u16,
+        /// The version this program reads.
+        expected: u16,
+    },
+    /// Another network's block.
+    #[error("of network {got:?}, this is {expected:?}")]
+    WrongNetwork {
+        got: NetworkId,
+        /// This network.
+        expected: NetworkId,
+    },
+    /// The miner's key is malformed or weak.
+    #[error("the miner's key {miner:?}: {error}")]
+    MinerKey { miner: PublicKey, error: KeyError },
+    /// The miner did not sign this header.
+    #[error("the header is not signed by its miner {miner:?}")]
+    BadSignature {
+        /// Who should have signed.
+        miner: PublicKey,
+    },
+    /// The header's number of items is not the body's.
+    #[error("the header counts {got} items, the body has {expected}")]
+    WrongItemCount { got: u32, expected: u32 },
+    /// The header's Merkle root is not the body's.
+    #[error("Merkle root {got}, the body's is {expected}")]
+    WrongMerkleRoot { got: Hash, expected: Hash },
+    /// It has no items.
+    #[error("the block brings nothing")]
+    Empty,
+    /// Its anchor is no batch of the chain, or one that is too old.
+    #[error(
+        "anchored on batch {got}, which is none of the chain's of the last {window_ms} ms before the parent"
+    )]
+    NoAnchor {
+        got: BatchHash,
+        /// `anchor_window_ms`.
+        window_ms: u64,
+    },
+    /// A batch has brought it before.
+    #[error("an earlier batch has brought it")]
+    BroughtBefore,
+}
+
+impl BlockError {
+    /// The rule's name, for logs and tables.
+    pub const fn rule(&self) -> &'static str {
+        match self {
+            Self::WrongVersion { .. } => "block-version",
+            Self::WrongNetwork { .. } => "block-network",
+            Self::MinerKey { .. } => "miner-key",
+            Self::BadSignature { .. } => "block-signature",
+            Self::WrongItemCount { .. } => "block-item-count",
+            Self::WrongMerkleRoot { .. } => "merkle-root",
+            Self::Empty => "empty-block",
+            Self::NoAnchor { .. } => "anchor",
+            Self::BroughtBefore => "block-once",
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! A well-formed batch against the ledger of its parent.
 
+use super::effect::{Fate, take_effect};
 use super::form::WellFormed;
 use super::rejection::Rejection;
-use crate::batch::{Amendment, Batch, BatchKind, Composition, Header};
-use crate::ledger::market::amending::ProposedPart;
-use crate::ledger::market::staging::Staged;
+use crate::batch::{Batch, BatchHeader, BatchKind};
+use crate::hash::Hash;
 use crate::ledger::records::BringError;
-use crate::ledger::transition::{BatchReport, Transition};
+use crate::ledger::transition::{BatchReport, BlockOutcome, Transition};
 use crate::ledger::{Head, Ledger};
+use crate::merkle::merkle_root;
 use crate::record::Record;
 
 /// A batch that keeps every rule after its parent, and the ledger it leads to.
@@ -48,29 +49,19 @@ impl Ledger {
     /// The first rule broken; nothing has changed then.
     pub fn validate(&self, batch: WellFormed, local_time_ms: Option<u64>) -> Result<ValidBatch, Rejection> {
         let batch = batch.into_batch();
-        let (header, body) = (&batch.header, &batch.body);
+        let (header, contents) = (&batch.header, &batch.contents);
         validate_height(self, header)?;
         validate_parent(self, header)?;
         validate_timestamp(self, header)?;
-        self.validate_interval(header.timestamp_ms, body.kind(), header.item_count == 0)?;
+        self.validate_interval(header.timestamp_ms, contents.kind(), contents.is_empty())?;
         if let Some(now) = local_time_ms {
             validate_clock(self, header, now)?;
         }
-        let mut transition = Transition::begin(self, &header.miner, header.timestamp_ms)?;
-        bring(&mut transition, &body.records)?;
-        let demands = body.composed().map(|composition| composition.demand);
-        transition.meter(demands, body.price_update.is_some())?;
-        for composition in &body.compositions {
-            let staged =
-                transition.stage(composition.demand, &composition.providers, composition.timestamp_ms)?;
-            verify_composition(composition, staged)?;
-        }
-        for amendment in &body.amendments {
-            stage_amendment(&mut transition, amendment)?;
-        }
-        verify_total_cost(header, transition.report())?;
-        verify_reduced_cost(header, transition.report())?;
-        transition.end(body.price_update.as_ref())?;
+        let mut transition = Transition::begin(self, header.timestamp_ms)?;
+        bring(&mut transition, &contents.records)?;
+        let fates = take_effect(&mut transition, header.parent, &contents.blocks)?;
+        validate_of_use(&fates)?;
+        verify_outcomes_root(header, transition.report())?;
         verify_state_root(header, &transition)?;
 
         let (state, report) = transition.into_parts();
@@ -101,22 +92,22 @@ impl Ledger {
     }
 }
 
-fn validate_height(ledger: &Ledger, header: &Header) -> Result<(), Rejection> {
+fn validate_height(ledger: &Ledger, header: &BatchHeader) -> Result<(), Rejection> {
     let (got, expected) = (header.height, ledger.head().height.saturating_add(1));
     if got == expected { Ok(()) } else { Err(Rejection::WrongHeight { got, expected }) }
 }
 
-fn validate_parent(ledger: &Ledger, header: &Header) -> Result<(), Rejection> {
+fn validate_parent(ledger: &Ledger, header: &BatchHeader) -> Result<(), Rejection> {
     let (got, expected) = (header.parent, ledger.head().hash);
     if got == expected { Ok(()) } else { Err(Rejection::WrongParent { got, expected }) }
 }
 
-fn validate_timestamp(ledger: &Ledger, header: &Header) -> Result<(), Rejection> {
+fn validate_timestamp(ledger: &Ledger, header: &BatchHeader) -> Result<(), Rejection> {
     let (got, expected) = (header.timestamp_ms, ledger.head().timestamp_ms);
     if got > expected { Ok(()) } else { Err(Rejection::TimestampNotAboveParent { got, expected }) }
 }
 
-fn validate_clock(ledger: &Ledger, header: &Header, now_ms: u64) -> Result<(), Rejection> {
+fn validate_clock(ledger: &Ledger, header: &BatchHeader, now_ms: u64) -> Result<(), Rejection> {
     let lead = ledger.network().parameters().limits.clock_lead_ms;
     let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
     if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
@@ -134,36 +125,22 @@ pub(super) fn bring(transition: &mut Transition<'_>, records: &[Record]) -> Resu
     Ok(())
 }
 
-fn stage_amendment(transition: &mut Transition<'_>, amendment: &Amendment) -> Result<(), Rejection> {
-    let proposed: Vec<ProposedPart<'_>> = amendment.parts.iter().map(ProposedPart::from).collect();
-    let staged = transition.stage_amendment(&proposed)?;
-    for (claim, staged) in amendment.parts.iter().zip(&staged.parts) {
-        verify_composition(&claim.composition, staged)?;
-    }
-    Ok(())
+/// Of every block something takes effect: whoever puts a batch together leaves the others out.
+pub(super) fn validate_of_use(fates: &[Fate<'_>]) -> Result<(), Rejection> {
+    fates.iter().find_map(Fate::refusal).cloned().map_or(Ok(()), Err)
 }
 
-fn verify_composition(claim: &Composition, staged: &Staged) -> Result<(), Rejection> {
-    let demand = claim.demand;
-    let (got, expected) = (claim.cost, staged.evaluation.cost());
-    if got != expected {
-        return Err(Rejection::WrongCost { demand, got, expected });
-    }
-    let (got, expected) = (claim.minutes, staged.minutes());
-    if got == expected { Ok(()) } else { Err(Rejection::WrongMinutes { demand, got, expected }) }
+/// The Merkle root of what became of a batch's blocks.
+pub(super) fn outcomes_root(report: &BatchReport) -> Hash {
+    merkle_root(&report.blocks.iter().map(BlockOutcome::leaf).collect::<Vec<_>>())
 }
 
-fn verify_total_cost(header: &Header, report: &BatchReport) -> Result<(), Rejection> {
-    let (got, expected) = (header.cost, report.cost);
-    if got == expected { Ok(()) } else { Err(Rejection::WrongTotalCost { got, expected }) }
+fn verify_outcomes_root(header: &BatchHeader, report: &BatchReport) -> Result<(), Rejection> {
+    let (got, expected) = (header.outcomes_root, outcomes_root(report));
+    if got == expected { Ok(()) } else { Err(Rejection::WrongOutcomesRoot { got, expected }) }
 }
 
-fn verify_reduced_cost(header: &Header, report: &BatchReport) -> Result<(), Rejection> {
-    let (got, expected) = (header.reduced_cost, report.reduced_cost);
-    if got == expected { Ok(()) } else { Err(Rejection::WrongReducedCost { got, expected }) }
-}
-
-fn verify_state_root(header: &Header, transition: &Transition<'_>) -> Result<(), Rejection> {
+fn verify_state_root(header: &BatchHeader, transition: &Transition<'_>) -> Result<(), Rejection> {
     let (got, expected) = (header.state_root, transition.state_root());
     if got == expected { Ok(()) } else { Err(Rejection::WrongStateRoot { got, expected }) }
 }

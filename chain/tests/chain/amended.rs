@@ -181,7 +181,7 @@ fn the_market_of_some_demands_has_what_all_others_leave() {
 fn batches_say_by_their_body_how_soon_they_may_come() {
     let mut market = Market::open_with(generous);
     market.compose(&[(0, providers([0, 1]))]);
-    let kind = |proposed| market.batch(proposed).body.kind();
+    let kind = |proposed| market.batch(proposed).contents.kind();
     let set = [(0, providers([0, 0]))];
     let with_carol = [(0, providers([0, 0])), (2, providers([1, 1]))];
     assert_eq!(kind(market.amending(0, &[&set])), BatchKind::Amending);

@@ -102,7 +102,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 4 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 5 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
@@ -181,7 +181,7 @@ fn schedules() -> impl Strategy<Value = Schedule> {
 
 fn parameter_values() -> impl Strategy<Value = Parameters> {
     let shares = prop::array::uniform7(near(0, 1_000_000));
-    let times = prop::array::uniform7(near(0, INTERVAL_MS));
+    let times = prop::array::uniform8(near(0, INTERVAL_MS));
     let sizes = (1_024_u32..300 << 20, 200_u32..4_096, 0_u32..3, 0_u32..3, 0_u64..3, 0_u32..3);
     let dollars =
         |lowest, highest| near(lowest, highest).prop_map(|micros| Money::from_micros(micros.cast_signed()));
@@ -203,6 +203,7 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
             relax_over_ms: times[4],
             freeze_after_ms: times[5],
             halt_after_ms: times[6],
+            anchor_window_ms: times[7],
             quiet_batch_interval_ms: times[0],
             amendment_interval_ms: times[1],
             account_min: amounts.0,

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use chain::codec::{decode, encode};
 use chain::ledger::{StateKey, StateProof};
-use chain::{Amendment, Batch, Body, Composition, Hash, Record, RecordId, Replacement, Statement};
+use chain::{
+    Amendment, Batch, BatchHash, Block, Body, Composition, Contents, Hash, NetworkId, Record, RecordId,
+    Replacement, Statement,
+};
 
 use crate::market::{
     Market, ProposedBatch, demand_statement, genesis, instance, micros, miner, offer, providers, transfer,
@@ -36,7 +39,7 @@ fn ids_and_roots_of_the_small_market() {
     market.accept(ProposedBatch::default().at_right_prices());
     lines.push(got("state 2", market.ledger.state_root().to_string()));
     market.compose(&[(0, providers([0, 0])), (2, providers([1, 1]))]);
-    lines.push(got("merkle 3", market.batches[2].header.merkle_root.to_string()));
+    lines.push(got("merkle 3", market.batches[2].header.contents_root.to_string()));
     lines.push(got("state 3", market.ledger.state_root().to_string()));
     lines.push(got("batch 3", market.ledger.head().hash.to_string()));
     assert_golden("golden.txt", &lines);
@@ -64,7 +67,7 @@ fn kinds_of_statements_are_numbered_in_the_order_in_which_they_came() {
 }
 
 #[test]
-fn an_amendment_is_an_item_of_kind_three_after_the_compositions() {
+fn an_amendment_is_an_item_of_kind_four_after_the_compositions() {
     let composition = |demand: u8| Composition {
         demand: RecordId(Hash([demand; 32])),
         providers: providers([1, 300]),
@@ -80,14 +83,26 @@ fn an_amendment_is_an_item_of_kind_three_after_the_compositions() {
     let body = Body { compositions: vec![composition(9)], amendments, ..Body::default() };
     let items = body.items();
     let rest = [2, 1, 0xac, 2, 5, 10, 6]; // two providers, 1 and 300; zigzag -3 and 5; 6 ms
-    let first = [&[3, 2, 0xac, 2][..], &[7; 32], &rest].concat(); // kind, two parts, varint 300
+    let first = [&[4, 2, 0xac, 2][..], &[7; 32], &rest].concat(); // kind, two parts, varint 300
     let second = [&[0][..], &[8; 32], &rest].concat();
-    assert_eq!(items, [[&[2][..], &[9; 32], &rest].concat(), [first, second].concat()]);
-    assert_eq!(Body::from_items(&items).as_ref(), Ok(&body));
-    assert!(Body::from_items(&[&items[1], &items[0]]).is_err(), "a composition after an amendment");
-    // In a body: no records, no prices, one composition, one amendment, no commitments.
-    let bytes = [&[0, 0, 1][..], &items[0][1..], &[1], &items[1][1..], &[0]].concat();
+    assert_eq!(items, [[&[3][..], &[9; 32], &rest].concat(), [first, second].concat()]);
+    // In a body: no prices, one composition, one amendment.
+    let bytes = [&[0, 1][..], &items[0][1..], &[1], &items[1][1..]].concat();
     assert_eq!(encode(&body), bytes);
+    // In contents: behind the block's signed header.
+    let anchor = BatchHash(Hash([4; 32]));
+    let block = Block::sign(NetworkId(Hash([3; 32])), anchor, 300, body, &miner(0));
+    let contents = Contents { records: Vec::new(), blocks: vec![block.clone(), block.clone()] };
+    let items = contents.items();
+    assert_eq!(items.len(), 6);
+    assert_eq!((items[0][0], &items[0][1..]), (1, &encode(&block.signed)[..]));
+    assert_eq!(Contents::from_items(&items).as_ref(), Ok(&contents));
+    let swapped = [&items[0], &items[2], &items[1]];
+    assert!(Contents::from_items(&swapped).is_err(), "a composition after an amendment");
+    assert!(Contents::from_items(&items[1..]).is_err(), "a composition outside of a block");
+    let bytes = [&[0, 2][..], &encode(&block.signed), &bytes, &encode(&block.signed), &bytes].concat();
+    assert_eq!((encode(&contents), Contents::bytes_of_items(&items).unwrap()), (bytes.clone(), bytes));
+    assert_eq!(contents.position_of(&block.hash()), Some(0));
 }
 
 #[test]
@@ -96,7 +111,7 @@ fn an_amended_state_has_this_root() {
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
     market.accept(ProposedBatch::default().at_right_prices());
     market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
-    let roots = [market.batches[3].header.merkle_root.to_string(), market.ledger.state_root().to_string()];
+    let roots = [market.batches[3].header.contents_root.to_string(), market.ledger.state_root().to_string()];
     assert_golden("golden_amended.txt", &roots);
 }
 
@@ -105,7 +120,7 @@ fn records_batches_and_genesis_come_back_from_their_bytes_and_from_json() {
     let market = Market::open();
     let batch = &market.batches[0];
     assert_eq!(decode::<Batch>(&encode(batch), 1 << 20).as_ref(), Ok(batch));
-    let record = &batch.body.records[0];
+    let record = &batch.contents.records[0];
     assert_eq!(decode::<Record>(&encode(record), 1 << 20).as_ref(), Ok(record));
     let genesis = genesis();
     assert_eq!(chain::Genesis::from_bytes(&genesis.to_bytes()).as_ref(), Ok(&genesis));

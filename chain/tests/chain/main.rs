@@ -4,6 +4,7 @@
 mod accepted;
 mod amended;
 mod amended_refused;
+mod blocks;
 mod expiry;
 mod genesis;
 mod golden;

@@ -17,14 +17,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chain::codec::encode;
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
 use chain::ledger::{BatchReport, DemandEntry};
 use chain::record::{DemandStatement, OfferStatement};
 use chain::state_tree::StateTree;
-use chain::validate::Serving;
+use chain::validate::{Assembly, Serving};
 use chain::{
-    Batch, Body, DemandId, Draft, Genesis, Header, Height, Ledger, Network, PriceUpdate, Record,
+    Batch, Block, Contents, DemandId, Draft, Drafted, Genesis, Height, Ledger, Network, PriceUpdate, Record,
     RecordContent, Rejection, SecretKey, Statement, ValidBatch, WellFormed, merkle_root,
 };
 use scenarios::{
@@ -199,7 +200,7 @@ impl Market {
     }
 
     /// What `miner(0)` drafts from this, one second after the head.
-    pub(crate) fn draft(&self, proposed: ProposedBatch) -> Result<(Header, Body, BatchReport), Rejection> {
+    pub(crate) fn draft(&self, proposed: ProposedBatch) -> Result<Drafted, Rejection> {
         self.ledger.draft(Draft {
             miner: miner(proposed.miner).public(),
             timestamp_ms: self.next_time(),
@@ -213,12 +214,22 @@ impl Market {
     /// The valid batch drafted from this.
     pub(crate) fn batch(&self, proposed: ProposedBatch) -> Batch {
         let key = miner(proposed.miner);
-        let (header, body, _) = self.draft(proposed).expect("a draft that keeps the rules");
-        Batch::sign(header, body, &key)
+        self.draft(proposed).expect("a draft that keeps the rules").sign(&key).0
     }
 
     pub(crate) fn check(&self, batch: Batch) -> Result<ValidBatch, Rejection> {
         self.ledger.validate(WellFormed::new(self.network(), batch)?, Some(self.next_time()))
+    }
+
+    /// Why an item of a batch's blocks does not take effect: of the first that does not.
+    pub(crate) fn first_dropped(&self, batch: Batch) -> String {
+        let (proposer, timestamp_ms) = (batch.header.proposer, batch.header.timestamp_ms);
+        let Contents { records, blocks } = batch.contents;
+        let assembly = Assembly { proposer, timestamp_ms, records, blocks };
+        let (drafted, refused) = self.ledger.assemble(assembly).expect("a batch of what there is");
+        assert_eq!(refused, []);
+        let mut dropped = drafted.report().blocks.iter().flat_map(|block| &block.dropped);
+        dropped.next().expect("an item that is dropped").reason.clone()
     }
 
     /// Adds a batch to the chain and reports on it.
@@ -297,12 +308,20 @@ impl ProposedBatch {
     }
 }
 
-/// The batch with its header put right for whatever was done to body and header, and signed again.
+/// The batch with its header, and its blocks' on its parent, put right for whatever was done to them, and signed again. `key` is the
+/// proposer's and the miner's.
 pub(crate) fn resign(mut batch: Batch, key: &SecretKey) -> Batch {
-    let items = batch.body.items();
+    for block in &mut batch.contents.blocks {
+        let header = block.header();
+        *block = Block::sign(header.network, batch.header.parent, header.nonce, block.body.clone(), key);
+    }
+    // As if everything took effect.
+    let outcome = |block: &Block| encode(&(block.hash(), Vec::<(u32, String)>::new()));
+    batch.header.outcomes_root = merkle_root(&batch.contents.blocks.iter().map(outcome).collect::<Vec<_>>());
+    let items = batch.contents.items();
     batch.header.item_count = u32::try_from(items.len()).expect("a few items");
-    batch.header.merkle_root = merkle_root(&items);
-    Batch::sign(batch.header, batch.body, key)
+    batch.header.contents_root = merkle_root(&items);
+    Batch::sign(batch.header, batch.contents, key)
 }
 
 pub(crate) fn certificate(network: &Network, batch: &Batch) -> CommitCertificate {

@@ -110,7 +110,9 @@ fn what_money_is_passed_on_through_leaves_an_account_behind_that_keeps_its_own()
 fn a_demand_that_is_taken_back_leaves_nothing_but_its_authors_number() {
     let mut market = market();
     let names = |market: &Market| -> Vec<Vec<u8>> {
-        market.ledger.state_entries().into_iter().map(|StateEntry { key, .. }| key).collect()
+        let keys = market.ledger.state_entries().into_iter().map(|StateEntry { key, .. }| key);
+        // But for anchors, which come with each batch and go after a while.
+        keys.filter(|key| key[0] != 8).collect()
     };
     let (before, balance) = (names(&market), market.balance(&treasurer()));
     for _ in 0..5 {

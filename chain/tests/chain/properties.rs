@@ -214,11 +214,11 @@ proptest! {
             vec![(0, providers([0, 0]))]
         };
         let mut batch = market.batch(market.amending(0, &[&set]));
-        let mut bytes = encode(&batch.body);
+        let mut bytes = encode(&batch.contents.blocks[0].body);
         let place = at.index(bytes.len());
         bytes[place] ^= 1 << bit;
         if let Ok(body) = decode::<Body>(&bytes, 10_000) {
-            batch.body = body;
+            batch.contents.blocks[0].body = body;
             prop_assert!(market.check(resign(batch, &miner(0))).is_err());
         }
     }
@@ -243,11 +243,11 @@ proptest! {
         let compositions = vec![(market.demand(0), providers([0, 0])), (market.demand(1), providers([0, 0]))];
         let prices = Some(vec![micros(200_000)]);
         let mut batch = market.batch(ProposedBatch { miner: 0, records, prices, compositions, amendments: vec![] });
-        let mut bytes = encode(&batch.body);
+        let mut bytes = encode(&batch.contents.blocks[0].body);
         let place = at.index(bytes.len());
         bytes[place] ^= 1 << bit;
         if let Ok(body) = decode::<Body>(&bytes, 10_000) {
-            batch.body = body;
+            batch.contents.blocks[0].body = body;
             prop_assert!(market.check(resign(batch, &miner(0))).is_err());
         }
     }

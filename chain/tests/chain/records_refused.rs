@@ -33,7 +33,7 @@ fn refuse_in_batch(market: &Market, record: Record, expected: RecordError) {
     let good = market.record(&treasurer(), transfer(&miner(1), units(1)));
     let mut batch = market.batch(ProposedBatch { records: vec![good], ..ProposedBatch::default() });
     let id = record.id();
-    batch.body.records = vec![record];
+    batch.contents.records = vec![record];
     let before = market.ledger.state_root();
     let got = market.check(resign(batch, &miner(0))).map(|_| "accepted").expect_err("a refusal");
     let expected = Rejection::Record { index: 0, id, error: Box::new(expected) };
@@ -191,7 +191,7 @@ fn two_of_one_sequence_number_in_one_batch() {
     let first = market.record(&treasurer(), transfer(&miner(1), units(1)));
     let second = market.record(&treasurer(), transfer(&miner(2), units(1)));
     let mut batch = market.batch(ProposedBatch { records: vec![first], ..ProposedBatch::default() });
-    batch.body.records.push(second.clone());
+    batch.contents.records.push(second.clone());
     let got = market.check(resign(batch, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
     let error = StatementError::from(AccountError::SequenceUsed { author, got: 0, expected: 1 });
@@ -219,7 +219,7 @@ fn the_same_money_twice_in_one_batch() {
     content.sequence = 1;
     let second = content.sign(&treasurer());
     let mut batch = market.batch(ProposedBatch { records: vec![first], ..ProposedBatch::default() });
-    batch.body.records.push(second.clone());
+    batch.contents.records.push(second.clone());
     let got = market.check(resign(batch, &miner(0))).map(|_| "accepted").unwrap_err();
     let author = treasurer().public().address();
     let error = AccountError::Overdraft { author, got: units(400), expected: units(600) };

@@ -29,7 +29,7 @@ fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged
     let ledger = replay(&store, market.ledger.network().clone()).unwrap();
     assert_eq!(ledger.state_root(), market.ledger.state_root());
     let mut batch = market.batches[3].clone();
-    let replaced = batch.body.amendments[0].parts.iter_mut().find(|part| !part.is_first());
+    let replaced = batch.contents.blocks[0].body.amendments[0].parts.iter_mut().find(|part| !part.is_first());
     replaced.expect("alice").replaces = 2;
     market.batches[3] = resign(batch, &miner(1));
     market.batches.truncate(4);
@@ -76,11 +76,11 @@ fn batches_are_passed_on_as_they_would_be_encoded() {
     market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
-    let bodies = market.batches.iter().map(|batch| &batch.body);
-    assert!(bodies.clone().any(|body| !body.records.is_empty()));
-    assert!(bodies.clone().any(|body| !body.compositions.is_empty()));
-    assert!(bodies.clone().any(|body| !body.amendments.is_empty()));
-    assert!(bodies.clone().any(|body| body.price_update.is_some()));
+    let contents = market.batches.iter().map(|batch| &batch.contents);
+    assert!(contents.clone().any(|contents| !contents.records.is_empty()));
+    assert!(contents.clone().any(|contents| contents.compositions().next().is_some()));
+    assert!(contents.clone().any(|contents| contents.amendments().next().is_some()));
+    assert!(contents.clone().any(|contents| contents.price_updates().next().is_some()));
     for (height, batch) in (1..).zip(&market.batches) {
         let expected = encode(&(batch, certificate(market.network(), batch)));
         assert_eq!(store.encoded(height), Ok(Some(expected)));
@@ -93,7 +93,7 @@ fn batches_are_passed_on_as_they_would_be_encoded() {
 fn pool_votes_candidates_and_names_survive_and_a_final_batch_clears_what_it_settles() {
     let market = three_batches();
     let mut store = in_memory(&market);
-    let record = market.batches[2].body.records[0].clone();
+    let record = market.batches[2].contents.records[0].clone();
     let other = market.record(&treasurer(), transfer(&miner(1), units(3)));
     let log = SafetyLog::new(3);
     store

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chain::genesis::scenario::scenario_demand_records;
-use chain::{Batch, Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
+use chain::{Draft, Genesis, Ledger, Network, SecretKey, WellFormed};
 use scenarios::{DualPrices, Money, Oracle, Scenario};
 
 #[test]
@@ -39,8 +39,8 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_batch() {
             compositions,
             amendments: vec![],
         };
-        let (header, body, _) = ledger.draft(draft).unwrap();
-        let batch = WellFormed::new(&network, Batch::sign(header, body, &miner)).unwrap();
+        let (batch, _) = ledger.draft(draft).unwrap().sign(&miner);
+        let batch = WellFormed::new(&network, batch).unwrap();
         let valid = ledger.validate(batch, Some(timestamp_ms)).unwrap();
         ledger = valid.next().clone();
         valid.report().clone()

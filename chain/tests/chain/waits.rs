@@ -26,7 +26,7 @@ fn try_at(
     timestamp_ms: u64,
     proposed: ProposedBatch,
 ) -> Result<(Batch, BatchReport), Rejection> {
-    let (header, body, report) = market.ledger.draft(Draft {
+    let drafted = market.ledger.draft(Draft {
         miner: miner(0).public(),
         timestamp_ms,
         records: proposed.records,
@@ -34,7 +34,7 @@ fn try_at(
         compositions: proposed.compositions,
         amendments: proposed.amendments,
     })?;
-    Ok((Batch::sign(header, body, &miner(0)), report))
+    Ok(drafted.sign(&miner(0)))
 }
 
 /// Adds the empty batch of this time.

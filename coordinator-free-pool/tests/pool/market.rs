@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use chain::{
-    Batch, Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBatch,
-    WellFormed,
+    Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBatch, WellFormed,
 };
 use coordinator_free_pool::{Pool, PoolLimits};
 use scenarios::{
@@ -101,7 +100,7 @@ pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
 pub(crate) fn batch_of(ledger: &Ledger, records: &[Record]) -> ValidBatch {
     let miner = SecretKey::for_scenario(RNG_SEED, "miner", 0);
     let timestamp_ms = soon(ledger);
-    let (header, body, _) = ledger
+    let drafted = ledger
         .draft(Draft {
             miner: miner.public(),
             timestamp_ms,
@@ -111,7 +110,7 @@ pub(crate) fn batch_of(ledger: &Ledger, records: &[Record]) -> ValidBatch {
             amendments: Vec::new(),
         })
         .expect("records that the batch can bring");
-    let batch = Batch::sign(header, body, &miner);
+    let (batch, _) = drafted.sign(&miner);
     let well_formed = WellFormed::new(ledger.network(), batch).expect("well formed");
     ledger.validate(well_formed, Some(timestamp_ms)).expect("what was drafted is valid")
 }

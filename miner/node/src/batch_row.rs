@@ -13,6 +13,7 @@ pub struct BatchRow {
     pub height: Height,
     /// Milliseconds since the Unix epoch, by its miner's clock.
     pub timestamp_ms: u64,
+    /// Who put it together.
     pub miner: PublicKey,
     pub records: u32,
     /// Open demands it composes.
@@ -36,8 +37,8 @@ pub struct BatchRow {
     pub bounds: Option<(Money, Money)>,
     /// What it is paid for that.
     pub bounty: Money,
-    /// Merkle root of the body.
-    pub merkle_root: Hash,
+    /// Merkle root of the contents.
+    pub contents_root: Hash,
 }
 
 impl BatchRow {
@@ -48,7 +49,7 @@ impl BatchRow {
             batch: batch.hash(),
             height: header.height,
             timestamp_ms: header.timestamp_ms,
-            miner: header.miner,
+            miner: header.proposer,
             records: report.records,
             demands: report.compositions,
             amended: report.replaced,
@@ -61,7 +62,7 @@ impl BatchRow {
             fees: report.fees,
             bounds: report.bound_before.zip(report.bound_after),
             bounty: report.bounty,
-            merkle_root: header.merkle_root,
+            contents_root: header.contents_root,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Input as Vote};
 use chain::store::Write;
-use chain::{Authentic, Batch, BatchHash, FinalBatch, Height, Rejection, ValidBatch};
+use chain::{Authentic, Batch, BatchHash, Drafted, FinalBatch, Height, Rejection, ValidBatch};
 
 use super::batch_row::BatchRow;
 use super::candidates::{Candidates, EarlyBatch, Origin, Room};
@@ -17,7 +17,7 @@ use super::fetching::Fetching;
 use super::held_proposals::HeldProposals;
 use super::io::Effect;
 use super::message::Message;
-use super::mining::{Drafted, changes_market};
+use super::mining::changes_market;
 use super::refusals::{LateBatches, explain, explain_losers, refusal};
 use super::standing::Standing;
 use super::{Blame, MarketCounts, Node, Now, PublicKey, is_peers};
@@ -83,8 +83,7 @@ impl Node {
     // ---- own batches ----
 
     pub(super) fn announce_own_batch(&mut self, drafted: Drafted, now: Now, effects: &mut Vec<Effect>) {
-        let Drafted { header, body, report } = drafted;
-        let batch = Batch::sign(header, body, &self.key);
+        let (batch, report) = drafted.sign(&self.key);
         // Whatever our clock says: it may have been set back since the head was dated, which it must follow.
         let judged = Authentic::new(batch.clone()).and_then(|batch| self.judge(batch, None));
         let valid = match judged {
@@ -106,7 +105,7 @@ impl Node {
 
     /// A batch that this node voted for in an earlier run. It was on time then, whatever our clock says by now.
     pub(super) fn restore_candidate(&mut self, batch: Batch, now: Now, effects: &mut Vec<Effect>) {
-        let miner = batch.header.miner;
+        let miner = batch.header.proposer;
         let judged = Authentic::new(batch).and_then(|batch| self.judge(batch, None));
         if let Ok(valid) = judged {
             let hash = valid.batch().hash();
@@ -153,7 +152,7 @@ impl Node {
             return;
         }
         self.batches.fetching.delivered(&hash, peer);
-        let miner = authentic.batch().header.miner;
+        let miner = authentic.batch().header.proposer;
         let origin = Origin { room: self.room_of(&hash, miner), miner, sender: peer };
         match self.batches.candidates.validate_place(&origin) {
             Ok(()) => self.judge_for_place(origin, authentic, now, effects),
@@ -238,7 +237,7 @@ impl Node {
         }
         // A stranger's batch that brings nothing only spoils the work of others, height after height: this node does not
         // propose it. Who has something to lose sends such where time has to pass.
-        let is_of_use = origin.room != Room::Stranger || changes_market(&valid.batch().body);
+        let is_of_use = origin.room != Room::Stranger || changes_market(&valid.batch().contents);
         self.batches.candidates.insert(origin, valid);
         if is_of_use {
             self.vote(Vote::Candidate(hash), now, effects);
@@ -252,9 +251,9 @@ impl Node {
         let (hash, head) = (batch.hash(), self.ledger.head());
         batch.header.height == head.height
             && hash != head.hash
-            && !batch.body.is_quiet()
+            && !batch.contents.is_quiet()
             && self.batches.late.has_room_for(&hash)
-            && self.room_of(&hash, batch.header.miner) != Room::Stranger
+            && self.room_of(&hash, batch.header.proposer) != Room::Stranger
     }
 
     // ---- batches ahead of our clock ----

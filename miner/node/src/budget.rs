@@ -234,13 +234,14 @@ impl Scale {
     /// Signatures, and a path for each composition, which is taken for as long as one of a full batch may be on average;
     /// for a price update paths for the whole market, before and after.
     fn work_of_batch(&self, batch: &Batch) -> u64 {
-        let body = &batch.body;
+        let contents = &batch.contents;
         let Limits { verification_work, compositions_per_batch, .. } = self.limits;
         let path_us = verification_work / u64::from(compositions_per_batch).max(1) / RELAXATIONS_PER_US;
-        let priced = body.price_update.as_ref().map_or(0, |_| self.market.saturating_mul(2));
-        let paths = body.composed().count().saturating_add(priced);
+        let priced = contents.price_updates().count().min(2).saturating_mul(self.market).saturating_mul(2);
+        let paths = contents.composed().count().saturating_add(priced);
+        let signatures = contents.records.len().saturating_add(contents.blocks.len()).saturating_add(1);
         let paths_us = times(paths, path_us).min(verification_work / RELAXATIONS_PER_US);
-        times(body.records.len().saturating_add(1), SIGNATURE_US).saturating_add(paths_us)
+        times(signatures, SIGNATURE_US).saturating_add(paths_us)
     }
 }
 

@@ -362,8 +362,8 @@ impl Node {
         let cell_takers = self.known.cell_takers(has_standing && mining.takes_cell(), now);
         let others = self.batches.candidates.valid().map(ValidBatch::batch);
         let in_flight: BTreeSet<DemandId> = others
-            .filter(|batch| batch.header.miner != self.own)
-            .flat_map(|batch| batch.body.composed().map(|composition| composition.demand))
+            .filter(|batch| batch.header.proposer != self.own)
+            .flat_map(|batch| batch.contents.composed().map(|composition| composition.demand))
             .collect();
         let view = View {
             now,

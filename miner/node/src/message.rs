@@ -209,27 +209,25 @@ impl Message {
 
 #[cfg(test)]
 mod tests {
-    use chain::{Body, Header, SecretKey};
-    use scenarios::Money;
+    use chain::{BatchHeader, Contents, SecretKey};
 
     use super::*;
 
     fn final_batch(height: Height) -> FinalBatchMessage {
         let key = SecretKey::for_scenario(1, "miner", 0);
-        let header = Header {
+        let header = BatchHeader {
             version: 1,
             network: NetworkId(Hash([1; 32])),
             height,
             parent: BatchHash(Hash([2; 32])),
             timestamp_ms: height,
-            miner: key.public(),
-            merkle_root: Hash([3; 32]),
+            proposer: key.public(),
+            contents_root: Hash([3; 32]),
             item_count: 0,
+            outcomes_root: Hash([5; 32]),
             state_root: Hash([4; 32]),
-            cost: Money::ZERO,
-            reduced_cost: Money::ZERO,
         };
-        let batch = Batch::sign(header, Body::default(), &key);
+        let batch = Batch::sign(header, Contents::default(), &key);
         let certificate = CommitCertificate { height, round: 0, batch: batch.hash(), signatures: Vec::new() };
         FinalBatchMessage { batch, certificate }
     }

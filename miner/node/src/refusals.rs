@@ -37,7 +37,7 @@ pub(super) fn explain_losers(ledger: &Ledger, losers: impl Iterator<Item = Candi
     let (mut events, mut strangers) = (Vec::new(), 0);
     for Candidate { origin, valid, .. } in losers {
         let is_stranger = origin.room == Room::Stranger;
-        if valid.batch().body.is_quiet() || (is_stranger && strangers >= OF_STRANGERS) {
+        if valid.batch().contents.is_quiet() || (is_stranger && strangers >= OF_STRANGERS) {
             continue;
         }
         strangers += usize::from(is_stranger);
@@ -49,10 +49,10 @@ pub(super) fn explain_losers(ledger: &Ledger, losers: impl Iterator<Item = Candi
 /// Why a batch that lost its height does not simply go on the new head.
 pub(super) fn explain(ledger: &Ledger, batch: &Batch) -> NodeEvent {
     let proposals: Vec<(DemandId, Vec<ProviderId>)> =
-        batch.body.compositions.iter().map(|c| (c.demand, c.providers.clone())).collect();
+        batch.contents.compositions().map(|c| (c.demand, c.providers.clone())).collect();
     let Admissible { refused, early, .. } =
-        ledger.admissible(&batch.header.miner, batch.header.timestamp_ms, &proposals);
-    let stale = batch.body.replacements().find_map(|part| {
+        ledger.admissible(&batch.header.proposer, batch.header.timestamp_ms, &proposals);
+    let stale = batch.contents.replacements().find_map(|part| {
         let demand = part.composition.demand;
         let Some(entry) = ledger.demand(demand) else {
             return Some(MarketError::UnknownDemand { demand }.into());
@@ -81,9 +81,9 @@ fn refusal_by_rule(batch: &Batch, rule: &str, reason: String) -> NodeEvent {
     NodeEvent::BatchRefused {
         batch: batch.hash(),
         height: batch.header.height,
-        miner: batch.header.miner,
-        demands: batch.body.compositions.len(),
-        amended: batch.body.replacements().count(),
+        miner: batch.header.proposer,
+        demands: batch.contents.compositions().count(),
+        amended: batch.contents.replacements().count(),
         rule: rule.to_owned(),
         reason,
     }

@@ -2,18 +2,19 @@
 //! bytes, which decide, and once more as readable fields. Nothing in it has to be believed: hashes that
 //! stand in it can be recomputed from the bytes. `docs/protocol.md` describes the file.
 
+use chain::block::SignedHeader;
 use chain::codec::encode;
 use chain::consensus::CommitCertificate;
 use chain::{
-    Amendment, Batch, BatchHash, Composition, Genesis, Header, Network, NetworkId, PriceUpdate, Record,
-    Signature,
+    Amendment, Batch, BatchHash, BatchHeader, Block, Composition, Genesis, Network, NetworkId, PriceUpdate,
+    Record, Signature,
 };
 use serde::Serialize;
 
 /// What [`ChainExport::format`] says.
 pub const EXPORT_FORMAT: &str = "mizan chain export";
 /// The version of the file's layout.
-pub const EXPORT_VERSION: u16 = 1;
+pub const EXPORT_VERSION: u16 = 2;
 
 /// A whole chain.
 #[derive(Debug, Serialize)]
@@ -35,10 +36,10 @@ pub struct ChainExport<'a> {
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct ExportedBatch {
     pub hash: BatchHash,
-    /// What its miner signed.
-    pub header: Encoded<Header>,
+    /// What its proposer signed.
+    pub header: Encoded<BatchHeader>,
     pub signature: Signature,
-    /// The body, one Merkle leaf after the other.
+    /// The contents, one Merkle leaf after the other.
     pub items: Vec<Encoded<ExportedItem>>,
     /// The precommits that made it final.
     pub certificate: Encoded<CommitCertificate>,
@@ -59,11 +60,13 @@ pub struct Encoded<T> {
 pub enum ExportedItem {
     /// Kind 0.
     Record(Record),
-    /// Kind 1.
-    PriceUpdate(PriceUpdate),
+    /// Kind 1: a block's header, and behind it the block's items.
+    Block(SignedHeader),
     /// Kind 2.
-    Composition(Composition),
+    PriceUpdate(PriceUpdate),
     /// Kind 3.
+    Composition(Composition),
+    /// Kind 4.
     Amendment(Amendment),
 }
 
@@ -89,12 +92,15 @@ impl<'a> ChainExport<'a> {
 impl ExportedBatch {
     /// One batch.
     pub fn new(batch: Batch, certificate: CommitCertificate) -> Self {
-        let leaves = batch.body.items();
-        let records = batch.body.records.into_iter().map(ExportedItem::Record);
-        let update = batch.body.price_update.into_iter().map(ExportedItem::PriceUpdate);
-        let compositions = batch.body.compositions.into_iter().map(ExportedItem::Composition);
-        let amendments = batch.body.amendments.into_iter().map(ExportedItem::Amendment);
-        let items = leaves.into_iter().zip(records.chain(update).chain(compositions).chain(amendments));
+        let leaves = batch.contents.items();
+        let records = batch.contents.records.into_iter().map(ExportedItem::Record);
+        let blocks = batch.contents.blocks.into_iter().flat_map(|Block { signed, body }| {
+            let update = body.price_update.into_iter().map(ExportedItem::PriceUpdate);
+            let compositions = body.compositions.into_iter().map(ExportedItem::Composition);
+            let amendments = body.amendments.into_iter().map(ExportedItem::Amendment);
+            [ExportedItem::Block(signed)].into_iter().chain(update).chain(compositions).chain(amendments)
+        });
+        let items = leaves.into_iter().zip(records.chain(blocks));
         Self {
             hash: batch.header.hash(),
             header: encoded(batch.header),

@@ -19,7 +19,7 @@ use super::stored::ChainError;
 /// What [`ProofFile::format`] says.
 pub const PROOF_FORMAT: &str = "mizan composition proof";
 /// The version of the file's layout.
-pub const PROOF_VERSION: u16 = 3;
+pub const PROOF_VERSION: u16 = 4;
 /// The largest proof file that is read, in bytes: a genesis in hexadecimal is nearly all of one.
 pub const PROOF_FILE_BYTES: u64 = 2 * (GENESIS_BYTES as u64) + (64 << 20);
 
@@ -37,14 +37,18 @@ pub struct ProofFile {
     /// The genesis in canonical bytes, hexadecimal.
     pub genesis: String,
     pub demand: DemandId,
-    /// The batch that brought the composition that stands.
+    /// The batch that brought the block with the composition that stands.
     pub batch: SignedHeader,
+    /// That block.
+    pub block: chain::block::SignedHeader,
+    /// That it is an item of the batch.
+    pub block_inclusion: MerkleProof,
     /// The composition.
     pub composition: Composition,
     /// The amendment that it is part of, if it came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amendment: Option<Amendment>,
-    /// That composition or amendment is an item of the batch.
+    /// That composition or amendment is an item of the block.
     pub inclusion: MerkleProof,
     /// The batch at whose height the composition is current.
     pub head: SignedHeader,
@@ -110,6 +114,8 @@ impl From<&CompositionProof> for ProofFile {
             genesis: hex::encode(proof.genesis.to_bytes()),
             demand: proof.demand(),
             batch: proof.batch.clone(),
+            block: proof.block.clone(),
+            block_inclusion: proof.block_inclusion.clone(),
             composition: proof.composition.clone(),
             amendment: proof.amendment.clone(),
             inclusion: proof.inclusion.clone(),
@@ -149,6 +155,8 @@ impl ProofFile {
             genesis: Genesis::from_bytes(&genesis)
                 .map_err(|error| ProofFileError::Bytes { what: "the genesis", error })?,
             batch: self.batch,
+            block: self.block,
+            block_inclusion: self.block_inclusion,
             composition: self.composition,
             amendment: self.amendment,
             inclusion: self.inclusion,

@@ -2,6 +2,7 @@
 
 use chain::FinalBatch;
 use chain::consensus::Power;
+use chain::ledger::BlockOutcome;
 use miner_api::BatchRow;
 use scenarios::Money;
 use scenarios::bound::gap_percent;
@@ -45,6 +46,8 @@ pub struct BatchDetail {
     pub row: InspectedRow,
     /// Everything in it.
     pub batch: ExportedBatch,
+    /// What became of its blocks.
+    pub blocks: Vec<BlockOutcome>,
 }
 
 impl InspectedRow {
@@ -80,6 +83,7 @@ impl BatchDetail {
         Self {
             row: InspectedRow::new(done),
             batch: ExportedBatch::new(done.batch().clone(), done.certificate().clone()),
+            blocks: done.report().blocks.clone(),
         }
     }
 }

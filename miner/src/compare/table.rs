@@ -254,7 +254,7 @@ fn batches(network: &NetworkRun) -> Table {
         "saved $",
         "bound $",
         "votes",
-        "Merkle root",
+        "contents root",
     ]);
     for row in &network.batches {
         let batch = &row.batch;
@@ -276,7 +276,7 @@ fn batches(network: &NetworkRun) -> Table {
             amended(format!("{:.2}", batch.saving)),
             bound,
             format!("{} of {}", row.votes, row.all_votes),
-            batch.merkle_root.short(),
+            batch.contents_root.short(),
         ]);
     }
     table

@@ -236,8 +236,7 @@ fn guarded<T>(operation: impl FnOnce() -> Result<T, HistoryError>) -> Result<T, 
 #[cfg(test)]
 mod tests {
     use chain::store::{Backend, Changes, Lookup, MemoryBackend, Pairs};
-    use chain::{Body, Hash, Header, RecordId, SecretKey};
-    use scenarios::Money;
+    use chain::{BatchHeader, Contents, Hash, RecordId, SecretKey};
 
     use super::*;
 
@@ -246,20 +245,19 @@ mod tests {
     /// The first batch of a chain, as far as an index looks at it.
     fn first_batch() -> Arc<Batch> {
         let key = SecretKey::for_scenario(1, "miner", 0);
-        let header = Header {
+        let header = BatchHeader {
             version: 1,
             network: NETWORK,
             height: 1,
             parent: BatchHash(Hash([1; 32])),
             timestamp_ms: 0,
-            miner: key.public(),
-            merkle_root: Hash([2; 32]),
+            proposer: key.public(),
+            contents_root: Hash([2; 32]),
             item_count: 0,
+            outcomes_root: Hash([4; 32]),
             state_root: Hash([3; 32]),
-            cost: Money::ZERO,
-            reduced_cost: Money::ZERO,
         };
-        Arc::new(Batch::sign(header, Body::default(), &key))
+        Arc::new(Batch::sign(header, Contents::default(), &key))
     }
 
     /// A disk that can be read and not written.

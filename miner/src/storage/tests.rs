@@ -41,8 +41,7 @@ impl Chain {
             compositions: Vec::new(),
             amendments: Vec::new(),
         };
-        let (header, body, _) = self.ledger.draft(draft).unwrap();
-        let batch = Batch::sign(header, body, &key);
+        let (batch, _) = self.ledger.draft(draft).unwrap().sign(&key);
         let certificate = certificate(self.network(), &batch);
         let done = self.ledger.validate_final(batch, certificate).unwrap();
         self.writes.push(Write::from(&done));

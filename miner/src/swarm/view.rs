@@ -119,7 +119,7 @@ fn miner_line(row: &MinerRow<'_>) -> String {
         row.cell,
         number(row.status.map(|status| status.height.to_string())),
         number(row.status.map(|status| status.peers.to_string())),
-        row.earnings.map_or(0, |earnings| earnings.batches),
+        row.earnings.map_or(0, |earnings| earnings.blocks),
         row.earnings.map_or(0, |earnings| earnings.demands),
         number(row.earnings.map(|earnings| format!("{:.2}", earnings.earned))),
     )

@@ -117,6 +117,8 @@ pub struct Checkers {
     chain: BTreeMap<Height, (BatchHash, Hash)>,
     solution: Solution,
     cost: Money,
+    /// Of what stands of each demand.
+    costs: BTreeMap<DemandId, Money>,
     votes: BTreeMap<(u16, Height, Round, VoteKind), Option<BatchHash>>,
     proposals: BTreeMap<(Height, Round), (BatchHash, Option<Round>)>,
     last_round: Round,
@@ -136,6 +138,7 @@ impl Checkers {
             chain: BTreeMap::new(),
             solution: Solution::unserved(market.instance.demands.len()),
             cost: Money::ZERO,
+            costs: BTreeMap::new(),
             votes: BTreeMap::new(),
             proposals: BTreeMap::new(),
             last_round: 0,
@@ -187,8 +190,8 @@ impl Checkers {
     /// The first time a batch is final anywhere: its compositions join the chain's, and all of them are judged.
     fn compose(&mut self, batch: &Batch) -> Result<(), Violation> {
         let height = batch.header.height;
-        let firsts = batch.body.compositions.iter().map(|composition| (composition, true));
-        let parts = batch.body.replacements().map(|part| (&part.composition, part.is_first()));
+        let firsts = batch.contents.compositions().map(|composition| (composition, true));
+        let parts = batch.contents.replacements().map(|part| (&part.composition, part.is_first()));
         for (composition, is_first) in firsts.chain(parts) {
             let demand = composition.demand;
             let wrong = |why: &str| Violation::WronglyComposed { demand, height, why: why.to_owned() };
@@ -199,13 +202,14 @@ impl Checkers {
                 let why = if is_first { "it was composed before" } else { "nothing stood to be replaced" };
                 return Err(wrong(why));
             }
+            let replaced = self.costs.insert(demand, composition.cost);
+            self.cost += composition.cost - replaced.unwrap_or(Money::ZERO);
         }
-        self.cost += batch.header.cost;
         let evaluation = evaluate(&self.instance, &self.solution);
         let finding = match evaluation.violations.first() {
             Some(violation) => Some(violation.to_string()),
             None if evaluation.cost != self.cost => {
-                Some(format!("headers claim a cost of {}, it is {}", self.cost, evaluation.cost))
+                Some(format!("batches claim a cost of {}, it is {}", self.cost, evaluation.cost))
             }
             None => None,
         };

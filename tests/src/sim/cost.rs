@@ -106,12 +106,12 @@ fn of_making(message: &Message, node: &Node) -> u64 {
 }
 
 fn of_judging(batch: &Batch) -> u64 {
-    let (records, composed) = (batch.body.records.len(), batch.body.composed().count());
+    let (records, composed) = (batch.contents.records.len(), batch.contents.composed().count());
     BATCH_US + SIGNATURE_US * (1 + count(records)) + COMPOSITION_US * count(composed)
 }
 
 fn bytes_of(batch: &Batch) -> u64 {
-    let (records, composed) = (batch.body.records.len(), batch.body.composed().count());
+    let (records, composed) = (batch.contents.records.len(), batch.contents.composed().count());
     300 + count(records) * RECORD_BYTES + count(composed) * COMPOSITION_BYTES
 }
 

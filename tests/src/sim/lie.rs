@@ -79,7 +79,7 @@ fn forged(batch: &Batch, to: HostId) -> Message {
 
 /// The same header over nothing.
 pub(super) fn without_body(batch: &Batch) -> Batch {
-    Batch { body: chain::batch::Body::default(), ..batch.clone() }
+    Batch { contents: chain::Contents::default(), ..batch.clone() }
 }
 
 /// The same batch, signed by nobody.

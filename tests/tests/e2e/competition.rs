@@ -49,10 +49,10 @@ async fn two_miners_on_disjoint_strips_both_get_their_batches_attached() {
 
     let batches = outcome.composing_batches();
     assert_eq!(batches.iter().map(|batch| batch.header.height).collect::<Vec<_>>(), [2, 3]);
-    let mut sizes: Vec<usize> = batches.iter().map(|batch| batch.body.compositions.len()).collect();
+    let mut sizes: Vec<usize> = batches.iter().map(|batch| batch.contents.compositions().count()).collect();
     sizes.sort_unstable();
     assert_eq!(sizes, [40, 50], "problem 2 has 40 demands in the western half and 50 in the eastern");
-    assert_ne!(batches[0].header.miner, batches[1].header.miner);
+    assert_ne!(batches[0].header.proposer, batches[1].header.proposer);
     let reanchored: Vec<(usize, usize)> = outcome
         .events
         .iter()
@@ -61,8 +61,9 @@ async fn two_miners_on_disjoint_strips_both_get_their_batches_attached() {
             _ => None,
         })
         .collect();
-    assert_eq!(reanchored, [(batches[1].body.compositions.len(), 0)]);
-    let claimed: scenarios::Money = batches.iter().map(|batch| batch.header.cost).sum();
+    assert_eq!(reanchored, [(batches[1].contents.compositions().count(), 0)]);
+    let claimed: scenarios::Money =
+        batches.iter().flat_map(|batch| batch.contents.compositions()).map(|one| one.cost).sum();
     assert_eq!(claimed, outcome.audited.evaluation.cost);
 }
 
@@ -83,8 +84,8 @@ async fn of_two_miners_racing_for_the_same_cell_one_is_refused_and_nothing_is_co
 
     let batches = outcome.composing_batches();
     assert_eq!(batches.len(), 1);
-    assert_eq!(batches[0].body.compositions.len(), 12);
-    let winner = batches[0].header.miner;
+    assert_eq!(batches[0].contents.compositions().count(), 12);
+    let winner = batches[0].header.proposer;
     let loser = if winner == first { second } else { first };
     let mut refusals = 0;
     for (_, event) in &outcome.events {
@@ -131,7 +132,7 @@ async fn a_miner_that_loses_part_of_its_demands_repairs_its_search_and_composes_
     let (quick, slow) = (network.key(1), network.key(2));
     let outcome = network.finish().await;
     let batches = outcome.composing_batches();
-    assert_eq!((batches[0].header.miner, batches[0].body.compositions.len()), (quick, 6));
+    assert_eq!((batches[0].header.proposer, batches[0].contents.compositions().count()), (quick, 6));
     assert_eq!(outcome.composed(), 12);
-    assert!(batches.iter().any(|batch| batch.header.miner == slow), "the slow miner composed nothing");
+    assert!(batches.iter().any(|batch| batch.header.proposer == slow), "the slow miner composed nothing");
 }

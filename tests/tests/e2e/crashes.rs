@@ -40,7 +40,7 @@ async fn when_one_of_four_miners_is_killed_the_others_finish_and_it_catches_up()
     let victim = network.key(VICTIM);
     let outcome = network.finish().await;
     assert_eq!(outcome.composed(), 70);
-    assert!(outcome.composing_batches().iter().all(|batch| batch.header.miner != victim));
+    assert!(outcome.composing_batches().iter().all(|batch| batch.header.proposer != victim));
 }
 
 #[tokio::test]

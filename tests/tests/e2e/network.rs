@@ -361,12 +361,12 @@ impl Outcome {
     /// Final batches that composed something, by height.
     pub(crate) fn composing_batches(&self) -> Vec<&Batch> {
         let batches = self.chain.iter().map(|(batch, _)| batch);
-        batches.filter(|batch| !batch.body.compositions.is_empty()).collect()
+        batches.filter(|batch| batch.contents.compositions().next().is_some()).collect()
     }
 
     /// How many demands are composed on chain.
     pub(crate) fn composed(&self) -> usize {
-        self.composing_batches().iter().map(|batch| batch.body.compositions.len()).sum()
+        self.composing_batches().iter().map(|batch| batch.contents.compositions().count()).sum()
     }
 }
 

@@ -56,13 +56,13 @@ async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_accept
             _ => None,
         })
         .await;
-    assert!(reason.contains("the batch earns 0, expected at least"), "{reason}");
+    assert!(reason.contains("the block earns 0, expected at least"), "{reason}");
     network.settle().await;
     let outcome = network.finish().await;
 
     assert_eq!(outcome.composed(), 12);
     let (brought, first) = (&outcome.chain[0].0, outcome.composing_batches()[0]);
-    assert_eq!(brought.body.records.len(), 12);
+    assert_eq!(brought.contents.records.len(), 12);
     let waited_ms = first.header.timestamp_ms - brought.header.timestamp_ms;
     assert!(waited_ms >= 3_000 + 4_000, "accepted after {waited_ms} ms, before its floor is nothing");
     let earned = outcome.events.iter().filter_map(|(_, event)| match event {

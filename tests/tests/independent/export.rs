@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::growing::Growing;
-use crate::markets::{dedicated_market, open_market, tehran};
+use crate::growing::{Growing, Next};
+use crate::markets::{dedicated_market, demand_records, open_market, open_market_genesis, tehran};
 use crate::python::verify;
 
 /// The program finds the same chain, ledger and money as we do.
@@ -30,6 +30,28 @@ fn an_open_market_with_records_of_every_kind_stands() {
     assert!(statuses.get("frozen") >= Some(&4), "{statuses:?}");
     assert_eq!(market.reports.iter().filter(|report| report.bound_after.is_some()).count(), 2);
     assert!(market.reports.iter().any(|report| report.records + report.compositions == 0), "an empty batch");
+    assert_stands(&market);
+}
+
+#[test]
+fn a_batch_of_the_blocks_of_two_miners_who_compose_the_same_demand_stands() {
+    let mut market = Growing::from(open_market_genesis().0);
+    let records = demand_records(&market, &open_market_genesis().1);
+    market.add_records(records);
+    // Any feasible composition will do soon.
+    market.wait_until(market.ledger.head().height + 2);
+    let found = market.cheapest(0, 3, 1_000);
+    assert_eq!(found.len(), 3);
+    let block = |miner, compositions: &[_]| {
+        let next = Next { miner, compositions: compositions.to_vec(), ..Next::default() };
+        market.draft(next).contents.blocks.remove(0)
+    };
+    let blocks = vec![block(0, &found[..2]), block(1, &found[1..])];
+    let report = market.add_blocks(Vec::new(), blocks).expect("each has a demand of its own");
+    assert_eq!((report.blocks.len(), report.compositions), (2, 3));
+    let verdict = verify(&market.export());
+    assert!(verdict.stands, "{}", verdict.text);
+    assert!(verdict.text.contains("checked 1 items that were dropped"), "{}", verdict.text);
     assert_stands(&market);
 }
 
@@ -86,8 +108,8 @@ fn readable_fields_that_differ_from_the_bytes_are_found() {
     let export = open_market().export();
     for (place, value) in [
         ("/genesis/fields/parameters/solver_fee_ppm", Value::from(3_999)),
-        ("/batches/2/header/fields/cost", Value::from(1)),
-        ("/batches/2/items/0/fields/composition/providers/0", Value::from(2)),
+        ("/batches/2/header/fields/item_count", Value::from(1)),
+        ("/batches/2/items/1/fields/composition/providers/0", Value::from(2)),
         ("/batches/2/certificate/fields/round", Value::from(7)),
     ] {
         let mut tampered = export.clone();

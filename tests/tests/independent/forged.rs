@@ -1,8 +1,9 @@
 //! Batches that break one rule but are properly signed by their miner and by all validators: the
 //! independent program recomputes what signatures do not tell.
 
+use chain::codec::encode;
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
-use chain::{Batch, Body, Hash, Header, Record, Statement, merkle_root};
+use chain::{Batch, BatchHeader, Block, Contents, Hash, Record, Statement, merkle_root};
 use scenarios::{Money, ProviderId};
 
 use crate::growing::{Growing, Next, key, validators};
@@ -10,24 +11,34 @@ use crate::markets::{open_market, treasurer};
 use crate::python::verify;
 
 // What the program says, and the change that makes it say so.
-type Forgery = (&'static str, fn(&mut Header, &mut Body));
-type BadHeader = (&'static str, fn(&mut Header));
-type BadBody = (&'static str, fn(&mut Body));
+type Forgery = (&'static str, fn(&mut BatchHeader, &mut Contents));
+type BadHeader = (&'static str, fn(&mut BatchHeader));
+type BadBody = (&'static str, fn(&mut Contents));
 type BadCertificate = (&'static str, fn(&Growing, &mut CommitCertificate));
 
 /// The chain with one more batch, changed by `change` and then signed by everybody.
 pub(crate) fn forged(
     market: &mut Growing,
     next: Next,
-    change: impl FnOnce(&mut Header, &mut Body),
+    change: impl FnOnce(&mut BatchHeader, &mut Contents),
 ) -> String {
     let miner = key("miner", next.miner);
-    let (mut header, mut body) = market.draft(next);
-    change(&mut header, &mut body);
-    let items = body.items();
+    let Batch { mut header, mut contents, .. } = market.draft(next);
+    let outcomes_root = header.outcomes_root;
+    change(&mut header, &mut contents);
+    for block in &mut contents.blocks {
+        let signed = block.header();
+        *block = Block::sign(signed.network, signed.anchor, signed.nonce, block.body.clone(), &miner);
+    }
+    // As if everything took effect.
+    let outcome = |block: &Block| encode(&(block.hash(), Vec::<(u32, String)>::new()));
+    if header.outcomes_root == outcomes_root {
+        header.outcomes_root = merkle_root(&contents.blocks.iter().map(outcome).collect::<Vec<_>>());
+    }
+    let items = contents.items();
     header.item_count = u32::try_from(items.len()).expect("a few items");
-    header.merkle_root = merkle_root(&items);
-    let batch = Batch::sign(header, body, &miner);
+    header.contents_root = merkle_root(&items);
+    let batch = Batch::sign(header, contents, &miner);
     let certificate = market.certificate(&batch);
     market.batches.push((batch, certificate));
     let verdict = verify(&market.export());
@@ -59,14 +70,13 @@ fn composing() -> (Growing, Next) {
 
 #[test]
 fn claims_are_recomputed() {
-    let cases: [Forgery; 6] = [
-        ("its cost is", |_, body| body.compositions[0].cost = Money::from_micros(1)),
-        ("its minutes is", |_, body| body.compositions[0].minutes += 1),
-        ("the total cost is", |header, _| header.cost = Money::ZERO),
-        ("the total reduced cost is", |header, _| header.reduced_cost = Money::from_micros(7)),
+    let cases: [Forgery; 5] = [
+        ("its cost is", |_, contents| contents.blocks[0].body.compositions[0].cost = Money::from_micros(1)),
+        ("its minutes is", |_, contents| contents.blocks[0].body.compositions[0].minutes += 1),
+        ("the outcomes root is", |header, _| header.outcomes_root = Hash::ZERO),
         ("the state root is", |header, _| header.state_root = Hash::ZERO),
-        ("dated after its batch", |header, body| {
-            body.compositions[0].timestamp_ms = header.timestamp_ms + 1;
+        ("dated after its batch", |header, contents| {
+            contents.blocks[0].body.compositions[0].timestamp_ms = header.timestamp_ms + 1;
         }),
     ];
     for (expected, change) in cases {
@@ -79,14 +89,21 @@ fn claims_are_recomputed() {
 #[test]
 fn impossible_compositions_are_found() {
     let cases: [BadBody; 4] = [
-        ("there is no provider 77", |body| body.compositions[0].providers[0] = ProviderId(77)),
-        ("does not offer", |body| body.compositions[0].providers[0] = ProviderId(2)),
-        ("the number of its providers", |body| body.compositions[0].providers.truncate(1)),
-        ("composed twice", |body| body.compositions.push(body.compositions[0].clone())),
+        ("there is no provider 77", |contents| {
+            contents.blocks[0].body.compositions[0].providers[0] = ProviderId(77);
+        }),
+        ("does not offer", |contents| contents.blocks[0].body.compositions[0].providers[0] = ProviderId(2)),
+        ("the number of its providers", |contents| {
+            contents.blocks[0].body.compositions[0].providers.truncate(1);
+        }),
+        ("composed twice", |contents| {
+            let composition = contents.blocks[0].body.compositions[0].clone();
+            contents.blocks[0].body.compositions.push(composition);
+        }),
     ];
     for (expected, change) in cases {
         let (mut market, next) = composing();
-        let text = forged(&mut market, next, |_, body| change(body));
+        let text = forged(&mut market, next, |_, contents| change(contents));
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
 }
@@ -118,16 +135,16 @@ fn an_overdraft_a_replayed_record_and_a_forged_one_are_found() {
     let mut market = open_market();
     let honest = || Next { records: vec![gift(&open_market(), Money::from_units(1))], ..Next::default() };
     let overdraft = gift(&market, Money::from_units(100_000));
-    let text = forged(&mut market, honest(), |_, body| body.records[0] = overdraft);
+    let text = forged(&mut market, honest(), |_, contents| contents.records[0] = overdraft);
     assert!(text.contains("pays 100000000000"), "{text}");
-    let replayed = market.batches[0].0.body.records[0].clone();
-    let text = forged(&mut market, honest(), |_, body| body.records.push(replayed));
+    let replayed = market.batches[0].0.contents.records[0].clone();
+    let text = forged(&mut market, honest(), |_, contents| contents.records.push(replayed));
     assert!(text.contains("its sequence number is 0, expected"), "{text}");
-    let text = forged(&mut market, honest(), |_, body| body.records[0].content.valid_until_ms += 1);
+    let text = forged(&mut market, honest(), |_, contents| contents.records[0].content.valid_until_ms += 1);
     assert!(text.contains("its signature: the signature does not match"), "{text}");
     let mut weak = gift(&market, Money::from_units(1));
     weak.content.author = chain::PublicKey::from_bytes(NEUTRAL);
-    let text = forged(&mut market, honest(), |_, body| body.records[0] = weak);
+    let text = forged(&mut market, honest(), |_, contents| contents.records[0] = weak);
     assert!(text.contains("weak"), "{text}");
 }
 
@@ -158,7 +175,7 @@ fn records_that_put_too_little_money_away_are_found() {
     for (expected, record) in cases {
         let mut market = open_market();
         let honest = Next { records: vec![gift(&market, dollar)], ..Next::default() };
-        let text = forged(&mut market, honest, |_, body| body.records[0] = record);
+        let text = forged(&mut market, honest, |_, contents| contents.records[0] = record);
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
 }
@@ -176,7 +193,7 @@ fn an_offer_without_its_deposit_is_found() {
         capacity: None,
     });
     let offer = market.record(&key("pauper", 0), 0, offer);
-    let text = forged(&mut market, honest, |_, body| body.records.push(offer));
+    let text = forged(&mut market, honest, |_, contents| contents.records.push(offer));
     assert!(text.contains("keeps 0 and pays 1000000"), "{text}");
 }
 
@@ -200,7 +217,11 @@ fn a_price_update_that_does_not_raise_the_bound_is_found() {
     let record = gift(&market, Money::from_units(1));
     let next = Next { records: vec![record], ..Next::default() };
     let prices = scenarios::DualPrices(vec![Money::from_units(900)]);
-    let text = forged(&mut market, next, |_, body| body.price_update = Some(chain::PriceUpdate { prices }));
+    let text = forged(&mut market, next, |header, contents| {
+        let body =
+            chain::Body { price_update: Some(chain::PriceUpdate { prices }), ..chain::Body::default() };
+        contents.blocks.push(Block::sign(header.network, header.parent, 1, body, &key("miner", 0)));
+    });
     assert!(text.contains("the bound becomes"), "{text}");
 }
 

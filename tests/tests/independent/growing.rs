@@ -7,9 +7,10 @@ use std::sync::atomic::AtomicBool;
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::ledger::{BatchReport, DemandEntry};
 use chain::store::{MemoryBackend, Store, Write};
+use chain::validate::Assembly;
 use chain::{
-    Batch, Body, DemandId, Draft, FinalBatch, Genesis, Header, Ledger, Network, PriceUpdate, Record,
-    RecordContent, SecretKey, Statement, WellFormed,
+    Batch, Block, DemandId, Draft, FinalBatch, Genesis, Ledger, Network, PriceUpdate, Record, RecordContent,
+    SecretKey, Statement, WellFormed,
 };
 use ga::prices::find_prices;
 use miner::chain_tools::{ChainExport, DemandHistory, NodeChain};
@@ -74,25 +75,27 @@ impl Growing {
         content.sign(author)
     }
 
-    /// Header and body of the next batch, two seconds after the last.
-    pub(crate) fn draft(&self, next: Next) -> (Header, Body) {
+    /// The next batch, two seconds after the last.
+    pub(crate) fn draft(&self, next: Next) -> Batch {
+        let miner = key("miner", next.miner);
         let draft = Draft {
-            miner: key("miner", next.miner).public(),
+            miner: miner.public(),
             timestamp_ms: self.ledger.head().timestamp_ms + 2_000,
             records: next.records,
             price_update: next.prices.map(|prices| PriceUpdate { prices }),
             compositions: next.compositions,
             amendments: next.amendments,
         };
-        let (header, body, _) = self.ledger.draft(draft).expect("a draft that keeps the rules");
-        (header, body)
+        self.ledger.draft(draft).expect("a draft that keeps the rules").sign(&miner).0
     }
 
     /// Adds a batch, fully validated and certified.
     pub(crate) fn add(&mut self, next: Next) -> BatchReport {
-        let miner = key("miner", next.miner);
-        let (header, body) = self.draft(next);
-        let batch = Batch::sign(header, body, &miner);
+        let batch = self.draft(next);
+        self.push(batch)
+    }
+
+    fn push(&mut self, batch: Batch) -> BatchReport {
         let formed = WellFormed::new(self.network(), batch).expect("what was drafted is well-formed");
         let valid = self.ledger.validate(formed, None).expect("what was drafted is valid");
         let certificate = self.certificate(valid.batch());
@@ -103,6 +106,15 @@ impl Growing {
         self.batches.push((batch, certificate));
         self.reports.push(report.clone());
         report
+    }
+
+    /// Adds a batch that a validator puts together of these records and blocks, but for blocks that have no effect; `None` if
+    /// nothing is left.
+    pub(crate) fn add_blocks(&mut self, records: Vec<Record>, blocks: Vec<Block>) -> Option<BatchReport> {
+        let (key, timestamp_ms) = (key("validator", 0), self.ledger.head().timestamp_ms + 2_000);
+        let assembly = Assembly { proposer: key.public(), timestamp_ms, records, blocks };
+        let (drafted, _) = self.ledger.assemble(assembly).ok()?;
+        Some(self.push(drafted.sign(&key).0))
     }
 
     pub(crate) fn add_records(&mut self, records: Vec<Record>) -> BatchReport {

@@ -136,7 +136,7 @@ fn the_command_line_verifies_inspects_exports_and_proves() {
     assert_eq!(parsed["batches"][8]["hash"], market.ledger.head().hash.to_string());
 
     let proof = path("proof.json");
-    let demand = market.batches[2].0.body.compositions[0].demand.to_string();
+    let demand = market.batches[2].0.contents.blocks[0].body.compositions[0].demand.to_string();
     let proved = miner(&["chain", "prove", &directory, "--demand", &demand, "--out", &proof]);
     assert!(proved.status.success(), "{}", said(&proved));
     let network = market.network().id().to_string();
@@ -159,5 +159,5 @@ fn assert_refused(proof: &PathBuf, network: &str) {
     std::fs::write(proof, text.replacen("\"minutes\": ", "\"minutes\": 1", 1)).expect("a proof file");
     let changed = miner(&["verify-proof", &name]);
     assert_eq!(changed.status.code(), Some(1));
-    assert!(said(&changed).contains("the composition is not in the batch"), "{}", said(&changed));
+    assert!(said(&changed).contains("the composition is not in the block"), "{}", said(&changed));
 }

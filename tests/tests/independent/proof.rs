@@ -53,7 +53,7 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
 #[test]
 fn a_composition_of_the_head_batch_is_proved_among_many() {
     let market = tehran();
-    let demand = market.batches[3].0.body.compositions[17].demand;
+    let demand = market.batches[3].0.contents.blocks[0].body.compositions[17].demand;
     let proof = prove(&market, demand);
     assert_eq!(proof.batch, proof.head);
     assert_eq!(proof.inclusion.index, 17);
@@ -168,7 +168,7 @@ fn each_broken_link_is_named() {
     let more_miners = after(|proof| proof.genesis.miners += 1);
     assert!(matches!(more_miners, ProofError::WrongNetwork { .. }), "{more_miners}");
     let unsigned = after(|proof| proof.batch.signature.0[0] ^= 1);
-    assert!(matches!(unsigned, ProofError::Miner { place: Place::Batch, .. }), "{unsigned}");
+    assert!(matches!(unsigned, ProofError::Proposer { place: Place::Batch, .. }), "{unsigned}");
     let few = after(|proof| proof.head.certificate.signatures.truncate(2));
     assert_eq!(few.to_string(), "the head is not final: the certificate: 4 votes, expected at least 5");
     let absent = after(|proof| proof.composition.providers[0] = ProviderId(99));
@@ -176,7 +176,9 @@ fn each_broken_link_is_named() {
     let shifted = after(|proof| proof.inclusion.total += 1);
     assert!(matches!(shifted, ProofError::NotIncluded(_)), "{shifted}");
     let reversed = after(|proof| std::mem::swap(&mut proof.batch, &mut proof.head));
-    assert!(matches!(reversed, ProofError::NotIncluded(_)), "{reversed}");
+    assert!(matches!(reversed, ProofError::BlockNotIncluded(_)), "{reversed}");
+    let other_block = after(|proof| proof.block.header.nonce += 1);
+    assert!(matches!(other_block, ProofError::BlockNotIncluded(_)), "{other_block}");
     let older = after(|proof| proof.state.value.as_mut().unwrap()[0] ^= 0xff);
     assert!(matches!(older, ProofError::NotInState { place: Place::Head, .. }), "{older}");
     let another = after(|proof| proof.state.key = StateKey::Bounty.to_bytes());
@@ -211,8 +213,8 @@ fn a_head_below_the_batch_or_a_second_batch_of_its_height_is_refused() {
     let height = usize::try_from(expected).unwrap();
     let (mut second, _) = market.batches[height - 1].clone();
     second.header.timestamp_ms += 1;
-    let miner = (0..2).map(|index| key("miner", index)).find(|key| key.public() == second.header.miner);
-    let second = Batch::sign(second.header, second.body, &miner.unwrap());
+    let miner = (0..2).map(|index| key("miner", index)).find(|key| key.public() == second.header.proposer);
+    let second = Batch::sign(second.header, second.contents, &miner.unwrap());
     proof.head = header_of(&(second.clone(), market.certificate(&second)));
     let (got, expected) = (second.hash(), proof.batch.header.hash());
     assert_eq!(proof.verify(network), Err(ProofError::TwoBatches { got, expected }));
@@ -263,9 +265,9 @@ fn with_state(market: &Growing, mut proof: CompositionProof, entry: &DemandEntry
     header.state_root = tree.root();
     let miner = (0..2)
         .map(|index| key("miner", index))
-        .find(|key| key.public() == header.miner)
+        .find(|key| key.public() == header.proposer)
         .expect("it is there");
-    let batch = Batch::sign(header, chain::Body::default(), &miner);
+    let batch = Batch::sign(header, chain::Contents::default(), &miner);
     let certificate = market.certificate(&batch);
     proof.head = SignedHeader { header: batch.header, signature: batch.signature, certificate };
     proof.state = StateProof { proof: tree.prove(&name), key: name, value: Some(value) };

@@ -161,8 +161,8 @@ fn stands(market: &Growing, next: &Next) -> bool {
     market.ledger.draft(draft).is_ok()
 }
 
-/// Adds a batch of as much of what is tried as the rules let pass, thing by thing.
-fn try_batch(market: &mut Growing, miner: u64, attempts: &[Attempt]) {
+/// As much of what is tried as the rules let pass, thing by thing.
+fn tried(market: &Growing, miner: u64, attempts: &[Attempt]) -> Option<Next> {
     let mut next = Next { miner, ..Next::default() };
     for attempt in attempts {
         let mut more = next.clone();
@@ -193,9 +193,19 @@ fn try_batch(market: &mut Growing, miner: u64, attempts: &[Attempt]) {
         }
         next = more;
     }
-    if stands(market, &next) {
-        market.add(next);
-    }
+    stands(market, &next).then_some(next)
+}
+
+/// Adds a batch of what several miners try, each without knowing of the others: the records are the first one's.
+fn try_together(market: &mut Growing, tries: &[(u64, Vec<Attempt>)]) {
+    let nexts: Vec<Next> =
+        tries.iter().filter_map(|(miner, attempts)| tried(market, *miner, attempts)).collect();
+    let records = nexts.first().map(|next| next.records.clone()).unwrap_or_default();
+    let alone = nexts.into_iter().map(|next| Next { records: Vec::new(), ..next });
+    let blocks =
+        alone.filter(|next| stands(market, next)).flat_map(|next| market.draft(next).contents.blocks);
+    let blocks = blocks.collect();
+    market.add_blocks(records, blocks);
 }
 
 proptest! {
@@ -212,7 +222,23 @@ proptest! {
         let records = demand_records(&market, &open_market_genesis().1);
         market.add_records(records);
         for (miner, attempts) in &batches {
-            try_batch(&mut market, *miner, attempts);
+            if let Some(next) = tried(&market, *miner, attempts) {
+                market.add(next);
+            }
+        }
+        assert_stands(&market);
+    }
+
+    #[test]
+    fn whatever_several_miners_bring_at_once_the_independent_program_finds_the_same_state(
+        batches in prop::collection::vec(prop::collection::vec((0..3_u64, prop::collection::vec(attempt(), 0..5)), 1..4), 1..20),
+        freeze in 1..30_u64, dedicated in prop::bool::weighted(0.2), by_cost in prop::bool::weighted(0.3),
+    ) {
+        let mut market = Growing::from(genesis(freeze, 0, 30_000, dedicated, by_cost, 99_999));
+        let records = demand_records(&market, &open_market_genesis().1);
+        market.add_records(records);
+        for tries in &batches {
+            try_together(&mut market, tries);
         }
         assert_stands(&market);
     }

@@ -12,8 +12,6 @@ use mizan_tests::sim::{
     World,
 };
 
-use scenarios::Money;
-
 use crate::common::{PATIENCE_MS, hosts, keys, public, told};
 
 const PUPPET: HostId = HostId(4);
@@ -76,7 +74,7 @@ pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms
         amendments: Vec::new(),
     };
     match ledger.draft(draft) {
-        Ok((header, body, _)) => Some(Batch::sign(header, body, key)),
+        Ok(drafted) => Some(drafted.sign(key).0),
         Err(Rejection::EmptyBatch) => None,
         Err(rejection) => panic!("{rejection}"),
     }
@@ -139,12 +137,12 @@ fn forged_batches_are_refused_by_name_and_the_third_costs_the_connection() {
     let honest = draft(&ledger, &world, 0);
     let mut wrong_root = honest.clone();
     wrong_root.header.state_root = Hash([1; 32]);
-    let mut wrong_cost = honest.clone();
-    wrong_cost.header.cost = Money::from_units(2);
+    let mut wrong_outcomes = honest.clone();
+    wrong_outcomes.header.outcomes_root = Hash([2; 32]);
     let mut wrong_parent = honest.clone();
     wrong_parent.header.parent = BatchHash(Hash([3; 32]));
-    for forged in [wrong_root, wrong_cost, wrong_parent] {
-        let batch = Batch::sign(forged.header, forged.body, &puppet_key());
+    for forged in [wrong_root, wrong_outcomes, wrong_parent] {
+        let batch = Batch::sign(forged.header, forged.contents, &puppet_key());
         world.say_to_all(PUPPET, &Message::Batch(Box::new(batch)));
         world.run_for(50).unwrap();
     }
@@ -154,7 +152,7 @@ fn forged_batches_are_refused_by_name_and_the_third_costs_the_connection() {
     })
     .map(|(_, _, rule)| rule)
     .collect();
-    assert_eq!(rules, BTreeSet::from(["parent", "state-root", "total-cost"]));
+    assert_eq!(rules, BTreeSet::from(["outcomes-root", "parent", "state-root"]));
     assert_eq!(dropped_by(&world).len(), 4);
     world.submit_all(100);
     assert_served(&mut world);

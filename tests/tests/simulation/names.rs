@@ -1,7 +1,7 @@
 //! Names of batches, and everything that is asked for by name: what strangers and a lying validator say about batches that
 //! are false, withheld, invented, useless or out of time. The chain goes on, nobody honest is blamed, nothing piles up.
 
-use chain::{Batch, BatchHash, Body, Hash, SecretKey};
+use chain::{Batch, BatchHash, Contents, Hash, SecretKey};
 use miner_node::Message;
 use miner_node::strategy::Strategy;
 use mizan_tests::sim::{Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, World};
@@ -64,7 +64,7 @@ fn first_batch(world: &World, number: u32) -> Batch {
 
 /// A batch as another one's header names it, but for its body.
 fn without_body(batch: &Batch) -> Batch {
-    Batch { body: Body::default(), ..batch.clone() }
+    Batch { contents: Contents::default(), ..batch.clone() }
 }
 
 fn say_batch(world: &mut World, number: u32, to: HostId, batch: &Batch) {

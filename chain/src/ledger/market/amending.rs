@@ -22,11 +22,11 @@ use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId};
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
 use super::judging::{Award, Value};
-use super::staging::{Staged, Terms};
-use crate::batch::Replacement;
+use super::staging::{Claim, Staged, Terms};
+use crate::block::Replacement;
 use crate::genesis::Parameters;
 use crate::ledger::defect::Defect;
-use crate::ledger::transition::Transition;
+use crate::ledger::transition::{By, Transition};
 use crate::record::DemandId;
 use crate::schedule::{Achievement, PPM};
 
@@ -37,21 +37,27 @@ pub(crate) struct ProposedPart<'p> {
     pub(crate) demand: DemandId,
     pub(crate) providers: &'p [ProviderId],
     pub(crate) timestamp_ms: u64,
+    /// What it is said to be, if anything is said.
+    pub(crate) claim: Option<Claim>,
 }
 
 impl<'p> From<&'p Replacement> for ProposedPart<'p> {
     fn from(part: &'p Replacement) -> Self {
         let composition = &part.composition;
         let (demand, providers) = (composition.demand, composition.providers.as_slice());
-        Self { replaces: part.replaces, demand, providers, timestamp_ms: composition.timestamp_ms }
+        let (replaces, claim) = (part.replaces, Some(Claim::from(composition)));
+        Self { replaces, demand, providers, timestamp_ms: composition.timestamp_ms, claim }
     }
 }
 
 /// An amendment that fits, its minutes exchanged.
 #[derive(Clone, Debug)]
 pub(crate) struct StagedAmendment {
+    pub(crate) by: By,
     /// As proposed, in order.
     pub(crate) parts: Vec<Staged>,
+    /// What the demands that it replaces become dearer by, together.
+    pub(in crate::ledger) displacement: Money,
 }
 
 /// What an amendment does to the cost of the demands it replaces.
@@ -85,13 +91,14 @@ impl Part {
 }
 
 impl Transition<'_> {
-    /// Checks an amendment of what stands and exchanges its minutes. `proposed` ascends by demand. On an
+    /// Checks an amendment of what stands, that of this position in its block, and exchanges its minutes. `proposed` ascends by demand. On an
     /// error nothing has changed but, after an internal one, the report.
     pub(crate) fn stage_amendment(
         &mut self,
+        by: By,
+        amendment: usize,
         proposed: &[ProposedPart<'_>],
     ) -> Result<&StagedAmendment, MarketError> {
-        let amendment = self.amended.len();
         let entries = self.validate_amended(amendment, proposed)?;
         let (parts, moved) = self.validate_exchange(proposed, entries)?;
         validate_changed(amendment, proposed, &parts)?;
@@ -103,6 +110,7 @@ impl Transition<'_> {
         let terms = terms.into_iter().zip(&values).zip(awards);
         let parts = proposed.iter().zip(parts).zip(terms);
         let parts = parts.map(|((proposed, part), ((terms, value), award))| Staged {
+            by,
             demand: proposed.demand,
             entry: part.entry,
             providers: proposed.providers.to_vec(),
@@ -122,7 +130,7 @@ impl Transition<'_> {
         report.saving = report.saving.checked_add(balance.saving).ok_or(Defect::Amendment)?;
         report.displacement =
             report.displacement.checked_add(balance.displacement).ok_or(Defect::Amendment)?;
-        self.amended.push(StagedAmendment { parts });
+        self.amended.push(StagedAmendment { by, parts, displacement: balance.displacement });
         self.amended.last().ok_or(Defect::Amendment.into())
     }
 
@@ -223,6 +231,9 @@ impl Transition<'_> {
         let mut parts = Vec::with_capacity(proposed.len());
         for (proposed, entry) in proposed.iter().zip(entries) {
             let evaluation = self.validate_feasible(proposed.demand, &entry, proposed.providers)?;
+            if let Some(claim) = proposed.claim {
+                claim.verify(proposed.demand, &evaluation)?;
+            }
             self.validate_capacity(proposed.demand, &evaluation, &moved)?;
             for (&provider, &minutes) in &evaluation.minutes {
                 let moved = moved.entry(provider).or_default();

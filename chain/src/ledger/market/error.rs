@@ -10,8 +10,8 @@ use crate::record::{DemandId, Height};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum MarketError {
-    /// A demand composed twice in the batch.
-    #[error("demand {demand} is composed twice in the batch")]
+    /// A demand composed twice in the batch: the better composition takes effect.
+    #[error("demand {demand} is composed by another item of the batch")]
     DuplicateComposition { demand: DemandId },
     /// Checking the batch takes too much work.
     #[error("checking the batch takes {got} shortest-path steps, expected at most {expected}")]
@@ -131,21 +131,21 @@ pub enum MarketError {
         expected: u32,
     },
     /// An amendment of nothing but open demands.
-    #[error("amendment {amendment} of the batch replaces no composition")]
+    #[error("amendment {amendment} of its block replaces no composition")]
     NothingReplaced {
-        /// Its position in the batch.
+        /// Its position in the block.
         amendment: usize,
     },
     /// An amendment that leaves every composition it replaces with the providers it has.
-    #[error("amendment {amendment} of the batch changes no composition that it replaces")]
+    #[error("amendment {amendment} of its block changes no composition that it replaces")]
     NothingChanged {
-        /// Its position in the batch.
+        /// Its position in the block.
         amendment: usize,
     },
     /// An amendment that composes no open demand must save enough.
-    #[error("amendment {amendment} of the batch saves {got}, expected at least {expected}")]
+    #[error("amendment {amendment} of its block saves {got}, expected at least {expected}")]
     SavingTooSmall {
-        /// Its position in the batch.
+        /// Its position in the block.
         amendment: usize,
         /// What it saves; negative if it costs more.
         got: Money,
@@ -153,14 +153,36 @@ pub enum MarketError {
         expected: Money,
     },
     /// Those for whom room is made cannot pay for it.
-    #[error("amendment {amendment} of the batch: budgets leave {got} for the room made, it costs {expected}")]
+    #[error("amendment {amendment} of its block: budgets leave {got} for the room made, it costs {expected}")]
     RoomNotPaid {
-        /// Its position in the batch.
+        /// Its position in the block.
         amendment: usize,
         /// What the budgets of its first compositions leave beyond their cost.
         got: Money,
         /// What its other compositions become dearer by, together.
         expected: Money,
+    },
+    /// A composition's cost is not what it claims.
+    #[error("demand {demand:?}: claims a cost of {got}, it costs {expected}")]
+    WrongCost {
+        demand: DemandId,
+        got: Money,
+        /// What the evaluator finds.
+        expected: Money,
+    },
+    /// A composition's minutes are not what it claims.
+    #[error("demand {demand:?}: claims {got} minutes, it takes {expected}")]
+    WrongMinutes {
+        demand: DemandId,
+        got: Minutes,
+        /// What the evaluator finds.
+        expected: Minutes,
+    },
+    /// Another price update of the batch takes effect, or as many were tried as may be.
+    #[error("another price update of the batch takes effect, or {tried} were tried already")]
+    OnePriceUpdate {
+        /// How many are tried of a batch.
+        tried: usize,
     },
     /// The prices do not suit the market.
     #[error("the price update: {0}")]
@@ -181,9 +203,9 @@ pub enum MarketError {
         /// What its demand asks for at its age.
         expected: Money,
     },
-    /// The compositions are too far from good, by a measure that judges batches as a whole.
-    #[error("the batch earns {got}, expected at least {expected} of its fees")]
-    BatchBelowThreshold {
+    /// The compositions are too far from good, by a measure that judges blocks as a whole.
+    #[error("the block earns {got}, expected at least {expected} of its fees")]
+    BlockBelowThreshold {
         got: Money,
         /// What its demands ask for at their age.
         expected: Money,
@@ -218,9 +240,12 @@ impl MarketError {
             Self::NothingChanged { .. } => "nothing-changed",
             Self::SavingTooSmall { .. } => "saving",
             Self::RoomNotPaid { .. } => "room",
+            Self::WrongCost { .. } => "cost",
+            Self::WrongMinutes { .. } => "minutes",
+            Self::OnePriceUpdate { .. } => "one-price-update",
             Self::Price(_) => "price",
             Self::BoundNotRaised { .. } => "bound-gain",
-            Self::RewardBelowThreshold { .. } | Self::BatchBelowThreshold { .. } => "reward",
+            Self::RewardBelowThreshold { .. } | Self::BlockBelowThreshold { .. } => "reward",
             Self::Internal(_) => Defect::RULE,
         }
     }

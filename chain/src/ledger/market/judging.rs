@@ -9,7 +9,8 @@ use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
 use super::staging::Staged;
 use super::view::{certified_bound, priced_cost};
-use crate::batch::PriceUpdate;
+use crate::block::PriceUpdate;
+use crate::key::Address;
 use crate::ledger::defect::Defect;
 use crate::ledger::transition::Transition;
 use crate::record::DemandId;
@@ -73,44 +74,50 @@ impl Transition<'_> {
         Ok(Award { earned, required: fee.checked_ppm(required_ppm).ok_or(Defect::Reward)? })
     }
 
-    /// Under a measure of paper A, finds the reward of everything that is staged as one, which must be enough for all of
-    /// it together.
-    pub(in crate::ledger) fn judge_whole(&mut self) -> Result<(), MarketError> {
+    /// Under a measure of paper A, finds the reward of everything that is staged of a block as one, which must be enough
+    /// for all of it together.
+    pub(crate) fn judge_whole(&mut self, block: usize) -> Result<(), MarketError> {
         const WHAT: Defect = Defect::Reward;
         let schedule = &self.network.parameters().schedule;
-        let is_first = |staged: &&Staged| staged.is_first();
-        if let Measure::Paper { .. } = schedule.measure
-            && self.report.compositions > 0
-        {
-            let firsts = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
-            let mut costs = firsts.filter(is_first).map(|first| first.evaluation.cost());
-            let cost = costs.try_fold(self.report.displacement, Money::checked_add).ok_or(WHAT)?;
-            let achievement = Achievement { cost, reduced_cost: Money::ZERO, orders: self.report.orders };
-            let share_ppm = schedule.reward_ppm(&achievement);
-            let firsts = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
-            let awards = firsts.map(|staged| self.award_of(&staged.entry, share_ppm));
-            let awards = awards.collect::<Result<Vec<_>, Defect>>()?;
-            let parts = self.amended.iter_mut().flat_map(|set| &mut set.parts);
-            for (staged, award) in self.staged.iter_mut().chain(parts).zip(awards) {
-                if staged.is_first() {
-                    staged.award = award;
-                    let report = &mut self.report;
-                    report.reward = report.reward.checked_add(award.earned).ok_or(WHAT)?;
-                    report.required = report.required.checked_add(award.required).ok_or(WHAT)?;
-                }
-            }
-            let (got, expected) = (self.report.reward, self.report.required);
-            if got < expected {
-                return Err(MarketError::BatchBelowThreshold { got, expected });
-            }
+        let Measure::Paper { .. } = schedule.measure else { return Ok(()) };
+        let of_block = |staged: &&Staged| staged.by.block == block;
+        let all =
+            || self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)).filter(of_block);
+        let mut achievement = Achievement::default();
+        for staged in all().filter(|staged| staged.is_first()) {
+            achievement.cost = achievement.cost.checked_add(staged.evaluation.cost()).ok_or(WHAT)?;
+            let orders = u64::try_from(staged.providers.len()).or(Err(WHAT))?;
+            achievement.orders = achievement.orders.saturating_add(orders);
         }
-        self.report.reward_ppm = share_of(self.report.reward, self.report.fees);
+        if achievement.orders == 0 {
+            return Ok(());
+        }
+        let sets = self.amended.iter().filter(|set| set.by.block == block);
+        let displacement = sets.map(|set| set.displacement).try_fold(Money::ZERO, Money::checked_add);
+        achievement.cost = achievement.cost.checked_add(displacement.ok_or(WHAT)?).ok_or(WHAT)?;
+        let share_ppm = schedule.reward_ppm(&achievement);
+        let awards = all().map(|staged| self.award_of(&staged.entry, share_ppm));
+        let awards = awards.collect::<Result<Vec<_>, Defect>>()?;
+        let (mut got, mut expected) = (Money::ZERO, Money::ZERO);
+        let parts = self.amended.iter_mut().flat_map(|set| &mut set.parts);
+        let staged = self.staged.iter_mut().chain(parts).filter(|staged| staged.by.block == block);
+        for (staged, award) in staged.zip(awards).filter(|(staged, _)| staged.is_first()) {
+            staged.award = award;
+            got = got.checked_add(award.earned).ok_or(WHAT)?;
+            expected = expected.checked_add(award.required).ok_or(WHAT)?;
+        }
+        if got < expected {
+            return Err(MarketError::BlockBelowThreshold { got, expected });
+        }
+        let report = &mut self.report;
+        report.reward = report.reward.checked_add(got).ok_or(WHAT)?;
+        report.required = report.required.checked_add(expected).ok_or(WHAT)?;
         Ok(())
     }
 
     /// Puts new prices in force if they raise the bound of the market as everything entered leaves it, and pays the
     /// bounty.
-    pub(in crate::ledger) fn reprice(&mut self, update: &PriceUpdate) -> Result<(), MarketError> {
+    pub(crate) fn reprice(&mut self, miner: Address, update: &PriceUpdate) -> Result<(), MarketError> {
         let (prices, supply) = (&update.prices, self.state.providers.supply().clone());
         let oracle = supply.oracle();
         let (got, before) = self.bounds(&oracle, prices)?;
@@ -119,7 +126,7 @@ impl Transition<'_> {
             return Err(MarketError::BoundNotRaised { got, expected });
         }
         let share_ppm = self.network.parameters().bounty_pay_ppm;
-        let bounty = self.state.accounts.pay_bounty(self.miner, share_ppm)?;
+        let bounty = self.state.accounts.pay_bounty(miner, share_ppm)?;
         self.state.providers.reprice(prices);
         self.report.bound_before = Some(before);
         self.report.bound_after = Some(got);
@@ -139,13 +146,6 @@ impl Transition<'_> {
         let before = bound(state.providers.prices()).unwrap_or(Money::from_micros(i64::MIN));
         Ok((got, before))
     }
-}
-
-/// What of the fees is earned, in ppm, floored.
-fn share_of(reward: Money, fees: Money) -> u64 {
-    let scaled = i128::from(reward.micros()).saturating_mul(1_000_000);
-    let share = scaled.checked_div(i128::from(fees.micros())).unwrap_or(0);
-    u64::try_from(share).unwrap_or(0)
 }
 
 /// The reduced cost of what stands at other prices than those of its batch, at the terms it was made at.

@@ -1,5 +1,6 @@
 //! Compositions against what is left: what makes one feasible here and now, and what is staged of it.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -10,16 +11,69 @@ use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId, Violation};
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
 use super::judging::{Award, Value};
+use crate::block::Composition;
 use crate::key::Address;
 use crate::ledger::defect::Defect;
 use crate::ledger::state::Moment;
-use crate::ledger::transition::Transition;
+use crate::ledger::transition::{By, Transition};
 use crate::record::DemandId;
-use crate::schedule::Achievement;
+use crate::schedule::{Achievement, PPM};
+
+/// What a block composes of an open demand, nothing about it checked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProposedComposition<'p> {
+    pub(crate) by: By,
+    pub(crate) demand: DemandId,
+    pub(crate) providers: &'p [ProviderId],
+    pub(crate) timestamp_ms: u64,
+    /// What it is said to be, if anything is said.
+    pub(crate) claim: Option<Claim>,
+}
+
+/// What a composition is said to cost and take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) cost: Money,
+    pub(crate) minutes: Minutes,
+}
+
+impl From<&Composition> for Claim {
+    fn from(composition: &Composition) -> Self {
+        Self { cost: composition.cost, minutes: composition.minutes }
+    }
+}
+
+impl Claim {
+    /// Checks that a demand's composition is what it is said to be.
+    pub(in crate::ledger) fn verify(
+        self,
+        demand: DemandId,
+        evaluation: &CompositionEvaluation,
+    ) -> Result<(), MarketError> {
+        let (got, expected) = (self.cost, evaluation.cost());
+        if got != expected {
+            return Err(MarketError::WrongCost { demand, got, expected });
+        }
+        let (got, expected) = (self.minutes, evaluation.total_minutes());
+        if got == expected { Ok(()) } else { Err(MarketError::WrongMinutes { demand, got, expected }) }
+    }
+}
+
+/// A composition that is fine by itself, at the offers and prices the batch begins with. Whether there is room for it
+/// is not known yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Appraised {
+    staged: Staged,
+    /// What it adds to reduced cost.
+    added: Money,
+    /// The share of its fee that it earns.
+    share_ppm: u64,
+}
 
 /// A composition that fits, its minutes reserved.
 #[derive(Clone, Debug)]
 pub(crate) struct Staged {
+    pub(crate) by: By,
     pub(crate) demand: DemandId,
     /// The demand before the batch composes it.
     pub(crate) entry: Arc<DemandEntry>,
@@ -99,43 +153,63 @@ impl Staged {
     }
 }
 
+impl Appraised {
+    /// Which of several takes effect first: the one that earns more of its fee, or else has less reduced cost for its cost,
+    /// in ppm.
+    pub(crate) fn rank(&self) -> (Reverse<u64>, i128) {
+        let (reduced_cost, cost) =
+            (self.staged.reduced_cost.micros(), self.staged.evaluation.cost().micros());
+        let loss = i128::from(reduced_cost).saturating_mul(i128::from(PPM));
+        (Reverse(self.share_ppm), loss.checked_div(i128::from(cost.max(1))).unwrap_or(0))
+    }
+}
+
 impl Transition<'_> {
-    /// Checks that a composition is feasible for an open demand within what is left, and reserves it. On
-    /// an error nothing has changed.
-    pub(crate) fn stage(
-        &mut self,
-        demand: DemandId,
-        providers: &[ProviderId],
-        timestamp_ms: u64,
-    ) -> Result<&Staged, MarketError> {
-        if self.staged_ids.contains(&demand) {
-            return Err(MarketError::DuplicateComposition { demand });
-        }
+    /// Checks a composition of an open demand by itself, and values it.
+    pub(crate) fn appraise(&self, proposed: &ProposedComposition<'_>) -> Result<Appraised, MarketError> {
+        let &ProposedComposition { by, demand, providers, timestamp_ms, claim } = proposed;
         let entry = self.validate_open(demand)?;
         let evaluation = self.validate_feasible(demand, &entry, providers)?;
-        self.validate_capacity(demand, &evaluation, &BTreeMap::new())?;
-        let dedicated = self.network.parameters().allocation == Allocation::Dedicated;
-        if dedicated {
-            self.validate_held(demand, &evaluation)?;
+        if let Some(claim) = claim {
+            claim.verify(demand, &evaluation)?;
         }
         let (cost, Value { reduced_cost, added }) = (evaluation.cost(), self.value(&entry, &evaluation)?);
         let orders = u64::try_from(providers.len()).or(Err(Defect::Totals))?;
-        let award = self.award(demand, &entry, &Achievement { cost, reduced_cost, orders })?;
-        self.state.providers.reserve(&evaluation.minutes, dedicated.then_some(self.miner))?;
-        let staged = Staged {
-            demand,
-            entry,
-            providers: providers.to_vec(),
-            evaluation,
-            timestamp_ms,
-            terms: Terms { price: cost, clearing: cost, due: Money::ZERO },
-            reduced_cost,
-            award,
-        };
+        let achievement = Achievement { cost, reduced_cost, orders };
+        let award = self.award(demand, &entry, &achievement)?;
+        let share_ppm = self.network.parameters().schedule.reward_ppm(&achievement);
+        let terms = Terms { price: cost, clearing: cost, due: Money::ZERO };
+        let providers = providers.to_vec();
+        let staged =
+            Staged { by, demand, entry, providers, evaluation, timestamp_ms, terms, reduced_cost, award };
+        Ok(Appraised { staged, added, share_ppm })
+    }
+
+    /// Checks that there is room for a composition after those before it, and reserves it. On an error nothing has
+    /// changed.
+    pub(crate) fn place(&mut self, appraised: Appraised) -> Result<&Staged, MarketError> {
+        let Appraised { staged, added, share_ppm: _ } = appraised;
+        let (demand, evaluation) = (staged.demand, &staged.evaluation);
+        if self.staged_ids.contains(&demand) {
+            return Err(MarketError::DuplicateComposition { demand });
+        }
+        self.validate_capacity(demand, evaluation, &BTreeMap::new())?;
+        let dedicated = self.network.parameters().allocation == Allocation::Dedicated;
+        let miner = staged.by.miner;
+        if dedicated {
+            self.validate_held(demand, evaluation, miner)?;
+        }
+        self.state.providers.reserve(&evaluation.minutes, dedicated.then_some(miner))?;
         self.count(&staged, added)?;
         self.staged_ids.insert(demand);
         self.staged.push(staged);
         self.staged.last().ok_or(Defect::Totals.into())
+    }
+
+    /// Checks and reserves a composition.
+    pub(crate) fn stage(&mut self, proposed: &ProposedComposition<'_>) -> Result<&Staged, MarketError> {
+        let appraised = self.appraise(proposed)?;
+        self.place(appraised)
     }
 
     /// Adds a first composition, and what it adds to reduced cost, to the batch's totals.
@@ -220,12 +294,17 @@ impl Transition<'_> {
     }
 
     /// Paper A's rule: no other miner holds the providers, and no miner holds too many.
-    fn validate_held(&self, demand: DemandId, evaluation: &CompositionEvaluation) -> Result<(), MarketError> {
-        let mut held = self.state.held_by(self.miner);
+    fn validate_held(
+        &self,
+        demand: DemandId,
+        evaluation: &CompositionEvaluation,
+        miner: Address,
+    ) -> Result<(), MarketError> {
+        let mut held = self.state.held_by(miner);
         for &provider in evaluation.minutes.keys() {
             match self.state.providers.holder(provider) {
-                Some(holder) if holder.miner != self.miner => {
-                    let (got, expected) = (self.miner, holder.miner);
+                Some(holder) if holder.miner != miner => {
+                    let (got, expected) = (miner, holder.miner);
                     return Err(MarketError::ProviderHeld { demand, provider, got, expected });
                 }
                 Some(_) => {}
@@ -234,7 +313,7 @@ impl Transition<'_> {
         }
         let expected = self.state.held_providers_max(self.network);
         if held > expected {
-            return Err(MarketError::TooManyProvidersHeld { demand, miner: self.miner, got: held, expected });
+            return Err(MarketError::TooManyProvidersHeld { demand, miner, got: held, expected });
         }
         Ok(())
     }

@@ -187,12 +187,12 @@ impl History {
         let (mut totals, mut recent) = (Arc::clone(&self.totals), self.recent.clone());
         for (batch, report) in batches {
             let (height, hash) = follow(head, batch)?;
-            let touched = Arc::make_mut(&mut totals).add(batch, report);
+            let touched = Arc::make_mut(&mut totals).add(report);
             for miner in touched {
                 changes.insert(layout::miner(miner), totals.miners.get(&miner).map(encode));
             }
             changes.insert(layout::batch(height), Some(encode(&hash)));
-            for record in &batch.body.records {
+            for record in &batch.contents.records {
                 changes.insert(layout::record(record.id()), Some(encode(&height)));
             }
             for (demand, entry) in &report.departed {

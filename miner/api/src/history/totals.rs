@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::ledger::{DemandEntry, DemandStatus};
-use chain::{Address, Batch, BatchReport};
+use chain::{Address, BatchReport};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
@@ -26,8 +26,8 @@ pub struct Totals {
 /// What one miner did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MinerTotals {
-    /// Batches with first compositions of its own.
-    pub batches: u64,
+    /// Blocks of its with first compositions that took effect.
+    pub blocks: u64,
     /// Demands it was the first to compose.
     pub demands: u64,
     /// What it was paid at settlements, for first compositions and amendments.
@@ -36,13 +36,13 @@ pub struct MinerTotals {
 
 impl Totals {
     /// Adds a batch up; the miners whose totals changed come back.
-    pub(super) fn add(&mut self, batch: &Batch, report: &BatchReport) -> BTreeSet<Address> {
+    pub(super) fn add(&mut self, report: &BatchReport) -> BTreeSet<Address> {
         let mut touched = BTreeSet::new();
-        if report.compositions > 0 {
-            let miner = batch.header.miner.address();
+        for outcome in report.blocks.iter().filter(|outcome| outcome.compositions > 0) {
+            let miner = outcome.miner.address();
             let totals = self.miners.entry(miner).or_default();
-            totals.batches = totals.batches.saturating_add(1);
-            totals.demands = totals.demands.saturating_add(u64::from(report.compositions));
+            totals.blocks = totals.blocks.saturating_add(1);
+            totals.demands = totals.demands.saturating_add(u64::from(outcome.compositions));
             touched.insert(miner);
         }
         for (_, entry) in &report.departed {

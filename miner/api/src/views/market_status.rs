@@ -66,8 +66,8 @@ pub struct ScarceProvider {
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Earnings {
     pub miner: Address,
-    /// Batches with first compositions of its own.
-    pub batches: u64,
+    /// Blocks of its with first compositions that took effect.
+    pub blocks: u64,
     /// Demands it was the first to compose.
     pub demands: u64,
     pub earned: Money,
@@ -151,14 +151,14 @@ fn scarce_providers(ledger: &Ledger) -> (Vec<ScarceProvider>, usize) {
 fn earnings(ledger: &Ledger, totals: &Totals) -> Vec<Earnings> {
     let mut miners: BTreeMap<Address, Earnings> = BTreeMap::new();
     for (&miner, done) in &totals.miners {
-        let (batches, demands, earned) = (done.batches, done.demands, done.earned);
-        miners.insert(miner, Earnings { miner, batches, demands, earned });
+        let (blocks, demands, earned) = (done.blocks, done.demands, done.earned);
+        miners.insert(miner, Earnings { miner, blocks, demands, earned });
     }
     for (_, entry) in ledger.demands() {
         let DemandStatus::Composed(standing) = &entry.status else { continue };
         let dues = standing.dues.iter().map(|(&amender, &due)| (amender, due));
         for (miner, amount) in dues.chain([(standing.miner, standing.earned)]) {
-            let none = Earnings { miner, batches: 0, demands: 0, earned: Money::ZERO };
+            let none = Earnings { miner, blocks: 0, demands: 0, earned: Money::ZERO };
             miners.entry(miner).or_insert(none).earned += amount;
         }
     }

@@ -11,7 +11,7 @@ use crate::market::{Market, miner, units};
 #[test]
 fn records_are_found_at_the_height_that_brought_them() {
     let market = Market::settled();
-    let (first, second) = (market.demand_records()[0].id(), market.batches[2].0.body.records[0].id());
+    let (first, second) = (market.demand_records()[0].id(), market.batches[2].0.contents.records[0].id());
     assert_eq!(market.history.height_of(first), Ok(Some(1)));
     assert_eq!(market.history.height_of(second), Ok(Some(3)));
     assert_eq!(market.history.height_of(chain::RecordId(Hash([9; 32]))), Ok(None));
@@ -40,7 +40,7 @@ fn what_everything_cost_and_earned_is_added_up_height_by_height() {
     assert_eq!((after.frozen, after.cancelled, after.frozen_cost_micros), (2, 1, 38_000_000));
     let done = after.miners[&miner().public().address()];
     let earned = Money::from_micros(800_000);
-    assert_eq!(done, MinerTotals { batches: 1, demands: 2, earned });
+    assert_eq!(done, MinerTotals { blocks: 1, demands: 2, earned });
 }
 
 #[test]

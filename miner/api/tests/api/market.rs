@@ -154,8 +154,7 @@ impl Market {
             compositions,
             amendments: Vec::new(),
         };
-        let (header, body, _) = self.ledger.draft(draft).unwrap();
-        let batch = Batch::sign(header, body, &miner());
+        let (batch, _) = self.ledger.draft(draft).unwrap().sign(&miner());
         let batch = WellFormed::new(self.ledger.network(), batch).unwrap();
         let (batch, next, report) = self.ledger.validate(batch, None).unwrap().into_parts();
         self.history.apply([(&batch, &report)]).unwrap();

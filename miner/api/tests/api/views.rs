@@ -35,7 +35,7 @@ fn what_is_open_counts_at_its_budget() {
 #[test]
 fn what_was_composed_earns_its_miner_the_same_before_and_after_the_settlement() {
     let earned = Money::from_micros(800_000);
-    let earnings = [Earnings { miner: miner().public().address(), batches: 1, demands: 2, earned }];
+    let earnings = [Earnings { miner: miner().public().address(), blocks: 1, demands: 2, earned }];
     let composed = market_status(&Market::composed());
     assert_eq!((composed.open, composed.composed, composed.frozen), (1, 2, 0));
     assert_eq!((composed.cost, composed.composed_cost), (Some(units(138)), Some(units(38))));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use chain::Drafted;
 use chain::ledger::Ledger;
 use scenarios::parameters::Allocation;
 use scenarios::settings::{HybridGaSettings, Profile};
@@ -10,8 +11,8 @@ use scenarios::work::{Goal, Incumbent, Termination, Work};
 use scenarios::{ProviderId, Solution};
 
 use super::{
-    Action, DemandId, Drafted, Effect, Mining, NodeEvent, Positions, ProposedComposition, View, WorkId,
-    WorkKind, sub_problem,
+    Action, DemandId, Effect, Mining, NodeEvent, Positions, ProposedComposition, View, WorkId, WorkKind,
+    sub_problem,
 };
 use crate::strategy::{AmendableDemand, Explorer, NeighbourhoodKind};
 

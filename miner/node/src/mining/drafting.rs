@@ -2,11 +2,11 @@
 
 use chain::ledger::{Ledger, MarketError};
 use chain::validate::{Admissible, Early};
-use chain::{DemandId, Draft, PriceUpdate, Rejection};
+use chain::{DemandId, Draft, Drafted, PriceUpdate, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, evaluate_composition};
 
-use super::{Action, Drafted, Effect, Held, Mining, NodeEvent, ProposedComposition, View};
+use super::{Action, Effect, Held, Mining, NodeEvent, ProposedComposition, View};
 
 /// How long what would be paid too little is left alone at least, in milliseconds: market time may stand still.
 const HELD_MS: u64 = 250;
@@ -89,8 +89,7 @@ impl Mining {
             miner: view.own,
             timestamp_ms: view.batch_time_ms(),
         };
-        let (header, body, report) = view.ledger.draft(draft)?;
-        Ok(Drafted { header, body, report })
+        view.ledger.draft(draft)
     }
 
     /// A batch of those `proposals` that the market accepts now. What would be paid too little is held
@@ -134,7 +133,7 @@ impl Mining {
             }
         }
         let rest = proposals.split_off(accepted);
-        if matches!(rejection, Rejection::Market(MarketError::BatchBelowThreshold { .. })) {
+        if matches!(rejection, Rejection::Market(MarketError::BlockBelowThreshold { .. })) {
             let until_ms = view.batch_time_ms() + HELD_MS;
             let held = rest.into_iter().map(|proposal| Held { proposal, until_ms });
             self.hold_back(held.collect(), rejection.to_string(), actions);

@@ -13,8 +13,8 @@ mod searching;
 
 use std::collections::BTreeSet;
 
-use chain::ledger::{BatchReport, Ledger, Market, MarketDemand};
-use chain::{Batch, BatchHash, Body, Composition, DemandId, Header, PublicKey, Record, Statement};
+use chain::ledger::{Ledger, Market, MarketDemand};
+use chain::{Batch, BatchHash, Composition, Contents, DemandId, Drafted, PublicKey, Record, Statement};
 use scenarios::ProviderId;
 use scenarios::work::{Failure, Report, Resources, SubProblem};
 
@@ -31,14 +31,6 @@ use searching::Search;
 
 /// A demand and the provider of each of its orders.
 type ProposedComposition = (DemandId, Vec<ProviderId>);
-
-/// A batch that breaks no rule, not signed yet.
-#[derive(Debug)]
-pub(crate) struct Drafted {
-    pub(crate) header: Header,
-    pub(crate) body: Body,
-    pub(crate) report: BatchReport,
-}
 
 /// What a miner sees of the rest of the node when it decides.
 #[derive(Clone, Copy, Debug)]
@@ -267,10 +259,10 @@ impl Mining {
     /// An own batch was sent: it is in the race for the next height.
     pub(crate) fn on_announced(&mut self, batch: &Batch) {
         let proposal = |c: &Composition| (c.demand, c.providers.clone());
-        let amendments = batch.body.amendments.iter();
+        let amendments = batch.contents.amendments();
         self.announced = Some(Announced {
             batch: batch.hash(),
-            compositions: batch.body.compositions.iter().map(proposal).collect(),
+            compositions: batch.contents.compositions().map(proposal).collect(),
             amendments: amendments
                 .map(|amendment| amendment.parts.iter().map(|part| proposal(&part.composition)).collect())
                 .collect(),
@@ -280,14 +272,14 @@ impl Mining {
     /// The network's head moved on; `view` is of the new head.
     pub(crate) fn on_final(&mut self, batch: &Batch, view: &View<'_>, actions: &mut Vec<Action>) {
         self.head_since_ms = view.now.monotonic_ms;
-        let brings_offers = batch.body.records.iter().any(|record| opens_ways(&record.content.statement));
+        let brings_offers = batch.contents.records.iter().any(|record| opens_ways(&record.content.statement));
         if brings_offers {
             self.given_up.clear();
         }
-        if batch.body.price_update.is_some() {
+        if batch.contents.price_updates().next().is_some() {
             self.settle_prices(view, actions);
         }
-        if changes_market(&batch.body) {
+        if changes_market(&batch.contents) {
             self.setbacks.clear(); // another problem
         }
         let open = open_ids(view.ledger);
@@ -297,12 +289,12 @@ impl Mining {
             cell.demands.retain(|demand| open.contains(demand));
             before - cell.demands.len()
         });
-        if batch.header.miner != view.own && lost > 0 {
+        if batch.header.proposer != view.own && lost > 0 {
             self.overtaken += 1;
         }
         let mut standing = std::mem::take(&mut self.ready);
         self.held.retain(|held| open.contains(&held.proposal.0));
-        if brings_offers || batch.body.price_update.is_some() {
+        if brings_offers || batch.contents.price_updates().next().is_some() {
             // Worth something else now.
             standing.extend(self.held.drain(..).map(|held| held.proposal));
         }
@@ -316,8 +308,7 @@ impl Mining {
             None => view.ledger.admissible(&view.own, view.batch_time_ms(), &standing).into_fitting(),
         };
         self.repair_search(&open, view, actions);
-        let is_changed =
-            brings_offers || !batch.body.compositions.is_empty() || !batch.body.amendments.is_empty();
+        let is_changed = brings_offers || !batch.contents.is_quiet();
         self.repair_amending(view, is_changed, actions);
         self.consider(view, actions);
     }
@@ -357,11 +348,8 @@ const fn opens_ways(statement: &Statement) -> bool {
 }
 
 /// Whether a batch leaves the market other than it was.
-pub(crate) fn changes_market(body: &Body) -> bool {
-    !body.records.is_empty()
-        || body.price_update.is_some()
-        || !body.compositions.is_empty()
-        || !body.amendments.is_empty()
+pub(crate) const fn changes_market(contents: &Contents) -> bool {
+    !contents.is_empty()
 }
 
 /// The part of a market that `wanted` picks, as a search takes it, and whose demands its positions are.

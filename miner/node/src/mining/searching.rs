@@ -190,7 +190,7 @@ impl Mining {
         view: &View<'_>,
     ) -> Decision {
         let Ok(drafted) = Self::draft(view, None, compositions) else { return Decision::Continue };
-        let BatchReport { reward, fees, .. } = drafted.report;
+        let BatchReport { reward, fees, .. } = *drafted.report();
         search.trace.observe(view.now.monotonic_ms, reward);
         let mining_ms =
             view.now.monotonic_ms.saturating_sub(self.started_ms.unwrap_or(view.now.monotonic_ms));

@@ -8,7 +8,7 @@
 mod market;
 mod scene;
 
-use chain::{Batch, Body};
+use chain::{Batch, Contents};
 use miner_node::{FinalBatchMessage, Message, NodeEvent};
 
 use crate::scene::{LEAD_MS, Scene, invented, owner, stranger};
@@ -27,7 +27,7 @@ fn a_false_body_costs_its_sender_the_connection_and_leaves_the_name_as_it_was() 
     scene.connect(&honest);
     let batch = scene.batch(&honest, 0);
     scene.say(&honest, &announcement(batch.hash()));
-    scene.say_batch(&liar, &Batch { body: Body::default(), ..batch.clone() });
+    scene.say_batch(&liar, &Batch { contents: Contents::default(), ..batch.clone() });
     let seen = scene.look();
     assert_eq!(seen.asked_for(batch.hash()), [honest.public()]);
     assert!(seen.dropped(&liar));

@@ -10,8 +10,8 @@ use chain::consensus::{
 };
 use chain::genesis::scenario::demander_key;
 use chain::{
-    Batch, BatchHash, Body, Composition, DemandId, Draft, Hash, Ledger, Network, PublicKey, Record,
-    SecretKey, Write, merkle_root,
+    Batch, BatchHash, Block, Body, Composition, Contents, DemandId, Draft, Hash, Ledger, Network, PublicKey,
+    Record, SecretKey, Write, merkle_root,
 };
 use miner_node::{Effect, Input, Message, Node, NodeEvent, Now, Timer};
 use scenarios::Money;
@@ -159,8 +159,7 @@ impl Scene {
             amendments: Vec::new(),
         };
         let genesis = Ledger::new(Arc::clone(&self.network));
-        let (header, body, _) = genesis.draft(draft).unwrap();
-        Batch::sign(header, body, miner)
+        genesis.draft(draft).unwrap().sign(miner).0
     }
 
     /// An authentic batch of height 1 that claims to compose something, which it does not.
@@ -174,8 +173,10 @@ impl Scene {
             timestamp_ms: START_MS,
         };
         let body = Body { compositions: vec![composition], ..Body::default() };
-        (header.merkle_root, header.item_count) = (merkle_root(&body.items()), 1);
-        Batch::sign(header, body, miner)
+        let blocks = vec![Block::sign(header.network, header.parent, later_ms, body, miner)];
+        let contents = Contents { records: Vec::new(), blocks };
+        (header.contents_root, header.item_count) = (merkle_root(&contents.items()), 2);
+        Batch::sign(header, contents, miner)
     }
 
     /// The other validators' decision on a batch of height 1.

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use chain::block::SignedHeader;
+use chain::ledger::{BlockOutcome, Dropped};
 use chain::{Amendment, Composition, Record, Statement};
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
@@ -120,8 +122,8 @@ fn whole(detail: &BatchDetail) -> String {
         format!("hash        {}", batch.batch),
         format!("parent      {}", header.parent),
         format!("time        {} ms", batch.timestamp_ms),
-        format!("miner       {}", batch.miner),
-        format!("merkle root {} ({} items)", header.merkle_root, header.item_count),
+        format!("proposer    {}", batch.miner),
+        format!("contents    {} ({} items)", header.contents_root, header.item_count),
         format!("state root  {}", header.state_root),
         format!("cost        {} $, reduced cost {} $", batch.cost, batch.reduced_cost),
         format!("reward      {} $ ({} ppm of its fees)", batch.reward, batch.reward_ppm),
@@ -140,6 +142,7 @@ fn whole(detail: &BatchDetail) -> String {
     for item in &detail.batch.items {
         lines.push(match &item.fields {
             ExportedItem::Record(record) => record_line(record),
+            ExportedItem::Block(signed) => block_line(signed),
             ExportedItem::PriceUpdate(update) => {
                 let prices = update.prices.0.iter().enumerate().filter(|(_, price)| **price > Money::ZERO);
                 let prices: Vec<String> = prices.map(|(id, price)| format!("#{id} {price} $")).collect();
@@ -149,7 +152,21 @@ fn whole(detail: &BatchDetail) -> String {
             ExportedItem::Amendment(amendment) => amendment_lines(amendment),
         });
     }
+    lines.extend(detail.blocks.iter().flat_map(dropped_lines));
     lines.join("\n")
+}
+
+fn dropped_lines(outcome: &BlockOutcome) -> impl Iterator<Item = String> {
+    let block = outcome.block;
+    outcome.dropped.iter().map(move |Dropped { item, rule, reason }| {
+        format!("dropped     item {item} of block {block}: {rule}: {reason}")
+    })
+}
+
+fn block_line(signed: &SignedHeader) -> String {
+    let header = &signed.header;
+    let (block, miner, items) = (header.hash(), header.miner.address().short(), header.item_count);
+    format!("block       {block} of {miner}, {items} items, on batch {}", header.anchor)
 }
 
 fn composition_line(composition: &Composition) -> String {

@@ -56,13 +56,13 @@ pub(super) fn useless(playing: &mut Playing, stage: &Stage<'_>) -> Says {
 pub(super) fn steal(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     let mut says = Vec::new();
     for batch in new_batches(playing, stage) {
-        if batch.body.compositions.is_empty() || batch.header.miner == stage.key.public() {
+        if batch.contents.compositions().next().is_none() || batch.header.proposer == stage.key.public() {
             continue;
         }
         let stolen = draft(stage.ledger, stage.key, batch.header.timestamp_ms, |draft| {
-            draft.records.clone_from(&batch.body.records);
-            draft.price_update.clone_from(&batch.body.price_update);
-            let served = batch.body.compositions.iter();
+            draft.records.clone_from(&batch.contents.records);
+            draft.price_update = batch.contents.price_updates().next().cloned();
+            let served = batch.contents.compositions();
             draft.compositions = served.map(|served| (served.demand, served.providers.clone())).collect();
         });
         let stolen = stolen.map(|batch| Message::Batch(Box::new(batch)));
@@ -91,6 +91,5 @@ fn draft(
     if draft.compositions.is_empty() {
         draft.timestamp_ms = draft.timestamp_ms.max(soonest_ms);
     }
-    let (header, body, _) = ledger.draft(draft).ok()?;
-    Some(Batch::sign(header, body, key))
+    Some(ledger.draft(draft).ok()?.sign(key).0)
 }

@@ -1,0 +1,310 @@
+//! What becomes of the blocks of a batch. Items stand alone, and the better one wins: all compositions are judged first,
+//! at the offers and prices the batch begins with, then take effect in order of what they are worth, whichever block they
+//! are in and wherever that stands; then amendments, then one price update at most. An item that breaks a rule is
+//! dropped under the rule's name. In dedicated allocation, and by the measures of paper A, a block takes effect whole or
+//! not at all.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use scenarios::parameters::Allocation;
+
+use super::rejection::{BlockError, Rejection};
+use crate::batch::BatchHash;
+use crate::block::{Amendment, Block, BlockHash, Composition};
+use crate::codec::encode;
+use crate::hash::{Domain, Hash};
+use crate::ledger::market::amending::ProposedPart;
+use crate::ledger::market::staging::{Claim, ProposedComposition};
+use crate::ledger::transition::{By, Transition};
+use crate::ledger::{BlockOutcome, Defect, Dropped, MarketError};
+use crate::record::DemandId;
+use crate::schedule::{Measure, PPM};
+
+/// Price updates that are tried of a batch, until one takes effect: each takes two passes over the market.
+const PRICE_UPDATES_TRIED: usize = 2;
+
+/// The greater its saving the sooner an amendment comes, in ppm of what was paid in.
+type AmendmentRank = (Reverse<i128>, Hash);
+
+/// What becomes of one block.
+#[derive(Debug)]
+pub(super) struct Fate<'b> {
+    block: &'b Block,
+    hash: BlockHash,
+    by: By,
+    /// Why its items do not take effect, in order; `None` for those that do.
+    dropped: Vec<Option<Rejection>>,
+}
+
+impl<'b> Fate<'b> {
+    fn new(position: usize, block: &'b Block) -> Self {
+        let by = By { block: position, miner: block.miner().address() };
+        let items = block.body.items().len();
+        Self { block, hash: block.hash(), by, dropped: vec![None; items] }
+    }
+
+    fn drop_item(&mut self, item: usize, why: Rejection) {
+        if let Some(place) = self.dropped.get_mut(item) {
+            *place = Some(why);
+        }
+    }
+
+    /// Everything that is not dropped yet.
+    fn drop_all(&mut self, why: &Rejection) {
+        for place in self.dropped.iter_mut().filter(|place| place.is_none()) {
+            *place = Some(why.clone());
+        }
+    }
+
+    /// Whether something of it may still take effect.
+    fn is_of_use(&self) -> bool {
+        self.dropped.iter().any(Option::is_none)
+    }
+
+    /// The position of its first composition among its items.
+    fn first_composition(&self) -> usize {
+        usize::from(self.block.body.price_update.is_some())
+    }
+
+    fn first_amendment(&self) -> usize {
+        self.first_composition().saturating_add(self.block.body.compositions.len())
+    }
+
+    fn propose<'p>(&self, composition: &'p Composition) -> ProposedComposition<'p> {
+        ProposedComposition {
+            by: self.by,
+            demand: composition.demand,
+            providers: &composition.providers,
+            timestamp_ms: composition.timestamp_ms,
+            claim: Some(Claim::from(composition)),
+        }
+    }
+
+    /// The rule that its first item breaks, if none of them takes effect.
+    pub(super) fn refusal(&self) -> Option<&Rejection> {
+        if self.is_of_use() { None } else { self.dropped.iter().flatten().next() }
+    }
+
+    fn outcome(&self) -> BlockOutcome {
+        let dropped = (0_u32..).zip(&self.dropped).filter_map(|(item, why)| {
+            let why = why.as_ref()?;
+            Some(Dropped { item, rule: why.rule().to_owned(), reason: why.to_string() })
+        });
+        BlockOutcome { dropped: dropped.collect(), ..BlockOutcome::of_whole(self.block.header()) }
+    }
+}
+
+/// Lets the blocks of a batch take effect after its records, and ends the batch.
+pub(super) fn take_effect<'b>(
+    transition: &mut Transition<'_>,
+    parent: BatchHash,
+    blocks: &'b [Block],
+) -> Result<Vec<Fate<'b>>, Defect> {
+    let mut fates: Vec<Fate<'_>> =
+        blocks.iter().enumerate().map(|(position, block)| Fate::new(position, block)).collect();
+    for fate in &mut fates {
+        if let Err(why) = admit(transition, fate.block, fate.hash) {
+            internal(&why)?;
+            fate.drop_all(&why);
+        }
+    }
+    if takes_effect_whole(transition) {
+        take_whole(transition, parent, &mut fates)?;
+    } else {
+        compose(transition, parent, &mut fates)?;
+        amend(transition, parent, &mut fates)?;
+    }
+    transition.close()?;
+    reprice(transition, parent, &mut fates)?;
+    transition.end(fates.iter().map(Fate::outcome).collect())?;
+    Ok(fates)
+}
+
+/// A mistake of this program is nothing about a block.
+const fn internal(why: &Rejection) -> Result<(), Defect> {
+    if let Rejection::Internal(defect) | Rejection::Market(MarketError::Internal(defect)) = why {
+        return Err(*defect);
+    }
+    Ok(())
+}
+
+fn takes_effect_whole(transition: &Transition<'_>) -> bool {
+    let parameters = transition.network().parameters();
+    parameters.allocation == Allocation::Dedicated
+        || matches!(parameters.schedule.measure, Measure::Paper { .. })
+}
+
+/// A block has its turn, if this is the time for it and there is time to check it.
+fn admit(transition: &mut Transition<'_>, block: &Block, hash: BlockHash) -> Result<(), Rejection> {
+    let anchor_ms =
+        validate_anchor(transition, block)
+            .and_then(|anchor_ms| {
+                if transition.was_brought(hash) { Err(BlockError::BroughtBefore) } else { Ok(anchor_ms) }
+            })
+            .map_err(|error| Rejection::Block { block: hash, error: Box::new(error) })?;
+    let demands = block.body.composed().map(|composition| composition.demand);
+    transition.spend(transition.work_of(demands))?;
+    transition.bring_block(hash, anchor_ms);
+    Ok(())
+}
+
+fn validate_anchor(transition: &Transition<'_>, block: &Block) -> Result<u64, BlockError> {
+    let got = block.header().anchor;
+    let window_ms = transition.network().parameters().anchor_window_ms;
+    transition.anchor_ms(got).ok_or(BlockError::NoAnchor { got, window_ms })
+}
+
+/// What decides between items that are equally good. A miner cannot choose it, but by another key.
+fn lot(parent: BatchHash, fate: &Fate<'_>, demand: Option<DemandId>) -> Hash {
+    Domain::Order.hash(&[&encode(&(parent, fate.block.miner(), demand))])
+}
+
+fn compose(transition: &mut Transition<'_>, parent: BatchHash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
+    let mut appraised = Vec::new();
+    for (position, fate) in fates.iter_mut().enumerate().filter(|(_, fate)| fate.is_of_use()) {
+        let first = fate.first_composition();
+        for (item, composition) in (first..).zip(&fate.block.body.compositions) {
+            match transition.appraise(&fate.propose(composition)) {
+                Ok(found) => {
+                    let key = (found.rank(), lot(parent, fate, Some(composition.demand)));
+                    appraised.push((key, position, item, found));
+                }
+                Err(why) => {
+                    let why = why.into();
+                    internal(&why)?;
+                    fate.drop_item(item, why);
+                }
+            }
+        }
+    }
+    appraised.sort_by_key(|(key, position, ..)| (*key, *position));
+    for (_, position, item, found) in appraised {
+        if let Err(why) = transition.place(found) {
+            let why = why.into();
+            internal(&why)?;
+            if let Some(fate) = fates.get_mut(position) {
+                fate.drop_item(item, why);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The better one first, but those of one block in its order: a later one may use what an earlier one frees.
+fn amend(transition: &mut Transition<'_>, parent: BatchHash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
+    let mut queues: BTreeMap<(AmendmentRank, usize), usize> = BTreeMap::new();
+    let rank_of = |transition: &Transition<'_>, fate: &Fate<'_>, index: usize| {
+        let amendment = fate.block.body.amendments.get(index)?;
+        let demand = amendment.parts.first().map(|part| part.composition.demand);
+        Some((Reverse(saving_ppm(transition, amendment)), lot(parent, fate, demand)))
+    };
+    for (position, fate) in fates.iter().enumerate().filter(|(_, fate)| fate.is_of_use()) {
+        if let Some(rank) = rank_of(transition, fate, 0) {
+            queues.insert((rank, position), 0);
+        }
+    }
+    while let Some(((_, position), index)) = queues.pop_first() {
+        let Some(fate) = fates.get_mut(position) else { continue };
+        let Some(amendment) = fate.block.body.amendments.get(index) else { continue };
+        if let Err(why) = stage_amendment(transition, fate.by, index, amendment) {
+            internal(&why)?;
+            fate.drop_item(fate.first_amendment().saturating_add(index), why);
+        }
+        let next = index.saturating_add(1);
+        if let Some(rank) = rank_of(transition, fate, next) {
+            queues.insert((rank, position), next);
+        }
+    }
+    Ok(())
+}
+
+/// What an amendment claims to save of what its demanders paid in; negative if it makes things dearer.
+fn saving_ppm(transition: &Transition<'_>, amendment: &Amendment) -> i128 {
+    let (mut saving, mut price) = (0_i128, 0_i128);
+    for part in &amendment.parts {
+        if let Some(standing) = transition.standing(part.composition.demand) {
+            let saved =
+                i128::from(standing.cost.micros()).saturating_sub(i128::from(part.composition.cost.micros()));
+            saving = saving.saturating_add(saved);
+            price = price.saturating_add(i128::from(standing.price.micros()));
+        }
+    }
+    saving.saturating_mul(i128::from(PPM)).checked_div(price.max(1)).unwrap_or(0)
+}
+
+fn stage_amendment(
+    transition: &mut Transition<'_>,
+    by: By,
+    index: usize,
+    amendment: &Amendment,
+) -> Result<(), Rejection> {
+    let proposed: Vec<ProposedPart<'_>> = amendment.parts.iter().map(ProposedPart::from).collect();
+    transition.stage_amendment(by, index, &proposed)?;
+    Ok(())
+}
+
+/// Whole blocks, in an order that nobody chooses.
+fn take_whole(
+    transition: &mut Transition<'_>,
+    parent: BatchHash,
+    fates: &mut [Fate<'_>],
+) -> Result<(), Defect> {
+    let mut order: Vec<(Hash, usize)> =
+        fates.iter().enumerate().map(|(position, fate)| (lot(parent, fate, None), position)).collect();
+    order.sort_unstable();
+    for (_, position) in order {
+        let Some(fate) = fates.get_mut(position).filter(|fate| fate.is_of_use()) else { continue };
+        let checkpoint = transition.checkpoint();
+        if let Err(why) = stage_whole(transition, fate) {
+            internal(&why)?;
+            transition.restore(checkpoint);
+            for item in fate.first_composition()..fate.dropped.len() {
+                fate.drop_item(item, why.clone());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn stage_whole(transition: &mut Transition<'_>, fate: &Fate<'_>) -> Result<(), Rejection> {
+    for composition in &fate.block.body.compositions {
+        transition.stage(&fate.propose(composition))?;
+    }
+    for (index, amendment) in fate.block.body.amendments.iter().enumerate() {
+        stage_amendment(transition, fate.by, index, amendment)?;
+    }
+    transition.judge_whole(fate.by.block)?;
+    Ok(())
+}
+
+/// On what the batch leaves otherwise.
+fn reprice(transition: &mut Transition<'_>, parent: BatchHash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
+    let mut order: Vec<(Hash, usize)> =
+        fates.iter().enumerate().map(|(position, fate)| (lot(parent, fate, None), position)).collect();
+    order.sort_unstable();
+    let (mut tried, mut is_done) = (0_usize, false);
+    for (_, position) in order {
+        let Some(fate) = fates.get_mut(position) else { continue };
+        let Some(update) = &fate.block.body.price_update else { continue };
+        if fate.dropped.first().is_some_and(Option::is_some) {
+            continue; // the whole block is
+        }
+        let got = if is_done || tried >= PRICE_UPDATES_TRIED {
+            Err(MarketError::OnePriceUpdate { tried: PRICE_UPDATES_TRIED })
+        } else {
+            tried = tried.saturating_add(1);
+            let work = transition.work_of_prices();
+            transition.spend(work).and_then(|()| transition.reprice(fate.by.miner, update))
+        };
+        match got {
+            Ok(()) => is_done = true,
+            Err(why) => {
+                let why = why.into();
+                internal(&why)?;
+                fate.drop_item(0, why);
+            }
+        }
+    }
+    Ok(())
+}
