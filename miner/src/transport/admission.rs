@@ -3,7 +3,8 @@
 //!
 //! A host has a share, of the handshakes that are in progress and of those begun in a second. Half of everything is
 //! for callers who have not proved their address; beyond it a proof is asked for (RFC 9000, section 8.1.2). So whoever
-//! forges addresses uses up neither what there is nor the share of the host whose address it forges.
+//! forges addresses uses up neither what there is nor the share of the host whose address it forges. A quarter is for hosts
+//! that ask for nothing else: a few hosts that each use up their share keep out no other's first dial.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -66,18 +67,21 @@ impl Admission {
         let part = |limit: usize| if is_proven { limit } else { limit / 2 };
         let counts = locked(&self.in_progress);
         let (of_all, of_host) = (counts.values().sum::<usize>(), counts.get(&host).copied().unwrap_or(0));
-        of_all < part(self.limits.handshakes_at_once)
-            && of_host < part(self.limits.handshakes_at_once_per_host)
+        let at_once = self.limits.handshakes_at_once;
+        let for_host = if of_host == 0 { at_once } else { at_once - at_once / 4 };
+        of_all < part(at_once).min(for_host) && of_host < part(self.limits.handshakes_at_once_per_host)
     }
 
-    /// Takes a token of everybody's and one of the host's, or none.
+    /// Takes a token of everybody's and one of the host's, or none. A quarter of everybody's is for hosts that did not dial for
+    /// a second.
     fn is_in_time(&mut self, host: Host, is_proven: bool, now: Instant) -> bool {
-        let left = if is_proven { 0.0 } else { 0.5 };
-        if !self.rate.has_one_above(left, now) {
-            return false;
-        }
+        let left: f64 = if is_proven { 0.0 } else { 0.5 };
         // What is kept was made for a token of everybody's that is not refilled yet, so there is little of it.
         self.rates.retain(|_, rate| !rate.is_full(now));
+        let for_others: f64 = if self.rates.contains_key(&host) { 0.25 } else { 0.0 };
+        if !self.rate.has_one_above(for_others.max(left), now) {
+            return false;
+        }
         let per_second = self.limits.handshakes_per_second_per_host;
         let of_host = self.rates.entry(host).or_insert_with(|| RateLimit::new(per_second, now));
         let has_one = of_host.has_one_above(left, now);
@@ -146,6 +150,32 @@ mod tests {
         assert_eq!(begun(&mut admission, 2, true, 1, now).len(), 1);
         drop(slow);
         assert_eq!(begun(&mut admission, 1, true, 1, now).len(), 1);
+    }
+
+    #[test]
+    fn a_few_hosts_that_use_up_their_shares_keep_out_no_others_first_dial() {
+        let now = Instant::now();
+        let mut admission = admission(now);
+        let held: Vec<_> = [1, 2].map(|number| begun(&mut admission, number, true, 100, now)).into();
+        assert_eq!(held.iter().map(Vec::len).collect::<Vec<_>>(), [4, 2]);
+        let first = begun(&mut admission, 3, true, 100, now);
+        assert_eq!(first.len(), 1);
+        assert_eq!(begun(&mut admission, 4, true, 1, now).len(), 1);
+    }
+
+    #[test]
+    fn hosts_that_dial_without_end_leave_tokens_for_those_that_did_not_dial() {
+        let now = Instant::now();
+        let mut admission = admission(now);
+        let dialled = (1..100).flat_map(|host| (0..1_000).map(move |_| host));
+        let answered = dialled.filter(|&host| !begun(&mut admission, host, true, 1, now).is_empty());
+        // All of nine hosts' shares, nearly, and then the first dial of each that is new.
+        assert_eq!(answered.count(), 100);
+        let spent = |admission: &mut Admission, host| begun(admission, host, true, 1, now).is_empty();
+        assert!(spent(&mut admission, 1) && spent(&mut admission, 200));
+        let later = now + Duration::from_millis(10);
+        assert_eq!(begun(&mut admission, 1, true, 1, later).len(), 0);
+        assert_eq!(begun(&mut admission, 200, true, 1, later).len(), 1);
     }
 
     #[test]
