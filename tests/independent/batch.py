@@ -6,8 +6,6 @@ from ledger import DEMAND, PROVIDER, BOUNTY, Mismatch, equal, require
 from market import MILLION, ceil_div, least_raised_bound, ppm, required_share, reward_share
 
 PRICE_MAX = 1_000 * MILLION
-
-
 PRICE_UPDATES_TRIED = 2
 
 
@@ -196,7 +194,8 @@ class Batch:
         part = self.fitting(block, composition, entry)
         self.value(part)
         self.award([part], part.found.cost, part.reduced_cost)
-        return part, reward_share(self.state.parameters["schedule"], part.found.cost, part.reduced_cost, len(composition["providers"]))
+        schedule, orders = self.state.parameters["schedule"], len(composition["providers"])
+        return part, reward_share(schedule, part.found.cost, part.reduced_cost, orders)
 
     def reserve(self, part):
         """There is room for it after those before it."""

@@ -289,8 +289,8 @@ PARAMETERS = Struct(
     schedule=Schedule(measure=MEASURE, curve=Sequence(U32)),
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_ms=U64, relax_over_ms=U64,
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
-    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64, quiet_batch_interval_ms=U64,
-    amendment_interval_ms=U64,
+    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
+    quiet_batch_interval_ms=U64, amendment_interval_ms=U64,
     account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, demand_lifetime_max_ms=U64,
     limits=LIMITS,
 )
