@@ -3,12 +3,15 @@
 
 use chain::ProofError;
 use chain::schedule::Measure;
-use chain::{BatchHeader, Contents, DemandId, RecordId};
-use scenarios::{ProviderId, evaluate_composition};
+use chain::{
+    Amendment, BatchHeader, Block, Body, Composition, Contents, DemandId, Hash, PriceUpdate, RecordId,
+    Replacement,
+};
+use scenarios::{DualPrices, Money, ProviderId, evaluate_composition};
 
 use super::export::assert_stands;
 use super::forged::forged;
-use super::growing::{Growing, Next};
+use super::growing::{Growing, Next, key};
 use super::markets::{demand_records, open_market_genesis};
 
 /// Provider 0 is near and cheap, provider 1 far; every demand is to be had from either alone.
@@ -54,6 +57,27 @@ impl Amending {
         (id, vec![ProviderId(provider); orders])
     }
 
+    /// The composition of a demand, with true claims.
+    fn composition(&self, index: usize, providers: Vec<ProviderId>) -> Composition {
+        let demand = &self.market.demand(self.ids[index]).demand;
+        let found =
+            evaluate_composition(self.market.ledger.supply(), demand, 0, &providers).expect("feasible");
+        let timestamp_ms = self.market.ledger.head().timestamp_ms;
+        let (demand, cost, minutes) = (self.ids[index], found.cost(), found.total_minutes());
+        Composition { demand, providers, cost, minutes, timestamp_ms }
+    }
+
+    /// The amendment of these demands, each with every order at one provider and in place of this version.
+    fn amendment(&self, parts: &[(usize, u32, u32)]) -> Amendment {
+        let part = |&(index, provider, replaces): &(usize, u32, u32)| {
+            let composition = self.composition(index, self.all_at(index, provider).1);
+            Replacement { replaces, composition }
+        };
+        let mut parts: Vec<Replacement> = parts.iter().map(part).collect();
+        parts.sort_by_key(|part| part.composition.demand);
+        Amendment { parts }
+    }
+
     fn amend(&mut self, miner: u64, amendments: Vec<Set>) -> chain::BatchReport {
         self.market.add(Next { miner, amendments, ..Next::default() })
     }
@@ -93,6 +117,91 @@ fn a_chain_with_amendments_stands_until_everything_is_paid() {
     assert_eq!(versions.collect::<Vec<_>>(), [3, 2, 2, 2, 2, 2, 1]);
     chain.market.wait_until(12);
     assert_eq!(chain.market.statuses().get("frozen"), Some(&7));
+    assert_stands(&chain.market);
+}
+
+/// The rule under which an item is dropped, and what puts that item into a block.
+type DroppedItem = (&'static str, fn(&Amending, &mut Body));
+
+#[test]
+fn what_a_rule_drops_of_a_block_is_dropped_by_the_independent_program_under_the_same_name() {
+    let cases: [DroppedItem; 13] = [
+        ("unknown-demand", |chain, body| {
+            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            body.compositions.push(Composition { demand: RecordId(Hash([9; 32])), ..composition });
+        }),
+        ("already-composed", |chain, body| {
+            body.compositions.push(chain.composition(0, chain.all_at(0, NEAR).1));
+        }),
+        ("order-count", |chain, body| {
+            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            body.compositions.push(Composition { providers: vec![ProviderId(FAR)], ..composition });
+        }),
+        ("unknown-provider", |chain, body| {
+            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            body.compositions.push(Composition { providers: vec![ProviderId(77); 4], ..composition });
+        }),
+        ("not-offered", |chain, body| {
+            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            body.compositions.push(Composition { providers: vec![ProviderId(2); 4], ..composition });
+        }),
+        ("cost", |chain, body| {
+            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            let cost = composition.cost + Money::from_micros(1);
+            body.compositions.push(Composition { cost, ..composition });
+        }),
+        ("minutes", |chain, body| {
+            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            body.compositions.push(Composition { minutes: composition.minutes + 1, ..composition });
+        }),
+        ("capacity", |chain, body| {
+            // 38 minutes stand, and the near provider has 80.
+            body.compositions.push(chain.composition(5, vec![ProviderId(NEAR); 4]));
+            body.compositions.push(chain.composition(6, vec![ProviderId(NEAR); 2]));
+        }),
+        ("stale-amendment", |chain, body| body.amendments.push(chain.amendment(&[(0, NEAR, 2)]))),
+        ("nothing-replaced", |chain, body| body.amendments.push(chain.amendment(&[(5, FAR, 0)]))),
+        ("nothing-changed", |chain, body| body.amendments.push(chain.amendment(&[(0, FAR, 1)]))),
+        ("saving", |chain, body| body.amendments.push(chain.amendment(&[(1, FAR, 1)]))),
+        ("price", |_, body| {
+            let prices = DualPrices(vec![Money::ZERO, Money::from_micros(5)]);
+            body.price_update = Some(PriceUpdate { prices });
+        }),
+    ];
+    for (rule, add) in cases {
+        let mut chain = Amending::begin();
+        let mut body =
+            Body { compositions: vec![chain.composition(4, vec![ProviderId(FAR); 3])], ..Body::default() };
+        add(&chain, &mut body);
+        let anchor = chain.market.ledger.head().hash;
+        let block = Block::sign(chain.market.network().id(), anchor, 1, body, &key("miner", 1));
+        let report = chain.market.add_blocks(Vec::new(), vec![block]).expect("demand 4 is composed");
+        let rules: Vec<&str> = report.blocks[0].dropped.iter().map(|dropped| dropped.rule.as_str()).collect();
+        assert_eq!(rules, [rule]);
+        assert_stands(&chain.market);
+    }
+}
+
+#[test]
+fn of_the_amendments_of_two_miners_the_one_that_saves_more_takes_effect() {
+    let mut chain = Amending::begin();
+    let anchor = chain.market.ledger.head().hash;
+    let block = |miner, sets: &[&[(usize, u32, u32)]], other| {
+        let amendments = sets.iter().map(|set| chain.amendment(set)).collect();
+        let compositions = vec![chain.composition(other, chain.all_at(other, FAR).1)];
+        let body = Body { amendments, compositions, ..Body::default() };
+        Block::sign(chain.market.network().id(), anchor, 1, body, &key("miner", miner))
+    };
+    // Together the demands 0 and 2 save less of what was paid in than demand 0 does alone.
+    let one = block(1, &[&[(0, NEAR, 1), (3, FAR, 1)]], 4);
+    let other = block(2, &[&[(0, NEAR, 1)]], 5);
+    let report = chain.market.add_blocks(Vec::new(), vec![one, other]).expect("both have an effect");
+    let dropped = report
+        .blocks
+        .iter()
+        .map(|outcome| outcome.dropped.iter().map(|dropped| dropped.rule.as_str()).collect::<Vec<_>>());
+    let dropped: Vec<Vec<&str>> = dropped.collect();
+    assert_eq!(dropped.concat(), ["duplicate-composition"], "{dropped:?}");
     assert_stands(&chain.market);
 }
 
