@@ -216,8 +216,7 @@ fn what_is_forged_in_an_amendment_is_found() {
             contents.blocks[0].body.amendments[0].parts[0].replaces = 0;
         }),
         ("its cost is", |_, contents| {
-            contents.blocks[0].body.amendments[0].parts[0].composition.cost +=
-                scenarios::Money::from_micros(1);
+            contents.blocks[0].body.amendments[0].parts[0].composition.cost += Money::from_micros(1);
         }),
         ("an amendment is empty", |_, contents| contents.blocks[0].body.amendments[0].parts.clear()),
         ("a demand is composed twice", |_, contents| {
