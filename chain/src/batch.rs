@@ -110,7 +110,7 @@ impl Contents {
     pub fn position_of(&self, block: &BlockHash) -> Option<usize> {
         let index = self.blocks.iter().position(|found| found.hash() == *block)?;
         let before = self.blocks.get(..index)?.iter();
-        let items = before.map(|block| block.body.items().len().saturating_add(1));
+        let items = before.map(|block| block.body.item_count().saturating_add(1));
         Some(items.fold(self.records.len(), usize::saturating_add))
     }
 

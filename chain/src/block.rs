@@ -170,6 +170,12 @@ impl Body {
         price_update.chain(compositions).chain(amendments).collect()
     }
 
+    /// The number of [`Body::items`], without writing them.
+    pub fn item_count(&self) -> usize {
+        let composed = self.compositions.len().saturating_add(self.amendments.len());
+        composed.saturating_add(usize::from(self.price_update.is_some()))
+    }
+
     /// Takes in the next item of [`Body::items`].
     pub(crate) fn push_item(&mut self, tag: u8, bytes: &[u8]) -> Result<(), CodecError> {
         match tag {

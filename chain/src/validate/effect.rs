@@ -40,8 +40,7 @@ pub(super) struct Fate<'b> {
 impl<'b> Fate<'b> {
     fn new(position: usize, block: &'b Block) -> Self {
         let by = By { block: position, miner: block.miner().address() };
-        let items = block.body.items().len();
-        Self { block, hash: block.hash(), by, dropped: vec![None; items] }
+        Self { block, hash: block.hash(), by, dropped: vec![None; block.body.item_count()] }
     }
 
     fn drop_item(&mut self, item: usize, why: Rejection) {

@@ -129,7 +129,7 @@ fn validate_counts(network: &Network, batch: &Batch) -> Result<(), Rejection> {
         return Err(Rejection::TooManyRecords { got, expected });
     }
     let expected = usize::try_from(limits.compositions_per_batch).unwrap_or(usize::MAX);
-    // Each of use composes something or raises the bound, so a limit of its own is not needed.
+    // A block of use composes something or raises the bound: there need be no more blocks than compositions.
     let got = batch.contents.blocks.len();
     if got > expected {
         return Err(Rejection::TooManyBlocks { got, expected });

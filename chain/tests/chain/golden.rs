@@ -82,6 +82,7 @@ fn an_amendment_is_an_item_of_kind_four_after_the_compositions() {
     let amendments = vec![Amendment { parts }];
     let body = Body { compositions: vec![composition(9)], amendments, ..Body::default() };
     let items = body.items();
+    assert_eq!(items.len(), body.item_count());
     let rest = [2, 1, 0xac, 2, 5, 10, 6]; // two providers, 1 and 300; zigzag -3 and 5; 6 ms
     let first = [&[4, 2, 0xac, 2][..], &[7; 32], &rest].concat(); // kind, two parts, varint 300
     let second = [&[0][..], &[8; 32], &rest].concat();
