@@ -11,7 +11,7 @@ pub struct BatchRow {
     pub batch: BatchHash,
     /// Its height.
     pub height: Height,
-    /// Milliseconds since the Unix epoch, by its miner's clock.
+    /// Milliseconds since the Unix epoch, by its proposer's clock.
     pub timestamp_ms: u64,
     /// Who put it together.
     pub miner: PublicKey,

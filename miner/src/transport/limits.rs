@@ -59,7 +59,7 @@ pub struct TransportLimits {
     /// Of these, with peers on one host whose keys are not reserved.
     pub outbound_connections_per_host: usize,
     /// Incoming handshakes in progress. From half of it on, a caller must first prove its address, as of the other
-    /// limits on handshakes.
+    /// limits on handshakes. The last quarter is for hosts without one, as it is of those begun in a second.
     pub handshakes_at_once: usize,
     /// Of these, with one host.
     pub handshakes_at_once_per_host: usize,
