@@ -73,7 +73,7 @@ pub struct Contents {
     pub blocks: Vec<Block>,
 }
 
-/// What a batch is for, which decides how soon after its parent it may come.
+/// What a batch is for, which decides how soon after its parent it may come; the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum BatchKind {
     /// It composes an open demand: at once.
@@ -211,13 +211,7 @@ impl Contents {
 
     /// How soon after its parent a batch with these contents may come.
     pub fn kind(&self) -> BatchKind {
-        if self.is_quiet() {
-            BatchKind::Quiet
-        } else if self.compositions().next().is_none() && !self.replacements().any(Replacement::is_first) {
-            BatchKind::Amending
-        } else {
-            BatchKind::Composing
-        }
+        self.blocks.iter().map(|block| block.body.kind()).min().unwrap_or(BatchKind::Quiet)
     }
 }
 

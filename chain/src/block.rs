@@ -6,7 +6,7 @@ use std::fmt;
 use scenarios::{DualPrices, Minutes, Money, ProviderId};
 use serde::{Deserialize, Serialize};
 
-use crate::batch::BatchHash;
+use crate::batch::{BatchHash, BatchKind};
 use crate::codec::{CodecError, decode, encode};
 use crate::hash::{Domain, Hash};
 use crate::key::{KeyError, PublicKey, SecretKey, Signature};
@@ -191,6 +191,17 @@ impl Body {
         Ok(())
     }
 
+    /// How soon a batch may come that brings nothing else.
+    pub fn kind(&self) -> BatchKind {
+        if self.is_quiet() {
+            BatchKind::Quiet
+        } else if self.compositions.is_empty() && !self.replacements().any(Replacement::is_first) {
+            BatchKind::Amending
+        } else {
+            BatchKind::Composing
+        }
+    }
+
     /// Whether it composes and re-composes no demand.
     pub const fn is_quiet(&self) -> bool {
         self.compositions.is_empty() && self.amendments.is_empty()
@@ -233,6 +244,12 @@ impl Block {
     /// The block's name.
     pub fn hash(&self) -> BlockHash {
         self.signed.header.hash()
+    }
+
+    /// When the last of its compositions was found, in milliseconds since the Unix epoch: no earlier batch can bring it. 0
+    /// if it composes nothing.
+    pub fn dated_ms(&self) -> u64 {
+        self.body.composed().map(|composition| composition.timestamp_ms).max().unwrap_or(0)
     }
 }
 

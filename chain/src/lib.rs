@@ -45,6 +45,6 @@ pub use record_rule::RecordRule;
 pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
 pub use validate::{
-    Authentic, Draft, Drafted, Fault, FinalBatch, RecordError, Rejection, ValidBatch, WellFormed,
-    check_record,
+    Assembly, Authentic, Draft, Drafted, Fault, FinalBatch, RecordError, Rejection, ValidBatch, WellFormed,
+    WellFormedBlock, check_record,
 };

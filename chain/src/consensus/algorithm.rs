@@ -98,6 +98,7 @@ impl<S: Signer> Algorithm<S> {
             return outputs;
         }
         match input {
+            Input::Wake => self.wake(&mut outputs),
             Input::Candidate(batch) => {
                 if self.candidates.len() < CANDIDATES && !self.candidates.contains(&batch) {
                     self.candidates.push(batch);
@@ -148,6 +149,12 @@ impl<S: Signer> Algorithm<S> {
     }
 
     // ---- Messages: what is still of use, and keeping it ----
+
+    /// Whether it is this node's turn to propose, and it has nothing to propose.
+    pub(super) fn awaits_candidate(&self) -> bool {
+        let is_open = self.awake && self.decided.is_none() && self.log.proposal.is_none();
+        is_open && self.step == Step::Propose && self.is_proposer() && self.value().is_none()
+    }
 
     /// Whether this vote could change anything; if not, verifying it is a waste.
     pub(super) fn wants_vote(&self, signed: &SignedVote) -> bool {

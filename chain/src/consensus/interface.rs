@@ -23,6 +23,8 @@ pub enum Step {
 /// What can happen to a height.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
+    /// Something waits to be brought by a batch of this height: whoever's turn it is makes one.
+    Wake,
     /// A valid batch for this height, to be proposed when it is this node's turn: the first one in its
     /// first turn, in each later turn the next one. None is ever withdrawn: whether a batch is valid does
     /// not change, and one that nobody accepts only costs its turns.

@@ -65,6 +65,12 @@ impl Consensus {
         is_here && self.decided().is_none() && self.algorithm.awaits_proposal(signed)
     }
 
+    /// Whether it is this node's turn to propose, and it has nothing to propose: a batch is to be made and given as
+    /// [`Input::Candidate`], now or, if there is nothing to bring, later in the turn.
+    pub fn awaits_candidate(&self) -> bool {
+        self.algorithm.awaits_candidate()
+    }
+
     /// Takes one input and says what to do about it.
     ///
     /// # Errors
@@ -79,7 +85,7 @@ impl Consensus {
     /// Whether an input is of use; what is of none is not verified.
     fn check(&self, input: &Input) -> Result<bool, ConsensusError> {
         match input {
-            Input::Candidate(_) | Input::Timeout { .. } => Ok(true),
+            Input::Wake | Input::Candidate(_) | Input::Timeout { .. } => Ok(true),
             Input::Proposal { signed, .. } => self.check_proposal(signed),
             Input::Vote(signed) => self.check_vote(signed),
             Input::Polka(certificate) => {

@@ -11,7 +11,7 @@ mod defect;
 pub mod market;
 pub(crate) mod records;
 pub mod root;
-mod state;
+pub(crate) mod state;
 pub(crate) mod transition;
 
 use std::sync::Arc;
@@ -19,6 +19,7 @@ use std::sync::Arc;
 use scenarios::{DualPrices, Money, ProviderId, SharedSupply};
 
 use crate::batch::BatchHash;
+use crate::block::BlockHash;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::Address;
@@ -71,6 +72,24 @@ impl Ledger {
     /// The last batch.
     pub const fn head(&self) -> &Head {
         &self.head
+    }
+
+    /// Whether a block on this anchor may be in the next batch.
+    pub(crate) fn is_anchor(&self, anchor: BatchHash) -> bool {
+        let window_ms = self.network.parameters().anchor_window_ms;
+        let oldest_ms = self.head.timestamp_ms.saturating_sub(window_ms);
+        anchor == self.head.hash
+            || self.state.anchors.time_of(anchor).is_some_and(|time_ms| time_ms >= oldest_ms)
+    }
+
+    /// Whether a batch of the last while has brought a block.
+    pub(crate) fn was_brought(&self, block: BlockHash) -> bool {
+        self.state.anchors.brought(block).is_some()
+    }
+
+    /// Whether a demand is on the market and not composed.
+    pub(crate) fn validate_open(&self, demand: DemandId) -> Result<(), MarketError> {
+        self.state.demands.open(demand).map(|_| ())
     }
 
     /// What is in somebody's account.

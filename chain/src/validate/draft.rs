@@ -1,12 +1,10 @@
-//! Making batches: what a miner wants to put into a block of its own, or a validator into a batch, judged by the very code
-//! that will validate it.
+//! Making blocks: what a miner wants to put into one, judged by the very code that will validate the batch that brings it.
 
 use scenarios::ProviderId;
 
-use super::effect::take_effect;
 use super::form::validate_contents;
 use super::rejection::Rejection;
-use super::stateful::{bring, outcomes_root};
+use super::stateful::{ValidBatch, bring, outcomes_root};
 use crate::batch::{BATCH_VERSION, Batch, BatchHeader, BatchKind, Contents};
 use crate::block::PriceUpdate;
 use crate::block::{Amendment, Block, Body, Composition, Header, Replacement, SignedHeader};
@@ -15,6 +13,7 @@ use crate::hash::{Domain, Hash};
 use crate::key::{PublicKey, SecretKey, Signature};
 use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
 use crate::ledger::market::staging::{ProposedComposition, Staged};
+use crate::ledger::state::State;
 use crate::ledger::transition::{BatchReport, BlockOutcome, By, Transition};
 use crate::ledger::{DemandEntry, Ledger, MarketError};
 use crate::merkle::merkle_root;
@@ -38,21 +37,7 @@ pub struct Draft {
     pub amendments: Vec<Vec<Serving>>,
 }
 
-/// What is to be put together into the next batch.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "the fields name themselves")]
-pub struct Assembly {
-    /// Who puts it together.
-    pub proposer: PublicKey,
-    /// Milliseconds since the Unix epoch, above the head's.
-    pub timestamp_ms: u64,
-    /// Records, right by themselves ([`crate::validate::check_record`]).
-    pub records: Vec<Record>,
-    /// Blocks, right by themselves.
-    pub blocks: Vec<Block>,
-}
-
-/// A batch that breaks no rule, not signed yet.
+/// A batch that breaks no rule, not signed yet; a block by itself is drafted as the only one of its batch.
 #[derive(Clone, Debug)]
 pub struct Drafted {
     /// Without root and number of items, which depend on signatures.
@@ -60,11 +45,13 @@ pub struct Drafted {
     records: Vec<Record>,
     blocks: Vec<Block>,
     own: Option<UnsignedBlock>,
+    /// What it leads to.
+    state: State,
     report: BatchReport,
 }
 
 #[derive(Clone, Debug)]
-struct UnsignedBlock {
+pub(super) struct UnsignedBlock {
     header: Header,
     body: Body,
 }
@@ -83,12 +70,26 @@ impl Drafted {
         (self.complete(block, batch), report)
     }
 
+    /// Signs it and its own block, if it has one: it has been judged already. `ledger` is the one it was drafted on.
+    pub fn sign_valid(self, ledger: &Ledger, key: &SecretKey) -> ValidBatch {
+        let state = self.state.clone();
+        let (batch, report) = self.sign(key);
+        ValidBatch::of_judged(batch, ledger, state, report)
+    }
+
+    /// Signs its own block alone, if it has one: for somebody else to put into a batch.
+    pub fn sign_block(self, key: &SecretKey) -> Option<(Block, BatchReport)> {
+        let UnsignedBlock { header, body } = self.own?;
+        let signature = key.sign(Domain::BlockHeader, &[&encode(&header)]);
+        Some((Block { signed: SignedHeader { header, signature }, body }, self.report))
+    }
+
     fn complete(
         self,
         sign_block: impl FnOnce(&Header) -> Signature,
         sign: impl FnOnce(&BatchHeader) -> Signature,
     ) -> Batch {
-        let Self { mut header, records, mut blocks, own, report: _ } = self;
+        let Self { mut header, records, mut blocks, own, state: _, report: _ } = self;
         blocks.extend(own.map(|UnsignedBlock { header, body }| {
             let signature = sign_block(&header);
             Block { signed: SignedHeader { header, signature }, body }
@@ -194,39 +195,7 @@ impl Ledger {
         self.drafted(transition, draft.miner, draft.records, Vec::new(), own)
     }
 
-    /// Works out the next batch with these records, which must all take effect, and of these blocks those that have an
-    /// effect.
-    ///
-    /// # Errors
-    /// The first rule that the batch would break, and why those blocks are left out that are.
-    pub fn assemble(&self, assembly: Assembly) -> Result<(Drafted, Vec<(Block, Rejection)>), Rejection> {
-        let Assembly { proposer, timestamp_ms, records, mut blocks } = assembly;
-        let mut refused = Vec::new();
-        loop {
-            let mut transition = Transition::begin(self, timestamp_ms)?;
-            bring(&mut transition, &records)?;
-            let fates = take_effect(&mut transition, self.head().hash, &blocks)?;
-            let useless: Vec<Option<Rejection>> = fates.iter().map(|fate| fate.refusal().cloned()).collect();
-            if useless.iter().all(Option::is_none) {
-                let contents = Contents { records, blocks };
-                self.validate_interval(timestamp_ms, contents.kind(), contents.is_empty())?;
-                let Contents { records, blocks } = contents;
-                let drafted = self.drafted(transition, proposer, records, blocks, None)?;
-                return Ok((drafted, refused));
-            }
-            // What has no effect takes nothing from the others but time.
-            let mut left = Vec::with_capacity(blocks.len());
-            for (block, why) in blocks.into_iter().zip(useless) {
-                match why {
-                    None => left.push(block),
-                    Some(why) => refused.push((block, why)),
-                }
-            }
-            blocks = left;
-        }
-    }
-
-    fn drafted(
+    pub(super) fn drafted(
         &self,
         transition: Transition<'_>,
         proposer: PublicKey,
@@ -246,8 +215,8 @@ impl Ledger {
             outcomes_root: outcomes_root(transition.report()),
             state_root: transition.state_root(),
         };
-        let (_, report) = transition.into_parts();
-        let drafted = Drafted { header, records, blocks, own, report };
+        let (state, report) = transition.into_parts();
+        let drafted = Drafted { header, records, blocks, own, state, report };
         // Not signed yet; a signature changes nothing about what is judged here.
         let unsigned = drafted.clone().complete(|_| Signature([0; 64]), |_| Signature([0; 64]));
         validate_contents(self.network(), &unsigned, None)?;
@@ -255,8 +224,7 @@ impl Ledger {
     }
 
     /// Which of these compositions the next batch of `miner` can bring together at this time, taken greedily in order:
-    /// for re-anchoring a batch mined on an older head, and to explain a refusal. What batches earn as a whole is not
-    /// judged.
+    /// for what is left of a block, and to explain a refusal. What blocks earn as a whole is not judged.
     pub fn admissible(&self, miner: &PublicKey, timestamp_ms: u64, compositions: &[Serving]) -> Admissible {
         let mut admissible = Admissible::default();
         let mut transition = match Transition::begin(self, timestamp_ms) {
@@ -283,7 +251,7 @@ impl Ledger {
     }
 
     /// Which of these sets the next batch of `miner` can bring as amendments together at this time, taken greedily in
-    /// order, after those of `compositions` that it can bring: for re-anchoring, as [`Ledger::admissible`].
+    /// order, after those of `compositions` that it can bring, as [`Ledger::admissible`].
     pub fn admissible_amendments(
         &self,
         miner: &PublicKey,

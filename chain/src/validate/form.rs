@@ -3,11 +3,12 @@
 
 use std::collections::BTreeSet;
 
+use super::assembly::OVERHEAD_BYTES;
 use super::record::check_record;
 use super::rejection::{BlockError, Rejection};
-use crate::batch::{BATCH_VERSION, Batch};
+use crate::batch::{BATCH_VERSION, Batch, Contents};
 use crate::block::{Amendment, BLOCK_VERSION, Block, Header};
-use crate::codec::{decode, encode};
+use crate::codec::{decode, encode, encoded_len};
 use crate::genesis::Network;
 use crate::key::KeyError;
 use crate::ledger::MarketError;
@@ -76,7 +77,7 @@ impl WellFormed {
         let Authentic(batch) = batch;
         validate_network(network, &batch)?;
         validate_contents(network, &batch, bytes)?;
-        validate_no_duplicates(&batch)?;
+        validate_no_duplicates(&batch.contents)?;
         verify_blocks(network, &batch)?;
         verify_records(network, &batch)?;
         Ok(Self(batch))
@@ -93,6 +94,42 @@ impl WellFormed {
     }
 }
 
+/// A block that is right by itself: its miner's, this network's, what its header names, and small enough for a batch of
+/// its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WellFormedBlock(Block);
+
+impl WellFormedBlock {
+    /// Checks the form of a block.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn new(network: &Network, block: Block) -> Result<Self, Rejection> {
+        verify_block(network, &block)
+            .map_err(|error| Rejection::Block { block: block.hash(), error: Box::new(error) })?;
+        let contents = Contents { records: Vec::new(), blocks: vec![block] };
+        validate_counts(network, &contents)?;
+        validate_price_form(&contents)?;
+        validate_amendment_form(&contents)?;
+        validate_no_duplicates(&contents)?;
+        let (got, expected) = (encoded_len(&contents).saturating_add(OVERHEAD_BYTES), batch_bytes(network));
+        if got > expected {
+            return Err(Rejection::TooLarge { got, expected });
+        }
+        contents.blocks.into_iter().next().map(Self).ok_or(Rejection::EmptyBatch)
+    }
+
+    /// The block.
+    pub const fn block(&self) -> &Block {
+        &self.0
+    }
+
+    /// The block, no longer known to be well-formed.
+    pub fn into_block(self) -> Block {
+        self.0
+    }
+}
+
 /// The rules of form that do not depend on a signature: a draft keeps to them before it is signed. `bytes` is the
 /// length of the canonical form, if it is known.
 pub(super) fn validate_contents(
@@ -100,9 +137,9 @@ pub(super) fn validate_contents(
     batch: &Batch,
     bytes: Option<usize>,
 ) -> Result<(), Rejection> {
-    validate_counts(network, batch)?;
-    validate_price_form(batch)?;
-    validate_amendment_form(batch)?;
+    validate_counts(network, &batch.contents)?;
+    validate_price_form(&batch.contents)?;
+    validate_amendment_form(&batch.contents)?;
     validate_composition_timestamps(batch)?;
     validate_size(network, batch, bytes)
 }
@@ -121,30 +158,30 @@ fn validate_network(network: &Network, batch: &Batch) -> Result<(), Rejection> {
     if got == expected { Ok(()) } else { Err(Rejection::WrongNetwork { got, expected }) }
 }
 
-fn validate_counts(network: &Network, batch: &Batch) -> Result<(), Rejection> {
+fn validate_counts(network: &Network, contents: &Contents) -> Result<(), Rejection> {
     let limits = &network.parameters().limits;
     let expected = usize::try_from(limits.records_per_batch).unwrap_or(usize::MAX);
-    let got = batch.contents.records.len();
+    let got = contents.records.len();
     if got > expected {
         return Err(Rejection::TooManyRecords { got, expected });
     }
     let expected = usize::try_from(limits.compositions_per_batch).unwrap_or(usize::MAX);
     // A block of use composes something or raises the bound: there need be no more blocks than compositions.
-    let got = batch.contents.blocks.len();
+    let got = contents.blocks.len();
     if got > expected {
         return Err(Rejection::TooManyBlocks { got, expected });
     }
-    let got = batch.contents.composed().count();
+    let got = contents.composed().count();
     if got > expected { Err(Rejection::TooManyCompositions { got, expected }) } else { Ok(()) }
 }
 
-fn validate_price_form(batch: &Batch) -> Result<(), Rejection> {
-    let mut lasts = batch.contents.price_updates().filter_map(|update| update.prices.0.last());
+fn validate_price_form(contents: &Contents) -> Result<(), Rejection> {
+    let mut lasts = contents.price_updates().filter_map(|update| update.prices.0.last());
     if lasts.any(|price| price.micros() == 0) { Err(Rejection::TrailingZeroPrice) } else { Ok(()) }
 }
 
-fn validate_amendment_form(batch: &Batch) -> Result<(), Rejection> {
-    for (amendment, Amendment { parts }) in batch.contents.amendments().enumerate() {
+fn validate_amendment_form(contents: &Contents) -> Result<(), Rejection> {
+    for (amendment, Amendment { parts }) in contents.amendments().enumerate() {
         if parts.is_empty() {
             return Err(Rejection::EmptyAmendment { amendment });
         }
@@ -191,16 +228,16 @@ fn verify_items(batch: &Batch) -> Result<(), Rejection> {
     if got == expected { Ok(()) } else { Err(Rejection::WrongContentsRoot { got, expected }) }
 }
 
-fn validate_no_duplicates(batch: &Batch) -> Result<(), Rejection> {
+fn validate_no_duplicates(contents: &Contents) -> Result<(), Rejection> {
     let mut records = BTreeSet::new();
-    for record in &batch.contents.records {
+    for record in &contents.records {
         let record = record.id();
         if !records.insert(record) {
             return Err(Rejection::DuplicateRecord { record });
         }
     }
     let mut blocks = BTreeSet::new();
-    for block in &batch.contents.blocks {
+    for block in &contents.blocks {
         if !blocks.insert(block.hash()) {
             return Err(Rejection::DuplicateBlock { block: block.hash() });
         }

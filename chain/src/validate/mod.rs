@@ -5,6 +5,7 @@
 //! function and one error variant per rule, cheapest first, signatures before anything expensive. An `Err` leaves
 //! everything unchanged.
 
+mod assembly;
 pub mod draft;
 mod effect;
 mod fault;
@@ -15,10 +16,11 @@ pub mod rejection;
 mod stateful;
 
 pub use crate::batch::Batch;
-pub use draft::{Admissible, AdmissibleAmendments, Assembly, Draft, Drafted, Early, Serving};
+pub use assembly::{Assembled, Assembly};
+pub use draft::{Admissible, AdmissibleAmendments, Draft, Drafted, Early, Serving};
 pub use fault::Fault;
 pub use finality::{FinalBatch, FinalityError, verify_certificate};
-pub use form::{Authentic, WellFormed};
+pub use form::{Authentic, WellFormed, WellFormedBlock};
 pub use record::{OfferError, RecordError, check_record};
 pub use rejection::{BlockError, Rejection};
 pub use stateful::ValidBatch;

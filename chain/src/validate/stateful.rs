@@ -6,6 +6,7 @@ use super::rejection::Rejection;
 use crate::batch::{Batch, BatchHeader, BatchKind};
 use crate::hash::Hash;
 use crate::ledger::records::BringError;
+use crate::ledger::state::State;
 use crate::ledger::transition::{BatchReport, BlockOutcome, Transition};
 use crate::ledger::{Head, Ledger};
 use crate::merkle::merkle_root;
@@ -20,6 +21,14 @@ pub struct ValidBatch {
 }
 
 impl ValidBatch {
+    /// A batch that leads from this ledger to this state.
+    pub(super) fn of_judged(batch: Batch, parent: &Ledger, state: State, report: BatchReport) -> Self {
+        let header = &batch.header;
+        let head = Head { height: header.height, hash: header.hash(), timestamp_ms: header.timestamp_ms };
+        let next = Ledger { network: parent.network.clone(), head, state };
+        Self { batch, next, report }
+    }
+
     /// The batch.
     pub const fn batch(&self) -> &Batch {
         &self.batch
@@ -65,9 +74,7 @@ impl Ledger {
         verify_state_root(header, &transition)?;
 
         let (state, report) = transition.into_parts();
-        let head = Head { height: header.height, hash: header.hash(), timestamp_ms: header.timestamp_ms };
-        let next = Self { network: self.network.clone(), head, state };
-        Ok(ValidBatch { batch, next, report })
+        Ok(ValidBatch::of_judged(batch, self, state, report))
     }
 
     /// A batch that composes no open demand must keep its distance, and without any item it needs a reason.

@@ -1,9 +1,10 @@
 //! Several blocks in one batch: items stand alone, the better one wins, and it does not matter where a block stands.
 
 use chain::ledger::{BlockOutcome, MarketError, StateKey};
-use chain::validate::{Assembly, BlockError};
+use chain::validate::{Assembled, Assembly, BlockError};
 use chain::{
-    Batch, BatchHash, BatchReport, Block, Body, Fault, Hash, NetworkId, PriceUpdate, Rejection, SecretKey,
+    Amendment, Batch, BatchHash, BatchReport, Block, BlockHash, Body, Fault, Hash, NetworkId, PriceUpdate,
+    Rejection, SecretKey, WellFormedBlock,
 };
 use scenarios::parameters::Allocation;
 use scenarios::{DualPrices, Money, ProviderId};
@@ -17,12 +18,12 @@ fn block(market: &Market, by: u64, compositions: &[(usize, Vec<ProviderId>)]) ->
 }
 
 /// The batch of these blocks, put together by somebody else, and those left out of it.
-fn assembled(market: &Market, blocks: Vec<Block>) -> (Batch, BatchReport, Vec<(Block, Rejection)>) {
+fn assembled(market: &Market, blocks: Vec<Block>) -> (Batch, BatchReport, Vec<(BlockHash, Rejection)>) {
     let key = SecretKey::for_scenario(1, "validator", 9);
     let (proposer, timestamp_ms) = (key.public(), market.next_time());
     let assembly = Assembly { proposer, timestamp_ms, records: Vec::new(), blocks };
-    let (drafted, refused) = market.ledger.assemble(assembly).expect("what is left of it is a batch");
-    let (batch, report) = drafted.sign(&key);
+    let Assembled { drafted, refused } = market.ledger.assemble(assembly);
+    let (batch, report) = drafted.expect("what is left of it is a batch").sign(&key);
     (batch, report, refused)
 }
 
@@ -101,11 +102,11 @@ fn a_block_takes_effect_once_in_whichever_batch_comes_first_while_its_anchor_las
     // Brought before, still in time, and too late.
     let twice = Rejection::Block { block: blocks[0].hash(), error: Box::new(BlockError::BroughtBefore) };
     let (_, _, refused) = assembled(&market, vec![blocks[0].clone(), blocks[1].clone()]);
-    assert_eq!(refused, [(blocks[0].clone(), twice)]);
+    assert_eq!(refused, [(blocks[0].hash(), twice)]);
     market.advance_to(5);
     let error = Box::new(BlockError::NoAnchor { got: anchor, window_ms: 3_000 });
     let (_, _, refused) = assembled(&market, vec![late.clone()]);
-    assert_eq!(refused, [(late.clone(), Rejection::Block { block: late.hash(), error })]);
+    assert_eq!(refused, [(late.hash(), Rejection::Block { block: late.hash(), error })]);
     // With the next batch neither is remembered any longer.
     let keys = [StateKey::Anchor(anchor), StateKey::Brought(blocks[0].hash())];
     let remembered = |market: &Market| keys.map(|key| market.ledger.prove_state(key).value.is_some());
@@ -222,4 +223,117 @@ fn in_dedicated_allocation_a_block_takes_effect_whole_or_not_at_all() {
     let taken = if report.blocks[0].block == one.hash() { 2 } else { 1 };
     assert_eq!(report.compositions, taken);
     assert_eq!(refused[0].1.rule(), "provider-held");
+}
+
+// ---- blocks that wait ----
+
+#[test]
+fn a_batch_takes_the_first_blocks_that_it_has_room_for_and_the_others_wait() {
+    let market = Market::open_with(|genesis| genesis.parameters.limits.compositions_per_batch = 2);
+    let alone = providers([0, 0]);
+    let blocks = vec![
+        block(&market, 0, &[(0, alone.clone())]),
+        block(&market, 1, &[(1, alone.clone()), (2, alone.clone())]),
+        block(&market, 2, &[(2, alone)]),
+    ];
+    let (batch, _, refused) = assembled(&market, blocks.clone());
+    assert_eq!(batch.contents.blocks, [blocks[0].clone(), blocks[2].clone()]);
+    assert_eq!(refused, [], "there was no room for it, which is nobody's fault");
+    market.check(batch).expect("what was assembled is valid");
+}
+
+#[test]
+fn a_batch_is_no_larger_than_allowed_whatever_waits() {
+    let bytes = 1_200;
+    let market = Market::open_with(|genesis| {
+        genesis.parameters.limits.batch_bytes = bytes;
+        genesis.parameters.limits.record_bytes = 512;
+    });
+    let blocks: Vec<Block> =
+        (0..3).map(|by| block(&market, by, &[(usize::try_from(by).unwrap(), providers([0, 0]))])).collect();
+    let (batch, _, _) = assembled(&market, blocks);
+    assert!((1..3).contains(&batch.contents.blocks.len()), "{} blocks", batch.contents.blocks.len());
+    assert!(chain::codec::encode(&batch).len() <= usize::try_from(bytes).unwrap());
+}
+
+#[test]
+fn a_block_dated_after_its_batch_waits_and_without_anything_else_there_is_no_batch() {
+    let market = Market::open();
+    let mut block = block(&market, 0, &[(0, providers([0, 0]))]);
+    block.body.compositions[0].timestamp_ms = market.next_time() + 1;
+    let late = Block::sign(market.network().id(), market.ledger.head().hash, 0, block.body, &miner(0));
+    let assembly = |timestamp_ms| Assembly {
+        proposer: miner(1).public(),
+        timestamp_ms,
+        records: Vec::new(),
+        blocks: vec![late.clone()],
+    };
+    let Assembled { drafted, refused } = market.ledger.assemble(assembly(market.next_time()));
+    assert_eq!(refused, []);
+    assert_eq!(drafted.unwrap().report().compositions, 0, "an empty batch, for demands wait for time");
+    let drafted = market.ledger.assemble(assembly(market.next_time() + 1)).drafted;
+    assert_eq!(drafted.unwrap().report().compositions, 1);
+    assert_eq!(market.ledger.brings_from_ms(&late), market.next_time() + 1);
+}
+
+#[test]
+fn a_waiting_block_is_judged_as_the_only_one_of_the_next_batch() {
+    let mut market = Market::open();
+    let waiting = |market: &Market, block: &Block| {
+        let block = WellFormedBlock::new(market.network(), block.clone()).expect("it is well-formed");
+        let glance = market.ledger.validate_waiting(block.block());
+        let judged = market.ledger.try_block(&block, market.next_time());
+        assert!(glance.is_ok() || judged.is_err(), "a glance never refuses what has an effect");
+        (glance.map_err(|why| why.rule()), judged.map_err(|why| why.rule()))
+    };
+    let blocks = [
+        block(&market, 0, &[(0, providers([0, 0]))]),
+        block(&market, 1, &[(0, providers([0, 0])), (1, providers([0, 0]))]),
+        block(&market, 2, &[(0, providers([0, 0]))]),
+    ];
+    let expected = market.check(market.batch(market.composing(0, &[(0, providers([0, 0]))]))).unwrap();
+    let (glance, judged) = waiting(&market, &blocks[0]);
+    assert_eq!((glance, &judged.unwrap()), (Ok(()), expected.report()));
+    accept(&mut market, vec![blocks[0].clone()]);
+    let brought = ("block-once", "block-once");
+    let useless = ("already-composed", "already-composed");
+    for (block, (glance, judged)) in [(&blocks[0], brought), (&blocks[2], useless)] {
+        assert_eq!(waiting(&market, block), (Err(glance), Err(judged)));
+    }
+    // Half of it still stands.
+    let (glance, judged) = waiting(&market, &blocks[1]);
+    assert_eq!((glance, judged.unwrap().compositions), (Ok(()), 1));
+    let elsewhere = BatchHash(Hash([7; 32]));
+    let lost = Block::sign(market.network().id(), elsewhere, 0, blocks[1].body.clone(), &miner(1));
+    assert_eq!(waiting(&market, &lost), (Err("anchor"), Err("anchor")));
+}
+
+#[test]
+fn a_block_that_no_batch_could_bring_is_not_well_formed() {
+    type Change = fn(&mut Body);
+    let cases: [(Change, &str); 6] = [
+        (|body| body.compositions.clear(), "empty-block"),
+        (|body| body.compositions.extend(body.compositions.clone()), "duplicate-composition"),
+        (
+            |body| body.price_update = Some(PriceUpdate { prices: DualPrices(vec![Money::ZERO]) }),
+            "price-form",
+        ),
+        (|body| body.amendments.push(Amendment { parts: Vec::new() }), "empty-amendment"),
+        (|body| body.compositions = vec![body.compositions[0].clone(); 3], "composition-count"),
+        (|body| body.compositions[0].providers = vec![ProviderId(0); 5_000], "batch-size"),
+    ];
+    let market = Market::open_with(|genesis| {
+        genesis.parameters.limits.compositions_per_batch = 2;
+        genesis.parameters.limits.batch_bytes = 4_000;
+        genesis.parameters.limits.record_bytes = 1_000;
+    });
+    let good = block(&market, 0, &[(0, providers([0, 0]))]);
+    assert!(WellFormedBlock::new(market.network(), good.clone()).is_ok());
+    for (change, rule) in cases {
+        let mut body = good.body.clone();
+        change(&mut body);
+        let bad = Block::sign(market.network().id(), good.header().anchor, 0, body, &miner(0));
+        let refused = WellFormedBlock::new(market.network(), bad).unwrap_err();
+        assert_eq!((refused.rule(), refused.fault()), (rule, Fault::Peer), "{refused}");
+    }
 }

@@ -23,7 +23,7 @@ use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_recor
 use chain::ledger::{BatchReport, DemandEntry};
 use chain::record::{DemandStatement, OfferStatement};
 use chain::state_tree::StateTree;
-use chain::validate::{Assembly, Serving};
+use chain::validate::{Assembled, Assembly, Serving};
 use chain::{
     Batch, Block, Contents, DemandId, Draft, Drafted, Genesis, Height, Ledger, Network, PriceUpdate, Record,
     RecordContent, Rejection, SecretKey, Statement, ValidBatch, WellFormed, merkle_root,
@@ -226,8 +226,9 @@ impl Market {
         let (proposer, timestamp_ms) = (batch.header.proposer, batch.header.timestamp_ms);
         let Contents { records, blocks } = batch.contents;
         let assembly = Assembly { proposer, timestamp_ms, records, blocks };
-        let (drafted, refused) = self.ledger.assemble(assembly).expect("a batch of what there is");
+        let Assembled { drafted, refused } = self.ledger.assemble(assembly);
         assert_eq!(refused, []);
+        let drafted = drafted.expect("a batch of what there is");
         let mut dropped = drafted.report().blocks.iter().flat_map(|block| &block.dropped);
         dropped.next().expect("an item that is dropped").reason.clone()
     }

@@ -54,7 +54,7 @@ impl Node {
         let is_welcome = match topic {
             Topic::Vote => votes != Some(self.consensus.summary()),
             Topic::Final => self.ledger.head().height > height,
-            Topic::Batch | Topic::Records | Topic::ReconcileReply | Topic::Other => false,
+            Topic::Block | Topic::Batch | Topic::Records | Topic::ReconcileReply | Topic::Other => false,
         };
         if !is_welcome {
             self.budgets.spend(payer, purse, work_us, now);
@@ -65,6 +65,7 @@ impl Node {
     fn may_be_awaited(&self, peer: &PublicKey, topic: Topic, now: Now) -> bool {
         match topic {
             Topic::Final => self.catching_up.awaits(peer),
+            Topic::Block => self.blocks.fetching.awaits(peer),
             Topic::Batch => self.batches.fetching.awaits(peer),
             Topic::Records => self.exchange.awaits_records(peer),
             Topic::ReconcileReply => self.exchange.awaits_reply(peer, now.monotonic_ms),
@@ -77,8 +78,11 @@ impl Node {
         if let Message::Pool(PoolMessage::Records(records)) = &mut message {
             records.retain(|record| self.exchange.awaits_record(peer, &record.id()));
         }
+        if let Message::Block(block) = &message {
+            return self.blocks.fetching.awaits_body(peer, &block.hash()).then_some(message);
+        }
         if let Message::Batch(batch) = &message {
-            return self.batches.fetching.awaits_batch(peer, &batch.hash()).then_some(message);
+            return self.batches.fetching.awaits_body(peer, &batch.hash()).then_some(message);
         }
         Some(message)
     }

@@ -1,6 +1,6 @@
 //! A batch in a table row: the same row in events, reports and inspections, which add columns of their own.
 
-use chain::{Batch, BatchHash, BatchReport, Hash, Height, PublicKey};
+use chain::{Batch, BatchHash, BatchReport, BlockOutcome, Hash, Height, PublicKey};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub struct BatchRow {
     /// Milliseconds since the Unix epoch, by its proposer's clock.
     pub timestamp_ms: u64,
     /// Who put it together.
-    pub miner: PublicKey,
+    pub proposer: PublicKey,
     pub records: u32,
     /// Open demands it composes.
     pub demands: u32,
@@ -23,11 +23,13 @@ pub struct BatchRow {
     pub saving: Money,
     /// Earlier compositions that are settled with it.
     pub frozen: u32,
+    /// Open demands whose time has come with it.
+    pub expired: u32,
     /// What it adds to the cost of composed demands.
     pub cost: Money,
     /// What it adds to their reduced cost.
     pub reduced_cost: Money,
-    /// What the miner earns when they freeze.
+    /// What its miners earn when they freeze.
     pub reward: Money,
     /// The share of its fees that is, in parts per million.
     pub reward_ppm: u64,
@@ -39,6 +41,8 @@ pub struct BatchRow {
     pub bounty: Money,
     /// Merkle root of the contents.
     pub contents_root: Hash,
+    /// The blocks that it brings, in order, and what became of each.
+    pub blocks: Vec<BlockOutcome>,
 }
 
 impl BatchRow {
@@ -49,12 +53,13 @@ impl BatchRow {
             batch: batch.hash(),
             height: header.height,
             timestamp_ms: header.timestamp_ms,
-            miner: header.proposer,
+            proposer: header.proposer,
             records: report.records,
             demands: report.compositions,
             amended: report.replaced,
             saving: report.saving,
             frozen: report.frozen,
+            expired: report.expired,
             cost: report.cost,
             reduced_cost: report.reduced_cost,
             reward: report.reward,
@@ -63,6 +68,12 @@ impl BatchRow {
             bounds: report.bound_before.zip(report.bound_after),
             bounty: report.bounty,
             contents_root: header.contents_root,
+            blocks: report.blocks.clone(),
         }
+    }
+
+    /// Whether it does more than let time pass.
+    pub const fn brings_anything(&self) -> bool {
+        self.records > 0 || !self.blocks.is_empty() || self.frozen > 0 || self.expired > 0
     }
 }

@@ -1,25 +1,23 @@
-//! Batches on their way to becoming final: judged, kept, voted on, decided. How they are fetched is in `fetching`, whose
-//! places they take in `candidates`, what is told of those that lose in `refusals`, and how final ones come from peers
-//! that are ahead in `catching_up`.
+//! Batches on their way to becoming final: fetched, judged, kept, voted on, decided. When one is made is in `proposing`, and
+//! how final ones come from peers that are ahead in `catching_up`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Input as Vote};
 use chain::store::Write;
-use chain::{Authentic, Batch, BatchHash, Drafted, FinalBatch, Height, Rejection, ValidBatch};
+use chain::{Authentic, Batch, BatchHash, FinalBatch, Height, Rejection, ValidBatch};
 
 use super::batch_row::BatchRow;
-use super::candidates::{Candidates, EarlyBatch, Origin, Room};
+use super::candidates::{Candidates, EarlyBatch};
 use super::clock::ClockDoubts;
 use super::event::NodeEvent;
-use super::fetching::Fetching;
+use super::fetching::{Fetching, Overdue, Served, Surroundings};
 use super::held_proposals::HeldProposals;
 use super::io::Effect;
 use super::message::Message;
-use super::mining::changes_market;
-use super::refusals::{LateBatches, explain, explain_losers, refusal};
-use super::standing::Standing;
+use super::places::{Origin, Room};
+use super::refusals::Refusals;
 use super::{Blame, MarketCounts, Node, Now, PublicKey, is_peers};
 
 /// Names remembered as refused. What is refused beyond that is judged again when it is sent again, which costs its
@@ -30,16 +28,16 @@ const REFUSED: usize = 1_024;
 #[derive(Debug, Default)]
 pub(super) struct PendingBatches {
     pub(super) candidates: Candidates,
-    pub(super) fetching: Fetching,
+    pub(super) fetching: Fetching<BatchHash>,
     /// Authentic, and refused: not to be fetched or judged again.
     refused: BTreeSet<BatchHash>,
     /// Proposals whose batch is not here or not judged yet.
     pub(super) held_proposals: HeldProposals,
     /// A decision whose batch is not here yet.
     decided: Option<CommitCertificate>,
-    /// Batches that peers were sent lately, and when, by the monotonic clock.
-    pub(super) served_ms: BTreeMap<(PublicKey, BatchHash), u64>,
-    late: LateBatches,
+    pub(super) served: Served<BatchHash>,
+    /// When an own batch could last not be put together, by the monotonic clock.
+    pub(super) setback_ms: Option<u64>,
     pub(super) clock: ClockDoubts,
 }
 
@@ -69,47 +67,23 @@ impl PendingBatches {
         self.candidates.holds(batch) || self.is_refused(batch)
     }
 
-    /// The height is decided. What is left of its batches is given back; what is known about peers and clocks stays.
-    fn begin_height(&mut self) -> Candidates {
+    /// The height is decided. What is known about peers and clocks stays.
+    fn begin_height(&mut self) {
         let mut last = std::mem::take(self);
         last.fetching.begin_height();
         self.fetching = last.fetching;
         self.clock = last.clock;
-        last.candidates
     }
 }
 
 impl Node {
-    // ---- own batches ----
-
-    pub(super) fn announce_own_batch(&mut self, drafted: Drafted, now: Now, effects: &mut Vec<Effect>) {
-        let (batch, report) = drafted.sign(&self.key);
-        // Whatever our clock says: it may have been set back since the head was dated, which it must follow.
-        let judged = Authentic::new(batch.clone()).and_then(|batch| self.judge(batch, None));
-        let valid = match judged {
-            Ok(valid) => valid,
-            Err(rejection) => {
-                let detail = format!("an own batch breaks a rule: {rejection}; it was not sent");
-                effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
-                return;
-            }
-        };
-        if let Some(mining) = &mut self.mining {
-            mining.on_announced(&batch);
-        }
-        effects.push(Effect::Event(NodeEvent::BatchAnnounced(BatchRow::new(&batch, &report))));
-        effects.push(Effect::Broadcast(Message::Batch(Box::new(batch))));
-        let origin = Origin { room: Room::Guaranteed, miner: self.own, sender: self.own };
-        self.add_candidate(origin, valid, now, effects);
-    }
-
     /// A batch that this node voted for in an earlier run. It was on time then, whatever our clock says by now.
     pub(super) fn restore_candidate(&mut self, batch: Batch, now: Now, effects: &mut Vec<Effect>) {
-        let miner = batch.header.proposer;
+        let maker = batch.header.proposer;
         let judged = Authentic::new(batch).and_then(|batch| self.judge(batch, None));
         if let Ok(valid) = judged {
             let hash = valid.batch().hash();
-            let origin = Origin { room: Room::Guaranteed, miner, sender: self.own };
+            let origin = Origin { room: Room::Guaranteed, maker, sender: self.own };
             self.batches.candidates.restore(origin, valid);
             self.vote(Vote::Candidate(hash), now, effects);
         }
@@ -131,11 +105,8 @@ impl Node {
             self.note_claim(peer, height - 1, now, effects);
             return;
         }
-        let is_turned_away =
-            || self.batches.candidates.is_turned_away(hash, peer) && !self.batches.is_voted_on(&hash);
-        if is_turned_away() || (height < next && !self.is_worth_explaining(&batch)) {
-            return;
-        }
+        let maker = batch.header.proposer;
+        let Some(room) = self.room_of_batch(&hash, maker).filter(|_| height == next) else { return };
         // A name covers the header alone: whoever sends another body under it must neither satisfy who asked for the
         // batch nor have anything said about it.
         let authentic = match Authentic::new(batch) {
@@ -146,32 +117,21 @@ impl Node {
                 return;
             }
         };
-        if height < next {
-            self.batches.late.note(hash);
-            effects.push(Effect::Event(explain(&self.ledger, authentic.batch())));
-            return;
-        }
         self.batches.fetching.delivered(&hash, peer);
-        let miner = authentic.batch().header.proposer;
-        let origin = Origin { room: self.room_of(&hash, miner), miner, sender: peer };
-        match self.batches.candidates.validate_place(&origin) {
-            Ok(()) => self.judge_for_place(origin, authentic, now, effects),
-            Err(full) => self.batches.candidates.turn_away(hash, peer, full),
+        let origin = Origin { room, maker, sender: peer };
+        if self.batches.candidates.validate_place(&origin).is_ok() {
+            self.judge_for_place(origin, authentic, now, effects);
         }
     }
 
-    /// Whose places a batch of this miner takes. A miner could show each node other batches, more than any node keeps of
-    /// it; what is voted on, all must judge.
-    fn room_of(&self, batch: &BatchHash, miner: PublicKey) -> Room {
+    /// Whose places a batch takes; `None` is that it has none. A validator sends its batch along with the proposal, and
+    /// could show each node others, more than any node keeps of it; what is voted on, all must judge.
+    fn room_of_batch(&self, batch: &BatchHash, proposer: PublicKey) -> Option<Room> {
         if self.batches.is_voted_on(batch) {
-            Room::Guaranteed
-        } else {
-            match self.standing_of(&miner) {
-                Standing::Validator => Room::Validator { validators: self.validators.len() },
-                Standing::Established => Room::Known,
-                Standing::Stranger => Room::Stranger,
-            }
+            return Some(Room::Guaranteed);
         }
+        let is_validator = self.validators.index_of(&proposer).is_some();
+        is_validator.then(|| Room::Validator { validators: self.validators.len() })
     }
 
     /// A batch for which there is a place.
@@ -181,7 +141,6 @@ impl Node {
         let wall_ms = (!self.batches.is_decided(&hash)).then_some(now.wall_ms);
         match self.judge(batch.clone(), wall_ms) {
             Ok(valid) => {
-                self.relay(origin.sender, &valid, effects);
                 self.add_candidate(origin, valid, now, effects);
             }
             Err(Rejection::TimestampAhead { got, expected }) => {
@@ -206,7 +165,7 @@ impl Node {
         if self.batches.refused.len() < REFUSED || self.batches.is_voted_on(&hash) {
             self.batches.refused.insert(hash);
         }
-        effects.push(Effect::Event(refusal(batch, rejection)));
+        effects.push(Effect::Event(Refusals::of_batch(batch, rejection)));
         if self.batches.is_decided(&hash) {
             self.tell_undecidable(&hash, effects);
         }
@@ -220,40 +179,95 @@ impl Node {
         self.ledger.validate(batch.well_formed(&self.network)?, local_time_ms)
     }
 
-    /// Tells everybody else of a batch that somebody sent.
-    fn relay(&self, sender: PublicKey, valid: &ValidBatch, effects: &mut Vec<Effect>) {
-        let (height, batch) = (valid.batch().header.height, valid.batch().hash());
-        let others = self.peers.keys().filter(|&other| other != sender);
-        let message = Message::AnnounceBatch { height, batch };
-        effects.extend(others.map(|peer| Effect::Send { peer, message: message.clone() }));
-    }
-
-    /// A valid batch for the next height: kept, and voted on. It is made durable when this node votes for it.
-    fn add_candidate(&mut self, origin: Origin, valid: ValidBatch, now: Now, effects: &mut Vec<Effect>) {
+    /// A valid batch for the next height: kept, and proposed if it is our own. It is made durable when this node votes for
+    /// it.
+    pub(super) fn add_candidate(
+        &mut self,
+        origin: Origin,
+        valid: ValidBatch,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
         let hash = valid.batch().hash();
         if let Some(certificate) = self.batches.decided.take_if(|certificate| certificate.batch == hash) {
             self.finalise(valid, certificate, now, effects);
             return;
         }
-        // A stranger's batch that brings nothing only spoils the work of others, height after height: this node does not
-        // propose it. Who has something to lose sends such where time has to pass.
-        let is_of_use = origin.room != Room::Stranger || changes_market(&valid.batch().contents);
         self.batches.candidates.insert(origin, valid);
-        if is_of_use {
+        if origin.sender == self.own {
             self.vote(Vote::Candidate(hash), now, effects);
         }
         self.release_proposals(hash, true, now, effects);
     }
 
-    /// Whether people may want to know why a batch that came after its height was decided lost: it lost the last height,
-    /// its miner is none of the many that anybody can invent, and not many were explained.
-    fn is_worth_explaining(&self, batch: &Batch) -> bool {
-        let (hash, head) = (batch.hash(), self.ledger.head());
-        batch.header.height == head.height
-            && hash != head.hash
-            && !batch.contents.is_quiet()
-            && self.batches.late.has_room_for(&hash)
-            && self.room_of(&hash, batch.header.proposer) != Room::Stranger
+    // ---- fetching ----
+
+    /// Asks a peer for a batch that is voted on, if that is any use; others say that it has it.
+    pub(super) fn want_batch(
+        &mut self,
+        batch: BatchHash,
+        peer: PublicKey,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.batches.is_known(&batch) || !self.peers.is_connected(&peer) {
+            return;
+        }
+        let validators = &self.validators;
+        let around = Surroundings {
+            now_ms: now.monotonic_ms,
+            patience_ms: self.timing.fetch_ms,
+            voted_on: &self.batches.voted_on(),
+            is_validator: &|key| validators.index_of(key).is_some(),
+            peers: &[],
+        };
+        if self.batches.fetching.want(batch, peer, false, around) {
+            effects.push(Effect::Send { peer, message: Message::RequestBatch(batch) });
+        }
+    }
+
+    /// Asks validators for a batch that they proposed or voted for.
+    pub(super) fn want_from_validators(
+        &mut self,
+        batch: BatchHash,
+        validators: impl IntoIterator<Item = u16>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        for key in validators.into_iter().filter_map(|index| self.validators.key(index)).collect::<Vec<_>>() {
+            self.want_batch(batch, key, now, effects);
+        }
+    }
+
+    /// Asks somebody else for what has not come in time.
+    pub(super) fn retry_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let (validators, peers) = (&self.validators, self.peers.keys().collect::<Vec<_>>());
+        let around = Surroundings {
+            now_ms: now.monotonic_ms,
+            patience_ms: self.timing.fetch_ms,
+            voted_on: &self.batches.voted_on(),
+            is_validator: &|key| validators.index_of(key).is_some(),
+            peers: &peers,
+        };
+        let Overdue { ask, .. } = self.batches.fetching.overdue(around);
+        let ask = ask.into_iter();
+        effects.extend(ask.map(|(batch, peer)| Effect::Send { peer, message: Message::RequestBatch(batch) }));
+    }
+
+    /// Sends a candidate.
+    pub(super) fn on_batch_requested(
+        &mut self,
+        peer: PublicKey,
+        hash: BatchHash,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(batch) = self.batches.candidates.get(&hash).map(|valid| valid.batch().clone()) else {
+            return;
+        };
+        if self.batches.served.may_send(peer, hash, now, self.timing.fetch_ms) {
+            effects.push(Effect::Send { peer, message: Message::Batch(Box::new(batch)) });
+        }
     }
 
     // ---- batches ahead of our clock ----
@@ -346,20 +360,21 @@ impl Node {
             state_root: batch.header.state_root,
             open_demands: self.market.open,
         };
-        let (batch, departed) = (Arc::new(batch), report.departed.clone());
+        let batch = Arc::new(batch);
         effects.push(Effect::Persist(write));
-        effects.push(Effect::Final { batch: Arc::clone(&batch), report: Box::new(report) });
+        effects.push(Effect::Final { batch: Arc::clone(&batch), report: Box::new(report.clone()) });
         effects.push(Effect::Event(event));
         self.state_root = batch.header.state_root;
-        let mut losers = self.batches.begin_height();
-        losers.remove(&batch.hash()); // still there if it came as a final batch of a peer
-        effects.extend(explain_losers(&self.ledger, losers.into_losers()).into_iter().map(Effect::Event));
-        self.prune_pool(&departed, effects);
+        self.head_since_ms = now.monotonic_ms;
+        self.batches.begin_height();
+        self.prune_pool(&report.departed, effects);
         self.look_for_own_signature(&certificate, effects);
         self.begin_height(now, effects);
+        self.review_blocks(&report, effects);
         self.with_mining(now, effects, |mining, view, actions| {
-            mining.on_final(&batch, view, actions);
+            mining.on_final(&batch, &report, view, actions);
         });
+        self.bring(now, effects);
     }
 
     /// A peer says, or lets see, that it has reached a height.

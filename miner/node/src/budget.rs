@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 
-use chain::{Batch, PublicKey};
+use chain::{Batch, Body, Contents, PublicKey};
 use coordinator_free_pool::PoolMessage;
 use scenarios::parameters::Limits;
 
@@ -206,11 +206,13 @@ impl Scale {
         let content = match message {
             Message::Hello(_)
             | Message::Status(_)
-            | Message::AnnounceBatch { .. }
+            | Message::AnnounceBlock(_)
+            | Message::RequestBlock(_)
             | Message::RequestBatch(_)
             | Message::RequestFinal { .. } => 0,
             Message::Peers(records) => times(records.len(), SIGNATURE_US),
             Message::Pool(message) => self.work_of_pool_message(message),
+            Message::Block(block) => SIGNATURE_US.saturating_add(self.work_of_bodies(&[&block.body])),
             Message::Batch(batch) => self.work_of_batch(batch),
             Message::Consensus(message) => work_of_vote(message),
             Message::Final(batches) => batches.iter().fold(0_u64, |work, batch| {
@@ -231,17 +233,22 @@ impl Scale {
         }
     }
 
-    /// Signatures, and a path for each composition, which is taken for as long as one of a full batch may be on average;
-    /// for a price update paths for the whole market, before and after.
     fn work_of_batch(&self, batch: &Batch) -> u64 {
-        let contents = &batch.contents;
+        let Contents { records, blocks } = &batch.contents;
+        let signatures = records.len().saturating_add(blocks.len()).saturating_add(1);
+        let bodies: Vec<&Body> = blocks.iter().map(|block| &block.body).collect();
+        times(signatures, SIGNATURE_US).saturating_add(self.work_of_bodies(&bodies))
+    }
+
+    /// A path for each composition, which is taken for as long as one of a full batch may be on average; for a price update
+    /// paths for the whole market, before and after.
+    fn work_of_bodies(&self, bodies: &[&Body]) -> u64 {
         let Limits { verification_work, compositions_per_batch, .. } = self.limits;
         let path_us = verification_work / u64::from(compositions_per_batch).max(1) / RELAXATIONS_PER_US;
-        let priced = contents.price_updates().count().min(2).saturating_mul(self.market).saturating_mul(2);
-        let paths = contents.composed().count().saturating_add(priced);
-        let signatures = contents.records.len().saturating_add(contents.blocks.len()).saturating_add(1);
-        let paths_us = times(paths, path_us).min(verification_work / RELAXATIONS_PER_US);
-        times(signatures, SIGNATURE_US).saturating_add(paths_us)
+        let updates = bodies.iter().filter(|body| body.price_update.is_some()).count().min(2);
+        let priced = updates.saturating_mul(self.market).saturating_mul(2);
+        let composed: usize = bodies.iter().map(|body| body.composed().count()).sum();
+        times(composed.saturating_add(priced), path_us).min(verification_work / RELAXATIONS_PER_US)
     }
 }
 

@@ -2,7 +2,7 @@
 //! protocol depends on them.
 
 use chain::consensus::Power;
-use chain::{BatchHash, DemandId, Hash, Height, PublicKey, RecordId};
+use chain::{BatchHash, BlockHash, BlockOutcome, DemandId, Hash, Height, PublicKey, RecordId};
 use coordinator_free_pool::Rule;
 use scenarios::Money;
 use scenarios::settings::Profile;
@@ -89,24 +89,25 @@ pub enum NodeEvent {
         /// Demands still to compose.
         left: usize,
     },
-    /// An own batch was sent out.
-    BatchAnnounced(BatchRow),
-    /// An own batch lost the race and was sent again on the new head.
-    BatchReanchored {
-        /// Compositions that still stand.
+    /// An own block was sent out, and would do this alone.
+    BlockAnnounced(BlockOutcome),
+    /// A batch brought an own block.
+    BlockBrought {
+        block: BlockHash,
+        /// Of the batch.
+        height: Height,
+        /// Items that took effect.
         kept: usize,
-        /// Compositions that do not.
+        /// Items that did not.
         dropped: usize,
-        /// Why the first of them does not.
+        /// Why the first of them did not.
         reason: Option<String>,
     },
-    /// A batch was refused.
-    BatchRefused {
-        batch: BatchHash,
-        /// Its height.
-        height: Height,
+    /// A block was refused, or waits no longer, for nothing of it would take effect.
+    BlockRefused {
+        block: BlockHash,
         miner: PublicKey,
-        /// Demands it would have composed.
+        /// Demands it would have composed by themselves.
         demands: usize,
         /// Demands its amendments would have composed, first or anew.
         #[serde(default)]
@@ -116,7 +117,18 @@ pub enum NodeEvent {
         /// The rule, got and expected, in words.
         reason: String,
     },
-    /// An own composition was held back: the batch would earn less than the market accepts now.
+    /// A batch was refused.
+    BatchRefused {
+        batch: BatchHash,
+        /// Its height.
+        height: Height,
+        proposer: PublicKey,
+        /// The rule that refuses it.
+        rule: String,
+        /// The rule, got and expected, in words.
+        reason: String,
+    },
+    /// An own composition was held back: the block would earn less than the market accepts now.
     HeldBack { demands: usize, reason: String },
     /// A batch is final.
     BatchFinal {

@@ -1,33 +1,31 @@
-//! Batches that are asked for: whom next, how long it is waited, and whose places they take. A name may be invented and
-//! a body withheld, so each peer has places of its own, and who does not deliver is asked last.
+//! Blocks and batches that are asked for: whom next, how long it is waited, and whose places they take. A name may be
+//! invented and a body withheld, so each peer has places of its own, and who does not deliver is asked last.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use chain::{BatchHash, Height, PublicKey};
+use chain::PublicKey;
 
-use super::io::Effect;
-use super::message::Message;
-use super::{Blame, Node, Now};
+use super::Now;
 
-/// Names of one peer's that nobody votes on, and batches that it is sent at a time: as many as a status tells.
+/// Names of one peer's that nobody votes on, and bodies that it is sent at a time: as many as a status tells.
 const OF_A_PEER: usize = 8;
-/// How often in a row a peer may announce a batch and not deliver it before it is blamed: messages get lost.
+/// How often in a row a peer may announce a body and not deliver it before it is blamed: messages get lost.
 const FORGIVEN: u32 = 2;
-/// Requests for one batch that are waited for together, once validators vote on it.
+/// Requests for one body that are waited for together, once validators vote on it.
 const TOGETHER: usize = 2;
 /// Waits grow no longer than to this many times the first.
 const GROWTH: u64 = 8;
 
-/// Batches being fetched, and how peers have behaved.
-#[derive(Debug, Default)]
-pub(super) struct Fetching {
-    wanted: BTreeMap<BatchHash, Wanted>,
+/// Blocks or batches being fetched, by name, and how peers have behaved.
+#[derive(Debug)]
+pub(super) struct Fetching<N> {
+    wanted: BTreeMap<N, Wanted>,
     /// Of connected peers alone.
     conduct: BTreeMap<PublicKey, Conduct>,
 }
 
-/// A batch that is not here yet.
+/// A body that is not here yet.
 #[derive(Debug)]
 struct Wanted {
     /// In whose places it is.
@@ -36,7 +34,7 @@ struct Wanted {
     asks: u64,
 }
 
-/// A peer that should have a batch.
+/// A peer that should have a body.
 #[derive(Clone, Copy, Debug)]
 struct Source {
     peer: PublicKey,
@@ -56,49 +54,55 @@ struct Asked {
 struct Conduct {
     /// Batches it announced and did not deliver in time, since it last delivered one.
     unanswered: u32,
-    /// Batches it delivered.
+    /// Bodies it delivered.
     delivered: u64,
 }
 
-/// What is to be done about batches that have not come.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Overdue {
+/// What is to be done about bodies that have not come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Overdue<N> {
     /// Whom to ask for which.
-    pub(super) ask: Vec<(BatchHash, PublicKey)>,
+    pub(super) ask: Vec<(N, PublicKey)>,
     /// Peers that announced batches again and again and delivered none of them.
     pub(super) blamed: Vec<PublicKey>,
 }
 
-/// What a node knows about the batches it wants and those who may have them.
+/// What a node knows about the bodies it wants and those who may have them.
 #[derive(Clone, Copy)]
-pub(super) struct Surroundings<'a> {
+pub(super) struct Surroundings<'a, N> {
     pub(super) now_ms: u64,
     /// How long a fetch may take.
     pub(super) patience_ms: u64,
-    /// Batches that validators vote on.
-    pub(super) voted_on: &'a BTreeSet<BatchHash>,
+    /// Those that validators vote on.
+    pub(super) voted_on: &'a BTreeSet<N>,
     pub(super) is_validator: &'a dyn Fn(&PublicKey) -> bool,
-    /// Whom to ask for a batch that is voted on when nobody is known to have it.
+    /// Whom to ask for a body that is voted on when nobody is known to have it.
     pub(super) peers: &'a [PublicKey],
 }
 
-impl Fetching {
-    /// A peer has a batch, or others say so (`announced` is false). Whether it is to be asked now.
+impl<N> Default for Fetching<N> {
+    fn default() -> Self {
+        Self { wanted: BTreeMap::new(), conduct: BTreeMap::new() }
+    }
+}
+
+impl<N: Copy + Ord> Fetching<N> {
+    /// A peer has a body, or others say so (`announced` is false). Whether it is to be asked now.
     pub(super) fn want(
         &mut self,
-        batch: BatchHash,
+        name: N,
         peer: PublicKey,
         announced: bool,
-        around: Surroundings<'_>,
+        around: Surroundings<'_, N>,
     ) -> bool {
-        let is_voted_on = around.voted_on.contains(&batch);
+        let is_voted_on = around.voted_on.contains(&name);
         let sponsored = self
             .wanted
             .iter()
-            .filter(|(name, wanted)| wanted.sponsor == peer && !around.voted_on.contains(*name));
+            .filter(|(other, wanted)| wanted.sponsor == peer && !around.voted_on.contains(*other));
         let sponsored = sponsored.count();
         let conduct = self.conduct.entry(peer).or_default();
-        if let Some(wanted) = self.wanted.get_mut(&batch) {
+        if let Some(wanted) = self.wanted.get_mut(&name) {
             wanted.add(peer, announced);
             return is_voted_on
                 && wanted.waits_for(around.now_ms, around.patience_ms) < TOGETHER
@@ -111,30 +115,30 @@ impl Fetching {
         }
         let asked = Some(Asked { at_ms: around.now_ms, is_late: false });
         let sources = vec![Source { peer, announced, asked }];
-        self.wanted.insert(batch, Wanted { sponsor: peer, sources, asks: 1 });
+        self.wanted.insert(name, Wanted { sponsor: peer, sources, asks: 1 });
         true
     }
 
-    /// Somebody says that a peer has a batch, which is asked of it in its turn if it is wanted.
-    pub(super) fn note_source(&mut self, batch: &BatchHash, peer: PublicKey) {
-        if let Some(wanted) = self.wanted.get_mut(batch) {
+    /// Somebody says that a peer has a body, which is asked of it in its turn if it is wanted.
+    pub(super) fn note_source(&mut self, name: &N, peer: PublicKey) {
+        if let Some(wanted) = self.wanted.get_mut(name) {
             wanted.add(peer, false);
         }
     }
 
-    /// Whether a peer was asked for any batch that is still wanted.
+    /// Whether a peer was asked for any body that is still wanted.
     pub(super) fn awaits(&self, peer: &PublicKey) -> bool {
         self.wanted.values().any(|wanted| wanted.was_asked_of(peer))
     }
 
-    /// Whether a peer was asked for this batch, which is still wanted.
-    pub(super) fn awaits_batch(&self, peer: &PublicKey, batch: &BatchHash) -> bool {
-        self.wanted.get(batch).is_some_and(|wanted| wanted.was_asked_of(peer))
+    /// Whether a peer was asked for this body, which is still wanted.
+    pub(super) fn awaits_body(&self, peer: &PublicKey, name: &N) -> bool {
+        self.wanted.get(name).is_some_and(|wanted| wanted.was_asked_of(peer))
     }
 
-    /// An authentic batch came from this peer.
-    pub(super) fn delivered(&mut self, batch: &BatchHash, peer: PublicKey) {
-        if let Some(wanted) = self.wanted.remove(batch)
+    /// An authentic body came from this peer.
+    pub(super) fn delivered(&mut self, name: &N, peer: PublicKey) {
+        if let Some(wanted) = self.wanted.remove(name)
             && wanted.was_asked_of(&peer)
         {
             self.keeps_its_word(peer);
@@ -148,10 +152,10 @@ impl Fetching {
         conduct.unanswered = 0;
     }
 
-    /// Looks at what has not come: whom to ask in turn, whom to blame. A batch that nobody votes on and that nobody is
+    /// Looks at what has not come: whom to ask in turn, whom to blame. A body that nobody votes on and that nobody is
     /// left to ask for is given up; whoever has it announces it again.
-    pub(super) fn overdue(&mut self, around: Surroundings<'_>) -> Overdue {
-        let mut overdue = Overdue::default();
+    pub(super) fn overdue(&mut self, around: Surroundings<'_, N>) -> Overdue<N> {
+        let mut overdue = Overdue { ask: Vec::new(), blamed: Vec::new() };
         for wanted in self.wanted.values_mut() {
             for source in &mut wanted.sources {
                 let Some(asked) = &mut source.asked else { continue };
@@ -169,8 +173,8 @@ impl Fetching {
             }
         }
         let conduct = &self.conduct;
-        self.wanted.retain(|batch, wanted| {
-            let is_voted_on = around.voted_on.contains(batch);
+        self.wanted.retain(|name, wanted| {
+            let is_voted_on = around.voted_on.contains(name);
             let first_ms = if is_voted_on { around.patience_ms / 2 } else { around.patience_ms };
             let wait_ms = first_ms.saturating_mul(wanted.asks.clamp(1, GROWTH));
             let last_ms = wanted.sources.iter().filter_map(|source| source.asked).map(|asked| asked.at_ms);
@@ -184,7 +188,7 @@ impl Fetching {
             if let Some(peer) = next
                 && wanted.ask(peer, around.now_ms)
             {
-                overdue.ask.push((*batch, peer));
+                overdue.ask.push((*name, peer));
             }
             next.is_some() || is_voted_on
         });
@@ -264,112 +268,45 @@ impl Wanted {
     }
 }
 
-impl Node {
-    pub(super) fn on_batch_announced(
-        &mut self,
-        peer: PublicKey,
-        height: Height,
-        batch: BatchHash,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let next = self.ledger.head().height + 1;
-        if height > next {
-            self.note_claim(peer, height - 1, now, effects);
-        } else if height == next {
-            self.want_batch(batch, peer, true, now, effects);
+/// What peers were sent of what they asked for, and when: one copy to a peer within the time that a fetch may take, and
+/// few others, each up to the largest message.
+#[derive(Debug)]
+pub(super) struct Served<N> {
+    at_ms: BTreeMap<(PublicKey, N), u64>,
+}
+
+impl<N> Default for Served<N> {
+    fn default() -> Self {
+        Self { at_ms: BTreeMap::new() }
+    }
+}
+
+impl<N: Copy + Ord> Served<N> {
+    /// Whether this is to be sent to a peer now; if so, that is noted.
+    pub(super) fn may_send(&mut self, peer: PublicKey, name: N, now: Now, patience_ms: u64) -> bool {
+        self.at_ms.retain(|_, at_ms| now.since_ms(*at_ms) < patience_ms);
+        let of_peer = self.at_ms.keys().filter(|(to, _)| *to == peer).count();
+        let may = !self.at_ms.contains_key(&(peer, name)) && of_peer < OF_A_PEER;
+        if may {
+            self.note(peer, name, now);
         }
+        may
     }
 
-    /// Asks a peer for a batch, if that is any use and the peer has a place left; `announced` if it says itself that it
-    /// has the batch.
-    pub(super) fn want_batch(
-        &mut self,
-        batch: BatchHash,
-        peer: PublicKey,
-        announced: bool,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let is_voted_on = self.batches.is_voted_on(&batch);
-        let is_turned_away = self.batches.candidates.is_turned_away(batch, peer) && !is_voted_on;
-        if self.batches.is_known(&batch) || is_turned_away || !self.peers.is_connected(&peer) {
-            return;
-        }
-        let validators = &self.validators;
-        let around = Surroundings {
-            now_ms: now.monotonic_ms,
-            patience_ms: self.timing.fetch_ms,
-            voted_on: &self.batches.voted_on(),
-            is_validator: &|key| validators.index_of(key).is_some(),
-            peers: &[],
-        };
-        if self.batches.fetching.want(batch, peer, announced, around) {
-            effects.push(Effect::Send { peer, message: Message::RequestBatch(batch) });
-        }
+    /// A peer is sent this unasked.
+    pub(super) fn note(&mut self, peer: PublicKey, name: N, now: Now) {
+        self.at_ms.insert((peer, name), now.monotonic_ms);
     }
 
-    /// Asks validators for a batch that they proposed or voted for.
-    pub(super) fn want_from_validators(
-        &mut self,
-        batch: BatchHash,
-        validators: impl IntoIterator<Item = u16>,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        for key in validators.into_iter().filter_map(|index| self.validators.key(index)).collect::<Vec<_>>() {
-            self.want_batch(batch, key, false, now, effects);
-        }
-    }
-
-    /// Asks somebody else for what has not come in time.
-    pub(super) fn retry_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let (validators, peers) = (&self.validators, self.peers.keys().collect::<Vec<_>>());
-        let around = Surroundings {
-            now_ms: now.monotonic_ms,
-            patience_ms: self.timing.fetch_ms,
-            voted_on: &self.batches.voted_on(),
-            is_validator: &|key| validators.index_of(key).is_some(),
-            peers: &peers,
-        };
-        let Overdue { ask, blamed } = self.batches.fetching.overdue(around);
-        let ask = ask.into_iter();
-        effects.extend(ask.map(|(batch, peer)| Effect::Send { peer, message: Message::RequestBatch(batch) }));
-        let height = self.ledger.head().height;
-        for peer in blamed {
-            // A peer whose head has moved on meanwhile no longer has what it announced.
-            if self.peers.claimed_height(&peer) <= height {
-                let reason = "it announced batches again and again and did not deliver them";
-                self.blame(peer, Blame::NUISANCE, &reason, effects);
-            }
-        }
-    }
-
-    /// Sends a candidate: one copy to a peer within the time that a fetch may take, and few others. All batches that peers
-    /// ask for, each up to the largest message, are sent here.
-    pub(super) fn on_batch_requested(
-        &mut self,
-        peer: PublicKey,
-        hash: BatchHash,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(valid) = self.batches.candidates.get(&hash) else { return };
-        let served = &mut self.batches.served_ms;
-        served.retain(|_, at_ms| now.since_ms(*at_ms) < self.timing.fetch_ms);
-        let of_peer = served.keys().filter(|(to, _)| *to == peer).count();
-        if served.contains_key(&(peer, hash)) || of_peer >= OF_A_PEER {
-            return;
-        }
-        served.insert((peer, hash), now.monotonic_ms);
-        let batch = Box::new(valid.batch().clone());
-        effects.push(Effect::Send { peer, message: Message::Batch(batch) });
+    /// A peer is gone.
+    pub(super) fn forget_peer(&mut self, peer: &PublicKey) {
+        self.at_ms.retain(|(other, _), _| other != peer);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chain::{Hash, SecretKey};
+    use chain::{BatchHash, Hash, SecretKey};
 
     use super::*;
 
@@ -384,7 +321,7 @@ mod tests {
     }
 
     /// At this time, with votes on name 200, and with peer 9 a validator.
-    fn at<T>(now_ms: u64, peers: &[PublicKey], look: impl FnOnce(Surroundings<'_>) -> T) -> T {
+    fn at<T>(now_ms: u64, peers: &[PublicKey], look: impl FnOnce(Surroundings<'_, BatchHash>) -> T) -> T {
         look(Surroundings {
             now_ms,
             patience_ms: PATIENCE_MS,
@@ -394,11 +331,11 @@ mod tests {
         })
     }
 
-    fn announce(fetching: &mut Fetching, batch: BatchHash, from: PublicKey, now_ms: u64) -> bool {
+    fn announce(fetching: &mut Fetching<BatchHash>, batch: BatchHash, from: PublicKey, now_ms: u64) -> bool {
         at(now_ms, &[], |around| fetching.want(batch, from, true, around))
     }
 
-    fn overdue(fetching: &mut Fetching, now_ms: u64, peers: &[PublicKey]) -> Overdue {
+    fn overdue(fetching: &mut Fetching<BatchHash>, now_ms: u64, peers: &[PublicKey]) -> Overdue<BatchHash> {
         at(now_ms, peers, |around| fetching.overdue(around))
     }
 
@@ -435,7 +372,7 @@ mod tests {
         assert!(announce(&mut fetching, name(1), peer(1), 0));
         assert!(!announce(&mut fetching, name(1), peer(2), 10), "one at a time");
         assert!(!announce(&mut fetching, name(1), peer(9), 20));
-        assert_eq!(overdue(&mut fetching, 1_000, &[]), Overdue::default());
+        assert_eq!(overdue(&mut fetching, 1_000, &[]), Overdue { ask: Vec::new(), blamed: Vec::new() });
         // The validator first.
         assert_eq!(overdue(&mut fetching, 1_001, &[]).ask, [(name(1), peer(9))]);
         // The second wait is twice as long.

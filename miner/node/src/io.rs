@@ -81,8 +81,10 @@ pub enum Timer {
     Gossip,
     /// Renew our peer record, forget dead nodes, dial known ones.
     Membership,
-    /// Reconsider what to mine.
+    /// Reconsider what to mine, and whether there is something to bring.
     Mining,
+    /// There is something to bring.
+    Batch,
     /// A round of voting has waited long enough in this step.
     Consensus {
         /// The height voted on.
@@ -154,7 +156,7 @@ pub struct NodeStatus {
     /// The height of its head.
     pub height: Height,
     pub head: BatchHash,
-    /// The time since its head was mined, by the miner's clock and ours, in milliseconds.
+    /// The time since its head was made, by its proposer's clock and ours, in milliseconds.
     pub head_age_ms: u64,
     /// Connected peers.
     pub peers: usize,

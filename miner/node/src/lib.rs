@@ -3,13 +3,15 @@
 //! [`Node::handle`] takes one [`Input`] and the time, and lists [`Effect`]s. It reads no clock, socket,
 //! file or randomness; two drivers run the very same code, tokio with QUIC and the deterministic simulator.
 //!
-//! A page of nouns: a *candidate* is a batch that is valid for the next height; the *head* is the last
-//! final batch; a *refusal* is a batch that breaks a rule, with the rule; the *pool* holds records no batch
-//! has brought; *mining* is what this node does to get batches of its own accepted.
+//! A page of nouns: a *block* is what a miner signs; the *waiting* ones no batch has brought, like the records of the
+//! *pool*; a validator whose turn it is puts a *batch* together of both; a *candidate* is a batch that is valid for the
+//! next height; the *head* is the last final batch; a *refusal* is a block or batch that breaks a rule, with the rule;
+//! *mining* is what this node does to get blocks of its own into batches.
 
 mod admission;
 mod batch_row;
 mod batches;
+mod blocks;
 mod budget;
 mod candidates;
 mod catching_up;
@@ -30,6 +32,8 @@ mod now;
 mod opening;
 mod peer_record;
 mod peers;
+mod places;
+mod proposing;
 mod records;
 mod recovered;
 mod refusals;
@@ -40,14 +44,13 @@ pub mod strategy;
 mod voting;
 mod work;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chain::consensus::{Consensus, Power, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
-use chain::{DemandId, Fault, Hash, Height, Ledger, PublicKey, SecretKey, ValidBatch};
+use chain::{Fault, Hash, Height, Ledger, PublicKey, SecretKey};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use batch_row::BatchRow;
@@ -66,6 +69,7 @@ pub use settings::{MiningSettings, Timing};
 pub use work::{WorkId, WorkKind};
 
 use batches::PendingBatches;
+use blocks::WaitingBlocks;
 use budget::Budgets;
 use catching_up::CatchingUp;
 use dialling::Dialling;
@@ -117,6 +121,9 @@ pub struct Node {
     safety: Option<SafetyLog>,
     mining: Option<Mining>,
     batches: PendingBatches,
+    blocks: WaitingBlocks,
+    /// When the head came, by the monotonic clock.
+    head_since_ms: u64,
     state_root: Hash,
     /// The height at which a validator's other state was last told of.
     other_state_told_at: Option<Height>,
@@ -176,6 +183,8 @@ impl Node {
             consensus,
             safety: memory.safety,
             batches: PendingBatches::default(),
+            blocks: WaitingBlocks::default(),
+            head_since_ms: now.monotonic_ms,
             catching_up: CatchingUp::default(),
         };
         let mut effects = Vec::new();
@@ -231,7 +240,10 @@ impl Node {
             open_demands: self.market.open,
             composed_demands: self.market.composed,
             given_up: mining.map(|mining| mining.given_up().clone()).unwrap_or_default(),
-            is_quiescent: self.pool.is_empty() && nothing_to_vote_on && mining.is_none_or(Mining::is_idle),
+            is_quiescent: self.pool.is_empty()
+                && self.blocks.is_empty()
+                && nothing_to_vote_on
+                && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
         }
     }
@@ -289,7 +301,12 @@ impl Node {
             }
             Timer::Mining => {
                 self.with_mining(now, effects, Mining::consider);
+                self.bring(now, effects);
                 self.timing.mining_ms
+            }
+            Timer::Batch => {
+                self.bring(now, effects);
+                return;
             }
             Timer::Consensus { height, round, step } => {
                 self.on_consensus_timeout(height, round, step, now, effects);
@@ -304,6 +321,7 @@ impl Node {
             Command::Submit { records, reply_to } => {
                 self.submit(records, reply_to, effects);
                 self.with_mining(now, effects, Mining::consider);
+                self.bring(now, effects);
             }
             Command::StartMining => {
                 if let Some(mining) = &mut self.mining {
@@ -336,9 +354,9 @@ impl Node {
             Message::Peers(records) => self.on_peer_records(peer, records, now, effects),
             Message::Pool(message) => self.on_pool_message(peer, message, now, effects),
             Message::Status(status) => self.on_status(peer, &status, now, effects),
-            Message::AnnounceBatch { height, batch } => {
-                self.on_batch_announced(peer, height, batch, now, effects);
-            }
+            Message::AnnounceBlock(block) => self.on_block_announced(peer, block, now, effects),
+            Message::RequestBlock(block) => self.on_block_requested(peer, block, now, effects),
+            Message::Block(block) => self.on_block(peer, *block, now, effects),
             Message::RequestBatch(hash) => self.on_batch_requested(peer, hash, now, effects),
             Message::Batch(batch) => self.on_batch(peer, *batch, now, effects),
             Message::Consensus(message) => self.on_consensus(peer, message, now, effects),
@@ -360,11 +378,8 @@ impl Node {
         let pending = self.pool.pending(&self.ledger, now.wall_ms);
         // A newcomer ranks behind all of these and works beside the one whose turn that is.
         let cell_takers = self.known.cell_takers(has_standing && mining.takes_cell(), now);
-        let others = self.batches.candidates.valid().map(ValidBatch::batch);
-        let in_flight: BTreeSet<DemandId> = others
-            .filter(|batch| batch.header.proposer != self.own)
-            .flat_map(|batch| batch.contents.composed().map(|composition| composition.demand))
-            .collect();
+        let in_flight = self.blocks.composed_by_others(self.own);
+        let is_announced_waiting = mining.announced().is_some_and(|block| self.blocks.get(&block).is_some());
         let view = View {
             now,
             ledger: &self.ledger,
@@ -372,6 +387,7 @@ impl Node {
             cell_takers: &cell_takers,
             own: self.own,
             in_flight: &in_flight,
+            is_announced_waiting,
             is_behind,
         };
         let mut actions = Vec::new();
@@ -389,7 +405,11 @@ impl Node {
         for action in actions {
             match action {
                 Action::Effect(effect) => effects.push(effect),
-                Action::Propose(drafted) => self.announce_own_batch(drafted, now, effects),
+                Action::Announce(drafted) => {
+                    if let Some((block, report)) = drafted.sign_block(&self.key) {
+                        self.announce_own_block(block, &report, now, effects);
+                    }
+                }
             }
         }
     }
@@ -397,7 +417,8 @@ impl Node {
     /// A peer is gone: nothing more is to be expected of it.
     fn forget_requests_to(&mut self, peer: &PublicKey) {
         self.batches.fetching.forget_peer(peer);
-        self.batches.served_ms.retain(|(other, _), _| other != peer);
+        self.batches.served.forget_peer(peer);
+        self.blocks.forget_peer(peer);
         self.catching_up.forget_peer(peer);
     }
 }

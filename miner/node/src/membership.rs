@@ -8,9 +8,7 @@ use super::budget::{Purse, work_of_final_batches};
 use super::event::NodeEvent;
 use super::io::Effect;
 use super::known_nodes::Learned;
-use super::message::{
-    FINAL_BATCHES, Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_CANDIDATES, Status,
-};
+use super::message::{FINAL_BATCHES, Hello, Message, PEER_RECORDS, PROTOCOL_VERSION, STATUS_BLOCKS, Status};
 use super::mining::Mining;
 use super::peer_record::{PEER_ADDRESSES, PeerContent, PeerRecord};
 use super::{Blame, Node, Now, PublicKey, Standing};
@@ -144,17 +142,19 @@ impl Node {
     pub(super) fn gossip(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.retry_early_batches(now, effects);
         self.retry_fetches(now, effects);
+        self.retry_block_fetches(now, effects);
+        self.expire_blocks(now);
         self.retry_catching_up(now, effects);
         self.tick_pool(now, effects);
         self.relay_peer_records(now, effects);
         let Some(peer) = self.peers.next_in_rotation() else { return };
         let turn = usize::try_from(now.monotonic_ms / self.timing.gossip_ms.max(1)).unwrap_or(0);
-        let candidates = self.batches.candidates.to_announce(turn, STATUS_CANDIDATES);
+        let blocks = self.blocks.to_announce(turn, STATUS_BLOCKS);
         let status = Status {
             height: self.ledger.head().height,
             state_root: self.state_root,
             votes: self.consensus.summary(),
-            candidates,
+            blocks,
         };
         effects.push(Effect::Send { peer, message: Message::Status(status) });
         self.reconcile_pool_with(peer, now, effects);
@@ -207,8 +207,8 @@ impl Node {
         if status.state_root != self.state_root {
             self.note_other_state(peer, status.state_root, effects);
         }
-        for &batch in &status.candidates {
-            self.on_batch_announced(peer, own + 1, batch, now, effects);
+        for &block in &status.blocks {
+            self.on_block_announced(peer, block, now, effects);
         }
         if status.votes.height == self.consensus.height() {
             let missing = self.consensus.missing_from(&status.votes);

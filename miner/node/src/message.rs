@@ -2,20 +2,20 @@
 
 use chain::codec::{self, CodecError};
 use chain::consensus::{CommitCertificate, ConsensusMessage, VoteSummary};
-use chain::{Batch, BatchHash, Hash, Height, NetworkId};
+use chain::{Batch, BatchHash, Block, BlockHash, Hash, Height, NetworkId};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
 use super::peer_record::PeerRecord;
 
 /// The version of this message set; peers of another version are refused.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 /// The largest message, in bytes: the largest batch of [`chain::genesis::Limits`] and room around it.
 pub const MESSAGE_BYTES: usize = 5 << 20;
 /// The most peer records in one message.
 pub(super) const PEER_RECORDS: usize = 64;
-/// The most candidate batches a status announces.
-pub(super) const STATUS_CANDIDATES: usize = 8;
+/// The most waiting blocks a status announces.
+pub(super) const STATUS_BLOCKS: usize = 8;
 /// The most final batches in one message.
 pub const FINAL_BATCHES: usize = 64;
 /// Room for what a message of final batches holds beside them.
@@ -33,13 +33,13 @@ pub enum Message {
     Pool(PoolMessage),
     /// Where I am; sent in turn to each peer, which answers with the votes I lack, or with its own if it is ahead.
     Status(Status),
-    /// I have a batch that is valid for this height.
-    AnnounceBatch {
-        /// Its height.
-        height: Height,
-        batch: BatchHash,
-    },
-    /// Send me this batch.
+    /// I have a block that waits for a batch.
+    AnnounceBlock(BlockHash),
+    /// Send me this block.
+    RequestBlock(BlockHash),
+    /// A block that waits for a batch.
+    Block(Box<Block>),
+    /// Send me this batch, which is voted on.
     RequestBatch(BatchHash),
     /// A batch, not final.
     Batch(Box<Batch>),
@@ -60,6 +60,8 @@ pub enum Message {
 pub(super) enum Topic {
     /// Proposals, votes and certificates.
     Vote,
+    /// A block that waits.
+    Block,
     /// A batch, not final.
     Batch,
     /// Final batches.
@@ -78,9 +80,10 @@ impl Topic {
         match bytes {
             [2, 2, ..] => Self::Records,
             [2, 4, ..] => Self::ReconcileReply,
-            [6, ..] => Self::Batch,
-            [7, ..] => Self::Vote,
-            [9, ..] => Self::Final,
+            [6, ..] => Self::Block,
+            [8, ..] => Self::Batch,
+            [9, ..] => Self::Vote,
+            [11, ..] => Self::Final,
             _ => Self::Other,
         }
     }
@@ -106,8 +109,8 @@ pub struct Status {
     pub state_root: Hash,
     /// The votes it holds for the next height.
     pub votes: VoteSummary,
-    /// Valid batches it holds for the next height, at most `STATUS_CANDIDATES`.
-    pub candidates: Vec<BatchHash>,
+    /// Blocks that wait with it, at most `STATUS_BLOCKS`.
+    pub blocks: Vec<BlockHash>,
 }
 
 /// A batch and the votes that made it final.
@@ -176,11 +179,13 @@ impl Message {
         let message: Self = codec::decode(bytes, MESSAGE_BYTES)?;
         let list = match &message {
             Self::Peers(records) => ("peer records", records.len(), PEER_RECORDS),
-            Self::Status(status) => ("candidate batches", status.candidates.len(), STATUS_CANDIDATES),
+            Self::Status(status) => ("waiting blocks", status.blocks.len(), STATUS_BLOCKS),
             Self::Final(batches) => ("final batches", batches.len(), FINAL_BATCHES),
             Self::Hello(_)
             | Self::Pool(_)
-            | Self::AnnounceBatch { .. }
+            | Self::AnnounceBlock(_)
+            | Self::RequestBlock(_)
+            | Self::Block(_)
             | Self::RequestBatch(_)
             | Self::Batch(_)
             | Self::Consensus(_)
@@ -197,7 +202,9 @@ impl Message {
             Self::Peers(_) => "peers",
             Self::Pool(_) => "pool",
             Self::Status(_) => "status",
-            Self::AnnounceBatch { .. } => "batch announcement",
+            Self::AnnounceBlock(_) => "block announcement",
+            Self::RequestBlock(_) => "block request",
+            Self::Block(_) => "block",
             Self::RequestBatch(_) => "batch request",
             Self::Batch(_) => "batch",
             Self::Consensus(_) => "vote",

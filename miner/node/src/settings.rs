@@ -38,8 +38,11 @@ pub struct Timing {
     pub gossip_ms: u64,
     /// Between two statements of where this node can be reached.
     pub membership_ms: u64,
-    /// Between two looks at what to mine.
+    /// Between two looks at what to mine and at what to bring.
     pub mining_ms: u64,
+    /// How long a validator gathers blocks after a batch before it is ready for the next: what comes meanwhile comes
+    /// together.
+    pub gather_ms: u64,
     /// How long a round waits for its proposal; grows by `round_growth_ms` each round.
     pub propose_ms: u64,
     /// How long a round waits for more prevotes or precommits; grows likewise.
@@ -48,13 +51,13 @@ pub struct Timing {
     pub round_growth_ms: u64,
     /// How long a fetch from a peer may take before another peer is asked.
     pub fetch_ms: u64,
-    /// Between the turns of two miners to send what any of them could (records, prices, heartbeats).
+    /// How long miners wait for what others have sent, and between the turns of two of them to look for prices, at least.
     pub turn_ms: u64,
     /// How long a miner leaves a price search to each of those before it, at most: on small markets it knows sooner.
     pub pricing_turn_ms: u64,
-    /// How long the head may rest before a miner without work takes over the cell of the next rank.
+    /// How long the market may rest before a miner without work takes over the cell of the next rank.
     pub takeover_ms: u64,
-    /// How long the head may rest before a miner sends a batch that brings nothing, so that market time passes while
+    /// How long the head may rest before validators make a batch that brings nothing, so that market time passes while
     /// something waits for it; well below the network's `halt_after_ms`, or waits take longer.
     pub heartbeat_ms: u64,
 }
@@ -65,6 +68,7 @@ impl Default for Timing {
             gossip_ms: 250,
             membership_ms: 2_000,
             mining_ms: 100,
+            gather_ms: 200,
             propose_ms: 1_000,
             vote_ms: 500,
             round_growth_ms: 500,

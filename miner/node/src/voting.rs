@@ -93,7 +93,7 @@ impl Node {
             return;
         }
         self.want_from_validators(batch, [proposer], now, effects);
-        self.want_batch(batch, peer, false, now, effects);
+        self.want_batch(batch, peer, now, effects);
     }
 
     /// A batch has been judged: what was proposed of it can be voted on.
@@ -166,6 +166,9 @@ impl Node {
                     effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
                 }
             }
+        }
+        if self.consensus.awaits_candidate() {
+            self.bring(now, effects);
         }
     }
 

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use chain::consensus::{CommitCertificate, ConsensusMessage, Vote, VoteKind};
 use chain::{
-    Batch, BatchHash, BatchHeader, Block, Body, Composition, Contents, DemandId, Domain, Hash, NetworkId,
-    SecretKey,
+    Batch, BatchHash, BatchHeader, Block, BlockHash, Body, Composition, Contents, DemandId, Domain, Hash,
+    NetworkId, SecretKey,
 };
 use coordinator_free_pool::PoolMessage;
 use miner_node::{FinalBatchMessage, Hello, MESSAGE_BYTES, Message, PeerContent};
@@ -65,7 +65,9 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("hello", Message::Hello(Hello { version: 1, network: NETWORK, height: 300 })),
         ("peers", Message::Peers(vec![peer.sign(&key())])),
         ("pool", Message::Pool(PoolMessage::Announce(vec![chain::RecordId(Hash([2; 32]))]))),
-        ("announcement", Message::AnnounceBatch { height: 5, batch: hash }),
+        ("announcement", Message::AnnounceBlock(BlockHash(Hash([1; 32])))),
+        ("block request", Message::RequestBlock(BlockHash(Hash([1; 32])))),
+        ("block", Message::Block(Box::new(batch().contents.blocks.remove(0)))),
         ("request", Message::RequestBatch(hash)),
         ("batch", Message::Batch(Box::new(batch()))),
         ("vote", Message::Consensus(ConsensusMessage::Vote(vote.sign(1, &key())))),
@@ -79,13 +81,14 @@ fn the_shortest_messages_have_these_bytes() {
     let hex = |message: &Message| hex_of(&message.encode());
     let seven = "07".repeat(32);
     let one = "01".repeat(32);
-    let [hello, _, pool, announcement, request, _, _, final_request, _] =
-        messages().try_into().unwrap_or_else(|_| panic!("nine messages"));
+    let [hello, _, pool, announcement, block_request, _, request, _, _, final_request, _] =
+        messages().try_into().unwrap_or_else(|_| panic!("eleven messages"));
     assert_eq!(hex(&hello.1), format!("0001{seven}ac02")); // kind 0, version 1, network, varint 300
     assert_eq!(hex(&pool.1), format!("020001{}", "02".repeat(32))); // kind 2, announce, one id
-    assert_eq!(hex(&announcement.1), format!("0405{one}"));
-    assert_eq!(hex(&request.1), format!("05{one}"));
-    assert_eq!(hex(&final_request.1), "0806");
+    assert_eq!(hex(&announcement.1), format!("04{one}"));
+    assert_eq!(hex(&block_request.1), format!("05{one}"));
+    assert_eq!(hex(&request.1), format!("07{one}"));
+    assert_eq!(hex(&final_request.1), "0a06");
 }
 
 #[test]
@@ -101,12 +104,14 @@ fn every_kind_of_message_has_pinned_bytes() {
         ("hello", 36, "f39a5a13"),
         ("peers", 164, "de693c25"),
         ("pool", 35, "d33ae1fd"),
-        ("announcement", 34, "dc1df93e"),
-        ("request", 33, "f11d7b39"),
-        ("batch", 514, "51349129"),
-        ("vote", 135, "0db16f51"),
-        ("final request", 2, "823f9e55"),
-        ("final", 550, "1333207e"),
+        ("announcement", 33, "ceba541c"),
+        ("block request", 33, "f11d7b39"),
+        ("block", 247, "0e2743bb"),
+        ("request", 33, "bae8dd4e"),
+        ("batch", 514, "fc879dbd"),
+        ("vote", 135, "3e5c79ea"),
+        ("final request", 2, "a66acc99"),
+        ("final", 550, "6443ea47"),
     ];
     let expected: Vec<(&str, usize, String)> =
         expected.map(|(name, length, digest)| (name, length, digest.to_owned())).to_vec();
@@ -129,7 +134,7 @@ fn trailing_bytes_and_overlong_integers_are_refused() {
         "not the canonical encoding of its value (3 bytes, canonical has 2)"
     );
     // 6 spelled in two bytes.
-    let overlong = [8, 0x86, 0];
+    let overlong = [10, 0x86, 0];
     assert_eq!(
         Message::decode(&overlong).unwrap_err().to_string(),
         "not the canonical encoding of its value (3 bytes, canonical has 2)"

@@ -91,13 +91,17 @@ const SECTIONS: [Section; 8] = [
             option("gossip_ms", "Between two rounds of anti-entropy."),
             option("membership_ms", "Between two statements of where this node can be reached."),
             option("mining_ms", "Between two looks at what to mine."),
+            option(
+                "gather_ms",
+                "How long blocks are gathered after a batch before the next one is put together.",
+            ),
             option("propose_ms", "How long a round of voting waits for its proposal."),
             option("vote_ms", "How long it waits for more votes."),
             option("round_growth_ms", "What each further round of a height adds to both waits."),
             option("fetch_ms", "How long a fetch from a peer may take before another peer is asked."),
             option(
                 "turn_ms",
-                "Between the turns of two miners to send what any of them could (records, prices).",
+                "How long miners wait for what others have sent, and, at least, between the turns of two of them to look for\nprices.",
             ),
             option(
                 "pricing_turn_ms",
@@ -105,7 +109,7 @@ const SECTIONS: [Section; 8] = [
             ),
             option(
                 "takeover_ms",
-                "How long the head may rest before a miner without work takes over the cell of the next rank.",
+                "How long the market may rest before a miner without work takes over the cell of the next rank.",
             ),
             option(
                 "heartbeat_ms",

@@ -1,15 +1,15 @@
-//! What the nodes of a run said, put together: batches, refusals, repairs and CPU time.
+//! What the nodes of a run said, put together: batches with their blocks, refusals, repairs and CPU time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use chain::consensus::Power;
-use chain::{BatchHash, PublicKey};
+use chain::{BlockHash, BlockOutcome, PublicKey};
 use miner_api::BatchRow;
 
 use super::central::seconds;
 use super::network::ObservedEvent;
-use super::report::{FinalRow, RefusalRow, Repairs};
+use super::report::{FinalRow, Mined, RefusalRow, Repairs};
 use miner_node::{NodeEvent, WorkId};
 
 /// Everything worth telling of a run.
@@ -19,16 +19,16 @@ pub struct Journal {
     all_votes: Power,
     numbers: BTreeMap<PublicKey, usize>,
     cells: BTreeMap<usize, String>,
-    /// The cell each announced batch was mined for.
-    mined_for: BTreeMap<BatchHash, String>,
+    /// The cell each announced block was mined for.
+    mined_for: BTreeMap<BlockHash, String>,
     /// Final batches, by height.
     pub batches: BTreeMap<u64, FinalRow>,
-    refused: BTreeSet<BatchHash>,
-    /// Refusals of batches with compositions, in order of arrival.
+    refused: BTreeSet<BlockHash>,
+    /// Refusals of blocks with compositions, in order of arrival.
     pub refusals: Vec<RefusalRow>,
-    /// Refusals of batches with nothing but amendments: mostly overtaken by others, and sent again.
+    /// Refusals of blocks with nothing but amendments or prices: others' were better.
     pub refused_amendments: usize,
-    /// Re-anchored and repaired.
+    /// Dropped and repaired.
     pub repairs: Repairs,
     cpu_micros: BTreeMap<(usize, WorkId), u64>,
     /// When the last batch with compositions became final.
@@ -49,7 +49,7 @@ impl Journal {
             refused: BTreeSet::new(),
             refusals: Vec::new(),
             refused_amendments: 0,
-            repairs: Repairs { reanchored: 0, dropped: 0, searches: 0 },
+            repairs: Repairs { dropped: 0, searches: 0 },
             cpu_micros: BTreeMap::new(),
             last_composed: None,
             faults: Vec::new(),
@@ -69,44 +69,36 @@ impl Journal {
                 self.cpu_micros.insert((node, work), cpu_micros);
                 None
             }
-            NodeEvent::BatchAnnounced(batch) => {
+            NodeEvent::BlockAnnounced(outcome) => {
                 let cell = self.cells.get(&node).cloned().unwrap_or_default();
-                self.mined_for.insert(batch.batch, cell);
+                self.mined_for.insert(outcome.block, cell);
                 None
             }
-            NodeEvent::BatchFinal { batch, votes, round, .. } => {
-                if self.batches.contains_key(&batch.height) {
+            NodeEvent::BatchFinal { batch, votes, round, .. } => self.note_final(batch, votes, round, at),
+            NodeEvent::BlockRefused { block, miner, demands, rule, reason, .. } => {
+                if !self.refused.insert(block) {
                     return None;
                 }
-                if batch.demands > 0 {
-                    self.last_composed = Some(at);
-                }
-                let cell = self.mined_for.get(&batch.batch).cloned().unwrap_or_default();
-                let (miner_number, all_votes) = (self.number(&batch.miner), self.all_votes);
-                let row = FinalRow { batch, miner_number, cell, votes, all_votes, round };
-                let line = self.final_line(&row);
-                self.batches.insert(row.batch.height, row);
-                Some(line)
-            }
-            NodeEvent::BatchRefused { batch, height, miner, demands, amended, rule, reason } => {
-                if !self.refused.insert(batch) {
-                    return None;
-                }
-                if demands == 0 && amended > 0 {
+                if demands == 0 {
                     self.refused_amendments += 1;
                     return None;
                 }
                 let miner_number = self.number(&miner);
-                let line =
-                    format!("refused: batch {height} of miner {miner_number} ({demands} demands): {reason}");
-                self.refusals.push(RefusalRow { height, batch, miner_number, demands, rule, reason });
+                let line = format!("refused: a block of miner {miner_number} ({demands} demands): {reason}");
+                self.refusals.push(RefusalRow { block, miner_number, demands, rule, reason });
                 Some(line)
             }
-            NodeEvent::BatchReanchored { kept, dropped, .. } => {
-                self.repairs.reanchored += 1;
+            NodeEvent::BatchRefused { height, proposer, reason, .. } => {
+                let proposer = self.number(&proposer);
+                let line = format!("node {node} refuses batch {height} of validator {proposer}: {reason}");
+                self.faults.push(line.clone());
+                Some(line)
+            }
+            NodeEvent::BlockBrought { height, kept, dropped: dropped @ 1.., reason, .. } => {
                 self.repairs.dropped += dropped;
+                let reason = reason.unwrap_or_default();
                 Some(format!(
-                    "miner {node} re-anchors its batch: {kept} compositions stand, {dropped} fell out"
+                    "miner {node}: batch {height} took {kept} items of its block and dropped {dropped}: {reason}"
                 ))
             }
             NodeEvent::Repaired { lost, left } => {
@@ -146,7 +138,8 @@ impl Journal {
             NodeEvent::Equivocation { validator, detail } => {
                 Some(format!("validator {} lied: {detail}", self.number(&validator)))
             }
-            NodeEvent::Amending { .. }
+            NodeEvent::BlockBrought { .. }
+            | NodeEvent::Amending { .. }
             | NodeEvent::PeerUp { .. }
             | NodeEvent::PeerDown { .. }
             | NodeEvent::RecordRefused { .. } => None,
@@ -162,10 +155,27 @@ impl Journal {
         seconds(totals.into_values().max().unwrap_or(0))
     }
 
-    fn final_line(&self, row: &FinalRow) -> String {
-        let FinalRow { batch, miner_number, votes, .. } = row;
-        let (height, what, all_votes) = (batch.height, contents(batch), self.all_votes);
-        format!("final: batch {height} of miner {miner_number}: {what} ({votes} of {all_votes} votes)")
+    /// A batch is final, as each node says; a line worth showing comes back once, if it brings anything.
+    fn note_final(&mut self, batch: BatchRow, votes: Power, round: u32, at: Instant) -> Option<String> {
+        if self.batches.contains_key(&batch.height) {
+            return None;
+        }
+        if batch.demands > 0 {
+            self.last_composed = Some(at);
+        }
+        let mined = |outcome: &BlockOutcome| Mined {
+            miner_number: self.number(&outcome.miner),
+            cell: self.mined_for.get(&outcome.block).cloned().unwrap_or_default(),
+        };
+        let mined: Vec<Mined> = batch.blocks.iter().map(mined).collect();
+        let (proposer_number, all_votes) = (self.number(&batch.proposer), self.all_votes);
+        let row = FinalRow { batch, proposer_number, mined, votes, all_votes, round };
+        let line = row.batch.brings_anything().then(|| {
+            let (height, what) = (row.batch.height, contents(&row));
+            format!("final: batch {height}: {what} ({votes} of {all_votes} votes)")
+        });
+        self.batches.insert(row.batch.height, row);
+        line
     }
 
     fn number(&self, miner: &PublicKey) -> usize {
@@ -174,20 +184,26 @@ impl Journal {
 }
 
 /// What a batch brought, in words.
-fn contents(batch: &BatchRow) -> String {
-    let BatchRow { records, demands, cost, reward, fees, .. } = batch;
+fn contents(row: &FinalRow) -> String {
+    let BatchRow { records, demands, cost, reward, fees, .. } = &row.batch;
     let mut parts = Vec::new();
     if *records > 0 {
         parts.push(format!("{records} records"));
     }
-    if let Some((before, after)) = batch.bounds {
+    if let Some((before, after)) = row.batch.bounds {
         parts.push(format!("bound raised from {before:.0} to {after:.0} $"));
     }
-    if batch.amended > 0 {
-        parts.push(format!("{} demands composed anew, {:.2} $ saved", batch.amended, batch.saving));
+    if row.batch.amended > 0 {
+        parts.push(format!("{} demands composed anew, {:.2} $ saved", row.batch.amended, row.batch.saving));
     }
     if *demands > 0 {
         parts.push(format!("{demands} demands for {cost:.0} $, earns {reward:.2} of {fees:.2} $"));
     }
-    if parts.is_empty() { "nothing but time".to_owned() } else { parts.join(", ") }
+    let miners: Vec<String> = row.mined.iter().map(|mined| mined.miner_number.to_string()).collect();
+    match miners.as_slice() {
+        [] => {}
+        [miner] => parts.push(format!("by miner {miner}")),
+        _ => parts.push(format!("by miners {}", miners.join(", "))),
+    }
+    if parts.is_empty() { "who waited long enough leaves".to_owned() } else { parts.join(", ") }
 }

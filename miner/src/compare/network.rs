@@ -188,7 +188,11 @@ impl NodeProcesses {
         let deadline = Instant::now() + SETUP_TIMEOUT;
         loop {
             let statuses = self.statuses().await?;
-            if statuses.iter().all(|status| status.peers >= others && status.pool_records >= records) {
+            let knows_all = |status: &NodeStatus| {
+                let on_chain = status.open_demands + status.composed_demands;
+                status.peers >= others && status.pool_records + on_chain >= records
+            };
+            if statuses.iter().all(knows_all) {
                 return Ok(());
             }
             ensure!(

@@ -1,7 +1,7 @@
 //! What a comparison finds, as data: printed as a table by the module `table`, or as JSON as it stands.
 
 use chain::consensus::Power;
-use chain::{BatchHash, Height};
+use chain::{BatchHash, BlockHash};
 use miner_api::BatchRow;
 use scenarios::bound::gap_percent;
 use scenarios::settings::{Profile, PublishedResult};
@@ -133,28 +133,28 @@ pub struct NetworkRun {
     /// The exact cost when each strip serves its own demands with its own providers; `None` where the
     /// market is not split that way or capacities bind.
     pub split_optimum: Option<Money>,
-    /// Final batches that composed demands or raised the bound.
+    /// Final batches, in order.
     pub batches: Vec<FinalRow>,
-    /// Every refusal, once, but for batches of nothing but amendments.
+    /// Every refusal of a block, once, but for those that compose no open demand.
     pub refusals: Vec<RefusalRow>,
-    /// How many of those were refused: mostly overtaken by others, and sent again.
+    /// How many of those were refused: others' were better.
     pub refused_amendments: usize,
-    /// Re-anchored batches and repaired searches.
+    /// Dropped items and repaired searches.
     pub repairs: Repairs,
     /// What was verified after the run.
     pub audit: Audit,
 }
 
-/// A final batch, and whose it is.
+/// A final batch, and whose blocks it brought.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct FinalRow {
     #[serde(flatten)]
     pub batch: BatchRow,
-    /// The miner's number, from 1.
-    pub miner_number: usize,
-    /// The miner's cell then.
-    pub cell: String,
+    /// The number of the node that put it together, from 1.
+    pub proposer_number: usize,
+    /// Whose each of its blocks is.
+    pub mined: Vec<Mined>,
     /// The votes in its certificate.
     pub votes: Power,
     /// The votes there are.
@@ -163,13 +163,20 @@ pub struct FinalRow {
     pub round: u32,
 }
 
-/// A batch that was refused.
+/// Whose a block is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Mined {
+    /// The miner's number, from 1.
+    pub miner_number: usize,
+    /// The miner's cell then.
+    pub cell: String,
+}
+
+/// A block that was refused.
 #[derive(Clone, Debug, Serialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct RefusalRow {
-    /// The height it was mined for.
-    pub height: Height,
-    pub batch: BatchHash,
+    pub block: BlockHash,
     /// The miner's number, from 1.
     pub miner_number: usize,
     /// Demands it would have composed.
@@ -182,9 +189,7 @@ pub struct RefusalRow {
 /// How often miners had to adapt.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Repairs {
-    /// Batches sent again on a new head.
-    pub reanchored: usize,
-    /// Compositions that fell out then.
+    /// Items of blocks that took no effect, for another was better or took what they needed.
     pub dropped: usize,
     /// Running searches that went on with a changed problem.
     pub searches: usize,

@@ -1,14 +1,16 @@
 //! A comparison as text: one table like paper A's table 8, then batches, refusals and checks.
 
+use chain::BlockOutcome;
+use chain::ledger::Dropped;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
 use scenarios::settings::Profile;
 use scenarios::{Money, Unserved};
 
-use super::report::{CentralRun, Comparison, Incumbent, NetworkRun, improvement_percent};
+use super::report::{CentralRun, Comparison, FinalRow, Incumbent, Mined, NetworkRun, improvement_percent};
 use miner_node::strategy::Strategy;
 
-/// Unserved demands listed of each system.
+/// Unserved demands listed of each system, and dropped items of each network.
 const LISTED: usize = 10;
 
 /// The whole report of one comparison.
@@ -239,6 +241,8 @@ fn unserved(system: &str, demands: &[Unserved]) -> Vec<String> {
     lines
 }
 
+/// A row for each height that brings anything, and one for each of its blocks if it has several; heights that only let time
+/// pass are counted.
 fn batches(network: &NetworkRun) -> Table {
     let mut table = new_table(&[
         "height",
@@ -246,6 +250,7 @@ fn batches(network: &NetworkRun) -> Table {
         "cell",
         "records",
         "demands",
+        "dropped",
         "cost $",
         "reduced cost $",
         "reward $",
@@ -254,54 +259,109 @@ fn batches(network: &NetworkRun) -> Table {
         "saved $",
         "bound $",
         "votes",
-        "contents root",
+        "batch or block",
     ]);
+    let mut empty = 0;
     for row in &network.batches {
-        let batch = &row.batch;
-        let composed = |text: String| if batch.demands > 0 { text } else { "-".to_owned() };
-        let amended = |text: String| if batch.amended > 0 { text } else { "-".to_owned() };
-        let bound =
-            batch.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
-        table.add_row([
-            batch.height.to_string(),
-            row.miner_number.to_string(),
-            composed(row.cell.clone()),
-            batch.records.to_string(),
-            batch.demands.to_string(),
-            composed(format!("{:.2}", batch.cost)),
-            composed(format!("{:.2}", batch.reduced_cost)),
-            composed(format!("{:.2}", batch.reward)),
-            composed(format!("{:.2}", batch.fees)),
-            amended(batch.amended.to_string()),
-            amended(format!("{:.2}", batch.saving)),
-            bound,
-            format!("{} of {}", row.votes, row.all_votes),
-            batch.contents_root.short(),
-        ]);
+        if !row.batch.brings_anything() {
+            empty += 1;
+            continue;
+        }
+        table.add_row(batch_cells(row));
+        let blocks = row.batch.blocks.iter().zip(&row.mined);
+        blocks.filter(|_| row.mined.len() > 1).for_each(|(outcome, mined)| {
+            table.add_row(block_cells(outcome, mined));
+        });
+    }
+    if empty > 0 {
+        table.add_row([format!("{empty} more"), "nothing".to_owned()]);
     }
     table
+}
+
+fn batch_cells(row: &FinalRow) -> [String; 15] {
+    let batch = &row.batch;
+    let composed = |text: String| if batch.demands > 0 { text } else { "-".to_owned() };
+    let amended = |text: String| if batch.amended > 0 { text } else { "-".to_owned() };
+    let bound = batch.bounds.map_or("-".to_owned(), |(before, after)| format!("{before:.0} > {after:.0}"));
+    let (miner, cell) = match row.mined.as_slice() {
+        [] => ("-".to_owned(), "-".to_owned()),
+        [mined] => (mined.miner_number.to_string(), mined.cell.clone()),
+        several => (format!("{} miners", several.len()), "-".to_owned()),
+    };
+    let dropped: usize = batch.blocks.iter().map(|outcome| outcome.dropped.len()).sum();
+    [
+        batch.height.to_string(),
+        miner,
+        composed(cell),
+        batch.records.to_string(),
+        batch.demands.to_string(),
+        dropped.to_string(),
+        composed(format!("{:.2}", batch.cost)),
+        composed(format!("{:.2}", batch.reduced_cost)),
+        composed(format!("{:.2}", batch.reward)),
+        composed(format!("{:.2}", batch.fees)),
+        amended(batch.amended.to_string()),
+        amended(format!("{:.2}", batch.saving)),
+        bound,
+        format!("{} of {}", row.votes, row.all_votes),
+        batch.batch.0.short(),
+    ]
+}
+
+fn block_cells(outcome: &BlockOutcome, mined: &Mined) -> [String; 15] {
+    let none = String::new;
+    let composed = |text: String| if outcome.compositions > 0 { text } else { "-".to_owned() };
+    [
+        none(),
+        mined.miner_number.to_string(),
+        composed(mined.cell.clone()),
+        none(),
+        outcome.compositions.to_string(),
+        outcome.dropped.len().to_string(),
+        format!("{:.2}", outcome.cost),
+        none(),
+        format!("{:.2}", outcome.reward),
+        none(),
+        if outcome.replaced > 0 { outcome.replaced.to_string() } else { "-".to_owned() },
+        none(),
+        none(),
+        none(),
+        outcome.block.0.short(),
+    ]
 }
 
 fn refusals(network: &NetworkRun) -> String {
     let repairs = network.repairs;
     let mut lines = vec![format!(
-        "Refused: {} batches, and {} of amendments alone. Re-anchored: {} ({} compositions fell out). Searches repaired: {}.",
+        "Refused: {} blocks that compose, and {} that only amend or price. Items dropped for better ones: {}. Searches \
+         repaired: {}.",
         network.refusals.len(),
         network.refused_amendments,
-        repairs.reanchored,
         repairs.dropped,
         repairs.searches
     )];
     for refusal in &network.refusals {
         lines.push(format!(
-            "  batch {} of miner {} for height {} ({} demands): {}: {}",
-            refusal.batch.0.short(),
+            "  block {} of miner {} ({} demands): {}: {}",
+            refusal.block.0.short(),
             refusal.miner_number,
-            refusal.height,
             refusal.demands,
             refusal.rule,
             refusal.reason
         ));
+    }
+    let dropped = network.batches.iter().flat_map(|row| {
+        let blocks = row.batch.blocks.iter().zip(&row.mined);
+        let named = blocks.flat_map(|(outcome, mined)| outcome.dropped.iter().map(move |one| (mined, one)));
+        named.map(|(mined, one)| (row.batch.height, mined.miner_number, one))
+    });
+    let dropped: Vec<_> = dropped.collect();
+    for &(height, miner, Dropped { item, rule, reason }) in dropped.iter().take(LISTED) {
+        lines.push(format!("  item {item} of miner {miner} at height {height}: {rule}: {reason}"));
+    }
+    if dropped.len() > LISTED {
+        lines.push(format!("  and {} more items", dropped.len() - LISTED));
     }
     lines.join("\n")
 }

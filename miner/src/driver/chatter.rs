@@ -39,6 +39,7 @@ pub(super) const fn is_anybodys(event: &NodeEvent) -> bool {
         NodeEvent::PeerUp { .. }
             | NodeEvent::PeerDown { .. }
             | NodeEvent::RecordRefused { .. }
+            | NodeEvent::BlockRefused { .. }
             | NodeEvent::BatchRefused { .. }
     )
 }

@@ -27,7 +27,7 @@ pub(super) struct Feed {
     refused: VecDeque<RecordId>,
     /// Final batches, oldest first.
     pub(super) batches: VecDeque<String>,
-    /// Refused batches and records, oldest first.
+    /// Refused blocks and records, oldest first.
     pub(super) refusals: VecDeque<String>,
     /// Votes and round of the last batch.
     pub(super) last_votes: Option<(Power, u32)>,
@@ -72,7 +72,8 @@ impl Feed {
             self.last_votes = Some((*votes, *round));
         }
         let is_final = matches!(said.event, NodeEvent::BatchFinal { .. });
-        let is_refused = matches!(said.event, NodeEvent::BatchRefused { .. });
+        let is_refused =
+            matches!(said.event, NodeEvent::BlockRefused { .. } | NodeEvent::BatchRefused { .. });
         let line = self.journal.note(said)?;
         if is_final {
             keep_last(&mut self.batches, line.clone());

@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use chain::consensus::{ConsensusMessage, Proposal, Round, SignedProposal, Vote, VoteKind};
 use chain::store::{Store, Write, replay};
-use chain::{Batch, BatchHash, DemandId, Hash, Height, Ledger, Network, RecordId};
+use chain::{
+    Batch, BatchHash, Composition, DemandId, Hash, Height, Ledger, Network, RecordId, Rejection, Replacement,
+    WellFormed,
+};
 use miner_node::{Message, NodeEvent};
 use scenarios::{Instance, Money, Solution, evaluate};
 
@@ -26,6 +29,9 @@ pub enum Violation {
         /// Everybody else's.
         expected: BatchHash,
     },
+    /// A batch is final that breaks a rule.
+    #[error("the final batch of height {height} breaks a rule: {error}")]
+    Invalid { height: Height, error: Rejection },
     /// A demand was composed in two batches, or is none of this market.
     #[error("demand {demand} is composed at height {height} although {why}")]
     WronglyComposed {
@@ -112,6 +118,8 @@ pub struct Checkers {
     instance: Instance,
     /// The instance's demands by their records.
     positions: BTreeMap<RecordId, usize>,
+    /// After the highest final batch.
+    ledger: Ledger,
     money: i128,
     liars: BTreeSet<u16>,
     chain: BTreeMap<Height, (BatchHash, Hash)>,
@@ -133,6 +141,7 @@ impl Checkers {
             network: Arc::clone(&market.network),
             instance: market.instance.clone(),
             positions,
+            ledger: Ledger::new(Arc::clone(&market.network)),
             money: Ledger::new(Arc::clone(&market.network)).total_money(),
             liars,
             chain: BTreeMap::new(),
@@ -187,12 +196,36 @@ impl Checkers {
         }
     }
 
+    /// What of a batch took effect, compositions first: on a ledger of the checkers' own, so that whatever hosts hold it for
+    /// is compared with its state root.
+    fn effective(&mut self, batch: &Batch) -> Result<Vec<(Composition, bool)>, Violation> {
+        let invalid = |error: Rejection| Violation::Invalid { height: batch.header.height, error };
+        let well_formed = WellFormed::new(&self.network, batch.clone()).map_err(invalid)?;
+        let (_, next, report) = self.ledger.validate(well_formed, None).map_err(invalid)?.into_parts();
+        self.ledger = next;
+        let (mut compositions, mut parts) = (Vec::new(), Vec::new());
+        for (block, outcome) in batch.contents.blocks.iter().zip(&report.blocks) {
+            let dropped: BTreeSet<u32> = outcome.dropped.iter().map(|dropped| dropped.item).collect();
+            let mut items = u32::from(block.body.price_update.is_some())..;
+            for composition in &block.body.compositions {
+                let is_effective = items.next().is_some_and(|item| !dropped.contains(&item));
+                compositions.extend(is_effective.then(|| (composition.clone(), true)));
+            }
+            for amendment in &block.body.amendments {
+                if items.next().is_some_and(|item| !dropped.contains(&item)) {
+                    let of = |part: &Replacement| (part.composition.clone(), part.is_first());
+                    parts.extend(amendment.parts.iter().map(of));
+                }
+            }
+        }
+        compositions.extend(parts);
+        Ok(compositions)
+    }
+
     /// The first time a batch is final anywhere: its compositions join the chain's, and all of them are judged.
     fn compose(&mut self, batch: &Batch) -> Result<(), Violation> {
         let height = batch.header.height;
-        let firsts = batch.contents.compositions().map(|composition| (composition, true));
-        let parts = batch.contents.replacements().map(|part| (&part.composition, part.is_first()));
-        for (composition, is_first) in firsts.chain(parts) {
+        for (composition, is_first) in self.effective(batch)? {
             let demand = composition.demand;
             let wrong = |why: &str| Violation::WronglyComposed { demand, height, why: why.to_owned() };
             let position = self.positions.get(&demand).ok_or_else(|| wrong("nobody demanded it"))?;

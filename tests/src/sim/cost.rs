@@ -22,6 +22,8 @@ const ENCODE_NS: u64 = 1;
 const SIGNATURE_US: u64 = 35;
 /// Judging a batch beside its signatures and compositions.
 const BATCH_US: u64 = 8;
+/// Judging a block that came: its signature, and what such small markets compose.
+const BLOCK_US: u64 = 80;
 /// Judging one composition, with its shortest path among ten providers and its leaf of the tree of state.
 const COMPOSITION_US: u64 = 4;
 /// Bytes of a record, a composition and a vote as they travel, roughly.
@@ -71,7 +73,10 @@ pub(super) fn of_effects(effects: &[Effect], node: &Node, peers: usize) -> u64 {
     });
     // The same news go to several peers, and were verified once.
     let news = SIGNATURE_US * relayed.max().unwrap_or(0);
-    news + effects.iter().map(|effect| of_effect(effect, node, peers)).sum::<u64>()
+    let is_relayed_block =
+        |effect: &Effect| matches!(effect, Effect::Send { message: Message::AnnounceBlock(_), .. });
+    let blocks = if effects.iter().any(is_relayed_block) { BLOCK_US } else { 0 };
+    news + blocks + effects.iter().map(|effect| of_effect(effect, node, peers)).sum::<u64>()
 }
 
 fn of_effect(effect: &Effect, node: &Node, peers: usize) -> u64 {
@@ -82,8 +87,12 @@ fn of_effect(effect: &Effect, node: &Node, peers: usize) -> u64 {
         Effect::Persist(Write::PoolRecord(_)) => COMMIT_US + SIGNATURE_US,
         Effect::Persist(_) => COMMIT_US,
         Effect::Final { batch, .. } => of_judging(batch) + SIGNATURE_US * 3,
-        Effect::Event(NodeEvent::BatchRefused { demands, .. }) => {
+        Effect::Event(NodeEvent::BlockRefused { demands, .. }) => {
             BATCH_US + SIGNATURE_US + COMPOSITION_US * count(*demands)
+        }
+        // It was drafted, and judged by that.
+        Effect::Event(NodeEvent::BlockAnnounced(outcome)) => {
+            BATCH_US + SIGNATURE_US / 3 + COMPOSITION_US * u64::from(outcome.items)
         }
         Effect::Event(NodeEvent::RecordRefused { .. }) => SIGNATURE_US,
         _ => INPUT_US,
@@ -94,6 +103,9 @@ fn of_effect(effect: &Effect, node: &Node, peers: usize) -> u64 {
 fn of_making(message: &Message, node: &Node) -> u64 {
     match message {
         Message::Batch(batch) => bytes_of(batch) * ENCODE_NS / 1_000,
+        Message::Block(block) => {
+            (300 + count(block.body.composed().count()) * COMPOSITION_BYTES) * ENCODE_NS / 1_000
+        }
         Message::Pool(PoolMessage::Records(records)) => {
             count(records.len()) * RECORD_BYTES * ENCODE_NS / 1_000
         }

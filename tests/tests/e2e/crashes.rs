@@ -40,7 +40,7 @@ async fn when_one_of_four_miners_is_killed_the_others_finish_and_it_catches_up()
     let victim = network.key(VICTIM);
     let outcome = network.finish().await;
     assert_eq!(outcome.composed(), 70);
-    assert!(outcome.composing_batches().iter().all(|batch| batch.header.proposer != victim));
+    assert!(outcome.composing_blocks().iter().all(|(_, outcome)| outcome.miner != victim));
 }
 
 #[tokio::test]
@@ -65,14 +65,17 @@ async fn when_two_of_four_validators_are_gone_the_others_say_that_there_is_no_qu
 
 #[tokio::test]
 async fn records_that_were_acknowledged_survive_the_death_of_every_node() {
-    let mut network = TestNetwork::start_with_demands(Setup::new(small_market(), 2)).await;
-    for number in [1, 2] {
-        network.kill(number).await;
-    }
+    let mut network = TestNetwork::start(Setup::new(small_market(), 2)).await;
+    // One of two decides nothing: the records wait in its pool.
+    network.kill(2).await;
+    let records = network.records.clone();
+    network.client(1).await.submit(records).await.unwrap();
+    network.kill(1).await;
     for number in [1, 2] {
         network.restart(number, |_| {}).await;
     }
-    network.wait_until("the pools are whole", |all| all.iter().all(|node| node.pool_records == 12)).await;
+    let knows_all = |node: &NodeStatus| node.pool_records + node.open_demands == 12;
+    network.wait_until("all records are known", |all| all.iter().all(knows_all)).await;
     network.start_mining([1, 2]).await;
     network.settle().await;
     assert_eq!(network.finish().await.composed(), 12);
@@ -99,7 +102,9 @@ async fn when_all_nodes_are_killed_mid_run_they_go_on_where_they_were() {
     assert!((1..12).contains(&open), "no demands, or all, are in the slow miner's strip");
     network
         .hear("all demands but the slow miner's are composed", |_, event| match event {
-            NodeEvent::BatchFinal { open_demands, .. } if *open_demands == open => Some(()),
+            NodeEvent::BatchFinal { batch, open_demands, .. } => {
+                (batch.demands > 0 && *open_demands == open).then_some(())
+            }
             _ => None,
         })
         .await;
@@ -198,10 +203,7 @@ async fn recover_from(damage: fn(&Path)) {
     network.start_mining([DAMAGED]).await;
     network.client(DAMAGED).await.submit(vec![later[0].clone()]).await.unwrap();
     network
-        .hear("the damaged node has sent a batch", |node, event| match event {
-            NodeEvent::BatchAnnounced(batch) if node == DAMAGED && batch.height > height => Some(()),
-            _ => None,
-        })
+        .wait_until("the demand waits with all three", |all| all.iter().all(|node| node.pool_records == 1))
         .await;
     network.restart(1, |_| {}).await;
     let composed = |count| move |all: &[NodeStatus]| all.iter().all(|node| node.composed_demands == count);

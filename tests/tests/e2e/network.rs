@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chain::consensus::{CommitCertificate, SafetyLog};
+use chain::consensus::SafetyLog;
 use chain::genesis::scenario_demand_records;
-use chain::{Batch, DemandId, Genesis, Network, Record, SecretKey};
+use chain::store::replay_with;
+use chain::{Batch, BatchReport, BlockOutcome, DemandId, Genesis, Height, Network, Record, SecretKey};
 use miner::client::NodeClient;
 use miner::compare::audit::{Audited, audit};
 use miner::compare::network::{NodeProcesses, ObservedEvent, Plan, is_settled};
@@ -124,7 +125,7 @@ pub(crate) struct Outcome {
     /// The verdict on every node's store.
     pub(crate) audited: Audited,
     /// The first node's chain.
-    pub(crate) chain: Vec<(Batch, CommitCertificate)>,
+    pub(crate) chain: Vec<(Batch, BatchReport)>,
     pub(crate) events: Vec<(usize, NodeEvent)>,
 }
 
@@ -358,15 +359,17 @@ impl TestNetwork {
 }
 
 impl Outcome {
-    /// Final batches that composed something, by height.
-    pub(crate) fn composing_batches(&self) -> Vec<&Batch> {
-        let batches = self.chain.iter().map(|(batch, _)| batch);
-        batches.filter(|batch| batch.contents.compositions().next().is_some()).collect()
+    /// What became of the blocks that composed something, by height.
+    pub(crate) fn composing_blocks(&self) -> Vec<(Height, BlockOutcome)> {
+        let blocks = self.chain.iter().flat_map(|(batch, report)| {
+            report.blocks.iter().map(|outcome| (batch.header.height, outcome.clone()))
+        });
+        blocks.filter(|(_, outcome)| outcome.compositions > 0).collect()
     }
 
     /// How many demands are composed on chain.
     pub(crate) fn composed(&self) -> usize {
-        self.composing_batches().iter().map(|batch| batch.contents.compositions().count()).sum()
+        self.chain.iter().map(|(_, report)| report.compositions as usize).sum()
     }
 }
 
@@ -385,7 +388,12 @@ fn plan<'a>(setup: &'a Setup, network: &'a Network, keys: &'a [SecretKey], direc
     }
 }
 
-fn read_chain(directory: &Path, network: &Network) -> Vec<(Batch, CommitCertificate)> {
+fn read_chain(directory: &Path, network: &Arc<Network>) -> Vec<(Batch, BatchReport)> {
     let store = miner::storage::open(directory, network.id()).unwrap();
-    store.batches_from(1).collect::<Result<_, _>>().unwrap()
+    let mut chain = Vec::new();
+    replay_with(&store, Arc::clone(network), |done| {
+        chain.push((done.batch().clone(), done.report().clone()));
+    })
+    .unwrap();
+    chain
 }

@@ -127,7 +127,7 @@ async fn heights_pass_while_strangers_ask_for_all_of_the_chain() {
 async fn heights_pass_while_strangers_say_that_they_have_nothing_of_it() {
     let (prevotes, precommits) = (VoteBits::default(), VoteBits::default());
     let votes = VoteSummary { height: 1, round: 0, proposal: false, polka: false, prevotes, precommits };
-    let status = Status { height: 0, state_root: Hash([0; 32]), votes, candidates: Vec::new() };
+    let status = Status { height: 0, state_root: Hash([0; 32]), votes, blocks: Vec::new() };
     heights_pass_under(&Message::Status(status)).await;
 }
 

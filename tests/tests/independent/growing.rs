@@ -113,7 +113,7 @@ impl Growing {
     pub(crate) fn add_blocks(&mut self, records: Vec<Record>, blocks: Vec<Block>) -> Option<BatchReport> {
         let (key, timestamp_ms) = (key("validator", 0), self.ledger.head().timestamp_ms + 2_000);
         let assembly = Assembly { proposer: key.public(), timestamp_ms, records, blocks };
-        let (drafted, _) = self.ledger.assemble(assembly).ok()?;
+        let drafted = self.ledger.assemble(assembly).drafted.ok()?;
         Some(self.push(drafted.sign(&key).0))
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chain::consensus::CommitCertificate;
-use chain::{Batch, BatchHash, Draft, Hash, Ledger, Rejection, SecretKey};
+use chain::{Batch, BatchHash, BlockHash, Draft, Hash, Ledger, SecretKey};
 use coordinator_free_pool::{MESSAGE_IDS, PoolMessage};
 use miner_node::strategy::Strategy;
 use miner_node::{FinalBatchMessage, Hello, MESSAGE_BYTES, Message, NodeEvent, PROTOCOL_VERSION, Status};
@@ -12,7 +12,7 @@ use mizan_tests::sim::{
     World,
 };
 
-use crate::common::{PATIENCE_MS, hosts, keys, public, told};
+use crate::common::{PATIENCE_MS, block_of, hosts, keys, public, told};
 
 const PUPPET: HostId = HostId(4);
 
@@ -57,27 +57,18 @@ fn dropped_by(world: &World) -> Vec<HostId> {
     hosts
 }
 
-/// A batch of the puppet's that breaks no rule, with every record that may come now and nothing composed.
-fn draft(ledger: &Ledger, world: &World, later_ms: u64) -> Batch {
-    draft_of(&puppet_key(), ledger, world, later_ms).unwrap()
-}
-
-/// The same, of whoever has this key; `None` if nothing may come now.
-pub(crate) fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World, later_ms: u64) -> Option<Batch> {
+/// A batch of whoever has this key that breaks no rule, with every record that may come now and nothing composed.
+fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World) -> Batch {
     let soonest_ms = ledger.head().timestamp_ms + world.market().network.parameters().quiet_batch_interval_ms;
     let draft = Draft {
         miner: key.public(),
-        timestamp_ms: soonest_ms.max(START_MS + world.now_ms()) + later_ms,
+        timestamp_ms: soonest_ms.max(START_MS + world.now_ms()),
         records: ledger.admissible_records(&world.market().records, ledger.head().timestamp_ms + 1).0,
         price_update: None,
         compositions: Vec::new(),
         amendments: Vec::new(),
     };
-    match ledger.draft(draft) {
-        Ok(drafted) => Some(drafted.sign(key).0),
-        Err(Rejection::EmptyBatch) => None,
-        Err(rejection) => panic!("{rejection}"),
-    }
+    ledger.draft(draft).unwrap().sign(key).0
 }
 
 #[test]
@@ -134,7 +125,9 @@ fn a_peer_that_sends_garbage_is_dropped_with_the_reason() {
 fn forged_batches_are_refused_by_name_and_the_third_costs_the_connection() {
     let mut world = world_with_puppet();
     let ledger = world.node(HostId(0)).ledger().clone();
-    let honest = draft(&ledger, &world, 0);
+    // Only what a validator signed is looked at; this one has lent the puppet its key.
+    let validator = keys(5, 4).swap_remove(3);
+    let honest = draft_of(&validator, &ledger, &world);
     let mut wrong_root = honest.clone();
     wrong_root.header.state_root = Hash([1; 32]);
     let mut wrong_outcomes = honest.clone();
@@ -142,7 +135,7 @@ fn forged_batches_are_refused_by_name_and_the_third_costs_the_connection() {
     let mut wrong_parent = honest.clone();
     wrong_parent.header.parent = BatchHash(Hash([3; 32]));
     for forged in [wrong_root, wrong_outcomes, wrong_parent] {
-        let batch = Batch::sign(forged.header, forged.contents, &puppet_key());
+        let batch = Batch::sign(forged.header, forged.contents, &validator);
         world.say_to_all(PUPPET, &Message::Batch(Box::new(batch)));
         world.run_for(50).unwrap();
     }
@@ -161,7 +154,7 @@ fn forged_batches_are_refused_by_name_and_the_third_costs_the_connection() {
 #[test]
 fn a_batch_with_a_made_up_certificate_makes_nothing_final() {
     let mut world = world_with_puppet();
-    let batch = draft(&world.node(HostId(0)).ledger().clone(), &world, 0);
+    let batch = draft_of(&puppet_key(), world.node(HostId(0)).ledger(), &world);
     let signature = batch.signature;
     let certificate = CommitCertificate {
         height: 1,
@@ -170,7 +163,8 @@ fn a_batch_with_a_made_up_certificate_makes_nothing_final() {
         signatures: (0..3).map(|validator| (validator, signature)).collect(),
     };
     // It is asked for final batches, for nobody else says that there are any.
-    let boast = Message::AnnounceBatch { height: 2, batch: BatchHash(Hash([3; 32])) };
+    let network = world.market().network.id();
+    let boast = Message::Hello(Hello { version: PROTOCOL_VERSION, network, height: 1 });
     world.say_to_all(PUPPET, &boast);
     world.run_for(50).unwrap();
     world.say_to_all(PUPPET, &Message::Final(vec![FinalBatchMessage { batch, certificate }]));
@@ -191,7 +185,7 @@ fn promises_of_heights_that_do_not_exist_do_not_keep_miners_from_work() {
             break;
         }
         let Status { votes, .. } = some_status(&world);
-        let boast = Status { height: 1_000, state_root: Hash([0; 32]), votes, candidates: Vec::new() };
+        let boast = Status { height: 1_000, state_root: Hash([0; 32]), votes, blocks: Vec::new() };
         connect_puppet(&mut world);
         world.say_to_all(PUPPET, &Message::Status(boast));
         world.run_for(20).unwrap();
@@ -199,8 +193,8 @@ fn promises_of_heights_that_do_not_exist_do_not_keep_miners_from_work() {
     assert_served(&mut world);
 }
 
-/// When all is served, while so many batches that do not exist are announced to everybody every 60 ms. Batches that were
-/// sent get lost, so that they must be asked for.
+/// When all is served, while so many blocks that do not exist are announced to everybody every 60 ms. What was sent gets
+/// lost, so that it must be asked for.
 fn served_at_ms(rng_seed: u64, announced: u64) -> u64 {
     let mut world = world_of(rng_seed);
     world.inflict(0, Fault::Quality(LinkQuality { loss_percent: 20, ..LinkQuality::GOOD }));
@@ -209,11 +203,9 @@ fn served_at_ms(rng_seed: u64, announced: u64) -> u64 {
         if world.is_settled() {
             break;
         }
-        let height = world.checkers().height() + 1;
         for number in 0..announced {
             let name = blake3::hash(&[turn.to_le_bytes(), number.to_le_bytes()].concat());
-            let batch = BatchHash(Hash(*name.as_bytes()));
-            world.say_to_all(PUPPET, &Message::AnnounceBatch { height, batch });
+            world.say_to_all(PUPPET, &Message::AnnounceBlock(BlockHash(Hash(*name.as_bytes()))));
         }
         world.run_for(60).unwrap();
     }
@@ -223,14 +215,14 @@ fn served_at_ms(rng_seed: u64, announced: u64) -> u64 {
 }
 
 #[test]
-fn names_of_batches_that_do_not_exist_do_not_keep_batches_from_being_fetched() {
+fn names_of_blocks_that_do_not_exist_do_not_keep_blocks_from_being_fetched() {
     let all_ms = |announced| (0..8).map(|rng_seed| served_at_ms(rng_seed, announced)).sum::<u64>();
     let (undisturbed_ms, disturbed_ms) = (all_ms(0), all_ms(64));
     assert!(2 * disturbed_ms < 3 * undisturbed_ms, "{disturbed_ms} ms, undisturbed {undisturbed_ms} ms");
 }
 
 #[test]
-fn a_miner_that_shows_each_node_other_batches_does_not_keep_them_from_agreeing() {
+fn a_miner_that_shows_each_node_other_blocks_does_not_keep_them_from_agreeing() {
     let mut world = world_with_puppet();
     world.submit_all(100);
     let mut seen = [u64::MAX; 4];
@@ -245,9 +237,8 @@ fn a_miner_that_shows_each_node_other_batches_does_not_keep_them_from_agreeing()
             }
             seen[place] = ledger.head().height;
             for number in 0..6 {
-                let later_ms = 10 * u64::from(host.0) + number;
-                let Some(batch) = draft_of(&puppet_key(), &ledger, &world, later_ms) else { break };
-                world.say(PUPPET, host, Message::Batch(Box::new(batch)).encode());
+                let Some(block) = block_of(&puppet_key(), &ledger, &world, place + 4 * number) else { break };
+                world.say(PUPPET, host, Message::Block(Box::new(block)).encode());
             }
         }
         world.run_for(30).unwrap();

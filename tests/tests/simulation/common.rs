@@ -1,9 +1,9 @@
 //! Keys and hosts of simulated networks told by hand.
 
-use chain::SecretKey;
+use chain::{Block, Draft, Ledger, SecretKey};
 use miner_node::NodeEvent;
 use miner_node::strategy::Strategy;
-use mizan_tests::sim::{HostId, HostSettings, Market, World, a_miner};
+use mizan_tests::sim::{HostId, HostSettings, Market, START_MS, World, a_miner};
 
 /// How long the network may take once it is good: peer records of nodes that were gone must expire (30 s),
 /// and miners wait in turn to search for prices (up to 5 s each).
@@ -38,4 +38,21 @@ pub(crate) fn hosts(market: &Market, keys: &[SecretKey], strategies: &[Strategy]
 
 pub(crate) fn public(keys: &[SecretKey]) -> Vec<chain::PublicKey> {
     keys.iter().map(SecretKey::public).collect()
+}
+
+/// A block of whoever has this key that composes one of the open demands, chosen by `number`, at its cheapest; `None` if
+/// none is open or there is no time for it.
+pub(crate) fn block_of(key: &SecretKey, ledger: &Ledger, world: &World, number: usize) -> Option<Block> {
+    let open: Vec<_> = ledger.demands().filter(|(_, entry)| entry.is_open()).collect();
+    let (demand, entry) = open.get(number.checked_rem(open.len())?)?;
+    let cheapest = ledger.supply().oracle().cheapest(&entry.demand, ledger.prices())?;
+    let draft = Draft {
+        miner: key.public(),
+        timestamp_ms: (ledger.head().timestamp_ms + 1).max(START_MS + world.now_ms()),
+        records: Vec::new(),
+        price_update: None,
+        compositions: vec![(*demand, cheapest.providers)],
+        amendments: Vec::new(),
+    };
+    ledger.draft(draft).ok()?.sign_block(key).map(|(block, _)| block)
 }

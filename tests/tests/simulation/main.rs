@@ -11,5 +11,6 @@ mod joining;
 mod market;
 mod names;
 mod regressions;
+mod scaling;
 mod seeds;
 mod strangers;

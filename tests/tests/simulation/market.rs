@@ -20,17 +20,6 @@ fn world(instance: Instance, settings: &Parameters, profile: Profile, strategies
     World::new(market, hosts, 1)
 }
 
-/// Who refused a batch by this rule.
-fn refusers(world: &World, rule: &str) -> BTreeSet<HostId> {
-    told(world, |event| match event {
-        NodeEvent::BatchRefused { rule, .. } => Some(rule),
-        _ => None,
-    })
-    .filter(|(_, _, told)| *told == rule)
-    .map(|(_, host, _)| host)
-    .collect()
-}
-
 #[test]
 fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not() {
     let providers = vec![provider("near", 0, 10, 30, None), provider("far", 9_000, 12, 30, None)];
@@ -41,27 +30,30 @@ fn of_two_miners_after_the_same_demands_one_wins_and_the_other_is_told_why_not()
     world.submit_all(50);
     let report = world.run_until_settled(30_000).unwrap();
     assert_eq!(report.composed, 3);
-    let final_batches: BTreeSet<_> = told(&world, |event| match event {
-        NodeEvent::BatchFinal { batch, .. } if batch.demands > 0 => {
-            Some((batch.height, batch.miner, batch.cost))
-        }
+    let final_batches = told(&world, |event| match event {
+        NodeEvent::BatchFinal { batch, .. } if batch.demands > 0 => Some(batch),
         _ => None,
-    })
-    .map(|(_, _, batch)| batch)
-    .collect();
+    });
+    let final_batches: BTreeMap<_, _> =
+        final_batches.map(|(_, _, batch)| (batch.height, batch.clone())).collect();
     // One batch with all three at the near provider stands ...
-    let [(_, winner, cost)] = final_batches.into_iter().collect::<Vec<_>>()[..] else { panic!("one batch") };
-    assert_eq!(cost, Money::from_units(30));
-    // ... and every node refuses the loser's with the rule, while the loser drops all of it.
-    assert_eq!(refusers(&world, "already-composed"), (0..4).map(HostId).collect());
-    let dropped: Vec<_> = told(&world, |event| match event {
-        NodeEvent::BatchReanchored { kept, dropped, reason } => Some((*kept, *dropped, reason.is_some())),
+    let [batch] = final_batches.values().collect::<Vec<_>>()[..] else {
+        panic!("one batch: {final_batches:?}")
+    };
+    assert_eq!((batch.demands, batch.cost), (3, Money::from_units(30)));
+    // ... and every item of the loser's is dropped in it, or its block comes too late for any batch.
+    let dropped: usize = batch.blocks.iter().map(|outcome| outcome.dropped.len()).sum();
+    let refused: BTreeMap<_, _> = told(&world, |event| match event {
+        NodeEvent::BlockRefused { block, rule, .. } => Some((*block, rule.as_str())),
         _ => None,
     })
+    .map(|(_, _, refusal)| refusal)
     .collect();
-    let [(_, loser, outcome)] = dropped[..] else { panic!("one batch is taken back: {dropped:?}") };
-    assert_ne!(world.host(loser).key(), winner);
-    assert_eq!(outcome, (0, 3, true));
+    match batch.blocks.len() {
+        1 => assert_eq!(refused.values().collect::<Vec<_>>(), [&"already-composed"]),
+        2 => assert_eq!((dropped, refused.len()), (3, 0)),
+        many => panic!("{many} blocks of two miners"),
+    }
 }
 
 #[test]
@@ -89,7 +81,7 @@ fn a_miner_that_loses_part_of_its_demands_repairs_and_composes_the_rest() {
     let report = world.run_until_settled(30_000).unwrap();
     assert_eq!(report.composed, 8);
     let repaired = told(&world, |event| match event {
-        NodeEvent::BatchReanchored { kept, dropped, .. } => (*kept > 0 && *dropped > 0).then_some(()),
+        NodeEvent::BlockBrought { kept, dropped, .. } => (*kept > 0 && *dropped > 0).then_some(()),
         NodeEvent::Repaired { lost, left } => (*lost > 0 && *left > 0).then_some(()),
         _ => None,
     });

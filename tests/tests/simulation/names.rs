@@ -1,13 +1,12 @@
-//! Names of batches, and everything that is asked for by name: what strangers and a lying validator say about batches that
-//! are false, withheld, invented, useless or out of time. The chain goes on, nobody honest is blamed, nothing piles up.
+//! Names of blocks, and everything that is asked for by name: what strangers say about blocks that are false, withheld,
+//! invented or useless. The chain goes on, nobody honest is blamed, nothing piles up.
 
-use chain::{Batch, BatchHash, Contents, Hash, SecretKey};
-use miner_node::Message;
+use chain::{Block, BlockHash, Body, Hash, SecretKey};
 use miner_node::strategy::Strategy;
+use miner_node::{Hello, Message, PROTOCOL_VERSION};
 use mizan_tests::sim::{Fault, HostId, HostSettings, LinkQuality, Market, MarketKind, World};
 
-use crate::adversaries::draft_of;
-use crate::common::{hosts, keys, public};
+use crate::common::{block_of, hosts, keys, public};
 
 /// The first of the puppets, behind four validators.
 const PUPPETS: u32 = 4;
@@ -34,10 +33,15 @@ fn world_with_puppets(puppets: u32) -> World {
 
 /// Four validators that mine, so many puppets, connected to nobody yet, and these hosts.
 fn world_of(puppets: u32, others: Vec<HostSettings>) -> World {
+    world_of_miners(&[Strategy::Cells; 4], puppets, others)
+}
+
+/// The same with as many miners as there are strategies.
+fn world_of_miners(strategies: &[Strategy], puppets: u32, others: Vec<HostSettings>) -> World {
     let keys = keys(11, 4);
     let kind = MarketKind::Capacitated { capacity_ppm: 2_000_000 };
     let market = Market::generated(kind, 6, 10, &public(&keys), 11).unwrap();
-    let mut settings = hosts(&market, &keys, &[Strategy::Cells; 4]);
+    let mut settings = hosts(&market, &keys, strategies);
     settings.extend((0..puppets).map(|number| HostSettings::puppet(puppet_key(number))));
     settings.extend(others);
     World::new(market, settings, 11)
@@ -57,60 +61,54 @@ fn assert_served(world: &mut World) {
     assert!(report.at_ms - begin_ms < 30_000, "{report}");
 }
 
-/// A valid first batch of a puppet's, with all records of the market.
-fn first_batch(world: &World, number: u32) -> Batch {
-    draft_of(&puppet_key(number), world.node(HostId(0)).ledger(), world, u64::from(number)).unwrap()
-}
-
-/// A batch as another one's header names it, but for its body.
-fn without_body(batch: &Batch) -> Batch {
-    Batch { contents: Contents::default(), ..batch.clone() }
-}
-
-fn say_batch(world: &mut World, number: u32, to: HostId, batch: &Batch) {
-    world.say(puppet(number), to, Message::Batch(Box::new(batch.clone())).encode());
+fn say_block(world: &mut World, number: u32, to: HostId, block: &Block) {
+    world.say(puppet(number), to, Message::Block(Box::new(block.clone())).encode());
 }
 
 #[test]
-fn a_false_body_under_a_name_does_not_condemn_the_batch_of_that_name() {
-    let mut world = world_with_puppets(2);
-    let (one, other) = (first_batch(&world, 0), first_batch(&world, 1));
+fn a_false_body_under_a_name_does_not_condemn_the_block_of_that_name() {
+    let mut world = world_of_miners(&[], 2, Vec::new());
+    world.submit_all(100);
+    world.run_for(1_000).unwrap();
+    let all_are_open = |world: &World| world.node(HostId(0)).status(0).open_demands == 10;
+    assert!(world.run_until(10_000, all_are_open).unwrap());
+    (0..2).for_each(|number| connect(&mut world, number));
+    world.run_for(500).unwrap();
+    let ledger = world.node(HostId(0)).ledger().clone();
+    let blocks = [0, 1].map(|number| block_of(&puppet_key(1), &ledger, &world, number).unwrap());
     // Half of the validators see one name with a false body first, the other half the other; then all see the truth.
     for host in VALIDATORS {
-        let (false_here, true_here) = if host.0 < 2 { (&one, &other) } else { (&other, &one) };
-        say_batch(&mut world, 0, host, &without_body(false_here));
-        say_batch(&mut world, 1, host, true_here);
+        let (false_here, true_here) =
+            if host.0 < 2 { (&blocks[0], &blocks[1]) } else { (&blocks[1], &blocks[0]) };
+        let without_body = Block { body: Body::default(), ..false_here.clone() };
+        say_block(&mut world, 0, host, &without_body);
+        say_block(&mut world, 1, host, true_here);
     }
-    assert!(
-        world.run_until(10_000, |world| world.checkers().height() >= 1).unwrap(),
-        "the first height stands still"
-    );
+    let composed = |world: &World| world.checkers().solution().compositions.iter().flatten().count();
+    assert!(world.run_until(10_000, |world| composed(world) == 2).unwrap(), "{} of 2", composed(&world));
     let liar = world.host(puppet(0));
     assert_eq!(liar.dropped().len(), 4, "who sends false bodies is dropped");
     for (_, reason) in liar.dropped() {
-        assert!(reason.contains("not the batch that its header names"), "{reason}");
+        assert!(reason.contains("not a well-formed block"), "{reason}");
     }
     assert_eq!(world.host(puppet(1)).dropped(), [], "who sends true ones is not");
-    world.submit_all(100);
-    assert_served(&mut world);
 }
 
 #[test]
 fn names_that_many_strangers_invent_do_not_hold_the_market_up() {
     let mut world = world_with_puppets(16);
-    // Batches that were sent get lost, so that they must be asked for.
+    // What was sent gets lost, so that it must be asked for.
     world.inflict(0, Fault::Quality(LinkQuality { loss_percent: 20, ..LinkQuality::GOOD }));
     world.submit_all(100);
     for turn in 0..300_u64 {
         if world.is_settled() {
             break;
         }
-        let height = world.checkers().height() + 1;
         for number in 0..16 {
             for name in 0..8_u32 {
                 let name = blake3::hash(format!("{turn} {number} {name}").as_bytes());
-                let batch = BatchHash(Hash(*name.as_bytes()));
-                world.say_to_all(puppet(number), &Message::AnnounceBatch { height, batch });
+                let block = BlockHash(Hash(*name.as_bytes()));
+                world.say_to_all(puppet(number), &Message::AnnounceBlock(block));
             }
         }
         world.run_for(200).unwrap();
@@ -131,7 +129,8 @@ fn a_node_that_joins_late_catches_up_whatever_boasters_promise_it() {
     assert!(height >= 3, "there is something to catch up with, not {height} heights");
     let has_caught_up =
         |world: &World| world.host(joiner).node().is_some_and(|node| node.ledger().head().height >= height);
-    let boast = Message::AnnounceBatch { height: 1_000_000, batch: BatchHash(Hash([1; 32])) };
+    let network = world.market().network.id();
+    let boast = Message::Hello(Hello { version: PROTOCOL_VERSION, network, height: 1_000_000 });
     while !has_caught_up(&world) {
         assert!(world.now_ms() < 26_000, "not caught up after six seconds");
         for number in 0..BOASTERS {
@@ -143,7 +142,7 @@ fn a_node_that_joins_late_catches_up_whatever_boasters_promise_it() {
 }
 
 #[test]
-fn useless_batches_of_many_invented_miners_keep_no_work_out_and_are_not_written_to_disk() {
+fn blocks_of_many_invented_miners_keep_no_work_out_and_no_batch_of_theirs_is_written_to_disk() {
     let mut world = world_with_puppets(24);
     world.submit_all(100);
     let mut flooded = 0;
@@ -156,10 +155,9 @@ fn useless_batches_of_many_invented_miners_keep_no_work_out_and_are_not_written_
         if flooded <= ledger.head().height {
             flooded = ledger.head().height + 1;
             for number in 0..24 {
-                let batches =
-                    (0..4).filter_map(|later_ms| draft_of(&puppet_key(number), &ledger, &world, later_ms));
-                for batch in batches.collect::<Vec<_>>() {
-                    world.say_to_all(puppet(number), &Message::Batch(Box::new(batch)));
+                let blocks = (0..4).filter_map(|place| block_of(&puppet_key(number), &ledger, &world, place));
+                for block in blocks.collect::<Vec<_>>() {
+                    world.say_to_all(puppet(number), &Message::Block(Box::new(block)));
                 }
             }
         }

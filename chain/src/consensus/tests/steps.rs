@@ -158,6 +158,24 @@ fn a_proposer_without_a_candidate_waits_for_one_until_its_timeout() {
 }
 
 #[test]
+fn who_is_woken_without_a_candidate_asks_for_one_in_its_turn_alone() {
+    for (position, is_its_turn) in [(0, true), (2, false)] {
+        let mut bench = Bench::at(position);
+        assert!(!bench.machine.awaits_candidate(), "dormant");
+        assert_eq!(bench.give(Input::Wake), [Seen::Timeout(0, ProposeTimeout)]);
+        assert_eq!(bench.give(Input::Wake), []);
+        assert_eq!(bench.machine.awaits_candidate(), is_its_turn);
+    }
+    let mut bench = Bench::at(0);
+    bench.give(Input::Wake);
+    assert_eq!(
+        bench.give(Input::Candidate(batch(1))),
+        [Seen::Proposal(1, None), Seen::Vote(Prevote, Some(1))]
+    );
+    assert!(!bench.machine.awaits_candidate(), "it has proposed");
+}
+
+#[test]
 fn line_21_a_candidate_wakes_the_others_who_wait_for_the_proposal() {
     let mut bench = Bench::at(2);
     assert_eq!(bench.timeout(0, ProposeTimeout), [], "dormant");

@@ -9,6 +9,7 @@ use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{DemandEntry, DemandStatus, Standing};
+use super::error::MarketError;
 use crate::genesis::Parameters;
 use crate::ledger::defect::Defect;
 use crate::ledger::root::StateKey;
@@ -62,6 +63,18 @@ impl Demands {
 
     pub(in crate::ledger) fn get(&self, id: DemandId) -> Option<&Arc<DemandEntry>> {
         self.entries.get(&id)
+    }
+
+    /// One that is open.
+    pub(in crate::ledger) fn open(&self, demand: DemandId) -> Result<&Arc<DemandEntry>, MarketError> {
+        let entry = self.get(demand).ok_or(MarketError::UnknownDemand { demand })?;
+        match entry.composition() {
+            None => Ok(entry),
+            Some(standing) => {
+                let (height, miner) = (standing.since, standing.miner);
+                Err(MarketError::AlreadyComposed { demand, height, miner })
+            }
+        }
     }
 
     /// All of them, by id.

@@ -229,13 +229,7 @@ impl Transition<'_> {
     fn validate_open(&self, demand: DemandId) -> Result<Arc<DemandEntry>, MarketError> {
         let entry = self.state.demands.get(demand).ok_or(MarketError::UnknownDemand { demand })?;
         self.validate_not_overdue(demand, entry)?;
-        match entry.composition() {
-            None => Ok(Arc::clone(entry)),
-            Some(standing) => {
-                let (height, miner) = (standing.since, standing.miner);
-                Err(MarketError::AlreadyComposed { demand, height, miner })
-            }
-        }
+        self.state.demands.open(demand).map(Arc::clone)
     }
 
     /// What has expired is not composed any more, even if more have than one batch takes off the market.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use chain::Drafted;
 use chain::ledger::Ledger;
+use chain::{BatchKind, Drafted};
 use scenarios::parameters::Allocation;
 use scenarios::settings::{HybridGaSettings, Profile};
 use scenarios::work::{Goal, Incumbent, Termination, Work};
@@ -134,9 +134,10 @@ impl Mining {
         })));
     }
 
-    /// The batch of what was found, if one may follow the head now.
-    pub(super) fn next_amending_batch(&mut self, view: &View<'_>) -> Option<Drafted> {
-        if self.amending.found.is_empty() || !self.is_amendment_due(view) {
+    /// The block of what was found, if a batch may bring it now.
+    pub(super) fn next_amending_block(&mut self, view: &View<'_>) -> Option<Drafted> {
+        let is_due = view.now.wall_ms >= view.ledger.soonest_ms(BatchKind::Amending);
+        if self.amending.found.is_empty() || !is_due {
             return None;
         }
         let found = std::mem::take(&mut self.amending.found);
@@ -145,15 +146,9 @@ impl Mining {
             if let Ok(drafted) = Self::draft_all(view, None, Vec::new(), kept.clone()) {
                 return Some(drafted);
             }
-            kept.truncate(kept.len() / 2); // too much for one batch: the rest is found again
+            kept.truncate(kept.len() / 2); // too much for one block: the rest is found again
         }
         None
-    }
-
-    fn is_amendment_due(&self, view: &View<'_>) -> bool {
-        let interval_ms = view.ledger.network().parameters().amendment_interval_ms;
-        let ours = view.ledger.head().timestamp_ms + interval_ms + Self::turn(view) * self.timing.turn_ms;
-        view.now.wall_ms >= ours
     }
 
     /// The head moved on: what no longer fits is dropped, and a search of demands that others amended ends.

@@ -1,8 +1,8 @@
-//! Batches in the making: what goes out next, and how much of it the market accepts now.
+//! Blocks in the making: what goes out next, and how much of it the market accepts now.
 
 use chain::ledger::{Ledger, MarketError};
 use chain::validate::{Admissible, Early};
-use chain::{DemandId, Draft, Drafted, PriceUpdate, Rejection};
+use chain::{BatchKind, Draft, Drafted, PriceUpdate, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, evaluate_composition};
 
@@ -12,12 +12,9 @@ use super::{Action, Effect, Held, Mining, NodeEvent, ProposedComposition, View};
 const HELD_MS: u64 = 250;
 
 impl Mining {
-    /// The next batch to send, if anything is ready and it is our turn.
-    pub(super) fn next_batch(&mut self, view: &View<'_>, actions: &mut Vec<Action>) -> Option<Drafted> {
+    /// The next block to send, if anything is ready.
+    pub(super) fn next_block(&mut self, view: &View<'_>, actions: &mut Vec<Action>) -> Option<Drafted> {
         if let Some(prices) = self.pricing.found.clone() {
-            if !self.is_quiet_batch_due(view, 0) {
-                return None;
-            }
             self.settle_prices(view, actions);
             if let Ok(drafted) = Self::draft(view, Some(trimmed(prices)), Vec::new()) {
                 return Some(drafted);
@@ -33,39 +30,10 @@ impl Mining {
                 return Some(drafted);
             }
         }
-        if let Some(drafted) = self.next_amending_batch(view) {
-            return Some(drafted);
-        }
-        let is_due = !view.pending.is_empty() && self.is_quiet_batch_due(view, Self::turn(view));
-        if is_due || self.is_departure_due(view) || self.is_heartbeat_due(view) {
-            return Self::draft(view, None, Vec::new()).ok();
-        }
-        None
+        self.next_amending_block(view)
     }
 
-    /// Whether something waits for market time to pass, and nothing else makes it pass. Demands that this miner neither
-    /// found to be unservable nor holds a composition for do: somebody will take over their cell while the head rests.
-    fn is_heartbeat_due(&self, view: &View<'_>) -> bool {
-        let ours = view.ledger.head().timestamp_ms
-            + self.timing.heartbeat_ms
-            + Self::turn(view) * self.timing.turn_ms;
-        let is_held = |demand: &DemandId| self.held.iter().any(|held| held.proposal.0 == *demand);
-        view.now.wall_ms >= ours
-            && self.is_resting()
-            && view.ledger.is_waiting(view.batch_time_ms())
-            && super::open_ids(view.ledger)
-                .iter()
-                .all(|demand| self.given_up.contains(demand) || is_held(demand))
-    }
-
-    /// Whether a demand has expired or is to be settled, and waits for a batch to leave with.
-    fn is_departure_due(&self, view: &View<'_>) -> bool {
-        let turn_ms = Self::turn(view) * self.timing.turn_ms;
-        let is_over = |due_ms: u64| view.now.wall_ms >= due_ms.saturating_add(turn_ms);
-        view.ledger.first_departure().is_some_and(is_over) && self.is_quiet_batch_due(view, Self::turn(view))
-    }
-
-    /// A batch on the present head with these contents and every record that waits.
+    /// A block on the present head with these contents, as the only one of its batch.
     pub(super) fn draft(
         view: &View<'_>,
         prices: Option<DualPrices>,
@@ -81,20 +49,26 @@ impl Mining {
         compositions: Vec<ProposedComposition>,
         amendments: Vec<Vec<ProposedComposition>>,
     ) -> Result<Drafted, Rejection> {
+        // What it composes is dated now; without, it is judged as of when a batch may bring it.
+        let soonest_ms = if compositions.is_empty() && amendments.is_empty() {
+            view.ledger.soonest_ms(BatchKind::Quiet)
+        } else {
+            0
+        };
         let draft = Draft {
-            records: view.pending.to_vec(),
+            records: Vec::new(),
             price_update: prices.map(|prices| PriceUpdate { prices }),
             compositions,
             amendments,
             miner: view.own,
-            timestamp_ms: view.batch_time_ms(),
+            timestamp_ms: view.batch_time_ms().max(soonest_ms),
         };
         view.ledger.draft(draft)
     }
 
-    /// A batch of those `proposals` that the market accepts now. What would be paid too little is held
+    /// A block of those `proposals` that the market accepts now. What would be paid too little is held
     /// back until the market accepts more (docs/design.md section 6: acceptance relaxes with age); what no longer
-    /// fits is left to the next search. Most compositions stand or fall alone; by paper A's measure a batch is paid as a
+    /// fits is left to the next search. Most compositions stand or fall alone; by paper A's measure a block is paid as a
     /// whole, and there is only so much room in one.
     pub(super) fn draft_acceptable(
         &mut self,
@@ -121,7 +95,7 @@ impl Mining {
             Err(rejection) => rejection,
         };
         sort_by_reduced_cost_share(&mut proposals, view.ledger);
-        // The more of the worst are left out, the better the rest is paid, and the smaller the batch:
+        // The more of the worst are left out, the better the rest is paid, and the smaller the block:
         // bisect for the longest prefix that is accepted.
         let (mut accepted, mut best) = (0, None);
         let mut refused = proposals.len();
@@ -148,38 +122,6 @@ impl Mining {
         let demands = held.len();
         actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
         self.held.extend(held);
-    }
-
-    /// Whether a batch that composes nothing may follow the head now, `turns` later than the first could.
-    pub(super) fn is_quiet_batch_due(&self, view: &View<'_>, turns: u64) -> bool {
-        let interval_ms = view.ledger.network().parameters().quiet_batch_interval_ms;
-        let turns_ms = turns * self.timing.turn_ms;
-        view.now.wall_ms >= view.ledger.head().timestamp_ms + interval_ms + turns_ms
-            && view.now.monotonic_ms >= self.pending_since_ms.unwrap_or(0) + turns_ms
-    }
-
-    /// How many miners come before this one in sending what any of them could; turns rotate with the height.
-    pub(super) fn turn(view: &View<'_>) -> u64 {
-        let count = view.cell_takers.len().max(1) as u64;
-        let rank = Self::rank(view) as u64;
-        (rank + count - view.ledger.head().height % count) % count
-    }
-
-    /// An own batch lost the race: what still stands is to be sent on the new head.
-    pub(super) fn reanchor(
-        compositions: &[ProposedComposition],
-        view: &View<'_>,
-        actions: &mut Vec<Action>,
-    ) -> Vec<ProposedComposition> {
-        let admissible = view.ledger.admissible(&view.own, view.batch_time_ms(), compositions);
-        let reason = admissible.refused.first().map(|(_, rejection)| rejection.to_string());
-        let dropped = admissible.refused.len();
-        let fitting = admissible.into_fitting();
-        if !compositions.is_empty() {
-            let event = NodeEvent::BatchReanchored { kept: fitting.len(), dropped, reason };
-            actions.push(Action::Effect(Effect::Event(event)));
-        }
-        fitting
     }
 }
 

@@ -1,10 +1,9 @@
-//! What this node does as a miner: which work it starts, and when it sends a batch.
+//! What this node does as a miner: which work it starts, and when it sends a block.
 //!
 //! One function, [`Mining::consider`], looks at everything the miner knows and decides on the next thing
 //! to do; it is called after every change and by a timer. In order of urgency a miner sends what it has
-//! ready, brings pending records on chain (both in `drafting`), raises the bound with better prices
-//! (`pricing`), composes its cell (`searching`), and with nothing left to compose looks for amendments
-//! (`amending`).
+//! ready (`drafting`), raises the bound with better prices (`pricing`), composes its cell (`searching`), and with nothing
+//! left to compose looks for amendments (`amending`).
 
 mod amending;
 mod drafting;
@@ -14,7 +13,10 @@ mod searching;
 use std::collections::BTreeSet;
 
 use chain::ledger::{Ledger, Market, MarketDemand};
-use chain::{Batch, BatchHash, Composition, Contents, DemandId, Drafted, PublicKey, Record, Statement};
+use chain::{
+    Batch, BatchHash, BatchReport, Block, BlockHash, BlockOutcome, Composition, DemandId, Drafted, PublicKey,
+    Record, Statement,
+};
 use scenarios::ProviderId;
 use scenarios::work::{Failure, Report, Resources, SubProblem};
 
@@ -44,14 +46,16 @@ pub(crate) struct View<'a> {
     pub cell_takers: &'a [PublicKey],
     /// This node.
     pub own: PublicKey,
-    /// Demands that valid batches of others, not final yet, would compose.
+    /// Demands that waiting blocks of others would compose.
     pub in_flight: &'a BTreeSet<DemandId>,
+    /// Whether the block that the miner sent last waits for a batch.
+    pub is_announced_waiting: bool,
     /// Others have batches we lack: what we would decide now would be stale.
     pub is_behind: bool,
 }
 
 impl View<'_> {
-    /// What a batch made now is dated, in milliseconds since the Unix epoch.
+    /// What a block made now is dated, in milliseconds since the Unix epoch.
     fn batch_time_ms(&self) -> u64 {
         self.now.wall_ms.max(self.ledger.head().timestamp_ms + 1)
     }
@@ -78,7 +82,8 @@ pub(crate) struct Mining {
     nothing_valid_at: Option<BatchHash>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
-    head_since_ms: u64,
+    /// When a batch last brought anything, by the monotonic clock.
+    market_since_ms: u64,
 }
 
 /// What the market does not accept yet.
@@ -89,10 +94,11 @@ struct Held {
     until_ms: u64,
 }
 
-/// An own batch that is not final yet.
+/// An own block that no batch has brought yet.
 #[derive(Debug)]
 struct Announced {
-    batch: BatchHash,
+    block: BlockHash,
+    has_prices: bool,
     compositions: Vec<ProposedComposition>,
     amendments: Vec<Vec<ProposedComposition>>,
 }
@@ -103,8 +109,8 @@ struct Announced {
 pub(crate) enum Action {
     /// Carry this effect out.
     Effect(Effect),
-    /// Sign this and send it.
-    Propose(Drafted),
+    /// Sign the block of this and send it.
+    Announce(Drafted),
 }
 
 impl Mining {
@@ -127,7 +133,7 @@ impl Mining {
             nothing_valid_at: None,
             overtaken: 0,
             pending_since_ms: None,
-            head_since_ms: 0,
+            market_since_ms: 0,
         }
     }
 
@@ -139,7 +145,7 @@ impl Mining {
     /// Begins to mine.
     pub(crate) fn start(&mut self, now_ms: u64) {
         self.started_ms.get_or_insert(now_ms);
-        self.head_since_ms = self.head_since_ms.max(now_ms);
+        self.market_since_ms = self.market_since_ms.max(now_ms);
     }
 
     /// Whether it has begun.
@@ -181,13 +187,15 @@ impl Mining {
 
     /// Looks at everything and does the next thing.
     pub(crate) fn consider(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
+        let lost = self.take_outcome(None, view, actions);
+        self.ready.extend(view.ledger.admissible(&view.own, view.batch_time_ms(), &lost).into_fitting());
         if !self.is_running() || self.announced.is_some() || view.is_behind {
             return;
         }
         self.note_pending(view);
         self.setbacks.pass(view.now.monotonic_ms);
-        if let Some(drafted) = self.next_batch(view, actions) {
-            actions.push(Action::Propose(drafted));
+        if let Some(drafted) = self.next_block(view, actions) {
+            actions.push(Action::Announce(drafted));
             return;
         }
         if self.is_pricing_due(view) {
@@ -256,13 +264,19 @@ impl Mining {
         actions.push(Action::Effect(Effect::Event(NodeEvent::WorkFailed { work, kind, reason })));
     }
 
-    /// An own batch was sent: it is in the race for the next height.
-    pub(crate) fn on_announced(&mut self, batch: &Batch) {
+    /// The block that was sent last, if it is not known what became of it.
+    pub(crate) fn announced(&self) -> Option<BlockHash> {
+        self.announced.as_ref().map(|announced| announced.block)
+    }
+
+    /// An own block was sent: it waits for a batch.
+    pub(crate) fn on_announced(&mut self, block: &Block) {
         let proposal = |c: &Composition| (c.demand, c.providers.clone());
-        let amendments = batch.contents.amendments();
+        let amendments = block.body.amendments.iter();
         self.announced = Some(Announced {
-            batch: batch.hash(),
-            compositions: batch.contents.compositions().map(proposal).collect(),
+            block: block.hash(),
+            has_prices: block.body.price_update.is_some(),
+            compositions: block.body.compositions.iter().map(proposal).collect(),
             amendments: amendments
                 .map(|amendment| amendment.parts.iter().map(|part| proposal(&part.composition)).collect())
                 .collect(),
@@ -270,47 +284,84 @@ impl Mining {
     }
 
     /// The network's head moved on; `view` is of the new head.
-    pub(crate) fn on_final(&mut self, batch: &Batch, view: &View<'_>, actions: &mut Vec<Action>) {
-        self.head_since_ms = view.now.monotonic_ms;
+    pub(crate) fn on_final(
+        &mut self,
+        batch: &Batch,
+        report: &BatchReport,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        if !batch.contents.is_empty() {
+            self.market_since_ms = view.now.monotonic_ms;
+            self.setbacks.clear(); // another problem
+        }
         let brings_offers = batch.contents.records.iter().any(|record| opens_ways(&record.content.statement));
         if brings_offers {
             self.given_up.clear();
         }
-        if batch.contents.price_updates().next().is_some() {
+        let is_repriced = report.bound_after.is_some();
+        if is_repriced {
             self.settle_prices(view, actions);
-        }
-        if changes_market(&batch.contents) {
-            self.setbacks.clear(); // another problem
         }
         let open = open_ids(view.ledger);
         self.given_up.retain(|demand| open.contains(demand));
+        let own = report.blocks.iter().find(|outcome| Some(outcome.block) == self.announced());
         let lost = self.cell.as_mut().map_or(0, |cell| {
             let before = cell.demands.len();
             cell.demands.retain(|demand| open.contains(demand));
             before - cell.demands.len()
         });
-        if batch.header.proposer != view.own && lost > 0 {
+        if own.is_none() && lost > 0 {
             self.overtaken += 1;
         }
         let mut standing = std::mem::take(&mut self.ready);
         self.held.retain(|held| open.contains(&held.proposal.0));
-        if brings_offers || batch.contents.price_updates().next().is_some() {
+        if brings_offers || is_repriced {
             // Worth something else now.
             standing.extend(self.held.drain(..).map(|held| held.proposal));
         }
-        let lost_race = self.announced.take().filter(|announced| announced.batch != batch.hash());
-        self.ready = match lost_race {
-            Some(announced) => {
-                self.amending.found.extend(announced.amendments);
-                standing.extend(announced.compositions);
-                Self::reanchor(&standing, view, actions)
-            }
-            None => view.ledger.admissible(&view.own, view.batch_time_ms(), &standing).into_fitting(),
-        };
+        standing.extend(self.take_outcome(own, view, actions));
+        self.ready = view.ledger.admissible(&view.own, view.batch_time_ms(), &standing).into_fitting();
         self.repair_search(&open, view, actions);
         let is_changed = brings_offers || !batch.contents.is_quiet();
         self.repair_amending(view, is_changed, actions);
         self.consider(view, actions);
+    }
+
+    /// What became of the block that was sent last, if anything did. Of what did not take effect comes back what may be
+    /// sent again: compositions here, amendments to those found.
+    fn take_outcome(
+        &mut self,
+        own: Option<&BlockOutcome>,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) -> Vec<ProposedComposition> {
+        if own.is_none() && view.is_announced_waiting {
+            return Vec::new();
+        }
+        let Some(announced) = self.announced.take() else { return Vec::new() };
+        let Announced { has_prices, compositions, amendments, .. } = announced;
+        // A block that waits no longer, and that no batch has brought, has lost everything.
+        let is_dropped = |item: usize| {
+            own.is_none_or(|own| own.dropped.iter().any(|dropped| usize::try_from(dropped.item) == Ok(item)))
+        };
+        let items = usize::from(has_prices) + compositions.len() + amendments.len();
+        let first = usize::from(has_prices);
+        let dropped = (0..items).filter(|&item| is_dropped(item)).count();
+        if let Some(own) = own {
+            actions.push(Action::Effect(Effect::Event(NodeEvent::BlockBrought {
+                block: own.block,
+                height: view.ledger.head().height,
+                kept: items - dropped,
+                dropped,
+                reason: own.dropped.first().map(|dropped| dropped.reason.clone()),
+            })));
+        }
+        let lost_amendments = (first + compositions.len()..).zip(amendments);
+        let lost_amendments = lost_amendments.filter(|(item, _)| is_dropped(*item)).map(|(_, lost)| lost);
+        self.amending.found.extend(lost_amendments);
+        let lost = (first..).zip(compositions).filter(|(item, _)| is_dropped(*item));
+        lost.map(|(_, composition)| composition).collect()
     }
 
     /// This miner's place among those that share out the market.
@@ -345,11 +396,6 @@ const fn opens_ways(statement: &Statement) -> bool {
         Statement::Offer(_) | Statement::DemandCancellation { .. } => true,
         Statement::OfferWithdrawal | Statement::Demand(_) | Statement::Transfer { .. } => false,
     }
-}
-
-/// Whether a batch leaves the market other than it was.
-pub(crate) const fn changes_market(contents: &Contents) -> bool {
-    !contents.is_empty()
 }
 
 /// The part of a market that `wanted` picks, as a search takes it, and whose demands its positions are.

@@ -61,8 +61,8 @@ impl Mining {
             return;
         }
         if self.left_in_cell().next().is_none() {
-            // Batches that lost the race for the last height are on their way again: see them first.
-            if view.now.monotonic_ms < self.head_since_ms + 2 * self.timing.turn_ms {
+            // Others' blocks are on their way: see them first.
+            if view.now.monotonic_ms < self.market_since_ms + 2 * self.timing.turn_ms {
                 return;
             }
             self.choose_cell(view, actions);
@@ -133,10 +133,10 @@ impl Mining {
         self.cell = Some(cell);
     }
 
-    /// The own rank; once the head has rested for a while, the next one, and so on. A node that takes a
+    /// The own rank; once the market has rested for a while, the next one, and so on. A node that takes a
     /// cell and does not compose it (it hangs, or was never told to mine) must not starve its demands.
     fn rank_to_serve(&self, view: &View<'_>) -> usize {
-        let rested_ms = view.now.monotonic_ms.saturating_sub(self.head_since_ms);
+        let rested_ms = view.now.monotonic_ms.saturating_sub(self.market_since_ms);
         let turns = rested_ms.checked_div(self.timing.takeover_ms).unwrap_or(0);
         Self::rank(view).saturating_add(usize::try_from(turns).unwrap_or(0))
     }

@@ -1,4 +1,4 @@
-//! Batches by name, and everything that is asked for by name, as one node sees them: each test is something that a stranger
+//! Blocks and batches by name, and everything that is asked for by name, as one node sees them: each test is something that a stranger
 //! or a lying validator can say, and what must not come of it. What a whole network makes of it is in the simulator's
 //! tests.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
@@ -8,65 +8,99 @@
 mod market;
 mod scene;
 
-use chain::{Batch, Contents};
+use chain::{Batch, BatchHash, Block, BlockHash, Body, Contents};
 use miner_node::{FinalBatchMessage, Message, NodeEvent};
 
 use crate::scene::{LEAD_MS, Scene, invented, owner, stranger};
-
-fn announcement(batch: chain::BatchHash) -> Message {
-    Message::AnnounceBatch { height: 1, batch }
-}
 
 // ---- names ----
 
 #[test]
 fn a_false_body_costs_its_sender_the_connection_and_leaves_the_name_as_it_was() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::with_demand();
     let (liar, honest) = (stranger(0), stranger(1));
     scene.connect(&liar);
     scene.connect(&honest);
-    let batch = scene.batch(&honest, 0);
-    scene.say(&honest, &announcement(batch.hash()));
-    scene.say_batch(&liar, &Batch { contents: Contents::default(), ..batch.clone() });
+    let block = scene.block(&honest, 0);
+    scene.say(&honest, &Message::AnnounceBlock(block.hash()));
+    scene.say_block(&liar, &Block { body: Body::default(), ..block.clone() });
     let seen = scene.look();
-    assert_eq!(seen.asked_for(batch.hash()), [honest.public()]);
+    assert_eq!(seen.asked_for_block(block.hash()), [honest.public()]);
     assert!(seen.dropped(&liar));
-    assert_eq!(seen.refusals(), 0, "nothing is said about the batch of that name");
-    scene.say_batch(&honest, &batch);
-    assert!(scene.look().relayed(batch.hash()));
+    assert_eq!(seen.refusals(), 0, "nothing is said about the block of that name");
+    scene.say_block(&honest, &block);
+    assert!(scene.look().relayed(&block));
 }
 
 #[test]
-fn a_batch_under_another_signature_than_its_miners_is_not_that_batch() {
-    let mut scene = Scene::new();
-    let liar = stranger(0);
+fn a_block_under_another_signature_than_its_miners_is_not_that_block() {
+    let mut scene = Scene::with_demand();
+    let (liar, miner) = (stranger(0), stranger(1));
     scene.connect(&liar);
-    let batch = scene.batch(&scene.validators[1].clone(), 0);
-    let other = scene.batch(&scene.validators[1].clone(), 1);
-    scene.say_batch(&liar, &Batch { signature: other.signature, ..batch.clone() });
+    scene.connect(&miner);
+    let (block, other) = (scene.block(&miner, 0), scene.block(&miner, 1));
+    let mut forged = block.clone();
+    forged.signed.signature = other.signed.signature;
+    scene.say_block(&liar, &forged);
     assert!(scene.look().dropped(&liar));
-    scene.say_batch(&scene.validators[1].clone(), &batch);
-    assert!(scene.look().relayed(batch.hash()));
+    scene.say_block(&miner, &block);
+    assert!(scene.look().relayed(&block));
+}
+
+#[test]
+fn a_batch_under_another_body_or_signature_than_its_proposers_is_not_that_batch() {
+    let mut scene = Scene::new();
+    let proposer = scene.validators[1].clone();
+    let (batch, other) = (scene.batch(&proposer, 0), scene.batch(&proposer, 1));
+    let forgeries = [
+        Batch { signature: other.signature, ..batch.clone() },
+        Batch { contents: Contents::default(), ..batch.clone() },
+    ];
+    scene.propose(0, batch.hash());
+    for (liar, forged) in [stranger(0), stranger(1)].iter().zip(&forgeries) {
+        scene.connect(liar);
+        scene.say_batch(liar, forged);
+        let seen = scene.look();
+        assert!(seen.dropped(liar));
+        assert_eq!((seen.refusals(), seen.prevotes()), (0, vec![]));
+    }
+    scene.say_batch(&proposer, &batch);
+    assert_eq!(scene.look().prevotes(), [Some(batch.hash())]);
+}
+
+#[test]
+fn a_batch_that_no_validator_made_or_proposes_is_not_looked_at() {
+    let mut scene = Scene::new();
+    let maker = stranger(0);
+    scene.connect(&maker);
+    let batch = scene.batch(&maker, 0);
+    scene.look();
+    scene.say_batch(&maker, &batch);
+    scene.say(&maker, &Message::RequestBatch(batch.hash()));
+    assert!(scene.look().sent_to(&maker).is_empty(), "it is not here");
+    scene.propose(0, batch.hash());
+    scene.say_batch(&maker, &batch);
+    assert_eq!(scene.look().prevotes(), [Some(batch.hash())]);
 }
 
 // ---- fetching ----
 
 #[test]
-fn names_that_many_strangers_invent_do_not_keep_an_announced_batch_from_being_asked_for() {
-    let mut scene = Scene::new();
+fn names_that_many_strangers_invent_do_not_keep_an_announced_block_from_being_asked_for() {
+    let mut scene = Scene::with_demand();
     for number in 0..16 {
         scene.connect(&stranger(number));
         for name in 0..16 {
             let name = u8::try_from(number).unwrap() * 16 + name;
-            scene.say(&stranger(number), &announcement(invented(name)));
+            scene.say(&stranger(number), &Message::AnnounceBlock(BlockHash(invented(name))));
         }
     }
     let honest = stranger(99);
     scene.connect(&honest);
-    let batch = scene.batch(&honest, 0);
+    let block = scene.block(&honest, 0);
     scene.look();
-    scene.say(&honest, &announcement(batch.hash()));
-    assert_eq!(scene.look().asked_for(batch.hash()), [honest.public()]);
+    scene.say(&honest, &Message::AnnounceBlock(block.hash()));
+    assert_eq!(scene.look().asked_for_block(block.hash()), [honest.public()]);
 }
 
 #[test]
@@ -83,18 +117,6 @@ fn a_proposed_batch_is_asked_of_others_when_its_proposer_is_gone() {
 }
 
 #[test]
-fn a_withheld_batch_is_asked_of_its_proposer_at_once_when_it_is_proposed() {
-    let mut scene = Scene::new();
-    let withholder = stranger(0);
-    scene.connect(&withholder);
-    let batch = scene.batch(&stranger(1), 0).hash();
-    scene.say(&withholder, &announcement(batch));
-    assert_eq!(scene.look().asked_for(batch), [withholder.public()]);
-    scene.propose(0, batch);
-    assert_eq!(scene.look().asked_for(batch), [scene.validators[1].public()]);
-}
-
-#[test]
 fn a_decided_batch_is_asked_of_those_who_decided_on_it() {
     let mut scene = Scene::new();
     (0..32).for_each(|number| scene.connect(&stranger(number)));
@@ -106,21 +128,30 @@ fn a_decided_batch_is_asked_of_those_who_decided_on_it() {
 }
 
 #[test]
-fn one_copy_of_a_batch_is_sent_however_often_a_peer_asks_for_it_at_once() {
-    let mut scene = Scene::new();
-    let greedy = stranger(0);
+fn one_copy_of_a_batch_or_block_is_sent_however_often_a_peer_asks_for_it_at_once() {
+    let mut scene = Scene::with_demand();
+    let (greedy, validator) = (stranger(0), scene.validators[1].clone());
     scene.connect(&greedy);
-    let batch = scene.batch(&stranger(1), 0);
-    scene.say_batch(&scene.validators[1].clone(), &batch);
+    let (batch, block) = (scene.composing_batch(&validator), scene.block(&validator, 5));
+    scene.say_batch(&validator, &batch);
+    scene.say_block(&validator, &block);
     scene.look();
     let copies = |scene: &mut Scene| {
-        (0..10).for_each(|_| scene.say(&greedy, &Message::RequestBatch(batch.hash())));
+        for _ in 0..10 {
+            scene.say(&greedy, &Message::RequestBatch(batch.hash()));
+            scene.say(&greedy, &Message::RequestBlock(block.hash()));
+        }
         let seen = scene.look();
-        seen.sent_to(&greedy).iter().filter(|message| matches!(message, Message::Batch(_))).count()
+        let sent = seen.sent_to(&greedy);
+        let count = |wanted: fn(&Message) -> bool| sent.iter().filter(|message| wanted(message)).count();
+        (
+            count(|message| matches!(message, Message::Batch(_))),
+            count(|message| matches!(message, Message::Block(_))),
+        )
     };
-    assert_eq!(copies(&mut scene), 1);
+    assert_eq!(copies(&mut scene), (1, 1));
     scene.run_for(1_000);
-    assert_eq!(copies(&mut scene), 1);
+    assert_eq!(copies(&mut scene), (1, 1));
 }
 
 // ---- catching up ----
@@ -130,11 +161,11 @@ fn boasters_do_not_come_before_a_validator_that_is_ahead() {
     let mut scene = Scene::new();
     for number in 0..16 {
         scene.connect(&stranger(number));
-        scene.say(&stranger(number), &Message::AnnounceBatch { height: 1_000, batch: invented(1) });
+        scene.boast(&stranger(number), 1_000);
     }
     assert_eq!(scene.look().asked_for_final(), [stranger(0).public()], "nobody else said that it is ahead");
     let validator = scene.validators[2].clone();
-    scene.say(&validator, &Message::AnnounceBatch { height: 6, batch: invented(2) });
+    scene.boast(&validator, 5);
     assert_eq!(scene.look().asked_for_final(), [], "the first may still answer in time");
     scene.run_for(1_250);
     assert_eq!(scene.look().asked_for_final(), [validator.public()]);
@@ -150,7 +181,7 @@ fn final_batches_are_taken_from_who_was_asked_for_them_alone() {
     let finals = Message::Final(vec![FinalBatchMessage { batch, certificate }]);
     scene.say(&meddler, &finals);
     assert_eq!(scene.node.ledger().head().height, 0, "nobody asked the meddler");
-    scene.say(&helper, &Message::AnnounceBatch { height: 2, batch: invented(1) });
+    scene.boast(&helper, 1);
     assert_eq!(scene.look().asked_for_final(), [helper.public()]);
     scene.say(&helper, &finals);
     assert_eq!(scene.node.ledger().head().height, 1);
@@ -164,7 +195,7 @@ fn who_boasts_and_delivers_nothing_is_asked_once_a_minute_in_the_end() {
     let mut boast_for = |seconds: u64| {
         let mut asked = 0;
         for _ in 0..4 * seconds {
-            scene.say(&boaster, &Message::AnnounceBatch { height: 1_000, batch: invented(1) });
+            scene.boast(&boaster, 1_000);
             asked += scene.look().asked_for_final().len();
             scene.say(&boaster, &Message::Final(Vec::new()));
             scene.run_for(250);
@@ -184,63 +215,91 @@ fn proposals_for_many_rounds_to_come_do_not_push_out_the_one_of_this_round() {
     let batch = scene.batch(&stranger(0), 0);
     scene.propose(0, batch.hash());
     for round in (1..200).filter(|round| round % 4 == 1) {
-        (0..4).for_each(|name| scene.propose(round, invented(name)));
+        (0..4).for_each(|name| scene.propose(round, BatchHash(invented(name))));
     }
     scene.say_batch(&scene.validators[1].clone(), &batch);
     assert_eq!(scene.look().prevotes(), [Some(batch.hash())]);
 }
 
-// ---- candidates ----
+// ---- places ----
 
 #[test]
-fn valid_batches_of_invented_miners_leave_places_for_validators_and_known_miners_and_are_not_written() {
-    let mut scene = Scene::new();
+fn valid_blocks_of_invented_miners_leave_places_for_validators_and_known_miners() {
+    let mut scene = Scene::with_demand();
     let mut relayed = 0;
     for number in 0..32 {
         scene.connect(&stranger(number));
         for later_ms in 0..4 {
-            let batch = scene.batch(&stranger(number), later_ms);
-            scene.say_batch(&stranger(number), &batch);
-            relayed += usize::from(scene.look().relayed(batch.hash()));
+            let block = scene.block(&stranger(number), later_ms);
+            scene.say_block(&stranger(number), &block);
+            relayed += usize::from(scene.look().relayed(&block));
         }
     }
     assert_eq!(relayed, 16, "the strangers' places");
     let (sender, validator) = (stranger(31), scene.validators[3].clone());
     for miner in [validator, owner()] {
-        let batch = scene.batch(&miner, 0);
-        scene.say_batch(&sender, &batch);
+        let block = scene.block(&miner, 0);
+        scene.say_block(&sender, &block);
         let seen = scene.look();
-        assert!(seen.relayed(batch.hash()));
+        assert!(seen.relayed(&block));
         assert_eq!(seen.written(), []);
     }
 }
 
 #[test]
 fn one_peer_fills_a_quarter_of_the_strangers_places_whoever_mined_what_it_sends() {
-    let mut scene = Scene::new();
+    let mut scene = Scene::with_demand();
     let (sender, other) = (stranger(98), stranger(99));
     scene.connect(&sender);
     scene.connect(&other);
-    let batches: Vec<Batch> = (0..32).map(|number| scene.batch(&stranger(number), 0)).collect();
-    for batch in &batches {
-        scene.say_batch(&sender, batch);
+    let blocks: Vec<Block> = (0..32).map(|number| scene.block(&stranger(number), 0)).collect();
+    for block in &blocks {
+        scene.say_block(&sender, block);
     }
     let seen = scene.look();
-    assert_eq!(batches.iter().filter(|batch| seen.relayed(batch.hash())).count(), 4);
+    assert_eq!(blocks.iter().filter(|block| seen.relayed(block)).count(), 4);
     // What it brought in vain is not asked of it again, and comes in from somebody else.
-    let batch = &batches[20];
-    scene.say(&sender, &announcement(batch.hash()));
-    assert_eq!(scene.look().asked_for(batch.hash()), []);
-    scene.say(&other, &announcement(batch.hash()));
-    assert_eq!(scene.look().asked_for(batch.hash()), [other.public()]);
-    scene.say_batch(&other, batch);
-    assert!(scene.look().relayed(batch.hash()));
+    let block = &blocks[20];
+    scene.say(&sender, &Message::AnnounceBlock(block.hash()));
+    assert_eq!(scene.look().asked_for_block(block.hash()), []);
+    scene.say(&other, &Message::AnnounceBlock(block.hash()));
+    assert_eq!(scene.look().asked_for_block(block.hash()), [other.public()]);
+    scene.say_block(&other, block);
+    assert!(scene.look().relayed(block));
+}
+
+#[test]
+fn a_block_on_a_batch_that_has_not_come_waits_for_it_and_is_dropped_if_it_never_comes() {
+    let ahead = Scene::with_demand();
+    let mut scene = Scene::new();
+    let miner = stranger(0);
+    scene.connect(&miner);
+    let (block, never) = (ahead.block(&miner, 0), {
+        let block = ahead.block(&miner, 1);
+        let elsewhere = BatchHash(invented(1));
+        Block::sign(scene.network.id(), elsewhere, 0, block.body, &miner)
+    });
+    scene.say_block(&miner, &block);
+    scene.say_block(&miner, &never);
+    assert!(!scene.look().relayed(&block), "it cannot be judged yet");
+    let first = scene.batch(&scene.validators[1].clone(), 0);
+    scene.say_batch(&scene.validators[1].clone(), &first);
+    scene.decide(first.hash());
+    let seen = scene.look();
+    assert!(seen.relayed(&block) && !seen.relayed(&never));
+    assert_eq!(seen.refusals(), 0);
+    // The other's anchor does not come: it is forgotten, and asked for again if somebody still has it.
+    scene.say(&miner, &Message::AnnounceBlock(never.hash()));
+    assert_eq!(scene.look().asked_for_block(never.hash()), []);
+    scene.run_for(5_250);
+    scene.say(&miner, &Message::AnnounceBlock(never.hash()));
+    assert_eq!(scene.look().asked_for_block(never.hash()), [miner.public()]);
 }
 
 #[test]
 fn a_batch_is_on_disk_before_this_node_votes_for_it_and_there_again_after_a_restart() {
     let mut scene = Scene::new();
-    let batch = scene.batch(&stranger(0), 0);
+    let batch = scene.batch(&scene.validators[1].clone(), 0);
     scene.say_batch(&scene.validators[1].clone(), &batch);
     assert_eq!(scene.look().written(), []);
     scene.propose(0, batch.hash());
@@ -264,33 +323,45 @@ fn a_batch_is_on_disk_before_this_node_votes_for_it_and_there_again_after_a_rest
 // ---- too late and too early ----
 
 #[test]
-fn late_batches_of_strangers_write_nothing_into_the_log_and_those_of_validators_little() {
-    let mut scene = Scene::new();
-    let (sender, validator) = (stranger(0), scene.validators[1].clone());
-    scene.connect(&sender);
-    let batch = scene.batch(&validator, 0);
-    scene.say_batch(&validator, &batch);
-    scene.decide(batch.hash());
-    assert_eq!(scene.node.ledger().head().height, 1);
-    scene.look();
-    for later_ms in 0..20 {
-        // Not signed, then by somebody who owns nothing.
-        let unsigned = Batch { signature: batch.signature, ..scene.composing(&stranger(1), later_ms) };
-        scene.say_batch(&sender, &unsigned);
-        scene.say_batch(&sender, &scene.composing(&stranger(1), later_ms));
+fn of_blocks_that_waited_in_vain_few_strangers_are_told_of_and_all_others() {
+    let mut scene = Scene::with_demand();
+    for number in 0..8 {
+        scene.connect(&stranger(number));
+        let block = scene.block(&stranger(number), 0);
+        scene.say_block(&stranger(number), &block);
     }
+    for miner in [owner(), scene.validators[2].clone()] {
+        let block = scene.block(&miner, 0);
+        scene.say_block(&stranger(0), &block);
+    }
+    let batch = scene.composing_batch(&scene.validators[1].clone());
+    scene.say_batch(&scene.validators[1].clone(), &batch);
     assert_eq!(scene.look().refusals(), 0);
-    (0..20).for_each(|later_ms| scene.say_batch(&sender, &scene.composing(&validator, later_ms)));
-    assert_eq!(scene.look().refusals(), 8);
+    scene.decide(batch.hash());
+    let seen = scene.look();
+    assert_eq!(seen.refusals(), 4 + 2);
+    for event in seen.told() {
+        if let NodeEvent::BlockRefused { rule, .. } = event {
+            assert_eq!(rule, "already-composed");
+        }
+    }
+    // What is refused is not asked for again, nor judged.
+    let late = scene.block_of_the_past(&stranger(0), &batch);
+    scene.say_block(&stranger(0), &late);
+    assert_eq!(scene.look().refusals(), 1);
+    scene.say_block(&stranger(0), &late);
+    scene.say(&stranger(1), &Message::AnnounceBlock(late.hash()));
+    let seen = scene.look();
+    assert_eq!((seen.refusals(), seen.asked_for_block(late.hash())), (0, vec![]));
 }
 
 #[test]
 fn batches_from_the_future_do_not_keep_out_one_that_is_proposed() {
     let mut scene = Scene::new();
+    let validator = scene.validators[2].clone();
     for number in 0..16 {
-        scene.connect(&stranger(number));
-        let batch = scene.batch(&stranger(number), LEAD_MS + 60_000);
-        scene.say_batch(&stranger(number), &batch);
+        let batch = scene.batch(&validator, LEAD_MS + 60_000 + number);
+        scene.say_batch(&validator, &batch);
     }
     let batch = scene.batch(&stranger(0), LEAD_MS + 300);
     scene.propose(0, batch.hash());
@@ -304,7 +375,7 @@ fn batches_from_the_future_do_not_keep_out_one_that_is_proposed() {
 #[test]
 fn a_decided_batch_is_on_time_whatever_our_clock_says() {
     let mut scene = Scene::new();
-    let batch = scene.batch(&stranger(0), LEAD_MS + 3_600_000);
+    let batch = scene.batch(&scene.validators[1].clone(), LEAD_MS + 3_600_000);
     scene.say_batch(&scene.validators[1].clone(), &batch);
     scene.decide(batch.hash());
     assert_eq!(scene.node.ledger().head().height, 1);

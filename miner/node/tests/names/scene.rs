@@ -10,11 +10,11 @@ use chain::consensus::{
 };
 use chain::genesis::scenario::demander_key;
 use chain::{
-    Batch, BatchHash, Block, Body, Composition, Contents, DemandId, Draft, Hash, Ledger, Network, PublicKey,
-    Record, SecretKey, Write, merkle_root,
+    Batch, BatchHash, Block, BlockHash, Draft, Drafted, Hash, Height, Ledger, Network, PublicKey, Record,
+    SecretKey, Write,
 };
-use miner_node::{Effect, Input, Message, Node, NodeEvent, Now, Timer};
-use scenarios::Money;
+use miner_node::{Effect, Hello, Input, Message, Node, NodeEvent, Now, PROTOCOL_VERSION, Timer};
+use scenarios::{Money, ProviderId};
 
 use crate::market::{RNG_SEED, START_MS, config, memory, network};
 
@@ -39,14 +39,14 @@ pub(crate) fn stranger(number: u64) -> SecretKey {
     SecretKey::for_scenario(RNG_SEED, "stranger", number)
 }
 
-/// A key that owns money.
+/// A key that owns money and demands nothing.
 pub(crate) fn owner() -> SecretKey {
-    demander_key(RNG_SEED, 0)
+    demander_key(RNG_SEED, 1)
 }
 
 /// A name that nobody made a batch for.
-pub(crate) fn invented(number: u8) -> BatchHash {
-    BatchHash(Hash([number; 32]))
+pub(crate) fn invented(number: u8) -> Hash {
+    Hash([number; 32])
 }
 
 impl Scene {
@@ -56,7 +56,8 @@ impl Scene {
             (0..4).map(|number| SecretKey::for_scenario(RNG_SEED, "validator", number)).collect();
         validators.sort_by_key(SecretKey::public);
         let keys = validators.iter().map(SecretKey::public).collect();
-        let (network, records) = network(&[(Money::from_units(5), Some(1_000))], 1, keys);
+        let (network, mut records) = network(&[(Money::from_units(5), Some(1_000))], 2, keys);
+        records.truncate(1);
         let now = Now { wall_ms: START_MS, monotonic_ms: 50_000 };
         let node = Node::new(
             config(validators[0].clone(), None),
@@ -70,6 +71,17 @@ impl Scene {
         for position in 1..4 {
             scene.connect(&scene.validators[position].clone());
         }
+        scene
+    }
+
+    /// At height 1, where a demand is open.
+    pub(crate) fn with_demand() -> Self {
+        let mut scene = Self::new();
+        let batch = scene.batch(&scene.validators[1].clone(), 0);
+        scene.say_batch(&scene.validators[1].clone(), &batch);
+        scene.decide(batch.hash());
+        assert_eq!(scene.node.status(START_MS).open_demands, 1);
+        scene.look();
         scene
     }
 
@@ -112,6 +124,16 @@ impl Scene {
 
     pub(crate) fn say(&mut self, peer: &SecretKey, message: &Message) {
         self.handle(Input::Message { peer: peer.public(), bytes: message.encode() });
+    }
+
+    pub(crate) fn say_block(&mut self, peer: &SecretKey, block: &Block) {
+        self.say(peer, &Message::Block(Box::new(block.clone())));
+    }
+
+    /// A peer says that it stands at a height.
+    pub(crate) fn boast(&mut self, peer: &SecretKey, height: Height) {
+        let hello = Hello { version: PROTOCOL_VERSION, network: self.network.id(), height };
+        self.say(peer, &Message::Hello(hello));
     }
 
     pub(crate) fn say_batch(&mut self, peer: &SecretKey, batch: &Batch) {
@@ -162,26 +184,41 @@ impl Scene {
         genesis.draft(draft).unwrap().sign(miner).0
     }
 
-    /// An authentic batch of height 1 that claims to compose something, which it does not.
-    pub(crate) fn composing(&self, miner: &SecretKey, later_ms: u64) -> Batch {
-        let Batch { mut header, .. } = self.batch(miner, later_ms);
-        let composition = Composition {
-            demand: chain::RecordId(Hash([3; 32])) as DemandId,
-            providers: Vec::new(),
-            cost: Money::ZERO,
-            minutes: 0,
-            timestamp_ms: START_MS,
+    /// What a miner makes of the open demand so long after the scene began.
+    fn composing(&self, miner: &SecretKey, later_ms: u64) -> Drafted {
+        let ledger = self.node.ledger();
+        let (demand, _) = ledger.demands().find(|(_, entry)| entry.is_open()).unwrap();
+        let draft = Draft {
+            miner: miner.public(),
+            timestamp_ms: START_MS + 1 + later_ms,
+            records: Vec::new(),
+            price_update: None,
+            compositions: vec![(demand, vec![ProviderId(0)])],
+            amendments: Vec::new(),
         };
-        let body = Body { compositions: vec![composition], ..Body::default() };
-        let blocks = vec![Block::sign(header.network, header.parent, later_ms, body, miner)];
-        let contents = Contents { records: Vec::new(), blocks };
-        (header.contents_root, header.item_count) = (merkle_root(&contents.items()), 2);
-        Batch::sign(header, contents, miner)
+        ledger.draft(draft).unwrap()
     }
 
-    /// The other validators' decision on a batch of height 1.
+    /// A block that composes the open demand.
+    pub(crate) fn block(&self, miner: &SecretKey, later_ms: u64) -> Block {
+        self.composing(miner, later_ms).sign_block(miner).unwrap().0
+    }
+
+    /// A batch of the next height that brings such a block.
+    pub(crate) fn composing_batch(&self, miner: &SecretKey) -> Batch {
+        self.composing(miner, 0).sign(miner).0
+    }
+
+    /// A block made on the batch before the head, by another miner, of what the head's batch brought.
+    pub(crate) fn block_of_the_past(&self, miner: &SecretKey, head: &Batch) -> Block {
+        let body = head.contents.blocks[0].body.clone();
+        Block::sign(self.network.id(), head.header.parent, 77, body, miner)
+    }
+
+    /// The other validators' decision on a batch of the next height.
     pub(crate) fn decision(&self, batch: BatchHash) -> CommitCertificate {
-        let (network, height, round) = (self.network.id(), 1, 0);
+        let (network, round) = (self.network.id(), 0);
+        let height = self.node.ledger().head().height + 1;
         let vote = Vote { network, height, round, kind: VoteKind::Precommit, batch: Some(batch) };
         let sign = |position: u16| {
             let SignedVote { validator, signature, .. } =
@@ -220,6 +257,12 @@ impl Seen {
         })
     }
 
+    /// Who was asked for this block.
+    pub(crate) fn asked_for_block(&self, block: BlockHash) -> Vec<PublicKey> {
+        let asked = self.sent().filter(|(_, message)| **message == Message::RequestBlock(block));
+        asked.map(|(peer, _)| peer).collect()
+    }
+
     /// Who was asked for this batch.
     pub(crate) fn asked_for(&self, batch: BatchHash) -> Vec<PublicKey> {
         let asked = self.sent().filter(|(_, message)| **message == Message::RequestBatch(batch));
@@ -232,9 +275,10 @@ impl Seen {
         asked.map(|(peer, _)| peer).collect()
     }
 
-    /// Whether other peers were told of this batch: it is a candidate.
-    pub(crate) fn relayed(&self, batch: BatchHash) -> bool {
-        self.sent().any(|(_, message)| *message == Message::AnnounceBatch { height: 1, batch })
+    /// Whether other peers were told of this block: it waits.
+    pub(crate) fn relayed(&self, block: &Block) -> bool {
+        let name = block.hash();
+        self.sent().any(|(_, message)| *message == Message::AnnounceBlock(name))
     }
 
     /// What the node prevoted, nil included.
@@ -266,7 +310,10 @@ impl Seen {
 
     /// How many refusals people were told of.
     pub(crate) fn refusals(&self) -> usize {
-        self.told().into_iter().filter(|event| matches!(event, NodeEvent::BatchRefused { .. })).count()
+        let is_refusal = |event: &&NodeEvent| {
+            matches!(event, NodeEvent::BlockRefused { .. } | NodeEvent::BatchRefused { .. })
+        };
+        self.told().into_iter().filter(is_refusal).count()
     }
 
     /// Whether the node hung up on this peer.

@@ -61,53 +61,70 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     }
 }
 
+const COLUMNS: [&str; 18] = [
+    "height",
+    "proposer",
+    "records",
+    "blocks",
+    "dropped",
+    "demands",
+    "anew",
+    "saved $",
+    "frozen",
+    "cost $",
+    "reduced cost $",
+    "reward $",
+    "bound $",
+    "votes",
+    "round",
+    "market cost $",
+    "market\nbound $",
+    "gap %",
+];
+
+/// A row for each height, but one for heights in a row that only let time pass.
 fn table(rows: &[InspectedRow]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
-        "height",
-        "miner",
-        "records",
-        "demands",
-        "anew",
-        "saved $",
-        "frozen",
-        "cost $",
-        "reduced cost $",
-        "reward $",
-        "bound before $",
-        "after $",
-        "votes",
-        "round",
-        "market cost $",
-        "bound $",
-        "gap %",
-    ]);
-    for row in rows {
-        let market_cost = i64::try_from(row.market.cost_micros).map(Money::from_micros).ok();
-        let batch = &row.batch;
-        let cells = [
-            batch.height.to_string(),
-            batch.miner.short(),
-            batch.records.to_string(),
-            batch.demands.to_string(),
-            batch.amended.to_string(),
-            amount(Some(batch.saving)),
-            batch.frozen.to_string(),
-            amount(Some(batch.cost)),
-            amount(Some(batch.reduced_cost)),
-            amount(Some(batch.reward)),
-            amount(batch.bounds.map(|(before, _)| before)),
-            amount(batch.bounds.map(|(_, after)| after)),
-            row.votes.to_string(),
-            row.round.to_string(),
-            amount(market_cost),
-            amount(row.market.bound),
-            row.market.gap_percent.map_or_else(|| "-".into(), |gap| format!("{gap:.3}")),
-        ];
+    table.set_header(COLUMNS);
+    for rows in rows.chunk_by(|one, other| !one.batch.brings_anything() && !other.batch.brings_anything()) {
+        let cells = match rows {
+            [first, .., last] => {
+                let mut cells = std::array::from_fn(|_| String::new());
+                cells[0] = format!("{}-{}", first.batch.height, last.batch.height);
+                cells
+            }
+            _ => rows.first().map(cells).unwrap_or_default(),
+        };
         table.add_row(cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right)));
     }
     table
+}
+
+fn cells(row: &InspectedRow) -> [String; 18] {
+    let market_cost = i64::try_from(row.market.cost_micros).map(Money::from_micros).ok();
+    let batch = &row.batch;
+    let dropped: usize = batch.blocks.iter().map(|outcome| outcome.dropped.len()).sum();
+    [
+        batch.height.to_string(),
+        batch.proposer.short(),
+        batch.records.to_string(),
+        batch.blocks.len().to_string(),
+        dropped.to_string(),
+        batch.demands.to_string(),
+        batch.amended.to_string(),
+        amount(Some(batch.saving)),
+        batch.frozen.to_string(),
+        amount(Some(batch.cost)),
+        amount(Some(batch.reduced_cost)),
+        amount(Some(batch.reward)),
+        batch.bounds.map_or_else(|| "-".into(), |(before, after)| format!("{before:.2} > {after:.2}")),
+        row.votes.to_string(),
+        row.round.to_string(),
+        amount(market_cost),
+        amount(row.market.bound),
+        row.market.gap_percent.map_or_else(|| "-".into(), |gap| format!("{gap:.3}")),
+    ]
 }
 
 fn amount(amount: Option<Money>) -> String {
@@ -122,7 +139,7 @@ fn whole(detail: &BatchDetail) -> String {
         format!("hash        {}", batch.batch),
         format!("parent      {}", header.parent),
         format!("time        {} ms", batch.timestamp_ms),
-        format!("proposer    {}", batch.miner),
+        format!("proposer    {}", batch.proposer),
         format!("contents    {} ({} items)", header.contents_root, header.item_count),
         format!("state root  {}", header.state_root),
         format!("cost        {} $, reduced cost {} $", batch.cost, batch.reduced_cost),

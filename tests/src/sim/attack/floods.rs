@@ -7,6 +7,8 @@ use super::{Playing, Says, Stage};
 
 /// Requests of one kind to each peer in a turn.
 const AT_ONCE: usize = 3;
+/// Blocks and batches that are asked for again and again, the newest.
+const REMEMBERED: usize = 8;
 
 pub(super) fn request_final(stage: &Stage<'_>) -> Says {
     stage.to_all(&vec![Message::RequestFinal { from: 1 }; AT_ONCE])
@@ -39,22 +41,16 @@ pub(super) fn request_records(stage: &Stage<'_>) -> Says {
     stage.to_all(&vec![Message::Pool(PoolMessage::Request(ids)); AT_ONCE])
 }
 
-pub(super) fn request_batches(playing: &mut Playing, stage: &Stage<'_>) -> Says {
-    let next = stage.ledger.head().height + 1;
+pub(super) fn request_bodies(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     for (_, message) in &stage.heard {
-        match message {
-            Message::AnnounceBatch { height, batch } if *height == next => {
-                playing.seen.insert(*batch);
-            }
-            Message::Batch(batch) if batch.header.height == next => {
-                playing.seen.insert(batch.hash());
-            }
-            _ => {}
-        }
+        playing.made.extend(match message {
+            Message::AnnounceBlock(block) => Some(Message::RequestBlock(*block)),
+            Message::Block(block) => Some(Message::RequestBlock(block.hash())),
+            Message::Batch(batch) => Some(Message::RequestBatch(batch.hash())),
+            _ => None,
+        });
     }
-    while playing.seen.len() > 8 {
-        playing.seen.pop_first();
-    }
-    let requests: Vec<Message> = playing.seen.iter().map(|&batch| Message::RequestBatch(batch)).collect();
-    stage.to_all(&requests)
+    let old = playing.made.len().saturating_sub(REMEMBERED);
+    playing.made.drain(..old);
+    stage.to_all(&playing.made)
 }

@@ -1,10 +1,11 @@
-//! What does not exist: names of batches and records, heights, accounts, money.
+//! What does not exist: names of blocks and records, heights, accounts, money.
 
-use chain::{BatchHash, Hash, Record, RecordContent, RecordId, SecretKey, Statement};
+use chain::{BlockHash, Record, RecordContent, RecordId, SecretKey, Statement};
 use coordinator_free_pool::PoolMessage;
 use miner_node::{Message, Status};
 use scenarios::Money;
 
+use super::blocks::nothing;
 use super::floods::a_status;
 use super::{Playing, Says, Stage};
 
@@ -12,8 +13,8 @@ use super::{Playing, Says, Stage};
 const ANNOUNCE_TURNS: u64 = 3;
 /// Names in one announcement of records.
 const RECORD_NAMES: u64 = 256;
-/// Names of batches announced at a time, as many as a node asks for.
-const BATCH_NAMES: u64 = 64;
+/// Names of blocks announced at a time, more than a node asks for.
+const BLOCK_NAMES: u64 = 64;
 /// Turns between two boasts.
 const BOAST_TURNS: u64 = 5;
 /// Records sent at a time, and in all.
@@ -22,18 +23,11 @@ const RECORDS_IN_ALL: u64 = 2_000;
 /// Records of one invented account.
 const OF_AN_ACCOUNT: u64 = 64;
 
-fn a_hash(playing: &mut Playing) -> Hash {
-    let number = playing.draws.below(u64::MAX);
-    Hash(*blake3::hash(&number.to_le_bytes()).as_bytes())
-}
-
-pub(super) fn batches(playing: &mut Playing, stage: &Stage<'_>) -> Says {
+pub(super) fn blocks(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     if !playing.is_every(ANNOUNCE_TURNS) {
         return Vec::new();
     }
-    let height = stage.ledger.head().height + 1;
-    let names =
-        (0..BATCH_NAMES).map(|_| Message::AnnounceBatch { height, batch: BatchHash(a_hash(playing)) });
+    let names = (0..BLOCK_NAMES).map(|_| Message::AnnounceBlock(BlockHash(nothing(playing))));
     let names: Vec<Message> = names.collect();
     stage.to_all(&names)
 }
@@ -42,7 +36,7 @@ pub(super) fn records(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     if !playing.is_every(ANNOUNCE_TURNS) {
         return Vec::new();
     }
-    let ids = (0..RECORD_NAMES).map(|_| RecordId(a_hash(playing))).collect();
+    let ids = (0..RECORD_NAMES).map(|_| RecordId(nothing(playing))).collect();
     stage.to_all(&[Message::Pool(PoolMessage::Announce(ids))])
 }
 

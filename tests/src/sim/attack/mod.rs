@@ -1,11 +1,11 @@
 //! Attacks that play by themselves: every few milliseconds an attacker looks at what it heard and at the ledger (it sees
 //! what an honest node sees, sooner), and says something. Each is deterministic in the run's seed.
 //!
-//! [`Attack`] names them; the files beside say what each does: `floods`, `inventions`, `sybils`, `batches`, `votes`.
+//! [`Attack`] names them; the files beside say what each does: `floods`, `inventions`, `sybils`, `blocks`, `votes`.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "an attacker listens for one kind of message among many")]
 
-mod batches;
+mod blocks;
 mod floods;
 mod inventions;
 mod sybils;
@@ -13,7 +13,7 @@ mod votes;
 
 use std::collections::BTreeSet;
 
-use chain::{BatchHash, Ledger, SecretKey};
+use chain::{Hash, Ledger, SecretKey};
 use miner_node::{Message, Now};
 
 use super::draws::Draws;
@@ -39,10 +39,10 @@ pub enum Attack {
     Reconcile,
     /// Asks for the same records.
     RequestRecords,
-    /// Asks for the same batches.
-    RequestBatches,
-    /// Announces batches that do not exist.
-    InventBatches,
+    /// Asks for the same blocks and batches.
+    RequestBodies,
+    /// Announces blocks that do not exist.
+    InventBlocks,
     /// Announces records that do not exist.
     InventRecords,
     /// Hands out peer records of a hundred keys that it made up, all of which want a cell, dated ahead.
@@ -57,11 +57,13 @@ pub enum Attack {
     Boast,
     /// Sends records of accounts that do not exist, with gaps before them, or of money that they have not.
     EmptyRecords,
-    /// Sends every batch on with another body, or another signature, under the same name.
+    /// Sends every block and batch on with another body, or another signature, under the same name.
     CopyNames,
-    /// Shows each node other batches of invented miners that bring nothing.
-    UselessBatches,
-    /// Puts the compositions of others' batches into its own.
+    /// Shows each node other blocks of invented miners, copied from others.
+    CrowdPlaces,
+    /// Sends blocks that claim what is not so.
+    FalseClaims,
+    /// Puts the compositions of others' blocks into its own.
     StealContents,
     /// Votes for everything that is proposed, whatever it voted for before: as if it forgot its locks.
     VoteForAll,
@@ -74,8 +76,8 @@ pub(super) struct Playing {
     draws: Draws,
     turn: u64,
     heard: Vec<(HostId, Message)>,
-    /// Batches done with.
-    seen: BTreeSet<BatchHash>,
+    /// Blocks and batches done with.
+    seen: BTreeSet<Hash>,
     /// What was last made with much work.
     made: Vec<Message>,
 }
@@ -99,13 +101,13 @@ impl Attack {
     /// The first so many of [`Self::OF_STRANGERS`] are floods of requests.
     pub const FLOODS: usize = 5;
     /// Those that any stranger can play.
-    pub const OF_STRANGERS: [Self; 16] = [
+    pub const OF_STRANGERS: [Self; 17] = [
         Self::RequestFinal,
         Self::LowStatus,
         Self::Reconcile,
         Self::RequestRecords,
-        Self::RequestBatches,
-        Self::InventBatches,
+        Self::RequestBodies,
+        Self::InventBlocks,
         Self::InventRecords,
         Self::Sybils,
         Self::ManySybils,
@@ -114,7 +116,8 @@ impl Attack {
         Self::Boast,
         Self::EmptyRecords,
         Self::CopyNames,
-        Self::UselessBatches,
+        Self::CrowdPlaces,
+        Self::FalseClaims,
         Self::StealContents,
     ];
 
@@ -128,8 +131,8 @@ impl Attack {
             Self::LowStatus => "LowStatus",
             Self::Reconcile => "Reconcile",
             Self::RequestRecords => "RequestRecords",
-            Self::RequestBatches => "RequestBatches",
-            Self::InventBatches => "InventBatches",
+            Self::RequestBodies => "RequestBodies",
+            Self::InventBlocks => "InventBlocks",
             Self::InventRecords => "InventRecords",
             Self::Sybils => "Sybils",
             Self::ManySybils => "ManySybils",
@@ -138,7 +141,8 @@ impl Attack {
             Self::Boast => "Boast",
             Self::EmptyRecords => "EmptyRecords",
             Self::CopyNames => "CopyNames",
-            Self::UselessBatches => "UselessBatches",
+            Self::CrowdPlaces => "CrowdPlaces",
+            Self::FalseClaims => "FalseClaims",
             Self::StealContents => "StealContents",
             Self::VoteForAll => "VoteForAll",
         }
@@ -164,8 +168,8 @@ impl Playing {
             Attack::LowStatus => floods::low_status(stage),
             Attack::Reconcile => floods::reconcile(stage),
             Attack::RequestRecords => floods::request_records(stage),
-            Attack::RequestBatches => floods::request_batches(self, stage),
-            Attack::InventBatches => inventions::batches(self, stage),
+            Attack::RequestBodies => floods::request_bodies(self, stage),
+            Attack::InventBlocks => inventions::blocks(self, stage),
             Attack::InventRecords => inventions::records(self, stage),
             Attack::Boast => inventions::boast(stage),
             Attack::EmptyRecords => inventions::empty_records(self, stage),
@@ -173,9 +177,10 @@ impl Playing {
             Attack::ManySybils => sybils::cell_takers(self, stage, 1_000),
             Attack::DeadAddresses => sybils::dead_addresses(self, stage),
             Attack::FutureRecords => sybils::from_the_future(self, stage),
-            Attack::CopyNames => batches::copy_names(self, stage),
-            Attack::UselessBatches => batches::useless(self, stage),
-            Attack::StealContents => batches::steal(self, stage),
+            Attack::CopyNames => blocks::copy_names(self, stage),
+            Attack::CrowdPlaces => blocks::crowd(self, stage),
+            Attack::FalseClaims => blocks::false_claims(self, stage),
+            Attack::StealContents => blocks::steal(self, stage),
             Attack::VoteForAll => votes::for_all(stage),
         }
     }

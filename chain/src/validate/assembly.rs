@@ -1,0 +1,177 @@
+//! Making batches: a validator puts waiting records and blocks together, as many as there is room for.
+
+use super::draft::Drafted;
+use super::effect::take_effect;
+use super::form::WellFormedBlock;
+use super::rejection::{BlockError, Rejection};
+use super::stateful::bring;
+use crate::batch::{BatchKind, Contents};
+use crate::block::{Block, BlockHash, Replacement};
+use crate::codec::encoded_len;
+use crate::key::PublicKey;
+use crate::ledger::transition::{BatchReport, Transition};
+use crate::ledger::{Ledger, MarketError};
+use crate::record::Record;
+
+/// Room for what a batch holds beside its records and blocks.
+pub(super) const OVERHEAD_BYTES: usize = 512;
+
+/// What is to be put together into the next batch.
+#[derive(Clone, Debug)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub struct Assembly {
+    /// Who puts it together.
+    pub proposer: PublicKey,
+    /// Milliseconds since the Unix epoch, above the head's.
+    pub timestamp_ms: u64,
+    /// Records, right by themselves ([`crate::validate::check_record`]), which take effect all together.
+    pub records: Vec<Record>,
+    /// Blocks, right by themselves ([`WellFormedBlock`]); if there is not room for all, for the first ones.
+    pub blocks: Vec<Block>,
+}
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Assembled {
+    /// The batch, or the first rule that it would break: often that nothing is left that may come now.
+    pub drafted: Result<Drafted, Rejection>,
+    /// Blocks of which nothing would take effect in it, and why. Those that are neither here nor in the batch had no room.
+    pub refused: Vec<(BlockHash, Rejection)>,
+}
+
+impl Ledger {
+    /// Works out the next batch with these records and, of these blocks, those that have an effect.
+    pub fn assemble(&self, assembly: Assembly) -> Assembled {
+        let mut refused = Vec::new();
+        let drafted = self.assemble_into(assembly, &mut refused);
+        Assembled { drafted, refused }
+    }
+
+    fn assemble_into(
+        &self,
+        assembly: Assembly,
+        refused: &mut Vec<(BlockHash, Rejection)>,
+    ) -> Result<Drafted, Rejection> {
+        let Assembly { proposer, timestamp_ms, records, blocks } = assembly;
+        let (got, expected) = (timestamp_ms, self.head().timestamp_ms);
+        if got <= expected {
+            return Err(Rejection::TimestampNotAboveParent { got, expected });
+        }
+        let mut blocks = self.those_with_room(&records, blocks, timestamp_ms);
+        loop {
+            let mut transition = Transition::begin(self, timestamp_ms)?;
+            bring(&mut transition, &records)?;
+            let fates = take_effect(&mut transition, self.head().hash, &blocks)?;
+            let useless: Vec<Option<Rejection>> = fates.iter().map(|fate| fate.refusal().cloned()).collect();
+            if useless.iter().all(Option::is_none) {
+                let contents = Contents { records, blocks };
+                self.validate_interval(timestamp_ms, contents.kind(), contents.is_empty())?;
+                let Contents { records, blocks } = contents;
+                return self.drafted(transition, proposer, records, blocks, None);
+            }
+            // What has no effect takes nothing from the others but time.
+            let mut left = Vec::with_capacity(blocks.len());
+            for (block, why) in blocks.into_iter().zip(useless) {
+                match why {
+                    None => left.push(block),
+                    // There is too little time in this batch, and so no room.
+                    Some(Rejection::Market(MarketError::TooMuchWork { .. })) => {}
+                    Some(why) => refused.push((block.hash(), why)),
+                }
+            }
+            blocks = left;
+        }
+    }
+
+    /// The first of these blocks that a batch of these records has room for, but for those that are dated later.
+    fn those_with_room(&self, records: &[Record], blocks: Vec<Block>, timestamp_ms: u64) -> Vec<Block> {
+        let limits = &self.network().parameters().limits;
+        let as_size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        let most = as_size(limits.compositions_per_batch);
+        let mut compositions = most;
+        let mut bytes = as_size(limits.batch_bytes).saturating_sub(OVERHEAD_BYTES);
+        for record in records {
+            bytes = bytes.saturating_sub(encoded_len(record));
+        }
+        let mut taken = Vec::new();
+        for block in blocks.into_iter().filter(|block| block.dated_ms() <= timestamp_ms) {
+            let left = bytes.checked_sub(encoded_len(&block));
+            let left = left.zip(compositions.checked_sub(block.body.composed().count()));
+            if let Some((fewer_bytes, fewer)) = left.filter(|_| taken.len() < most) {
+                (bytes, compositions) = (fewer_bytes, fewer);
+                taken.push(block);
+            }
+        }
+        taken
+    }
+
+    /// What a block would do as the only one of the next batch.
+    ///
+    /// # Errors
+    /// Why its first item would not take effect, if none does.
+    pub fn try_block(&self, block: &WellFormedBlock, timestamp_ms: u64) -> Result<BatchReport, Rejection> {
+        let mut transition = Transition::begin(self, timestamp_ms)?;
+        let fates = take_effect(&mut transition, self.head().hash, std::slice::from_ref(block.block()))?;
+        match fates.iter().find_map(|fate| fate.refusal()) {
+            Some(why) => Err(why.clone()),
+            None => Ok(transition.into_parts().1),
+        }
+    }
+
+    /// Whether a waiting block may have its turn in the next batch: a glance, which checks no path.
+    ///
+    /// # Errors
+    /// Why not: its anchor, that it has had its turn, or why its first item does not stand any more, if none does.
+    pub fn validate_waiting(&self, block: &Block) -> Result<(), Rejection> {
+        let name = block.hash();
+        let refuse = |error| Rejection::Block { block: name, error: Box::new(error) };
+        let got = block.header().anchor;
+        if !self.is_anchor(got) {
+            let window_ms = self.network().parameters().anchor_window_ms;
+            return Err(refuse(BlockError::NoAnchor { got, window_ms }));
+        }
+        if self.was_brought(name) {
+            return Err(refuse(BlockError::BroughtBefore));
+        }
+        if block.body.price_update.is_some() {
+            return Ok(());
+        }
+        let mut first = None;
+        let compositions = block.body.compositions.iter();
+        let compositions = compositions.map(|composition| self.validate_open(composition.demand));
+        let amendments = block.body.amendments.iter();
+        let amendments = amendments
+            .map(|amendment| amendment.parts.iter().try_for_each(|part| self.validate_version(part)));
+        for stands in compositions.chain(amendments) {
+            match stands {
+                Ok(()) => return Ok(()),
+                Err(why) => first = first.or(Some(why)),
+            }
+        }
+        first.map_or(Ok(()), |why| Err(why.into()))
+    }
+
+    /// Whether what a part of an amendment replaces is what stands.
+    fn validate_version(&self, part: &Replacement) -> Result<(), MarketError> {
+        let demand = part.composition.demand;
+        let entry = self.demand(demand).ok_or(MarketError::UnknownDemand { demand })?;
+        let (got, expected) = (part.replaces, entry.version());
+        if got == expected { Ok(()) } else { Err(MarketError::StaleAmendment { demand, got, expected }) }
+    }
+
+    /// From when on a batch may come that brings this block and nothing more urgent: milliseconds since the Unix epoch.
+    pub fn brings_from_ms(&self, block: &Block) -> u64 {
+        self.soonest_ms(block.body.kind()).max(block.dated_ms())
+    }
+
+    /// From when on a batch of this kind may follow the head: milliseconds since the Unix epoch.
+    pub fn soonest_ms(&self, kind: BatchKind) -> u64 {
+        let parameters = self.network().parameters();
+        let interval_ms = match kind {
+            BatchKind::Composing => 1,
+            BatchKind::Amending => parameters.amendment_interval_ms,
+            BatchKind::Quiet => parameters.quiet_batch_interval_ms,
+        };
+        self.head().timestamp_ms.saturating_add(interval_ms.max(1))
+    }
+}

@@ -1,0 +1,408 @@
+//! Blocks that wait for a batch, and how they come here. A block is judged when it comes and after each batch that did not
+//! bring it, as if it were alone in the next one: all who hold it agree on whether it is worth a batch, for whoever is alone
+//! awake for one waits in vain.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chain::validate::BlockError;
+use chain::{BatchReport, Block, BlockHash, DemandId, PublicKey, Rejection, WellFormedBlock};
+
+use super::event::NodeEvent;
+use super::fetching::{Fetching, Overdue, Served, Surroundings};
+use super::io::Effect;
+use super::message::Message;
+use super::places::{Full, Origin, Room};
+use super::refusals::Refusals;
+use super::standing::Standing;
+use super::{Blame, Node, Now, is_peers};
+
+/// Names remembered as having found no place or as refused, so that they are not fetched again and again.
+const REMEMBERED: usize = 1_024;
+/// How many times the patience for a fetch a block waits for the batch that it is anchored on.
+const ANCHOR_PATIENCE: u64 = 5;
+
+/// Blocks that wait for a batch, in order of name.
+#[derive(Debug, Default)]
+pub(super) struct WaitingBlocks {
+    waiting: BTreeMap<BlockHash, Waiting>,
+    arrivals: u64,
+    /// Refused at this head: not to be fetched or judged again.
+    refused: BTreeSet<BlockHash>,
+    /// Well-formed blocks without a place: whoever sends them (`None`), or if this peer does.
+    turned_away: BTreeSet<(BlockHash, Option<PublicKey>)>,
+    pub(super) fetching: Fetching<BlockHash>,
+    pub(super) served: Served<BlockHash>,
+}
+
+/// A block that waits.
+#[derive(Debug)]
+struct Waiting {
+    origin: Origin,
+    block: WellFormedBlock,
+    /// The blocks that came before it.
+    arrival: u64,
+    since_ms: u64,
+    state: State,
+}
+
+/// What is known of a waiting block.
+#[derive(Debug)]
+enum State {
+    /// Its anchor has not come: it cannot be judged.
+    Unanchored,
+    /// It had an effect as the only one of a batch.
+    OfUse,
+    /// With others that wait it has none on the present head.
+    Useless(Rejection),
+}
+
+impl WaitingBlocks {
+    /// How many wait, whatever for.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// A block that waits.
+    pub(super) fn get(&self, block: &BlockHash) -> Option<&Block> {
+        self.waiting.get(block).map(|waiting| waiting.block.block())
+    }
+
+    /// Whether nothing is gained by having this peer send this block.
+    fn is_known(&self, block: BlockHash, peer: PublicKey) -> bool {
+        let is_turned_away = [None, Some(peer)].iter().any(|&from| self.turned_away.contains(&(block, from)));
+        is_turned_away || self.waiting.contains_key(&block) || self.refused.contains(&block)
+    }
+
+    fn validate_place(&self, origin: &Origin) -> Result<(), Full> {
+        origin.validate_place(self.waiting.values().map(|waiting| &waiting.origin))
+    }
+
+    fn turn_away(&mut self, block: BlockHash, sender: PublicKey, full: Full) {
+        if self.turned_away.len() < REMEMBERED {
+            self.turned_away.insert((block, (full == Full::ForSender).then_some(sender)));
+        }
+    }
+
+    fn refuse(&mut self, block: BlockHash) {
+        if self.refused.len() < REMEMBERED {
+            self.refused.insert(block);
+        }
+    }
+
+    fn insert(&mut self, origin: Origin, block: WellFormedBlock, state: State, now: Now) {
+        self.arrivals = self.arrivals.saturating_add(1);
+        let (name, arrival, since_ms) = (block.block().hash(), self.arrivals, now.monotonic_ms);
+        self.waiting.insert(name, Waiting { origin, block, arrival, since_ms, state });
+    }
+
+    fn of_use(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.values().filter(|waiting| matches!(waiting.state, State::OfUse))
+    }
+
+    /// Those that a batch on this head may bring.
+    pub(super) fn ready(&self) -> impl Iterator<Item = &Block> {
+        self.of_use().map(|waiting| waiting.block.block())
+    }
+
+    /// Those that a batch on this head may bring: those of who has more standing first, then as they came.
+    pub(super) fn in_order(&self) -> Vec<Block> {
+        let mut ready: Vec<&Waiting> = self.of_use().collect();
+        ready.sort_by_key(|waiting| (waiting.origin.room, waiting.arrival));
+        ready.into_iter().map(|waiting| waiting.block.block().clone()).collect()
+    }
+
+    /// Of these nothing takes effect beside the others that wait.
+    pub(super) fn note_useless(&mut self, refused: Vec<(BlockHash, Rejection)>) {
+        for (block, why) in refused {
+            if let Some(waiting) = self.waiting.get_mut(&block) {
+                waiting.state = State::Useless(why);
+            }
+        }
+    }
+
+    /// What blocks of others than this miner would compose.
+    pub(super) fn composed_by_others(&self, own: PublicKey) -> BTreeSet<DemandId> {
+        let others = self.ready().filter(|block| block.miner() != own);
+        others.flat_map(|block| block.body.composed().map(|composition| composition.demand)).collect()
+    }
+
+    /// Names to tell a peer, `count` at most and others at each turn: a quarter of them strangers', if there are as
+    /// many. By name alone, strangers would choose names that come first.
+    pub(super) fn to_announce(&self, turn: usize, count: usize) -> Vec<BlockHash> {
+        let (mut established, mut strangers) = (Vec::new(), Vec::new());
+        for waiting in self.of_use() {
+            let is_stranger = waiting.origin.room == Room::Stranger;
+            if is_stranger { &mut strangers } else { &mut established }.push(waiting.block.block().hash());
+        }
+        for names in [&mut established, &mut strangers] {
+            let places = turn.checked_rem(names.len()).unwrap_or(0);
+            names.rotate_left(places);
+        }
+        let few = strangers.len().min(count / 4);
+        established.truncate(count.saturating_sub(few));
+        let names = established.into_iter().chain(strangers);
+        names.take(count).collect()
+    }
+
+    /// A peer is gone.
+    pub(super) fn forget_peer(&mut self, peer: &PublicKey) {
+        self.fetching.forget_peer(peer);
+        self.served.forget_peer(peer);
+    }
+}
+
+impl Node {
+    // ---- own blocks ----
+
+    /// Sends a block of this node's own.
+    pub(super) fn announce_own_block(
+        &mut self,
+        block: Block,
+        report: &BatchReport,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let well_formed = match WellFormedBlock::new(&self.network, block.clone()) {
+            Ok(well_formed) => well_formed,
+            Err(rejection) => {
+                let detail = format!("an own block breaks a rule: {rejection}; it was not sent");
+                effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
+                return;
+            }
+        };
+        if let Some(mining) = &mut self.mining {
+            mining.on_announced(&block);
+        }
+        let outcomes = report.blocks.iter().cloned();
+        effects.extend(outcomes.map(|outcome| Effect::Event(NodeEvent::BlockAnnounced(outcome))));
+        let origin = Origin { room: Room::Guaranteed, maker: self.own, sender: self.own };
+        self.blocks.insert(origin, well_formed, State::OfUse, now);
+        let name = block.hash();
+        for peer in self.peers.keys() {
+            self.blocks.served.note(peer, name, now);
+        }
+        effects.push(Effect::Broadcast(Message::Block(Box::new(block))));
+        self.bring(now, effects);
+    }
+
+    // ---- others' blocks ----
+
+    pub(super) fn on_block_announced(
+        &mut self,
+        peer: PublicKey,
+        block: BlockHash,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.blocks.is_known(block, peer) || !self.peers.is_connected(&peer) {
+            return;
+        }
+        let validators = &self.validators;
+        let around = Surroundings {
+            now_ms: now.monotonic_ms,
+            patience_ms: self.timing.fetch_ms,
+            voted_on: &BTreeSet::new(),
+            is_validator: &|key| validators.index_of(key).is_some(),
+            peers: &[],
+        };
+        if self.blocks.fetching.want(block, peer, true, around) {
+            effects.push(Effect::Send { peer, message: Message::RequestBlock(block) });
+        }
+    }
+
+    /// Asks somebody else for blocks that have not come in time.
+    pub(super) fn retry_block_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let validators = &self.validators;
+        let around = Surroundings {
+            now_ms: now.monotonic_ms,
+            patience_ms: self.timing.fetch_ms,
+            voted_on: &BTreeSet::new(),
+            is_validator: &|key| validators.index_of(key).is_some(),
+            peers: &[],
+        };
+        let Overdue { ask, blamed } = self.blocks.fetching.overdue(around);
+        let ask = ask.into_iter();
+        effects.extend(ask.map(|(block, peer)| Effect::Send { peer, message: Message::RequestBlock(block) }));
+        let height = self.ledger.head().height;
+        for peer in blamed {
+            // A peer whose head has moved on meanwhile no longer has what it announced.
+            if self.peers.claimed_height(&peer) <= height {
+                let reason = "it announced blocks again and again and did not deliver them";
+                self.blame(peer, Blame::NUISANCE, &reason, effects);
+            }
+        }
+    }
+
+    /// Sends a block that waits here.
+    pub(super) fn on_block_requested(
+        &mut self,
+        peer: PublicKey,
+        name: BlockHash,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(block) = self.blocks.get(&name).cloned() else { return };
+        if self.blocks.served.may_send(peer, name, now, self.timing.fetch_ms) {
+            effects.push(Effect::Send { peer, message: Message::Block(Box::new(block)) });
+        }
+    }
+
+    pub(super) fn on_block(&mut self, peer: PublicKey, block: Block, now: Now, effects: &mut Vec<Effect>) {
+        let name = block.hash();
+        if self.blocks.is_known(name, peer) {
+            // Not checked again, so it must be the very block for its sender to get any credit.
+            if self.blocks.get(&name) == Some(&block) {
+                self.blocks.fetching.keeps_its_word(peer);
+            }
+            return;
+        }
+        // A name covers the header alone: whoever sends another body under it must neither satisfy who asked for the
+        // block nor have anything said about it. No honest node passes on what is not well-formed.
+        let block = match WellFormedBlock::new(&self.network, block) {
+            Ok(block) => block,
+            Err(rejection) => {
+                let reason = format!("sent what is not a well-formed block: {rejection}");
+                self.blame(peer, Blame::BROKEN, &reason, effects);
+                return;
+            }
+        };
+        self.blocks.fetching.delivered(&name, peer);
+        let maker = block.block().miner();
+        let origin = Origin { room: self.room_of_miner(maker), maker, sender: peer };
+        match self.blocks.validate_place(&origin) {
+            Ok(()) => self.take_in(origin, block, now, effects),
+            Err(full) => self.blocks.turn_away(name, peer, full),
+        }
+    }
+
+    fn room_of_miner(&self, miner: PublicKey) -> Room {
+        match self.standing_of(&miner) {
+            Standing::Validator => Room::Validator { validators: self.validators.len() },
+            Standing::Established => Room::Known,
+            Standing::Stranger => Room::Stranger,
+        }
+    }
+
+    /// A block for which there is a place.
+    fn take_in(&mut self, origin: Origin, block: WellFormedBlock, now: Now, effects: &mut Vec<Effect>) {
+        let window_ms = self.network.parameters().anchor_window_ms;
+        if block.block().dated_ms() > now.wall_ms.saturating_add(window_ms) {
+            self.blocks.refuse(block.block().hash()); // no batch will be that late while its anchor lasts
+            return;
+        }
+        match self.try_block(&block) {
+            Ok(()) => {
+                self.relay_block(origin.sender, block.block().hash(), effects);
+                self.blocks.insert(origin, block, State::OfUse, now);
+                self.bring(now, effects);
+            }
+            Err(why) if is_of(&why, is_no_anchor) => {
+                self.blocks.insert(origin, block, State::Unanchored, now);
+            }
+            // A batch was quicker.
+            Err(why) if is_of(&why, |error| *error == BlockError::BroughtBefore) => {
+                self.blocks.refuse(block.block().hash());
+            }
+            Err(why) => {
+                self.blocks.refuse(block.block().hash());
+                effects.push(Effect::Event(Refusals::of_block(block.block(), &why)));
+                // What was made on this very head its miner has judged as we do.
+                if block.block().header().anchor == self.ledger.head().hash && is_peers(why.fault()) {
+                    self.blame(origin.sender, Blame::INVALID, &why, effects);
+                }
+            }
+        }
+    }
+
+    /// Forgets blocks whose anchor does not come.
+    pub(super) fn expire_blocks(&mut self, now: Now) {
+        let patience_ms = self.timing.fetch_ms.saturating_mul(ANCHOR_PATIENCE);
+        self.blocks.waiting.retain(|_, waiting| {
+            !matches!(waiting.state, State::Unanchored) || now.since_ms(waiting.since_ms) < patience_ms
+        });
+    }
+
+    /// A batch of what waits cannot be made: what has no effect in it waits no longer.
+    pub(super) fn drop_useless_blocks(&mut self, effects: &mut Vec<Effect>) {
+        let blocks = &mut self.blocks;
+        let mut refused = Vec::new();
+        blocks.waiting.retain(|name, Waiting { block, state, .. }| match state {
+            State::Useless(why) => {
+                refused.push((*name, Refusals::of_block(block.block(), why)));
+                false
+            }
+            State::OfUse | State::Unanchored => true,
+        });
+        for (name, event) in refused {
+            blocks.refuse(name);
+            effects.push(Effect::Event(event));
+        }
+    }
+
+    /// Judges a block as its miner did: as the only one of the next batch, when it was made.
+    fn try_block(&self, block: &WellFormedBlock) -> Result<(), Rejection> {
+        self.ledger.validate_waiting(block.block())?;
+        let soonest_ms = self.ledger.head().timestamp_ms.saturating_add(1);
+        self.ledger.try_block(block, soonest_ms.max(block.block().dated_ms())).map(|_| ())
+    }
+
+    /// Tells everybody but its sender of a block.
+    fn relay_block(&self, sender: PublicKey, block: BlockHash, effects: &mut Vec<Effect>) {
+        let others = self.peers.keys().filter(|&other| other != sender);
+        effects.extend(others.map(|peer| Effect::Send { peer, message: Message::AnnounceBlock(block) }));
+    }
+
+    /// The head is new: what a batch brought waits no longer, nor does what no batch can bring any more. As many blocks as
+    /// a batch has room for are judged, of who has more standing first; a glance must do for what strangers pile up beyond.
+    pub(super) fn review_blocks(&mut self, report: &BatchReport, effects: &mut Vec<Effect>) {
+        self.blocks.refused.clear();
+        self.blocks.turned_away.clear();
+        for outcome in &report.blocks {
+            self.blocks.waiting.remove(&outcome.block);
+        }
+        let waiting = std::mem::take(&mut self.blocks.waiting);
+        let mut waiting: Vec<(BlockHash, Waiting)> = waiting.into_iter().collect();
+        waiting.sort_by_key(|(_, waiting)| (waiting.origin.room, waiting.arrival));
+        let mut refusals = Refusals::default();
+        let mut room = usize::try_from(self.network.parameters().limits.compositions_per_batch).unwrap_or(0);
+        for (name, mut waiting) in waiting {
+            let block = waiting.block.block();
+            let left = room.checked_sub(block.body.composed().count());
+            let was_judged = !matches!(waiting.state, State::Unanchored);
+            let judged = match (left, waiting.state) {
+                (Some(_), _) => self.try_block(&waiting.block),
+                (None, State::Unanchored) => continue, // never judged, and so never to be passed on
+                (None, State::OfUse) => self.ledger.validate_waiting(block),
+                (None, State::Useless(why)) => Err(why),
+            };
+            room = left.unwrap_or(room);
+            match judged {
+                Ok(()) => {
+                    if !was_judged {
+                        self.relay_block(waiting.origin.sender, name, effects);
+                    }
+                    waiting.state = State::OfUse;
+                    self.blocks.waiting.insert(name, waiting);
+                }
+                Err(why) if is_of(&why, is_no_anchor) && !was_judged => {
+                    waiting.state = State::Unanchored;
+                    self.blocks.waiting.insert(name, waiting);
+                }
+                Err(why) => {
+                    self.blocks.refuse(name);
+                    let is_stranger = waiting.origin.room == Room::Stranger;
+                    effects.extend(refusals.tell(block, &why, is_stranger).map(Effect::Event));
+                }
+            }
+        }
+    }
+}
+
+const fn is_no_anchor(error: &BlockError) -> bool {
+    matches!(error, BlockError::NoAnchor { .. })
+}
+
+/// Whether a block is refused as a whole, for this reason.
+fn is_of(why: &Rejection, reason: impl FnOnce(&BlockError) -> bool) -> bool {
+    matches!(why, Rejection::Block { error, .. } if reason(error))
+}

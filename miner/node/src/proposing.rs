@@ -1,0 +1,95 @@
+//! When a batch is due, and making one. Every validator knows when there is something to bring and is awake then; the one
+//! whose turn it is puts the batch together of all that waits with it.
+
+use chain::consensus::Input as Vote;
+use chain::validate::{Assembled, Assembly};
+use chain::{BatchKind, ValidBatch};
+
+use super::event::NodeEvent;
+use super::io::{Effect, Timer, Voting};
+use super::message::Message;
+use super::places::{Origin, Room};
+use super::{Node, Now};
+
+/// How long nothing is tried again after a batch could not be put together, in milliseconds.
+const SETBACK_MS: u64 = 100;
+
+impl Node {
+    /// Looks whether there is something to bring: then this validator is awake, and proposes it if it is its turn.
+    pub(super) fn bring(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.voting() != Voting::Always
+            || (self.consensus.is_awake() && !self.consensus.awaits_candidate())
+        {
+            return;
+        }
+        match self.batch_due_in_ms(now) {
+            None => {}
+            Some(0) => {
+                if !self.consensus.is_awake() {
+                    self.vote(Vote::Wake, now, effects);
+                }
+                if self.consensus.awaits_candidate() {
+                    self.propose_batch(now, effects);
+                }
+            }
+            Some(wait_ms) => {
+                effects.push(Effect::SetTimer { timer: Timer::Batch, at_ms: now.in_ms(wait_ms) });
+            }
+        }
+    }
+
+    /// In how many milliseconds there is something to bring; `None` if nothing waits.
+    fn batch_due_in_ms(&mut self, now: Now) -> Option<u64> {
+        let head = *self.ledger.head();
+        let time_ms = now.wall_ms.max(head.timestamp_ms.saturating_add(1));
+        // What comes close together is brought together.
+        let gathering_ms = self.timing.gather_ms.saturating_sub(now.since_ms(self.head_since_ms));
+        let blocks = self.blocks.ready().map(|block| self.ledger.brings_from_ms(block)).min();
+        let blocks = blocks.map(|from_ms| from_ms.saturating_sub(time_ms).max(gathering_ms));
+        let quiet_ms = self.ledger.soonest_ms(BatchKind::Quiet);
+        let records = !self.pool.pending(&self.ledger, now.wall_ms).is_empty();
+        let departure = self.ledger.first_departure().map(|from_ms| from_ms.max(quiet_ms));
+        let beat_ms = head.timestamp_ms.saturating_add(self.timing.heartbeat_ms).max(quiet_ms);
+        let beat = self.ledger.is_waiting(beat_ms).then_some(beat_ms);
+        let others = records.then_some(quiet_ms).into_iter().chain(departure).chain(beat);
+        others.map(|from_ms| from_ms.saturating_sub(time_ms)).chain(blocks).min()
+    }
+
+    /// Puts a batch together of what waits.
+    fn propose_batch(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        if self.batches.setback_ms.is_some_and(|at_ms| now.since_ms(at_ms) < SETBACK_MS) {
+            return;
+        }
+        let assembly = Assembly {
+            proposer: self.own,
+            timestamp_ms: now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1)),
+            records: self.pool.pending(&self.ledger, now.wall_ms).to_vec(),
+            blocks: self.blocks.in_order(),
+        };
+        let Assembled { drafted, refused } = self.ledger.assemble(assembly);
+        self.blocks.note_useless(refused);
+        match drafted {
+            Ok(drafted) => self.announce_own_batch(drafted.sign_valid(&self.ledger, &self.key), now, effects),
+            Err(rejection) => {
+                self.batches.setback_ms = Some(now.monotonic_ms);
+                self.drop_useless_blocks(effects);
+                if rejection.fault() == chain::Fault::Local {
+                    let detail =
+                        format!("a batch could not be put together: {rejection}; please report this");
+                    effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
+                }
+            }
+        }
+    }
+
+    /// Sends an own batch and has it voted on.
+    fn announce_own_batch(&mut self, valid: ValidBatch, now: Now, effects: &mut Vec<Effect>) {
+        let batch = valid.batch().clone();
+        for peer in self.peers.keys() {
+            self.batches.served.note(peer, batch.hash(), now);
+        }
+        effects.push(Effect::Broadcast(Message::Batch(Box::new(batch))));
+        let origin = Origin { room: Room::Guaranteed, maker: self.own, sender: self.own };
+        self.add_candidate(origin, valid, now, effects);
+    }
+}
