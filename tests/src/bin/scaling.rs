@@ -1,5 +1,5 @@
 //! How composing scales with the number of miners, on virtual time: every miner has a processor of its own, and all links
-//! take equally long. `scaling scenarios/tehran/problem-4-capacitated.json`
+//! take equally long. `scaling scenarios/tehran/problem-4-capacitated.json`; with `--thief`, also what is stolen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write as _};
@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
-use chain::{PublicKey, SecretKey};
-use clap::Parser;
+use chain::{Address, PublicKey, SecretKey};
+use clap::{Parser, ValueEnum};
 use miner::files::load_scenario;
 use miner_node::NodeEvent;
 use miner_node::strategy::Strategy;
-use mizan_tests::sim::{HostId, HostSettings, LinkQuality, Market, World, a_miner};
-use scenarios::Scenario;
+use mizan_tests::sim::{Attack, Behaviour, HostId, HostSettings, LinkQuality, Market, World, a_miner};
 use scenarios::settings::Split;
+use scenarios::{Money, Scenario};
 
 /// How long nodes have to find each other before demands come, and how long the market may take, in milliseconds.
 const SETUP_MS: u64 = 3_000;
@@ -32,9 +32,21 @@ struct Arguments {
     /// How long every message takes, in milliseconds.
     #[arg(long, default_value_t = 20)]
     delay_ms: u64,
+    /// Adds somebody on the best links who signs a copy of every block it sees.
+    #[arg(long, value_enum)]
+    thief: Option<Thief>,
     /// Fixes every random choice.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
+}
+
+/// Who steals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Thief {
+    /// Somebody with a key that costs nothing.
+    Stranger,
+    /// A validator that does not mine; what it makes of its turns to propose is honest.
+    Validator,
 }
 
 /// What one network came to.
@@ -59,6 +71,8 @@ struct Row {
     bytes_per_height: u64,
     /// Messages, likewise.
     messages_per_height: u64,
+    /// Of what all blocks earned, what those did that no miner made, in percent.
+    stolen_percent: f64,
 }
 
 fn main() -> Result<ExitCode> {
@@ -68,7 +82,7 @@ fn main() -> Result<ExitCode> {
     writeln!(
         out,
         "{}, {} demands, every message takes {} ms\n\
-         miners  heights  90 % composed ms  all ms  blocks  together  dropped  refused  KiB/height  messages/height",
+         miners  heights  90 % composed ms  all ms  blocks  together  dropped  refused  KiB/height  messages/height  stolen %",
         scenario.name,
         scenario.instance.demands.len(),
         arguments.delay_ms
@@ -77,7 +91,7 @@ fn main() -> Result<ExitCode> {
         let row = arguments.run(&scenario, miners)?;
         writeln!(
             out,
-            "{:>6}  {:>7}  {:>16}  {:>6}  {:>6}  {:>8}  {:>7}  {:>7}  {:>10}  {:>15}",
+            "{:>6}  {:>7}  {:>16}  {:>6}  {:>6}  {:>8}  {:>7}  {:>7}  {:>10}  {:>15}  {:>8.2}",
             row.miners,
             row.heights,
             row.most_ms,
@@ -87,7 +101,8 @@ fn main() -> Result<ExitCode> {
             row.dropped,
             row.refused,
             row.bytes_per_height / 1_024,
-            row.messages_per_height
+            row.messages_per_height,
+            row.stolen_percent
         )?;
         out.flush()?;
     }
@@ -144,11 +159,14 @@ impl Arguments {
             refused: refused.len(),
             bytes_per_height: (report.bytes - bytes) / heights.max(1),
             messages_per_height: (report.messages - messages) / heights.max(1),
+            stolen_percent: stolen_percent(&world, miners),
         })
     }
 
     fn scene(&self, scenario: &Scenario, miners: u32) -> Result<World> {
-        let keys = (0..miners).map(|number| SecretKey::for_scenario(self.rng_seed, "host", number.into()));
+        let validators = miners + u32::from(self.thief == Some(Thief::Validator));
+        let keys =
+            (0..validators).map(|number| SecretKey::for_scenario(self.rng_seed, "host", number.into()));
         let mut keys: Vec<SecretKey> = keys.collect();
         keys.sort_by_key(SecretKey::public);
         let public: Vec<PublicKey> = keys.iter().map(SecretKey::public).collect();
@@ -159,14 +177,35 @@ impl Arguments {
             Split::Strips => Strategy::Strips,
             Split::Cells => Strategy::Cells,
         };
+        let stolen = Attack::StealContents;
         let hosts = (0_u64..).zip(keys).map(|(number, key)| {
+            if number >= u64::from(miners) {
+                return HostSettings { behaviour: Behaviour::Insider(stolen), ..HostSettings::voter(key) };
+            }
             HostSettings::miner(key, a_miner(&market, strategy, self.rng_seed + number * 1_000))
         });
-        let hosts = hosts.collect();
+        let mut hosts: Vec<HostSettings> = hosts.collect();
+        if self.thief == Some(Thief::Stranger) {
+            let key = SecretKey::for_scenario(self.rng_seed, "thief", 0);
+            hosts.push(HostSettings { behaviour: Behaviour::Stranger(stolen), ..HostSettings::voter(key) });
+        }
         let mut world = World::new(market, hosts, self.rng_seed);
         let quality =
             LinkQuality { delay_min_ms: self.delay_ms, delay_max_ms: self.delay_ms, ..LinkQuality::GOOD };
         world.links_mut().set_quality(quality);
         Ok(world)
     }
+}
+
+/// The share of all rewards that is not earned by the first so many hosts, which mine.
+fn stolen_percent(world: &World, miners: u32) -> f64 {
+    let honest: BTreeSet<Address> =
+        (0..miners).map(|number| world.host(HostId(number)).key().address()).collect();
+    let standing = world.node(HostId(0)).ledger().demands().filter_map(|(_, entry)| entry.composition());
+    let (mut all, mut kept) = (Money::ZERO, Money::ZERO);
+    for composition in standing {
+        all += composition.earned;
+        kept += if honest.contains(&composition.miner) { composition.earned } else { Money::ZERO };
+    }
+    (all - kept).as_f64() / all.as_f64().max(f64::MIN_POSITIVE) * 100.0
 }
