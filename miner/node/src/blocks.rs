@@ -57,7 +57,7 @@ enum State {
 }
 
 impl WaitingBlocks {
-    /// How many wait, whatever for.
+    /// Whether none waits, whatever for.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -197,21 +197,17 @@ impl Node {
         if self.blocks.is_known(block, peer) || !self.peers.is_connected(&peer) {
             return;
         }
-        let validators = &self.validators;
-        let around = Surroundings {
-            now_ms: now.monotonic_ms,
-            patience_ms: self.timing.fetch_ms,
-            voted_on: &BTreeSet::new(),
-            is_validator: &|key| validators.index_of(key).is_some(),
-            peers: &[],
-        };
-        if self.blocks.fetching.want(block, peer, true, around) {
+        if self.fetch_blocks(now, |fetching, around| fetching.want(block, peer, true, around)) {
             effects.push(Effect::Send { peer, message: Message::RequestBlock(block) });
         }
     }
 
-    /// Asks somebody else for blocks that have not come in time.
-    pub(super) fn retry_block_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    /// Nobody votes on blocks.
+    fn fetch_blocks<T>(
+        &mut self,
+        now: Now,
+        decide: impl FnOnce(&mut Fetching<BlockHash>, Surroundings<'_, BlockHash>) -> T,
+    ) -> T {
         let validators = &self.validators;
         let around = Surroundings {
             now_ms: now.monotonic_ms,
@@ -220,7 +216,12 @@ impl Node {
             is_validator: &|key| validators.index_of(key).is_some(),
             peers: &[],
         };
-        let Overdue { ask, blamed } = self.blocks.fetching.overdue(around);
+        decide(&mut self.blocks.fetching, around)
+    }
+
+    /// Asks somebody else for blocks that have not come in time.
+    pub(super) fn retry_block_fetches(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Overdue { ask, blamed } = self.fetch_blocks(now, Fetching::overdue);
         let ask = ask.into_iter();
         effects.extend(ask.map(|(block, peer)| Effect::Send { peer, message: Message::RequestBlock(block) }));
         let height = self.ledger.head().height;
@@ -306,8 +307,10 @@ impl Node {
             Err(why) => {
                 self.blocks.refuse(block.block().hash());
                 effects.push(Effect::Event(Refusals::of_block(block.block(), &why)));
-                // What was made on this very head its miner has judged as we do.
-                if block.block().header().anchor == self.ledger.head().hash && is_peers(why.fault()) {
+                // What was composed on this very head its miner has judged as we do; when prices alone were, nobody knows.
+                let is_judged_alike = block.block().header().anchor == self.ledger.head().hash
+                    && !block.block().body.is_quiet();
+                if is_judged_alike && is_peers(why.fault()) {
                     self.blame(origin.sender, Blame::INVALID, &why, effects);
                 }
             }
@@ -357,6 +360,8 @@ impl Node {
     pub(super) fn review_blocks(&mut self, report: &BatchReport, effects: &mut Vec<Effect>) {
         self.blocks.refused.clear();
         self.blocks.turned_away.clear();
+        // Who announced what a batch has brought since has it no longer, and is not to blame; the rest is announced again.
+        self.blocks.fetching.begin_height();
         for outcome in &report.blocks {
             self.blocks.waiting.remove(&outcome.block);
         }

@@ -188,7 +188,9 @@ impl Mining {
     /// Looks at everything and does the next thing.
     pub(crate) fn consider(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let lost = self.take_outcome(None, view, actions);
-        self.ready.extend(view.ledger.admissible(&view.own, view.batch_time_ms(), &lost).into_fitting());
+        if !lost.is_empty() {
+            self.ready.extend(view.ledger.admissible(&view.own, view.batch_time_ms(), &lost).into_fitting());
+        }
         if !self.is_running() || self.announced.is_some() || view.is_behind {
             return;
         }

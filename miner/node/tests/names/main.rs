@@ -8,8 +8,9 @@
 mod market;
 mod scene;
 
-use chain::{Batch, BatchHash, Block, BlockHash, Body, Contents};
+use chain::{Batch, BatchHash, Block, BlockHash, Body, Contents, PriceUpdate};
 use miner_node::{FinalBatchMessage, Message, NodeEvent};
+use scenarios::{DualPrices, Money};
 
 use crate::scene::{LEAD_MS, Scene, invented, owner, stranger};
 
@@ -101,6 +102,47 @@ fn names_that_many_strangers_invent_do_not_keep_an_announced_block_from_being_as
     scene.look();
     scene.say(&honest, &Message::AnnounceBlock(block.hash()));
     assert_eq!(scene.look().asked_for_block(block.hash()), [honest.public()]);
+}
+
+#[test]
+fn what_was_announced_before_a_batch_is_asked_for_anew_after_it_and_nobody_owes_it() {
+    let mut scene = Scene::new();
+    let peer = stranger(0);
+    scene.connect(&peer);
+    let name = BlockHash(invented(1));
+    let announce = |scene: &mut Scene| {
+        scene.say(&peer, &Message::AnnounceBlock(name));
+        scene.look().asked_for_block(name).len()
+    };
+    assert_eq!([announce(&mut scene), announce(&mut scene)], [1, 0], "it is on its way");
+    let batch = scene.batch(&scene.validators[1].clone(), 0);
+    scene.say_batch(&scene.validators[1].clone(), &batch);
+    scene.decide(batch.hash());
+    assert_eq!(announce(&mut scene), 1);
+}
+
+#[test]
+fn who_claims_what_is_not_so_on_this_head_is_dropped_and_who_finds_no_better_prices_is_not() {
+    let mut scene = Scene::with_demand();
+    let (liar, searcher) = (stranger(0), stranger(1));
+    scene.connect(&liar);
+    scene.connect(&searcher);
+    let anchor = scene.block(&liar, 0).header().anchor;
+    for nonce in 0..3 {
+        let prices = Body {
+            price_update: Some(PriceUpdate { prices: DualPrices(vec![Money::from_micros(1)]) }),
+            ..Body::default()
+        };
+        let block = Block::sign(scene.network.id(), anchor, nonce, prices, &searcher);
+        scene.say_block(&searcher, &block);
+        let mut body = scene.block(&liar, nonce).body;
+        body.compositions[0].minutes += 1;
+        let block = Block::sign(scene.network.id(), anchor, nonce, body, &liar);
+        scene.say_block(&liar, &block);
+    }
+    let seen = scene.look();
+    assert_eq!(seen.refusals(), 6);
+    assert!(seen.dropped(&liar) && !seen.dropped(&searcher));
 }
 
 #[test]
