@@ -7,12 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::block::{Amendment, Block, BlockHash, Body, Composition, PriceUpdate, Replacement, tag, tagged};
 use crate::codec::{CodecError, decode, encode};
+use crate::commitment::SignedCommitment;
 use crate::hash::{Domain, Hash};
 use crate::key::{KeyError, PublicKey, SecretKey, Signature};
 use crate::record::{Height, NetworkId, Record};
 
 /// The version of headers and contents this code reads and writes.
-pub const BATCH_VERSION: u16 = 5;
+pub const BATCH_VERSION: u16 = 6;
+
+/// Room in a batch for what it holds beside its contents, in bytes.
+pub(crate) const OVERHEAD_BYTES: u16 = 512;
 
 /// The hash of a header: names a batch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -64,11 +68,15 @@ impl BatchHeader {
 }
 
 /// What a batch brings. Records take effect in order, and every one must. Blocks take effect item by item: where their
-/// items compete, it does not matter which block comes first.
+/// items compete, it does not matter which block comes first. Where miners commit to blocks first, a batch's blocks are
+/// those that it reveals; they take effect with all others that were committed to in the same batch, when validators with
+/// more power than may lie have had a turn to bring them ([`crate::ledger::cohorts`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     /// Records taken from the pool.
     pub records: Vec<Record>,
+    /// Commitments to blocks that later batches reveal, at most one of each miner.
+    pub commitments: Vec<SignedCommitment>,
     /// Blocks of miners.
     pub blocks: Vec<Block>,
 }
@@ -95,15 +103,16 @@ pub struct Batch {
 }
 
 impl Contents {
-    /// The Merkle leaves: records, then of each block its signed header and its items, each as canonical bytes behind a
+    /// The Merkle leaves: records, commitments, then of each block its signed header and its items, each as canonical bytes behind a
     /// byte for its kind.
     pub fn items(&self) -> Vec<Vec<u8>> {
         let records = self.records.iter().map(|record| tagged(tag::RECORD, record));
+        let commitments = self.commitments.iter().map(|commitment| tagged(tag::COMMITMENT, commitment));
         let blocks = self.blocks.iter().flat_map(|block| {
             let header = std::iter::once(tagged(tag::BLOCK, &block.signed));
             header.chain(block.body.items())
         });
-        records.chain(blocks).collect()
+        records.chain(commitments).chain(blocks).collect()
     }
 
     /// The position among [`Contents::items`] of the signed header of a block.
@@ -111,7 +120,8 @@ impl Contents {
         let index = self.blocks.iter().position(|found| found.hash() == *block)?;
         let before = self.blocks.get(..index)?.iter();
         let items = before.map(|block| block.body.item_count().saturating_add(1));
-        Some(items.fold(self.records.len(), usize::saturating_add))
+        let first = self.records.len().saturating_add(self.commitments.len());
+        Some(items.fold(first, usize::saturating_add))
     }
 
     /// The contents whose [`Contents::items`] these are.
@@ -125,7 +135,10 @@ impl Contents {
                 return Err(CodecError::Malformed("an empty item".into()));
             };
             match (tag, contents.blocks.last_mut()) {
-                (tag::RECORD, None) => contents.records.push(decode(bytes, bytes.len())?),
+                (tag::RECORD, None) if contents.commitments.is_empty() => {
+                    contents.records.push(decode(bytes, bytes.len())?);
+                }
+                (tag::COMMITMENT, None) => contents.commitments.push(decode(bytes, bytes.len())?),
                 (tag::BLOCK, _) => {
                     let signed = decode(bytes, bytes.len())?;
                     contents.blocks.push(Block { signed, body: Body::default() });
@@ -147,12 +160,13 @@ impl Contents {
     pub fn bytes_of_items<I: AsRef<[u8]>>(items: &[I]) -> Result<Vec<u8>, CodecError> {
         let malformed =
             || CodecError::Malformed("an item that is empty, of no known kind or out of order".into());
-        let mut records = Sequence::default();
+        let (mut records, mut commitments) = (Sequence::default(), Sequence::default());
         let mut blocks: Vec<(&[u8], [Sequence; 3])> = Vec::new();
         for item in items {
             let (&tag, bytes) = item.as_ref().split_first().ok_or_else(malformed)?;
             match (tag, blocks.last_mut()) {
-                (tag::RECORD, None) => records.push(bytes),
+                (tag::RECORD, None) if commitments.count == 0 => records.push(bytes),
+                (tag::COMMITMENT, None) => commitments.push(bytes),
                 (tag::BLOCK, _) => blocks.push((bytes, <[Sequence; 3]>::default())),
                 (tag, Some((_, kinds))) => {
                     let kind = usize::from(tag).checked_sub(usize::from(tag::PRICE_UPDATE));
@@ -162,7 +176,7 @@ impl Contents {
             }
         }
         // A sequence is its length and its elements; an option is written as a sequence of none or one.
-        let mut contents = records.into_bytes();
+        let mut contents = [records.into_bytes(), commitments.into_bytes()].concat();
         contents.extend(encode(&blocks.len()));
         for (signed, kinds) in blocks {
             if kinds.first().is_some_and(|price_update| price_update.count > 1) {
@@ -176,7 +190,7 @@ impl Contents {
 
     /// Whether it brings nothing.
     pub const fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.blocks.is_empty()
+        self.records.is_empty() && self.commitments.is_empty() && self.blocks.is_empty()
     }
 
     /// Whether it composes and re-composes no demand.

@@ -154,6 +154,7 @@ pub(crate) mod tag {
     pub(crate) const PRICE_UPDATE: u8 = 2;
     pub(crate) const COMPOSITION: u8 = 3;
     pub(crate) const AMENDMENT: u8 = 4;
+    pub(crate) const COMMITMENT: u8 = 5;
 }
 
 /// Canonical bytes behind the byte for their kind.

@@ -20,6 +20,8 @@ pub enum Domain {
     Header,
     /// A block header, which gives the block's hash and which its miner signs.
     BlockHeader,
+    /// A miner's commitment to a block, which gives its id and which the miner signs.
+    Commitment,
     /// What decides between compositions of a batch that are equally good.
     Order,
     /// A leaf of a Merkle tree.
@@ -55,6 +57,7 @@ impl Domain {
             Self::Record => "mizan 2026-11 record id v1",
             Self::Header => "mizan 2026-11 header v1",
             Self::BlockHeader => "mizan 2026-11 block header v1",
+            Self::Commitment => "mizan 2026-11 commitment v1",
             Self::Order => "mizan 2026-11 order v1",
             Self::MerkleLeaf => "mizan 2026-11 merkle leaf v1",
             Self::MerkleNode => "mizan 2026-11 merkle node v1",
@@ -89,6 +92,7 @@ impl Domain {
             Self::Record => [0x914f93f4c3ba8d94d0880c3fbfb0220b, 0x07b7a435e5a3d81759143682d84ee741],
             Self::Header => [0xd4b732914a72580b97a16abe854c8e82, 0x038faf002217904e566db3649b51ed12],
             Self::BlockHeader => [0x4bc112f033f11f18484c47c7f82a5e9f, 0x61df6d67b36c27beb7ba2ea7eab4c69e],
+            Self::Commitment => [0x4b89be421669ec9a1cb2749a1e991bed, 0xe8e15b614acad4b0b2515c210c2b5278],
             Self::Order => [0x55e6510e717f1b3de18a619cae001890, 0x31169145580e817fadbdff436e0f27db],
             Self::MerkleLeaf => [0x0ab7707e62490bfd4eabd6bc008e382a, 0xc6c15e118424e01d7ad9b647da9965c1],
             Self::MerkleNode => [0x662c2b9248977898e6aaf4d3d27b1972, 0xcd2185b59fb17c3d2d8afd5ab0005982],
@@ -169,13 +173,14 @@ impl<'de> Deserialize<'de> for Hash {
 mod tests {
     use super::*;
 
-    const ALL: [Domain; 17] = [
+    const ALL: [Domain; 18] = [
         Domain::Address,
         Domain::Genesis,
         Domain::RecordSigning,
         Domain::Record,
         Domain::Header,
         Domain::BlockHeader,
+        Domain::Commitment,
         Domain::Order,
         Domain::MerkleLeaf,
         Domain::MerkleNode,

@@ -19,6 +19,7 @@
 pub mod batch;
 pub mod block;
 pub mod codec;
+pub mod commitment;
 pub mod consensus;
 pub mod genesis;
 pub mod hash;
@@ -34,6 +35,7 @@ pub mod validate;
 
 pub use batch::{Batch, BatchHash, BatchHeader, BatchKind, Contents};
 pub use block::{Amendment, Block, BlockHash, Body, Composition, PriceUpdate, Replacement};
+pub use commitment::{Commitment, CommitmentId, SignedCommitment};
 pub use genesis::{Genesis, GenesisProvider, Network, Parameters};
 pub use hash::{Domain, Hash};
 pub use key::{Address, KeyError, PublicKey, SecretKey, Signature};

@@ -81,8 +81,28 @@ pub struct Parameters {
     pub offer_deposit: Money,
     /// The longest that a demand may stay open, in milliseconds after the batch that brings it; at least 1.
     pub demand_lifetime_max_ms: u64,
+    /// How miners commit to their blocks before they show them; absent: blocks come in clear, as among those who trust
+    /// each other, for whoever sees a block can copy it.
+    pub commit_reveal: Option<CommitReveal>,
     /// How large things may be.
     pub limits: Limits,
+}
+
+/// How miners commit to blocks and reveal them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CommitReveal {
+    /// How long after the batch with their commitments blocks may travel before validators' turns to bring them count, in
+    /// milliseconds of batch time.
+    pub reveal_ms: u64,
+    /// What each byte of a commitment, and of the block that it announces, costs its miner; at most 1 $. It is burned.
+    pub fee_per_byte: Money,
+}
+
+impl Default for CommitReveal {
+    fn default() -> Self {
+        Self { reveal_ms: 250, fee_per_byte: Money::from_micros(1) }
+    }
 }
 
 impl Default for Parameters {
@@ -109,6 +129,7 @@ impl Default for Parameters {
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(1),
             demand_lifetime_max_ms: INTERVAL_MS,
+            commit_reveal: None,
             limits: Limits::default(),
         }
     }
@@ -235,8 +256,10 @@ impl Parameters {
             min_budget,
             offer_deposit,
             demand_lifetime_max_ms,
+            commit_reveal,
             limits: size,
         } = *self;
+        let CommitReveal { reveal_ms, fee_per_byte } = commit_reveal.unwrap_or_default();
         let Limits {
             batch_bytes,
             record_bytes,
@@ -263,6 +286,7 @@ impl Parameters {
             ("quiet_batch_interval_ms", quiet_batch_interval_ms, 0, INTERVAL_MS),
             ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
             ("demand_lifetime_max_ms", demand_lifetime_max_ms, 1, INTERVAL_MS),
+            ("commit_reveal.reveal_ms", reveal_ms, 0, INTERVAL_MS),
             ("limits.batch_bytes", batch_bytes.into(), 1 << 10, 256 << 20),
             ("limits.record_bytes", record_bytes.into(), 256, batch_bytes.into()),
             ("limits.records_per_batch", records_per_batch.into(), 1, 1_000_000),
@@ -279,6 +303,7 @@ impl Parameters {
             ("account_min", account_min, Money::ZERO, DEPOSIT),
             ("min_budget", min_budget, Money::from_micros(1), limits::BUDGET),
             ("offer_deposit", offer_deposit, Money::ZERO, DEPOSIT),
+            ("commit_reveal.fee_per_byte", fee_per_byte, Money::ZERO, Money::from_units(1)),
         ];
         let out_of_range = |(field, got, lowest, highest): (_, Money, Money, Money)| {
             let is_within = (lowest..=highest).contains(&got);

@@ -12,8 +12,12 @@ PRICE_UPDATES_TRIED = 2
 class Block:
     """A block of the batch, and why its items do not take effect: text and rule by position."""
 
-    def __init__(self, identity, header, body):
+    def __init__(self, identity, signed, body):
+        header = signed["header"]
         self.identity, self.anchor, self.key = identity, header["anchor"], header["miner"]
+        self.nonce, self.is_committed = header["nonce"], False
+        names = ("price_update", "compositions", "amendments")
+        self.whole = {"signed": signed, "body": dict(zip(names, body))}
         self.miner = address(self.key)
         self.update, self.compositions, self.amendments = body
         self.first = 0 if self.update is None else 1
@@ -64,7 +68,7 @@ class Batch:
     the prices of then."""
 
     def __init__(self, state, header):
-        self.state, self.height, self.parent = state, header["height"], header["parent"]
+        self.state, self.height, self.seed = state, header["height"], header["parent"]
         self.supply, self.prices = state.supply, state.prices
         self.staged = {}  # by demand
         self.work = self.reward = 0
@@ -85,7 +89,7 @@ class Batch:
         self.enter_all()
         self.reprice_once(blocks)
         for block in blocks:
-            if not block.is_of_use():
+            if not block.is_committed and not block.is_of_use():
                 raise Mismatch(f"nothing of block {block.identity.hex()} takes effect: {block.dropped[0]}")
 
     # ---- Step 4 ----
@@ -93,12 +97,14 @@ class Batch:
     def admit(self, block):
         """The block has its turn, if this is the time for it and there is time to check it."""
         state = self.state
-        require(block.anchor in state.anchors, "its anchor is none of the last batches", "anchor")
-        require(block.identity not in state.brought, "an earlier batch has brought it", "block-once")
+        if not block.is_committed:
+            require(block.anchor in state.anchors, "its anchor is none of the last batches", "anchor")
+            require(block.identity not in state.brought, "an earlier batch has brought it", "block-once")
         known = [composition["demand"] for composition in block.composed()]
         known = [state.demands[demand]["demand"] for demand in known if demand in state.demands]
         self.spend(sum(map(self.supply.work, known)))
-        state.bring_block(block.identity, block.anchor)
+        if not block.is_committed:
+            state.bring_block(block.identity, block.anchor)
 
     def spend(self, work):
         limit = self.state.parameters["limits"]["verification_work"]
@@ -108,7 +114,7 @@ class Batch:
 
     def lot(self, block, demand=None):
         """What decides between equals."""
-        return hash_in("Order", wire.LOT.write({"parent": self.parent, "miner": block.key, "demand": demand}))
+        return hash_in("Order", wire.LOT.write({"seed": self.seed, "miner": block.key, "demand": demand}))
 
     # ---- Step 5 ----
 

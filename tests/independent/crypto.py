@@ -13,6 +13,7 @@ CONTEXTS = {
     "Record": "mizan 2026-11 record id v1",
     "Header": "mizan 2026-11 header v1",
     "BlockHeader": "mizan 2026-11 block header v1",
+    "Commitment": "mizan 2026-11 commitment v1",
     "Order": "mizan 2026-11 order v1",
     "MerkleLeaf": "mizan 2026-11 merkle leaf v1",
     "MerkleNode": "mizan 2026-11 merkle node v1",

@@ -69,7 +69,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 5, "the version of genesis")
+    equal(genesis["version"], 6, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -128,6 +128,10 @@ def check_parameters(parameters):
     within(parameters["freeze_after_ms"], 1, INTERVAL_MAX, "freeze_after_ms")
     within(parameters["halt_after_ms"], 1, INTERVAL_MAX, "halt_after_ms")
     within(parameters["anchor_window_ms"], 0, INTERVAL_MAX, "anchor_window_ms")
+    hidden = parameters["commit_reveal"]
+    if hidden is not None:
+        within(hidden["reveal_ms"], 0, INTERVAL_MAX, "commit_reveal.reveal_ms")
+        within(hidden["fee_per_byte"], 0, MILLION, "commit_reveal.fee_per_byte")
     held = parameters["held_providers_max"]
     require(held is None or held >= 1, "held_providers_max is 0")
     limits = parameters["limits"]

@@ -7,7 +7,7 @@ from crypto import address, hash_in, state_leaf, state_path, state_root
 from market import MILLION, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
-BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT = range(10)
+BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE = range(13)
 
 
 class Mismatch(Exception):
@@ -38,14 +38,15 @@ class State:
         self.usage = [{"standing": 0, "frozen": 0} for _ in self.addresses]
         self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
         self.changed = set()  # providers whose offers the batch changed
-        self.anchors, self.brought = {}, {}  # times, by hash of batch or block
+        self.anchors, self.brought = {}, {}  # times, by hash of batch, block or commitment
+        self.cohorts, self.burned = {}, 0  # what is committed to, by height; what was paid for bytes
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.bounty, self.carrier = genesis["bounty"], 0
         self.totals = {"seen": 0, "settled": 0, "cancelled": 0, "expired": 0}
         self.leaves = {}  # by path
         self.time, self.halted = genesis["timestamp_ms"], 0  # of the last batch, and since genesis
-        self.stale = {(BOUNTY, b""), (CARRIER, b""), (TOTALS, b""), (HALTED, b"")}
+        self.stale = {(kind, b"") for kind in (BOUNTY, CARRIER, TOTALS, HALTED, BURNED)}
         self.stale |= {(BALANCE, owner) for owner in self.balances}
         self.stale |= {(PROVIDER, number) for number in range(len(self.addresses))}
 
@@ -66,19 +67,45 @@ class State:
         if kind in (ANCHOR, BROUGHT):
             times = self.anchors if kind == ANCHOR else self.brought
             return wire.U64.write(times[name]) if name in times else None
+        if kind == COHORT:
+            return self.cohort_entry(name)
+        if kind == PLEDGE:
+            return self.pledge_entry(*name)
         if kind == PROVIDER:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
                 "usage": self.usage[name], "holder": self.holders.get(name), "price": self.prices[name],
                 "deposit": self.deposits.get(name, 0),
             })
-        return wire.MONEY.write(self.bounty if kind == BOUNTY else self.carrier)
+        return wire.MONEY.write({BOUNTY: self.bounty, CARRIER: self.carrier, BURNED: self.burned}[kind])
+
+    def cohort_entry(self, height):
+        cohort = self.cohorts.get(height)
+        if cohort is None:
+            return None
+        return wire.COHORT.write({"since_ms": cohort["since_ms"], "turns": sorted(cohort["turns"])})
+
+    def pledge_entry(self, height, miner):
+        pledge = self.cohorts.get(height, {"pledges": {}})["pledges"].get(miner)
+        if pledge is None:
+            return None
+        block = pledge["block"]
+        return wire.PLEDGE.write({"commitment": pledge["commitment"], "block": block and block.whole})
+
+    def key(self, kind, name):
+        """The key of an entry."""
+        if kind == PROVIDER:
+            return bytes([kind]) + name.to_bytes(4, "big")
+        if kind == COHORT:
+            return bytes([kind]) + name.to_bytes(8, "big")
+        if kind == PLEDGE:
+            return bytes([kind]) + name[0].to_bytes(8, "big") + name[1]
+        return bytes([kind]) + name
 
     def root(self):
         for kind, name in self.stale:
             value = self.entry(kind, name)
-            key = bytes([kind]) + (name.to_bytes(4, "big") if kind == PROVIDER else name)
-            path = state_path(key)
+            path = state_path(self.key(kind, name))
             if value is None:
                 self.leaves.pop(path, None)
             else:
@@ -106,7 +133,7 @@ class State:
     def money(self):
         held = sum(entry["escrow"] + entry["clearing"] for entry in self.demands.values())
         held += sum(self.deposits.values())
-        return sum(self.balances.values()) + held + self.bounty + self.carrier
+        return sum(self.balances.values()) + held + self.bounty + self.carrier + self.burned
 
     def spend(self, author, amount):
         """A debit by a statement: what an account must keep stays."""
@@ -142,7 +169,7 @@ class State:
 
     def waits_for_time(self):
         relaxed = self.parameters["relax_after_ms"] + max(1, self.parameters["relax_over_ms"])
-        return any(
+        return bool(self.cohorts) or any(
             entry["status"][0] == "Composed" or self.market_time() - entry["since_ms"] < relaxed
             for entry in self.market()
         )

@@ -23,14 +23,15 @@ except ImportError as error:
     sys.exit(f"{error}; install the packages of requirements.txt: pip install PyNaCl blake3")
 import wire
 from genesis import check_genesis, check_record
+import cohorts
 from batch import Batch, Block
 from ledger import Mismatch, State, equal, require
 
 ITEMS = (
     ("record", wire.RECORD), ("block", wire.SIGNED_HEADER), ("price_update", wire.PRICE_UPDATE),
-    ("composition", wire.COMPOSITION), ("amendment", wire.AMENDMENT),
+    ("composition", wire.COMPOSITION), ("amendment", wire.AMENDMENT), ("commitment", wire.SIGNED_COMMITMENT),
 )
-RECORD, BLOCK, PRICE_UPDATE, COMPOSITION, AMENDMENT = range(len(ITEMS))
+RECORD, BLOCK, PRICE_UPDATE, COMPOSITION, AMENDMENT, COMMITMENT = range(len(ITEMS))
 
 
 class Checker:
@@ -68,32 +69,35 @@ class Checker:
         signature = bytes.fromhex(exported["signature"])
         self.check_form(header, header_bytes, signature)
         leaves = [bytes.fromhex(item["bytes"]) for item in exported["items"]]
-        records, signed_blocks = self.items(exported["items"], leaves)
-        self.check_items(header, header_bytes, leaves, records, signed_blocks)
+        records, commitments, signed_blocks = self.items(exported["items"], leaves)
+        self.check_items(header, header_bytes, leaves, (records, commitments, signed_blocks))
+        self.check_commitments(commitments)
         blocks = [self.block(signed, items) for signed, items in signed_blocks]
         self.check_contents(header, records, blocks)
-        self.check_place(header, blocks, bool(leaves))
+        self.check_place(header, commitments, blocks, bool(leaves))
         self.certificate(exported["certificate"], header["height"], found)
-        self.take_effect(header, records, blocks)
+        self.take_effect(header, records, commitments, blocks)
         self.height, self.head = header["height"], found
         self.counts["batches"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 5, "the batch's version")
+        equal(header["version"], 6, "the batch's version")
         equal(header["network"], self.network, "the batch's network")
         fault = crypto.signature_fault("Header", header_bytes, header["proposer"], signature)
         require(fault is None, f"the proposer's signature: {fault}")
         self.counts["signatures of proposers"] += 1
 
     def items(self, exported, leaves):
-        """The items, decoded: records, and of each block its signed header and its items by kind."""
-        records, blocks, last = [], [], RECORD
+        """The items, decoded: records, commitments, and of each block its signed header and its items by kind."""
+        records, commitments, blocks, last = [], [], [], RECORD
         for index, (item, leaf) in enumerate(zip(exported, leaves)):
             what = f"item {index}"
             require(leaf, f"{what} is empty")
             number = leaf[0]
-            # Behind records and blocks a block may come; behind the items of one only those of the same kind or later.
-            in_order = number == BLOCK or last <= number and (number == RECORD or last >= BLOCK)
+            # Behind anything a block may come; behind the items of one only those of the same kind or later.
+            in_block = PRICE_UPDATE <= number <= AMENDMENT and BLOCK <= last <= number
+            in_front = not blocks and (number == COMMITMENT or number == last == RECORD)
+            in_order = number == BLOCK or in_block or in_front
             require(number < len(ITEMS) and in_order, f"{what} of kind {number} where none may be")
             last, (name, kind) = number, ITEMS[number]
             equal(list(item["fields"]), [name], f"{what}: its kind")
@@ -101,27 +105,41 @@ class Checker:
             decoded = self.part(kind, body, what)
             if number == RECORD:
                 records.append((leaf[1:], decoded))
+            elif number == COMMITMENT:
+                commitments.append(decoded)
             elif number == BLOCK:
                 blocks.append((decoded, []))
             else:
                 blocks[-1][1].append((leaf, decoded))
-        return records, blocks
+        return records, commitments, blocks
 
-    def check_items(self, header, header_bytes, leaves, records, blocks):
+    def check_items(self, header, header_bytes, leaves, found):
+        records, commitments, blocks = found
         limits = self.genesis["parameters"]["limits"]
         equal(header["item_count"], len(leaves), "the number of items")
         equal(header["contents_root"], crypto.merkle_root(leaves), "the contents root")
         self.counts["items under Merkle roots"] += len(leaves)
         require(len(records) <= limits["records_per_batch"], "too many records")
+        require(len(commitments) <= limits["compositions_per_batch"], "too many commitments")
         require(len(blocks) <= limits["compositions_per_batch"], "too many blocks")
         # Header, signature, items, and the lengths of lists; an option is as long as a list of none or one.
         size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves)
-        lists = [len(records), len(blocks)]
+        lists = [len(records), len(commitments), len(blocks)]
         for _, items in blocks:
             kinds = Counter(leaf[0] for leaf, _ in items)
             lists += [kinds[kind] for kind in (PRICE_UPDATE, COMPOSITION, AMENDMENT)]
         size += sum(len(wire.varint(length)) for length in lists)
         require(size <= limits["batch_bytes"], f"the batch has {size} bytes")
+
+    def check_commitments(self, commitments):
+        for number, signed in enumerate(commitments):
+            try:
+                cohorts.check_commitment(self.genesis, self.network, signed)
+            except Mismatch as error:
+                raise Mismatch(f"commitment {number}: {error}") from error
+            self.counts["signatures of commitments"] += 1
+        miners = [signed["commitment"]["miner"] for signed in commitments]
+        require(len(set(miners)) == len(miners), "two commitments of one miner")
 
     def block(self, signed, items):
         """A block that is what its header says."""
@@ -145,7 +163,7 @@ class Checker:
         update = updates[0] if updates else None
         if update is not None:
             require(not update["prices"] or update["prices"][-1] != 0, "the price update ends in a zero")
-        return Block(identity, header, (update, of_kind(COMPOSITION), of_kind(AMENDMENT)))
+        return Block(identity, signed, (update, of_kind(COMPOSITION), of_kind(AMENDMENT)))
 
     def check_contents(self, header, records, blocks):
         limits = self.genesis["parameters"]["limits"]
@@ -171,14 +189,15 @@ class Checker:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
             self.counts["signatures of records"] += 1
 
-    def check_place(self, header, blocks, has_items):
+    def check_place(self, header, commitments, blocks, has_items):
         compositions = [composition for block in blocks for composition in block.compositions]
         amendments = [amendment for block in blocks for amendment in block.amendments]
         equal(header["height"], self.height + 1, "the height")
         equal(header["parent"], self.head, "the parent")
         parent_time = self.state.time
         require(header["timestamp_ms"] > parent_time, "the batch is not later than its parent")
-        if not compositions and all(part["replaces"] for part in parts_of(amendments)):
+        hidden = self.genesis["parameters"]["commit_reveal"] is not None and (commitments or blocks)
+        if not hidden and not compositions and all(part["replaces"] for part in parts_of(amendments)):
             name = "amendment_interval_ms" if amendments else "quiet_batch_interval_ms"
             late_enough = header["timestamp_ms"] >= parent_time + self.genesis["parameters"][name]
             require(late_enough, "a batch that composes no open demand comes too soon after its parent")
@@ -207,7 +226,7 @@ class Checker:
             last = position
             self.counts["signatures of votes"] += 1
 
-    def take_effect(self, header, records, blocks):
+    def take_effect(self, header, records, commitments, blocks):
         state, height = self.state, header["height"]
         self.counts["settlements"] += state.settle_due()
         self.counts["expiries"] += state.expire_due()
@@ -218,6 +237,8 @@ class Checker:
                 state.bring(record, identity, height)
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
+        if self.genesis["parameters"]["commit_reveal"] is not None:
+            blocks, batch.seed = self.take_turn(header, commitments, blocks)
         batch.take_effect(blocks)
         outcomes = [block.outcome() for block in blocks]
         equal(header["outcomes_root"], crypto.merkle_root(outcomes), "the outcomes root")
@@ -236,6 +257,26 @@ class Checker:
         except wire.WireError as error:
             raise Mismatch(f"the state after the batch: {error}") from error
         self.counts["state roots"] += 1
+
+    def take_turn(self, header, commitments, revealed):
+        """The blocks that take effect with a batch where miners commit to them, and what their lots are drawn by."""
+        state = self.state
+        for number, signed in enumerate(commitments):
+            try:
+                cohorts.commit(state, signed, header["height"])
+            except Mismatch as error:
+                raise Mismatch(f"commitment {number}: {error}") from error
+        for block in revealed:
+            try:
+                cohorts.reveal(state, block)
+            except Mismatch as error:
+                raise Mismatch(f"block {block.identity.hex()}: {error}") from error
+        self.counts["commitments"] += len(commitments)
+        self.counts["blocks revealed"] += len(revealed)
+        blocks, seed = cohorts.take_turn(state, header["proposer"]) or ([], header["parent"])
+        for block in blocks:
+            block.is_committed = True
+        return blocks, seed
 
     def report(self):
         state, statuses = self.state, Counter(entry["status"][0] for entry in self.state.demands.values())

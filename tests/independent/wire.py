@@ -292,6 +292,7 @@ PARAMETERS = Struct(
     amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
     quiet_batch_interval_ms=U64, amendment_interval_ms=U64,
     account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, demand_lifetime_max_ms=U64,
+    commit_reveal=Optional(Struct(reveal_ms=U64, fee_per_byte=MONEY)),
     limits=LIMITS,
 )
 GENESIS = Struct(
@@ -323,12 +324,23 @@ BLOCK_HEADER = Struct(
     version=U16, network=HASH, anchor=HASH, nonce=U64, miner=KEY, merkle_root=HASH, item_count=U32
 )
 SIGNED_HEADER = Struct(header=BLOCK_HEADER, signature=SIGNATURE)
-LOT = Struct(parent=HASH, miner=KEY, demand=Optional(HASH))
+LOT = Struct(seed=HASH, miner=KEY, demand=Optional(HASH))
 OUTCOME = Struct(block=HASH, dropped=Sequence(Tuple(U32, Text())))
 PRICE_UPDATE = Struct(prices=Sequence(MONEY))
 COMPOSITION = Struct(demand=HASH, providers=Sequence(U32), cost=MONEY, minutes=I64, timestamp_ms=U64)
 REPLACEMENT = Struct(replaces=U32, composition=COMPOSITION)
 AMENDMENT = Struct(parts=Sequence(REPLACEMENT))
+BODY = Struct(
+    price_update=Optional(PRICE_UPDATE), compositions=Sequence(COMPOSITION), amendments=Sequence(AMENDMENT)
+)
+BLOCK = Struct(signed=SIGNED_HEADER, body=BODY)
+COMMITMENT = Struct(
+    version=U16, network=HASH, anchor=HASH, miner=KEY, block=HASH, bytes=U32, compositions=U32
+)
+SIGNED_COMMITMENT = Struct(commitment=COMMITMENT, signature=SIGNATURE)
+NONCES = Sequence(U64)
+COHORT = Struct(since_ms=U64, turns=Sequence(U16))
+PLEDGE = Struct(commitment=COMMITMENT, block=Optional(BLOCK))
 
 STANDING = Struct(
     version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, since_ms=U64, height=U64,

@@ -11,6 +11,9 @@ use super::{GENESIS_VERSION, Genesis, GenesisProvider, Parameters};
 use crate::key::{Address, PublicKey, SecretKey};
 use crate::record::{DemandStatement, NetworkId, Record, RecordContent, Statement};
 
+/// What each validator owns beyond what an account must keep, where miners pay for their blocks.
+const MINER_STAKE: Money = Money::from_units(10);
+
 /// The key of a scenario's demander number `index`.
 pub fn demander_key(rng_seed: u64, index: u64) -> SecretKey {
     SecretKey::for_scenario(rng_seed, "demander", index)
@@ -30,7 +33,7 @@ impl Genesis {
     /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
     /// rules that suit it. Each validator has one vote. Each demander owns exactly budget + least solver fee + what an account must keep, each provider
     /// the latter and the deposit of an offer like its own, so that it can change it; the bounty account has a twentieth
-    /// of all fees. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
+    /// of all fees. Where miners pay for their blocks, validators own 10 $ for that. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
     /// that many strips has.
     pub fn of_scenario(
         scenario: &Scenario,
@@ -55,6 +58,10 @@ impl Genesis {
                 .checked_mul(operations)
                 .and_then(|deposit| deposit.checked_add(keep));
             balances.insert(provider_key(rng_seed, index).public().address(), owned.unwrap_or(keep));
+        }
+        if parameters.commit_reveal.is_some_and(|rules| rules.fee_per_byte > Money::ZERO) {
+            let stake = MINER_STAKE.checked_add(keep).unwrap_or(keep);
+            balances.extend(validators.iter().map(|validator| (validator.address(), stake)));
         }
         let mut fees = Money::ZERO;
         for (index, demand) in (0..).zip(&scenario.instance.demands) {

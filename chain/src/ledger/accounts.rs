@@ -76,6 +76,8 @@ pub(crate) struct Accounts {
     bounty: Money,
     /// What the carriers have been paid.
     carrier: Money,
+    /// What was paid for bytes: nobody has it.
+    burned: Money,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
 }
@@ -89,6 +91,7 @@ impl Accounts {
             account_min: genesis.parameters.account_min,
             bounty: genesis.bounty,
             carrier: Money::ZERO,
+            burned: Money::ZERO,
             touched: BTreeSet::new(),
         }
     }
@@ -117,6 +120,10 @@ impl Accounts {
 
     pub(super) const fn carrier(&self) -> Money {
         self.carrier
+    }
+
+    pub(super) const fn burned(&self) -> Money {
+        self.burned
     }
 
     /// Gives money to somebody. A recipient of nothing gets no account.
@@ -162,6 +169,17 @@ impl Accounts {
     pub(super) fn credit_carrier(&mut self, amount: Money) -> Result<(), Defect> {
         self.carrier = raised(self.carrier, amount).ok_or(Defect::MarketAccount)?;
         self.touched.insert(StateKey::Carrier);
+        Ok(())
+    }
+
+    /// Takes money from somebody who has it, for nobody.
+    pub(super) fn burn(&mut self, address: Address, amount: Money) -> Result<(), Defect> {
+        if amount == Money::ZERO {
+            return Ok(());
+        }
+        self.debit(address, amount)?;
+        self.burned = raised(self.burned, amount).ok_or(Defect::MarketAccount)?;
+        self.touched.insert(StateKey::Burned);
         Ok(())
     }
 
@@ -218,9 +236,9 @@ impl Accounts {
         self.credit(to, amount)
     }
 
-    /// All money in accounts, in micro-units.
+    /// All money in accounts, what was burned included, in micro-units.
     pub(super) fn total_money(&self) -> i128 {
-        let accounts = self.balances.values().chain([&self.bounty, &self.carrier]);
+        let accounts = self.balances.values().chain([&self.bounty, &self.carrier, &self.burned]);
         accounts.map(|amount| i128::from(amount.micros())).sum()
     }
 
@@ -228,7 +246,7 @@ impl Accounts {
     pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
         let balances = self.balances.keys().copied().map(StateKey::Balance);
         let sequences = self.sequences.keys().copied().map(StateKey::Sequence);
-        balances.chain(sequences).chain([StateKey::Bounty, StateKey::Carrier])
+        balances.chain(sequences).chain([StateKey::Bounty, StateKey::Carrier, StateKey::Burned])
     }
 
     pub(super) fn take_touched(&mut self) -> BTreeSet<StateKey> {
@@ -255,6 +273,7 @@ mod tests {
             account_min: Money::ZERO,
             bounty: Money::from_units(2),
             carrier: Money::from_units(1),
+            burned: Money::ZERO,
             touched: BTreeSet::new(),
         };
         let less = Money::from_micros(-1);

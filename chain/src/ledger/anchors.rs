@@ -1,4 +1,4 @@
-//! The batches that blocks may be anchored on, and the blocks that have had their turn: so a block takes effect once, in
+//! The batches that blocks and commitments may be anchored on, and those that have had their turn: so each comes once, in
 //! any batch that comes soon enough.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use super::Head;
 use super::root::StateKey;
 use crate::batch::BatchHash;
-use crate::block::BlockHash;
+use crate::hash::Hash;
 
 /// Anchors below the head, and blocks that were brought on them. Cloning shares what is large.
 #[derive(Clone, Debug)]
@@ -16,9 +16,9 @@ pub(super) struct Anchors {
     /// The time of each anchor, in milliseconds since the Unix epoch.
     times: RedBlackTreeMapSync<BatchHash, u64>,
     by_time: RedBlackTreeSetSync<(u64, BatchHash)>,
-    /// The time of the anchor of each block that was brought.
-    brought: RedBlackTreeMapSync<BlockHash, u64>,
-    brought_by_time: RedBlackTreeSetSync<(u64, BlockHash)>,
+    /// The time of the anchor of each block and commitment that was brought.
+    brought: RedBlackTreeMapSync<Hash, u64>,
+    brought_by_time: RedBlackTreeSetSync<(u64, Hash)>,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
 }
@@ -61,16 +61,16 @@ impl Anchors {
         self.times.get(&anchor).copied()
     }
 
-    /// The time of the anchor of a block that was brought.
-    pub(super) fn brought(&self, block: BlockHash) -> Option<u64> {
-        self.brought.get(&block).copied()
+    /// The time of the anchor of a block or commitment that was brought.
+    pub(super) fn brought(&self, name: Hash) -> Option<u64> {
+        self.brought.get(&name).copied()
     }
 
-    /// A block on this anchor has its turn.
-    pub(super) fn bring(&mut self, block: BlockHash, anchor_ms: u64) {
-        self.brought.insert_mut(block, anchor_ms);
-        self.brought_by_time.insert_mut((anchor_ms, block));
-        self.touched.insert(StateKey::Brought(block));
+    /// A block or a commitment on this anchor has its turn.
+    pub(super) fn bring(&mut self, name: Hash, anchor_ms: u64) {
+        self.brought.insert_mut(name, anchor_ms);
+        self.brought_by_time.insert_mut((anchor_ms, name));
+        self.touched.insert(StateKey::Brought(name));
     }
 
     pub(super) fn take_touched(&mut self) -> BTreeSet<StateKey> {

@@ -34,6 +34,9 @@ pub enum Defect {
     /// No provider has this number.
     #[error("internal: a provider id left its range")]
     ProviderId,
+    /// A cohort that was found a moment ago is not in the state.
+    #[error("internal: a cohort is not where it was found")]
+    Cohort,
     /// Minutes taken from a provider.
     #[error("internal: a provider's minutes left their range")]
     Minutes,

@@ -7,6 +7,7 @@
 
 pub mod accounts;
 mod anchors;
+pub mod cohorts;
 mod defect;
 pub mod market;
 pub(crate) mod records;
@@ -19,13 +20,15 @@ use std::sync::Arc;
 use scenarios::{DualPrices, Money, ProviderId, SharedSupply};
 
 use crate::batch::BatchHash;
-use crate::block::BlockHash;
+use crate::block::{Block, BlockHash};
+use crate::commitment::SignedCommitment;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::Address;
 use crate::record::{DemandId, Height, Record, RecordId};
 
 pub use accounts::AccountError;
+pub use cohorts::{Cohort, CommitmentError, RevealError};
 pub use defect::Defect;
 pub use market::{
     DemandEntry, DemandStatus, DemandTotals, Departed, Holder, Market, MarketDemand, MarketError,
@@ -84,7 +87,45 @@ impl Ledger {
 
     /// Whether a batch of the last while has brought a block.
     pub(crate) fn was_brought(&self, block: BlockHash) -> bool {
-        self.state.anchors.brought(block).is_some()
+        self.state.anchors.brought(block.0).is_some()
+    }
+
+    /// Whether the next batch may bring a commitment, right by itself
+    /// ([`crate::validate::verify_commitment`]), as the only one.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn validate_commitment(&self, signed: &SignedCommitment) -> Result<(), CommitmentError> {
+        let got = signed.commitment.anchor;
+        if !self.is_anchor(got) {
+            let window_ms = self.network.parameters().anchor_window_ms;
+            return Err(CommitmentError::NoAnchor { got, window_ms });
+        }
+        self.state.validate_commitment(&self.network, signed)
+    }
+
+    /// Whether the next batch may reveal a block.
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn validate_reveal(&self, block: &Block) -> Result<(), RevealError> {
+        self.state.cohorts.validate_reveal(block).map(|_| ())
+    }
+
+    /// The cohorts that have not taken effect, with the heights that brought their commitments; the oldest first.
+    pub fn cohorts(&self) -> impl Iterator<Item = (Height, &Cohort)> {
+        self.state.cohorts.iter().map(|(height, cohort)| (height, cohort.as_ref()))
+    }
+
+    /// From when on a batch gives its proposer a turn to bring the blocks of some cohort, in milliseconds since the Unix
+    /// epoch; `None` if none waits.
+    pub fn next_turn(&self) -> Option<u64> {
+        self.state.cohorts.turns_from_ms(self.network.parameters().commit_reveal?)
+    }
+
+    /// What was paid for bytes.
+    pub const fn burned(&self) -> Money {
+        self.state.accounts.burned()
     }
 
     /// Whether a demand is on the market and not composed.
@@ -144,7 +185,8 @@ impl Ledger {
 
     /// Whether the next batch, at this time, may be empty: something waits for market time to pass, or leaves with it.
     pub fn is_waiting(&self, timestamp_ms: u64) -> bool {
-        self.awaits_relaxation(timestamp_ms)
+        self.next_turn().is_some()
+            || self.awaits_relaxation(timestamp_ms)
             || self.awaits_settlement()
             || self.first_departure().is_some_and(|due_ms| due_ms <= timestamp_ms)
     }

@@ -9,10 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Ledger;
 use crate::batch::BatchHash;
-use crate::block::BlockHash;
 use crate::hash::Hash;
-use crate::key::Address;
-use crate::record::DemandId;
+use crate::key::{Address, PublicKey};
+use crate::record::{DemandId, Height};
 use crate::state_tree::{TreeError, TreeProof};
 
 /// One key/value pair of the state.
@@ -45,8 +44,14 @@ pub enum StateKey {
     Halted,
     /// A batch that blocks may be anchored on, and its time.
     Anchor(BatchHash),
-    /// A block that has had its turn, and the time of its anchor.
-    Brought(BlockHash),
+    /// A block or a commitment that has had its turn, and the time of its anchor.
+    Brought(Hash),
+    /// What was paid for bytes.
+    Burned,
+    /// The cohort of a height: since when it waits, and who had a turn to bring its blocks.
+    Cohort(Height),
+    /// A commitment of the cohort of a height, and its block once that is revealed.
+    Pledge(Height, PublicKey),
 }
 
 /// What the state with a certain root says of a key: its value, or that it has none.
@@ -74,7 +79,12 @@ impl StateKey {
             Self::DemandTotals => tagged(6, &[]),
             Self::Halted => tagged(7, &[]),
             Self::Anchor(batch) => tagged(8, &batch.0.0),
-            Self::Brought(block) => tagged(9, &block.0.0),
+            Self::Brought(block) => tagged(9, &block.0),
+            Self::Burned => tagged(10, &[]),
+            Self::Cohort(height) => tagged(11, &height.to_be_bytes()),
+            Self::Pledge(height, miner) => {
+                tagged(12, &[&height.to_be_bytes()[..], miner.as_bytes()].concat())
+            }
         }
     }
 }

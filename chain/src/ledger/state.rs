@@ -1,11 +1,12 @@
 //! The state: what the rooms hold, and the tree over it. No rules are checked here.
 //!
 //! Money is in balances, in each demand's escrow and clearing account, in providers' deposits, in the bounty account and
-//! in the carrier account, and nowhere else. A provider's minutes are taken by standing (composed, not yet
-//! frozen) and by frozen compositions.
+//! in the carrier account, and nowhere else; what was burned is counted too. A provider's minutes are taken by standing
+//! (composed, not yet frozen) and by frozen compositions.
 
 use super::accounts::Accounts;
 use super::anchors::Anchors;
+use super::cohorts::Cohorts;
 use super::market::demands::Demands;
 use super::market::providers::Providers;
 use super::root::StateKey;
@@ -39,8 +40,9 @@ pub(crate) struct State {
     pub(super) providers: Providers,
     pub(super) demands: Demands,
     pub(super) anchors: Anchors,
+    pub(super) cohorts: Cohorts,
     /// How long the network was halted since genesis, in milliseconds: see [`Moment`].
-    pub(super) halted_ms: u64,
+    pub(crate) halted_ms: u64,
     /// As of the last [`State::commit`].
     tree: StateTree,
 }
@@ -52,6 +54,7 @@ impl State {
             providers: Providers::new(genesis),
             demands: Demands::new(&genesis.parameters),
             anchors: Anchors::new(),
+            cohorts: Cohorts::default(),
             halted_ms: 0,
             tree: StateTree::default(),
         };
@@ -65,6 +68,7 @@ impl State {
         touched.append(&mut self.providers.take_touched());
         touched.append(&mut self.demands.take_touched());
         touched.append(&mut self.anchors.take_touched());
+        touched.append(&mut self.cohorts.take_touched());
         touched.insert(StateKey::Halted);
         self.tree = self.tree_over(touched.into_iter());
     }
@@ -86,7 +90,7 @@ impl State {
     /// The keys of all entries.
     pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
         let rooms = self.accounts.keys().chain(self.providers.keys()).chain(self.demands.keys());
-        rooms.chain(self.anchors.keys()).chain([StateKey::Halted])
+        rooms.chain(self.anchors.keys()).chain(self.cohorts.keys()).chain([StateKey::Halted])
     }
 
     /// The value of an entry; `None` if there is no such entry.
@@ -101,7 +105,10 @@ impl State {
             StateKey::DemandTotals => Some(encode(&self.demands.totals())),
             StateKey::Halted => Some(encode(&self.halted_ms)),
             StateKey::Anchor(batch) => self.anchors.time_of(batch).map(|time_ms| encode(&time_ms)),
-            StateKey::Brought(block) => self.anchors.brought(block).map(|time_ms| encode(&time_ms)),
+            StateKey::Brought(name) => self.anchors.brought(name).map(|time_ms| encode(&time_ms)),
+            StateKey::Burned => Some(encode(&self.accounts.burned())),
+            StateKey::Cohort(height) => self.cohorts.entry(height),
+            StateKey::Pledge(height, miner) => self.cohorts.pledge(height, miner),
         }
     }
 

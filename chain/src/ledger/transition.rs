@@ -8,11 +8,14 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use scenarios::parameters::CommitReveal;
 use scenarios::{DualPrices, Money, Oracle, ProviderId, SharedSupply};
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
+use super::cohorts::{Cohort, CommitmentError, RevealError};
 use super::defect::Defect;
 use super::market::WorkMeter;
 use super::market::amending::StagedAmendment;
@@ -21,8 +24,9 @@ use super::market::{DemandStatus, Departed, MarketError, Standing};
 use super::records::BringError;
 use super::state::{Moment, State};
 use crate::batch::BatchHash;
-use crate::block::{BlockHash, Header};
+use crate::block::{Block, BlockHash, Header};
 use crate::codec::encode;
+use crate::commitment::SignedCommitment;
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
@@ -123,8 +127,17 @@ pub struct BatchReport {
     pub bounty: Money,
     /// Shortest-path steps it took to check.
     pub work: u64,
-    /// What became of each block, in order.
+    /// What became of each block that took effect, in order: those it brings, or those of a cohort.
     pub blocks: Vec<BlockOutcome>,
+    /// Commitments that it brings.
+    #[serde(default)]
+    pub committed: u32,
+    /// Blocks that it reveals, to take effect with their cohorts.
+    #[serde(default)]
+    pub revealed: u32,
+    /// Blocks of the cohort that took effect which nobody has revealed: their commitments are gone.
+    #[serde(default)]
+    pub unrevealed: Vec<BlockHash>,
     /// Demands that left the market, as they left: settled first, by id, then expired, by expiry and id, then
     /// cancelled, in order of records. What becomes of them is history, which the state does not keep.
     #[serde(skip)]
@@ -250,12 +263,57 @@ impl<'a> Transition<'a> {
 
     /// Whether an earlier batch, or this one, has brought a block.
     pub(crate) fn was_brought(&self, block: BlockHash) -> bool {
-        self.state.anchors.brought(block).is_some()
+        self.state.anchors.brought(block.0).is_some()
     }
 
     /// A block on this anchor has its turn.
     pub(crate) fn bring_block(&mut self, block: BlockHash, anchor_ms: u64) {
-        self.state.anchors.bring(block, anchor_ms);
+        self.state.anchors.bring(block.0, anchor_ms);
+    }
+
+    /// Whether blocks are committed to before they are revealed, and how.
+    pub(crate) const fn commit_reveal(&self) -> Option<CommitReveal> {
+        self.network.parameters().commit_reveal
+    }
+
+    /// Lets a commitment take effect after those before it: its miner pays, and its block may be revealed.
+    pub(crate) fn commit(
+        &mut self,
+        signed: &SignedCommitment,
+    ) -> Result<Result<(), CommitmentError>, Defect> {
+        let got = signed.commitment.anchor;
+        let Some(anchor_ms) = self.anchor_ms(got) else {
+            let window_ms = self.network.parameters().anchor_window_ms;
+            return Ok(Err(CommitmentError::NoAnchor { got, window_ms }));
+        };
+        if let Err(error) = self.state.validate_commitment(self.network, signed) {
+            return Ok(Err(error));
+        }
+        self.state.commit_to(self.network, self.at, signed, anchor_ms)?;
+        self.report.committed = self.report.committed.saturating_add(1);
+        Ok(Ok(()))
+    }
+
+    /// A block is revealed: it takes effect with its cohort.
+    pub(crate) fn reveal(&mut self, block: &Block) -> Result<Result<(), RevealError>, Defect> {
+        let height = match self.state.cohorts.validate_reveal(block) {
+            Ok(height) => height,
+            Err(error) => return Ok(Err(error)),
+        };
+        self.state.cohorts.reveal(height, block.clone())?;
+        self.report.revealed = self.report.revealed.saturating_add(1);
+        Ok(Ok(()))
+    }
+
+    /// Its proposer has had a turn to bring blocks: the cohort that takes effect now, if one does.
+    pub(crate) fn take_turn(&mut self, proposer: &PublicKey) -> Option<Arc<Cohort>> {
+        let (rules, validators) = (self.commit_reveal()?, self.network.validators());
+        if let Some(validator) = validators.index_of(proposer) {
+            self.state.cohorts.take_turn(validator, self.at.timestamp_ms, rules);
+        }
+        let due = self.state.cohorts.take_due(validators)?;
+        self.report.unrevealed = due.unrevealed().map(|commitment| commitment.block).collect();
+        Some(due)
     }
 
     /// To come back to, should a block not take effect as a whole.

@@ -24,7 +24,7 @@ use crate::batch::{BatchHash, BatchHeader, Contents};
 use crate::block::{self, Amendment, Block, BlockHash, Body, Composition};
 use crate::codec::{CodecError, decode, encode};
 use crate::consensus::{CommitCertificate, Power};
-use crate::genesis::{GENESIS_BYTES, Genesis};
+use crate::genesis::{GENESIS_BYTES, Genesis, Network};
 use crate::key::{PublicKey, Signature};
 use crate::ledger::{DemandEntry, Ledger, Standing, StateKey, StateProof};
 use crate::merkle::{Merkle, MerkleProof};
@@ -131,7 +131,15 @@ impl CompositionProof {
         let standing = entry.composition().ok_or(ProveError::NotComposed { demand, status })?;
         let height = standing.height;
         let missing = |what: &'static str| ProveError::Missing { what, height };
-        let (batch, certificate) = store.batch(height)?.ok_or_else(|| missing("the batch"))?;
+        let mut brought = None;
+        for height in heights_that_may_have_brought(ledger.network(), height) {
+            let (batch, certificate) = store.batch(height)?.ok_or_else(|| missing("the batch"))?;
+            if find_composition(&batch.contents, standing, demand).is_some() {
+                brought = Some((batch, certificate));
+                break;
+            }
+        }
+        let (batch, certificate) = brought.ok_or_else(|| missing("the composition"))?;
         let found = find_composition(&batch.contents, standing, demand);
         let (block, composition, amendment) = found.ok_or_else(|| missing("the composition"))?;
         let proof_of = |items: &[Vec<u8>], index: Option<usize>| {
@@ -193,6 +201,14 @@ fn leaf_of(composition: &Composition, amendment: Option<&Amendment>) -> Vec<u8> 
         Some(amendment) => Body { amendments: vec![amendment.clone()], ..Body::default() },
     };
     body.items().concat()
+}
+
+/// The heights whose batch may have brought the block that took effect at this one, the likeliest first: the very height,
+/// or, where miners commit to blocks before, one of those before it.
+fn heights_that_may_have_brought(network: &Network, height: Height) -> impl Iterator<Item = Height> {
+    let is_in_clear = network.parameters().commit_reveal.is_none();
+    let earliest = if is_in_clear { height } else { 1 };
+    (earliest..=height).rev()
 }
 
 /// Where a batch brings what stands of a demand: the block, the composition, and the amendment it is part of, if it is.

@@ -22,7 +22,7 @@ impl CompositionProof {
         verify_header(&network, Place::Head, &self.head)?;
         self.validate_order()?;
         let entry = self.verify_entry()?;
-        self.validate_current(&entry)?;
+        self.validate_current(&network, &entry)?;
         let settled_at = self.verify_settlement(&network)?;
         let validators = network.validators();
         let (batch, head) = (&self.batch.header, &self.head.header);
@@ -111,7 +111,7 @@ impl CompositionProof {
     }
 
     /// What the state holds is the very composition of the batch.
-    fn validate_current(&self, entry: &DemandEntry) -> Result<(), ProofError> {
+    fn validate_current(&self, network: &Network, entry: &DemandEntry) -> Result<(), ProofError> {
         let not_current =
             |what, got: String, expected: String| Err(ProofError::NotCurrent { what, got, expected });
         let DemandStatus::Composed(standing) = &entry.status else {
@@ -119,7 +119,9 @@ impl CompositionProof {
         };
         let (header, miner) = (&self.batch.header, self.block.header.miner.address());
         let composition = &self.composition;
-        if standing.height != header.height {
+        // A block that is committed to takes effect at the height that reveals it or a later one.
+        let is_committed = network.parameters().commit_reveal.is_some();
+        if standing.height != header.height && !(is_committed && standing.height > header.height) {
             return not_current("the height", standing.height.to_string(), header.height.to_string());
         }
         if standing.author() != miner {

@@ -1,20 +1,20 @@
 //! Making batches: a validator puts waiting records and blocks together, as many as there is room for.
 
+use std::collections::BTreeSet;
+
 use super::draft::Drafted;
-use super::effect::take_effect;
+use super::effect::{Turn, take_effect};
 use super::form::WellFormedBlock;
 use super::rejection::{BlockError, Rejection};
-use super::stateful::bring;
-use crate::batch::{BatchKind, Contents};
+use super::stateful::{bring, bring_records};
+use crate::batch::{BatchKind, Contents, OVERHEAD_BYTES};
 use crate::block::{Block, BlockHash, Replacement};
 use crate::codec::encoded_len;
+use crate::commitment::SignedCommitment;
 use crate::key::PublicKey;
 use crate::ledger::transition::{BatchReport, Transition};
 use crate::ledger::{Ledger, MarketError};
 use crate::record::Record;
-
-/// Room for what a batch holds beside its records and blocks.
-pub(super) const OVERHEAD_BYTES: usize = 512;
 
 /// What is to be put together into the next batch.
 #[derive(Clone, Debug)]
@@ -26,6 +26,9 @@ pub struct Assembly {
     pub timestamp_ms: u64,
     /// Records, right by themselves ([`crate::validate::check_record`]), which take effect all together.
     pub records: Vec<Record>,
+    /// Commitments, right by themselves ([`crate::validate::verify_commitment`]); those that may come, as far as there is
+    /// room.
+    pub commitments: Vec<SignedCommitment>,
     /// Blocks, right by themselves ([`WellFormedBlock`]); if there is not room for all, for the first ones.
     pub blocks: Vec<Block>,
 }
@@ -52,22 +55,34 @@ impl Ledger {
         assembly: Assembly,
         refused: &mut Vec<(BlockHash, Rejection)>,
     ) -> Result<Drafted, Rejection> {
-        let Assembly { proposer, timestamp_ms, records, blocks } = assembly;
+        let Assembly { proposer, timestamp_ms, records, commitments, blocks } = assembly;
         let (got, expected) = (timestamp_ms, self.head().timestamp_ms);
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
         }
+        let parent = self.head().hash;
+        if self.network().parameters().commit_reveal.is_some() {
+            let blocks = self.those_revealable(blocks, refused);
+            let blocks = self.those_with_room(&[], blocks, timestamp_ms);
+            let mut contents = Contents { blocks, ..Contents::default() };
+            self.add_records_and_commitments(&mut contents, records, commitments, timestamp_ms)?;
+            let mut transition = Transition::begin(self, timestamp_ms)?;
+            let turn = bring(&mut transition, &proposer, &contents, parent)?;
+            take_effect(&mut transition, &turn)?;
+            self.validate_interval(timestamp_ms, self.kind_of_contents(&contents), contents.is_empty())?;
+            return self.drafted(transition, proposer, contents, None);
+        }
         let mut blocks = self.those_with_room(&records, blocks, timestamp_ms);
         loop {
             let mut transition = Transition::begin(self, timestamp_ms)?;
-            bring(&mut transition, &records)?;
-            let fates = take_effect(&mut transition, self.head().hash, &blocks)?;
+            bring_records(&mut transition, &records)?;
+            let turn = Turn::InClear { blocks: &blocks, parent };
+            let fates = take_effect(&mut transition, &turn)?;
             let useless: Vec<Option<Rejection>> = fates.iter().map(|fate| fate.refusal().cloned()).collect();
             if useless.iter().all(Option::is_none) {
-                let contents = Contents { records, blocks };
+                let contents = Contents { records, blocks, ..Contents::default() };
                 self.validate_interval(timestamp_ms, contents.kind(), contents.is_empty())?;
-                let Contents { records, blocks } = contents;
-                return self.drafted(transition, proposer, records, blocks, None);
+                return self.drafted(transition, proposer, contents, None);
             }
             // What has no effect takes nothing from the others but time.
             let mut left = Vec::with_capacity(blocks.len());
@@ -83,13 +98,65 @@ impl Ledger {
         }
     }
 
+    /// Of these blocks, those that may be revealed.
+    fn those_revealable(&self, blocks: Vec<Block>, refused: &mut Vec<(BlockHash, Rejection)>) -> Vec<Block> {
+        let mut revealable = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            let name = block.hash();
+            match self.validate_reveal(&block) {
+                Ok(()) => revealable.push(block),
+                Err(why) => {
+                    refused.push((name, Rejection::Block { block: name, error: Box::new(why.into()) }));
+                }
+            }
+        }
+        revealable
+    }
+
+    /// What there is room for beside the blocks: records, half of that at most if there are commitments, and of these those
+    /// that may come, one of each miner.
+    fn add_records_and_commitments(
+        &self,
+        contents: &mut Contents,
+        records: Vec<Record>,
+        commitments: Vec<SignedCommitment>,
+        timestamp_ms: u64,
+    ) -> Result<(), Rejection> {
+        let limits = &self.network().parameters().limits;
+        let as_size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
+        let used = encoded_len(contents).saturating_add(OVERHEAD_BYTES.into());
+        let left = as_size(limits.batch_bytes).saturating_sub(used);
+        let mut bytes = if commitments.is_empty() { left } else { left / 2 };
+        for record in records {
+            // Of one author each builds on the one before: after one without room none may come.
+            let Some(fewer) = bytes.checked_sub(encoded_len(&record)) else { break };
+            bytes = fewer;
+            contents.records.push(record);
+        }
+        let mut bytes = left.saturating_sub(contents.records.iter().map(encoded_len).sum());
+        let mut trial = Transition::begin(self, timestamp_ms)?;
+        bring_records(&mut trial, &contents.records)?;
+        let mut miners = BTreeSet::new();
+        for signed in commitments {
+            let Some(fewer) = bytes.checked_sub(encoded_len(&signed)) else { break };
+            let has_room = miners.len() < as_size(limits.compositions_per_batch);
+            let is_first = !miners.contains(&signed.commitment.miner);
+            if has_room && is_first && trial.commit(&signed)?.is_ok() {
+                bytes = fewer;
+                miners.insert(signed.commitment.miner);
+                contents.commitments.push(signed);
+            }
+        }
+        Ok(())
+    }
+
     /// The first of these blocks that a batch of these records has room for, but for those that are dated later.
     fn those_with_room(&self, records: &[Record], blocks: Vec<Block>, timestamp_ms: u64) -> Vec<Block> {
         let limits = &self.network().parameters().limits;
         let as_size = |limit: u32| usize::try_from(limit).unwrap_or(usize::MAX);
         let most = as_size(limits.compositions_per_batch);
         let mut compositions = most;
-        let mut bytes = as_size(limits.batch_bytes).saturating_sub(OVERHEAD_BYTES);
+        let mut bytes = as_size(limits.batch_bytes).saturating_sub(OVERHEAD_BYTES.into());
         for record in records {
             bytes = bytes.saturating_sub(encoded_len(record));
         }
@@ -111,7 +178,8 @@ impl Ledger {
     /// Why its first item would not take effect, if none does.
     pub fn try_block(&self, block: &WellFormedBlock, timestamp_ms: u64) -> Result<BatchReport, Rejection> {
         let mut transition = Transition::begin(self, timestamp_ms)?;
-        let fates = take_effect(&mut transition, self.head().hash, std::slice::from_ref(block.block()))?;
+        let turn = Turn::InClear { blocks: std::slice::from_ref(block.block()), parent: self.head().hash };
+        let fates = take_effect(&mut transition, &turn)?;
         match fates.iter().find_map(|fate| fate.refusal()) {
             Some(why) => Err(why.clone()),
             None => Ok(transition.into_parts().1),
@@ -125,6 +193,9 @@ impl Ledger {
     pub fn validate_waiting(&self, block: &Block) -> Result<(), Rejection> {
         let name = block.hash();
         let refuse = |error| Rejection::Block { block: name, error: Box::new(error) };
+        if self.network().parameters().commit_reveal.is_some() {
+            return self.validate_reveal(block).map_err(|error| refuse(error.into()));
+        }
         let got = block.header().anchor;
         if !self.is_anchor(got) {
             let window_ms = self.network().parameters().anchor_window_ms;
@@ -161,7 +232,9 @@ impl Ledger {
 
     /// From when on a batch may come that brings this block and nothing more urgent: milliseconds since the Unix epoch.
     pub fn brings_from_ms(&self, block: &Block) -> u64 {
-        self.soonest_ms(block.body.kind()).max(block.dated_ms())
+        let is_hidden = self.network().parameters().commit_reveal.is_some();
+        self.soonest_ms(if is_hidden { BatchKind::Composing } else { block.body.kind() })
+            .max(block.dated_ms())
     }
 
     /// From when on a batch of this kind may follow the head: milliseconds since the Unix epoch.

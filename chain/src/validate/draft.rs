@@ -4,11 +4,12 @@ use scenarios::ProviderId;
 
 use super::form::validate_contents;
 use super::rejection::Rejection;
-use super::stateful::{ValidBatch, bring, outcomes_root};
+use super::stateful::{ValidBatch, bring_records, outcomes_root};
 use crate::batch::{BATCH_VERSION, Batch, BatchHeader, BatchKind, Contents};
 use crate::block::PriceUpdate;
 use crate::block::{Amendment, Block, Body, Composition, Header, Replacement, SignedHeader};
 use crate::codec::encode;
+use crate::commitment::{Commitment, SignedCommitment};
 use crate::hash::{Domain, Hash};
 use crate::key::{PublicKey, SecretKey, Signature};
 use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
@@ -42,8 +43,7 @@ pub struct Draft {
 pub struct Drafted {
     /// Without root and number of items, which depend on signatures.
     header: BatchHeader,
-    records: Vec<Record>,
-    blocks: Vec<Block>,
+    contents: Contents,
     own: Option<UnsignedBlock>,
     /// What it leads to.
     state: State,
@@ -84,17 +84,32 @@ impl Drafted {
         Some((Block { signed: SignedHeader { header, signature }, body }, self.report))
     }
 
+    /// Signs its own block alone, if it has one, and a commitment to it. A nonce that nobody can guess without the key
+    /// keeps the commitment from telling what is in the block.
+    pub fn seal(self, key: &SecretKey) -> Option<(Block, SignedCommitment, BatchReport)> {
+        let UnsignedBlock { header, body } = self.own?;
+        let Signature(secret) = key.sign(Domain::BlockHeader, &[&encode(&header)]);
+        let Hash(nonce) = Domain::Order.hash(&[&secret]);
+        let nonce = nonce.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let block = Block::sign(header.network, header.anchor, nonce, body, key);
+        let mut report = self.report;
+        for outcome in &mut report.blocks {
+            outcome.block = block.hash();
+        }
+        let commitment = Commitment::to_block(&block).sign(key);
+        Some((block, commitment, report))
+    }
+
     fn complete(
         self,
         sign_block: impl FnOnce(&Header) -> Signature,
         sign: impl FnOnce(&BatchHeader) -> Signature,
     ) -> Batch {
-        let Self { mut header, records, mut blocks, own, state: _, report: _ } = self;
-        blocks.extend(own.map(|UnsignedBlock { header, body }| {
+        let Self { mut header, mut contents, own, state: _, report: _ } = self;
+        contents.blocks.extend(own.map(|UnsignedBlock { header, body }| {
             let signature = sign_block(&header);
             Block { signed: SignedHeader { header, signature }, body }
         }));
-        let contents = Contents { records, blocks };
         let items = contents.items();
         header.contents_root = merkle_root(&items);
         header.item_count = u32::try_from(items.len()).unwrap_or(u32::MAX);
@@ -159,7 +174,7 @@ impl Ledger {
         self.validate_interval(draft.timestamp_ms, kind, empty)?;
 
         let mut transition = Transition::begin(self, draft.timestamp_ms)?;
-        bring(&mut transition, &draft.records)?;
+        bring_records(&mut transition, &draft.records)?;
         let composed = draft.compositions.iter().chain(draft.amendments.iter().flatten());
         let work = transition.work_of(composed.map(|(demand, _)| *demand));
         transition.spend(work)?;
@@ -192,15 +207,15 @@ impl Ledger {
             transition.end(vec![BlockOutcome::of_whole(&header)])?;
             Some(UnsignedBlock { header, body })
         };
-        self.drafted(transition, draft.miner, draft.records, Vec::new(), own)
+        let contents = Contents { records: draft.records, ..Contents::default() };
+        self.drafted(transition, draft.miner, contents, own)
     }
 
     pub(super) fn drafted(
         &self,
         transition: Transition<'_>,
         proposer: PublicKey,
-        records: Vec<Record>,
-        blocks: Vec<Block>,
+        contents: Contents,
         own: Option<UnsignedBlock>,
     ) -> Result<Drafted, Rejection> {
         let header = BatchHeader {
@@ -216,7 +231,7 @@ impl Ledger {
             state_root: transition.state_root(),
         };
         let (state, report) = transition.into_parts();
-        let drafted = Drafted { header, records, blocks, own, state, report };
+        let drafted = Drafted { header, contents, own, state, report };
         // Not signed yet; a signature changes nothing about what is judged here.
         let unsigned = drafted.clone().complete(|_| Signature([0; 64]), |_| Signature([0; 64]));
         validate_contents(self.network(), &unsigned, None)?;

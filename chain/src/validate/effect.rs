@@ -1,4 +1,5 @@
-//! What becomes of the blocks of a batch. Items stand alone, and the better one wins: all compositions are judged first,
+//! What becomes of the blocks that take effect with a batch: those that it brings, or, where miners commit to blocks, those
+//! of a cohort. Items stand alone, and the better one wins: all compositions are judged first,
 //! at the offers and prices the batch begins with, then take effect in order of what they are worth, whichever block they
 //! are in and wherever that stands; then amendments, then one price update at most. An item that breaks a rule is
 //! dropped under the rule's name. In dedicated allocation, and by the measures of paper A, a block takes effect whole or
@@ -6,6 +7,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use scenarios::parameters::Allocation;
 
@@ -17,7 +19,7 @@ use crate::hash::{Domain, Hash};
 use crate::ledger::market::amending::ProposedPart;
 use crate::ledger::market::staging::{Claim, ProposedComposition};
 use crate::ledger::transition::{By, Transition};
-use crate::ledger::{BlockOutcome, Defect, Dropped, MarketError};
+use crate::ledger::{BlockOutcome, Cohort, Defect, Dropped, MarketError};
 use crate::record::DemandId;
 use crate::schedule::{Measure, PPM};
 
@@ -32,15 +34,17 @@ type AmendmentRank = (Reverse<i128>, Hash);
 pub(super) struct Fate<'b> {
     block: &'b Block,
     hash: BlockHash,
+    /// It was committed to, and has had its turn with that.
+    is_committed: bool,
     by: By,
     /// Why its items do not take effect, in order; `None` for those that do.
     dropped: Vec<Option<Rejection>>,
 }
 
 impl<'b> Fate<'b> {
-    fn new(position: usize, block: &'b Block) -> Self {
+    fn new(position: usize, block: &'b Block, is_committed: bool) -> Self {
         let by = By { block: position, miner: block.miner().address() };
-        Self { block, hash: block.hash(), by, dropped: vec![None; block.body.item_count()] }
+        Self { block, hash: block.hash(), is_committed, by, dropped: vec![None; block.body.item_count()] }
     }
 
     fn drop_item(&mut self, item: usize, why: Rejection) {
@@ -94,28 +98,60 @@ impl<'b> Fate<'b> {
     }
 }
 
-/// Lets the blocks of a batch take effect after its records, and ends the batch.
+/// The blocks that take effect with a batch, and what decides between those of their items that are equally good.
+#[derive(Clone, Debug)]
+pub(super) enum Turn<'b> {
+    /// Those that it brings itself.
+    InClear { blocks: &'b [Block], parent: BatchHash },
+    /// Those of a cohort that are revealed.
+    Cohort(Arc<Cohort>),
+    /// Those that are expected to be a cohort's.
+    Foreseen { blocks: &'b [Block], seed: Hash },
+    /// No cohort is due.
+    Nobodys,
+}
+
+impl Turn<'_> {
+    fn seed(&self) -> Hash {
+        match self {
+            Self::InClear { parent, .. } => parent.0,
+            Self::Cohort(cohort) => cohort.lot(),
+            Self::Foreseen { seed, .. } => *seed,
+            Self::Nobodys => Hash::ZERO,
+        }
+    }
+
+    fn fates(&self) -> Vec<Fate<'_>> {
+        let fate = |is_committed| move |(position, block)| Fate::new(position, block, is_committed);
+        match self {
+            Self::InClear { blocks, .. } => blocks.iter().enumerate().map(fate(false)).collect(),
+            Self::Cohort(cohort) => cohort.revealed().map(Arc::as_ref).enumerate().map(fate(true)).collect(),
+            Self::Foreseen { blocks, .. } => blocks.iter().enumerate().map(fate(true)).collect(),
+            Self::Nobodys => Vec::new(),
+        }
+    }
+}
+
+/// Lets the blocks whose turn it is take effect after a batch's records, and ends the batch.
 pub(super) fn take_effect<'b>(
     transition: &mut Transition<'_>,
-    parent: BatchHash,
-    blocks: &'b [Block],
+    turn: &'b Turn<'_>,
 ) -> Result<Vec<Fate<'b>>, Defect> {
-    let mut fates: Vec<Fate<'_>> =
-        blocks.iter().enumerate().map(|(position, block)| Fate::new(position, block)).collect();
+    let (seed, mut fates) = (turn.seed(), turn.fates());
     for fate in &mut fates {
-        if let Err(why) = admit(transition, fate.block, fate.hash) {
+        if let Err(why) = admit(transition, fate) {
             internal(&why)?;
             fate.drop_all(&why);
         }
     }
     if takes_effect_whole(transition) {
-        take_whole(transition, parent, &mut fates)?;
+        take_whole(transition, seed, &mut fates)?;
     } else {
-        compose(transition, parent, &mut fates)?;
-        amend(transition, parent, &mut fates)?;
+        compose(transition, seed, &mut fates)?;
+        amend(transition, seed, &mut fates)?;
     }
     transition.close()?;
-    reprice(transition, parent, &mut fates)?;
+    reprice(transition, seed, &mut fates)?;
     transition.end(fates.iter().map(Fate::outcome).collect())?;
     Ok(fates)
 }
@@ -135,16 +171,19 @@ fn takes_effect_whole(transition: &Transition<'_>) -> bool {
 }
 
 /// A block has its turn, if this is the time for it and there is time to check it.
-fn admit(transition: &mut Transition<'_>, block: &Block, hash: BlockHash) -> Result<(), Rejection> {
-    let anchor_ms =
-        validate_anchor(transition, block)
-            .and_then(|anchor_ms| {
-                if transition.was_brought(hash) { Err(BlockError::BroughtBefore) } else { Ok(anchor_ms) }
-            })
-            .map_err(|error| Rejection::Block { block: hash, error: Box::new(error) })?;
-    let demands = block.body.composed().map(|composition| composition.demand);
-    transition.spend(transition.work_of(demands))?;
-    transition.bring_block(hash, anchor_ms);
+fn admit(transition: &mut Transition<'_>, fate: &Fate<'_>) -> Result<(), Rejection> {
+    let demands = fate.block.body.composed().map(|composition| composition.demand);
+    let work = transition.work_of(demands);
+    if fate.is_committed {
+        return Ok(transition.spend(work)?);
+    }
+    let anchor_ms = validate_anchor(transition, fate.block)
+        .and_then(|anchor_ms| {
+            if transition.was_brought(fate.hash) { Err(BlockError::BroughtBefore) } else { Ok(anchor_ms) }
+        })
+        .map_err(|error| Rejection::Block { block: fate.hash, error: Box::new(error) })?;
+    transition.spend(work)?;
+    transition.bring_block(fate.hash, anchor_ms);
     Ok(())
 }
 
@@ -155,18 +194,18 @@ fn validate_anchor(transition: &Transition<'_>, block: &Block) -> Result<u64, Bl
 }
 
 /// What decides between items that are equally good. A miner cannot choose it, but by another key.
-fn lot(parent: BatchHash, fate: &Fate<'_>, demand: Option<DemandId>) -> Hash {
-    Domain::Order.hash(&[&encode(&(parent, fate.block.miner(), demand))])
+fn lot(seed: Hash, fate: &Fate<'_>, demand: Option<DemandId>) -> Hash {
+    Domain::Order.hash(&[&encode(&(seed, fate.block.miner(), demand))])
 }
 
-fn compose(transition: &mut Transition<'_>, parent: BatchHash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
+fn compose(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
     let mut appraised = Vec::new();
     for (position, fate) in fates.iter_mut().enumerate().filter(|(_, fate)| fate.is_of_use()) {
         let first = fate.first_composition();
         for (item, composition) in (first..).zip(&fate.block.body.compositions) {
             match transition.appraise(&fate.propose(composition)) {
                 Ok(found) => {
-                    let key = (found.rank(), lot(parent, fate, Some(composition.demand)));
+                    let key = (found.rank(), lot(seed, fate, Some(composition.demand)));
                     appraised.push((key, position, item, found));
                 }
                 Err(why) => {
@@ -191,12 +230,12 @@ fn compose(transition: &mut Transition<'_>, parent: BatchHash, fates: &mut [Fate
 }
 
 /// The better one first, but those of one block in its order: a later one may use what an earlier one frees.
-fn amend(transition: &mut Transition<'_>, parent: BatchHash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
+fn amend(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
     let mut queues: BTreeMap<(AmendmentRank, usize), usize> = BTreeMap::new();
     let rank_of = |transition: &Transition<'_>, fate: &Fate<'_>, index: usize| {
         let amendment = fate.block.body.amendments.get(index)?;
         let demand = amendment.parts.first().map(|part| part.composition.demand);
-        Some((Reverse(saving_ppm(transition, amendment)), lot(parent, fate, demand)))
+        Some((Reverse(saving_ppm(transition, amendment)), lot(seed, fate, demand)))
     };
     for (position, fate) in fates.iter().enumerate().filter(|(_, fate)| fate.is_of_use()) {
         if let Some(rank) = rank_of(transition, fate, 0) {
@@ -244,13 +283,9 @@ fn stage_amendment(
 }
 
 /// Whole blocks, in an order that nobody chooses.
-fn take_whole(
-    transition: &mut Transition<'_>,
-    parent: BatchHash,
-    fates: &mut [Fate<'_>],
-) -> Result<(), Defect> {
+fn take_whole(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
     let mut order: Vec<(Hash, usize)> =
-        fates.iter().enumerate().map(|(position, fate)| (lot(parent, fate, None), position)).collect();
+        fates.iter().enumerate().map(|(position, fate)| (lot(seed, fate, None), position)).collect();
     order.sort_unstable();
     for (_, position) in order {
         let Some(fate) = fates.get_mut(position).filter(|fate| fate.is_of_use()) else { continue };
@@ -278,9 +313,9 @@ fn stage_whole(transition: &mut Transition<'_>, fate: &Fate<'_>) -> Result<(), R
 }
 
 /// On what the batch leaves otherwise.
-fn reprice(transition: &mut Transition<'_>, parent: BatchHash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
+fn reprice(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
     let mut order: Vec<(Hash, usize)> =
-        fates.iter().enumerate().map(|(position, fate)| (lot(parent, fate, None), position)).collect();
+        fates.iter().enumerate().map(|(position, fate)| (lot(seed, fate, None), position)).collect();
     order.sort_unstable();
     let (mut tried, mut is_done) = (0_usize, false);
     for (_, position) in order {

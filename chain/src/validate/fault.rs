@@ -36,6 +36,8 @@ impl Rejection {
             Self::WrongVersion { .. } => "version",
             Self::WrongNetwork { .. } => "network",
             Self::TooManyRecords { .. } => "record-count",
+            Self::TooManyCommitments { .. } => "commitment-count",
+            Self::Commitment { error, .. } => error.rule(),
             Self::TooManyBlocks { .. } => "block-count",
             Self::TooManyCompositions { .. } => "composition-count",
             Self::ProposerKey { .. } => "proposer-key",

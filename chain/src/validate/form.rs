@@ -3,15 +3,15 @@
 
 use std::collections::BTreeSet;
 
-use super::assembly::OVERHEAD_BYTES;
 use super::record::check_record;
 use super::rejection::{BlockError, Rejection};
-use crate::batch::{BATCH_VERSION, Batch, Contents};
+use crate::batch::{BATCH_VERSION, Batch, Contents, OVERHEAD_BYTES};
 use crate::block::{Amendment, BLOCK_VERSION, Block, Header};
 use crate::codec::{decode, encode, encoded_len};
+use crate::commitment::{COMMITMENT_VERSION, Commitment, SignedCommitment};
 use crate::genesis::Network;
 use crate::key::KeyError;
-use crate::ledger::MarketError;
+use crate::ledger::{CommitmentError, MarketError};
 use crate::merkle::merkle_root;
 
 /// A batch whose signature and body are those that its header names: what is true of it is true of every authentic
@@ -78,6 +78,7 @@ impl WellFormed {
         validate_network(network, &batch)?;
         validate_contents(network, &batch, bytes)?;
         validate_no_duplicates(&batch.contents)?;
+        verify_commitments(network, &batch)?;
         verify_blocks(network, &batch)?;
         verify_records(network, &batch)?;
         Ok(Self(batch))
@@ -107,12 +108,13 @@ impl WellFormedBlock {
     pub fn new(network: &Network, block: Block) -> Result<Self, Rejection> {
         verify_block(network, &block)
             .map_err(|error| Rejection::Block { block: block.hash(), error: Box::new(error) })?;
-        let contents = Contents { records: Vec::new(), blocks: vec![block] };
+        let contents = Contents { blocks: vec![block], ..Contents::default() };
         validate_counts(network, &contents)?;
         validate_price_form(&contents)?;
         validate_amendment_form(&contents)?;
         validate_no_duplicates(&contents)?;
-        let (got, expected) = (encoded_len(&contents).saturating_add(OVERHEAD_BYTES), batch_bytes(network));
+        let (got, expected) =
+            (encoded_len(&contents).saturating_add(OVERHEAD_BYTES.into()), batch_bytes(network));
         if got > expected {
             return Err(Rejection::TooLarge { got, expected });
         }
@@ -164,6 +166,11 @@ fn validate_counts(network: &Network, contents: &Contents) -> Result<(), Rejecti
     let got = contents.records.len();
     if got > expected {
         return Err(Rejection::TooManyRecords { got, expected });
+    }
+    let expected_blocks = usize::try_from(limits.compositions_per_batch).unwrap_or(usize::MAX);
+    let got = contents.commitments.len();
+    if got > expected_blocks {
+        return Err(Rejection::TooManyCommitments { got, expected: expected_blocks });
     }
     let expected = usize::try_from(limits.compositions_per_batch).unwrap_or(usize::MAX);
     // A block of use composes something or raises the bound: there need be no more blocks than compositions.
@@ -250,6 +257,40 @@ fn validate_no_duplicates(contents: &Contents) -> Result<(), Rejection> {
         }
     }
     Ok(())
+}
+
+/// That commitments are this network's and their miners', of each one at most.
+fn verify_commitments(network: &Network, batch: &Batch) -> Result<(), Rejection> {
+    let mut miners = BTreeSet::new();
+    for signed in &batch.contents.commitments {
+        let is_first = miners.insert(signed.commitment.miner);
+        let judged = verify_commitment(network, signed);
+        let judged = judged.and_then(|()| is_first.then_some(()).ok_or(CommitmentError::SecondOfMiner));
+        judged.map_err(|error| Rejection::Commitment { commitment: signed.id(), error: Box::new(error) })?;
+    }
+    Ok(())
+}
+
+/// Checks a commitment by itself.
+///
+/// # Errors
+/// The first rule broken.
+pub fn verify_commitment(network: &Network, signed: &SignedCommitment) -> Result<(), CommitmentError> {
+    let Commitment { version, network: of_network, miner, bytes, .. } = signed.commitment;
+    if network.parameters().commit_reveal.is_none() {
+        return Err(CommitmentError::InClear);
+    }
+    if version != COMMITMENT_VERSION {
+        return Err(CommitmentError::WrongVersion { got: version, expected: COMMITMENT_VERSION });
+    }
+    let (got, expected) = (of_network, network.id());
+    if got != expected {
+        return Err(CommitmentError::WrongNetwork { got, expected });
+    }
+    if bytes == 0 {
+        return Err(CommitmentError::Empty);
+    }
+    signed.verify_signature().map_err(|error| CommitmentError::Signature { miner, error })
 }
 
 fn verify_blocks(network: &Network, batch: &Batch) -> Result<(), Rejection> {

@@ -5,9 +5,10 @@ use super::record::RecordError;
 use crate::batch::BatchHash;
 use crate::block::BlockHash;
 use crate::codec::CodecError;
+use crate::commitment::CommitmentId;
 use crate::hash::Hash;
 use crate::key::{KeyError, PublicKey};
-use crate::ledger::{Defect, MarketError};
+use crate::ledger::{CommitmentError, Defect, MarketError, RevealError};
 use crate::record::{DemandId, Height, NetworkId, RecordId};
 
 /// Why a batch is refused.
@@ -42,6 +43,12 @@ pub enum Rejection {
     /// Too many records.
     #[error("{got} records, expected at most {expected}")]
     TooManyRecords { got: usize, expected: usize },
+    /// Too many commitments.
+    #[error("{got} commitments, expected at most {expected}")]
+    TooManyCommitments { got: usize, expected: usize },
+    /// A commitment is refused, by itself or against the state.
+    #[error("commitment {commitment:?}: {error}")]
+    Commitment { commitment: CommitmentId, error: Box<CommitmentError> },
     /// Too many blocks.
     #[error("{got} blocks, expected at most {expected}")]
     TooManyBlocks { got: usize, expected: usize },
@@ -215,6 +222,9 @@ pub enum BlockError {
     /// A batch has brought it before.
     #[error("an earlier batch has brought it")]
     BroughtBefore,
+    /// It may not be revealed.
+    #[error(transparent)]
+    Reveal(#[from] RevealError),
 }
 
 impl BlockError {
@@ -230,6 +240,7 @@ impl BlockError {
             Self::Empty => "empty-block",
             Self::NoAnchor { .. } => "anchor",
             Self::BroughtBefore => "block-once",
+            Self::Reveal(error) => error.rule(),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! A well-formed batch against the ledger of its parent.
 
-use super::effect::{Fate, take_effect};
+use super::effect::{Fate, Turn, take_effect};
 use super::form::WellFormed;
 use super::rejection::Rejection;
-use crate::batch::{Batch, BatchHeader, BatchKind};
+use crate::batch::{Batch, BatchHash, BatchHeader, BatchKind, Contents};
 use crate::hash::Hash;
+use crate::key::PublicKey;
 use crate::ledger::records::BringError;
 use crate::ledger::state::State;
 use crate::ledger::transition::{BatchReport, BlockOutcome, Transition};
@@ -62,19 +63,28 @@ impl Ledger {
         validate_height(self, header)?;
         validate_parent(self, header)?;
         validate_timestamp(self, header)?;
-        self.validate_interval(header.timestamp_ms, contents.kind(), contents.is_empty())?;
+        self.validate_interval(header.timestamp_ms, self.kind_of_contents(contents), contents.is_empty())?;
         if let Some(now) = local_time_ms {
             validate_clock(self, header, now)?;
         }
         let mut transition = Transition::begin(self, header.timestamp_ms)?;
-        bring(&mut transition, &contents.records)?;
-        let fates = take_effect(&mut transition, header.parent, &contents.blocks)?;
-        validate_of_use(&fates)?;
+        let turn = bring(&mut transition, &header.proposer, contents, header.parent)?;
+        let fates = take_effect(&mut transition, &turn)?;
+        if matches!(turn, Turn::InClear { .. }) {
+            validate_of_use(&fates)?;
+        }
         verify_outcomes_root(header, transition.report())?;
         verify_state_root(header, &transition)?;
 
         let (state, report) = transition.into_parts();
         Ok(ValidBatch::of_judged(batch, self, state, report))
+    }
+
+    /// What a batch with these contents is for. Nobody knows what commitments are for.
+    pub(super) fn kind_of_contents(&self, contents: &Contents) -> BatchKind {
+        let is_hidden = self.network().parameters().commit_reveal.is_some();
+        let brings_blocks = !(contents.commitments.is_empty() && contents.blocks.is_empty());
+        if is_hidden && brings_blocks { BatchKind::Composing } else { contents.kind() }
     }
 
     /// A batch that composes no open demand must keep its distance, and without any item it needs a reason.
@@ -120,8 +130,33 @@ fn validate_clock(ledger: &Ledger, header: &BatchHeader, now_ms: u64) -> Result<
     if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
 }
 
+/// Lets what a batch brings take effect but for blocks: records, then commitments and, where miners commit, blocks that are
+/// revealed. The blocks that take effect with it.
+pub(super) fn bring<'c>(
+    transition: &mut Transition<'_>,
+    proposer: &PublicKey,
+    contents: &'c Contents,
+    parent: BatchHash,
+) -> Result<Turn<'c>, Rejection> {
+    bring_records(transition, &contents.records)?;
+    if transition.commit_reveal().is_none() {
+        return Ok(Turn::InClear { blocks: &contents.blocks, parent });
+    }
+    for signed in &contents.commitments {
+        transition
+            .commit(signed)?
+            .map_err(|error| Rejection::Commitment { commitment: signed.id(), error: Box::new(error) })?;
+    }
+    for block in &contents.blocks {
+        transition
+            .reveal(block)?
+            .map_err(|error| Rejection::Block { block: block.hash(), error: Box::new(error.into()) })?;
+    }
+    Ok(transition.take_turn(proposer).map_or(Turn::Nobodys, Turn::Cohort))
+}
+
 /// Lets records take effect, in order.
-pub(super) fn bring(transition: &mut Transition<'_>, records: &[Record]) -> Result<(), Rejection> {
+pub(super) fn bring_records(transition: &mut Transition<'_>, records: &[Record]) -> Result<(), Rejection> {
     for (index, record) in records.iter().enumerate() {
         let id = record.id();
         transition.bring(record, id).map_err(|error| match error {

@@ -21,7 +21,7 @@ fn block(market: &Market, by: u64, compositions: &[(usize, Vec<ProviderId>)]) ->
 fn assembled(market: &Market, blocks: Vec<Block>) -> (Batch, BatchReport, Vec<(BlockHash, Rejection)>) {
     let key = SecretKey::for_scenario(1, "validator", 9);
     let (proposer, timestamp_ms) = (key.public(), market.next_time());
-    let assembly = Assembly { proposer, timestamp_ms, records: Vec::new(), blocks };
+    let assembly = Assembly { proposer, timestamp_ms, records: Vec::new(), commitments: Vec::new(), blocks };
     let Assembled { drafted, refused } = market.ledger.assemble(assembly);
     let (batch, report) = drafted.expect("what is left of it is a batch").sign(&key);
     (batch, report, refused)
@@ -108,7 +108,7 @@ fn a_block_takes_effect_once_in_whichever_batch_comes_first_while_its_anchor_las
     let (_, _, refused) = assembled(&market, vec![late.clone()]);
     assert_eq!(refused, [(late.hash(), Rejection::Block { block: late.hash(), error })]);
     // With the next batch neither is remembered any longer.
-    let keys = [StateKey::Anchor(anchor), StateKey::Brought(blocks[0].hash())];
+    let keys = [StateKey::Anchor(anchor), StateKey::Brought(blocks[0].hash().0)];
     let remembered = |market: &Market| keys.map(|key| market.ledger.prove_state(key).value.is_some());
     assert_eq!(remembered(&market), [true, true]);
     market.advance_to(6);
@@ -266,6 +266,7 @@ fn a_block_dated_after_its_batch_waits_and_without_anything_else_there_is_no_bat
         proposer: miner(1).public(),
         timestamp_ms,
         records: Vec::new(),
+        commitments: Vec::new(),
         blocks: vec![late.clone()],
     };
     let Assembled { drafted, refused } = market.ledger.assemble(assembly(market.next_time()));

@@ -7,7 +7,7 @@ use chain::schedule::ScheduleError;
 use chain::validate::OfferError;
 use chain::{Address, Domain, Genesis, Network, check_record};
 use proptest::prelude::*;
-use scenarios::parameters::{Allocation, INTERVAL_MS, Limits, ParameterError, Parameters};
+use scenarios::parameters::{Allocation, CommitReveal, INTERVAL_MS, Limits, ParameterError, Parameters};
 use scenarios::schedule::{GAP_MAX_PPM, Measure, Sense};
 use scenarios::settings::Profile;
 use scenarios::{Money, Scenario, Schedule};
@@ -102,7 +102,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 5 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 6 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
@@ -187,8 +187,11 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
         |lowest, highest| near(lowest, highest).prop_map(|micros| Money::from_micros(micros.cast_signed()));
     let amounts =
         (dollars(0, 1_000_000_000), dollars(1, 19_000_000), dollars(0, 1_000_000_000), near(1, INTERVAL_MS));
-    (schedules(), shares, times, sizes, prop::option::of(0_u32..3), amounts).prop_map(
-        |(schedule, shares, times, sizes, held_providers_max, amounts)| Parameters {
+    let commit_reveal = (near(0, INTERVAL_MS), dollars(0, 1_000_000))
+        .prop_map(|(reveal_ms, fee_per_byte)| CommitReveal { reveal_ms, fee_per_byte });
+    let ways = (prop::option::of(0_u32..3), prop::option::of(commit_reveal));
+    (schedules(), shares, times, sizes, ways, amounts).prop_map(
+        |(schedule, shares, times, sizes, (held_providers_max, commit_reveal), amounts)| Parameters {
             allocation: Allocation::Partial,
             held_providers_max,
             schedule,
@@ -210,6 +213,7 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
             min_budget: amounts.1,
             offer_deposit: amounts.2,
             demand_lifetime_max_ms: amounts.3,
+            commit_reveal,
             limits: Limits {
                 batch_bytes: sizes.0,
                 record_bytes: sizes.1,

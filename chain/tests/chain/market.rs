@@ -224,8 +224,8 @@ impl Market {
     /// Why an item of a batch's blocks does not take effect: of the first that does not.
     pub(crate) fn first_dropped(&self, batch: Batch) -> String {
         let (proposer, timestamp_ms) = (batch.header.proposer, batch.header.timestamp_ms);
-        let Contents { records, blocks } = batch.contents;
-        let assembly = Assembly { proposer, timestamp_ms, records, blocks };
+        let Contents { records, blocks, .. } = batch.contents;
+        let assembly = Assembly { proposer, timestamp_ms, records, commitments: Vec::new(), blocks };
         let Assembled { drafted, refused } = self.ledger.assemble(assembly);
         assert_eq!(refused, []);
         let drafted = drafted.expect("a batch of what there is");

@@ -1,6 +1,6 @@
 //! A batch in a table row: the same row in events, reports and inspections, which add columns of their own.
 
-use chain::{Batch, BatchHash, BatchReport, BlockOutcome, Hash, Height, PublicKey};
+use chain::{Batch, BatchHash, BatchReport, BlockHash, BlockOutcome, Hash, Height, PublicKey};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 
@@ -41,8 +41,17 @@ pub struct BatchRow {
     pub bounty: Money,
     /// Merkle root of the contents.
     pub contents_root: Hash,
-    /// The blocks that it brings, in order, and what became of each.
+    /// The blocks that take effect with it, in order, and what became of each.
     pub blocks: Vec<BlockOutcome>,
+    /// Commitments to blocks that it brings.
+    #[serde(default)]
+    pub committed: u32,
+    /// Blocks that it reveals.
+    #[serde(default)]
+    pub revealed: u32,
+    /// Blocks that nobody has revealed in time.
+    #[serde(default)]
+    pub unrevealed: Vec<BlockHash>,
 }
 
 impl BatchRow {
@@ -69,11 +78,19 @@ impl BatchRow {
             bounty: report.bounty,
             contents_root: header.contents_root,
             blocks: report.blocks.clone(),
+            committed: report.committed,
+            revealed: report.revealed,
+            unrevealed: report.unrevealed.clone(),
         }
     }
 
     /// Whether it does more than let time pass.
     pub const fn brings_anything(&self) -> bool {
-        self.records > 0 || !self.blocks.is_empty() || self.frozen > 0 || self.expired > 0
+        self.records > 0
+            || self.committed > 0
+            || self.revealed > 0
+            || !self.blocks.is_empty()
+            || self.frozen > 0
+            || self.expired > 0
     }
 }

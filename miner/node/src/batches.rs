@@ -370,7 +370,8 @@ impl Node {
         self.prune_pool(&report.departed, effects);
         self.look_for_own_signature(&certificate, effects);
         self.begin_height(now, effects);
-        self.review_blocks(&report, effects);
+        self.review_blocks(&batch, effects);
+        self.review_commitments(&batch, &report, now, effects);
         self.with_mining(now, effects, |mining, view, actions| {
             mining.on_final(&batch, &report, view, actions);
         });

@@ -4,8 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chain::ledger::RevealError;
 use chain::validate::BlockError;
-use chain::{BatchReport, Block, BlockHash, DemandId, PublicKey, Rejection, WellFormedBlock};
+use chain::{
+    Batch, BatchReport, Block, BlockHash, DemandId, Domain, Hash, PublicKey, Rejection, WellFormedBlock,
+};
 
 use super::event::NodeEvent;
 use super::fetching::{Fetching, Overdue, Served, Surroundings};
@@ -18,6 +21,8 @@ use super::{Blame, Node, Now, is_peers};
 
 /// Names remembered as having found no place or as refused, so that they are not fetched again and again.
 const REMEMBERED: usize = 1_024;
+/// How many peers something is passed on to.
+const RELAYS: usize = 4;
 /// How many times the patience for a fetch a block waits for the batch that it is anchored on.
 const ANCHOR_PATIENCE: u64 = 5;
 
@@ -48,7 +53,7 @@ struct Waiting {
 /// What is known of a waiting block.
 #[derive(Debug)]
 enum State {
-    /// Its anchor has not come: it cannot be judged.
+    /// Its anchor, or its commitment, has not come: it cannot be judged.
     Unanchored,
     /// It had an effect as the only one of a batch.
     OfUse,
@@ -171,18 +176,24 @@ impl Node {
             }
         };
         if let Some(mining) = &mut self.mining {
-            mining.on_announced(&block);
+            mining.on_announced(&block, false);
         }
         let outcomes = report.blocks.iter().cloned();
         effects.extend(outcomes.map(|outcome| Effect::Event(NodeEvent::BlockAnnounced(outcome))));
+        self.send_own_block(well_formed, now, effects);
+        self.bring(now, effects);
+    }
+
+    /// Sends a block of this node's own, which a batch may bring now.
+    pub(super) fn send_own_block(&mut self, block: WellFormedBlock, now: Now, effects: &mut Vec<Effect>) {
         let origin = Origin { room: Room::Guaranteed, maker: self.own, sender: self.own };
-        self.blocks.insert(origin, well_formed, State::OfUse, now);
-        let name = block.hash();
+        let message = Message::Block(Box::new(block.block().clone()));
+        let name = block.block().hash();
+        self.blocks.insert(origin, block, State::OfUse, now);
         for peer in self.peers.keys() {
             self.blocks.served.note(peer, name, now);
         }
-        effects.push(Effect::Broadcast(Message::Block(Box::new(block))));
-        self.bring(now, effects);
+        effects.push(Effect::Broadcast(message));
     }
 
     // ---- others' blocks ----
@@ -269,14 +280,16 @@ impl Node {
         };
         self.blocks.fetching.delivered(&name, peer);
         let maker = block.block().miner();
-        let origin = Origin { room: self.room_of_miner(maker), maker, sender: peer };
+        let is_committed = self.ledger.validate_reveal(block.block()).is_ok();
+        let room = if is_committed { Room::Guaranteed } else { self.room_of_miner(maker) };
+        let origin = Origin { room, maker, sender: peer };
         match self.blocks.validate_place(&origin) {
             Ok(()) => self.take_in(origin, block, now, effects),
             Err(full) => self.blocks.turn_away(name, peer, full),
         }
     }
 
-    fn room_of_miner(&self, miner: PublicKey) -> Room {
+    pub(super) fn room_of_miner(&self, miner: PublicKey) -> Room {
         match self.standing_of(&miner) {
             Standing::Validator => Room::Validator { validators: self.validators.len() },
             Standing::Established => Room::Known,
@@ -297,11 +310,11 @@ impl Node {
                 self.blocks.insert(origin, block, State::OfUse, now);
                 self.bring(now, effects);
             }
-            Err(why) if is_of(&why, is_no_anchor) => {
+            Err(why) if is_of(&why, is_unanchored) => {
                 self.blocks.insert(origin, block, State::Unanchored, now);
             }
             // A batch was quicker.
-            Err(why) if is_of(&why, |error| *error == BlockError::BroughtBefore) => {
+            Err(why) if is_of(&why, is_brought) => {
                 self.blocks.refuse(block.block().hash());
             }
             Err(why) => {
@@ -345,30 +358,45 @@ impl Node {
     /// Judges a block as its miner did: as the only one of the next batch, when it was made.
     fn try_block(&self, block: &WellFormedBlock) -> Result<(), Rejection> {
         self.ledger.validate_waiting(block.block())?;
+        if self.network.parameters().commit_reveal.is_some() {
+            return Ok(()); // what it has an effect on is not known yet
+        }
         let soonest_ms = self.ledger.head().timestamp_ms.saturating_add(1);
         self.ledger.try_block(block, soonest_ms.max(block.block().dated_ms())).map(|_| ())
     }
 
-    /// Tells everybody but its sender of a block.
+    /// Tells a few peers of a block.
     fn relay_block(&self, sender: PublicKey, block: BlockHash, effects: &mut Vec<Effect>) {
+        let relays = self.relays(sender, block.0).into_iter();
+        effects.extend(relays.map(|peer| Effect::Send { peer, message: Message::AnnounceBlock(block) }));
+    }
+
+    /// The peers that something is passed on to, but for its sender: a few, which its name and this node's key draw. Its
+    /// maker sends it to all its own peers, and statuses tell of what got lost.
+    pub(super) fn relays(&self, sender: PublicKey, name: Hash) -> Vec<PublicKey> {
         let others = self.peers.keys().filter(|&other| other != sender);
-        effects.extend(others.map(|peer| Effect::Send { peer, message: Message::AnnounceBlock(block) }));
+        let lot =
+            |peer: &PublicKey| Domain::Order.hash(&[name.0.as_slice(), self.own.as_bytes(), peer.as_bytes()]);
+        let mut drawn: Vec<(Hash, PublicKey)> = others.map(|peer| (lot(&peer), peer)).collect();
+        drawn.sort_unstable();
+        drawn.into_iter().take(RELAYS).map(|(_, peer)| peer).collect()
     }
 
     /// The head is new: what a batch brought waits no longer, nor does what no batch can bring any more. As many blocks as
     /// a batch has room for are judged, of who has more standing first; a glance must do for what strangers pile up beyond.
-    pub(super) fn review_blocks(&mut self, report: &BatchReport, effects: &mut Vec<Effect>) {
+    pub(super) fn review_blocks(&mut self, batch: &Batch, effects: &mut Vec<Effect>) {
         self.blocks.refused.clear();
         self.blocks.turned_away.clear();
         // Who announced what a batch has brought since has it no longer, and is not to blame; the rest is announced again.
         self.blocks.fetching.begin_height();
-        for outcome in &report.blocks {
-            self.blocks.waiting.remove(&outcome.block);
+        for block in &batch.contents.blocks {
+            self.blocks.waiting.remove(&block.hash());
         }
         let waiting = std::mem::take(&mut self.blocks.waiting);
         let mut waiting: Vec<(BlockHash, Waiting)> = waiting.into_iter().collect();
         waiting.sort_by_key(|(_, waiting)| (waiting.origin.room, waiting.arrival));
         let mut refusals = Refusals::default();
+        let is_committed = self.network.parameters().commit_reveal.is_some();
         let mut room = usize::try_from(self.network.parameters().limits.compositions_per_batch).unwrap_or(0);
         for (name, mut waiting) in waiting {
             let block = waiting.block.block();
@@ -387,12 +415,16 @@ impl Node {
                         self.relay_block(waiting.origin.sender, name, effects);
                     }
                     waiting.state = State::OfUse;
+                    if is_committed {
+                        waiting.origin.room = Room::Guaranteed;
+                    }
                     self.blocks.waiting.insert(name, waiting);
                 }
-                Err(why) if is_of(&why, is_no_anchor) && !was_judged => {
+                Err(why) if is_of(&why, is_unanchored) && !was_judged => {
                     waiting.state = State::Unanchored;
                     self.blocks.waiting.insert(name, waiting);
                 }
+                Err(why) if is_of(&why, is_brought) => self.blocks.refuse(name),
                 Err(why) => {
                     self.blocks.refuse(name);
                     let is_stranger = waiting.origin.room == Room::Stranger;
@@ -403,8 +435,14 @@ impl Node {
     }
 }
 
-const fn is_no_anchor(error: &BlockError) -> bool {
-    matches!(error, BlockError::NoAnchor { .. })
+/// What it rests on has not come.
+const fn is_unanchored(error: &BlockError) -> bool {
+    matches!(error, BlockError::NoAnchor { .. } | BlockError::Reveal(RevealError::NotCommitted))
+}
+
+/// A batch has brought it.
+const fn is_brought(error: &BlockError) -> bool {
+    matches!(error, BlockError::BroughtBefore | BlockError::Reveal(RevealError::RevealedBefore))
 }
 
 /// Whether a block is refused as a whole, for this reason.

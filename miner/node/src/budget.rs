@@ -211,6 +211,7 @@ impl Scale {
             | Message::RequestBatch(_)
             | Message::RequestFinal { .. } => 0,
             Message::Peers(records) => times(records.len(), SIGNATURE_US),
+            Message::Commitment(_) => SIGNATURE_US,
             Message::Pool(message) => self.work_of_pool_message(message),
             Message::Block(block) => SIGNATURE_US.saturating_add(self.work_of_bodies(&[&block.body])),
             Message::Batch(batch) => self.work_of_batch(batch),
@@ -234,8 +235,9 @@ impl Scale {
     }
 
     fn work_of_batch(&self, batch: &Batch) -> u64 {
-        let Contents { records, blocks } = &batch.contents;
-        let signatures = records.len().saturating_add(blocks.len()).saturating_add(1);
+        let Contents { records, commitments, blocks } = &batch.contents;
+        let signatures = records.len().saturating_add(commitments.len()).saturating_add(blocks.len());
+        let signatures = signatures.saturating_add(1);
         let bodies: Vec<&Body> = blocks.iter().map(|block| &block.body).collect();
         times(signatures, SIGNATURE_US).saturating_add(self.work_of_bodies(&bodies))
     }

@@ -16,6 +16,7 @@ mod budget;
 mod candidates;
 mod catching_up;
 mod clock;
+mod commitments;
 mod dialling;
 mod event;
 mod fetching;
@@ -44,13 +45,14 @@ pub mod strategy;
 mod voting;
 mod work;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use chain::consensus::{Consensus, Power, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
-use chain::{Fault, Hash, Height, Ledger, PublicKey, SecretKey};
+use chain::{BlockHash, Fault, Hash, Height, Ledger, PublicKey, SecretKey};
 use coordinator_free_pool::{Exchange, Pool, PoolLimits};
 
 pub use batch_row::BatchRow;
@@ -72,6 +74,7 @@ use batches::PendingBatches;
 use blocks::WaitingBlocks;
 use budget::Budgets;
 use catching_up::CatchingUp;
+use commitments::Commitments;
 use dialling::Dialling;
 use known_nodes::KnownNodes;
 use mining::{Action, Mining, View};
@@ -122,6 +125,9 @@ pub struct Node {
     mining: Option<Mining>,
     batches: PendingBatches,
     blocks: WaitingBlocks,
+    commitments: Commitments,
+    /// What this node expects of the head once everything that is committed to has taken effect, if it had to look.
+    foreseen: Option<Ledger>,
     /// When the head came, by the monotonic clock.
     head_since_ms: u64,
     state_root: Hash,
@@ -184,6 +190,8 @@ impl Node {
             safety: memory.safety,
             batches: PendingBatches::default(),
             blocks: WaitingBlocks::default(),
+            commitments: Commitments::default(),
+            foreseen: None,
             head_since_ms: now.monotonic_ms,
             catching_up: CatchingUp::default(),
         };
@@ -242,6 +250,8 @@ impl Node {
             given_up: mining.map(|mining| mining.given_up().clone()).unwrap_or_default(),
             is_quiescent: self.pool.is_empty()
                 && self.blocks.is_empty()
+                && self.commitments.is_empty()
+                && self.ledger.next_turn().is_none()
                 && nothing_to_vote_on
                 && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
@@ -362,6 +372,7 @@ impl Node {
             Message::Consensus(message) => self.on_consensus(peer, message, now, effects),
             Message::RequestFinal { from } => self.on_final_requested(peer, from, effects),
             Message::Final(batches) => self.on_final_batches(peer, batches, now, effects),
+            Message::Commitment(signed) => self.on_commitment(peer, signed, now, effects),
         }
     }
 
@@ -374,20 +385,41 @@ impl Node {
     ) {
         let is_behind = self.is_behind();
         let has_standing = self.standing_of(&self.own) > Standing::Stranger;
+        if self.mining.is_none() {
+            return;
+        }
+        let is_hidden = self.network.parameters().commit_reveal.is_some();
+        if is_hidden && self.foreseen.is_none() {
+            let time_ms = now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1));
+            self.foreseen = Some(self.ledger.foresee(&self.commitments.own_blocks(), time_ms));
+        }
+        let can_pay = self.can_pay();
+        let is_any_hidden = self.commitments.is_any_hidden(&self.ledger, self.own, &self.blocks);
         let Some(mining) = &mut self.mining else { return };
         let pending = self.pool.pending(&self.ledger, now.wall_ms);
         // A newcomer ranks behind all of these and works beside the one whose turn that is.
         let cell_takers = self.known.cell_takers(has_standing && mining.takes_cell(), now);
         let in_flight = self.blocks.composed_by_others(self.own);
-        let is_announced_waiting = mining.announced().is_some_and(|block| self.blocks.get(&block).is_some());
+        let waiting: BTreeSet<BlockHash> = if is_hidden {
+            self.commitments.own_names()
+        } else {
+            mining.announced().filter(|block| self.blocks.get(block).is_some()).collect()
+        };
+        let may_announce = if is_hidden {
+            can_pay && self.commitments.may_commit()
+        } else {
+            mining.announced().next().is_none()
+        };
         let view = View {
             now,
-            ledger: &self.ledger,
+            ledger: self.foreseen.as_ref().unwrap_or(&self.ledger),
             pending: &pending,
             cell_takers: &cell_takers,
             own: self.own,
             in_flight: &in_flight,
-            is_announced_waiting,
+            waiting: &waiting,
+            may_announce,
+            is_any_hidden,
             is_behind,
         };
         let mut actions = Vec::new();
@@ -405,6 +437,11 @@ impl Node {
         for action in actions {
             match action {
                 Action::Effect(effect) => effects.push(effect),
+                Action::Announce(drafted) if self.network.parameters().commit_reveal.is_some() => {
+                    if let Some((block, commitment, report)) = drafted.seal(&self.key) {
+                        self.commit_to_own_block(block, commitment, &report, now, effects);
+                    }
+                }
                 Action::Announce(drafted) => {
                     if let Some((block, report)) = drafted.sign_block(&self.key) {
                         self.announce_own_block(block, &report, now, effects);

@@ -157,6 +157,9 @@ impl Node {
             blocks,
         };
         effects.push(Effect::Send { peer, message: Message::Status(status) });
+        for commitment in self.commitments.to_tell(turn) {
+            effects.push(Effect::Send { peer, message: Message::Commitment(commitment) });
+        }
         self.reconcile_pool_with(peer, now, effects);
     }
 

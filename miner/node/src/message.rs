@@ -2,14 +2,14 @@
 
 use chain::codec::{self, CodecError};
 use chain::consensus::{CommitCertificate, ConsensusMessage, VoteSummary};
-use chain::{Batch, BatchHash, Block, BlockHash, Hash, Height, NetworkId};
+use chain::{Batch, BatchHash, Block, BlockHash, Hash, Height, NetworkId, SignedCommitment};
 use coordinator_free_pool::PoolMessage;
 use serde::{Deserialize, Serialize};
 
 use super::peer_record::PeerRecord;
 
 /// The version of this message set; peers of another version are refused.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 /// The largest message, in bytes: the largest batch of [`chain::genesis::Limits`] and room around it.
 pub const MESSAGE_BYTES: usize = 5 << 20;
 /// The most peer records in one message.
@@ -53,6 +53,8 @@ pub enum Message {
     /// Final batches in order of height, at most [`FINAL_BATCHES`] and as many as fit a message; none if
     /// the sender has none from the height asked for.
     Final(Vec<FinalBatchMessage>),
+    /// A commitment that waits for a batch.
+    Commitment(SignedCommitment),
 }
 
 /// What a message is about, as its first bytes tell before it is decoded.
@@ -189,6 +191,7 @@ impl Message {
             | Self::RequestBatch(_)
             | Self::Batch(_)
             | Self::Consensus(_)
+            | Self::Commitment(_)
             | Self::RequestFinal { .. } => return Ok(message),
         };
         let (list, got, expected) = list;
@@ -210,6 +213,7 @@ impl Message {
             Self::Consensus(_) => "vote",
             Self::RequestFinal { .. } => "final batch request",
             Self::Final(_) => "final batches",
+            Self::Commitment(_) => "commitment",
         }
     }
 }

@@ -42,17 +42,24 @@ impl Node {
     fn batch_due_in_ms(&mut self, now: Now) -> Option<u64> {
         let head = *self.ledger.head();
         let time_ms = now.wall_ms.max(head.timestamp_ms.saturating_add(1));
-        // What comes close together is brought together.
+        // What comes close together is brought together; blocks that are revealed come with turns that count.
         let gathering_ms = self.timing.gather_ms.saturating_sub(now.since_ms(self.head_since_ms));
         let blocks = self.blocks.ready().map(|block| self.ledger.brings_from_ms(block)).min();
+        let is_in_clear = self.network.parameters().commit_reveal.is_none();
+        let blocks = blocks.filter(|_| is_in_clear);
         let blocks = blocks.map(|from_ms| from_ms.saturating_sub(time_ms).max(gathering_ms));
+        let first_ms = self.commitments.first_since_ms().map(|since_ms| now.since_ms(since_ms));
+        // Those of one batch are judged together, so that it is worth while to wait for the others'.
+        let commitments = first_ms.map(|waited_ms| self.timing.gather_ms.saturating_sub(waited_ms));
         let quiet_ms = self.ledger.soonest_ms(BatchKind::Quiet);
+        // Each validator's turn brings what is committed to nearer to taking effect.
+        let turn = self.ledger.next_turn().map(|from_ms| from_ms.max(quiet_ms));
         let records = !self.pool.pending(&self.ledger, now.wall_ms).is_empty();
         let departure = self.ledger.first_departure().map(|from_ms| from_ms.max(quiet_ms));
         let beat_ms = head.timestamp_ms.saturating_add(self.timing.heartbeat_ms).max(quiet_ms);
         let beat = self.ledger.is_waiting(beat_ms).then_some(beat_ms);
-        let others = records.then_some(quiet_ms).into_iter().chain(departure).chain(beat);
-        others.map(|from_ms| from_ms.saturating_sub(time_ms)).chain(blocks).min()
+        let others = records.then_some(quiet_ms).into_iter().chain(departure).chain(beat).chain(turn);
+        others.map(|from_ms| from_ms.saturating_sub(time_ms)).chain(blocks).chain(commitments).min()
     }
 
     /// Puts a batch together of what waits.
@@ -64,6 +71,7 @@ impl Node {
             proposer: self.own,
             timestamp_ms: now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1)),
             records: self.pool.pending(&self.ledger, now.wall_ms).to_vec(),
+            commitments: self.commitments.in_order(),
             blocks: self.blocks.in_order(),
         };
         let Assembled { drafted, refused } = self.ledger.assemble(assembly);

@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use chain::consensus::{CommitCertificate, ConsensusMessage, Vote, VoteKind};
 use chain::{
-    Batch, BatchHash, BatchHeader, Block, BlockHash, Body, Composition, Contents, DemandId, Domain, Hash,
-    NetworkId, SecretKey,
+    Batch, BatchHash, BatchHeader, Block, BlockHash, Body, Commitment, Composition, Contents, DemandId,
+    Domain, Hash, NetworkId, SecretKey,
 };
 use coordinator_free_pool::PoolMessage;
 use miner_node::{FinalBatchMessage, Hello, MESSAGE_BYTES, Message, PeerContent};
@@ -29,7 +29,7 @@ fn batch() -> Batch {
     };
     let body = Body { compositions: vec![composition], ..Body::default() };
     let blocks = vec![Block::sign(NETWORK, BatchHash(Hash([9; 32])), 6, body, &key())];
-    let contents = Contents { records: Vec::new(), blocks };
+    let contents = Contents { blocks, ..Contents::default() };
     let header = BatchHeader {
         version: 1,
         network: NETWORK,
@@ -73,6 +73,7 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("vote", Message::Consensus(ConsensusMessage::Vote(vote.sign(1, &key())))),
         ("final request", Message::RequestFinal { from: 6 }),
         ("final", Message::Final(vec![FinalBatchMessage { batch: batch(), certificate }])),
+        ("commitment", Message::Commitment(Commitment::to_block(&batch().contents.blocks[0]).sign(&key()))),
     ]
 }
 
@@ -81,8 +82,8 @@ fn the_shortest_messages_have_these_bytes() {
     let hex = |message: &Message| hex_of(&message.encode());
     let seven = "07".repeat(32);
     let one = "01".repeat(32);
-    let [hello, _, pool, announcement, block_request, _, request, _, _, final_request, _] =
-        messages().try_into().unwrap_or_else(|_| panic!("eleven messages"));
+    let [hello, _, pool, announcement, block_request, _, request, _, _, final_request, _, _] =
+        messages().try_into().unwrap_or_else(|_| panic!("twelve messages"));
     assert_eq!(hex(&hello.1), format!("0001{seven}ac02")); // kind 0, version 1, network, varint 300
     assert_eq!(hex(&pool.1), format!("020001{}", "02".repeat(32))); // kind 2, announce, one id
     assert_eq!(hex(&announcement.1), format!("04{one}"));
@@ -108,10 +109,11 @@ fn every_kind_of_message_has_pinned_bytes() {
         ("block request", 33, "f11d7b39"),
         ("block", 247, "0e2743bb"),
         ("request", 33, "bae8dd4e"),
-        ("batch", 514, "fc879dbd"),
+        ("batch", 515, "8047f677"),
         ("vote", 135, "3e5c79ea"),
         ("final request", 2, "a66acc99"),
-        ("final", 550, "6443ea47"),
+        ("final", 551, "e1004f25"),
+        ("commitment", 197, "5c37f481"),
     ];
     let expected: Vec<(&str, usize, String)> =
         expected.map(|(name, length, digest)| (name, length, digest.to_owned())).to_vec();

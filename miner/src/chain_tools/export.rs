@@ -7,7 +7,7 @@ use chain::codec::encode;
 use chain::consensus::CommitCertificate;
 use chain::{
     Amendment, Batch, BatchHash, BatchHeader, Block, Composition, Genesis, Network, NetworkId, PriceUpdate,
-    Record, Signature,
+    Record, Signature, SignedCommitment,
 };
 use serde::Serialize;
 
@@ -68,6 +68,8 @@ pub enum ExportedItem {
     Composition(Composition),
     /// Kind 4.
     Amendment(Amendment),
+    /// Kind 5.
+    Commitment(SignedCommitment),
 }
 
 impl<'a> ChainExport<'a> {
@@ -94,13 +96,14 @@ impl ExportedBatch {
     pub fn new(batch: Batch, certificate: CommitCertificate) -> Self {
         let leaves = batch.contents.items();
         let records = batch.contents.records.into_iter().map(ExportedItem::Record);
+        let commitments = batch.contents.commitments.into_iter().map(ExportedItem::Commitment);
         let blocks = batch.contents.blocks.into_iter().flat_map(|Block { signed, body }| {
             let update = body.price_update.into_iter().map(ExportedItem::PriceUpdate);
             let compositions = body.compositions.into_iter().map(ExportedItem::Composition);
             let amendments = body.amendments.into_iter().map(ExportedItem::Amendment);
             [ExportedItem::Block(signed)].into_iter().chain(update).chain(compositions).chain(amendments)
         });
-        let items = leaves.into_iter().zip(records.chain(blocks));
+        let items = leaves.into_iter().zip(records.chain(commitments).chain(blocks));
         Self {
             hash: batch.header.hash(),
             header: encoded(batch.header),

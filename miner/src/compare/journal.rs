@@ -190,6 +190,12 @@ fn contents(row: &FinalRow) -> String {
     if *records > 0 {
         parts.push(format!("{records} records"));
     }
+    if row.batch.committed > 0 {
+        parts.push(format!("{} commitments", row.batch.committed));
+    }
+    if row.batch.revealed > 0 {
+        parts.push(format!("{} blocks revealed", row.batch.revealed));
+    }
     if let Some((before, after)) = row.batch.bounds {
         parts.push(format!("bound raised from {before:.0} to {after:.0} $"));
     }

@@ -37,6 +37,7 @@ use journal::Journal;
 use miner_node::strategy::Strategy;
 use network::{NodeProcesses, Plan, is_composed, is_settled, validators_answering};
 use report::{Bound, CentralRun, Comparison, NetworkRun, improvement_percent};
+use setup::Members;
 
 /// What is run when no file is named.
 const DEFAULT_FILES: [&str; 2] =
@@ -76,6 +77,9 @@ pub struct CompareArguments {
     /// Give a network up after this many seconds.
     #[arg(long, default_value_t = 300, value_name = "SECONDS")]
     patience: u64,
+    /// Let miners send their blocks in clear, to be copied by whoever sees them, instead of committing to them first.
+    #[arg(long)]
+    in_clear: bool,
     /// Keep keys, configurations, stores and logs of all nodes here.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -293,9 +297,10 @@ impl Job<'_> {
         let keys: Vec<SecretKey> = (0..miners + roaming)
             .map(|index| SecretKey::for_scenario(self.arguments.rng_seed, "miner", index as u64))
             .collect();
-        let validators = keys.iter().map(SecretKey::public).collect();
-        let seed = self.arguments.rng_seed;
-        let network = Arc::new(setup::network(scenario, profile, miners, validators, seed)?);
+        let nodes: Vec<_> = keys.iter().map(SecretKey::public).collect();
+        let members = Members { miners, validators: nodes.len(), nodes };
+        let (in_clear, seed) = (self.arguments.in_clear, self.arguments.rng_seed);
+        let network = Arc::new(setup::network(scenario, profile, members, in_clear, seed)?);
         let records = self.records(&network);
         let demands: Vec<DemandId> = records.iter().map(Record::id).collect();
         let shared = strategy.map(|strategy| format!("-{strategy:?}")).unwrap_or_default();

@@ -6,19 +6,44 @@ use ga::exact::Group;
 use scenarios::settings::Profile;
 use scenarios::{ProviderId, Scenario};
 
-/// A network in which `miners` miners share out the scenario's market under this profile.
+/// Who takes part in a network that is founded here.
+#[derive(Clone, Debug)]
+pub struct Members {
+    /// Among so many miners the market is shared out.
+    pub miners: usize,
+    /// All nodes; each can pay for its blocks.
+    pub nodes: Vec<PublicKey>,
+    /// How many of them vote: the first ones.
+    pub validators: usize,
+}
+
+/// A network in which miners share out the scenario's market under this profile. Unless the scenario says how or `in_clear` is
+/// wanted, they commit to blocks before they show them.
 ///
 /// # Errors
 /// If the scenario makes no valid genesis.
 pub fn network(
     scenario: &Scenario,
     profile: Profile,
-    miners: usize,
-    validators: Vec<PublicKey>,
+    members: Members,
+    in_clear: bool,
     rng_seed: u64,
 ) -> Result<Network> {
     let now_ms = crate::driver::wall_ms();
-    Ok(Network::new(Genesis::of_scenario(scenario, profile, miners, validators, rng_seed, now_ms))?)
+    let Members { miners, nodes, validators } = members;
+    let mut scenario = scenario.clone();
+    if in_clear {
+        scenario.network.commit_reveal = None;
+    } else {
+        scenario.network.commit_reveal.get_or_insert_default();
+    }
+    let voters = nodes.iter().take(validators).copied().collect();
+    let mut genesis = Genesis::of_scenario(&scenario, profile, miners, voters, rng_seed, now_ms);
+    let stake = nodes.first().and_then(|node| genesis.balances.get(&node.address()).copied());
+    if let Some(stake) = stake {
+        genesis.balances.extend(nodes.iter().map(|node| (node.address(), stake)));
+    }
+    Ok(Network::new(genesis)?)
 }
 
 /// Paper A's strips of the scenario's window, each with its own providers and demands; none without a map.

@@ -249,6 +249,8 @@ fn batches(network: &NetworkRun) -> Table {
         "miner",
         "cell",
         "records",
+        "committed",
+        "revealed",
         "demands",
         "dropped",
         "cost $",
@@ -279,7 +281,7 @@ fn batches(network: &NetworkRun) -> Table {
     table
 }
 
-fn batch_cells(row: &FinalRow) -> [String; 15] {
+fn batch_cells(row: &FinalRow) -> [String; 17] {
     let batch = &row.batch;
     let composed = |text: String| if batch.demands > 0 { text } else { "-".to_owned() };
     let amended = |text: String| if batch.amended > 0 { text } else { "-".to_owned() };
@@ -295,6 +297,8 @@ fn batch_cells(row: &FinalRow) -> [String; 15] {
         miner,
         composed(cell),
         batch.records.to_string(),
+        batch.committed.to_string(),
+        batch.revealed.to_string(),
         batch.demands.to_string(),
         dropped.to_string(),
         composed(format!("{:.2}", batch.cost)),
@@ -309,13 +313,15 @@ fn batch_cells(row: &FinalRow) -> [String; 15] {
     ]
 }
 
-fn block_cells(outcome: &BlockOutcome, mined: &Mined) -> [String; 15] {
+fn block_cells(outcome: &BlockOutcome, mined: &Mined) -> [String; 17] {
     let none = String::new;
     let composed = |text: String| if outcome.compositions > 0 { text } else { "-".to_owned() };
     [
         none(),
         mined.miner_number.to_string(),
         composed(mined.cell.clone()),
+        none(),
+        none(),
         none(),
         outcome.compositions.to_string(),
         outcome.dropped.len().to_string(),

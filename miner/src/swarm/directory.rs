@@ -10,7 +10,7 @@ use scenarios::Scenario;
 use scenarios::settings::Profile;
 use serde::{Deserialize, Serialize};
 
-use crate::compare::setup;
+use crate::compare::setup::{self, Members};
 
 /// The version of the manifest this code reads and writes.
 const MANIFEST_VERSION: u32 = 1;
@@ -84,9 +84,10 @@ impl SwarmDirectory {
         let network = if is_resumed {
             read_genesis(path)?
         } else {
-            let validators = keys.iter().take(manifest.validators).map(SecretKey::public).collect();
-            let Manifest { profile, miners, rng_seed, .. } = manifest;
-            let network = setup::network(scenario, profile, miners, validators, rng_seed)?;
+            let nodes = keys.iter().map(SecretKey::public).collect();
+            let Manifest { profile, miners, validators, rng_seed, .. } = manifest;
+            let members = Members { miners, nodes, validators };
+            let network = setup::network(scenario, profile, members, false, rng_seed)?;
             create(path, &network, &manifest)?;
             network
         };

@@ -13,6 +13,7 @@ use miner::files::load_scenario;
 use miner_node::NodeEvent;
 use miner_node::strategy::Strategy;
 use mizan_tests::sim::{Attack, Behaviour, HostId, HostSettings, LinkQuality, Market, World, a_miner};
+use scenarios::parameters::CommitReveal;
 use scenarios::settings::Split;
 use scenarios::{Money, Scenario};
 
@@ -35,6 +36,9 @@ struct Arguments {
     /// Adds somebody on the best links who signs a copy of every block it sees.
     #[arg(long, value_enum)]
     thief: Option<Thief>,
+    /// Lets blocks come in clear.
+    #[arg(long)]
+    in_clear: bool,
     /// Fixes every random choice.
     #[arg(long, default_value_t = 1)]
     rng_seed: u64,
@@ -47,6 +51,28 @@ enum Thief {
     Stranger,
     /// A validator that does not mine; what it makes of its turns to propose is honest.
     Validator,
+    /// A validator that does not mine, and leaves out whatever others reveal when it is its turn to propose.
+    Censor,
+    /// As many such validators, of one mind and each a thief, as the network is to tolerate.
+    Censors,
+}
+
+impl Thief {
+    /// How many validators steal, beside so many who mine.
+    const fn validators(self, miners: u32) -> u32 {
+        match self {
+            Self::Stranger => 0,
+            Self::Validator | Self::Censor => 1,
+            // The most that are less than a third of all.
+            Self::Censors => {
+                if miners < 3 {
+                    1
+                } else {
+                    (miners - 1) / 2
+                }
+            }
+        }
+    }
 }
 
 /// What one network came to.
@@ -77,7 +103,8 @@ struct Row {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let scenario = load_scenario(&arguments.scenario)?;
+    let mut scenario = load_scenario(&arguments.scenario)?;
+    scenario.network.commit_reveal = (!arguments.in_clear).then(CommitReveal::default);
     let mut out = io::stdout().lock();
     writeln!(
         out,
@@ -164,7 +191,7 @@ impl Arguments {
     }
 
     fn scene(&self, scenario: &Scenario, miners: u32) -> Result<World> {
-        let validators = miners + u32::from(self.thief == Some(Thief::Validator));
+        let validators = miners + self.thief.map_or(0, |thief| thief.validators(miners));
         let keys =
             (0..validators).map(|number| SecretKey::for_scenario(self.rng_seed, "host", number.into()));
         let mut keys: Vec<SecretKey> = keys.collect();
@@ -173,11 +200,14 @@ impl Arguments {
         let profile = scenario.search.profile;
         let market =
             Market::new(scenario.instance.clone(), &scenario.network, profile, &public, self.rng_seed)?;
+        let thief = SecretKey::for_scenario(self.rng_seed, "thief", 0);
+        let market = market.with_money(thief.public(), Money::from_units(11), self.rng_seed)?;
         let strategy = match scenario.experiment.split {
             Split::Strips => Strategy::Strips,
             Split::Cells => Strategy::Cells,
         };
-        let stolen = Attack::StealContents;
+        let is_censor = matches!(self.thief, Some(Thief::Censor | Thief::Censors));
+        let stolen = if is_censor { Attack::Censor } else { Attack::StealContents };
         let hosts = (0_u64..).zip(keys).map(|(number, key)| {
             if number >= u64::from(miners) {
                 return HostSettings { behaviour: Behaviour::Insider(stolen), ..HostSettings::voter(key) };
@@ -186,8 +216,7 @@ impl Arguments {
         });
         let mut hosts: Vec<HostSettings> = hosts.collect();
         if self.thief == Some(Thief::Stranger) {
-            let key = SecretKey::for_scenario(self.rng_seed, "thief", 0);
-            hosts.push(HostSettings { behaviour: Behaviour::Stranger(stolen), ..HostSettings::voter(key) });
+            hosts.push(HostSettings { behaviour: Behaviour::Stranger(stolen), ..HostSettings::voter(thief) });
         }
         let mut world = World::new(market, hosts, self.rng_seed);
         let quality =

@@ -41,6 +41,9 @@ struct Arguments {
     /// Validators have from one to four votes each.
     #[arg(long)]
     unequal_votes: bool,
+    /// Miners commit to blocks before they show them.
+    #[arg(long)]
+    commitments: bool,
     /// Shows what led to each failure.
     #[arg(short, long)]
     verbose: bool,
@@ -91,6 +94,7 @@ fn main() -> io::Result<ExitCode> {
             attack: arguments.attack,
             has_one_queue: arguments.one_queue,
             has_unequal_votes: arguments.unequal_votes,
+            has_commitments: arguments.commitments,
             ..Story::new(rng_seed, arguments.profile)
         };
         let told = story.tell();
@@ -165,9 +169,14 @@ impl Arguments {
         let profile = self.profile.to_possible_value().map(|value| value.get_name().to_owned());
         let nodes = self.nodes.map(|nodes| format!(" --nodes {nodes}"));
         let attack = self.attack.map(|attack| format!(" --attack {}", attack.name()));
-        let one_queue = if self.one_queue { " --one-queue" } else { "" };
+        let flags = [
+            (self.one_queue, " --one-queue"),
+            (self.unequal_votes, " --unequal-votes"),
+            (self.commitments, " --commitments"),
+        ];
+        let flags: String = flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| *flag).collect();
         format!(
-            "cargo run --release -p mizan-tests --bin sim -- --seeds {rng_seed}..{} --profile {}{}{}{one_queue} -v",
+            "cargo run --release -p mizan-tests --bin sim -- --seeds {rng_seed}..{} --profile {}{}{}{flags} -v",
             rng_seed + 1,
             profile.unwrap_or_default(),
             nodes.unwrap_or_default(),

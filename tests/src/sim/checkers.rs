@@ -7,8 +7,8 @@ use std::sync::Arc;
 use chain::consensus::{ConsensusMessage, Proposal, Round, SignedProposal, Vote, VoteKind};
 use chain::store::{Store, Write, replay};
 use chain::{
-    Batch, BatchHash, Composition, DemandId, Hash, Height, Ledger, Network, RecordId, Rejection, Replacement,
-    WellFormed,
+    Batch, BatchHash, Block, BlockHash, Composition, DemandId, Hash, Height, Ledger, Network, RecordId,
+    Rejection, Replacement, WellFormed,
 };
 use miner_node::{Message, NodeEvent};
 use scenarios::{Instance, Money, Solution, evaluate};
@@ -32,6 +32,9 @@ pub enum Violation {
     /// A batch is final that breaks a rule.
     #[error("the final batch of height {height} breaks a rule: {error}")]
     Invalid { height: Height, error: Rejection },
+    /// A block took effect that no batch has brought.
+    #[error("block {block} takes effect at height {height}, and no batch has brought it")]
+    UnknownBlock { block: BlockHash, height: Height },
     /// A demand was composed in two batches, or is none of this market.
     #[error("demand {demand} is composed at height {height} although {why}")]
     WronglyComposed {
@@ -118,6 +121,8 @@ pub struct Checkers {
     instance: Instance,
     /// The instance's demands by their records.
     positions: BTreeMap<RecordId, usize>,
+    /// What batches brought.
+    blocks: BTreeMap<BlockHash, Block>,
     /// After the highest final batch.
     ledger: Ledger,
     money: i128,
@@ -141,6 +146,7 @@ impl Checkers {
             network: Arc::clone(&market.network),
             instance: market.instance.clone(),
             positions,
+            blocks: BTreeMap::new(),
             ledger: Ledger::new(Arc::clone(&market.network)),
             money: Ledger::new(Arc::clone(&market.network)).total_money(),
             liars,
@@ -204,7 +210,12 @@ impl Checkers {
         let (_, next, report) = self.ledger.validate(well_formed, None).map_err(invalid)?.into_parts();
         self.ledger = next;
         let (mut compositions, mut parts) = (Vec::new(), Vec::new());
-        for (block, outcome) in batch.contents.blocks.iter().zip(&report.blocks) {
+        self.blocks.extend(batch.contents.blocks.iter().map(|block| (block.hash(), block.clone())));
+        for outcome in &report.blocks {
+            let block = self
+                .blocks
+                .get(&outcome.block)
+                .ok_or(Violation::UnknownBlock { block: outcome.block, height: batch.header.height })?;
             let dropped: BTreeSet<u32> = outcome.dropped.iter().map(|dropped| dropped.item).collect();
             let mut items = u32::from(block.body.price_update.is_some())..;
             for composition in &block.body.compositions {

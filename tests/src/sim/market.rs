@@ -8,7 +8,7 @@ use chain::consensus::Power;
 use chain::genesis::scenario_demand_records;
 use chain::{Genesis, Network, PublicKey, Record};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::parameters::{Allocation, Parameters};
+use scenarios::parameters::{Allocation, CommitReveal, Parameters};
 use scenarios::schedule::{Measure, Sense};
 use scenarios::settings::{Profile, SearchSettings};
 use scenarios::{
@@ -125,6 +125,29 @@ impl Market {
         let mut genesis = self.network.genesis().clone();
         for (votes, power) in genesis.validators.values_mut().zip(powers) {
             *votes = power;
+        }
+        Self::founded(genesis, self.instance, self.window, self.profile, rng_seed)
+    }
+
+    /// The same market where somebody more has this much money; `rng_seed` is that of before.
+    ///
+    /// # Errors
+    /// If that makes no genesis.
+    pub fn with_money(self, owner: PublicKey, money: Money, rng_seed: u64) -> Result<Self> {
+        let mut genesis = self.network.genesis().clone();
+        genesis.balances.insert(owner.address(), money);
+        Self::founded(genesis, self.instance, self.window, self.profile, rng_seed)
+    }
+
+    /// The same market where miners commit to blocks before they show them; `rng_seed` is that of before.
+    ///
+    /// # Errors
+    /// If that makes no genesis.
+    pub fn with_commitments(self, rules: CommitReveal, rng_seed: u64) -> Result<Self> {
+        let mut genesis = self.network.genesis().clone();
+        genesis.parameters.commit_reveal = Some(rules);
+        for validator in genesis.validators.keys() {
+            genesis.balances.insert(validator.address(), Money::from_units(11));
         }
         Self::founded(genesis, self.instance, self.window, self.profile, rng_seed)
     }

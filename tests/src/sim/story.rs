@@ -3,6 +3,7 @@
 use chain::SecretKey;
 use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
 use miner_node::{MiningSettings, Timing};
+use scenarios::parameters::CommitReveal;
 
 use super::attack::Attack;
 use super::draws::Draws;
@@ -99,6 +100,8 @@ pub struct Story {
     pub has_one_queue: bool,
     /// Validators have from one to four votes each, those that lie one each, so that they stay below a third.
     pub has_unequal_votes: bool,
+    /// Miners commit to blocks before they show them.
+    pub has_commitments: bool,
 }
 
 /// A miner of this market that starts at once.
@@ -141,6 +144,7 @@ impl Story {
             attack: None,
             has_one_queue: false,
             has_unequal_votes: false,
+            has_commitments: false,
         }
     }
 
@@ -283,6 +287,11 @@ impl Story {
             market = market
                 .with_powers((0..count).map(&mut votes), self.rng_seed)
                 .expect("any votes make a market");
+        }
+        if self.has_commitments {
+            market = market
+                .with_commitments(CommitReveal::default(), self.rng_seed)
+                .expect("any market may have commitments");
         }
         let mut hosts = Vec::new();
         for (number, key) in (0_u64..).zip(keys) {

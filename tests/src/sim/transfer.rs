@@ -111,15 +111,19 @@ impl World {
             return;
         }
         let is_puppet = host.is_puppet();
+        let mut is_withheld = false;
         if (is_puppet || host.playing.is_some())
             && let Ok(message) = Message::decode(&bytes)
         {
             match &mut host.playing {
-                Some(playing) => playing.hear(from, message),
+                Some(playing) => {
+                    is_withheld = playing.withholds(&message);
+                    playing.hear(from, message);
+                }
                 None => host.puppet.heard.push((from, message)),
             }
         }
-        if is_puppet {
+        if is_puppet || is_withheld {
             self.links.taken(from, to, connection, bytes.len());
             self.pump(from, to);
         } else if let Some(running) = &mut host.running {

@@ -95,7 +95,7 @@ impl Growing {
         self.push(batch)
     }
 
-    fn push(&mut self, batch: Batch) -> BatchReport {
+    pub(crate) fn push(&mut self, batch: Batch) -> BatchReport {
         let formed = WellFormed::new(self.network(), batch).expect("what was drafted is well-formed");
         let valid = self.ledger.validate(formed, None).expect("what was drafted is valid");
         let certificate = self.certificate(valid.batch());
@@ -112,7 +112,8 @@ impl Growing {
     /// nothing is left.
     pub(crate) fn add_blocks(&mut self, records: Vec<Record>, blocks: Vec<Block>) -> Option<BatchReport> {
         let (key, timestamp_ms) = (key("validator", 0), self.ledger.head().timestamp_ms + 2_000);
-        let assembly = Assembly { proposer: key.public(), timestamp_ms, records, blocks };
+        let assembly =
+            Assembly { proposer: key.public(), timestamp_ms, records, commitments: Vec::new(), blocks };
         let drafted = self.ledger.assemble(assembly).drafted.ok()?;
         Some(self.push(drafted.sign(&key).0))
     }

@@ -2,6 +2,7 @@
 //! checks a single composition; and what both say of chains and proofs that were tampered with.
 
 mod amended;
+mod committed;
 mod export;
 mod forged;
 mod growing;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::markets::open_market;
 use crate::python::state_proofs_that_hold;
 
-fn document(root: Hash, proof: &StateProof) -> serde_json::Value {
+pub(crate) fn document(root: Hash, proof: &StateProof) -> serde_json::Value {
     json!({
         "root": root,
         "key": hex::encode(&proof.key),

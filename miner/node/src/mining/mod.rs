@@ -38,7 +38,8 @@ type ProposedComposition = (DemandId, Vec<ProviderId>);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct View<'a> {
     pub now: Now,
-    /// The state at the head.
+    /// The state at the head; where blocks are committed to, once everything that is known to be on its way has taken
+    /// effect.
     pub ledger: &'a Ledger,
     /// Pool records that the next batch may bring, in order.
     pub pending: &'a [Record],
@@ -48,13 +49,36 @@ pub(crate) struct View<'a> {
     pub own: PublicKey,
     /// Demands that waiting blocks of others would compose.
     pub in_flight: &'a BTreeSet<DemandId>,
-    /// Whether the block that the miner sent last waits for a batch.
-    pub is_announced_waiting: bool,
+    /// Own blocks that were sent, and of which it is not known yet what becomes of them.
+    pub waiting: &'a BTreeSet<BlockHash>,
+    /// Whether another block may be sent now.
+    pub may_announce: bool,
+    /// Whether others have committed to blocks that nobody has revealed.
+    pub is_any_hidden: bool,
     /// Others have batches we lack: what we would decide now would be stale.
     pub is_behind: bool,
 }
 
 impl View<'_> {
+    /// Whether the miner goes on while blocks of its own wait.
+    fn goes_on(&self) -> bool {
+        self.ledger.network().parameters().commit_reveal.is_some()
+    }
+
+    /// How long blocks travel after their commitments have come on chain, in milliseconds.
+    fn reveal_ms(&self) -> u64 {
+        self.ledger.network().parameters().commit_reveal.map_or(0, |rules| rules.reveal_ms)
+    }
+
+    /// How long a block takes from its commitment to its effect beyond what it takes in clear, in milliseconds, about.
+    fn effect_ms(&self, height_ms: u64) -> u64 {
+        if !self.goes_on() {
+            return 0;
+        }
+        let turns = self.ledger.network().validators().len() / 3 + 1;
+        self.reveal_ms().saturating_add(height_ms.saturating_mul(u64::try_from(turns).unwrap_or(u64::MAX)))
+    }
+
     /// What a block made now is dated, in milliseconds since the Unix epoch.
     fn batch_time_ms(&self) -> u64 {
         self.now.wall_ms.max(self.ledger.head().timestamp_ms + 1)
@@ -71,7 +95,8 @@ pub(crate) struct Mining {
     cell: Option<Cell>,
     search: Option<Search>,
     ready: Vec<ProposedComposition>,
-    announced: Option<Announced>,
+    /// In the order they were sent.
+    announced: Vec<Announced>,
     held: Vec<Held>,
     pricing: Pricing,
     amending: Amending,
@@ -82,8 +107,10 @@ pub(crate) struct Mining {
     nothing_valid_at: Option<BatchHash>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
-    /// When a batch last brought anything, by the monotonic clock.
+    /// When a batch last changed the market, by the monotonic clock.
     market_since_ms: u64,
+    /// Since when nothing is left in the own cell, by the monotonic clock.
+    rested_since_ms: Option<u64>,
 }
 
 /// What the market does not accept yet.
@@ -124,7 +151,7 @@ impl Mining {
             cell: None,
             search: None,
             ready: Vec::new(),
-            announced: None,
+            announced: Vec::new(),
             held: Vec::new(),
             pricing: Pricing::default(),
             amending: Amending::new(Explorer::new(settings.amend, settings.rng_seed)),
@@ -134,6 +161,7 @@ impl Mining {
             overtaken: 0,
             pending_since_ms: None,
             market_since_ms: 0,
+            rested_since_ms: None,
         }
     }
 
@@ -156,7 +184,7 @@ impl Mining {
     /// Nothing is searched, ready, held back or announced, and nothing that failed waits to be tried again.
     pub(crate) fn is_idle(&self) -> bool {
         if !self.is_running() {
-            return self.announced.is_none();
+            return self.announced.is_empty();
         }
         self.is_resting() && self.held.is_empty()
     }
@@ -165,7 +193,7 @@ impl Mining {
     fn is_resting(&self) -> bool {
         self.search.is_none()
             && self.ready.is_empty()
-            && self.announced.is_none()
+            && self.announced.is_empty()
             && self.amending.is_idle()
             && self.pricing.is_idle()
             && self.setbacks.is_empty()
@@ -187,16 +215,18 @@ impl Mining {
 
     /// Looks at everything and does the next thing.
     pub(crate) fn consider(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
-        let lost = self.take_outcome(None, view, actions);
+        let lost = self.take_outcomes(&[], view, actions);
         if !lost.is_empty() {
             self.ready.extend(view.ledger.admissible(&view.own, view.batch_time_ms(), &lost).into_fitting());
         }
-        if !self.is_running() || self.announced.is_some() || view.is_behind {
+        if !self.is_running() || view.is_behind || !(view.may_announce || view.goes_on()) {
             return;
         }
         self.note_pending(view);
         self.setbacks.pass(view.now.monotonic_ms);
-        if let Some(drafted) = self.next_block(view, actions) {
+        if view.may_announce
+            && let Some(drafted) = self.next_block(view, actions)
+        {
             actions.push(Action::Announce(drafted));
             return;
         }
@@ -266,16 +296,21 @@ impl Mining {
         actions.push(Action::Effect(Effect::Event(NodeEvent::WorkFailed { work, kind, reason })));
     }
 
-    /// The block that was sent last, if it is not known what became of it.
-    pub(crate) fn announced(&self) -> Option<BlockHash> {
-        self.announced.as_ref().map(|announced| announced.block)
+    /// The blocks that were sent and of which it is not known what became of them.
+    pub(crate) fn announced(&self) -> impl Iterator<Item = BlockHash> + '_ {
+        self.announced.iter().map(|announced| announced.block)
     }
 
-    /// An own block was sent: it waits for a batch.
-    pub(crate) fn on_announced(&mut self, block: &Block) {
+    /// An own block was sent: it waits for a batch. A miner that `goes_on` meanwhile takes what it composes for composed.
+    pub(crate) fn on_announced(&mut self, block: &Block, goes_on: bool) {
+        if let Some(cell) = self.cell.as_mut().filter(|_| goes_on) {
+            for composition in block.body.composed() {
+                cell.demands.remove(&composition.demand);
+            }
+        }
         let proposal = |c: &Composition| (c.demand, c.providers.clone());
         let amendments = block.body.amendments.iter();
-        self.announced = Some(Announced {
+        self.announced.push(Announced {
             block: block.hash(),
             has_prices: block.body.price_update.is_some(),
             compositions: block.body.compositions.iter().map(proposal).collect(),
@@ -293,7 +328,9 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) {
-        if !batch.contents.is_empty() {
+        // Commitments alone change nothing: whoever makes one after another and reveals none does not keep its cell by that.
+        let has_effect = report.compositions > 0 || report.replaced > 0 || report.bound_after.is_some();
+        if has_effect || !batch.contents.records.is_empty() {
             self.market_since_ms = view.now.monotonic_ms;
             self.setbacks.clear(); // another problem
         }
@@ -307,13 +344,14 @@ impl Mining {
         }
         let open = open_ids(view.ledger);
         self.given_up.retain(|demand| open.contains(demand));
-        let own = report.blocks.iter().find(|outcome| Some(outcome.block) == self.announced());
+        let is_own = |outcome: &&BlockOutcome| self.announced().any(|block| block == outcome.block);
+        let brings_own = report.blocks.iter().any(|outcome| is_own(&outcome));
         let lost = self.cell.as_mut().map_or(0, |cell| {
             let before = cell.demands.len();
             cell.demands.retain(|demand| open.contains(demand));
             before - cell.demands.len()
         });
-        if own.is_none() && lost > 0 {
+        if !brings_own && lost > 0 {
             self.overtaken += 1;
         }
         let mut standing = std::mem::take(&mut self.ready);
@@ -322,26 +360,41 @@ impl Mining {
             // Worth something else now.
             standing.extend(self.held.drain(..).map(|held| held.proposal));
         }
-        standing.extend(self.take_outcome(own, view, actions));
+        standing.extend(self.take_outcomes(&report.blocks, view, actions));
         self.ready = view.ledger.admissible(&view.own, view.batch_time_ms(), &standing).into_fitting();
         self.repair_search(&open, view, actions);
-        let is_changed = brings_offers || !batch.contents.is_quiet();
+        let is_changed = brings_offers || !batch.contents.is_quiet() || !report.blocks.is_empty();
         self.repair_amending(view, is_changed, actions);
         self.consider(view, actions);
     }
 
-    /// What became of the block that was sent last, if anything did. Of what did not take effect comes back what may be
+    /// What became of the blocks that were sent, where anything did. Of what did not take effect comes back what may be
     /// sent again: compositions here, amendments to those found.
+    fn take_outcomes(
+        &mut self,
+        outcomes: &[BlockOutcome],
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) -> Vec<ProposedComposition> {
+        let mut lost = Vec::new();
+        for announced in std::mem::take(&mut self.announced) {
+            let own = outcomes.iter().find(|outcome| outcome.block == announced.block);
+            if own.is_none() && view.waiting.contains(&announced.block) {
+                self.announced.push(announced);
+            } else {
+                lost.extend(self.take_outcome(announced, own, view, actions));
+            }
+        }
+        lost
+    }
+
     fn take_outcome(
         &mut self,
+        announced: Announced,
         own: Option<&BlockOutcome>,
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Vec<ProposedComposition> {
-        if own.is_none() && view.is_announced_waiting {
-            return Vec::new();
-        }
-        let Some(announced) = self.announced.take() else { return Vec::new() };
         let Announced { has_prices, compositions, amendments, .. } = announced;
         // A block that waits no longer, and that no batch has brought, has lost everything.
         let is_dropped = |item: usize| {

@@ -105,7 +105,9 @@ impl Mining {
         let search_ms = work.saturating_mul(steps) / RELAXATIONS_PER_MS;
         let interval_ms = view.ledger.network().parameters().quiet_batch_interval_ms;
         let batch_ms = interval_ms.saturating_add(2 * self.timing.turn_ms);
-        let turn_ms = batch_ms.saturating_add(search_ms).min(self.timing.pricing_turn_ms);
+        let effect_ms = view.effect_ms(interval_ms.saturating_add(self.timing.turn_ms));
+        let turn_ms =
+            batch_ms.saturating_add(effect_ms).saturating_add(search_ms).min(self.timing.pricing_turn_ms);
         Some(Due { since_ms: view.now.monotonic_ms, turn_ms })
     }
 

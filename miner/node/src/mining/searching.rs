@@ -61,12 +61,12 @@ impl Mining {
             return;
         }
         if self.left_in_cell().next().is_none() {
-            // Others' blocks are on their way: see them first.
-            if view.now.monotonic_ms < self.market_since_ms + 2 * self.timing.turn_ms {
+            if self.is_awaiting_others(view) {
                 return;
             }
             self.choose_cell(view, actions);
         }
+        self.rested_since_ms = None;
         let demands: BTreeSet<DemandId> = self.left_in_cell().collect();
         if demands.is_empty() {
             return;
@@ -84,6 +84,17 @@ impl Mining {
             rng_seed: self.settings.rng_seed.wrapping_add(id.0),
         };
         actions.push(Action::Effect(Effect::StartWork { id, work: Box::new(work) }));
+    }
+
+    /// Others' blocks are on their way: see them first. Where blocks are committed to that is known, and whoever always has one
+    /// on its way is not waited for.
+    fn is_awaiting_others(&mut self, view: &View<'_>) -> bool {
+        let (now_ms, patience_ms) = (view.now.monotonic_ms, 2 * self.timing.turn_ms + view.reveal_ms());
+        if view.goes_on() {
+            let since_ms = *self.rested_since_ms.get_or_insert(now_ms);
+            return view.is_any_hidden && now_ms < since_ms + patience_ms;
+        }
+        now_ms < self.market_since_ms + patience_ms
     }
 
     /// The providers that may serve the own cell; `None` is all.
@@ -172,7 +183,7 @@ impl Mining {
         // The published algorithm runs its fixed generations; only the hybrid is stopped when it pays, and a
         // search that has found nothing yet has nothing that could.
         let may_stop =
-            self.settings.profile == Profile::Hybrid && self.announced.is_none() && !compositions.is_empty();
+            self.settings.profile == Profile::Hybrid && view.may_announce && !compositions.is_empty();
         let decision = self.decide(&mut search, compositions.clone(), view);
         if may_stop && decision == Decision::Announce {
             actions.push(Action::Effect(Effect::CancelWork(work)));

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use chain::block::SignedHeader;
 use chain::ledger::{BlockOutcome, Dropped};
-use chain::{Amendment, Composition, Record, Statement};
+use chain::{Amendment, Commitment, Composition, Record, SignedCommitment, Statement};
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
@@ -61,10 +61,12 @@ pub(super) fn run(arguments: &InspectArguments) -> Result<ExitCode> {
     }
 }
 
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 20] = [
     "height",
     "proposer",
     "records",
+    "committed",
+    "revealed",
     "blocks",
     "dropped",
     "demands",
@@ -101,7 +103,7 @@ fn table(rows: &[InspectedRow]) -> Table {
     table
 }
 
-fn cells(row: &InspectedRow) -> [String; 18] {
+fn cells(row: &InspectedRow) -> [String; 20] {
     let market_cost = i64::try_from(row.market.cost_micros).map(Money::from_micros).ok();
     let batch = &row.batch;
     let dropped: usize = batch.blocks.iter().map(|outcome| outcome.dropped.len()).sum();
@@ -109,6 +111,8 @@ fn cells(row: &InspectedRow) -> [String; 18] {
         batch.height.to_string(),
         batch.proposer.short(),
         batch.records.to_string(),
+        batch.committed.to_string(),
+        batch.revealed.to_string(),
         batch.blocks.len().to_string(),
         dropped.to_string(),
         batch.demands.to_string(),
@@ -159,6 +163,7 @@ fn whole(detail: &BatchDetail) -> String {
     for item in &detail.batch.items {
         lines.push(match &item.fields {
             ExportedItem::Record(record) => record_line(record),
+            ExportedItem::Commitment(signed) => commitment_line(signed),
             ExportedItem::Block(signed) => block_line(signed),
             ExportedItem::PriceUpdate(update) => {
                 let prices = update.prices.0.iter().enumerate().filter(|(_, price)| **price > Money::ZERO);
@@ -169,8 +174,16 @@ fn whole(detail: &BatchDetail) -> String {
             ExportedItem::Amendment(amendment) => amendment_lines(amendment),
         });
     }
+    lines.extend(detail.blocks.iter().map(effect_line));
     lines.extend(detail.blocks.iter().flat_map(dropped_lines));
+    lines.extend(batch.unrevealed.iter().map(|block| format!("unrevealed  block {block}")));
     lines.join("\n")
+}
+
+fn effect_line(outcome: &BlockOutcome) -> String {
+    let BlockOutcome { block, miner, items, dropped, reward, .. } = outcome;
+    let (miner, kept) = (miner.address().short(), usize::try_from(*items).unwrap_or(0) - dropped.len());
+    format!("effect      of block {block} of {miner}: {kept} of {items} items, earns {reward} $")
 }
 
 fn dropped_lines(outcome: &BlockOutcome) -> impl Iterator<Item = String> {
@@ -184,6 +197,12 @@ fn block_line(signed: &SignedHeader) -> String {
     let header = &signed.header;
     let (block, miner, items) = (header.hash(), header.miner.address().short(), header.item_count);
     format!("block       {block} of {miner}, {items} items, on batch {}", header.anchor)
+}
+
+fn commitment_line(signed: &SignedCommitment) -> String {
+    let Commitment { miner, block, bytes, compositions, .. } = signed.commitment;
+    let miner = miner.address().short();
+    format!("commitment  of {miner} to block {block}, {bytes} bytes and {compositions} compositions at most")
 }
 
 fn composition_line(composition: &Composition) -> String {

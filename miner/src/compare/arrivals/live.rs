@@ -20,7 +20,7 @@ use crate::compare::audit::{Audited, audit};
 use crate::compare::journal::Journal;
 use crate::compare::network::{self, NodeProcesses, Plan, is_settled};
 use crate::compare::report::Audit;
-use crate::compare::setup;
+use crate::compare::setup::{self, Members};
 use miner_node::NodeEvent;
 
 /// Between two looks at the nodes.
@@ -73,8 +73,9 @@ pub(super) async fn run(plan: LivePlan<'_>, progress: &Progress) -> Result<LiveR
     let LivePlan { scenario, profile, miners, rng_seed, .. } = plan;
     let keys: Vec<SecretKey> =
         (0_u64..).take(miners).map(|index| SecretKey::for_scenario(rng_seed, "miner", index)).collect();
-    let validators = keys.iter().map(SecretKey::public).collect();
-    let network = Arc::new(setup::network(scenario, profile, miners, validators, rng_seed)?);
+    let nodes: Vec<_> = keys.iter().map(SecretKey::public).collect();
+    let members = Members { miners, validators: nodes.len(), nodes };
+    let network = Arc::new(setup::network(scenario, profile, members, false, rng_seed)?);
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     progress.now("starting processes".into());
     let mut processes = NodeProcesses::start(&Plan {

@@ -1,6 +1,6 @@
 //! Blocks and batches that play on what a name covers, on room for blocks, and on other people's work.
 
-use chain::{Block, Body, Hash, SecretKey};
+use chain::{Block, Body, Commitment, Hash, SecretKey};
 use miner_node::Message;
 
 use super::{Playing, Says, Stage};
@@ -84,15 +84,31 @@ pub(super) fn false_claims(playing: &mut Playing, stage: &Stage<'_>) -> Says {
     says
 }
 
-/// Whatever somebody found, said again by somebody else, to everybody and so also to whoever proposes next.
+/// Whatever somebody found, said again by somebody else, to everybody and so also to whoever proposes next. Where miners
+/// commit to blocks the thief does, and reveals the copy as soon as it may.
 pub(super) fn steal(playing: &mut Playing, stage: &Stage<'_>) -> Says {
+    let is_hidden = stage.ledger.network().parameters().commit_reveal.is_some();
     let mut says = Vec::new();
+    playing.copies.retain(|copy| {
+        let may_reveal = stage.ledger.validate_reveal(copy).is_ok();
+        if may_reveal {
+            says.extend(stage.to_all(&[Message::Block(Box::new(copy.clone()))]));
+        }
+        !may_reveal
+    });
     for block in new_blocks(playing, stage) {
         if block.body.compositions.is_empty() || block.miner() == stage.key.public() {
             continue;
         }
-        let stolen = by_another(stage, block.body, playing.turn, stage.key);
+        let nonce = playing.draws.below(u64::MAX);
+        let stolen = by_another(stage, block.body, nonce, stage.key);
         playing.seen.insert(stolen.hash().0);
+        if is_hidden {
+            let commitment = Commitment::to_block(&stolen).sign(stage.key);
+            says.extend(stage.to_all(&[Message::Commitment(commitment)]));
+            playing.copies.push(stolen);
+            continue;
+        }
         says.extend(stage.to_all(&[Message::Block(Box::new(stolen))]));
     }
     says

@@ -13,7 +13,7 @@ mod votes;
 
 use std::collections::BTreeSet;
 
-use chain::{Hash, Ledger, SecretKey};
+use chain::{Block, Hash, Ledger, SecretKey};
 use miner_node::{Message, Now};
 
 use super::draws::Draws;
@@ -65,6 +65,8 @@ pub enum Attack {
     FalseClaims,
     /// Puts the compositions of others' blocks into its own.
     StealContents,
+    /// The same by a validator that leaves out of its own batches whatever others reveal.
+    Censor,
     /// Votes for everything that is proposed, whatever it voted for before: as if it forgot its locks.
     VoteForAll,
 }
@@ -78,6 +80,8 @@ pub(super) struct Playing {
     heard: Vec<(HostId, Message)>,
     /// Blocks and batches done with.
     seen: BTreeSet<Hash>,
+    /// Copies that are committed to and not revealed yet.
+    copies: Vec<Block>,
     /// What was last made with much work.
     made: Vec<Message>,
 }
@@ -122,7 +126,7 @@ impl Attack {
     ];
 
     /// Those that want a validator.
-    pub const OF_VALIDATORS: [Self; 2] = [Self::StealContents, Self::VoteForAll];
+    pub const OF_VALIDATORS: [Self; 3] = [Self::StealContents, Self::Censor, Self::VoteForAll];
 
     /// What it is called where it must be one word.
     pub const fn name(self) -> &'static str {
@@ -144,6 +148,7 @@ impl Attack {
             Self::CrowdPlaces => "CrowdPlaces",
             Self::FalseClaims => "FalseClaims",
             Self::StealContents => "StealContents",
+            Self::Censor => "Censor",
             Self::VoteForAll => "VoteForAll",
         }
     }
@@ -152,13 +157,27 @@ impl Attack {
 impl Playing {
     pub(super) fn new(attack: Attack, rng_seed: u64, host: HostId) -> Self {
         let draws = Draws::new(rng_seed, 1_000 + u64::from(host.0));
-        Self { attack, draws, turn: 0, heard: Vec::new(), seen: BTreeSet::new(), made: Vec::new() }
+        Self {
+            attack,
+            draws,
+            turn: 0,
+            heard: Vec::new(),
+            seen: BTreeSet::new(),
+            copies: Vec::new(),
+            made: Vec::new(),
+        }
     }
 
     pub(super) fn hear(&mut self, from: HostId, message: Message) {
         if self.heard.len() < HEARD {
             self.heard.push((from, message));
         }
+    }
+
+    /// Whether the attacker's own node does not get to see this: so it leaves it out of what it proposes.
+    pub(super) const fn withholds(&self, message: &Message) -> bool {
+        let is_block = matches!(message, Message::Block(_) | Message::AnnounceBlock(_));
+        matches!(self.attack, Attack::Censor) && is_block
     }
 
     fn play(&mut self, stage: &Stage<'_>) -> Says {
@@ -180,7 +199,7 @@ impl Playing {
             Attack::CopyNames => blocks::copy_names(self, stage),
             Attack::CrowdPlaces => blocks::crowd(self, stage),
             Attack::FalseClaims => blocks::false_claims(self, stage),
-            Attack::StealContents => blocks::steal(self, stage),
+            Attack::StealContents | Attack::Censor => blocks::steal(self, stage),
             Attack::VoteForAll => votes::for_all(stage),
         }
     }

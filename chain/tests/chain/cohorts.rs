@@ -1,0 +1,381 @@
+//! Blocks that are committed to before they are shown: what may be committed to and revealed, when a cohort takes effect, and
+//! that whoever sees a block comes behind it.
+
+use chain::commitment::Commitment;
+use chain::ledger::{CommitmentError, RevealError, StateKey};
+use chain::validate::{Assembled, Assembly, BlockError, verify_commitment};
+use chain::{
+    Batch, BatchReport, Block, BlockHash, Fault, Hash, NetworkId, Rejection, SignedCommitment, WellFormed,
+};
+use scenarios::parameters::CommitReveal;
+use scenarios::{Money, ProviderId};
+
+use crate::market::{Market, micros, miner, providers, resign, units, validator_keys};
+use crate::refused::refuse;
+
+const REVEAL_MS: u64 = 500;
+
+/// Three open demands, and miners 0 to 3 with 5 $ each.
+fn hidden() -> Market {
+    hidden_with(CommitReveal { reveal_ms: REVEAL_MS, fee_per_byte: micros(100) })
+}
+
+fn hidden_with(rules: CommitReveal) -> Market {
+    Market::open_with(|genesis| {
+        genesis.parameters.commit_reveal = Some(rules);
+        for by in 0..4 {
+            genesis.balances.insert(miner(by).public().address(), units(5));
+        }
+    })
+}
+
+/// A block of a miner that composes these on the present head, and the commitment to it.
+fn sealed(market: &Market, by: u64, compositions: &[(usize, Vec<ProviderId>)]) -> (Block, SignedCommitment) {
+    let drafted = market.draft(market.composing(by, compositions)).unwrap();
+    let (block, commitment, _) = drafted.seal(&miner(by)).unwrap();
+    (block, commitment)
+}
+
+fn assembly(
+    market: &Market,
+    proposer: usize,
+    commitments: &[SignedCommitment],
+    blocks: &[Block],
+) -> Assembly {
+    Assembly {
+        proposer: validator_keys()[proposer].public(),
+        timestamp_ms: market.next_time(),
+        records: Vec::new(),
+        commitments: commitments.to_vec(),
+        blocks: blocks.to_vec(),
+    }
+}
+
+/// Adds the batch that a validator makes of these, all of which it must bring.
+fn bring(
+    market: &mut Market,
+    proposer: usize,
+    commitments: &[SignedCommitment],
+    blocks: &[Block],
+) -> BatchReport {
+    let Assembled { drafted, refused } =
+        market.ledger.assemble(assembly(market, proposer, commitments, blocks));
+    assert_eq!(refused, []);
+    let (batch, expected) = drafted.unwrap().sign(&validator_keys()[proposer]);
+    assert_eq!(
+        (batch.contents.commitments.len(), batch.contents.blocks.len()),
+        (commitments.len(), blocks.len())
+    );
+    let (batch, next, report) = market.check(batch).unwrap().into_parts();
+    assert_eq!(report, expected);
+    let before = market.ledger.total_money();
+    market.ledger = next;
+    assert_eq!(market.ledger.total_money(), before);
+    market.batches.push(batch);
+    report
+}
+
+/// Why a batch of exactly these is refused, whatever whoever puts batches together would leave out.
+fn refusal(market: &Market, commitments: &[SignedCommitment], blocks: &[Block]) -> Rejection {
+    let Assembled { drafted, .. } = market.ledger.assemble(assembly(market, 0, &[], &[]));
+    let (mut batch, _) = drafted.unwrap().sign(&validator_keys()[0]);
+    batch.contents.commitments = commitments.to_vec();
+    batch.contents.blocks = blocks.to_vec();
+    let items = batch.contents.items();
+    batch.header.item_count = u32::try_from(items.len()).unwrap();
+    batch.header.contents_root = chain::merkle_root(&items);
+    let batch = Batch::sign(batch.header, batch.contents, &validator_keys()[0]);
+    let refused = WellFormed::new(market.network(), batch)
+        .and_then(|batch| market.ledger.validate(batch, None).map(|_| ()))
+        .unwrap_err();
+    assert_eq!(refused.fault(), Fault::Peer);
+    refused
+}
+
+fn commitment_refusal(market: &Market, commitments: &[SignedCommitment]) -> CommitmentError {
+    match refusal(market, commitments, &[]) {
+        Rejection::Commitment { error, .. } => *error,
+        other => panic!("refused otherwise: {other}"),
+    }
+}
+
+fn reveal_refusal(market: &Market, block: &Block) -> RevealError {
+    match refusal(market, &[], std::slice::from_ref(block)) {
+        Rejection::Block { error, .. } => match *error {
+            BlockError::Reveal(error) => error,
+            other => panic!("refused otherwise: {other}"),
+        },
+        other => panic!("refused otherwise: {other}"),
+    }
+}
+
+fn composer(market: &Market, demand: usize) -> Option<chain::Address> {
+    market.ledger.demand(market.demand(demand)).unwrap().composition().map(|standing| standing.miner)
+}
+
+#[test]
+fn a_cohort_takes_effect_once_a_third_of_power_has_had_a_turn_and_with_all_that_is_revealed() {
+    let mut market = hidden();
+    let (one, to_one) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    let (other, to_other) = sealed(&market, 1, &[(1, providers([0, 0]))]);
+    let report = bring(&mut market, 0, &[to_one, to_other], &[]);
+    assert_eq!((report.committed, report.revealed, report.compositions), (2, 0, 0));
+    // The first turn brings the one block, the second the other; validators 1 and 2 are more than a third of four.
+    let report = bring(&mut market, 1, &[], std::slice::from_ref(&one));
+    assert_eq!((report.revealed, report.compositions, report.blocks.len()), (1, 0, 0));
+    let report = bring(&mut market, 2, &[], std::slice::from_ref(&other));
+    assert_eq!((report.revealed, report.compositions), (1, 2));
+    let effective: Vec<BlockHash> = report.blocks.iter().map(|outcome| outcome.block).collect();
+    let mut expected = [&one, &other];
+    expected.sort_by_key(|block| block.miner());
+    assert_eq!(effective, expected.map(Block::hash));
+    assert_eq!(
+        [0, 1].map(|demand| composer(&market, demand)),
+        [0, 1].map(|by| Some(miner(by).public().address()))
+    );
+    assert_eq!(market.ledger.next_turn(), None);
+}
+
+#[test]
+fn turns_of_one_validator_count_once_and_only_when_blocks_had_time_to_travel() {
+    let mut market = hidden_with(CommitReveal { reveal_ms: 1_500, fee_per_byte: Money::ZERO });
+    let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    bring(&mut market, 0, &[commitment], &[]);
+    // A second after it is too soon to count; what is revealed stays so.
+    bring(&mut market, 1, &[], &[block]);
+    for (proposer, composes) in [(2, 0), (2, 0), (2, 0), (1, 1)] {
+        assert_eq!(bring(&mut market, proposer, &[], &[]).compositions, composes);
+    }
+}
+
+#[test]
+fn what_is_not_revealed_in_time_expires_and_is_paid_for() {
+    let mut market = hidden();
+    let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    bring(&mut market, 0, &[commitment], &[]);
+    bring(&mut market, 1, &[], &[]);
+    let report = bring(&mut market, 2, &[], &[]);
+    assert_eq!((report.unrevealed, report.blocks.len()), (vec![block.hash()], 0));
+    assert_eq!(reveal_refusal(&market, &block), RevealError::NotCommitted);
+    // The commitment cannot come again, or anybody could have its miner pay for it again and again.
+    assert_eq!(commitment_refusal(&market, &[commitment]), CommitmentError::BroughtBefore);
+    let fee = micros(100 * i64::try_from(commitment.bytes_paid()).unwrap());
+    assert_eq!((market.ledger.burned(), market.balance(&miner(0))), (fee, units(5) - fee));
+}
+
+#[test]
+fn whoever_copies_a_block_that_it_has_seen_comes_behind_it_even_as_the_next_proposer() {
+    let mut market = hidden();
+    let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    bring(&mut market, 0, &[commitment], &[]);
+    // The thief makes the next batch, and of what it has seen brings its commitment to a copy alone.
+    let copy =
+        Block::sign(market.network().id(), market.ledger.head().hash, 1, block.body.clone(), &miner(1));
+    let to_copy = Commitment::to_block(&copy).sign(&miner(1));
+    bring(&mut market, 1, &[to_copy], &[]);
+    let report = bring(&mut market, 2, &[], &[block, copy]);
+    assert_eq!((report.compositions, report.blocks.len()), (2, 1));
+    let report = bring(&mut market, 3, &[], &[]);
+    let rules: Vec<&str> = report.blocks[0].dropped.iter().map(|dropped| dropped.rule.as_str()).collect();
+    assert_eq!(rules, ["already-composed"; 2]);
+    assert_eq!(composer(&market, 0), Some(miner(0).public().address()));
+}
+
+#[test]
+fn a_commitment_tells_nothing_of_what_a_block_composes_but_its_size() {
+    let market = hidden();
+    let (one, to_one) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    let mut other = one.clone();
+    other.body.compositions[0].demand = market.demand(1);
+    let nonce = |block: &Block| block.header().nonce;
+    assert_ne!(nonce(&one), market.next_time(), "a nonce that can be guessed");
+    let other =
+        Block::sign(market.network().id(), market.ledger.head().hash, nonce(&one), other.body, &miner(0));
+    let to_other = Commitment::to_block(&other);
+    let shown = |c: Commitment| (c.version, c.network, c.anchor, c.miner, c.bytes, c.compositions);
+    assert_eq!(shown(to_one.commitment), shown(to_other));
+    assert_ne!(to_one.commitment.block, to_other.block);
+}
+
+#[test]
+fn commitments_that_break_a_rule_are_refused() {
+    let market = hidden();
+    let (_, good) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    let signed = |change: fn(&mut Commitment)| {
+        let mut commitment = good.commitment;
+        change(&mut commitment);
+        commitment.sign(&miner(0))
+    };
+    let refused = |signed: SignedCommitment| commitment_refusal(&market, &[signed]).rule();
+    assert_eq!(refused(signed(|c| c.version = 9)), "commitment-version");
+    assert_eq!(refused(signed(|c| c.network = NetworkId(Hash::ZERO))), "commitment-network");
+    assert_eq!(refused(signed(|c| c.bytes = 0)), "empty-commitment");
+    assert_eq!(refused(signed(|c| c.miner = miner(1).public())), "commitment-signature");
+    assert_eq!(refused(signed(|c| c.anchor.0 = Hash::ZERO)), "anchor");
+    assert_eq!(refused(signed(|c| c.bytes = 5 << 20)), "commitment-room");
+    assert_eq!(refused(signed(|c| c.compositions = 2_001)), "commitment-room");
+    assert_eq!(refused(signed(|c| c.bytes = 60_000)), "commitment-fee");
+    let mut poor = good.commitment;
+    poor.miner = miner(9).public();
+    assert_eq!(refused(poor.sign(&miner(9))), "commitment-fee");
+    let second = signed(|c| c.bytes += 1);
+    assert_eq!(commitment_refusal(&market, &[good, second]), CommitmentError::SecondOfMiner);
+    // Whoever puts a batch together leaves all of these out, and of a miner's brings the first.
+    let commitments = [signed(|c| c.anchor.0 = Hash::ZERO), signed(|c| c.bytes = 60_000), good, second];
+    let Assembled { drafted, .. } = market.ledger.assemble(assembly(&market, 0, &commitments, &[]));
+    let (batch, _) = drafted.unwrap().sign(&validator_keys()[0]);
+    assert_eq!(batch.contents.commitments, [good]);
+    let clear = Market::open();
+    assert_eq!(verify_commitment(clear.network(), &good), Err(CommitmentError::InClear));
+}
+
+#[test]
+fn all_blocks_that_are_not_revealed_fit_one_batch() {
+    let mut market = hidden_with(CommitReveal { reveal_ms: REVEAL_MS, fee_per_byte: Money::ZERO });
+    let (block, good) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    let sized = |by: u64, bytes: u32| {
+        let commitment = Commitment { miner: miner(by).public(), bytes, ..good.commitment };
+        commitment.sign(&miner(by))
+    };
+    let room = market.network().parameters().limits.batch_bytes - 512;
+    bring(&mut market, 0, &[good, sized(1, room - good.commitment.bytes)], &[]);
+    let got = commitment_refusal(&market, &[sized(2, 1)]);
+    let (got_bytes, expected) = (u64::from(room) + 1, u64::from(room));
+    assert_eq!(got, CommitmentError::NoRoom { what: "bytes", got: got_bytes, expected });
+    // Room is made as blocks are revealed.
+    bring(&mut market, 1, &[], &[block]);
+    bring(&mut market, 0, &[sized(2, good.commitment.bytes)], &[]);
+}
+
+#[test]
+fn blocks_that_were_not_committed_to_like_this_are_refused() {
+    let mut market = hidden();
+    let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    assert_eq!(reveal_refusal(&market, &block), RevealError::NotCommitted);
+    let anchor = market.ledger.head().hash;
+    let (large, mut to_large) = sealed(&market, 1, &[(1, providers([0, 0]))]);
+    to_large.commitment.bytes -= 1;
+    let (many, mut to_many) = sealed(&market, 2, &[(2, providers([0, 0]))]);
+    to_many.commitment.compositions = 0;
+    market.advance_to(2);
+    let (moved, mut to_moved) = sealed(&market, 3, &[(1, providers([0, 0]))]);
+    to_moved.commitment.anchor = anchor;
+    let resigned = |signed: SignedCommitment, by| signed.commitment.sign(&miner(by));
+    let commitments = [commitment, resigned(to_large, 1), resigned(to_many, 2), resigned(to_moved, 3)];
+    bring(&mut market, 0, &commitments, &[]);
+    let rules = [&large, &many, &moved].map(|block| reveal_refusal(&market, block).rule());
+    assert_eq!(rules, ["committed-size", "committed-size", "committed-anchor"]);
+    let by_another = Block::sign(market.network().id(), anchor, 1, block.body.clone(), &miner(1));
+    assert_eq!(reveal_refusal(&market, &by_another), RevealError::NotCommitted);
+    bring(&mut market, 1, &[], std::slice::from_ref(&block));
+    assert_eq!(reveal_refusal(&market, &block), RevealError::RevealedBefore);
+}
+
+#[test]
+fn somebody_elses_commitment_to_the_same_block_takes_nothing_from_its_miner() {
+    let mut market = hidden();
+    let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    // Seen on its way, and brought first.
+    let claimed = Commitment { miner: miner(1).public(), ..commitment.commitment }.sign(&miner(1));
+    bring(&mut market, 0, &[claimed], &[]);
+    bring(&mut market, 1, &[commitment], &[]);
+    bring(&mut market, 2, &[], std::slice::from_ref(&block));
+    let report = bring(&mut market, 3, &[], &[]);
+    assert_eq!((report.compositions, composer(&market, 0)), (1, Some(miner(0).public().address())));
+}
+
+#[test]
+fn the_better_of_two_compositions_of_a_cohort_takes_effect_and_a_tie_goes_by_nonces_alone() {
+    // A demand that both compose equally well, under many a nonce: nobody wins always.
+    let mut winners = [0, 0];
+    for nonce in 0..12 {
+        let mut market = hidden();
+        let drafted = |by| market.draft(market.composing(by, &[(0, providers([0, 0]))])).unwrap();
+        let blocks = [0, 1].map(|by| {
+            let body = drafted(by).seal(&miner(by)).unwrap().0.body;
+            Block::sign(market.network().id(), market.ledger.head().hash, nonce, body, &miner(by))
+        });
+        let commitments = [0, 1].map(|by| Commitment::to_block(&blocks[by]).sign(&miner(by as u64)));
+        bring(&mut market, 0, &commitments, &[]);
+        bring(&mut market, 1, &[], &blocks);
+        bring(&mut market, 2, &[], &[]);
+        let winner = composer(&market, 0).unwrap();
+        winners[usize::from(winner == miner(1).public().address())] += 1;
+    }
+    assert!(winners.iter().all(|&count| count > 0), "{winners:?}");
+}
+
+#[test]
+fn what_is_foreseen_is_what_comes_of_it() {
+    let mut market = hidden();
+    let (one, to_one) = sealed(&market, 0, &[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    bring(&mut market, 0, &[to_one], &[]);
+    let foreseen = market.ledger.foresee(std::slice::from_ref(&one), market.next_time());
+    assert_eq!(foreseen.head(), market.ledger.head());
+    // On what is foreseen provider 0 has no time left: another way must be found for the third.
+    let taken = market.ledger.usage(ProviderId(0)).standing;
+    assert_eq!((taken, foreseen.usage(ProviderId(0)).standing), (0, 40));
+    let drafted = foreseen.draft(chain::Draft {
+        miner: miner(0).public(),
+        timestamp_ms: market.next_time(),
+        records: Vec::new(),
+        price_update: None,
+        compositions: vec![(market.demand(2), providers([1, 1]))],
+        amendments: Vec::new(),
+    });
+    // Not good enough at these prices; that the demand asks for less with age is foreseen too.
+    assert_eq!(drafted.unwrap_err().rule(), "reward");
+    bring(&mut market, 1, &[], std::slice::from_ref(&one));
+    assert_eq!(market.ledger.foresee(&[], market.next_time()).usage(ProviderId(0)).standing, 40);
+    bring(&mut market, 2, &[], &[]);
+    assert_eq!(market.ledger.usage(ProviderId(0)).standing, 40);
+}
+
+#[test]
+fn cohorts_are_entries_of_the_state_until_they_take_effect() {
+    let mut market = hidden();
+    let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    bring(&mut market, 0, &[commitment], &[]);
+    let keys = [StateKey::Cohort(2), StateKey::Pledge(2, miner(0).public()), StateKey::Burned];
+    let values = |market: &Market| {
+        keys.map(|key| {
+            let proof = market.ledger.prove_state(key);
+            proof.verify(market.ledger.state_root()).unwrap();
+            proof.value
+        })
+    };
+    let before = values(&market);
+    assert!(before.iter().all(Option::is_some));
+    bring(&mut market, 1, &[], &[block]);
+    let after = values(&market);
+    assert!(after[0] != before[0] && after[1] != before[1] && after[2] == before[2]);
+    bring(&mut market, 2, &[], &[]);
+    assert_eq!(values(&market).map(|value| value.is_some()), [false, false, true]);
+}
+
+#[test]
+fn a_batch_that_brings_commitments_needs_no_distance_to_its_parent_and_an_idle_one_waits_for_turns_only() {
+    let mut market = hidden();
+    let (_, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+    let mut soon = assembly(&market, 0, &[commitment], &[]);
+    soon.timestamp_ms = market.ledger.head().timestamp_ms + 1;
+    assert!(market.ledger.assemble(soon).drafted.is_ok());
+    bring(&mut market, 0, &[commitment], &[]);
+    let head_ms = market.ledger.head().timestamp_ms;
+    assert_eq!(market.ledger.next_turn(), Some(head_ms + REVEAL_MS));
+    let mut early = assembly(&market, 1, &[], &[]);
+    early.timestamp_ms = head_ms + 1;
+    let refused = market.ledger.assemble(early).drafted.unwrap_err();
+    assert_eq!(refused.rule(), "quiet-interval");
+}
+
+#[test]
+fn in_clear_a_batch_with_commitments_is_refused() {
+    let hidden = hidden();
+    let (_, commitment) = sealed(&hidden, 0, &[(0, providers([0, 0]))]);
+    let market = Market::open();
+    let mut batch = market.batch(market.composing(0, &[(0, providers([0, 0]))]));
+    batch.contents.commitments.push(commitment);
+    let (commitment, error) = (commitment.id(), Box::new(CommitmentError::InClear));
+    refuse(&market, resign(batch, &miner(0)), &Rejection::Commitment { commitment, error }, Fault::Peer);
+}
