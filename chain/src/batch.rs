@@ -50,6 +50,9 @@ pub struct BatchHeader {
     pub timestamp_ms: u64,
     /// Who put it together. Nobody is paid for that.
     pub proposer: PublicKey,
+    /// Where miners commit to blocks: the height of the newest commitments whose blocks its proposer has had time to gather.
+    /// The batch is its turn to bring those, and all older ones. 0 if there are none.
+    pub turn: Height,
     /// Merkle root of the items of its contents.
     pub contents_root: Hash,
     /// The number of the items of its contents.

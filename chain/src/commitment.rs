@@ -100,10 +100,4 @@ impl SignedCommitment {
     pub fn verify_signature(&self) -> Result<(), KeyError> {
         self.commitment.miner.verify(Domain::Commitment, &[&encode(&self.commitment)], &self.signature)
     }
-
-    /// The bytes that its miner pays for: its own and those of the block.
-    pub fn bytes_paid(&self) -> u64 {
-        let own = u64::try_from(encoded_len(self)).unwrap_or(u64::MAX);
-        own.saturating_add(u64::from(self.commitment.bytes))
-    }
 }

@@ -74,12 +74,19 @@ class Batch:
         self.work = self.reward = 0
 
     def take_effect(self, blocks):
-        """Steps 4 to 11. What became of the blocks is in them."""
+        """Steps 4 to 11. What became of the blocks is in them. Returns those that were not left for the next batch."""
+        if any(block.is_committed for block in blocks):
+            blocks = sorted(blocks, key=self.lot)
+        admitted = []
         for block in blocks:
             try:
                 self.admit(block)
             except Mismatch as error:
+                if block.is_committed and admitted and error.rule == "verification-work":
+                    continue
                 block.drop_all(error)
+            admitted.append(block)
+        blocks = admitted
         parameters = self.state.parameters
         if parameters["allocation"][0] == "Dedicated" or parameters["schedule"]["measure"][0] == "Paper":
             self.take_whole(blocks)
@@ -91,6 +98,7 @@ class Batch:
         for block in blocks:
             if not block.is_committed and not block.is_of_use():
                 raise Mismatch(f"nothing of block {block.identity.hex()} takes effect: {block.dropped[0]}")
+        return blocks
 
     # ---- Step 4 ----
 
@@ -195,6 +203,7 @@ class Batch:
 
     def judged(self, block, composition):
         """A composition of an open demand, fine by itself, and the share of the fee that it earns."""
+        self.check_date(block, composition)
         entry = self.entry_of(composition)
         equal(entry["status"][0], "Open", "the status of its demand", "already-composed")
         part = self.fitting(block, composition, entry)
@@ -227,6 +236,12 @@ class Batch:
         overdue = entry["status"][0] == "Open" and entry["expires_ms"] <= self.state.time
         require(not overdue, "its demand has expired", "expired-demand")
         return entry
+
+    def check_date(self, block, composition):
+        """What was committed to says of its date what it likes, but for the far future."""
+        latest = self.state.time + self.state.parameters["limits"]["clock_lead_ms"]
+        late = block.is_committed and composition["timestamp_ms"] > latest
+        require(not late, "it is dated long after its batch", "composition-timestamp")
 
     def fitting(self, block, composition, entry):
         """Checks a composition against the demand and the offers."""
@@ -274,6 +289,8 @@ class Batch:
 
     def amend(self, block, amendment):
         """Replaces what stands, all of it at once, or nothing. Returns what is displaced."""
+        for part in amendment["parts"]:
+            self.check_date(block, part["composition"])
         saved = self.saved()
         try:
             return self.exchange(block, amendment)

@@ -83,7 +83,7 @@ class State:
         cohort = self.cohorts.get(height)
         if cohort is None:
             return None
-        return wire.COHORT.write({"since_ms": cohort["since_ms"], "turns": sorted(cohort["turns"])})
+        return wire.TURNS.write(sorted(cohort["turns"]))
 
     def pledge_entry(self, height, miner):
         pledge = self.cohorts.get(height, {"pledges": {}})["pledges"].get(miner)

@@ -173,7 +173,8 @@ class Checker:
             demands = [part["composition"]["demand"] for part in amendment["parts"]]
             require(demands, "an amendment is empty")
             require(demands == sorted(demands), "the parts of an amendment do not ascend")
-        for composition in everything:
+        in_clear = self.genesis["parameters"]["commit_reveal"] is None
+        for composition in everything if in_clear else []:
             late = composition["timestamp_ms"] > header["timestamp_ms"]
             require(not late, f"the composition of {composition['demand'].hex()} is dated after its batch")
         for block in blocks:
@@ -196,8 +197,9 @@ class Checker:
         equal(header["parent"], self.head, "the parent")
         parent_time = self.state.time
         require(header["timestamp_ms"] > parent_time, "the batch is not later than its parent")
-        hidden = self.genesis["parameters"]["commit_reveal"] is not None and (commitments or blocks)
-        if not hidden and not compositions and all(part["replaces"] for part in parts_of(amendments)):
+        equal(header["turn"] < header["height"], True, "its turn for commitments of batches before it")
+        urgent = commitments or self.state.cohorts
+        if not urgent and not compositions and all(part["replaces"] for part in parts_of(amendments)):
             name = "amendment_interval_ms" if amendments else "quiet_batch_interval_ms"
             late_enough = header["timestamp_ms"] >= parent_time + self.genesis["parameters"][name]
             require(late_enough, "a batch that composes no open demand comes too soon after its parent")
@@ -238,8 +240,11 @@ class Checker:
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
         if self.genesis["parameters"]["commit_reveal"] is not None:
-            blocks, batch.seed = self.take_turn(header, commitments, blocks)
-        batch.take_effect(blocks)
+            height, cohort, blocks, batch.seed = self.take_turn(header, commitments, blocks)
+        taken = batch.take_effect(blocks)
+        if len(taken) < len(blocks):
+            cohorts.put_back(state, height, cohort, [block for block in blocks if block not in taken])
+        blocks = taken
         outcomes = [block.outcome() for block in blocks]
         equal(header["outcomes_root"], crypto.merkle_root(outcomes), "the outcomes root")
         for block in blocks:
@@ -273,10 +278,12 @@ class Checker:
                 raise Mismatch(f"block {block.identity.hex()}: {error}") from error
         self.counts["commitments"] += len(commitments)
         self.counts["blocks revealed"] += len(revealed)
-        blocks, seed = cohorts.take_turn(state, header["proposer"]) or ([], header["parent"])
-        for block in blocks:
+        due = cohorts.take_turn(state, header["proposer"], header["turn"])
+        if due is None:
+            return None, None, [], header["parent"]
+        for block in due[2]:
             block.is_committed = True
-        return blocks, seed
+        return due
 
     def report(self):
         state, statuses = self.state, Counter(entry["status"][0] for entry in self.state.demands.values())

@@ -317,7 +317,7 @@ RECORD_CONTENT = Struct(
 RECORD = Struct(content=RECORD_CONTENT, signature=SIGNATURE)
 
 HEADER = Struct(
-    version=U16, network=HASH, height=U64, parent=HASH, timestamp_ms=U64, proposer=KEY, contents_root=HASH,
+    version=U16, network=HASH, height=U64, parent=HASH, timestamp_ms=U64, proposer=KEY, turn=U64, contents_root=HASH,
     item_count=U32, outcomes_root=HASH, state_root=HASH,
 )
 BLOCK_HEADER = Struct(
@@ -339,7 +339,7 @@ COMMITMENT = Struct(
 )
 SIGNED_COMMITMENT = Struct(commitment=COMMITMENT, signature=SIGNATURE)
 NONCES = Sequence(U64)
-COHORT = Struct(since_ms=U64, turns=Sequence(U16))
+TURNS = Sequence(U16)
 PLEDGE = Struct(commitment=COMMITMENT, block=Optional(BLOCK))
 
 STANDING = Struct(

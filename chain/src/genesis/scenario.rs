@@ -12,7 +12,7 @@ use crate::key::{Address, PublicKey, SecretKey};
 use crate::record::{DemandStatement, NetworkId, Record, RecordContent, Statement};
 
 /// What each validator owns beyond what an account must keep, where miners pay for their blocks.
-const MINER_STAKE: Money = Money::from_units(10);
+const MINER_STAKE: Money = Money::from_units(100);
 
 /// The key of a scenario's demander number `index`.
 pub fn demander_key(rng_seed: u64, index: u64) -> SecretKey {
@@ -33,7 +33,7 @@ impl Genesis {
     /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
     /// rules that suit it. Each validator has one vote. Each demander owns exactly budget + least solver fee + what an account must keep, each provider
     /// the latter and the deposit of an offer like its own, so that it can change it; the bounty account has a twentieth
-    /// of all fees. Where miners pay for their blocks, validators own 10 $ for that. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
+    /// of all fees. Where miners pay for their blocks, validators own 100 $ for that. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
     /// that many strips has.
     pub fn of_scenario(
         scenario: &Scenario,

@@ -1,11 +1,14 @@
 //! The room of commitments. The commitments of one batch form a **cohort**; their blocks are brought by later batches, as they
 //! come. A cohort takes effect as a whole, the oldest first and one a batch at most, with the first batch by which
-//! validators with more power than may lie have had a turn, `reveal_ms` or more after it was committed to. One of them is
-//! honest, and brings every block that it has: so no proposer leaves out what it has seen and would rather have itself.
-//! What is not revealed by then expires.
+//! validators with more power than may lie have had a turn. Each says itself which batch is its turn for which cohorts
+//! ([`BatchHeader::turn`](crate::batch::BatchHeader)), and an honest one only when their blocks had `reveal_ms` to reach it,
+//! by its own clock; it brings every block that it has. So no proposer leaves out what it has seen and would rather have
+//! itself, however it dates its batches. What is not revealed by then expires.
 //!
 //! **What is committed to has room.** Commitments state how large their blocks are, and together those that are not revealed
-//! yet state no more than one batch holds: whoever has a turn can bring them all.
+//! yet state no more than one batch holds: whoever has a turn can bring them all. All that wait, revealed or not, are no more
+//! than [`WAITING_BATCHES`] batches hold. Room is paid for, by bytes or by compositions, of whichever more of a batch is taken.
+//! Blocks that one batch has no time to check take effect with the next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +20,7 @@ use super::defect::Defect;
 use super::root::StateKey;
 use super::state::{Moment, State};
 use crate::batch::{BatchHash, OVERHEAD_BYTES};
-use crate::block::Block;
+use crate::block::{Block, BlockHash};
 use crate::codec::{encode, encoded_len};
 use crate::commitment::{Commitment, SignedCommitment};
 use crate::consensus::ValidatorSet;
@@ -25,6 +28,11 @@ use crate::genesis::Network;
 use crate::hash::{Domain, Hash};
 use crate::key::{Address, KeyError, PublicKey};
 use crate::record::{Height, NetworkId};
+
+/// How many batches could hold all blocks that are committed to and have not taken effect.
+const WAITING_BATCHES: u64 = 4;
+/// The fewest bytes that a composition has.
+const COMPOSITION_BYTES: u32 = 36;
 
 /// Why a commitment is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -69,13 +77,13 @@ pub enum CommitmentError {
     /// Its miner has a commitment in the batch already.
     #[error("the second one of its miner in the batch, expected one at most")]
     SecondOfMiner,
-    /// It states that there is nothing in its block.
-    #[error("it states a block of no bytes")]
-    Empty,
-    /// Blocks that are not revealed yet would be too large together.
-    #[error("blocks not revealed yet would have {got} {what} together, expected at most {expected}")]
+    /// No block has the size that it states.
+    #[error("it states a block of {bytes} bytes and {compositions} compositions, which no block has")]
+    Size { bytes: u32, compositions: u32 },
+    /// Blocks that wait would be too large together.
+    #[error("blocks that wait would have {got} {what} together, expected at most {expected}")]
     NoRoom {
-        /// Bytes, compositions, or blocks.
+        /// Bytes, compositions, or entries: of all, or of those that are not revealed.
         what: &'static str,
         got: u64,
         expected: u64,
@@ -101,7 +109,7 @@ impl CommitmentError {
             Self::NoAnchor { .. } => "anchor",
             Self::BroughtBefore => "commitment-once",
             Self::SecondOfMiner => "commitment-of-miner",
-            Self::Empty => "empty-commitment",
+            Self::Size { .. } => "commitment-size",
             Self::NoRoom { .. } => "commitment-room",
             Self::Fee { .. } => "commitment-fee",
         }
@@ -146,7 +154,6 @@ impl RevealError {
 /// The commitments of one batch, and what of them is revealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cohort {
-    since_ms: u64,
     /// Validators that had a turn to bring its blocks, by position.
     turns: BTreeSet<u16>,
     /// By miner.
@@ -183,6 +190,48 @@ impl Cohort {
     }
 }
 
+/// How much of a batch blocks take.
+#[derive(Clone, Copy, Debug, Default)]
+struct Room {
+    entries: u64,
+    bytes: u64,
+    compositions: u64,
+}
+
+impl Room {
+    fn of<'c>(commitments: impl Iterator<Item = &'c Commitment>) -> Self {
+        commitments.fold(Self::default(), |room, one| Self {
+            entries: room.entries.saturating_add(1),
+            bytes: room.bytes.saturating_add(one.bytes.into()),
+            compositions: room.compositions.saturating_add(one.compositions.into()),
+        })
+    }
+
+    /// So many batches hold this.
+    fn validate(self, limits: &Limits, batches: u64) -> Result<(), CommitmentError> {
+        let bytes: u64 = limits.batch_bytes.saturating_sub(OVERHEAD_BYTES.into()).into();
+        let most = u64::from(limits.compositions_per_batch).saturating_mul(batches);
+        let sizes = [
+            ("bytes", self.bytes, bytes.saturating_mul(batches)),
+            ("compositions", self.compositions, most),
+            ("entries", self.entries, most),
+        ];
+        match sizes.into_iter().find(|(_, got, expected)| got > expected) {
+            Some((what, got, expected)) => Err(CommitmentError::NoRoom { what, got, expected }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A commitment states a size that a block can have, which is all that can be said of it without the state.
+pub(crate) fn validate_stated_size(commitment: &Commitment, limits: &Limits) -> Result<(), CommitmentError> {
+    let Commitment { bytes, compositions, .. } = *commitment;
+    let is_possible = bytes > 0
+        && compositions.saturating_mul(COMPOSITION_BYTES) <= bytes
+        && Room::of(std::iter::once(commitment)).validate(limits, 1).is_ok();
+    if is_possible { Ok(()) } else { Err(CommitmentError::Size { bytes, compositions }) }
+}
+
 /// Cohorts that have not taken effect, by the height of their commitments.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cohorts {
@@ -203,27 +252,20 @@ impl Cohorts {
         limits: &Limits,
     ) -> Result<(), CommitmentError> {
         let unrevealed = self.waiting.values().flat_map(|cohort| cohort.unrevealed());
-        let (mut blocks, mut bytes, mut compositions) = (0_u64, 0_u64, 0_u64);
-        for one in unrevealed.chain([commitment]) {
-            blocks = blocks.saturating_add(1);
-            bytes = bytes.saturating_add(one.bytes.into());
-            compositions = compositions.saturating_add(one.compositions.into());
-        }
-        let most = limits.compositions_per_batch.into();
-        let sizes = [
-            ("bytes", bytes, limits.batch_bytes.saturating_sub(OVERHEAD_BYTES.into()).into()),
-            ("compositions", compositions, most),
-            ("entries", blocks, most),
-        ];
-        match sizes.into_iter().find(|(_, got, expected)| got > expected) {
-            Some((what, got, expected)) => Err(CommitmentError::NoRoom { what, got, expected }),
-            None => Ok(()),
-        }
+        Room::of(unrevealed.chain([commitment])).validate(limits, 1)?;
+        let waiting = self.waiting.values().flat_map(|cohort| cohort.commitments());
+        Room::of(waiting.chain([commitment])).validate(limits, WAITING_BATCHES)
     }
 
-    /// A commitment of the batch of this height and time.
-    pub(super) fn commit(&mut self, height: Height, timestamp_ms: u64, commitment: Commitment) {
-        let none = Cohort { since_ms: timestamp_ms, turns: BTreeSet::new(), pledges: BTreeMap::new() };
+    /// Whether a miner's commitment to this block waits.
+    fn is_pledged(&self, miner: PublicKey, block: BlockHash) -> bool {
+        let mut pledges = self.waiting.values().filter_map(|cohort| cohort.pledges.get(&miner));
+        pledges.any(|pledge| pledge.commitment.block == block)
+    }
+
+    /// A commitment of the batch of this height.
+    pub(super) fn commit(&mut self, height: Height, commitment: Commitment) {
+        let none = Cohort { turns: BTreeSet::new(), pledges: BTreeMap::new() };
         let cohort = Arc::make_mut(self.waiting.entry(height).or_insert_with(|| Arc::new(none)));
         cohort.pledges.insert(commitment.miner, Pledge { commitment, block: None });
         self.touched.extend([StateKey::Cohort(height), StateKey::Pledge(height, commitment.miner)]);
@@ -263,11 +305,10 @@ impl Cohorts {
         Ok(())
     }
 
-    /// A validator has its turn with the batch of this time: a turn for all cohorts whose blocks had time to travel.
-    pub(super) fn take_turn(&mut self, validator: u16, timestamp_ms: u64, rules: CommitReveal) {
-        for (&height, cohort) in &mut self.waiting {
-            let is_counted = timestamp_ms >= cohort.since_ms.saturating_add(rules.reveal_ms);
-            if is_counted && !cohort.turns.contains(&validator) {
+    /// A validator has its turn for all cohorts up to this one.
+    pub(super) fn take_turn(&mut self, validator: u16, turn: Height) {
+        for (&height, cohort) in self.waiting.range_mut(..=turn) {
+            if !cohort.turns.contains(&validator) {
                 Arc::make_mut(cohort).turns.insert(validator);
                 self.touched.insert(StateKey::Cohort(height));
             }
@@ -275,7 +316,7 @@ impl Cohorts {
     }
 
     /// Takes out the oldest cohort, if enough validators had a turn.
-    pub(super) fn take_due(&mut self, validators: &ValidatorSet) -> Option<Arc<Cohort>> {
+    pub(super) fn take_due(&mut self, validators: &ValidatorSet) -> Option<(Height, Arc<Cohort>)> {
         let (height, cohort) = self.waiting.first_key_value()?;
         let turns = cohort.turns.iter().map(|&validator| validators.power_of(validator));
         if turns.fold(0_u64, u64::saturating_add) <= validators.tolerated_power() {
@@ -285,17 +326,21 @@ impl Cohorts {
         let cohort = self.waiting.remove(&height)?;
         self.touched.insert(StateKey::Cohort(height));
         self.touched.extend(cohort.pledges.keys().map(|&miner| StateKey::Pledge(height, miner)));
-        Some(cohort)
+        Some((height, cohort))
     }
 
-    /// From when on a batch may count as a turn for some cohort, in milliseconds since the Unix epoch; `None` if none waits.
-    pub(super) fn turns_from_ms(&self, rules: CommitReveal) -> Option<u64> {
-        self.waiting.values().map(|cohort| cohort.since_ms.saturating_add(rules.reveal_ms)).min()
+    /// What these miners revealed waits for the next batch: this one has no time to check it.
+    pub(super) fn put_back(&mut self, height: Height, cohort: &Cohort, miners: &[PublicKey]) {
+        let pledges = cohort.pledges.iter().filter(|(miner, _)| miners.contains(miner));
+        let pledges = pledges.map(|(&miner, pledge)| (miner, pledge.clone())).collect();
+        self.waiting.insert(height, Arc::new(Cohort { turns: cohort.turns.clone(), pledges }));
+        self.touched.insert(StateKey::Cohort(height));
+        self.touched.extend(miners.iter().map(|&miner| StateKey::Pledge(height, miner)));
     }
 
-    /// Since when a cohort waits and who had a turn, in canonical bytes.
+    /// Who had a turn for a cohort, in canonical bytes.
     pub(super) fn entry(&self, height: Height) -> Option<Vec<u8>> {
-        self.waiting.get(&height).map(|cohort| encode(&(cohort.since_ms, &cohort.turns)))
+        self.waiting.get(&height).map(|cohort| encode(&cohort.turns))
     }
 
     /// A commitment and its block, in canonical bytes.
@@ -325,17 +370,17 @@ impl State {
     ) -> Result<(), CommitmentError> {
         let (parameters, commitment) = (network.parameters(), &signed.commitment);
         let rules = parameters.commit_reveal.ok_or(CommitmentError::InClear)?;
-        if self.anchors.brought(signed.id().0).is_some() {
+        let is_pledged = self.cohorts.is_pledged(commitment.miner, commitment.block);
+        if is_pledged || self.anchors.brought(signed.id().0).is_some() {
             return Err(CommitmentError::BroughtBefore);
         }
-        self.cohorts.validate_room(commitment, &parameters.limits)?;
         let miner = commitment.miner.address();
-        let Some(expected) = fee_of(signed, rules) else {
-            let (got, most) = (commitment.bytes.into(), parameters.limits.batch_bytes.into());
-            return Err(CommitmentError::NoRoom { what: "bytes", got, expected: most });
-        };
-        let got = self.accounts.spendable(miner);
-        if got < expected { Err(CommitmentError::Fee { miner, got, expected }) } else { Ok(()) }
+        let (got, expected) = (self.accounts.spendable(miner), fee_of(signed, rules, &parameters.limits));
+        let expected = expected.unwrap_or(Money::from_micros(i64::MAX));
+        if got < expected {
+            return Err(CommitmentError::Fee { miner, got, expected });
+        }
+        self.cohorts.validate_room(commitment, &parameters.limits)
     }
 
     /// A commitment on an anchor of this time takes effect: its miner pays, and its block may be revealed.
@@ -348,15 +393,20 @@ impl State {
     ) -> Result<(), Defect> {
         let commitment = signed.commitment;
         let rules = network.parameters().commit_reveal.ok_or(Defect::Cohort)?;
-        let fee = fee_of(signed, rules).ok_or(Defect::Balance)?;
+        let fee = fee_of(signed, rules, &network.parameters().limits).ok_or(Defect::Balance)?;
         self.accounts.burn(commitment.miner.address(), fee)?;
         self.anchors.bring(signed.id().0, anchor_ms);
-        self.cohorts.commit(at.height, at.timestamp_ms, commitment);
+        self.cohorts.commit(at.height, commitment);
         Ok(())
     }
 }
 
-/// What a commitment costs its miner; `None` beyond the range of money.
-fn fee_of(signed: &SignedCommitment, rules: CommitReveal) -> Option<Money> {
-    rules.fee_per_byte.checked_mul(i64::try_from(signed.bytes_paid()).ok()?)
+/// What a commitment costs its miner; `None` beyond the range of money. A composition is paid like as many bytes as a batch
+/// has for each that it may hold.
+fn fee_of(signed: &SignedCommitment, rules: CommitReveal, limits: &Limits) -> Option<Money> {
+    let Commitment { bytes, compositions, .. } = signed.commitment;
+    let each = u64::from(limits.batch_bytes).checked_div(limits.compositions_per_batch.into())?;
+    let block = u64::from(bytes).max(u64::from(compositions).checked_mul(each)?);
+    let own = u64::try_from(encoded_len(signed)).ok()?;
+    rules.fee_per_byte.checked_mul(i64::try_from(own.checked_add(block)?).ok()?)
 }

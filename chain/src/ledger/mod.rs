@@ -97,11 +97,12 @@ impl Ledger {
     /// The first rule broken.
     pub fn validate_commitment(&self, signed: &SignedCommitment) -> Result<(), CommitmentError> {
         let got = signed.commitment.anchor;
-        if !self.is_anchor(got) {
+        let judged = self.state.validate_commitment(&self.network, signed);
+        if !self.is_anchor(got) && matches!(judged, Ok(()) | Err(CommitmentError::NoRoom { .. })) {
             let window_ms = self.network.parameters().anchor_window_ms;
             return Err(CommitmentError::NoAnchor { got, window_ms });
         }
-        self.state.validate_commitment(&self.network, signed)
+        judged
     }
 
     /// Whether the next batch may reveal a block.
@@ -117,10 +118,9 @@ impl Ledger {
         self.state.cohorts.iter().map(|(height, cohort)| (height, cohort.as_ref()))
     }
 
-    /// From when on a batch gives its proposer a turn to bring the blocks of some cohort, in milliseconds since the Unix
-    /// epoch; `None` if none waits.
-    pub fn next_turn(&self) -> Option<u64> {
-        self.state.cohorts.turns_from_ms(self.network.parameters().commit_reveal?)
+    /// Whether anything that is committed to has not taken effect.
+    pub fn awaits_turns(&self) -> bool {
+        self.state.cohorts.iter().next().is_some()
     }
 
     /// What was paid for bytes.
@@ -185,7 +185,7 @@ impl Ledger {
 
     /// Whether the next batch, at this time, may be empty: something waits for market time to pass, or leaves with it.
     pub fn is_waiting(&self, timestamp_ms: u64) -> bool {
-        self.next_turn().is_some()
+        self.awaits_turns()
             || self.awaits_relaxation(timestamp_ms)
             || self.awaits_settlement()
             || self.first_departure().is_some_and(|due_ms| due_ms <= timestamp_ms)

@@ -306,14 +306,19 @@ impl<'a> Transition<'a> {
     }
 
     /// Its proposer has had a turn to bring blocks: the cohort that takes effect now, if one does.
-    pub(crate) fn take_turn(&mut self, proposer: &PublicKey) -> Option<Arc<Cohort>> {
-        let (rules, validators) = (self.commit_reveal()?, self.network.validators());
+    pub(crate) fn take_turn(&mut self, proposer: &PublicKey, turn: Height) -> Option<(Height, Arc<Cohort>)> {
+        let validators = self.network.validators();
         if let Some(validator) = validators.index_of(proposer) {
-            self.state.cohorts.take_turn(validator, self.at.timestamp_ms, rules);
+            self.state.cohorts.take_turn(validator, turn);
         }
         let due = self.state.cohorts.take_due(validators)?;
-        self.report.unrevealed = due.unrevealed().map(|commitment| commitment.block).collect();
+        self.report.unrevealed = due.1.unrevealed().map(|commitment| commitment.block).collect();
         Some(due)
+    }
+
+    /// What these miners revealed of a cohort takes effect with the next batch.
+    pub(crate) fn put_back(&mut self, height: Height, cohort: &Cohort, miners: &[PublicKey]) {
+        self.state.cohorts.put_back(height, cohort, miners);
     }
 
     /// To come back to, should a block not take effect as a whole.

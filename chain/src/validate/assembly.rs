@@ -14,7 +14,7 @@ use crate::commitment::SignedCommitment;
 use crate::key::PublicKey;
 use crate::ledger::transition::{BatchReport, Transition};
 use crate::ledger::{Ledger, MarketError};
-use crate::record::Record;
+use crate::record::{Height, Record};
 
 /// What is to be put together into the next batch.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct Assembly {
     pub proposer: PublicKey,
     /// Milliseconds since the Unix epoch, above the head's.
     pub timestamp_ms: u64,
+    /// The newest commitments, by height, whose blocks the proposer has had time to gather; 0 for none.
+    pub turn: Height,
     /// Records, right by themselves ([`crate::validate::check_record`]), which take effect all together.
     pub records: Vec<Record>,
     /// Commitments, right by themselves ([`crate::validate::verify_commitment`]); those that may come, as far as there is
@@ -55,7 +57,7 @@ impl Ledger {
         assembly: Assembly,
         refused: &mut Vec<(BlockHash, Rejection)>,
     ) -> Result<Drafted, Rejection> {
-        let Assembly { proposer, timestamp_ms, records, commitments, blocks } = assembly;
+        let Assembly { proposer, timestamp_ms, turn: gathered, records, commitments, blocks } = assembly;
         let (got, expected) = (timestamp_ms, self.head().timestamp_ms);
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
@@ -67,10 +69,10 @@ impl Ledger {
             let mut contents = Contents { blocks, ..Contents::default() };
             self.add_records_and_commitments(&mut contents, records, commitments, timestamp_ms)?;
             let mut transition = Transition::begin(self, timestamp_ms)?;
-            let turn = bring(&mut transition, &proposer, &contents, parent)?;
+            let turn = bring(&mut transition, (&proposer, gathered), &contents, parent)?;
             take_effect(&mut transition, &turn)?;
             self.validate_interval(timestamp_ms, self.kind_of_contents(&contents), contents.is_empty())?;
-            return self.drafted(transition, proposer, contents, None);
+            return self.drafted(transition, (proposer, gathered), contents, None);
         }
         let mut blocks = self.those_with_room(&records, blocks, timestamp_ms);
         loop {
@@ -82,7 +84,7 @@ impl Ledger {
             if useless.iter().all(Option::is_none) {
                 let contents = Contents { records, blocks, ..Contents::default() };
                 self.validate_interval(timestamp_ms, contents.kind(), contents.is_empty())?;
-                return self.drafted(transition, proposer, contents, None);
+                return self.drafted(transition, (proposer, 0), contents, None);
             }
             // What has no effect takes nothing from the others but time.
             let mut left = Vec::with_capacity(blocks.len());
@@ -161,7 +163,8 @@ impl Ledger {
             bytes = bytes.saturating_sub(encoded_len(record));
         }
         let mut taken = Vec::new();
-        for block in blocks.into_iter().filter(|block| block.dated_ms() <= timestamp_ms) {
+        let is_hidden = self.network().parameters().commit_reveal.is_some();
+        for block in blocks.into_iter().filter(|block| is_hidden || block.dated_ms() <= timestamp_ms) {
             let left = bytes.checked_sub(encoded_len(&block));
             let left = left.zip(compositions.checked_sub(block.body.composed().count()));
             if let Some((fewer_bytes, fewer)) = left.filter(|_| taken.len() < most) {

@@ -18,7 +18,7 @@ use crate::ledger::state::State;
 use crate::ledger::transition::{BatchReport, BlockOutcome, By, Transition};
 use crate::ledger::{DemandEntry, Ledger, MarketError};
 use crate::merkle::merkle_root;
-use crate::record::{DemandId, Record};
+use crate::record::{DemandId, Height, Record};
 
 /// What a miner wants to put into the next batch.
 #[derive(Clone, Debug)]
@@ -208,13 +208,13 @@ impl Ledger {
             Some(UnsignedBlock { header, body })
         };
         let contents = Contents { records: draft.records, ..Contents::default() };
-        self.drafted(transition, draft.miner, contents, own)
+        self.drafted(transition, (draft.miner, 0), contents, own)
     }
 
     pub(super) fn drafted(
         &self,
         transition: Transition<'_>,
-        proposer: PublicKey,
+        (proposer, turn): (PublicKey, Height),
         contents: Contents,
         own: Option<UnsignedBlock>,
     ) -> Result<Drafted, Rejection> {
@@ -225,6 +225,7 @@ impl Ledger {
             parent: self.head().hash,
             timestamp_ms: transition.timestamp_ms(),
             proposer,
+            turn,
             contents_root: Hash::ZERO,
             item_count: 0,
             outcomes_root: outcomes_root(transition.report()),

@@ -16,11 +16,12 @@ use crate::batch::BatchHash;
 use crate::block::{Amendment, Block, BlockHash, Composition};
 use crate::codec::encode;
 use crate::hash::{Domain, Hash};
+use crate::key::PublicKey;
 use crate::ledger::market::amending::ProposedPart;
 use crate::ledger::market::staging::{Claim, ProposedComposition};
 use crate::ledger::transition::{By, Transition};
 use crate::ledger::{BlockOutcome, Cohort, Defect, Dropped, MarketError};
-use crate::record::DemandId;
+use crate::record::{DemandId, Height};
 use crate::schedule::{Measure, PPM};
 
 /// Price updates that are tried of a batch, until one takes effect: each takes two passes over the market.
@@ -103,8 +104,8 @@ impl<'b> Fate<'b> {
 pub(super) enum Turn<'b> {
     /// Those that it brings itself.
     InClear { blocks: &'b [Block], parent: BatchHash },
-    /// Those of a cohort that are revealed.
-    Cohort(Arc<Cohort>),
+    /// Those that are revealed of the cohort of a height.
+    Cohort { height: Height, cohort: Arc<Cohort> },
     /// Those that are expected to be a cohort's.
     Foreseen { blocks: &'b [Block], seed: Hash },
     /// No cohort is due.
@@ -115,18 +116,22 @@ impl Turn<'_> {
     fn seed(&self) -> Hash {
         match self {
             Self::InClear { parent, .. } => parent.0,
-            Self::Cohort(cohort) => cohort.lot(),
+            Self::Cohort { cohort, .. } => cohort.lot(),
             Self::Foreseen { seed, .. } => *seed,
             Self::Nobodys => Hash::ZERO,
         }
     }
 
-    fn fates(&self) -> Vec<Fate<'_>> {
-        let fate = |is_committed| move |(position, block)| Fate::new(position, block, is_committed);
+    /// In the order in which they have their turn.
+    fn blocks(&self) -> Vec<&Block> {
         match self {
-            Self::InClear { blocks, .. } => blocks.iter().enumerate().map(fate(false)).collect(),
-            Self::Cohort(cohort) => cohort.revealed().map(Arc::as_ref).enumerate().map(fate(true)).collect(),
-            Self::Foreseen { blocks, .. } => blocks.iter().enumerate().map(fate(true)).collect(),
+            Self::InClear { blocks, .. } | Self::Foreseen { blocks, .. } => blocks.iter().collect(),
+            Self::Cohort { cohort, .. } => {
+                let mut blocks: Vec<&Block> = cohort.revealed().map(Arc::as_ref).collect();
+                let seed = self.seed();
+                blocks.sort_by_key(|block| lot(seed, block, None));
+                blocks
+            }
             Self::Nobodys => Vec::new(),
         }
     }
@@ -137,12 +142,27 @@ pub(super) fn take_effect<'b>(
     transition: &mut Transition<'_>,
     turn: &'b Turn<'_>,
 ) -> Result<Vec<Fate<'b>>, Defect> {
-    let (seed, mut fates) = (turn.seed(), turn.fates());
-    for fate in &mut fates {
-        if let Err(why) = admit(transition, fate) {
-            internal(&why)?;
-            fate.drop_all(&why);
+    let (seed, is_committed) = (turn.seed(), !matches!(turn, Turn::InClear { .. }));
+    let (mut fates, mut carried): (Vec<Fate<'_>>, Vec<PublicKey>) = (Vec::new(), Vec::new());
+    for block in turn.blocks() {
+        let mut fate = Fate::new(fates.len(), block, is_committed);
+        match admit(transition, &fate) {
+            Ok(()) => fates.push(fate),
+            // What this batch has no time for is the next one's, but for what none has time for.
+            Err(Rejection::Market(MarketError::TooMuchWork { .. })) if is_committed && !fates.is_empty() => {
+                carried.push(block.miner());
+            }
+            Err(why) => {
+                internal(&why)?;
+                fate.drop_all(&why);
+                fates.push(fate);
+            }
         }
+    }
+    if let Turn::Cohort { height, cohort } = turn
+        && !carried.is_empty()
+    {
+        transition.put_back(*height, cohort, &carried);
     }
     if takes_effect_whole(transition) {
         take_whole(transition, seed, &mut fates)?;
@@ -194,8 +214,8 @@ fn validate_anchor(transition: &Transition<'_>, block: &Block) -> Result<u64, Bl
 }
 
 /// What decides between items that are equally good. A miner cannot choose it, but by another key.
-fn lot(seed: Hash, fate: &Fate<'_>, demand: Option<DemandId>) -> Hash {
-    Domain::Order.hash(&[&encode(&(seed, fate.block.miner(), demand))])
+fn lot(seed: Hash, block: &Block, demand: Option<DemandId>) -> Hash {
+    Domain::Order.hash(&[&encode(&(seed, block.miner(), demand))])
 }
 
 fn compose(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
@@ -203,13 +223,13 @@ fn compose(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) 
     for (position, fate) in fates.iter_mut().enumerate().filter(|(_, fate)| fate.is_of_use()) {
         let first = fate.first_composition();
         for (item, composition) in (first..).zip(&fate.block.body.compositions) {
-            match transition.appraise(&fate.propose(composition)) {
+            let dated = validate_date(transition, fate, composition);
+            match dated.and_then(|()| Ok(transition.appraise(&fate.propose(composition))?)) {
                 Ok(found) => {
-                    let key = (found.rank(), lot(seed, fate, Some(composition.demand)));
+                    let key = (found.rank(), lot(seed, fate.block, Some(composition.demand)));
                     appraised.push((key, position, item, found));
                 }
                 Err(why) => {
-                    let why = why.into();
                     internal(&why)?;
                     fate.drop_item(item, why);
                 }
@@ -235,7 +255,7 @@ fn amend(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) ->
     let rank_of = |transition: &Transition<'_>, fate: &Fate<'_>, index: usize| {
         let amendment = fate.block.body.amendments.get(index)?;
         let demand = amendment.parts.first().map(|part| part.composition.demand);
-        Some((Reverse(saving_ppm(transition, amendment)), lot(seed, fate, demand)))
+        Some((Reverse(saving_ppm(transition, amendment)), lot(seed, fate.block, demand)))
     };
     for (position, fate) in fates.iter().enumerate().filter(|(_, fate)| fate.is_of_use()) {
         if let Some(rank) = rank_of(transition, fate, 0) {
@@ -245,7 +265,7 @@ fn amend(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) ->
     while let Some(((_, position), index)) = queues.pop_first() {
         let Some(fate) = fates.get_mut(position) else { continue };
         let Some(amendment) = fate.block.body.amendments.get(index) else { continue };
-        if let Err(why) = stage_amendment(transition, fate.by, index, amendment) {
+        if let Err(why) = stage_amendment(transition, fate, index, amendment) {
             internal(&why)?;
             fate.drop_item(fate.first_amendment().saturating_add(index), why);
         }
@@ -271,21 +291,38 @@ fn saving_ppm(transition: &Transition<'_>, amendment: &Amendment) -> i128 {
     saving.saturating_mul(i128::from(PPM)).checked_div(price.max(1)).unwrap_or(0)
 }
 
+/// A block that was committed to is not brought any later for what it says of its date; nobody dates it far ahead all the same.
+fn validate_date(
+    transition: &Transition<'_>,
+    fate: &Fate<'_>,
+    composition: &Composition,
+) -> Result<(), Rejection> {
+    let lead_ms = transition.network().parameters().limits.clock_lead_ms;
+    let (got, expected) = (composition.timestamp_ms, transition.timestamp_ms().saturating_add(lead_ms));
+    if !fate.is_committed || got <= expected {
+        return Ok(());
+    }
+    Err(Rejection::CompositionTimestamp { demand: composition.demand, got, expected })
+}
+
 fn stage_amendment(
     transition: &mut Transition<'_>,
-    by: By,
+    fate: &Fate<'_>,
     index: usize,
     amendment: &Amendment,
 ) -> Result<(), Rejection> {
+    for part in &amendment.parts {
+        validate_date(transition, fate, &part.composition)?;
+    }
     let proposed: Vec<ProposedPart<'_>> = amendment.parts.iter().map(ProposedPart::from).collect();
-    transition.stage_amendment(by, index, &proposed)?;
+    transition.stage_amendment(fate.by, index, &proposed)?;
     Ok(())
 }
 
 /// Whole blocks, in an order that nobody chooses.
 fn take_whole(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
     let mut order: Vec<(Hash, usize)> =
-        fates.iter().enumerate().map(|(position, fate)| (lot(seed, fate, None), position)).collect();
+        fates.iter().enumerate().map(|(position, fate)| (lot(seed, fate.block, None), position)).collect();
     order.sort_unstable();
     for (_, position) in order {
         let Some(fate) = fates.get_mut(position).filter(|fate| fate.is_of_use()) else { continue };
@@ -303,10 +340,11 @@ fn take_whole(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>
 
 fn stage_whole(transition: &mut Transition<'_>, fate: &Fate<'_>) -> Result<(), Rejection> {
     for composition in &fate.block.body.compositions {
+        validate_date(transition, fate, composition)?;
         transition.stage(&fate.propose(composition))?;
     }
     for (index, amendment) in fate.block.body.amendments.iter().enumerate() {
-        stage_amendment(transition, fate.by, index, amendment)?;
+        stage_amendment(transition, fate, index, amendment)?;
     }
     transition.judge_whole(fate.by.block)?;
     Ok(())
@@ -315,7 +353,7 @@ fn stage_whole(transition: &mut Transition<'_>, fate: &Fate<'_>) -> Result<(), R
 /// On what the batch leaves otherwise.
 fn reprice(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
     let mut order: Vec<(Hash, usize)> =
-        fates.iter().enumerate().map(|(position, fate)| (lot(seed, fate, None), position)).collect();
+        fates.iter().enumerate().map(|(position, fate)| (lot(seed, fate.block, None), position)).collect();
     order.sort_unstable();
     let (mut tried, mut is_done) = (0_usize, false);
     for (_, position) in order {

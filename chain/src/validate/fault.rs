@@ -55,6 +55,7 @@ impl Rejection {
             Self::WrongHeight { .. } => "height",
             Self::WrongParent { .. } => "parent",
             Self::TimestampNotAboveParent { .. } => "timestamp",
+            Self::TurnAhead { .. } => "turn",
             Self::TimestampAhead { .. } => "clock",
             Self::QuietBatchTooSoon { .. } => "quiet-interval",
             Self::AmendmentTooSoon { .. } => "amendment-interval",

@@ -14,6 +14,8 @@ impl Ledger {
         let name_of = |block: &Block| (block.hash(), block.clone());
         let mut known: Vec<(BlockHash, Block)> = known.iter().map(name_of).collect();
         let mut foreseen = self.clone();
+        // What a batch has time to check is foreseen, and no more: this is looked at after every batch.
+        let mut work = self.network().parameters().limits.verification_work;
         for (_, cohort) in self.cohorts() {
             let mut blocks: Vec<Block> = cohort.revealed().map(|block| Block::clone(block)).collect();
             for commitment in cohort.unrevealed() {
@@ -22,23 +24,24 @@ impl Ledger {
                 }
             }
             known.retain(|(name, _)| cohort.revealed().all(|block| block.hash() != *name));
-            foreseen = foreseen.after(&blocks, timestamp_ms).unwrap_or(foreseen);
+            foreseen = foreseen.after(&blocks, timestamp_ms, &mut work).unwrap_or(foreseen);
         }
         for (_, block) in known {
-            foreseen = foreseen.after(&[block], timestamp_ms).unwrap_or(foreseen);
+            foreseen = foreseen.after(&[block], timestamp_ms, &mut work).unwrap_or(foreseen);
         }
         foreseen
     }
 
     /// The ledger in which these blocks have taken effect, at the same head.
-    fn after(&self, blocks: &[Block], timestamp_ms: u64) -> Result<Self, Defect> {
-        if blocks.is_empty() {
+    fn after(&self, blocks: &[Block], timestamp_ms: u64, work: &mut u64) -> Result<Self, Defect> {
+        if blocks.is_empty() || *work == 0 {
             return Ok(self.clone());
         }
         let mut transition = Transition::begin(self, timestamp_ms)?;
         let turn = Turn::Foreseen { blocks, seed: Hash::ZERO };
         take_effect(&mut transition, &turn)?;
-        let (mut state, _) = transition.into_parts();
+        let (mut state, report) = transition.into_parts();
+        *work = work.saturating_sub(report.work);
         state.halted_ms = self.state.halted_ms;
         Ok(Self { network: self.network.clone(), head: self.head, state })
     }

@@ -11,6 +11,7 @@ use crate::codec::{decode, encode, encoded_len};
 use crate::commitment::{COMMITMENT_VERSION, Commitment, SignedCommitment};
 use crate::genesis::Network;
 use crate::key::KeyError;
+use crate::ledger::cohorts::validate_stated_size;
 use crate::ledger::{CommitmentError, MarketError};
 use crate::merkle::merkle_root;
 
@@ -142,7 +143,9 @@ pub(super) fn validate_contents(
     validate_counts(network, &batch.contents)?;
     validate_price_form(&batch.contents)?;
     validate_amendment_form(&batch.contents)?;
-    validate_composition_timestamps(batch)?;
+    if network.parameters().commit_reveal.is_none() {
+        validate_composition_timestamps(batch)?;
+    }
     validate_size(network, batch, bytes)
 }
 
@@ -276,7 +279,7 @@ fn verify_commitments(network: &Network, batch: &Batch) -> Result<(), Rejection>
 /// # Errors
 /// The first rule broken.
 pub fn verify_commitment(network: &Network, signed: &SignedCommitment) -> Result<(), CommitmentError> {
-    let Commitment { version, network: of_network, miner, bytes, .. } = signed.commitment;
+    let Commitment { version, network: of_network, miner, .. } = signed.commitment;
     if network.parameters().commit_reveal.is_none() {
         return Err(CommitmentError::InClear);
     }
@@ -287,9 +290,7 @@ pub fn verify_commitment(network: &Network, signed: &SignedCommitment) -> Result
     if got != expected {
         return Err(CommitmentError::WrongNetwork { got, expected });
     }
-    if bytes == 0 {
-        return Err(CommitmentError::Empty);
-    }
+    validate_stated_size(&signed.commitment, &network.parameters().limits)?;
     signed.verify_signature().map_err(|error| CommitmentError::Signature { miner, error })
 }
 

@@ -134,6 +134,13 @@ pub enum Rejection {
     /// Not later than its parent.
     #[error("the batch is dated {got} ms, expected later than its parent's {expected} ms")]
     TimestampNotAboveParent { got: u64, expected: u64 },
+    /// It is its proposer's turn for commitments that no earlier batch brings.
+    #[error("the batch is a turn for commitments of height {got}, expected at most {expected}")]
+    TurnAhead {
+        got: Height,
+        /// The parent's height.
+        expected: Height,
+    },
     /// From the future.
     #[error("the batch is dated {got} ms, expected at most {expected} ms by this node's clock")]
     TimestampAhead {

@@ -11,7 +11,7 @@ use crate::ledger::state::State;
 use crate::ledger::transition::{BatchReport, BlockOutcome, Transition};
 use crate::ledger::{Head, Ledger};
 use crate::merkle::merkle_root;
-use crate::record::Record;
+use crate::record::{Height, Record};
 
 /// A batch that keeps every rule after its parent, and the ledger it leads to.
 #[derive(Clone, Debug)]
@@ -63,12 +63,13 @@ impl Ledger {
         validate_height(self, header)?;
         validate_parent(self, header)?;
         validate_timestamp(self, header)?;
+        validate_turn(header)?;
         self.validate_interval(header.timestamp_ms, self.kind_of_contents(contents), contents.is_empty())?;
         if let Some(now) = local_time_ms {
             validate_clock(self, header, now)?;
         }
         let mut transition = Transition::begin(self, header.timestamp_ms)?;
-        let turn = bring(&mut transition, &header.proposer, contents, header.parent)?;
+        let turn = bring(&mut transition, (&header.proposer, header.turn), contents, header.parent)?;
         let fates = take_effect(&mut transition, &turn)?;
         if matches!(turn, Turn::InClear { .. }) {
             validate_of_use(&fates)?;
@@ -80,11 +81,11 @@ impl Ledger {
         Ok(ValidBatch::of_judged(batch, self, state, report))
     }
 
-    /// What a batch with these contents is for. Nobody knows what commitments are for.
+    /// What a batch with these contents is for. Nobody knows what commitments are for, and what is committed to waits for
+    /// batches.
     pub(super) fn kind_of_contents(&self, contents: &Contents) -> BatchKind {
-        let is_hidden = self.network().parameters().commit_reveal.is_some();
-        let brings_blocks = !(contents.commitments.is_empty() && contents.blocks.is_empty());
-        if is_hidden && brings_blocks { BatchKind::Composing } else { contents.kind() }
+        let is_urgent = !contents.commitments.is_empty() || self.awaits_turns();
+        if is_urgent { BatchKind::Composing } else { contents.kind() }
     }
 
     /// A batch that composes no open demand must keep its distance, and without any item it needs a reason.
@@ -124,6 +125,11 @@ fn validate_timestamp(ledger: &Ledger, header: &BatchHeader) -> Result<(), Rejec
     if got > expected { Ok(()) } else { Err(Rejection::TimestampNotAboveParent { got, expected }) }
 }
 
+fn validate_turn(header: &BatchHeader) -> Result<(), Rejection> {
+    let (got, expected) = (header.turn, header.height.saturating_sub(1));
+    if got <= expected { Ok(()) } else { Err(Rejection::TurnAhead { got, expected }) }
+}
+
 fn validate_clock(ledger: &Ledger, header: &BatchHeader, now_ms: u64) -> Result<(), Rejection> {
     let lead = ledger.network().parameters().limits.clock_lead_ms;
     let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
@@ -134,7 +140,7 @@ fn validate_clock(ledger: &Ledger, header: &BatchHeader, now_ms: u64) -> Result<
 /// revealed. The blocks that take effect with it.
 pub(super) fn bring<'c>(
     transition: &mut Transition<'_>,
-    proposer: &PublicKey,
+    (proposer, turn): (&PublicKey, Height),
     contents: &'c Contents,
     parent: BatchHash,
 ) -> Result<Turn<'c>, Rejection> {
@@ -152,7 +158,8 @@ pub(super) fn bring<'c>(
             .reveal(block)?
             .map_err(|error| Rejection::Block { block: block.hash(), error: Box::new(error.into()) })?;
     }
-    Ok(transition.take_turn(proposer).map_or(Turn::Nobodys, Turn::Cohort))
+    let due = transition.take_turn(proposer, turn);
+    Ok(due.map_or(Turn::Nobodys, |(height, cohort)| Turn::Cohort { height, cohort }))
 }
 
 /// Lets records take effect, in order.

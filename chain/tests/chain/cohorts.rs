@@ -1,6 +1,8 @@
 //! Blocks that are committed to before they are shown: what may be committed to and revealed, when a cohort takes effect, and
 //! that whoever sees a block comes behind it.
 
+use std::collections::BTreeSet;
+
 use chain::commitment::Commitment;
 use chain::ledger::{CommitmentError, RevealError, StateKey};
 use chain::validate::{Assembled, Assembly, BlockError, verify_commitment};
@@ -45,13 +47,14 @@ fn assembly(
     Assembly {
         proposer: validator_keys()[proposer].public(),
         timestamp_ms: market.next_time(),
+        turn: market.ledger.head().height,
         records: Vec::new(),
         commitments: commitments.to_vec(),
         blocks: blocks.to_vec(),
     }
 }
 
-/// Adds the batch that a validator makes of these, all of which it must bring.
+/// Adds the batch that a validator makes of these, its turn for all that is committed to, all of which it must bring.
 fn bring(
     market: &mut Market,
     proposer: usize,
@@ -125,27 +128,79 @@ fn a_cohort_takes_effect_once_a_third_of_power_has_had_a_turn_and_with_all_that_
     assert_eq!((report.revealed, report.compositions, report.blocks.len()), (1, 0, 0));
     let report = bring(&mut market, 2, &[], std::slice::from_ref(&other));
     assert_eq!((report.revealed, report.compositions), (1, 2));
-    let effective: Vec<BlockHash> = report.blocks.iter().map(|outcome| outcome.block).collect();
-    let mut expected = [&one, &other];
-    expected.sort_by_key(|block| block.miner());
-    assert_eq!(effective, expected.map(Block::hash));
+    let effective: BTreeSet<BlockHash> = report.blocks.iter().map(|outcome| outcome.block).collect();
+    assert_eq!(effective, BTreeSet::from([one.hash(), other.hash()]));
     assert_eq!(
         [0, 1].map(|demand| composer(&market, demand)),
         [0, 1].map(|by| Some(miner(by).public().address()))
     );
-    assert_eq!(market.ledger.next_turn(), None);
+    assert!(!market.ledger.awaits_turns());
 }
 
 #[test]
-fn turns_of_one_validator_count_once_and_only_when_blocks_had_time_to_travel() {
-    let mut market = hidden_with(CommitReveal { reveal_ms: 1_500, fee_per_byte: Money::ZERO });
+fn turns_of_one_validator_count_once_and_only_for_what_it_says_it_has_gathered() {
+    let mut market = hidden();
     let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
     bring(&mut market, 0, &[commitment], &[]);
-    // A second after it is too soon to count; what is revealed stays so.
-    bring(&mut market, 1, &[], &[block]);
+    let mut none = assembly(&market, 1, &[], &[block]);
+    none.turn = 1;
+    let (batch, _) = market.ledger.assemble(none).drafted.unwrap().sign(&validator_keys()[1]);
+    market.ledger = market.check(batch).unwrap().into_parts().1;
     for (proposer, composes) in [(2, 0), (2, 0), (2, 0), (1, 1)] {
         assert_eq!(bring(&mut market, proposer, &[], &[]).compositions, composes);
     }
+}
+
+#[test]
+fn a_turn_for_commitments_that_are_yet_to_come_is_refused() {
+    let market = hidden();
+    let mut ahead = assembly(&market, 1, &[], &[]);
+    ahead.turn += 1;
+    let (batch, _) = market.ledger.assemble(ahead).drafted.unwrap().sign(&validator_keys()[1]);
+    let refused = market.check(batch).unwrap_err();
+    assert_eq!((refused.rule(), refused), ("turn", Rejection::TurnAhead { got: 2, expected: 1 }));
+}
+
+#[test]
+fn blocks_that_a_batch_has_no_time_to_check_take_effect_with_the_next() {
+    let composed = |work: Option<u64>| {
+        let mut market = Market::open_with(|genesis| {
+            genesis.parameters.commit_reveal = Some(CommitReveal { reveal_ms: 0, fee_per_byte: Money::ZERO });
+            genesis.parameters.limits.verification_work =
+                work.unwrap_or(genesis.parameters.limits.verification_work);
+        });
+        let (one, to_one) = sealed(&market, 0, &[(0, providers([0, 0]))]);
+        let (other, to_other) = sealed(&market, 1, &[(1, providers([0, 0]))]);
+        bring(&mut market, 0, &[to_one, to_other], &[]);
+        bring(&mut market, 1, &[], &[one, other]);
+        let reports = [2, 3, 0].map(|proposer| bring(&mut market, proposer, &[], &[]));
+        assert!(!market.ledger.awaits_turns());
+        (reports.clone().map(|report| report.compositions), reports[0].work)
+    };
+    let (at_once, work) = composed(None);
+    assert_eq!(at_once, [2, 0, 0]);
+    assert_eq!(composed(Some(work)).0, [2, 0, 0]);
+    assert_eq!(composed(Some(work - 1)).0, [1, 1, 0]);
+}
+
+#[test]
+fn a_block_is_not_brought_later_for_the_clock_of_its_miner_but_none_is_dated_far_ahead() {
+    let mut market = hidden();
+    let mut commitments = Vec::new();
+    let mut blocks = Vec::new();
+    for (by, ahead_ms) in [(0, 3_000), (1, 3_600_000)] {
+        let (mut block, _) = sealed(&market, by, &[(usize::try_from(by).unwrap(), providers([0, 0]))]);
+        block.body.compositions[0].timestamp_ms += ahead_ms;
+        let block = Block::sign(market.network().id(), market.ledger.head().hash, by, block.body, &miner(by));
+        commitments.push(Commitment::to_block(&block).sign(&miner(by)));
+        blocks.push(block);
+    }
+    bring(&mut market, 0, &commitments, &[]);
+    bring(&mut market, 1, &[], &blocks);
+    let report = bring(&mut market, 2, &[], &[]);
+    let dropped: Vec<&str> =
+        report.blocks.iter().flat_map(|block| &block.dropped).map(|dropped| dropped.rule.as_str()).collect();
+    assert_eq!((report.compositions, dropped), (1, vec!["composition-timestamp"]));
 }
 
 #[test]
@@ -159,7 +214,10 @@ fn what_is_not_revealed_in_time_expires_and_is_paid_for() {
     assert_eq!(reveal_refusal(&market, &block), RevealError::NotCommitted);
     // The commitment cannot come again, or anybody could have its miner pay for it again and again.
     assert_eq!(commitment_refusal(&market, &[commitment]), CommitmentError::BroughtBefore);
-    let fee = micros(100 * i64::try_from(commitment.bytes_paid()).unwrap());
+    // Its composition takes as much of a batch as 2,097 bytes, which is more than the block has.
+    let own = i64::try_from(chain::codec::encoded_len(&commitment)).unwrap();
+    assert!(commitment.commitment.bytes < 2_097);
+    let fee = micros(100 * (own + 2_097));
     assert_eq!((market.ledger.burned(), market.balance(&miner(0))), (fee, units(5) - fee));
 }
 
@@ -209,11 +267,12 @@ fn commitments_that_break_a_rule_are_refused() {
     let refused = |signed: SignedCommitment| commitment_refusal(&market, &[signed]).rule();
     assert_eq!(refused(signed(|c| c.version = 9)), "commitment-version");
     assert_eq!(refused(signed(|c| c.network = NetworkId(Hash::ZERO))), "commitment-network");
-    assert_eq!(refused(signed(|c| c.bytes = 0)), "empty-commitment");
+    assert_eq!(refused(signed(|c| c.bytes = 0)), "commitment-size");
+    assert_eq!(refused(signed(|c| c.bytes = 35)), "commitment-size");
     assert_eq!(refused(signed(|c| c.miner = miner(1).public())), "commitment-signature");
     assert_eq!(refused(signed(|c| c.anchor.0 = Hash::ZERO)), "anchor");
-    assert_eq!(refused(signed(|c| c.bytes = 5 << 20)), "commitment-room");
-    assert_eq!(refused(signed(|c| c.compositions = 2_001)), "commitment-room");
+    assert_eq!(refused(signed(|c| c.bytes = 5 << 20)), "commitment-size");
+    assert_eq!(refused(signed(|c| (c.bytes, c.compositions) = (200_000, 2_001))), "commitment-size");
     assert_eq!(refused(signed(|c| c.bytes = 60_000)), "commitment-fee");
     let mut poor = good.commitment;
     poor.miner = miner(9).public();
@@ -234,7 +293,7 @@ fn all_blocks_that_are_not_revealed_fit_one_batch() {
     let mut market = hidden_with(CommitReveal { reveal_ms: REVEAL_MS, fee_per_byte: Money::ZERO });
     let (block, good) = sealed(&market, 0, &[(0, providers([0, 0]))]);
     let sized = |by: u64, bytes: u32| {
-        let commitment = Commitment { miner: miner(by).public(), bytes, ..good.commitment };
+        let commitment = Commitment { miner: miner(by).public(), bytes, compositions: 0, ..good.commitment };
         commitment.sign(&miner(by))
     };
     let room = market.network().parameters().limits.batch_bytes - 512;
@@ -354,19 +413,17 @@ fn cohorts_are_entries_of_the_state_until_they_take_effect() {
 }
 
 #[test]
-fn a_batch_that_brings_commitments_needs_no_distance_to_its_parent_and_an_idle_one_waits_for_turns_only() {
+fn batches_need_no_distance_to_their_parents_while_anything_is_committed_to() {
     let mut market = hidden();
     let (_, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
     let mut soon = assembly(&market, 0, &[commitment], &[]);
     soon.timestamp_ms = market.ledger.head().timestamp_ms + 1;
     assert!(market.ledger.assemble(soon).drafted.is_ok());
     bring(&mut market, 0, &[commitment], &[]);
-    let head_ms = market.ledger.head().timestamp_ms;
-    assert_eq!(market.ledger.next_turn(), Some(head_ms + REVEAL_MS));
-    let mut early = assembly(&market, 1, &[], &[]);
-    early.timestamp_ms = head_ms + 1;
-    let refused = market.ledger.assemble(early).drafted.unwrap_err();
-    assert_eq!(refused.rule(), "quiet-interval");
+    assert!(market.ledger.awaits_turns());
+    let mut soon = assembly(&market, 1, &[], &[]);
+    soon.timestamp_ms = market.ledger.head().timestamp_ms + 1;
+    assert!(market.ledger.assemble(soon).drafted.is_ok(), "an empty one, for what is committed to waits");
 }
 
 #[test]

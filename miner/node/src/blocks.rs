@@ -190,7 +190,8 @@ impl Node {
         let message = Message::Block(Box::new(block.block().clone()));
         let name = block.block().hash();
         self.blocks.insert(origin, block, State::OfUse, now);
-        for peer in self.peers.keys() {
+        // What is committed to is in a hurry: who did not get it may ask at once.
+        for peer in self.peers.keys().filter(|_| self.network.parameters().commit_reveal.is_none()) {
             self.blocks.served.note(peer, name, now);
         }
         effects.push(Effect::Broadcast(message));
@@ -213,17 +214,20 @@ impl Node {
         }
     }
 
-    /// Nobody votes on blocks.
+    /// Nobody votes on blocks; but those that are committed to are as urgent, so that nobody who announces one and keeps it
+    /// is waited for.
     fn fetch_blocks<T>(
         &mut self,
         now: Now,
         decide: impl FnOnce(&mut Fetching<BlockHash>, Surroundings<'_, BlockHash>) -> T,
     ) -> T {
         let validators = &self.validators;
+        let committed = self.ledger.cohorts().flat_map(|(_, cohort)| cohort.unrevealed());
+        let committed: BTreeSet<BlockHash> = committed.map(|commitment| commitment.block).collect();
         let around = Surroundings {
             now_ms: now.monotonic_ms,
             patience_ms: self.timing.fetch_ms,
-            voted_on: &BTreeSet::new(),
+            voted_on: &committed,
             is_validator: &|key| validators.index_of(key).is_some(),
             peers: &[],
         };
@@ -281,6 +285,10 @@ impl Node {
         self.blocks.fetching.delivered(&name, peer);
         let maker = block.block().miner();
         let is_committed = self.ledger.validate_reveal(block.block()).is_ok();
+        let is_hidden = self.network.parameters().commit_reveal.is_some();
+        if is_hidden && !is_committed && !self.commitments.names(maker, name) {
+            return; // nobody has committed to it that we know of: it may be sent again
+        }
         let room = if is_committed { Room::Guaranteed } else { self.room_of_miner(maker) };
         let origin = Origin { room, maker, sender: peer };
         match self.blocks.validate_place(&origin) {
@@ -400,7 +408,9 @@ impl Node {
         let mut room = usize::try_from(self.network.parameters().limits.compositions_per_batch).unwrap_or(0);
         for (name, mut waiting) in waiting {
             let block = waiting.block.block();
-            let left = room.checked_sub(block.body.composed().count());
+            // Where blocks are committed to a glance is all that it takes to judge one.
+            let left =
+                if is_committed { Some(room) } else { room.checked_sub(block.body.composed().count()) };
             let was_judged = !matches!(waiting.state, State::Unanchored);
             let judged = match (left, waiting.state) {
                 (Some(_), _) => self.try_block(&waiting.block),

@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use chain::ledger::CommitmentError;
 use chain::validate::verify_commitment;
 use chain::{
-    Batch, BatchReport, Block, BlockHash, CommitmentId, Ledger, PublicKey, SignedCommitment, WellFormedBlock,
+    Batch, BatchReport, Block, BlockHash, Commitment, CommitmentId, Height, Ledger, PublicKey,
+    SignedCommitment, WellFormedBlock,
 };
 
 use super::blocks::WaitingBlocks;
@@ -14,6 +15,7 @@ use super::event::NodeEvent;
 use super::io::Effect;
 use super::message::Message;
 use super::places::{Origin, Room};
+use super::recovered::Recovered;
 use super::{Blame, Node, Now};
 
 /// Own blocks that are on their way at one time: what a miner composes on is known as far as they go.
@@ -31,6 +33,8 @@ const TOLD: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Commitments {
     waiting: BTreeMap<CommitmentId, Waiting>,
+    /// When cohorts that have not taken effect were final here, by their height and the monotonic clock.
+    cohorts: BTreeMap<Height, u64>,
     arrivals: u64,
     refused: BTreeSet<CommitmentId>,
     own: Vec<Sealed>,
@@ -44,6 +48,8 @@ struct Waiting {
     /// The commitments that came before it.
     arrival: u64,
     since_ms: u64,
+    /// A batch on this head may bring it.
+    is_ready: bool,
 }
 
 /// An own block that is committed to.
@@ -60,9 +66,9 @@ impl Commitments {
         self.waiting.is_empty() && self.own.is_empty()
     }
 
-    /// When the first of those came that wait for a batch, by the monotonic clock.
+    /// When the first of those came that a batch may bring, by the monotonic clock.
     pub(super) fn first_since_ms(&self) -> Option<u64> {
-        self.waiting.values().map(|waiting| waiting.since_ms).min()
+        self.ready().map(|waiting| waiting.since_ms).min()
     }
 
     /// Whether another miner has committed to a block that no batch has brought, and nobody revealed here.
@@ -72,9 +78,31 @@ impl Commitments {
         all.any(|commitment| commitment.miner != own && blocks.get(&commitment.block).is_none())
     }
 
+    fn ready(&self) -> impl Iterator<Item = &Waiting> {
+        self.waiting.values().filter(|waiting| waiting.is_ready)
+    }
+
+    /// Whether a commitment to this block waits.
+    pub(super) fn names(&self, miner: PublicKey, block: BlockHash) -> bool {
+        let mut commitments = self.waiting.values().map(|waiting| waiting.signed.commitment);
+        commitments.any(|commitment| commitment.miner == miner && commitment.block == block)
+    }
+
+    /// The newest cohort whose blocks had so many milliseconds to come here; 0 if there is none.
+    pub(super) fn turn(&self, reveal_ms: u64, now: Now) -> Height {
+        let gathered = self.cohorts.iter().filter(|(_, since_ms)| now.since_ms(**since_ms) >= reveal_ms);
+        gathered.map(|(&height, _)| height).max().unwrap_or(0)
+    }
+
+    /// In how many milliseconds that can be said of the oldest one; `None` if none waits.
+    pub(super) fn turn_in_ms(&self, reveal_ms: u64, now: Now) -> Option<u64> {
+        let (_, &since_ms) = self.cohorts.first_key_value()?;
+        Some(reveal_ms.saturating_sub(now.since_ms(since_ms)))
+    }
+
     /// Those that a batch may bring: those of who has more standing first, then as they came.
     pub(super) fn in_order(&self) -> Vec<SignedCommitment> {
-        let mut waiting: Vec<&Waiting> = self.waiting.values().collect();
+        let mut waiting: Vec<&Waiting> = self.ready().collect();
         waiting.sort_by_key(|waiting| (waiting.origin.room, waiting.arrival));
         waiting.into_iter().map(|waiting| waiting.signed).collect()
     }
@@ -105,10 +133,10 @@ impl Commitments {
         }
     }
 
-    fn insert(&mut self, origin: Origin, signed: SignedCommitment, now: Now) {
+    fn insert(&mut self, origin: Origin, signed: SignedCommitment, is_ready: bool, now: Now) {
         self.arrivals = self.arrivals.saturating_add(1);
         let (arrival, since_ms) = (self.arrivals, now.monotonic_ms);
-        self.waiting.insert(signed.id(), Waiting { origin, signed, arrival, since_ms });
+        self.waiting.insert(signed.id(), Waiting { origin, signed, arrival, since_ms, is_ready });
     }
 
     /// Some to tell a peer, others at each turn.
@@ -140,7 +168,8 @@ impl Node {
                 return;
             }
         };
-        if let Err(error @ CommitmentError::Fee { .. }) = self.ledger.validate_commitment(&signed) {
+        let judged = self.ledger.validate_commitment(&signed);
+        if let Err(error @ CommitmentError::Fee { .. }) = judged {
             let detail = format!("an own block cannot be paid for: {error}; give this node's account more");
             effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
             return;
@@ -154,9 +183,41 @@ impl Node {
         self.commitments.own.push(sealed);
         self.foreseen = None;
         let origin = Origin { room: Room::Guaranteed, maker: self.own, sender: self.own };
-        self.commitments.insert(origin, signed, now);
+        self.commitments.insert(origin, signed, judged.is_ok(), now);
+        // On disk before anybody hears of it: after a restart it can still be revealed.
+        effects.push(self.keep_own_blocks());
         effects.push(Effect::Broadcast(Message::Commitment(signed)));
         self.bring(now, effects);
+    }
+
+    fn keep_own_blocks(&self) -> Effect {
+        Effect::Persist(Recovered::keep_sealed(&self.commitments.own_blocks()))
+    }
+
+    /// What an earlier run of this node has committed to.
+    pub(super) fn restore_own_blocks(&mut self, blocks: Vec<Block>, now: Now, effects: &mut Vec<Effect>) {
+        for block in blocks {
+            let commitment = Commitment::to_block(&block).id();
+            if let Ok(block) = WellFormedBlock::new(&self.network, block) {
+                self.commitments.own.push(Sealed { block, commitment, is_revealed: false });
+            }
+        }
+        self.note_cohorts(now);
+        self.reveal_own_blocks(&BTreeSet::new(), now, effects);
+    }
+
+    fn note_cohorts(&mut self, now: Now) {
+        let known = std::mem::take(&mut self.commitments.cohorts);
+        let since_ms = |height: Height| known.get(&height).copied().unwrap_or(now.monotonic_ms);
+        let waiting = self.ledger.cohorts().map(|(height, _)| (height, since_ms(height)));
+        self.commitments.cohorts = waiting.collect();
+    }
+
+    /// Forgets commitments whose anchor does not come.
+    pub(super) fn expire_commitments(&mut self, now: Now) {
+        let patience_ms = self.timing.fetch_ms.saturating_mul(ANCHOR_PATIENCE);
+        let is_in_time = |waiting: &Waiting| now.since_ms(waiting.since_ms) < patience_ms;
+        self.commitments.waiting.retain(|_, waiting| waiting.is_ready || is_in_time(waiting));
     }
 
     /// Whether this node's account has money to commit to a block of usual size.
@@ -184,17 +245,16 @@ impl Node {
         }
         let maker = signed.commitment.miner;
         let origin = Origin { room: self.room_of_miner(maker), maker, sender: peer };
-        let may_wait = match self.ledger.validate_commitment(&signed) {
-            // Its anchor may be a batch that has not come here, and room is made by every batch.
-            Ok(()) | Err(CommitmentError::NoAnchor { .. } | CommitmentError::NoRoom { .. }) => true,
-            Err(_) => false,
-        };
+        let judged = self.ledger.validate_commitment(&signed);
+        // Its anchor may be a batch that has not come here, and room is made by every batch.
+        let may_wait =
+            matches!(judged, Ok(()) | Err(CommitmentError::NoAnchor { .. } | CommitmentError::NoRoom { .. }));
         let others = self.commitments.waiting.values().map(|waiting| &waiting.origin);
         if !may_wait || origin.validate_place(others).is_err() {
             self.commitments.refuse(name);
             return;
         }
-        self.commitments.insert(origin, signed, now);
+        self.commitments.insert(origin, signed, judged.is_ok(), now);
         for peer in self.relays(peer, name.0) {
             effects.push(Effect::Send { peer, message: Message::Commitment(signed) });
         }
@@ -215,24 +275,31 @@ impl Node {
         for signed in &batch.contents.commitments {
             self.commitments.waiting.remove(&signed.id());
         }
-        let (ledger, patience_ms) = (&self.ledger, self.timing.fetch_ms.saturating_mul(ANCHOR_PATIENCE));
-        self.commitments.waiting.retain(|_, waiting| match ledger.validate_commitment(&waiting.signed) {
-            Ok(()) | Err(CommitmentError::NoRoom { .. }) => true,
-            Err(CommitmentError::NoAnchor { .. }) => now.since_ms(waiting.since_ms) < patience_ms,
-            Err(_) => false,
+        let ledger = &self.ledger;
+        self.commitments.waiting.retain(|_, waiting| {
+            let judged = ledger.validate_commitment(&waiting.signed);
+            waiting.is_ready = judged.is_ok();
+            matches!(judged, Ok(()) | Err(CommitmentError::NoAnchor { .. } | CommitmentError::NoRoom { .. }))
         });
-        let committed: BTreeSet<BlockHash> = self
-            .ledger
-            .cohorts()
-            .flat_map(|(_, cohort)| cohort.commitments().map(|commitment| commitment.block))
-            .collect();
-        let waiting = &self.commitments.waiting;
+        self.note_cohorts(now);
         let ended: BTreeSet<BlockHash> = report.blocks.iter().map(|outcome| outcome.block).collect();
+        self.reveal_own_blocks(&ended, now, effects);
+    }
+
+    fn reveal_own_blocks(&mut self, ended: &BTreeSet<BlockHash>, now: Now, effects: &mut Vec<Effect>) {
+        let cohorts = self.ledger.cohorts();
+        let committed: BTreeSet<BlockHash> =
+            cohorts.flat_map(|(_, cohort)| cohort.commitments().map(|commitment| commitment.block)).collect();
+        let waiting = &self.commitments.waiting;
+        let before = self.commitments.own.len();
         self.commitments.own.retain(|sealed| {
             let name = sealed.block.block().hash();
             let is_on_its_way = committed.contains(&name) || waiting.contains_key(&sealed.commitment);
             is_on_its_way && !ended.contains(&name)
         });
+        if self.commitments.own.len() < before {
+            effects.push(self.keep_own_blocks());
+        }
         let mut revealed = Vec::new();
         for sealed in self.commitments.own.iter_mut().filter(|sealed| !sealed.is_revealed) {
             if committed.contains(&sealed.block.block().hash()) {

@@ -203,6 +203,7 @@ impl Node {
         for batch in memory.candidates {
             node.restore_candidate(batch, now, &mut effects);
         }
+        node.restore_own_blocks(memory.sealed, now, &mut effects);
         node.carry_out(outputs, now, &mut effects);
         if config.mining.is_some_and(|settings| !settings.wait_for_start)
             && let Some(mining) = &mut node.mining
@@ -251,7 +252,7 @@ impl Node {
             is_quiescent: self.pool.is_empty()
                 && self.blocks.is_empty()
                 && self.commitments.is_empty()
-                && self.ledger.next_turn().is_none()
+                && !self.ledger.awaits_turns()
                 && nothing_to_vote_on
                 && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),

@@ -144,6 +144,7 @@ impl Node {
         self.retry_fetches(now, effects);
         self.retry_block_fetches(now, effects);
         self.expire_blocks(now);
+        self.expire_commitments(now);
         self.retry_catching_up(now, effects);
         self.tick_pool(now, effects);
         self.relay_peer_records(now, effects);

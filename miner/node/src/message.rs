@@ -233,6 +233,7 @@ mod tests {
             parent: BatchHash(Hash([2; 32])),
             timestamp_ms: height,
             proposer: key.public(),
+            turn: 0,
             contents_root: Hash([3; 32]),
             item_count: 0,
             outcomes_root: Hash([5; 32]),

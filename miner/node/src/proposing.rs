@@ -53,13 +53,26 @@ impl Node {
         let commitments = first_ms.map(|waited_ms| self.timing.gather_ms.saturating_sub(waited_ms));
         let quiet_ms = self.ledger.soonest_ms(BatchKind::Quiet);
         // Each validator's turn brings what is committed to nearer to taking effect.
-        let turn = self.ledger.next_turn().map(|from_ms| from_ms.max(quiet_ms));
+        let turn = self.turn_in_ms(now);
         let records = !self.pool.pending(&self.ledger, now.wall_ms).is_empty();
         let departure = self.ledger.first_departure().map(|from_ms| from_ms.max(quiet_ms));
         let beat_ms = head.timestamp_ms.saturating_add(self.timing.heartbeat_ms).max(quiet_ms);
         let beat = self.ledger.is_waiting(beat_ms).then_some(beat_ms);
-        let others = records.then_some(quiet_ms).into_iter().chain(departure).chain(beat).chain(turn);
-        others.map(|from_ms| from_ms.saturating_sub(time_ms)).chain(blocks).chain(commitments).min()
+        let others = records.then_some(quiet_ms).into_iter().chain(departure).chain(beat);
+        others
+            .map(|from_ms| from_ms.saturating_sub(time_ms))
+            .chain(blocks)
+            .chain(commitments)
+            .chain(turn)
+            .min()
+    }
+
+    /// In how many milliseconds a batch is due that is a turn for what is committed to; `None` if nothing is.
+    fn turn_in_ms(&self, now: Now) -> Option<u64> {
+        let parameters = self.network.parameters();
+        let gathered_ms = self.commitments.turn_in_ms(parameters.commit_reveal?.reveal_ms, now)?;
+        let rested_ms = now.since_ms(self.head_since_ms);
+        Some(gathered_ms.max(parameters.quiet_batch_interval_ms.saturating_sub(rested_ms)))
     }
 
     /// Puts a batch together of what waits.
@@ -70,6 +83,11 @@ impl Node {
         let assembly = Assembly {
             proposer: self.own,
             timestamp_ms: now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1)),
+            turn: self
+                .network
+                .parameters()
+                .commit_reveal
+                .map_or(0, |rules| self.commitments.turn(rules.reveal_ms, now)),
             records: self.pool.pending(&self.ledger, now.wall_ms).to_vec(),
             commitments: self.commitments.in_order(),
             blocks: self.blocks.in_order(),

@@ -3,9 +3,11 @@
 
 use std::sync::Arc;
 
+use chain::codec::{decode, encode};
 use chain::consensus::SafetyLog;
+use chain::store::Write;
 use chain::store::{ReplayError, replay_with};
-use chain::{Batch, FinalBatch, Ledger, Network, Record, Store, StoreError};
+use chain::{Batch, Block, FinalBatch, Ledger, Network, Record, Store, StoreError};
 
 /// What a node kept from an earlier run.
 #[derive(Clone, Debug)]
@@ -19,7 +21,14 @@ pub struct Recovered {
     pub candidates: Vec<Batch>,
     /// The records of its pool.
     pub records: Vec<Record>,
+    /// Blocks of its own that it committed to, and that may still be to be revealed.
+    pub sealed: Vec<Block>,
 }
+
+/// Where own blocks are kept that are committed to.
+const SEALED: &str = "sealed";
+/// The most bytes of them.
+const SEALED_BYTES: usize = 256 << 20;
 
 /// Why a store cannot be gone on from.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,7 +64,17 @@ impl Recovered {
             safety: store.safety_log()?,
             candidates: store.candidates()?,
             records: store.pool_records()?,
+            // What cannot be read is lost, as if it had not been kept: nothing but its fee depends on it.
+            sealed: store
+                .meta(SEALED)?
+                .and_then(|bytes| decode(&bytes, SEALED_BYTES).ok())
+                .unwrap_or_default(),
         })
+    }
+
+    /// Keeps these own blocks, in place of the last ones, to be revealed after a restart.
+    pub(super) fn keep_sealed(blocks: &[Block]) -> Write {
+        Write::Meta(SEALED.to_owned(), encode(&blocks))
     }
 }
 

@@ -37,6 +37,7 @@ fn batch() -> Batch {
         parent: BatchHash(Hash([9; 32])),
         timestamp_ms: 1_800_000_000_000,
         proposer: key().public(),
+        turn: 0,
         contents_root: chain::merkle_root(&contents.items()),
         item_count: 2,
         outcomes_root: Hash([10; 32]),

@@ -252,6 +252,7 @@ mod tests {
             parent: BatchHash(Hash([1; 32])),
             timestamp_ms: 0,
             proposer: key.public(),
+            turn: 0,
             contents_root: Hash([2; 32]),
             item_count: 0,
             outcomes_root: Hash([4; 32]),

@@ -238,6 +238,7 @@ mod tests {
             safety: Some(SafetyLog::new(0)),
             candidates: Vec::new(),
             records: Vec::new(),
+            sealed: Vec::new(),
         };
         let (mining, timing, pool) = (None, Timing::default(), PoolLimits::default());
         let (node, _) = Node::new(NodeConfig { key, mining, timing, pool }, memory, Now::at(2_000));

@@ -201,7 +201,7 @@ impl Arguments {
         let market =
             Market::new(scenario.instance.clone(), &scenario.network, profile, &public, self.rng_seed)?;
         let thief = SecretKey::for_scenario(self.rng_seed, "thief", 0);
-        let market = market.with_money(thief.public(), Money::from_units(11), self.rng_seed)?;
+        let market = market.with_money(thief.public(), Money::from_units(101), self.rng_seed)?;
         let strategy = match scenario.experiment.split {
             Split::Strips => Strategy::Strips,
             Split::Cells => Strategy::Cells,

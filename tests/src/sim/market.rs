@@ -147,7 +147,7 @@ impl Market {
         let mut genesis = self.network.genesis().clone();
         genesis.parameters.commit_reveal = Some(rules);
         for validator in genesis.validators.keys() {
-            genesis.balances.insert(validator.address(), Money::from_units(11));
+            genesis.balances.insert(validator.address(), Money::from_units(101));
         }
         Self::founded(genesis, self.instance, self.window, self.profile, rng_seed)
     }

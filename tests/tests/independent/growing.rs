@@ -112,8 +112,14 @@ impl Growing {
     /// nothing is left.
     pub(crate) fn add_blocks(&mut self, records: Vec<Record>, blocks: Vec<Block>) -> Option<BatchReport> {
         let (key, timestamp_ms) = (key("validator", 0), self.ledger.head().timestamp_ms + 2_000);
-        let assembly =
-            Assembly { proposer: key.public(), timestamp_ms, records, commitments: Vec::new(), blocks };
+        let assembly = Assembly {
+            proposer: key.public(),
+            timestamp_ms,
+            turn: 0,
+            records,
+            commitments: Vec::new(),
+            blocks,
+        };
         let drafted = self.ledger.assemble(assembly).drafted.ok()?;
         Some(self.push(drafted.sign(&key).0))
     }

@@ -4,6 +4,7 @@
 
 mod adversaries;
 mod amendments;
+mod commitments;
 mod common;
 mod disks;
 mod hazards;

@@ -176,6 +176,7 @@ impl Market {
             safety: Some(SafetyLog::new(0)),
             candidates: Vec::new(),
             records: Vec::new(),
+            sealed: Vec::new(),
         };
         Node::new(config, recovered, Now::at(self.ledger.head().timestamp_ms)).0
     }

@@ -12,13 +12,13 @@ mod searching;
 
 use std::collections::BTreeSet;
 
-use chain::ledger::{Ledger, Market, MarketDemand};
+use chain::ledger::{Dropped, Ledger, Market, MarketDemand};
 use chain::{
     Batch, BatchHash, BatchReport, Block, BlockHash, BlockOutcome, Composition, DemandId, Drafted, PublicKey,
     Record, Statement,
 };
-use scenarios::ProviderId;
 use scenarios::work::{Failure, Report, Resources, SubProblem};
+use scenarios::{DualPrices, ProviderId};
 
 use super::event::NodeEvent;
 use super::io::Effect;
@@ -125,7 +125,7 @@ struct Held {
 #[derive(Debug)]
 struct Announced {
     block: BlockHash,
-    has_prices: bool,
+    prices: Option<DualPrices>,
     compositions: Vec<ProposedComposition>,
     amendments: Vec<Vec<ProposedComposition>>,
 }
@@ -312,7 +312,7 @@ impl Mining {
         let amendments = block.body.amendments.iter();
         self.announced.push(Announced {
             block: block.hash(),
-            has_prices: block.body.price_update.is_some(),
+            prices: block.body.price_update.as_ref().map(|update| update.prices.clone()),
             compositions: block.body.compositions.iter().map(proposal).collect(),
             amendments: amendments
                 .map(|amendment| amendment.parts.iter().map(|part| proposal(&part.composition)).collect())
@@ -395,13 +395,13 @@ impl Mining {
         view: &View<'_>,
         actions: &mut Vec<Action>,
     ) -> Vec<ProposedComposition> {
-        let Announced { has_prices, compositions, amendments, .. } = announced;
+        let Announced { prices, compositions, amendments, .. } = announced;
         // A block that waits no longer, and that no batch has brought, has lost everything.
         let is_dropped = |item: usize| {
             own.is_none_or(|own| own.dropped.iter().any(|dropped| usize::try_from(dropped.item) == Ok(item)))
         };
-        let items = usize::from(has_prices) + compositions.len() + amendments.len();
-        let first = usize::from(has_prices);
+        let items = usize::from(prices.is_some()) + compositions.len() + amendments.len();
+        let first = usize::from(prices.is_some());
         let dropped = (0..items).filter(|&item| is_dropped(item)).count();
         if let Some(own) = own {
             actions.push(Action::Effect(Effect::Event(NodeEvent::BlockBrought {
@@ -411,6 +411,11 @@ impl Mining {
                 dropped,
                 reason: own.dropped.first().map(|dropped| dropped.reason.clone()),
             })));
+        }
+        // Prices that were not even tried, for others' were, may be as good as before.
+        let is_untried = |dropped: &Dropped| dropped.item == 0 && dropped.rule == "one-price-update";
+        if prices.is_some() && own.is_none_or(|own| own.dropped.iter().any(is_untried)) {
+            self.pricing.found = prices;
         }
         let lost_amendments = (first + compositions.len()..).zip(amendments);
         let lost_amendments = lost_amendments.filter(|(item, _)| is_dropped(*item)).map(|(_, lost)| lost);

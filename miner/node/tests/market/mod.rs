@@ -64,5 +64,5 @@ pub(crate) fn config(key: SecretKey, mining: Option<MiningSettings>) -> NodeConf
 /// Of a validator at genesis that may have voted for these batches.
 pub(crate) fn memory(network: &Arc<Network>, safety: SafetyLog, candidates: Vec<Batch>) -> Recovered {
     let ledger = Ledger::new(Arc::clone(network));
-    Recovered { ledger, safety: Some(safety), candidates, records: Vec::new() }
+    Recovered { ledger, safety: Some(safety), candidates, records: Vec::new(), sealed: Vec::new() }
 }
