@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use scenarios::parameters::Allocation;
+use scenarios::parameters::{Allocation, CommitReveal};
 use scenarios::settings::Profile;
 use scenarios::{Demand, Instance, Money, Scenario, Schedule, Supply};
 
@@ -59,10 +59,6 @@ impl Genesis {
                 .and_then(|deposit| deposit.checked_add(keep));
             balances.insert(provider_key(rng_seed, index).public().address(), owned.unwrap_or(keep));
         }
-        if parameters.commit_reveal.is_some_and(|rules| rules.fee_per_byte > Money::ZERO) {
-            let stake = MINER_STAKE.checked_add(keep).unwrap_or(keep);
-            balances.extend(validators.iter().map(|validator| (validator.address(), stake)));
-        }
         let mut fees = Money::ZERO;
         for (index, demand) in (0..).zip(&scenario.instance.demands) {
             let fee = least_solver_fee(demand.budget, parameters.solver_fee_ppm);
@@ -71,7 +67,7 @@ impl Genesis {
             balances.insert(demander_key(rng_seed, index).public().address(), owned);
             fees = fees.checked_add(fee).unwrap_or(fees);
         }
-        Self {
+        let mut genesis = Self {
             version: GENESIS_VERSION,
             name: scenario.name.clone(),
             timestamp_ms,
@@ -82,8 +78,23 @@ impl Genesis {
             providers: providers.collect(),
             balances,
             bounty: fees.checked_ppm(50_000).unwrap_or(Money::ZERO),
-            validators: validators.into_iter().map(|key| (key, 1)).collect(),
+            validators: validators.iter().map(|&key| (key, 1)).collect(),
             miners: u32::try_from(miners).unwrap_or(u32::MAX).max(1),
+        };
+        genesis.fund_miners(validators);
+        genesis
+    }
+
+    /// Where miners pay for their blocks, gives each of these 100 $ beyond what an account must keep, if it has nothing.
+    pub fn fund_miners(&mut self, miners: impl IntoIterator<Item = PublicKey>) {
+        let pays = |rules: CommitReveal| rules.fee_per_byte > Money::ZERO;
+        if !self.parameters.commit_reveal.is_some_and(pays) {
+            return;
+        }
+        let keep = self.parameters.account_min;
+        let stake = MINER_STAKE.checked_add(keep).unwrap_or(keep);
+        for miner in miners {
+            self.balances.entry(miner.address()).or_insert(stake);
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! **What is committed to has room.** Commitments state how large their blocks are, and together those that are not revealed
 //! yet state no more than one batch holds: whoever has a turn can bring them all. All that wait, revealed or not, are no more
-//! than [`WAITING_BATCHES`] batches hold. Room is paid for, by bytes or by compositions, of whichever more of a batch is taken.
+//! than four batches hold. Room is paid for, by bytes or by compositions, of whichever more of a batch is taken.
 //! Blocks that one batch has no time to check take effect with the next.
 
 use std::collections::{BTreeMap, BTreeSet};

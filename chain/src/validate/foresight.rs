@@ -10,6 +10,7 @@ impl Ledger {
     /// What becomes of this ledger once the cohorts that wait have taken effect, the oldest first, with the blocks that are
     /// revealed and those of `known` that they commit to; then the rest of `known`, one after the other. All of it at the
     /// present head, and as if at this time (milliseconds since the Unix epoch, above the head's).
+    #[must_use]
     pub fn foresee(&self, known: &[Block], timestamp_ms: u64) -> Self {
         let name_of = |block: &Block| (block.hash(), block.clone());
         let mut known: Vec<(BlockHash, Block)> = known.iter().map(name_of).collect();

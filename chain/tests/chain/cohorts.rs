@@ -33,8 +33,8 @@ fn hidden_with(rules: CommitReveal) -> Market {
 
 /// A block of a miner that composes these on the present head, and the commitment to it.
 fn sealed(market: &Market, by: u64, compositions: &[(usize, Vec<ProviderId>)]) -> (Block, SignedCommitment) {
-    let drafted = market.draft(market.composing(by, compositions)).unwrap();
-    let (block, commitment, _) = drafted.seal(&miner(by)).unwrap();
+    let drafted = market.draft(market.composing(by, compositions)).expect("a draft that keeps the rules");
+    let (block, commitment, _) = drafted.seal(&miner(by)).expect("it composes something");
     (block, commitment)
 }
 
@@ -64,12 +64,12 @@ fn bring(
     let Assembled { drafted, refused } =
         market.ledger.assemble(assembly(market, proposer, commitments, blocks));
     assert_eq!(refused, []);
-    let (batch, expected) = drafted.unwrap().sign(&validator_keys()[proposer]);
+    let (batch, expected) = drafted.expect("a batch").sign(&validator_keys()[proposer]);
     assert_eq!(
         (batch.contents.commitments.len(), batch.contents.blocks.len()),
         (commitments.len(), blocks.len())
     );
-    let (batch, next, report) = market.check(batch).unwrap().into_parts();
+    let (batch, next, report) = market.check(batch).expect("what was assembled is valid").into_parts();
     assert_eq!(report, expected);
     let before = market.ledger.total_money();
     market.ledger = next;
@@ -81,39 +81,40 @@ fn bring(
 /// Why a batch of exactly these is refused, whatever whoever puts batches together would leave out.
 fn refusal(market: &Market, commitments: &[SignedCommitment], blocks: &[Block]) -> Rejection {
     let Assembled { drafted, .. } = market.ledger.assemble(assembly(market, 0, &[], &[]));
-    let (mut batch, _) = drafted.unwrap().sign(&validator_keys()[0]);
+    let (mut batch, _) = drafted.expect("a batch").sign(&validator_keys()[0]);
     batch.contents.commitments = commitments.to_vec();
     batch.contents.blocks = blocks.to_vec();
     let items = batch.contents.items();
-    batch.header.item_count = u32::try_from(items.len()).unwrap();
+    batch.header.item_count = u32::try_from(items.len()).expect("a few items");
     batch.header.contents_root = chain::merkle_root(&items);
     let batch = Batch::sign(batch.header, batch.contents, &validator_keys()[0]);
     let refused = WellFormed::new(market.network(), batch)
         .and_then(|batch| market.ledger.validate(batch, None).map(|_| ()))
-        .unwrap_err();
+        .expect_err("a refusal");
     assert_eq!(refused.fault(), Fault::Peer);
     refused
 }
 
 fn commitment_refusal(market: &Market, commitments: &[SignedCommitment]) -> CommitmentError {
-    match refusal(market, commitments, &[]) {
-        Rejection::Commitment { error, .. } => *error,
-        other => panic!("refused otherwise: {other}"),
-    }
+    let refused = refusal(market, commitments, &[]);
+    let Rejection::Commitment { error, .. } = refused else { panic!("refused otherwise: {refused}") };
+    *error
 }
 
 fn reveal_refusal(market: &Market, block: &Block) -> RevealError {
-    match refusal(market, &[], std::slice::from_ref(block)) {
-        Rejection::Block { error, .. } => match *error {
-            BlockError::Reveal(error) => error,
-            other => panic!("refused otherwise: {other}"),
-        },
-        other => panic!("refused otherwise: {other}"),
-    }
+    let refused = refusal(market, &[], std::slice::from_ref(block));
+    let Rejection::Block { error, .. } = refused else { panic!("refused otherwise: {refused}") };
+    let BlockError::Reveal(error) = *error else { panic!("refused otherwise: {error}") };
+    error
 }
 
 fn composer(market: &Market, demand: usize) -> Option<chain::Address> {
-    market.ledger.demand(market.demand(demand)).unwrap().composition().map(|standing| standing.miner)
+    market
+        .ledger
+        .demand(market.demand(demand))
+        .expect("a demand on chain")
+        .composition()
+        .map(|standing| standing.miner)
 }
 
 #[test]

@@ -167,21 +167,37 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let well_formed = match WellFormedBlock::new(&self.network, block.clone()) {
-            Ok(well_formed) => well_formed,
+        let Some(block) = self.own_block(block, effects) else { return };
+        self.note_announced(&block, report, false, effects);
+        self.send_own_block(block, now, effects);
+        self.bring(now, effects);
+    }
+
+    /// A block of this node's own; `None` if it breaks a rule.
+    pub(super) fn own_block(&self, block: Block, effects: &mut Vec<Effect>) -> Option<WellFormedBlock> {
+        match WellFormedBlock::new(&self.network, block) {
+            Ok(well_formed) => Some(well_formed),
             Err(rejection) => {
                 let detail = format!("an own block breaks a rule: {rejection}; it was not sent");
                 effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
-                return;
+                None
             }
-        };
+        }
+    }
+
+    /// A block of this node's own is sent, or committed to, after which its miner goes on.
+    pub(super) fn note_announced(
+        &mut self,
+        block: &WellFormedBlock,
+        report: &BatchReport,
+        goes_on: bool,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(mining) = &mut self.mining {
-            mining.on_announced(&block, false);
+            mining.on_announced(block.block(), goes_on);
         }
         let outcomes = report.blocks.iter().cloned();
         effects.extend(outcomes.map(|outcome| Effect::Event(NodeEvent::BlockAnnounced(outcome))));
-        self.send_own_block(well_formed, now, effects);
-        self.bring(now, effects);
     }
 
     /// Sends a block of this node's own, which a batch may bring now.

@@ -38,6 +38,8 @@ pub(super) struct Commitments {
     arrivals: u64,
     refused: BTreeSet<CommitmentId>,
     own: Vec<Sealed>,
+    /// The height at which an own block could not be paid for: nothing more is committed to at that one.
+    unpaid_at: Option<Height>,
 }
 
 /// A commitment that waits.
@@ -160,26 +162,16 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let well_formed = match WellFormedBlock::new(&self.network, block.clone()) {
-            Ok(well_formed) => well_formed,
-            Err(rejection) => {
-                let detail = format!("an own block breaks a rule: {rejection}; it was not committed to");
-                effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
-                return;
-            }
-        };
+        let Some(block) = self.own_block(block, effects) else { return };
         let judged = self.ledger.validate_commitment(&signed);
         if let Err(error @ CommitmentError::Fee { .. }) = judged {
+            self.commitments.unpaid_at = Some(self.ledger.head().height);
             let detail = format!("an own block cannot be paid for: {error}; give this node's account more");
             effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
             return;
         }
-        if let Some(mining) = &mut self.mining {
-            mining.on_announced(&block, true);
-        }
-        let outcomes = report.blocks.iter().cloned();
-        effects.extend(outcomes.map(|outcome| Effect::Event(NodeEvent::BlockAnnounced(outcome))));
-        let sealed = Sealed { block: well_formed, commitment: signed.id(), is_revealed: false };
+        self.note_announced(&block, report, true, effects);
+        let sealed = Sealed { block, commitment: signed.id(), is_revealed: false };
         self.commitments.own.push(sealed);
         self.foreseen = None;
         let origin = Origin { room: Room::Guaranteed, maker: self.own, sender: self.own };
@@ -223,6 +215,9 @@ impl Node {
     /// Whether this node's account has money to commit to a block of usual size.
     pub(super) fn can_pay(&self) -> bool {
         let Some(rules) = self.network.parameters().commit_reveal else { return true };
+        if self.commitments.unpaid_at == Some(self.ledger.head().height) {
+            return false;
+        }
         let fee = rules.fee_per_byte.checked_mul(USUAL_BYTES);
         fee.is_some_and(|fee| self.ledger.spendable(self.own.address()) >= fee)
     }

@@ -37,7 +37,7 @@ impl Solo {
     fn new(demands: usize, served: i64) -> Self {
         let key = SecretKey::for_scenario(1, "host", 0);
         let providers = [(Money::from_units(5), Some(10 * served)), (Money::from_micros(5_050_000), None)];
-        let (network, records) = network(&providers, demands, vec![key.public()]);
+        let (network, records) = network(&providers, demands, vec![key.public()], |_| {});
         let memory = memory(&network, SafetyLog::new(0), Vec::new());
         let (node, _) = Node::new(config(key, None), memory, Now::at(START_MS));
         let mut solo = Self {

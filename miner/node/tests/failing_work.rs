@@ -82,7 +82,7 @@ impl Solo {
         let cheaper_minutes = if kind == WorkKind::Prices { 10 } else { 1_000 };
         let providers =
             [(Money::from_units(5), Some(1_000)), (Money::from_micros(4_990_000), Some(cheaper_minutes))];
-        let (network, records) = network(&providers, demands, vec![key.public()]);
+        let (network, records) = network(&providers, demands, vec![key.public()], |_| {});
         let mining = MiningSettings {
             strategy: Strategy::Everything,
             profile: Profile::Hybrid,

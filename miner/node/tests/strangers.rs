@@ -46,7 +46,7 @@ fn address(last: u8) -> IpAddr {
 impl Alone {
     fn new() -> Self {
         let validators = (0..4).map(|number| validator(number).public()).collect();
-        let (network, records) = network(&[(Money::from_units(5), None)], DEMANDS, validators);
+        let (network, records) = network(&[(Money::from_units(5), None)], DEMANDS, validators, |_| {});
         let memory = memory(&network, SafetyLog::new(0), Vec::new());
         let (node, _) = Node::new(config(validator(0), None), memory, Now::at(START_MS));
         Self { node, network, records, now_ms: START_MS }

@@ -110,10 +110,10 @@ fn every_kind_of_message_has_pinned_bytes() {
         ("block request", 33, "f11d7b39"),
         ("block", 247, "0e2743bb"),
         ("request", 33, "bae8dd4e"),
-        ("batch", 515, "8047f677"),
+        ("batch", 516, "7f7104ff"),
         ("vote", 135, "3e5c79ea"),
         ("final request", 2, "a66acc99"),
-        ("final", 551, "e1004f25"),
+        ("final", 552, "43523015"),
         ("commitment", 197, "5c37f481"),
     ];
     let expected: Vec<(&str, usize, String)> =

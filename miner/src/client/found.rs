@@ -40,6 +40,9 @@ pub struct FoundingPlan {
     pub powers: Vec<Power>,
     /// Whether the nodes talk to each other only.
     pub private: bool,
+    /// Whether miners commit to blocks before they show them, as the defaults say; of a scenario, whatever it says itself. Each
+    /// node then owns 100 $ to pay for its blocks.
+    pub commit_reveal: bool,
     pub market: FoundingMarket,
     /// What the treasury key owns at the start.
     pub grant: Money,
@@ -258,6 +261,10 @@ fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Gen
     let (profile, miners) = (scenario.search.profile, keys.len());
     let mut genesis =
         Genesis::of_scenario(scenario, profile, miners, Vec::new(), rng_seed, plan.timestamp_ms);
+    if plan.commit_reveal {
+        genesis.parameters.commit_reveal.get_or_insert_default();
+    }
+    genesis.fund_miners(keys.iter().map(SecretKey::public));
     genesis.validators = keys.iter().map(SecretKey::public).zip(plan.powers.iter().copied()).collect();
     if let FoundingMarket::Empty { .. } = &plan.market {
         genesis.bounty = plan.grant.checked_ppm(BOUNTY_PPM).unwrap_or_default();
@@ -388,6 +395,7 @@ mod tests {
             addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
             powers: vec![1; addresses.len()],
             private: false,
+            commit_reveal: false,
             market: FoundingMarket::Empty {
                 name: "workshop".into(),
                 operations: vec!["turning".into(), "milling".into()],
@@ -401,6 +409,18 @@ mod tests {
             grant: Money::from_units(1_000),
             timestamp_ms: 7,
         }
+    }
+
+    #[test]
+    fn where_miners_commit_to_blocks_every_node_has_money_for_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let addresses = ["127.0.0.1:7001", "127.0.0.1:7002"];
+        let plan = FoundingPlan { commit_reveal: true, powers: vec![1], ..plan(&addresses) };
+        let founded = found(&plan, directory.path()).unwrap();
+        let genesis = Genesis::from_bytes(&std::fs::read(&founded.genesis).unwrap()).unwrap();
+        assert!(genesis.parameters.commit_reveal.is_some());
+        let owned = founded.nodes.iter().map(|node| genesis.balances.get(&node.key.address()).copied());
+        assert_eq!(owned.collect::<Vec<_>>(), [Some(Money::from_units(101)); 2]);
     }
 
     #[test]

@@ -39,10 +39,7 @@ pub fn network(
     }
     let voters = nodes.iter().take(validators).copied().collect();
     let mut genesis = Genesis::of_scenario(&scenario, profile, miners, voters, rng_seed, now_ms);
-    let stake = nodes.first().and_then(|node| genesis.balances.get(&node.address()).copied());
-    if let Some(stake) = stake {
-        genesis.balances.extend(nodes.iter().map(|node| (node.address(), stake)));
-    }
+    genesis.fund_miners(nodes);
     Ok(Network::new(genesis)?)
 }
 

@@ -146,9 +146,8 @@ impl Market {
     pub fn with_commitments(self, rules: CommitReveal, rng_seed: u64) -> Result<Self> {
         let mut genesis = self.network.genesis().clone();
         genesis.parameters.commit_reveal = Some(rules);
-        for validator in genesis.validators.keys() {
-            genesis.balances.insert(validator.address(), Money::from_units(101));
-        }
+        let validators: Vec<PublicKey> = genesis.validators.keys().copied().collect();
+        genesis.fund_miners(validators);
         Self::founded(genesis, self.instance, self.window, self.profile, rng_seed)
     }
 

@@ -115,7 +115,7 @@ fn grown(seed: u64) -> Growing {
         let revealable: Vec<Block> =
             known.iter().filter(|block| market.ledger.validate_reveal(block).is_ok()).cloned().collect();
         let shown = usize::try_from(draws.below(3)).expect("a small number") + 1;
-        let coming = if step % 3 == 2 { 1 } else { 0 };
+        let coming = usize::from(step % 3 == 2);
         let coming = records.by_ref().take(coming).collect();
         let next = batch(&market, coming, &commitments, &revealable[..revealable.len().min(shown)]);
         push(&mut market, next);
@@ -154,7 +154,7 @@ fn a_composition_of_a_block_that_an_earlier_batch_revealed_is_proved() {
         earlier += usize::from(proven.height < standing.height);
         // Nothing but what stands is proved: another height than that of its effect is.
         let mut later = proof.clone();
-        later.composition.cost = later.composition.cost + Money::from_micros(1);
+        later.composition.cost += Money::from_micros(1);
         assert!(later.verify(market.network().id()).is_err());
     }
     assert!(earlier > 0, "no block was revealed before it took effect");
@@ -224,7 +224,7 @@ fn the_independent_program_refuses_what_was_not_committed_to_and_commitments_tha
     let next = batch(&market, Vec::new(), &[good], &[]).expect("a commitment");
     market.push(next);
     assert!(said_of(&mut market, of(vec![good])).contains("an earlier batch has brought it"));
-    let next = batch(&market, Vec::new(), &[], &[block.clone()]).expect("a block");
+    let next = batch(&market, Vec::new(), &[], std::slice::from_ref(&block)).expect("a block");
     market.push(next);
     let said = said_of(&mut market, of_blocks(vec![block]));
     assert!(said.contains("revealed before"), "{said}");

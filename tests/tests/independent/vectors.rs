@@ -4,7 +4,10 @@ use chain::genesis::scenario::demander_key;
 use chain::ledger::StateKey;
 use chain::schedule::{Achievement, Schedule};
 use chain::state_tree::StateTree;
-use chain::{Composition, Domain, Hash, RecordId, Replacement, codec, merkle_root};
+use chain::{
+    BatchHash, BlockHash, Commitment, Composition, Domain, Hash, NetworkId, RecordId, Replacement, codec,
+    merkle_root,
+};
 use scenarios::{Geometry, Money, ProviderId, Site};
 
 const PROTOCOL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md"));
@@ -30,6 +33,15 @@ fn vectors() -> Vec<(&'static str, String)> {
         timestamp_ms: 6,
     };
     let replacement = Replacement { replaces: 300, composition };
+    let commitment = Commitment {
+        version: 1,
+        network: NetworkId(Hash([1; 32])),
+        anchor: BatchHash(Hash([2; 32])),
+        miner: public,
+        block: BlockHash(Hash([3; 32])),
+        bytes: 300,
+        compositions: 4,
+    };
     let distance = Geometry::Euclidean.distance(Site::point(-far, -far), Site::point(far, far));
     vec![
         ("u16 300", hex::encode(codec::encode(&300_u16))),
@@ -48,6 +60,15 @@ fn vectors() -> Vec<(&'static str, String)> {
         (
             "replacement of version 300 of demand 0707...07 by providers 1 and 300, cost -3, 5 minutes, at 6 ms",
             hex::encode(codec::encode(&replacement)),
+        ),
+        (
+            "commitment of demander 0 of seed 11 to block 0303...03, on batch 0202...02 of network 0101...01, 300 bytes, 4 compositions",
+            hex::encode(codec::encode(&commitment)),
+        ),
+        ("its name", commitment.id().to_string()),
+        (
+            "seed of the nonces 1 and 300",
+            Domain::Order.hash(&[&codec::encode(&vec![1_u64, 300])]).to_string(),
         ),
         ("path of the bounty account", Domain::StatePath.hash(&[&StateKey::Bounty.to_bytes()]).to_string()),
         ("state root of a bounty account of 3 $ alone", one.root().to_string()),

@@ -21,11 +21,13 @@ pub(crate) const START_MS: u64 = 1_800_000_000_000;
 pub(crate) const RNG_SEED: u64 = 1;
 
 /// A network of these providers, each with its cost and capacity (10 minutes an order), and so many demands with budgets
-/// of 100 $; and the demands as records. It was founded a second before tests begin.
+/// of 100 $; and the demands as records. It was founded a second before tests begin, by a genesis
+/// changed by `change`.
 pub(crate) fn network(
     providers: &[(Money, Option<Minutes>)],
     demands: usize,
     validators: Vec<PublicKey>,
+    change: impl FnOnce(&mut Genesis),
 ) -> (Arc<Network>, Vec<Record>) {
     let provider = |(number, &(cost, capacity)): (usize, &(Money, Option<Minutes>))| Provider {
         name: format!("provider {number}"),
@@ -49,7 +51,9 @@ pub(crate) fn network(
     let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
     let instance = Instance { supply, demands: (0..demands).map(demand).collect() };
     let scenario = Scenario::of_instance("one place", instance);
-    let genesis = Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, RNG_SEED, START_MS - 1_000);
+    let mut genesis =
+        Genesis::of_scenario(&scenario, Profile::Hybrid, 1, validators, RNG_SEED, START_MS - 1_000);
+    change(&mut genesis);
     let network = Arc::new(Network::new(genesis).expect("a genesis that keeps the rules"));
     let (fee_ppm, expires_ms) = (network.parameters().solver_fee_ppm, network.genesis().first_expiry_ms());
     let records = scenario_demand_records(&scenario.instance, network.id(), RNG_SEED, fee_ppm, expires_ms);

@@ -56,7 +56,7 @@ impl Scene {
             (0..4).map(|number| SecretKey::for_scenario(RNG_SEED, "validator", number)).collect();
         validators.sort_by_key(SecretKey::public);
         let keys = validators.iter().map(SecretKey::public).collect();
-        let (network, mut records) = network(&[(Money::from_units(5), Some(1_000))], 2, keys);
+        let (network, mut records) = network(&[(Money::from_units(5), Some(1_000))], 2, keys, |_| {});
         records.truncate(1);
         let now = Now { wall_ms: START_MS, monotonic_ms: 50_000 };
         let node = Node::new(

@@ -48,6 +48,10 @@ pub(in crate::cli) struct InitArguments {
     /// Nodes talk to each other only: each gets an allow-list of all keys.
     #[arg(long)]
     private: bool,
+    /// Have miners commit to their blocks before they show them, so that nobody gains by copying what it sees; every node
+    /// is given 100 $ to pay for its bytes. Not needed where all miners trust each other.
+    #[arg(long)]
+    commit_reveal: bool,
     /// Start with this scenario's offers, and its demanders' balances.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["operations", "name", "rate_per_km", "deliver"])]
     scenario: Option<PathBuf>,
@@ -136,6 +140,7 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
             .unwrap_or_else(|| vec![1; arguments.validators.unwrap_or(addresses.len())]),
         addresses,
         private: arguments.private,
+        commit_reveal: arguments.commit_reveal,
         market,
         grant: arguments.grant,
         timestamp_ms: wall_ms(),
