@@ -11,6 +11,8 @@ use super::message::Message;
 use super::places::{Origin, Room};
 use super::{Node, Now};
 
+/// How long a validator rests after a batch before one whose only use is a turn, in milliseconds.
+const TURN_REST_MS: u64 = 20;
 /// How long nothing is tried again after a batch could not be put together, in milliseconds.
 const SETBACK_MS: u64 = 100;
 
@@ -72,7 +74,7 @@ impl Node {
         let parameters = self.network.parameters();
         let gathered_ms = self.commitments.turn_in_ms(parameters.commit_reveal?.reveal_ms, now)?;
         let rested_ms = now.since_ms(self.head_since_ms);
-        Some(gathered_ms.max(parameters.quiet_batch_interval_ms.saturating_sub(rested_ms)))
+        Some(gathered_ms.max(TURN_REST_MS.saturating_sub(rested_ms)))
     }
 
     /// Puts a batch together of what waits.
