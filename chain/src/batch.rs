@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::block::{Amendment, Block, BlockHash, Body, Composition, PriceUpdate, Replacement, tag, tagged};
 use crate::codec::{CodecError, decode, encode};
 use crate::commitment::SignedCommitment;
+use crate::consensus::DoubleVote;
 use crate::hash::{Domain, Hash};
 use crate::key::{KeyError, PublicKey, SecretKey, Signature};
 use crate::record::{Height, NetworkId, Record};
@@ -70,12 +71,14 @@ impl BatchHeader {
     }
 }
 
-/// What a batch brings. Records take effect in order, and every one must. Blocks take effect item by item: where their
+/// What a batch brings. Evidence is noted. Records take effect in order, and every one must. Blocks take effect item by item: where their
 /// items compete, it does not matter which block comes first. Where miners commit to blocks first, a batch's blocks are
 /// those that it reveals; they take effect with all others that were committed to in the same batch, when validators with
 /// more power than may lie have had a turn to bring them ([`crate::ledger::cohorts`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
+    /// Validators who voted twice; at most once each, ever.
+    pub evidence: Vec<DoubleVote>,
     /// Records taken from the pool.
     pub records: Vec<Record>,
     /// Commitments to blocks that later batches reveal, at most one of each miner.
@@ -106,16 +109,17 @@ pub struct Batch {
 }
 
 impl Contents {
-    /// The Merkle leaves: records, commitments, then of each block its signed header and its items, each as canonical bytes behind a
+    /// The Merkle leaves: evidence, records, commitments, then of each block its signed header and its items, each as canonical bytes behind a
     /// byte for its kind.
     pub fn items(&self) -> Vec<Vec<u8>> {
+        let evidence = self.evidence.iter().map(|evidence| tagged(tag::EVIDENCE, evidence));
         let records = self.records.iter().map(|record| tagged(tag::RECORD, record));
         let commitments = self.commitments.iter().map(|commitment| tagged(tag::COMMITMENT, commitment));
         let blocks = self.blocks.iter().flat_map(|block| {
             let header = std::iter::once(tagged(tag::BLOCK, &block.signed));
             header.chain(block.body.items())
         });
-        records.chain(commitments).chain(blocks).collect()
+        evidence.chain(records).chain(commitments).chain(blocks).collect()
     }
 
     /// The position among [`Contents::items`] of the signed header of a block.
@@ -123,7 +127,8 @@ impl Contents {
         let index = self.blocks.iter().position(|found| found.hash() == *block)?;
         let before = self.blocks.get(..index)?.iter();
         let items = before.map(|block| block.body.item_count().saturating_add(1));
-        let first = self.records.len().saturating_add(self.commitments.len());
+        let first =
+            self.evidence.len().saturating_add(self.records.len()).saturating_add(self.commitments.len());
         Some(items.fold(first, usize::saturating_add))
     }
 
@@ -138,6 +143,9 @@ impl Contents {
                 return Err(CodecError::Malformed("an empty item".into()));
             };
             match (tag, contents.blocks.last_mut()) {
+                (tag::EVIDENCE, None) if contents.records.is_empty() && contents.commitments.is_empty() => {
+                    contents.evidence.push(decode(bytes, bytes.len())?);
+                }
                 (tag::RECORD, None) if contents.commitments.is_empty() => {
                     contents.records.push(decode(bytes, bytes.len())?);
                 }
@@ -163,11 +171,12 @@ impl Contents {
     pub fn bytes_of_items<I: AsRef<[u8]>>(items: &[I]) -> Result<Vec<u8>, CodecError> {
         let malformed =
             || CodecError::Malformed("an item that is empty, of no known kind or out of order".into());
-        let (mut records, mut commitments) = (Sequence::default(), Sequence::default());
+        let [mut evidence, mut records, mut commitments] = <[Sequence; 3]>::default();
         let mut blocks: Vec<(&[u8], [Sequence; 3])> = Vec::new();
         for item in items {
             let (&tag, bytes) = item.as_ref().split_first().ok_or_else(malformed)?;
             match (tag, blocks.last_mut()) {
+                (tag::EVIDENCE, None) if records.count == 0 && commitments.count == 0 => evidence.push(bytes),
                 (tag::RECORD, None) if commitments.count == 0 => records.push(bytes),
                 (tag::COMMITMENT, None) => commitments.push(bytes),
                 (tag::BLOCK, _) => blocks.push((bytes, <[Sequence; 3]>::default())),
@@ -179,7 +188,7 @@ impl Contents {
             }
         }
         // A sequence is its length and its elements; an option is written as a sequence of none or one.
-        let mut contents = [records.into_bytes(), commitments.into_bytes()].concat();
+        let mut contents = [evidence, records, commitments].map(Sequence::into_bytes).concat();
         contents.extend(encode(&blocks.len()));
         for (signed, kinds) in blocks {
             if kinds.first().is_some_and(|price_update| price_update.count > 1) {
@@ -193,7 +202,10 @@ impl Contents {
 
     /// Whether it brings nothing.
     pub const fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.commitments.is_empty() && self.blocks.is_empty()
+        self.evidence.is_empty()
+            && self.records.is_empty()
+            && self.commitments.is_empty()
+            && self.blocks.is_empty()
     }
 
     /// Whether it composes and re-composes no demand.

@@ -155,6 +155,7 @@ pub(crate) mod tag {
     pub(crate) const COMPOSITION: u8 = 3;
     pub(crate) const AMENDMENT: u8 = 4;
     pub(crate) const COMMITMENT: u8 = 5;
+    pub(crate) const EVIDENCE: u8 = 6;
 }
 
 /// Canonical bytes behind the byte for their kind.

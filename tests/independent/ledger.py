@@ -7,7 +7,7 @@ from crypto import address, hash_in, state_leaf, state_path, state_root
 from market import MILLION, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
-BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE = range(13)
+BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE, ACCUSED = range(14)
 
 
 class Mismatch(Exception):
@@ -39,6 +39,7 @@ class State:
         self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
         self.changed = set()  # providers whose offers the batch changed
         self.anchors, self.brought = {}, {}  # times, by hash of batch, block or commitment
+        self.accused = {}  # height of the batch with evidence, by position of the validator
         self.cohorts, self.burned = {}, 0  # what is committed to, by height; what was paid for bytes
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
@@ -69,6 +70,8 @@ class State:
             return wire.U64.write(times[name]) if name in times else None
         if kind == COHORT:
             return self.cohort_entry(name)
+        if kind == ACCUSED:
+            return wire.U64.write(self.accused[name])
         if kind == PLEDGE:
             return self.pledge_entry(*name)
         if kind == PROVIDER:
@@ -98,6 +101,8 @@ class State:
             return bytes([kind]) + name.to_bytes(4, "big")
         if kind == COHORT:
             return bytes([kind]) + name.to_bytes(8, "big")
+        if kind == ACCUSED:
+            return bytes([kind]) + name.to_bytes(2, "big")
         if kind == PLEDGE:
             return bytes([kind]) + name[0].to_bytes(8, "big") + name[1]
         return bytes([kind]) + name
@@ -293,6 +298,14 @@ class State:
                 self.credit(self.addresses[number], excess)
                 self.deposits[number] -= excess
                 self.stale.add((PROVIDER, number))
+
+    # ---- Evidence ----
+
+    def accuse(self, evidence, height):
+        require(evidence["height"] <= height, "its votes are of a later height")
+        require(evidence["validator"] not in self.accused, "there is evidence against that validator already")
+        self.accused[evidence["validator"]] = height
+        self.stale.add((ACCUSED, evidence["validator"]))
 
     # ---- Records ----
 

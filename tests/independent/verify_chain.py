@@ -30,8 +30,9 @@ from ledger import Mismatch, State, equal, require
 ITEMS = (
     ("record", wire.RECORD), ("block", wire.SIGNED_HEADER), ("price_update", wire.PRICE_UPDATE),
     ("composition", wire.COMPOSITION), ("amendment", wire.AMENDMENT), ("commitment", wire.SIGNED_COMMITMENT),
+    ("evidence", wire.DOUBLE_VOTE),
 )
-RECORD, BLOCK, PRICE_UPDATE, COMPOSITION, AMENDMENT, COMMITMENT = range(len(ITEMS))
+RECORD, BLOCK, PRICE_UPDATE, COMPOSITION, AMENDMENT, COMMITMENT, EVIDENCE = range(len(ITEMS))
 
 
 class Checker:
@@ -69,14 +70,15 @@ class Checker:
         signature = bytes.fromhex(exported["signature"])
         self.check_form(header, header_bytes, signature)
         leaves = [bytes.fromhex(item["bytes"]) for item in exported["items"]]
-        records, commitments, signed_blocks = self.items(exported["items"], leaves)
-        self.check_items(header, header_bytes, leaves, (records, commitments, signed_blocks))
+        evidence, records, commitments, signed_blocks = self.items(exported["items"], leaves)
+        self.check_items(header, header_bytes, leaves, (evidence, records, commitments, signed_blocks))
+        self.check_evidence(evidence)
         self.check_commitments(commitments)
         blocks = [self.block(signed, items) for signed, items in signed_blocks]
         self.check_contents(header, records, blocks)
         self.check_place(header, commitments, blocks, bool(leaves))
         self.certificate(exported["certificate"], header["height"], found)
-        self.take_effect(header, records, commitments, blocks)
+        self.take_effect(header, evidence, records, commitments, blocks)
         self.height, self.head = header["height"], found
         self.counts["batches"] += 1
 
@@ -88,15 +90,16 @@ class Checker:
         self.counts["signatures of proposers"] += 1
 
     def items(self, exported, leaves):
-        """The items, decoded: records, commitments, and of each block its signed header and its items by kind."""
-        records, commitments, blocks, last = [], [], [], RECORD
+        """The items, decoded: evidence, records, commitments, and of each block its signed header and its items by kind."""
+        evidence, records, commitments, blocks, last = [], [], [], [], EVIDENCE
         for index, (item, leaf) in enumerate(zip(exported, leaves)):
             what = f"item {index}"
             require(leaf, f"{what} is empty")
             number = leaf[0]
             # Behind anything a block may come; behind the items of one only those of the same kind or later.
             in_block = PRICE_UPDATE <= number <= AMENDMENT and BLOCK <= last <= number
-            in_front = not blocks and (number == COMMITMENT or number == last == RECORD)
+            front = (EVIDENCE, RECORD, COMMITMENT)
+            in_front = number in front and last in front and front.index(last) <= front.index(number)
             in_order = number == BLOCK or in_block or in_front
             require(number < len(ITEMS) and in_order, f"{what} of kind {number} where none may be")
             last, (name, kind) = number, ITEMS[number]
@@ -105,16 +108,18 @@ class Checker:
             decoded = self.part(kind, body, what)
             if number == RECORD:
                 records.append((leaf[1:], decoded))
+            elif number == EVIDENCE:
+                evidence.append(decoded)
             elif number == COMMITMENT:
                 commitments.append(decoded)
             elif number == BLOCK:
                 blocks.append((decoded, []))
             else:
                 blocks[-1][1].append((leaf, decoded))
-        return records, commitments, blocks
+        return evidence, records, commitments, blocks
 
     def check_items(self, header, header_bytes, leaves, found):
-        records, commitments, blocks = found
+        evidence, records, commitments, blocks = found
         limits = self.genesis["parameters"]["limits"]
         equal(header["item_count"], len(leaves), "the number of items")
         equal(header["contents_root"], crypto.merkle_root(leaves), "the contents root")
@@ -124,12 +129,27 @@ class Checker:
         require(len(blocks) <= limits["compositions_per_batch"], "too many blocks")
         # Header, signature, items, and the lengths of lists; an option is as long as a list of none or one.
         size = len(header_bytes) + 64 + sum(len(leaf) - 1 for leaf in leaves)
-        lists = [len(records), len(commitments), len(blocks)]
+        lists = [len(evidence), len(records), len(commitments), len(blocks)]
         for _, items in blocks:
             kinds = Counter(leaf[0] for leaf, _ in items)
             lists += [kinds[kind] for kind in (PRICE_UPDATE, COMPOSITION, AMENDMENT)]
         size += sum(len(wire.varint(length)) for length in lists)
         require(size <= limits["batch_bytes"], f"the batch has {size} bytes")
+
+    def check_evidence(self, evidence):
+        validators = list(self.genesis["validators"])
+        for number, found in enumerate(evidence):
+            position, (one, other) = found["validator"], found["batches"]
+            equal(found["network"], self.network, f"evidence {number}: its network")
+            ordered = (one is not None, one or b"") < (other is not None, other or b"")
+            require(ordered, f"evidence {number}: its votes are the same, or not in order")
+            require(position < len(validators), f"evidence {number}: there is no validator {position}")
+            for batch, signature in zip(found["batches"], found["signatures"]):
+                vote = {name: found[name] for name in ("network", "height", "round", "kind")}
+                signed = wire.VOTE.write({**vote, "batch": batch})
+                fault = crypto.signature_fault("Vote", signed, validators[position], signature)
+                require(fault is None, f"evidence {number}: a vote against validator {position}: {fault}")
+            self.counts["validators who voted twice"] += 1
 
     def check_commitments(self, commitments):
         for number, signed in enumerate(commitments):
@@ -228,11 +248,16 @@ class Checker:
             last = position
             self.counts["signatures of votes"] += 1
 
-    def take_effect(self, header, records, commitments, blocks):
+    def take_effect(self, header, evidence, records, commitments, blocks):
         state, height = self.state, header["height"]
         self.counts["settlements"] += state.settle_due()
         self.counts["expiries"] += state.expire_due()
         batch = Batch(state, header)  # before its records, which may change offers
+        for number, found in enumerate(evidence):
+            try:
+                state.accuse(found, height)
+            except Mismatch as error:
+                raise Mismatch(f"evidence {number}: {error}") from error
         for data, record in records:
             identity = crypto.hash_in("Record", data)
             try:

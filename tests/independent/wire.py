@@ -359,9 +359,11 @@ PROVIDER_ENTRY = Struct(
     holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY,
 )
 
-VOTE = Struct(
-    network=HASH, height=U64, round=U32, kind=Enum(("Prevote", None), ("Precommit", None)),
-    batch=Optional(HASH),
+VOTE_KIND = Enum(("Prevote", None), ("Precommit", None))
+VOTE = Struct(network=HASH, height=U64, round=U32, kind=VOTE_KIND, batch=Optional(HASH))
+DOUBLE_VOTE = Struct(
+    network=HASH, height=U64, round=U32, kind=VOTE_KIND, validator=U16,
+    batches=Tuple(Optional(HASH), Optional(HASH)), signatures=Tuple(SIGNATURE, SIGNATURE),
 )
 CERTIFICATE = Struct(
     height=U64, round=U32, batch=HASH, signatures=Sequence(Tuple(U16, SIGNATURE))

@@ -31,6 +31,7 @@
 
 mod algorithm;
 mod certificate;
+mod evidence;
 mod interface;
 mod machine;
 mod message;
@@ -43,6 +44,7 @@ mod turns;
 mod validators;
 
 pub use certificate::{CertificateError, CommitCertificate, PolkaCertificate};
+pub use evidence::{DoubleVote, EvidenceError};
 pub use interface::{ConsensusError, Input, Output, Step};
 pub use machine::Consensus;
 pub use message::{ConsensusMessage, Equivocation, Proposal, SignedProposal, SignedVote, Vote, VoteKind};

@@ -6,6 +6,7 @@
 //! `transition`; which room a record is for, in `records`; the state root in [`root`].
 
 pub mod accounts;
+mod accused;
 mod anchors;
 pub mod cohorts;
 mod defect;
@@ -22,6 +23,7 @@ use scenarios::{DualPrices, Money, ProviderId, SharedSupply};
 use crate::batch::BatchHash;
 use crate::block::{Block, BlockHash};
 use crate::commitment::SignedCommitment;
+use crate::consensus::{DoubleVote, EvidenceError};
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::Address;
@@ -116,6 +118,19 @@ impl Ledger {
     /// The cohorts that have not taken effect, with the heights that brought their commitments; the oldest first.
     pub fn cohorts(&self) -> impl Iterator<Item = (Height, &Cohort)> {
         self.state.cohorts.iter().map(|(height, cohort)| (height, cohort.as_ref()))
+    }
+
+    /// Whether the next batch may bring evidence, right by itself ([`DoubleVote::verify`]).
+    ///
+    /// # Errors
+    /// The first rule broken.
+    pub fn validate_evidence(&self, evidence: &DoubleVote) -> Result<(), EvidenceError> {
+        self.state.accused.validate(evidence, self.head.height.saturating_add(1))
+    }
+
+    /// The height of the batch that brought evidence against a validator, by position.
+    pub fn accused_since(&self, validator: u16) -> Option<Height> {
+        self.state.accused.since(validator)
     }
 
     /// Whether anything that is committed to has not taken effect.

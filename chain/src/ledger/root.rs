@@ -52,6 +52,8 @@ pub enum StateKey {
     Cohort(Height),
     /// A commitment of the cohort of a height, and its block once that is revealed.
     Pledge(Height, PublicKey),
+    /// A validator, by position, who voted twice, and the height of the batch that brought the evidence.
+    Accused(u16),
 }
 
 /// What the state with a certain root says of a key: its value, or that it has none.
@@ -82,6 +84,7 @@ impl StateKey {
             Self::Brought(block) => tagged(9, &block.0),
             Self::Burned => tagged(10, &[]),
             Self::Cohort(height) => tagged(11, &height.to_be_bytes()),
+            Self::Accused(validator) => tagged(13, &validator.to_be_bytes()),
             Self::Pledge(height, miner) => {
                 tagged(12, &[&height.to_be_bytes()[..], miner.as_bytes()].concat())
             }

@@ -5,6 +5,7 @@
 //! (composed, not yet frozen) and by frozen compositions.
 
 use super::accounts::Accounts;
+use super::accused::Accused;
 use super::anchors::Anchors;
 use super::cohorts::Cohorts;
 use super::market::demands::Demands;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(super) demands: Demands,
     pub(super) anchors: Anchors,
     pub(super) cohorts: Cohorts,
+    pub(super) accused: Accused,
     /// How long the network was halted since genesis, in milliseconds: see [`Moment`].
     pub(crate) halted_ms: u64,
     /// As of the last [`State::commit`].
@@ -55,6 +57,7 @@ impl State {
             demands: Demands::new(&genesis.parameters),
             anchors: Anchors::new(),
             cohorts: Cohorts::default(),
+            accused: Accused::default(),
             halted_ms: 0,
             tree: StateTree::default(),
         };
@@ -69,6 +72,7 @@ impl State {
         touched.append(&mut self.demands.take_touched());
         touched.append(&mut self.anchors.take_touched());
         touched.append(&mut self.cohorts.take_touched());
+        touched.append(&mut self.accused.take_touched());
         touched.insert(StateKey::Halted);
         self.tree = self.tree_over(touched.into_iter());
     }
@@ -90,7 +94,11 @@ impl State {
     /// The keys of all entries.
     pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
         let rooms = self.accounts.keys().chain(self.providers.keys()).chain(self.demands.keys());
-        rooms.chain(self.anchors.keys()).chain(self.cohorts.keys()).chain([StateKey::Halted])
+        rooms
+            .chain(self.anchors.keys())
+            .chain(self.cohorts.keys())
+            .chain(self.accused.keys())
+            .chain([StateKey::Halted])
     }
 
     /// The value of an entry; `None` if there is no such entry.
@@ -109,6 +117,7 @@ impl State {
             StateKey::Burned => Some(encode(&self.accounts.burned())),
             StateKey::Cohort(height) => self.cohorts.entry(height),
             StateKey::Pledge(height, miner) => self.cohorts.pledge(height, miner),
+            StateKey::Accused(validator) => self.accused.since(validator).map(|height| encode(&height)),
         }
     }
 

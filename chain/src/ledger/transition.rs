@@ -27,6 +27,7 @@ use crate::batch::BatchHash;
 use crate::block::{Block, BlockHash, Header};
 use crate::codec::encode;
 use crate::commitment::SignedCommitment;
+use crate::consensus::{DoubleVote, EvidenceError};
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
@@ -129,6 +130,9 @@ pub struct BatchReport {
     pub work: u64,
     /// What became of each block that took effect, in order: those it brings, or those of a cohort.
     pub blocks: Vec<BlockOutcome>,
+    /// Validators, by position, whom it shows to have voted twice.
+    #[serde(default)]
+    pub accused: Vec<u16>,
     /// Commitments that it brings.
     #[serde(default)]
     pub committed: u32,
@@ -269,6 +273,14 @@ impl<'a> Transition<'a> {
     /// A block on this anchor has its turn.
     pub(crate) fn bring_block(&mut self, block: BlockHash, anchor_ms: u64) {
         self.state.anchors.bring(block.0, anchor_ms);
+    }
+
+    /// Notes evidence, right by itself.
+    pub(crate) fn accuse(&mut self, evidence: &DoubleVote) -> Result<(), EvidenceError> {
+        self.state.accused.validate(evidence, self.at.height)?;
+        self.state.accused.accuse(evidence, self.at.height);
+        self.report.accused.push(evidence.validator);
+        Ok(())
     }
 
     /// Whether blocks are committed to before they are revealed, and how.

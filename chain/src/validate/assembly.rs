@@ -6,11 +6,12 @@ use super::draft::Drafted;
 use super::effect::{Turn, take_effect};
 use super::form::WellFormedBlock;
 use super::rejection::{BlockError, Rejection};
-use super::stateful::{bring, bring_records};
+use super::stateful::{accuse, bring, bring_records};
 use crate::batch::{BatchKind, Contents, OVERHEAD_BYTES};
 use crate::block::{Block, BlockHash, Replacement};
 use crate::codec::encoded_len;
 use crate::commitment::SignedCommitment;
+use crate::consensus::DoubleVote;
 use crate::key::PublicKey;
 use crate::ledger::transition::{BatchReport, Transition};
 use crate::ledger::{Ledger, MarketError};
@@ -26,6 +27,8 @@ pub struct Assembly {
     pub timestamp_ms: u64,
     /// The newest commitments, by height, whose blocks the proposer has had time to gather; 0 for none.
     pub turn: Height,
+    /// Evidence, right by itself ([`DoubleVote::verify`]); what is new of it.
+    pub evidence: Vec<DoubleVote>,
     /// Records, right by themselves ([`crate::validate::check_record`]), which take effect all together.
     pub records: Vec<Record>,
     /// Commitments, right by themselves ([`crate::validate::verify_commitment`]); those that may come, as far as there is
@@ -57,7 +60,9 @@ impl Ledger {
         assembly: Assembly,
         refused: &mut Vec<(BlockHash, Rejection)>,
     ) -> Result<Drafted, Rejection> {
-        let Assembly { proposer, timestamp_ms, turn: gathered, records, commitments, blocks } = assembly;
+        let Assembly { proposer, timestamp_ms, turn: gathered, evidence, records, commitments, blocks } =
+            assembly;
+        let evidence = self.new_evidence(evidence);
         let (got, expected) = (timestamp_ms, self.head().timestamp_ms);
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
@@ -66,7 +71,7 @@ impl Ledger {
         if self.network().parameters().commit_reveal.is_some() {
             let blocks = self.those_revealable(blocks, refused);
             let blocks = self.those_with_room(&[], blocks, timestamp_ms);
-            let mut contents = Contents { blocks, ..Contents::default() };
+            let mut contents = Contents { evidence, blocks, ..Contents::default() };
             self.add_records_and_commitments(&mut contents, records, commitments, timestamp_ms)?;
             let mut transition = Transition::begin(self, timestamp_ms)?;
             let turn = bring(&mut transition, (&proposer, gathered), &contents, parent)?;
@@ -77,12 +82,13 @@ impl Ledger {
         let mut blocks = self.those_with_room(&records, blocks, timestamp_ms);
         loop {
             let mut transition = Transition::begin(self, timestamp_ms)?;
+            accuse(&mut transition, &evidence)?;
             bring_records(&mut transition, &records)?;
             let turn = Turn::InClear { blocks: &blocks, parent };
             let fates = take_effect(&mut transition, &turn)?;
             let useless: Vec<Option<Rejection>> = fates.iter().map(|fate| fate.refusal().cloned()).collect();
             if useless.iter().all(Option::is_none) {
-                let contents = Contents { records, blocks, ..Contents::default() };
+                let contents = Contents { evidence, records, blocks, ..Contents::default() };
                 self.validate_interval(timestamp_ms, contents.kind(), contents.is_empty())?;
                 return self.drafted(transition, (proposer, 0), contents, None);
             }
@@ -98,6 +104,15 @@ impl Ledger {
             }
             blocks = left;
         }
+    }
+
+    /// Of this evidence what may come: the first against each validator.
+    fn new_evidence(&self, evidence: Vec<DoubleVote>) -> Vec<DoubleVote> {
+        let mut validators = BTreeSet::new();
+        let mut is_new = |evidence: &DoubleVote| {
+            self.validate_evidence(evidence).is_ok() && validators.insert(evidence.validator)
+        };
+        evidence.into_iter().filter(|evidence| is_new(evidence)).collect()
     }
 
     /// Of these blocks, those that may be revealed.

@@ -36,6 +36,7 @@ impl Rejection {
             Self::WrongVersion { .. } => "version",
             Self::WrongNetwork { .. } => "network",
             Self::TooManyRecords { .. } => "record-count",
+            Self::Evidence { error, .. } => error.rule(),
             Self::TooManyCommitments { .. } => "commitment-count",
             Self::Commitment { error, .. } => error.rule(),
             Self::TooManyBlocks { .. } => "block-count",

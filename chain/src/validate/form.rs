@@ -79,6 +79,7 @@ impl WellFormed {
         validate_network(network, &batch)?;
         validate_contents(network, &batch, bytes)?;
         validate_no_duplicates(&batch.contents)?;
+        verify_evidence(network, &batch)?;
         verify_commitments(network, &batch)?;
         verify_blocks(network, &batch)?;
         verify_records(network, &batch)?;
@@ -258,6 +259,14 @@ fn validate_no_duplicates(contents: &Contents) -> Result<(), Rejection> {
                 return Err(MarketError::DuplicateComposition { demand }.into());
             }
         }
+    }
+    Ok(())
+}
+
+fn verify_evidence(network: &Network, batch: &Batch) -> Result<(), Rejection> {
+    for (index, evidence) in batch.contents.evidence.iter().enumerate() {
+        let judged = evidence.verify(network.validators(), network.id());
+        judged.map_err(|error| Rejection::Evidence { index, error })?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use crate::batch::BatchHash;
 use crate::block::BlockHash;
 use crate::codec::CodecError;
 use crate::commitment::CommitmentId;
+use crate::consensus::EvidenceError;
 use crate::hash::Hash;
 use crate::key::{KeyError, PublicKey};
 use crate::ledger::{CommitmentError, Defect, MarketError, RevealError};
@@ -43,6 +44,13 @@ pub enum Rejection {
     /// Too many records.
     #[error("{got} records, expected at most {expected}")]
     TooManyRecords { got: usize, expected: usize },
+    /// Evidence is refused, by itself or against the state.
+    #[error("evidence number {index}: {error}")]
+    Evidence {
+        /// Its position.
+        index: usize,
+        error: EvidenceError,
+    },
     /// Too many commitments.
     #[error("{got} commitments, expected at most {expected}")]
     TooManyCommitments { got: usize, expected: usize },

@@ -4,6 +4,7 @@ use super::effect::{Fate, Turn, take_effect};
 use super::form::WellFormed;
 use super::rejection::Rejection;
 use crate::batch::{Batch, BatchHash, BatchHeader, BatchKind, Contents};
+use crate::consensus::DoubleVote;
 use crate::hash::Hash;
 use crate::key::PublicKey;
 use crate::ledger::records::BringError;
@@ -136,7 +137,7 @@ fn validate_clock(ledger: &Ledger, header: &BatchHeader, now_ms: u64) -> Result<
     if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
 }
 
-/// Lets what a batch brings take effect but for blocks: records, then commitments and, where miners commit, blocks that are
+/// Lets what a batch brings take effect but for blocks: evidence, records, then commitments and, where miners commit, blocks that are
 /// revealed. The blocks that take effect with it.
 pub(super) fn bring<'c>(
     transition: &mut Transition<'_>,
@@ -144,6 +145,7 @@ pub(super) fn bring<'c>(
     contents: &'c Contents,
     parent: BatchHash,
 ) -> Result<Turn<'c>, Rejection> {
+    accuse(transition, &contents.evidence)?;
     bring_records(transition, &contents.records)?;
     if transition.commit_reveal().is_none() {
         return Ok(Turn::InClear { blocks: &contents.blocks, parent });
@@ -160,6 +162,14 @@ pub(super) fn bring<'c>(
     }
     let due = transition.take_turn(proposer, turn);
     Ok(due.map_or(Turn::Nobodys, |(height, cohort)| Turn::Cohort { height, cohort }))
+}
+
+/// Notes evidence, in order.
+pub(super) fn accuse(transition: &mut Transition<'_>, evidence: &[DoubleVote]) -> Result<(), Rejection> {
+    for (index, evidence) in evidence.iter().enumerate() {
+        transition.accuse(evidence).map_err(|error| Rejection::Evidence { index, error })?;
+    }
+    Ok(())
 }
 
 /// Lets records take effect, in order.

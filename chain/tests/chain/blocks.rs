@@ -21,8 +21,15 @@ fn block(market: &Market, by: u64, compositions: &[(usize, Vec<ProviderId>)]) ->
 fn assembled(market: &Market, blocks: Vec<Block>) -> (Batch, BatchReport, Vec<(BlockHash, Rejection)>) {
     let key = SecretKey::for_scenario(1, "validator", 9);
     let (proposer, timestamp_ms) = (key.public(), market.next_time());
-    let assembly =
-        Assembly { proposer, timestamp_ms, turn: 0, records: Vec::new(), commitments: Vec::new(), blocks };
+    let assembly = Assembly {
+        proposer,
+        timestamp_ms,
+        turn: 0,
+        evidence: Vec::new(),
+        records: Vec::new(),
+        commitments: Vec::new(),
+        blocks,
+    };
     let Assembled { drafted, refused } = market.ledger.assemble(assembly);
     let (batch, report) = drafted.expect("what is left of it is a batch").sign(&key);
     (batch, report, refused)
@@ -267,6 +274,7 @@ fn a_block_dated_after_its_batch_waits_and_without_anything_else_there_is_no_bat
         proposer: miner(1).public(),
         timestamp_ms,
         turn: 0,
+        evidence: Vec::new(),
         records: Vec::new(),
         commitments: Vec::new(),
         blocks: vec![late.clone()],

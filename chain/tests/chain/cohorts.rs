@@ -48,6 +48,7 @@ fn assembly(
         proposer: validator_keys()[proposer].public(),
         timestamp_ms: market.next_time(),
         turn: market.ledger.head().height,
+        evidence: Vec::new(),
         records: Vec::new(),
         commitments: commitments.to_vec(),
         blocks: blocks.to_vec(),

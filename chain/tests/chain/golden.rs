@@ -101,7 +101,7 @@ fn an_amendment_is_an_item_of_kind_four_after_the_compositions() {
     let swapped = [&items[0], &items[2], &items[1]];
     assert!(Contents::from_items(&swapped).is_err(), "a composition after an amendment");
     assert!(Contents::from_items(&items[1..]).is_err(), "a composition outside of a block");
-    let bytes = [&[0, 0, 2][..], &encode(&block.signed), &bytes, &encode(&block.signed), &bytes].concat();
+    let bytes = [&[0, 0, 0, 2][..], &encode(&block.signed), &bytes, &encode(&block.signed), &bytes].concat();
     assert_eq!((encode(&contents), Contents::bytes_of_items(&items).unwrap()), (bytes.clone(), bytes));
     assert_eq!(contents.position_of(&block.hash()), Some(0));
 }

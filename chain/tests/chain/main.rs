@@ -6,6 +6,7 @@ mod amended;
 mod amended_refused;
 mod blocks;
 mod cohorts;
+mod evidence;
 mod expiry;
 mod genesis;
 mod golden;

@@ -225,7 +225,15 @@ impl Market {
     pub(crate) fn first_dropped(&self, batch: Batch) -> String {
         let (proposer, timestamp_ms) = (batch.header.proposer, batch.header.timestamp_ms);
         let Contents { records, blocks, .. } = batch.contents;
-        let assembly = Assembly { proposer, timestamp_ms, turn: 0, records, commitments: Vec::new(), blocks };
+        let assembly = Assembly {
+            proposer,
+            timestamp_ms,
+            turn: 0,
+            evidence: Vec::new(),
+            records,
+            commitments: Vec::new(),
+            blocks,
+        };
         let Assembled { drafted, refused } = self.ledger.assemble(assembly);
         assert_eq!(refused, []);
         let drafted = drafted.expect("a batch of what there is");

@@ -43,6 +43,9 @@ pub struct BatchRow {
     pub contents_root: Hash,
     /// The blocks that take effect with it, in order, and what became of each.
     pub blocks: Vec<BlockOutcome>,
+    /// Validators, by position, whom it shows to have voted twice.
+    #[serde(default)]
+    pub accused: Vec<u16>,
     /// Commitments to blocks that it brings.
     #[serde(default)]
     pub committed: u32,
@@ -78,6 +81,7 @@ impl BatchRow {
             bounty: report.bounty,
             contents_root: header.contents_root,
             blocks: report.blocks.clone(),
+            accused: report.accused.clone(),
             committed: report.committed,
             revealed: report.revealed,
             unrevealed: report.unrevealed.clone(),
@@ -86,7 +90,8 @@ impl BatchRow {
 
     /// Whether it does more than let time pass.
     pub const fn brings_anything(&self) -> bool {
-        self.records > 0
+        !self.accused.is_empty()
+            || self.records > 0
             || self.committed > 0
             || self.revealed > 0
             || !self.blocks.is_empty()

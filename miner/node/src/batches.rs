@@ -370,6 +370,8 @@ impl Node {
         self.prune_pool(&report.departed, effects);
         self.look_for_own_signature(&certificate, effects);
         self.begin_height(now, effects);
+        let ledger = &self.ledger;
+        self.evidence.retain(|evidence| ledger.validate_evidence(evidence).is_ok());
         self.review_blocks(&batch, effects);
         self.review_commitments(&batch, &report, now, effects);
         self.with_mining(now, effects, |mining, view, actions| {

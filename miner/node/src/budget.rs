@@ -235,8 +235,13 @@ impl Scale {
     }
 
     fn work_of_batch(&self, batch: &Batch) -> u64 {
-        let Contents { records, commitments, blocks } = &batch.contents;
-        let signatures = records.len().saturating_add(commitments.len()).saturating_add(blocks.len());
+        let Contents { evidence, records, commitments, blocks } = &batch.contents;
+        let signatures = evidence
+            .len()
+            .saturating_mul(2)
+            .saturating_add(records.len())
+            .saturating_add(commitments.len())
+            .saturating_add(blocks.len());
         let signatures = signatures.saturating_add(1);
         let bodies: Vec<&Body> = blocks.iter().map(|block| &block.body).collect();
         times(signatures, SIGNATURE_US).saturating_add(self.work_of_bodies(&bodies))

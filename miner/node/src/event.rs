@@ -17,6 +17,7 @@ use crate::strategy::NeighbourhoodKind;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields name themselves")]
+#[expect(clippy::large_enum_variant, reason = "told one at a time, and kept by nobody")]
 pub enum NodeEvent {
     /// A peer is connected and on our network.
     PeerUp { peer: PublicKey },

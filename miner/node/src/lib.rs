@@ -49,7 +49,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use chain::consensus::{Consensus, Power, SafetyLog, ValidatorSet};
+use chain::consensus::{Consensus, DoubleVote, Power, SafetyLog, ValidatorSet};
 use chain::genesis::Network;
 use chain::ledger::DemandStatus;
 use chain::{BlockHash, Fault, Hash, Height, Ledger, PublicKey, SecretKey};
@@ -126,6 +126,8 @@ pub struct Node {
     batches: PendingBatches,
     blocks: WaitingBlocks,
     commitments: Commitments,
+    /// Of validators that voted twice, until a batch brings it.
+    evidence: Vec<DoubleVote>,
     /// What this node expects of the head once everything that is committed to has taken effect, if it had to look.
     foreseen: Option<Ledger>,
     /// When the head came, by the monotonic clock.
@@ -191,6 +193,7 @@ impl Node {
             batches: PendingBatches::default(),
             blocks: WaitingBlocks::default(),
             commitments: Commitments::default(),
+            evidence: Vec::new(),
             foreseen: None,
             head_since_ms: now.monotonic_ms,
             catching_up: CatchingUp::default(),

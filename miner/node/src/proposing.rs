@@ -56,7 +56,7 @@ impl Node {
         let quiet_ms = self.ledger.soonest_ms(BatchKind::Quiet);
         // Each validator's turn brings what is committed to nearer to taking effect.
         let turn = self.turn_in_ms(now);
-        let records = !self.pool.pending(&self.ledger, now.wall_ms).is_empty();
+        let records = !self.pool.pending(&self.ledger, now.wall_ms).is_empty() || !self.evidence.is_empty();
         let departure = self.ledger.first_departure().map(|from_ms| from_ms.max(quiet_ms));
         let beat_ms = head.timestamp_ms.saturating_add(self.timing.heartbeat_ms).max(quiet_ms);
         let beat = self.ledger.is_waiting(beat_ms).then_some(beat_ms);
@@ -90,6 +90,7 @@ impl Node {
                 .parameters()
                 .commit_reveal
                 .map_or(0, |rules| self.commitments.turn(rules.reveal_ms, now)),
+            evidence: self.evidence.clone(),
             records: self.pool.pending(&self.ledger, now.wall_ms).to_vec(),
             commitments: self.commitments.in_order(),
             blocks: self.blocks.in_order(),

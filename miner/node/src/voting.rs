@@ -1,8 +1,8 @@
 //! This node's part in the vote on the next height: between the consensus machine and the rest.
 
 use chain::consensus::{
-    Consensus, ConsensusError, ConsensusMessage, Equivocation, Input as Vote, Output, Proposal, Round,
-    SafetyLog, SignedProposal, Step, ValidatorSet,
+    Consensus, ConsensusError, ConsensusMessage, DoubleVote, Equivocation, Input as Vote, Output, Proposal,
+    Round, SafetyLog, SignedProposal, Step, ValidatorSet,
 };
 use chain::store::Write;
 use chain::{Height, NetworkId, SecretKey};
@@ -160,7 +160,10 @@ impl Node {
                     effects.push(Effect::SetTimer { timer, at_ms: now.in_ms(self.patience_ms(round, step)) });
                 }
                 Output::Decided(certificate) => self.on_decided(certificate, now, effects),
-                Output::Equivocation(equivocation) => self.report_equivocation(&equivocation, effects),
+                Output::Equivocation(equivocation) => {
+                    self.note_evidence(&equivocation);
+                    self.report_equivocation(&equivocation, effects);
+                }
                 Output::NotSigned(error) => {
                     let detail = format!("an own vote was not signed: {error}; please report this");
                     effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
@@ -180,6 +183,15 @@ impl Node {
             Step::Prevote | Step::Precommit => self.timing.vote_ms,
         };
         first.saturating_add(self.timing.round_growth_ms.saturating_mul(u64::from(round.min(GROWING_ROUNDS))))
+    }
+
+    /// Keeps what a batch may bring, the first against each validator.
+    fn note_evidence(&mut self, equivocation: &Equivocation) {
+        let Some(evidence) = DoubleVote::of(equivocation) else { return };
+        let is_known = self.evidence.iter().any(|known| known.validator == evidence.validator);
+        if !is_known && self.ledger.validate_evidence(&evidence).is_ok() {
+            self.evidence.push(evidence);
+        }
     }
 
     fn report_equivocation(&self, equivocation: &Equivocation, effects: &mut Vec<Effect>) {

@@ -110,10 +110,10 @@ fn every_kind_of_message_has_pinned_bytes() {
         ("block request", 33, "f11d7b39"),
         ("block", 247, "0e2743bb"),
         ("request", 33, "bae8dd4e"),
-        ("batch", 516, "7f7104ff"),
+        ("batch", 517, "05d09803"),
         ("vote", 135, "3e5c79ea"),
         ("final request", 2, "a66acc99"),
-        ("final", 552, "43523015"),
+        ("final", 553, "6c6b51e2"),
         ("commitment", 197, "5c37f481"),
     ];
     let expected: Vec<(&str, usize, String)> =

@@ -4,7 +4,7 @@
 
 use chain::block::SignedHeader;
 use chain::codec::encode;
-use chain::consensus::CommitCertificate;
+use chain::consensus::{CommitCertificate, DoubleVote};
 use chain::{
     Amendment, Batch, BatchHash, BatchHeader, Block, Composition, Genesis, Network, NetworkId, PriceUpdate,
     Record, Signature, SignedCommitment,
@@ -70,6 +70,8 @@ pub enum ExportedItem {
     Amendment(Amendment),
     /// Kind 5.
     Commitment(SignedCommitment),
+    /// Kind 6.
+    Evidence(DoubleVote),
 }
 
 impl<'a> ChainExport<'a> {
@@ -95,6 +97,7 @@ impl ExportedBatch {
     /// One batch.
     pub fn new(batch: Batch, certificate: CommitCertificate) -> Self {
         let leaves = batch.contents.items();
+        let evidence = batch.contents.evidence.into_iter().map(ExportedItem::Evidence);
         let records = batch.contents.records.into_iter().map(ExportedItem::Record);
         let commitments = batch.contents.commitments.into_iter().map(ExportedItem::Commitment);
         let blocks = batch.contents.blocks.into_iter().flat_map(|Block { signed, body }| {
@@ -103,7 +106,7 @@ impl ExportedBatch {
             let amendments = body.amendments.into_iter().map(ExportedItem::Amendment);
             [ExportedItem::Block(signed)].into_iter().chain(update).chain(compositions).chain(amendments)
         });
-        let items = leaves.into_iter().zip(records.chain(commitments).chain(blocks));
+        let items = leaves.into_iter().zip(evidence.chain(records).chain(commitments).chain(blocks));
         Self {
             hash: batch.header.hash(),
             header: encoded(batch.header),

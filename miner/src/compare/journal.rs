@@ -190,6 +190,9 @@ fn contents(row: &FinalRow) -> String {
     if *records > 0 {
         parts.push(format!("{records} records"));
     }
+    if !row.batch.accused.is_empty() {
+        parts.push(format!("evidence against {} validators", row.batch.accused.len()));
+    }
     if row.batch.committed > 0 {
         parts.push(format!("{} commitments", row.batch.committed));
     }

@@ -1,10 +1,12 @@
 //! Chains of a market where miners commit to blocks before they show them: some reveal late, some never, some copy; the
 //! independent program finds what we find, and refuses what breaks a rule.
 
+use chain::consensus::{DoubleVote, Equivocation, Vote, VoteKind};
 use chain::ledger::StateKey;
 use chain::validate::Assembly;
 use chain::{
-    Batch, Block, Commitment, Contents, Draft, Hash, PriceUpdate, Record, SignedCommitment, merkle_root,
+    Batch, BatchHash, Block, Commitment, Contents, Draft, Hash, PriceUpdate, Record, SignedCommitment,
+    merkle_root,
 };
 use scenarios::Money;
 use scenarios::parameters::CommitReveal;
@@ -50,6 +52,7 @@ fn batch(
         proposer: proposer.public(),
         timestamp_ms: market.ledger.head().timestamp_ms + 2_000,
         turn: market.ledger.head().height,
+        evidence: Vec::new(),
         records,
         commitments: commitments.to_vec(),
         blocks: blocks.to_vec(),
@@ -139,6 +142,56 @@ fn the_independent_program_finds_the_same_of_cohorts() {
         assert!(market.ledger.burned() > Money::ZERO);
     }
     assert!(composed > 0 && unrevealed > 0 && dropped > 0 && priced > 0, "{composed} {unrevealed} {dropped}");
+}
+
+#[test]
+fn the_independent_program_notes_evidence_and_refuses_what_proves_nothing() {
+    let (mut market, records) = market();
+    let first = batch(&market, records, &[], &[]).expect("demands");
+    market.push(first);
+    let votes = [Some(BatchHash(Hash([8; 32]))), None].map(|batch| {
+        let network = market.network().id();
+        let vote = Vote { network, height: 1, round: 0, kind: VoteKind::Precommit, batch };
+        Box::new(vote.sign(2, &validators()[2]))
+    });
+    let [one, other] = votes;
+    let good = DoubleVote::of(&Equivocation::Votes(one, other)).expect("two votes");
+    let of = |evidence: Vec<DoubleVote>| Contents { evidence, ..Contents::default() };
+    let changed = |change: fn(&mut DoubleVote)| {
+        let mut evidence = good;
+        change(&mut evidence);
+        of(vec![evidence])
+    };
+    let cases = [
+        ("its network", changed(|evidence| evidence.network.0 = Hash::ZERO)),
+        ("not in order", changed(|evidence| evidence.batches.reverse())),
+        ("there is no validator 9", changed(|evidence| evidence.validator = 9)),
+        ("a vote against validator 1", changed(|evidence| evidence.validator = 1)),
+        ("already", of(vec![good, good])),
+    ];
+    for (expected, contents) in cases {
+        let said = said_of(&mut market, contents);
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let proposer = &validators()[1];
+    let assembly = Assembly {
+        proposer: proposer.public(),
+        timestamp_ms: market.ledger.head().timestamp_ms + 2_000,
+        turn: 0,
+        evidence: vec![good],
+        records: Vec::new(),
+        commitments: Vec::new(),
+        blocks: Vec::new(),
+    };
+    let next = market.ledger.assemble(assembly).drafted.expect("evidence").sign(proposer).0;
+    market.push(next);
+    let verdict = verify(&market.export());
+    assert!(
+        verdict.stands && verdict.text.contains("checked 1 validators who voted twice"),
+        "{}",
+        verdict.text
+    );
+    assert!(said_of(&mut market, of(vec![good])).contains("already"));
 }
 
 #[test]

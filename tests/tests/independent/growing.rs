@@ -116,6 +116,7 @@ impl Growing {
             proposer: key.public(),
             timestamp_ms,
             turn: 0,
+            evidence: Vec::new(),
             records,
             commitments: Vec::new(),
             blocks,

@@ -73,6 +73,7 @@ fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World) -> Batch {
 
 #[test]
 fn a_validator_that_votes_twice_is_named_and_harms_nobody() {
+    let mut noted = 0;
     for rng_seed in 0..12 {
         eprintln!("seed {rng_seed}");
         let mut world = Story::new(rng_seed, Hazard::Calm).scene_of(Behaviour::Liar(Lie::VotesTwice));
@@ -86,7 +87,14 @@ fn a_validator_that_votes_twice_is_named_and_harms_nobody() {
         .map(|(_, _, validator)| validator)
         .collect();
         assert_eq!(named, BTreeSet::from([liar]));
+        // And it stands in the state for good, unless it said only things that nobody heard both of.
+        let ledger = world.node(HostId(0)).ledger();
+        let position = ledger.network().validators().index_of(&liar).unwrap();
+        noted += usize::from(ledger.accused_since(position).is_some());
+        let accused = (0..7).filter(|&validator| ledger.accused_since(validator).is_some());
+        assert!(accused.clone().all(|validator| validator == position), "{:?}", accused.collect::<Vec<_>>());
     }
+    assert!(noted > 6, "evidence came on chain in {noted} of 12 stories");
 }
 
 #[test]

@@ -163,6 +163,10 @@ fn whole(detail: &BatchDetail) -> String {
     for item in &detail.batch.items {
         lines.push(match &item.fields {
             ExportedItem::Record(record) => record_line(record),
+            ExportedItem::Evidence(evidence) => format!(
+                "evidence    validator {} voted twice at height {}, round {}",
+                evidence.validator, evidence.height, evidence.round
+            ),
             ExportedItem::Commitment(signed) => commitment_line(signed),
             ExportedItem::Block(signed) => block_line(signed),
             ExportedItem::PriceUpdate(update) => {
