@@ -1,0 +1,8 @@
+//! What a validator puts into batches, and when: a network of one validator that does not mine, on virtual time, and miners
+//! whose keys the test holds.
+
+mod committed;
+mod in_clear;
+#[path = "../market/mod.rs"]
+mod market;
+mod solo;
