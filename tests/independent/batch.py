@@ -82,7 +82,8 @@ class Batch:
             try:
                 self.admit(block)
             except Mismatch as error:
-                if block.is_committed and admitted and error.rule == "verification-work":
+                is_late = block.is_committed and admitted and error.rule == "verification-work"
+                if is_late and self.work_of(block) <= self.state.parameters["limits"]["verification_work"]:
                     continue
                 block.drop_all(error)
             admitted.append(block)
@@ -108,11 +109,14 @@ class Batch:
         if not block.is_committed:
             require(block.anchor in state.anchors, "its anchor is none of the last batches", "anchor")
             require(block.identity not in state.brought, "an earlier batch has brought it", "block-once")
-        known = [composition["demand"] for composition in block.composed()]
-        known = [state.demands[demand]["demand"] for demand in known if demand in state.demands]
-        self.spend(sum(map(self.supply.work, known)))
+        self.spend(self.work_of(block))
         if not block.is_committed:
             state.bring_block(block.identity, block.anchor)
+
+    def work_of(self, block):
+        demands = self.state.demands
+        known = [composition["demand"] for composition in block.composed()]
+        return sum(self.supply.work(demands[demand]["demand"]) for demand in known if demand in demands)
 
     def spend(self, work):
         limit = self.state.parameters["limits"]["verification_work"]

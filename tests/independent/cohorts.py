@@ -1,4 +1,4 @@
-"""Commitments, and the blocks they are to (docs/protocol.md, section 9): what waits until it takes effect."""
+"""Commitments, and the blocks they are to (docs/protocol.md, section 10): what waits until it takes effect."""
 
 import crypto
 import wire
@@ -38,7 +38,7 @@ def fee(state, signed):
     """What a commitment costs: a composition as much as the bytes that a batch has for each."""
     limits, commitment = state.parameters["limits"], signed["commitment"]
     each = limits["batch_bytes"] // limits["compositions_per_batch"]
-    block = max(commitment["bytes"], commitment["compositions"] * each)
+    block = max(commitment["bytes"], max(1, commitment["compositions"]) * each)
     size = len(wire.SIGNED_COMMITMENT.write(signed)) + block
     return size * state.parameters["commit_reveal"]["fee_per_byte"]
 

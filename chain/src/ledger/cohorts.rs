@@ -402,11 +402,11 @@ impl State {
 }
 
 /// What a commitment costs its miner; `None` beyond the range of money. A composition is paid like as many bytes as a batch
-/// has for each that it may hold.
+/// has for each that it may hold, and at least one is paid for: whatever is committed to takes batches to take effect.
 fn fee_of(signed: &SignedCommitment, rules: CommitReveal, limits: &Limits) -> Option<Money> {
     let Commitment { bytes, compositions, .. } = signed.commitment;
     let each = u64::from(limits.batch_bytes).checked_div(limits.compositions_per_batch.into())?;
-    let block = u64::from(bytes).max(u64::from(compositions).checked_mul(each)?);
+    let block = u64::from(bytes).max(u64::from(compositions.max(1)).checked_mul(each)?);
     let own = u64::try_from(encoded_len(signed)).ok()?;
     rules.fee_per_byte.checked_mul(i64::try_from(own.checked_add(block)?).ok()?)
 }

@@ -2,7 +2,8 @@
 //! and explained. What is claimed is compared elsewhere ([`crate::validate`]), where it is also decided in which order
 //! the items of blocks come.
 //!
-//! Order of effects: freezes that are due, demands whose time has come by now, records, compositions staged against what is left
+//! Order of effects: freezes that are due, demands whose time has come by now, evidence, records, commitments and blocks that
+//! are revealed, compositions staged against what is left
 //! (`staging`), amendments likewise (`amending`), all valued at the offers and prices that the batch begins with
 //! (`judging`); everything entered, price update. A transition works on a state of its own; dropping it leaves no trace.
 
@@ -236,6 +237,12 @@ impl<'a> Transition<'a> {
         let meter = WorkMeter::new(self.supply);
         let entries = composed.filter_map(|id| self.state.demands.get(id));
         entries.fold(0_u64, |sum, entry| sum.saturating_add(meter.work(&entry.demand)))
+    }
+
+    /// Whether a batch that checks nothing else has time to check a block's compositions.
+    pub(crate) fn has_time_for(&self, block: &Block) -> bool {
+        let work = self.work_of(block.body.composed().map(|composition| composition.demand));
+        work <= self.network.parameters().limits.verification_work
     }
 
     /// How much work a price update is to check: two shortest paths per demand of the market.

@@ -62,7 +62,6 @@ impl Ledger {
     ) -> Result<Drafted, Rejection> {
         let Assembly { proposer, timestamp_ms, turn: gathered, evidence, records, commitments, blocks } =
             assembly;
-        let evidence = self.new_evidence(evidence);
         let (got, expected) = (timestamp_ms, self.head().timestamp_ms);
         if got <= expected {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
@@ -71,15 +70,19 @@ impl Ledger {
         if self.network().parameters().commit_reveal.is_some() {
             let blocks = self.those_revealable(blocks, refused);
             let blocks = self.those_with_room(&[], blocks, timestamp_ms);
-            let mut contents = Contents { evidence, blocks, ..Contents::default() };
+            let mut contents = Contents { blocks, ..Contents::default() };
             self.add_records_and_commitments(&mut contents, records, commitments, timestamp_ms)?;
+            self.add_evidence(&mut contents, evidence);
             let mut transition = Transition::begin(self, timestamp_ms)?;
             let turn = bring(&mut transition, (&proposer, gathered), &contents, parent)?;
             take_effect(&mut transition, &turn)?;
             self.validate_interval(timestamp_ms, self.kind_of_contents(&contents), contents.is_empty())?;
             return self.drafted(transition, (proposer, gathered), contents, None);
         }
-        let mut blocks = self.those_with_room(&records, blocks, timestamp_ms);
+        let blocks = self.those_with_room(&records, blocks, timestamp_ms);
+        let mut contents = Contents { records, blocks, ..Contents::default() };
+        self.add_evidence(&mut contents, evidence);
+        let Contents { evidence, records, mut blocks, .. } = contents;
         loop {
             let mut transition = Transition::begin(self, timestamp_ms)?;
             accuse(&mut transition, &evidence)?;
@@ -106,13 +109,20 @@ impl Ledger {
         }
     }
 
-    /// Of this evidence what may come: the first against each validator.
-    fn new_evidence(&self, evidence: Vec<DoubleVote>) -> Vec<DoubleVote> {
+    /// Of this evidence the first that is new against each validator, as far as there is room beside everything else.
+    fn add_evidence(&self, contents: &mut Contents, evidence: Vec<DoubleVote>) {
+        let limit = usize::try_from(self.network().parameters().limits.batch_bytes).unwrap_or(usize::MAX);
+        let used = encoded_len(contents).saturating_add(OVERHEAD_BYTES.into());
+        let mut left = limit.saturating_sub(used);
         let mut validators = BTreeSet::new();
-        let mut is_new = |evidence: &DoubleVote| {
-            self.validate_evidence(evidence).is_ok() && validators.insert(evidence.validator)
-        };
-        evidence.into_iter().filter(|evidence| is_new(evidence)).collect()
+        for one in evidence {
+            let is_new = self.validate_evidence(&one).is_ok() && !validators.contains(&one.validator);
+            if let Some(fewer) = left.checked_sub(encoded_len(&one)).filter(|_| is_new) {
+                left = fewer;
+                validators.insert(one.validator);
+                contents.evidence.push(one);
+            }
+        }
     }
 
     /// Of these blocks, those that may be revealed.

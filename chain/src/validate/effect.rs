@@ -149,7 +149,9 @@ pub(super) fn take_effect<'b>(
         match admit(transition, &fate) {
             Ok(()) => fates.push(fate),
             // What this batch has no time for is the next one's, but for what none has time for.
-            Err(Rejection::Market(MarketError::TooMuchWork { .. })) if is_committed && !fates.is_empty() => {
+            Err(Rejection::Market(MarketError::TooMuchWork { .. }))
+                if is_committed && !fates.is_empty() && transition.has_time_for(block) =>
+            {
                 carried.push(block.miner());
             }
             Err(why) => {

@@ -9,6 +9,7 @@ use crate::batch::{BATCH_VERSION, Batch, Contents, OVERHEAD_BYTES};
 use crate::block::{Amendment, BLOCK_VERSION, Block, Header};
 use crate::codec::{decode, encode, encoded_len};
 use crate::commitment::{COMMITMENT_VERSION, Commitment, SignedCommitment};
+use crate::consensus::EvidenceError;
 use crate::genesis::Network;
 use crate::key::KeyError;
 use crate::ledger::cohorts::validate_stated_size;
@@ -264,8 +265,12 @@ fn validate_no_duplicates(contents: &Contents) -> Result<(), Rejection> {
 }
 
 fn verify_evidence(network: &Network, batch: &Batch) -> Result<(), Rejection> {
+    let mut accused = BTreeSet::new();
     for (index, evidence) in batch.contents.evidence.iter().enumerate() {
-        let judged = evidence.verify(network.validators(), network.id());
+        let validator = evidence.validator;
+        let is_first = accused.insert(validator).then_some(());
+        let judged = is_first.ok_or(EvidenceError::KnownBefore { validator });
+        let judged = judged.and_then(|()| evidence.verify(network.validators(), network.id()));
         judged.map_err(|error| Rejection::Evidence { index, error })?;
     }
     Ok(())

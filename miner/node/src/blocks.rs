@@ -330,8 +330,9 @@ impl Node {
         }
         match self.try_block(&block) {
             Ok(()) => {
-                self.relay_block(origin.sender, block.block().hash(), effects);
+                let (sender, name) = (origin.sender, block.block().hash());
                 self.blocks.insert(origin, block, State::OfUse, now);
+                self.relay_block(sender, name, effects);
                 self.bring(now, effects);
             }
             Err(why) if is_of(&why, is_unanchored) => {
@@ -389,9 +390,16 @@ impl Node {
         self.ledger.try_block(block, soonest_ms.max(block.block().dated_ms())).map(|_| ())
     }
 
-    /// Tells a few peers of a block.
+    /// Tells a few peers of a block; one that is committed to is in a hurry, and they get it at once.
     fn relay_block(&self, sender: PublicKey, block: BlockHash, effects: &mut Vec<Effect>) {
         let relays = self.relays(sender, block.0).into_iter();
+        if self.network.parameters().commit_reveal.is_some()
+            && let Some(block) = self.blocks.get(&block)
+        {
+            let message = || Message::Block(Box::new(block.clone()));
+            effects.extend(relays.map(|peer| Effect::Send { peer, message: message() }));
+            return;
+        }
         effects.extend(relays.map(|peer| Effect::Send { peer, message: Message::AnnounceBlock(block) }));
     }
 
@@ -437,14 +445,15 @@ impl Node {
             room = left.unwrap_or(room);
             match judged {
                 Ok(()) => {
-                    if !was_judged {
-                        self.relay_block(waiting.origin.sender, name, effects);
-                    }
+                    let sender = waiting.origin.sender;
                     waiting.state = State::OfUse;
                     if is_committed {
                         waiting.origin.room = Room::Guaranteed;
                     }
                     self.blocks.waiting.insert(name, waiting);
+                    if !was_judged {
+                        self.relay_block(sender, name, effects);
+                    }
                 }
                 Err(why) if is_of(&why, is_unanchored) && !was_judged => {
                     waiting.state = State::Unanchored;

@@ -24,8 +24,9 @@ const OWN: usize = 8;
 const REMEMBERED: usize = 1_024;
 /// How many times the patience for a fetch a commitment waits for the batch that it is anchored on.
 const ANCHOR_PATIENCE: u64 = 5;
-/// Bytes of a block and its commitment, to see whether it is worth while to compose one.
-const USUAL_BYTES: i64 = 4_096;
+/// Commitments kept whose anchor is not known, and how many of them one peer sends.
+const EARLY: usize = 256;
+const EARLY_OF_A_PEER: usize = 16;
 /// Commitments told to a peer in turn.
 const TOLD: usize = 8;
 
@@ -37,6 +38,8 @@ pub(super) struct Commitments {
     cohorts: BTreeMap<Height, u64>,
     arrivals: u64,
     refused: BTreeSet<CommitmentId>,
+    /// On batches that have not come here, or on old ones: they take nobody's places and are not passed on.
+    early: Vec<Early>,
     own: Vec<Sealed>,
     /// The height at which an own block could not be paid for: nothing more is committed to at that one.
     unpaid_at: Option<Height>,
@@ -54,11 +57,19 @@ struct Waiting {
     is_ready: bool,
 }
 
+/// A commitment whose anchor is not known here, or not any more.
+#[derive(Debug)]
+struct Early {
+    peer: PublicKey,
+    signed: SignedCommitment,
+    since_ms: u64,
+}
+
 /// An own block that is committed to.
 #[derive(Debug)]
 struct Sealed {
     block: WellFormedBlock,
-    commitment: CommitmentId,
+    commitment: SignedCommitment,
     is_revealed: bool,
 }
 
@@ -75,7 +86,7 @@ impl Commitments {
 
     /// Whether another miner has committed to a block that no batch has brought, and nobody revealed here.
     pub(super) fn is_any_hidden(&self, ledger: &Ledger, own: PublicKey, blocks: &WaitingBlocks) -> bool {
-        let waiting = self.waiting.values().map(|waiting| &waiting.signed.commitment);
+        let waiting = self.ready().map(|waiting| &waiting.signed.commitment);
         let mut all = ledger.cohorts().flat_map(|(_, cohort)| cohort.unrevealed()).chain(waiting);
         all.any(|commitment| commitment.miner != own && blocks.get(&commitment.block).is_none())
     }
@@ -121,12 +132,20 @@ impl Commitments {
 
     /// Whether another own block may be committed to: the last commitment is on chain, for a batch brings one of each miner.
     pub(super) fn may_commit(&self) -> bool {
-        let waits = |sealed: &Sealed| self.waiting.contains_key(&sealed.commitment);
+        let waits = |sealed: &Sealed| self.waiting.contains_key(&sealed.commitment.id());
         self.own.len() < OWN && !self.own.iter().any(waits)
     }
 
     fn is_known(&self, name: CommitmentId) -> bool {
         self.waiting.contains_key(&name) || self.refused.contains(&name)
+    }
+
+    fn keep_early(&mut self, peer: PublicKey, signed: SignedCommitment, now: Now) {
+        let of_peer = self.early.iter().filter(|early| early.peer == peer).count();
+        let is_known = self.early.iter().any(|early| early.signed == signed);
+        if !is_known && of_peer < EARLY_OF_A_PEER && self.early.len() < EARLY {
+            self.early.push(Early { peer, signed, since_ms: now.monotonic_ms });
+        }
     }
 
     fn refuse(&mut self, name: CommitmentId) {
@@ -143,8 +162,7 @@ impl Commitments {
 
     /// Some to tell a peer, others at each turn.
     pub(super) fn to_tell(&self, turn: usize) -> Vec<SignedCommitment> {
-        let mut waiting: Vec<SignedCommitment> =
-            self.waiting.values().map(|waiting| waiting.signed).collect();
+        let mut waiting: Vec<SignedCommitment> = self.ready().map(|waiting| waiting.signed).collect();
         let places = turn.checked_rem(waiting.len()).unwrap_or(0);
         waiting.rotate_left(places);
         waiting.truncate(TOLD);
@@ -171,7 +189,7 @@ impl Node {
             return;
         }
         self.note_announced(&block, report, true, effects);
-        let sealed = Sealed { block, commitment: signed.id(), is_revealed: false };
+        let sealed = Sealed { block, commitment: signed, is_revealed: false };
         self.commitments.own.push(sealed);
         self.foreseen = None;
         let origin = Origin { room: Room::Guaranteed, maker: self.own, sender: self.own };
@@ -189,13 +207,22 @@ impl Node {
     /// What an earlier run of this node has committed to.
     pub(super) fn restore_own_blocks(&mut self, blocks: Vec<Block>, now: Now, effects: &mut Vec<Effect>) {
         for block in blocks {
-            let commitment = Commitment::to_block(&block).id();
+            let commitment = Commitment::to_block(&block).sign(&self.key);
             if let Ok(block) = WellFormedBlock::new(&self.network, block) {
                 self.commitments.own.push(Sealed { block, commitment, is_revealed: false });
             }
         }
         self.note_cohorts(now);
         self.reveal_own_blocks(&BTreeSet::new(), now, effects);
+    }
+
+    /// A peer that has just come may have missed what was shown to all.
+    pub(super) fn show_own_blocks(&self, peer: PublicKey, effects: &mut Vec<Effect>) {
+        for sealed in self.commitments.own.iter().filter(|sealed| sealed.is_revealed) {
+            if let Some(block) = self.blocks.get(&sealed.block.block().hash()) {
+                effects.push(Effect::Send { peer, message: Message::Block(Box::new(block.clone())) });
+            }
+        }
     }
 
     fn note_cohorts(&mut self, now: Now) {
@@ -205,21 +232,27 @@ impl Node {
         self.commitments.cohorts = waiting.collect();
     }
 
-    /// Forgets commitments whose anchor does not come.
+    /// Forgets commitments whose anchor does not come, and those that no room is made for.
     pub(super) fn expire_commitments(&mut self, now: Now) {
         let patience_ms = self.timing.fetch_ms.saturating_mul(ANCHOR_PATIENCE);
+        self.commitments.early.retain(|early| now.since_ms(early.since_ms) < patience_ms);
         let is_in_time = |waiting: &Waiting| now.since_ms(waiting.since_ms) < patience_ms;
         self.commitments.waiting.retain(|_, waiting| waiting.is_ready || is_in_time(waiting));
     }
 
-    /// Whether this node's account has money to commit to a block of usual size.
-    pub(super) fn can_pay(&self) -> bool {
-        let Some(rules) = self.network.parameters().commit_reveal else { return true };
+    /// How many compositions this node's account has money to commit to in one block.
+    pub(super) fn affordable(&self) -> usize {
+        let parameters = self.network.parameters();
+        let Some(rules) = parameters.commit_reveal else { return usize::MAX };
         if self.commitments.unpaid_at == Some(self.ledger.head().height) {
-            return false;
+            return 0;
         }
-        let fee = rules.fee_per_byte.checked_mul(USUAL_BYTES);
-        fee.is_some_and(|fee| self.ledger.spendable(self.own.address()) >= fee)
+        let (limits, spendable) = (&parameters.limits, self.ledger.spendable(self.own.address()));
+        let each = (limits.batch_bytes / limits.compositions_per_batch.max(1)).max(1);
+        let each = rules.fee_per_byte.micros().saturating_mul(each.into());
+        // One more, for the bytes of the commitment itself.
+        let paid_for = spendable.micros().checked_div(each).unwrap_or(i64::MAX).saturating_sub(1);
+        usize::try_from(paid_for).unwrap_or(0)
     }
 
     pub(super) fn on_commitment(
@@ -241,9 +274,13 @@ impl Node {
         let maker = signed.commitment.miner;
         let origin = Origin { room: self.room_of_miner(maker), maker, sender: peer };
         let judged = self.ledger.validate_commitment(&signed);
-        // Its anchor may be a batch that has not come here, and room is made by every batch.
-        let may_wait =
-            matches!(judged, Ok(()) | Err(CommitmentError::NoAnchor { .. } | CommitmentError::NoRoom { .. }));
+        if let Err(CommitmentError::NoAnchor { .. }) = judged {
+            // Its anchor may be a batch that has not come here; or it is an old one, which anybody can have kept.
+            self.commitments.keep_early(peer, signed, now);
+            return;
+        }
+        // Room is made by every batch.
+        let may_wait = matches!(judged, Ok(()) | Err(CommitmentError::NoRoom { .. }));
         let others = self.commitments.waiting.values().map(|waiting| &waiting.origin);
         if !may_wait || origin.validate_place(others).is_err() {
             self.commitments.refuse(name);
@@ -274,24 +311,40 @@ impl Node {
         self.commitments.waiting.retain(|_, waiting| {
             let judged = ledger.validate_commitment(&waiting.signed);
             waiting.is_ready = judged.is_ok();
-            matches!(judged, Ok(()) | Err(CommitmentError::NoAnchor { .. } | CommitmentError::NoRoom { .. }))
+            matches!(judged, Ok(()) | Err(CommitmentError::NoRoom { .. }))
         });
         self.note_cohorts(now);
         let ended: BTreeSet<BlockHash> = report.blocks.iter().map(|outcome| outcome.block).collect();
         self.reveal_own_blocks(&ended, now, effects);
+        for Early { peer, signed, .. } in std::mem::take(&mut self.commitments.early) {
+            if self.peers.is_connected(&peer) {
+                self.on_commitment(peer, signed, now, effects);
+            }
+        }
     }
 
     fn reveal_own_blocks(&mut self, ended: &BTreeSet<BlockHash>, now: Now, effects: &mut Vec<Effect>) {
         let cohorts = self.ledger.cohorts();
         let committed: BTreeSet<BlockHash> =
             cohorts.flat_map(|(_, cohort)| cohort.commitments().map(|commitment| commitment.block)).collect();
-        let waiting = &self.commitments.waiting;
-        let before = self.commitments.own.len();
+        let (ledger, before) = (&self.ledger, self.commitments.own.len());
+        let mut again = Vec::new();
         self.commitments.own.retain(|sealed| {
             let name = sealed.block.block().hash();
-            let is_on_its_way = committed.contains(&name) || waiting.contains_key(&sealed.commitment);
-            is_on_its_way && !ended.contains(&name)
+            if ended.contains(&name) || committed.contains(&name) {
+                return !ended.contains(&name);
+            }
+            // Others may hold its commitment, and bring it, as long as its anchor lasts.
+            let judged = ledger.validate_commitment(&sealed.commitment);
+            again.extend(judged.is_ok().then_some(sealed.commitment));
+            matches!(judged, Ok(()) | Err(CommitmentError::NoRoom { .. } | CommitmentError::Fee { .. }))
         });
+        for signed in again {
+            if !self.commitments.waiting.contains_key(&signed.id()) {
+                let origin = Origin { room: Room::Guaranteed, maker: self.own, sender: self.own };
+                self.commitments.insert(origin, signed, true, now);
+            }
+        }
         if self.commitments.own.len() < before {
             effects.push(self.keep_own_blocks());
         }

@@ -397,7 +397,7 @@ impl Node {
             let time_ms = now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1));
             self.foreseen = Some(self.ledger.foresee(&self.commitments.own_blocks(), time_ms));
         }
-        let can_pay = self.can_pay();
+        let affordable = self.affordable();
         let is_any_hidden = self.commitments.is_any_hidden(&self.ledger, self.own, &self.blocks);
         let Some(mining) = &mut self.mining else { return };
         let pending = self.pool.pending(&self.ledger, now.wall_ms);
@@ -410,7 +410,7 @@ impl Node {
             mining.announced().filter(|block| self.blocks.get(block).is_some()).collect()
         };
         let may_announce = if is_hidden {
-            can_pay && self.commitments.may_commit()
+            affordable > 0 && self.commitments.may_commit()
         } else {
             mining.announced().next().is_none()
         };
@@ -423,6 +423,7 @@ impl Node {
             in_flight: &in_flight,
             waiting: &waiting,
             may_announce,
+            affordable,
             is_any_hidden,
             is_behind,
         };

@@ -59,6 +59,7 @@ impl Node {
             self.drop_peer(peer, reason, effects);
         } else {
             self.peers.note_height(&peer, hello.height);
+            self.show_own_blocks(peer, effects);
             self.catch_up(now, effects);
         }
     }

@@ -3,7 +3,7 @@
 
 use chain::consensus::Input as Vote;
 use chain::validate::{Assembled, Assembly};
-use chain::{BatchKind, ValidBatch};
+use chain::{BatchKind, Height, ValidBatch};
 
 use super::event::NodeEvent;
 use super::io::{Effect, Timer, Voting};
@@ -69,6 +69,12 @@ impl Node {
             .min()
     }
 
+    /// The newest commitments whose blocks had time to come here; of none, as long as final batches are yet to come.
+    fn turn(&self, now: Now) -> Height {
+        let rules = self.network.parameters().commit_reveal.filter(|_| !self.is_behind());
+        rules.map_or(0, |rules| self.commitments.turn(rules.reveal_ms, now))
+    }
+
     /// In how many milliseconds a batch is due that is a turn for what is committed to; `None` if nothing is.
     fn turn_in_ms(&self, now: Now) -> Option<u64> {
         let parameters = self.network.parameters();
@@ -85,11 +91,7 @@ impl Node {
         let assembly = Assembly {
             proposer: self.own,
             timestamp_ms: now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1)),
-            turn: self
-                .network
-                .parameters()
-                .commit_reveal
-                .map_or(0, |rules| self.commitments.turn(rules.reveal_ms, now)),
+            turn: self.turn(now),
             evidence: self.evidence.clone(),
             records: self.pool.pending(&self.ledger, now.wall_ms).to_vec(),
             commitments: self.commitments.in_order(),

@@ -142,6 +142,12 @@ impl Mining {
         }
         let found = std::mem::take(&mut self.amending.found);
         let mut kept = view.ledger.admissible_amendments(&view.own, view.batch_time_ms(), &[], &found).kept;
+        let mut paid_for = view.affordable;
+        kept.retain(|set| {
+            let left = paid_for.checked_sub(set.len());
+            paid_for = left.unwrap_or(paid_for);
+            left.is_some()
+        });
         while !kept.is_empty() {
             if let Ok(drafted) = Self::draft_all(view, None, Vec::new(), kept.clone()) {
                 return Some(drafted);

@@ -87,6 +87,9 @@ impl Mining {
             });
             self.hold_back(held.collect(), reason, actions);
         }
+        // What there is no money for now waits for the next block.
+        let unpaid = proposals.split_off(proposals.len().min(view.affordable));
+        self.ready = unpaid;
         if proposals.is_empty() {
             return None;
         }
@@ -112,7 +115,7 @@ impl Mining {
             let held = rest.into_iter().map(|proposal| Held { proposal, until_ms });
             self.hold_back(held.collect(), rejection.to_string(), actions);
         } else {
-            self.ready = rest; // too much for one batch: the next one takes it
+            self.ready.extend(rest); // too much for one batch: the next one takes it
         }
         best
     }

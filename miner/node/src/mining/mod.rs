@@ -53,6 +53,8 @@ pub(crate) struct View<'a> {
     pub waiting: &'a BTreeSet<BlockHash>,
     /// Whether another block may be sent now.
     pub may_announce: bool,
+    /// How many compositions the miner has money for in one block.
+    pub affordable: usize,
     /// Whether others have committed to blocks that nobody has revealed.
     pub is_any_hidden: bool,
     /// Others have batches we lack: what we would decide now would be stale.
@@ -413,7 +415,9 @@ impl Mining {
             })));
         }
         // Prices that were not even tried, for others' were, may be as good as before.
-        let is_untried = |dropped: &Dropped| dropped.item == 0 && dropped.rule == "one-price-update";
+        let is_untried = |dropped: &Dropped| {
+            dropped.item == 0 && matches!(dropped.rule.as_str(), "one-price-update" | "verification-work")
+        };
         if prices.is_some() && own.is_none_or(|own| own.dropped.iter().any(is_untried)) {
             self.pricing.found = prices;
         }
