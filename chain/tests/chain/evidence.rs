@@ -3,9 +3,9 @@
 use chain::consensus::{DoubleVote, Equivocation, EvidenceError, Vote, VoteKind};
 use chain::ledger::StateKey;
 use chain::validate::Assembly;
-use chain::{Batch, BatchHash, Contents, Hash, Height, NetworkId, Rejection, Signature, merkle_root};
+use chain::{Batch, BatchHash, Contents, Hash, Height, NetworkId, Record, Rejection, Signature, merkle_root};
 
-use crate::market::{Market, validator_keys};
+use crate::market::{Market, miner, transfer, treasurer, units, validator_keys};
 
 /// What a machine finds when this validator votes for two batches.
 fn found(market: &Market, validator: u16, height: Height, batches: [Option<BatchHash>; 2]) -> Equivocation {
@@ -89,4 +89,34 @@ fn evidence_that_proves_nothing_is_refused_and_its_batch_with_it() {
     assert_eq!(refusal(&market, &[ahead]), EvidenceError::FromTheFuture { got: 3, expected: 2 });
     assert_eq!(refusal(&market, &[good, good]), EvidenceError::KnownBefore { validator: 1 });
     assert!(market.check(batch(&market, &[good])).is_ok());
+}
+
+#[test]
+fn evidence_takes_only_the_room_that_everything_else_leaves() {
+    let mut market = Market::open_with(|genesis| {
+        (genesis.parameters.limits.batch_bytes, genesis.parameters.limits.record_bytes) = (1_600, 1_000);
+    });
+    let everyone = [0, 1, 2, 3].map(|validator| evidence(&market, validator, 1));
+    let records: Vec<_> = (0..5)
+        .map(|number| {
+            let mut content = market.content(&treasurer(), transfer(&miner(9), units(1)));
+            content.sequence += number;
+            content.sign(&treasurer())
+        })
+        .collect();
+    let proposer = &validator_keys()[0];
+    let assembly = |records: &[Record]| Assembly {
+        proposer: proposer.public(),
+        timestamp_ms: market.next_time(),
+        turn: 0,
+        evidence: everyone.to_vec(),
+        records: records.to_vec(),
+        commitments: Vec::new(),
+        blocks: Vec::new(),
+    };
+    let full = market.ledger.assemble(assembly(&records)).drafted.unwrap().sign(proposer).0;
+    assert_eq!((full.contents.records.len(), full.contents.evidence.len()), (5, 1));
+    let empty = market.ledger.assemble(assembly(&[])).drafted.unwrap().sign(proposer).0;
+    assert_eq!(empty.contents.evidence.len(), 4);
+    market.ledger = market.check(full).unwrap().into_parts().1;
 }

@@ -1,6 +1,6 @@
 //! Where miners commit to blocks before they show them.
 
-use chain::{Block, Commitment, Signature, SignedCommitment};
+use chain::{BatchHash, Block, Commitment, Hash, Signature, SignedCommitment};
 use miner_node::Message;
 use scenarios::Money;
 use scenarios::parameters::CommitReveal;
@@ -120,4 +120,23 @@ fn of_a_miner_one_commitment_comes_with_a_batch_and_the_next_with_the_next() {
         solo.batches.iter().map(|batch| batch.committed).filter(|&count| count > 0).collect::<Vec<_>>(),
         [1; 3]
     );
+}
+
+#[test]
+fn old_commitments_of_a_miner_that_somebody_kept_do_not_take_its_places() {
+    let mut solo = hidden();
+    let (_, good) = sealed(&solo, 0, 0);
+    for number in 1..20 {
+        let anchor = BatchHash(Hash([number; 32]));
+        let old = Commitment { anchor, ..good.commitment }.sign(&miner(0));
+        solo.hear(&miner(7).public(), &Message::Commitment(old));
+    }
+    assert_eq!(
+        (solo.relayed.len(), solo.dropped.len()),
+        (0, 0),
+        "nobody else need hear of them, nor is it a lie"
+    );
+    solo.hear(&miner(0).public(), &Message::Commitment(good));
+    solo.run_for(GATHER_MS);
+    assert_eq!(brought(&solo), [(1, 0, 0)]);
 }
