@@ -395,7 +395,9 @@ impl Node {
         let is_hidden = self.network.parameters().commit_reveal.is_some();
         if is_hidden && self.foreseen.is_none() {
             let time_ms = now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1));
-            self.foreseen = Some(self.ledger.foresee(&self.commitments.own_blocks(), time_ms));
+            let mut known = self.commitments.own_blocks();
+            known.extend(self.blocks.ready().filter(|block| block.miner() != self.own).cloned());
+            self.foreseen = Some(self.ledger.foresee(&known, time_ms));
         }
         let affordable = self.affordable();
         let is_any_hidden = self.commitments.is_any_hidden(&self.ledger, self.own, &self.blocks);
@@ -403,7 +405,8 @@ impl Node {
         let pending = self.pool.pending(&self.ledger, now.wall_ms);
         // A newcomer ranks behind all of these and works beside the one whose turn that is.
         let cell_takers = self.known.cell_takers(has_standing && mining.takes_cell(), now);
-        let in_flight = self.blocks.composed_by_others(self.own);
+        // What becomes of blocks that are committed to is foreseen; naming a demand is not composing it.
+        let in_flight = if is_hidden { BTreeSet::new() } else { self.blocks.composed_by_others(self.own) };
         let waiting: BTreeSet<BlockHash> = if is_hidden {
             self.commitments.own_names()
         } else {

@@ -1,9 +1,11 @@
 //! Where miners commit to blocks before they show them.
 
 use chain::{BatchHash, Block, Commitment, Hash, Signature, SignedCommitment};
-use miner_node::Message;
-use scenarios::Money;
+use miner_node::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use miner_node::{Command, Input, Message, MiningSettings};
 use scenarios::parameters::CommitReveal;
+use scenarios::settings::{Profile, SearchSettings};
+use scenarios::{Money, Site, Window};
 
 use crate::solo::{GATHER_MS, Solo, miner};
 
@@ -13,7 +15,12 @@ const DEMANDS: usize = 6;
 
 /// With six demands; miners 0 to 4 have money.
 fn hidden() -> Solo {
-    Solo::of(&[(Money::from_units(5), None)], DEMANDS, |genesis| {
+    hidden_from(None)
+}
+
+/// The same, of a validator that may mine.
+fn hidden_from(mining: Option<MiningSettings>) -> Solo {
+    Solo::that_mines(mining, &[(Money::from_units(5), None)], DEMANDS, |genesis| {
         let rules = CommitReveal { reveal_ms: REVEAL_MS, ..CommitReveal::default() };
         genesis.parameters.commit_reveal = Some(rules);
         genesis.fund_miners((0..5).map(|number| miner(number).public()));
@@ -139,4 +146,33 @@ fn old_commitments_of_a_miner_that_somebody_kept_do_not_take_its_places() {
     solo.hear(&miner(0).public(), &Message::Commitment(good));
     solo.run_for(GATHER_MS);
     assert_eq!(brought(&solo), [(1, 0, 0)]);
+}
+
+#[test]
+fn who_only_names_a_demand_in_a_block_does_not_keep_miners_from_it() {
+    let settings = MiningSettings {
+        strategy: Strategy::Everything,
+        profile: Profile::Hybrid,
+        search: SearchSettings::default(),
+        window: Window::around([Site::point(0, 0)]).expect("a place"),
+        rng_seed: 1,
+        announce: AnnouncePolicy::default(),
+        amend: AmendPolicy::default(),
+        wait_for_start: true,
+    };
+    let mut solo = hidden_from(Some(settings));
+    let (good, to_good) = sealed(&solo, 0, 0);
+    let (real, _) = sealed(&solo, 1, 1);
+    let (anchor, mut body) = (real.header().anchor, real.body);
+    body.compositions[0].minutes += 1; // a false claim: it will be dropped
+    let useless = Block::sign(solo.node.ledger().network().id(), anchor, 1, body, &miner(1));
+    let to_useless = Commitment::to_block(&useless).sign(&miner(1));
+    for (by, block, commitment) in [(0, good, to_good), (1, useless, to_useless)] {
+        solo.hear(&miner(by).public(), &Message::Commitment(commitment));
+        solo.run_for(GATHER_MS);
+        solo.hear(&miner(by).public(), &Message::Block(Box::new(block)));
+    }
+    solo.handle(Input::Command(Command::StartMining));
+    assert_eq!(brought(&solo), [(1, 0, 0), (1, 1, 0)], "neither block has taken effect");
+    assert_eq!(solo.begun, [DEMANDS - 1], "what the good block composes is taken");
 }

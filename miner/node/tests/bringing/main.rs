@@ -1,4 +1,4 @@
-//! What a validator puts into batches, and when: a network of one validator that does not mine, on virtual time, and miners
+//! What a validator puts into batches, and when: a network of one validator, which need not mine, on virtual time, and miners
 //! whose keys the test holds.
 
 mod committed;

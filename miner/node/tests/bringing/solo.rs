@@ -1,4 +1,4 @@
-//! A network of one validator that does not mine, on virtual time, and what it has done; the test holds the miners' keys.
+//! A network of one validator, which need not mine, on virtual time, and what it has done; the test holds the miners' keys.
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for one kind of effect among many")]
 
 use std::collections::BTreeMap;
@@ -6,7 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use chain::consensus::SafetyLog;
 use chain::{DemandId, Draft, Drafted, Genesis, PublicKey, Record, SecretKey};
-use miner_node::{BatchRow, Command, Effect, Input, Message, Node, NodeEvent, Now, SubmissionId, Timer};
+use miner_node::{
+    BatchRow, Command, Effect, Input, Message, MiningSettings, Node, NodeEvent, Now, SubmissionId, Timer,
+};
 use scenarios::{Minutes, Money, ProviderId};
 
 use crate::market::{START_MS, config, memory, network};
@@ -27,6 +29,8 @@ pub(crate) struct Solo {
     pub(crate) relayed: Vec<PublicKey>,
     /// On whom it hung up.
     pub(crate) dropped: Vec<PublicKey>,
+    /// How many demands each search was begun for.
+    pub(crate) begun: Vec<usize>,
     faults: Vec<String>,
 }
 
@@ -42,10 +46,20 @@ impl Solo {
         demands: usize,
         change: impl FnOnce(&mut Genesis),
     ) -> Self {
+        Self::that_mines(None, providers, demands, change)
+    }
+
+    /// The same, of a validator that may mine.
+    pub(crate) fn that_mines(
+        mining: Option<MiningSettings>,
+        providers: &[(Money, Option<Minutes>)],
+        demands: usize,
+        change: impl FnOnce(&mut Genesis),
+    ) -> Self {
         let key = SecretKey::for_scenario(1, "host", 0);
         let (network, records) = network(providers, demands, vec![key.public()], change);
         let memory = memory(&network, SafetyLog::new(0), Vec::new());
-        let (node, _) = Node::new(config(key, None), memory, Now::at(START_MS));
+        let (node, _) = Node::new(config(key, mining), memory, Now::at(START_MS));
         let mut solo = Self {
             node,
             now_ms: START_MS,
@@ -54,6 +68,7 @@ impl Solo {
             refused: Vec::new(),
             relayed: Vec::new(),
             dropped: Vec::new(),
+            begun: Vec::new(),
             faults: Vec::new(),
         };
         solo.handle(Input::Start { addresses: Vec::new() });
@@ -79,6 +94,7 @@ impl Solo {
             match effect {
                 Effect::SetTimer { timer, at_ms } => drop(self.timers.insert(timer, at_ms)),
                 Effect::Send { peer, message: Message::Commitment(_) } => self.relayed.push(peer),
+                Effect::StartWork { work, .. } => self.begun.push(work.problem.demands.len()),
                 Effect::Disconnect { peer, .. } => self.dropped.push(peer),
                 Effect::Event(NodeEvent::BatchFinal { batch, .. }) => self.batches.push(batch),
                 Effect::Event(NodeEvent::BlockRefused { rule, .. }) => self.refused.push(rule),
