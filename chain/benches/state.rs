@@ -101,7 +101,13 @@ fn mined(ledger: &Ledger, draft: Draft) -> WellFormed {
 }
 
 fn after(ledger: &Ledger, batch: WellFormed) -> Ledger {
-    ledger.validate(batch, None).expect("what was drafted is valid").into_parts().1
+    ledger
+        .validate(batch)
+        .expect("what was drafted is valid")
+        .execute()
+        .expect("a sound state")
+        .into_parts()
+        .1
 }
 
 /// With so many demands that came and were cancelled.
@@ -137,7 +143,7 @@ fn bench_batch(bencher: Bencher<'_, '_>, ledger: &Ledger) {
     let batch = mined(&ledger, draft.clone());
     let bencher = bencher.with_inputs(|| (draft.clone(), batch.clone()));
     bencher.bench_local_values(|(draft, batch)| {
-        ledger.draft(draft).is_ok() && ledger.validate(batch, None).is_ok()
+        ledger.draft(draft).is_ok() && ledger.validate(batch).is_ok_and(|valid| valid.execute().is_ok())
     });
 }
 

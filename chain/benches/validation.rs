@@ -54,7 +54,7 @@ fn case(problem: u8) -> Case {
     let drafted = |ledger: &Ledger, draft| ledger.draft(draft).expect("a valid batch").sign(&miner).0;
     let opening = drafted(&ledger, draft(records, Vec::new(), 2_000));
     let opening = WellFormed::new(&network, opening).expect("well-formed");
-    let ledger = ledger.validate(opening, Some(2_000)).expect("valid").next().clone();
+    let ledger = ledger.validate(opening).expect("valid").execute().expect("a sound state").next().clone();
     let batch = drafted(&ledger, draft(Vec::new(), compositions, 3_000));
     Case { network, ledger, batch }
 }
@@ -71,5 +71,5 @@ fn a_batch_against_the_state(bencher: Bencher<'_, '_>, (problem, kernel): (u8, K
     Kernel::use_at_most(kernel);
     let Case { network, ledger, batch } = case(problem);
     let bencher = bencher.with_inputs(|| WellFormed::new(&network, batch.clone()).expect("well-formed"));
-    bencher.bench_local_values(|batch| ledger.validate(batch, Some(3_000)).is_ok());
+    bencher.bench_local_values(|batch| ledger.validate(batch).is_ok_and(|valid| valid.execute().is_ok()));
 }

@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ))?);
     let mut store = Store::open(Box::new(MemoryBackend::default()), network.id())?;
 
-    // Its first batch brings the demand, its second composes it.
+    // Its first batch brings the demand, its second composes it, its third says what the second led to.
     let fee_ppm = network.parameters().solver_fee_ppm;
     let records = scenario_demand_records(
         &scenario.instance,
@@ -38,24 +38,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     let demand = records[0].id();
     let mut ledger = Ledger::new(Arc::clone(&network));
-    for (records, compositions) in [(records, vec![]), (vec![], vec![(demand, vec![ProviderId(0)])])] {
+    let mut sealed = ledger.clone();
+    let composed = (vec![], vec![(demand, vec![ProviderId(0)])]);
+    for (records, compositions) in [(records, vec![]), composed, (vec![], vec![])] {
         let timestamp_ms = ledger.head().timestamp_ms + 1_000;
         let (price_update, amendments) = (None, vec![]);
         let draft =
             Draft { miner: key.public(), timestamp_ms, records, price_update, compositions, amendments };
         let (batch, _) = ledger.draft(draft)?.sign(&key);
         let certificate = certify(&network, &batch, &key);
-        let done = ledger.validate_final(batch, certificate)?;
-        store.write(&[Write::from(&done)])?;
-        ledger = done.ledger().clone();
+        let decided = ledger.validate_decided(batch, certificate)?;
+        store.write(&[Write::from(&decided)])?;
+        sealed = ledger;
+        ledger = decided.execute()?.ledger().clone();
     }
 
     // The proof is bytes. Whoever gets them needs no node, only the network's id.
-    let bytes = CompositionProof::of_demand(&store, &ledger, None, demand)?.to_bytes();
+    let bytes = CompositionProof::of_demand(&store, &sealed, None, demand)?.to_bytes();
     let mut proof = CompositionProof::from_bytes(&bytes)?;
     let proven = proof.verify(network.id())?;
-    let (cost, height) = (proven.composition.cost, proven.head_height);
-    println!("demand {demand} is composed at {cost} $, as of height {height}: {} bytes", bytes.len());
+    let (cost, height) = (proven.composition.cost, proven.current_after);
+    println!(
+        "demand {demand} is composed at {cost} $, as of the state after height {height}: {} bytes",
+        bytes.len()
+    );
 
     // Half the cost would be nice, but no validator signed it.
     proof.composition.cost = Money::from_micros(cost.micros() / 2);

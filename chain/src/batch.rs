@@ -14,7 +14,7 @@ use crate::key::{KeyError, PublicKey, SecretKey, Signature};
 use crate::record::{Height, NetworkId, Record};
 
 /// The version of headers and contents this code reads and writes.
-pub const BATCH_VERSION: u16 = 6;
+pub const BATCH_VERSION: u16 = 7;
 
 /// Room in a batch for what it holds beside its contents, in bytes.
 pub(crate) const OVERHEAD_BYTES: u16 = 512;
@@ -58,9 +58,9 @@ pub struct BatchHeader {
     pub contents_root: Hash,
     /// The number of the items of its contents.
     pub item_count: u32,
-    /// Merkle root of what became of each block: see [`crate::ledger::BlockOutcome`].
+    /// Merkle root of what became of each block that took effect with its parent: see [`crate::ledger::BlockOutcome`].
     pub outcomes_root: Hash,
-    /// State root of the ledger after this batch.
+    /// State root of the ledger after its parent: nobody need have executed this batch to vote on it.
     pub state_root: Hash,
 }
 

@@ -47,6 +47,6 @@ pub use record_rule::RecordRule;
 pub use scenarios::schedule::{self, Schedule};
 pub use store::{Store, StoreError, Write};
 pub use validate::{
-    Assembly, Authentic, Draft, Drafted, Fault, FinalBatch, RecordError, Rejection, ValidBatch, WellFormed,
-    WellFormedBlock, check_record,
+    Assembly, Authentic, DecidedBatch, Draft, Drafted, ExecutedBatch, Fault, FinalBatch, RecordError,
+    Rejection, ValidBatch, WellFormed, WellFormedBlock, check_record,
 };

@@ -86,7 +86,7 @@ fn judging_a_batch(bencher: Bencher<'_, '_>, count: u32) {
     let network = Arc::clone(ledger.network());
     bencher.bench(|| {
         let batch = WellFormed::new(&network, batch.clone()).expect("well-formed");
-        ledger.validate(batch, None).expect("valid")
+        ledger.validate(batch).expect("valid").execute().expect("a sound state")
     });
 }
 
@@ -118,7 +118,7 @@ fn composing(count: u32) -> (Ledger, chain::Batch) {
     let sign = |ledger: &Ledger, draft| ledger.draft(draft).expect("a valid batch").sign(&key()).0;
     let opening = sign(&ledger, draft(records, Vec::new(), 10_000));
     let opening = WellFormed::new(&market.network, opening).expect("well-formed");
-    let ledger = ledger.validate(opening, None).expect("valid").next().clone();
+    let ledger = ledger.validate(opening).expect("valid").execute().expect("a sound state").next().clone();
     let batch = sign(&ledger, draft(Vec::new(), compositions, 20_000));
     (ledger, batch)
 }

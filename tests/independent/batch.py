@@ -73,6 +73,12 @@ class Batch:
         self.staged = {}  # by demand
         self.work = self.reward = 0
 
+    def check_admission(self, block):
+        """A block in clear may come with this batch."""
+        state = self.state
+        require(block.anchor in state.anchors, f"block {block.identity.hex()}: its anchor is none of the last batches")
+        require(block.identity not in state.brought, f"block {block.identity.hex()}: an earlier batch has brought it")
+
     def take_effect(self, blocks):
         """Steps 4 to 11. What became of the blocks is in them. Returns those that were not left for the next batch."""
         if any(block.is_committed for block in blocks):
@@ -96,22 +102,15 @@ class Batch:
             self.amend_all(blocks)
         self.enter_all()
         self.reprice_once(blocks)
-        for block in blocks:
-            if not block.is_committed and not block.is_of_use():
-                raise Mismatch(f"nothing of block {block.identity.hex()} takes effect: {block.dropped[0]}")
         return blocks
 
     # ---- Step 4 ----
 
     def admit(self, block):
-        """The block has its turn, if this is the time for it and there is time to check it."""
-        state = self.state
-        if not block.is_committed:
-            require(block.anchor in state.anchors, "its anchor is none of the last batches", "anchor")
-            require(block.identity not in state.brought, "an earlier batch has brought it", "block-once")
+        """The block has its turn, if there is time to check it."""
         self.spend(self.work_of(block))
         if not block.is_committed:
-            state.bring_block(block.identity, block.anchor)
+            self.state.bring_block(block.identity, block.anchor)
 
     def work_of(self, block):
         demands = self.state.demands

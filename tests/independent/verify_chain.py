@@ -51,6 +51,9 @@ class Checker:
         self.state = State(self.genesis)
         self.money = self.state.money()
         self.height, self.head = 0, self.network
+        # What the next header says of what the last batch led to, and whether that is a reason for an empty one.
+        self.outcomes_root, self.state_root = crypto.merkle_root([]), self.state.root()
+        self.awaits_seal, self.dropped = False, []
 
     def part(self, kind, encoded, what):
         """Decodes one part and compares it with its readable form."""
@@ -83,7 +86,7 @@ class Checker:
         self.counts["batches"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 6, "the batch's version")
+        equal(header["version"], 7, "the batch's version")
         equal(header["network"], self.network, "the batch's network")
         fault = crypto.signature_fault("Header", header_bytes, header["proposer"], signature)
         require(fault is None, f"the proposer's signature: {fault}")
@@ -217,6 +220,10 @@ class Checker:
         equal(header["parent"], self.head, "the parent")
         parent_time = self.state.time
         require(header["timestamp_ms"] > parent_time, "the batch is not later than its parent")
+        dropped = f" after a batch of which was dropped: {'; '.join(self.dropped)}" if self.dropped else ""
+        equal(header["outcomes_root"], self.outcomes_root, f"the outcomes root{dropped}")
+        equal(header["state_root"], self.state_root, "the state root")
+        self.counts["state roots"] += 1
         equal(header["turn"] < header["height"], True, "its turn for commitments of batches before it")
         urgent = commitments or self.state.cohorts
         if not urgent and not compositions and all(part["replaces"] for part in parts_of(amendments)):
@@ -225,7 +232,7 @@ class Checker:
             require(late_enough, "a batch that composes no open demand comes too soon after its parent")
         self.state.follow(self.head)
         self.state.pass_time(header["timestamp_ms"])
-        waits = has_items or self.state.waits_for_time() or self.state.has_expired()
+        waits = has_items or self.awaits_seal or self.state.waits_for_time() or self.state.has_expired()
         require(waits, "the batch is empty, nothing waits for time to pass, and nothing expires")
 
     def certificate(self, exported, height, batch):
@@ -250,8 +257,9 @@ class Checker:
 
     def take_effect(self, header, evidence, records, commitments, blocks):
         state, height = self.state, header["height"]
-        self.counts["settlements"] += state.settle_due()
-        self.counts["expiries"] += state.expire_due()
+        settled, expired = state.settle_due(), state.expire_due()
+        self.counts["settlements"] += settled
+        self.counts["expiries"] += expired
         batch = Batch(state, header)  # before its records, which may change offers
         for number, found in enumerate(evidence):
             try:
@@ -266,12 +274,16 @@ class Checker:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
         if self.genesis["parameters"]["commit_reveal"] is not None:
             height, cohort, blocks, batch.seed = self.take_turn(header, commitments, blocks)
+        else:
+            for block in blocks:
+                batch.check_admission(block)
         taken = batch.take_effect(blocks)
         if len(taken) < len(blocks):
             cohorts.put_back(state, height, cohort, [block for block in blocks if block not in taken])
         blocks = taken
-        outcomes = [block.outcome() for block in blocks]
-        equal(header["outcomes_root"], crypto.merkle_root(outcomes), "the outcomes root")
+        self.outcomes_root = crypto.merkle_root([block.outcome() for block in blocks])
+        self.dropped = [str(why) for block in blocks for why in block.dropped.values()]
+        self.awaits_seal = bool(header["item_count"] or blocks or settled or expired)
         for block in blocks:
             amendments_at = block.first + len(block.compositions)
             taken = set(range(block.items)) - set(block.dropped)
@@ -283,10 +295,9 @@ class Checker:
         self.rewards += batch.reward
         equal(state.money(), self.money, "all money")
         try:
-            equal(header["state_root"], state.root(), "the state root")
+            self.state_root = state.root()
         except wire.WireError as error:
             raise Mismatch(f"the state after the batch: {error}") from error
-        self.counts["state roots"] += 1
 
     def take_turn(self, header, commitments, revealed):
         """The blocks that take effect with a batch where miners commit to them, and what their lots are drawn by."""

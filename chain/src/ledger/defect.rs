@@ -37,6 +37,9 @@ pub enum Defect {
     /// A cohort that was found a moment ago is not in the state.
     #[error("internal: a cohort is not where it was found")]
     Cohort,
+    /// A batch that was found valid is not.
+    #[error("internal: a batch that was valid cannot be executed")]
+    Validity,
     /// Minutes taken from a provider.
     #[error("internal: a provider's minutes left their range")]
     Minutes,

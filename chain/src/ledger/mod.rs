@@ -27,6 +27,7 @@ use crate::consensus::{DoubleVote, EvidenceError};
 use crate::genesis::Network;
 use crate::hash::Hash;
 use crate::key::Address;
+use crate::merkle::merkle_root;
 use crate::record::{DemandId, Height, Record, RecordId};
 
 pub use accounts::AccountError;
@@ -51,6 +52,10 @@ pub struct Head {
     pub hash: BatchHash,
     /// Milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
+    /// Merkle root of what became of the blocks that took effect with it; the next header says it.
+    pub outcomes_root: Hash,
+    /// It did something that somebody may want to prove, which takes the state root in the next header.
+    pub awaits_seal: bool,
 }
 
 /// The state of the network after a batch. Cloning shares what is large.
@@ -64,8 +69,13 @@ pub struct Ledger {
 impl Ledger {
     /// The state before the first batch.
     pub fn new(network: Arc<Network>) -> Self {
-        let head =
-            Head { height: 0, hash: network.genesis_batch(), timestamp_ms: network.genesis().timestamp_ms };
+        let head = Head {
+            height: 0,
+            hash: network.genesis_batch(),
+            timestamp_ms: network.genesis().timestamp_ms,
+            outcomes_root: merkle_root::<Vec<u8>>(&[]),
+            awaits_seal: false,
+        };
         Self { state: State::new(network.genesis()), network, head }
     }
 
@@ -197,9 +207,11 @@ impl Ledger {
         self.head.timestamp_ms.saturating_sub(self.state.halted_ms)
     }
 
-    /// Whether the next batch, at this time, may be empty: something waits for market time to pass, or leaves with it.
+    /// Whether the next batch, at this time, may be empty: something waits for market time to pass, or leaves with it, or no
+    /// header says yet what the last batch led to.
     pub fn is_waiting(&self, timestamp_ms: u64) -> bool {
-        self.awaits_turns()
+        self.head.awaits_seal
+            || self.awaits_turns()
             || self.awaits_relaxation(timestamp_ms)
             || self.awaits_settlement()
             || self.first_departure().is_some_and(|due_ms| due_ms <= timestamp_ms)

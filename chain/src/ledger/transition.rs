@@ -30,7 +30,6 @@ use crate::codec::encode;
 use crate::commitment::SignedCommitment;
 use crate::consensus::{DoubleVote, EvidenceError};
 use crate::genesis::Network;
-use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height, Record, RecordId, Statement};
 
@@ -420,21 +419,12 @@ impl<'a> Transition<'a> {
         self.at.timestamp_ms
     }
 
-    pub(crate) const fn report(&self) -> &BatchReport {
-        &self.report
-    }
-
     pub(crate) fn staged(&self) -> &[Staged] {
         &self.staged
     }
 
     pub(crate) fn amended(&self) -> &[StagedAmendment] {
         &self.amended
-    }
-
-    /// The root of the state it leads to, once everything is entered.
-    pub(crate) fn state_root(&self) -> Hash {
-        self.state.root()
     }
 
     pub(crate) fn into_parts(self) -> (State, BatchReport) {

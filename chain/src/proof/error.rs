@@ -17,7 +17,7 @@ pub enum Place {
     Batch,
     /// That of the head.
     Head,
-    /// That of the batch after the head, which settles the demand.
+    /// That of the batch after the head, which says that the head has settled the demand.
     Settlement,
 }
 
@@ -63,16 +63,13 @@ pub enum ProofError {
     /// The composition is not an item of the block.
     #[error("the composition is not in the block: {0}")]
     NotIncluded(MerkleError),
-    /// The head comes before the batch.
-    #[error("the head has height {got}, expected at least the batch's, {expected}")]
-    HeadBelowBatch {
+    /// The head says the root of a state before the batch.
+    #[error("the head has height {got}, expected at least that after the batch's, {expected}")]
+    HeadTooEarly {
         /// The head's height.
         got: Height,
         expected: Height,
     },
-    /// Two different headers of one height.
-    #[error("batch and head have the same height but are different: {got} and {expected}")]
-    TwoBatches { got: BatchHash, expected: BatchHash },
     /// The batch that is to have settled the demand does not follow the head.
     #[error("the batch of the settlement follows {got}, expected the head, {expected}")]
     SettlementElsewhere {
@@ -81,13 +78,13 @@ pub enum ProofError {
         expected: BatchHash,
     },
     /// The demand is still there after the batch that is to have settled it.
-    #[error("the state after the settlement still has the demand's entry")]
+    #[error("the state after the head still has the demand's entry")]
     NotSettled,
     /// The state entry is about something else.
     #[error("the state entry has the key {got}, expected that of the demand, {expected}")]
     WrongEntry { got: String, expected: String },
     /// The state does not say of the demand what the proof says it does.
-    #[error("the state after {place} does not say this of the demand: {error}")]
+    #[error("the state whose root {place} says does not say this of the demand: {error}")]
     NotInState { place: Place, error: TreeError },
     /// What the state holds under the demand's key is no demand.
     #[error("the demand's state entry: {0}")]
@@ -121,6 +118,11 @@ pub enum ProveError {
         /// The height at which it should be.
         height: Height,
     },
+    /// The root of the state is in no header yet.
+    #[error(
+        "no batch of height {height} says yet what state the one before led to; it comes within seconds while the network runs"
+    )]
+    NotSealed { height: Height },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -4,11 +4,11 @@
 //! The chain of reasons: the network's id is the hash of the genesis, which names the validators; more
 //! than two thirds of them signed the batch's header hash; the header's root holds the signed header of a block, whose
 //! Merkle root holds the composition;
-//! they also signed the head's header hash; the head's state root holds the demand's one entry, and that
-//! entry holds this composition.
+//! they also signed the hash of a later header, the head's, whose state root is that of the state after the height before
+//! it; it holds the demand's one entry, and that entry holds this composition.
 //!
 //! A settled demand has left the state. It is proved in the last state that held it, that of the height before its
-//! settlement, together with its absence from the very next one: a composed demand leaves in one way only, by being settled
+//! settlement, together with its absence from the very next one, whose root the header after the settlement says: a composed demand leaves in one way only, by being settled
 //! first of all that a batch does, so that nothing re-composed it between the two. Absence from any later state would not
 //! do: the composition may have been amended between.
 //!
@@ -54,20 +54,20 @@ pub struct CompositionProof {
     pub amendment: Option<Amendment>,
     /// That composition or amendment is an item of the block.
     pub inclusion: MerkleProof,
-    /// The batch at whose height the composition is current.
+    /// The batch before which the composition is current: it says the state root of the height before its own.
     pub head: SignedHeader,
-    /// The demand's entry of the state after the head.
+    /// The demand's entry of that state.
     pub state: StateProof,
-    /// That the next batch settled it, if that is to be proved.
+    /// That the head settled it, if that is to be proved.
     pub settlement: Option<Settlement>,
 }
 
-/// That a demand was settled as it stood at a head.
+/// That a demand was settled, by a head, as it stood before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
-    /// The batch after the head.
+    /// The batch after the head, which says the state root after the head.
     pub batch: SignedHeader,
-    /// That the state after it has no entry of the demand.
+    /// That this state has no entry of the demand.
     pub absence: StateProof,
 }
 
@@ -100,14 +100,15 @@ pub struct Proven {
     pub votes: (Power, Power, Power),
     /// The composition.
     pub composition: Composition,
-    /// The batch at whose height the composition is current.
+    /// The batch that says the root of the state in which the composition is current.
     pub head: BatchHash,
     /// Its height.
     pub head_height: Height,
     /// When it was made, in milliseconds since the Unix epoch.
     pub head_timestamp_ms: u64,
-    /// The height that settled it as it stood, the one after the head, if that is proved: nothing can re-compose the
-    /// demand any more.
+    /// The height after which the composition is current: the one before the head.
+    pub current_after: Height,
+    /// The height that settled it as it stood, the head's, if that is proved: nothing can re-compose the demand any more.
     pub settled_at: Option<Height>,
     /// What the state says of the demand there.
     pub entry: DemandEntry,
@@ -116,10 +117,11 @@ pub struct Proven {
 impl CompositionProof {
     /// The proof that a demand is composed, as of the batch that `ledger` is the state after, and settled by the next one
     /// if `after`, the state after that, is given and has no such demand. `store` holds the chain that leads there, and
-    /// may hold more.
+    /// the batch after the last of these, which says the root of its state.
     ///
     /// # Errors
-    /// If the ledger knows no such demand or no composition of it, or the store does not hold its batches.
+    /// If the ledger knows no such demand or no composition of it, or the store does not hold its batches, or not yet the one
+    /// after.
     pub fn of_demand(
         store: &Store,
         ledger: &Ledger,
@@ -150,11 +152,15 @@ impl CompositionProof {
         let (items, leaf) = (block.body.items(), leaf_of(&composition, amendment.as_ref()));
         let inclusion = proof_of(&items, items.iter().position(|item| *item == leaf));
         let block = block.signed.clone();
-        let header = |height| store.header(height)?.ok_or(ProveError::Missing { what: "the batch", height });
+        // The root of a state is in the header after it.
+        let sealing = |height: Height| {
+            let height = height.saturating_add(1);
+            store.header(height)?.ok_or(ProveError::NotSealed { height })
+        };
         let settled = after.filter(|after| after.demand(demand).is_none());
         let settlement = settled.map(|after| {
             let absence = after.prove_state(StateKey::Demand(demand));
-            Ok::<_, ProveError>(Settlement { batch: header(after.head().height)?, absence })
+            Ok::<_, ProveError>(Settlement { batch: sealing(after.head().height)?, absence })
         });
         Ok(Self {
             genesis: ledger.network().genesis().clone(),
@@ -164,7 +170,7 @@ impl CompositionProof {
             composition,
             amendment,
             inclusion: inclusion.ok_or_else(|| missing("the composition"))?,
-            head: header(ledger.head().height)?,
+            head: sealing(ledger.head().height)?,
             state: ledger.prove_state(StateKey::Demand(demand)),
             settlement: settlement.transpose()?,
         })

@@ -39,6 +39,7 @@ impl CompositionProof {
             head: head.hash(),
             head_height: head.height,
             head_timestamp_ms: head.timestamp_ms,
+            current_after: head.height.saturating_sub(1),
             settled_at,
             entry,
         })
@@ -67,18 +68,11 @@ impl CompositionProof {
     }
 
     fn validate_order(&self) -> Result<(), ProofError> {
-        let (got, expected) = (self.head.header.height, self.batch.header.height);
-        if got < expected {
-            return Err(ProofError::HeadBelowBatch { got, expected });
-        }
-        let (head, batch) = (self.head.header.hash(), self.batch.header.hash());
-        if got == expected && head != batch {
-            return Err(ProofError::TwoBatches { got: head, expected: batch });
-        }
-        Ok(())
+        let (got, expected) = (self.head.header.height, self.batch.header.height.saturating_add(1));
+        if got < expected { Err(ProofError::HeadTooEarly { got, expected }) } else { Ok(()) }
     }
 
-    /// What the head's state says of the demand.
+    /// What the state before the head says of the demand.
     fn verify_entry(&self) -> Result<DemandEntry, ProofError> {
         self.verify_said(Place::Head, &self.state, self.head.header.state_root)?;
         let value = self.state.value().unwrap_or_default();
@@ -95,7 +89,7 @@ impl CompositionProof {
         said.verify(state_root).map_err(|error| ProofError::NotInState { place, error })
     }
 
-    /// The demand is gone with the batch after the head, whose height this is; `None` if that is not claimed.
+    /// The demand is gone with the head, whose height this is; `None` if that is not claimed.
     fn verify_settlement(&self, network: &Network) -> Result<Option<Height>, ProofError> {
         let Some(Settlement { batch, absence }) = &self.settlement else { return Ok(None) };
         verify_header(network, Place::Settlement, batch)?;
@@ -107,7 +101,7 @@ impl CompositionProof {
             return Err(ProofError::NotSettled);
         }
         self.verify_said(Place::Settlement, absence, batch.header.state_root)?;
-        Ok(Some(batch.header.height))
+        Ok(Some(self.head.header.height))
     }
 
     /// What the state holds is the very composition of the batch.

@@ -23,7 +23,7 @@ use crate::hash::{Domain, Hash};
 use crate::key::Signature;
 use crate::proof::SignedHeader;
 use crate::record::{Height, NetworkId, Record, RecordId};
-use crate::validate::FinalBatch;
+use crate::validate::DecidedBatch;
 
 pub use medium::{BytesAndCount, CountedBackend, Counter, Medium};
 pub use memory::MemoryBackend;
@@ -117,9 +117,9 @@ pub enum Write {
     Meta(String, Vec<u8>),
 }
 
-impl From<&FinalBatch> for Write {
-    fn from(done: &FinalBatch) -> Self {
-        Self::Batch(Box::new(done.batch().clone()), Box::new(done.certificate().clone()))
+impl From<&DecidedBatch> for Write {
+    fn from(decided: &DecidedBatch) -> Self {
+        Self::Batch(Box::new(decided.batch().clone()), Box::new(decided.certificate().clone()))
     }
 }
 

@@ -45,7 +45,8 @@ pub fn replay_with(
     let mut ledger = Ledger::new(network);
     for (height, found) in (1..).zip(store.batches_from(1)) {
         let (batch, certificate) = found.map_err(|error| ReplayError::Store { height, error })?;
-        let done = ledger.validate_final(batch, certificate);
+        let decided = ledger.validate_decided(batch, certificate);
+        let done = decided.and_then(|decided| Ok(decided.execute()?));
         let done = done.map_err(|error| ReplayError::NotFinal { height, error })?;
         observe(&done);
         (_, _, ledger, _) = done.into_parts();

@@ -74,8 +74,7 @@ impl Ledger {
             self.add_records_and_commitments(&mut contents, records, commitments, timestamp_ms)?;
             self.add_evidence(&mut contents, evidence);
             let mut transition = Transition::begin(self, timestamp_ms)?;
-            let turn = bring(&mut transition, (&proposer, gathered), &contents, parent)?;
-            take_effect(&mut transition, &turn)?;
+            bring(&mut transition, (&proposer, gathered), &contents, parent)?;
             self.validate_interval(timestamp_ms, self.kind_of_contents(&contents), contents.is_empty())?;
             return self.drafted(transition, (proposer, gathered), contents, None);
         }

@@ -4,7 +4,7 @@ use scenarios::ProviderId;
 
 use super::form::validate_contents;
 use super::rejection::Rejection;
-use super::stateful::{ValidBatch, bring_records, outcomes_root};
+use super::stateful::{ValidBatch, bring_records};
 use crate::batch::{BATCH_VERSION, Batch, BatchHeader, BatchKind, Contents};
 use crate::block::PriceUpdate;
 use crate::block::{Amendment, Block, Body, Composition, Header, Replacement, SignedHeader};
@@ -14,7 +14,6 @@ use crate::hash::{Domain, Hash};
 use crate::key::{PublicKey, SecretKey, Signature};
 use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
 use crate::ledger::market::staging::{ProposedComposition, Staged};
-use crate::ledger::state::State;
 use crate::ledger::transition::{BatchReport, BlockOutcome, By, Transition};
 use crate::ledger::{DemandEntry, Ledger, MarketError};
 use crate::merkle::merkle_root;
@@ -45,8 +44,6 @@ pub struct Drafted {
     header: BatchHeader,
     contents: Contents,
     own: Option<UnsignedBlock>,
-    /// What it leads to.
-    state: State,
     report: BatchReport,
 }
 
@@ -57,7 +54,7 @@ pub(super) struct UnsignedBlock {
 }
 
 impl Drafted {
-    /// What it brings and earns.
+    /// What it brings and earns; of a batch in which committed blocks take effect, only what it brings.
     pub const fn report(&self) -> &BatchReport {
         &self.report
     }
@@ -72,9 +69,8 @@ impl Drafted {
 
     /// Signs it and its own block, if it has one: it has been judged already. `ledger` is the one it was drafted on.
     pub fn sign_valid(self, ledger: &Ledger, key: &SecretKey) -> ValidBatch {
-        let state = self.state.clone();
-        let (batch, report) = self.sign(key);
-        ValidBatch::of_judged(batch, ledger, state, report)
+        let (batch, _) = self.sign(key);
+        ValidBatch::of_assembled(batch, ledger)
     }
 
     /// Signs its own block alone, if it has one: for somebody else to put into a batch.
@@ -105,7 +101,7 @@ impl Drafted {
         sign_block: impl FnOnce(&Header) -> Signature,
         sign: impl FnOnce(&BatchHeader) -> Signature,
     ) -> Batch {
-        let Self { mut header, mut contents, own, state: _, report: _ } = self;
+        let Self { mut header, mut contents, own, report: _ } = self;
         contents.blocks.extend(own.map(|UnsignedBlock { header, body }| {
             let signature = sign_block(&header);
             Block { signed: SignedHeader { header, signature }, body }
@@ -228,11 +224,11 @@ impl Ledger {
             turn,
             contents_root: Hash::ZERO,
             item_count: 0,
-            outcomes_root: outcomes_root(transition.report()),
-            state_root: transition.state_root(),
+            outcomes_root: self.head().outcomes_root,
+            state_root: self.state_root(),
         };
-        let (state, report) = transition.into_parts();
-        let drafted = Drafted { header, contents, own, state, report };
+        let (_, report) = transition.into_parts();
+        let drafted = Drafted { header, contents, own, report };
         // Not signed yet; a signature changes nothing about what is judged here.
         let unsigned = drafted.clone().complete(|_| Signature([0; 64]), |_| Signature([0; 64]));
         validate_contents(self.network(), &unsigned, None)?;

@@ -199,14 +199,19 @@ fn admit(transition: &mut Transition<'_>, fate: &Fate<'_>) -> Result<(), Rejecti
     if fate.is_committed {
         return Ok(transition.spend(work)?);
     }
-    let anchor_ms = validate_anchor(transition, fate.block)
-        .and_then(|anchor_ms| {
-            if transition.was_brought(fate.hash) { Err(BlockError::BroughtBefore) } else { Ok(anchor_ms) }
-        })
-        .map_err(|error| Rejection::Block { block: fate.hash, error: Box::new(error) })?;
+    let anchor_ms = validate_admission(transition, fate.block)?;
     transition.spend(work)?;
     transition.bring_block(fate.hash, anchor_ms);
     Ok(())
+}
+
+/// Whether a block in clear may come with this batch; the time of its anchor, in milliseconds since the Unix epoch.
+pub(super) fn validate_admission(transition: &Transition<'_>, block: &Block) -> Result<u64, Rejection> {
+    let name = block.hash();
+    let anchor_ms = validate_anchor(transition, block).and_then(|anchor_ms| {
+        if transition.was_brought(name) { Err(BlockError::BroughtBefore) } else { Ok(anchor_ms) }
+    });
+    anchor_ms.map_err(|error| Rejection::Block { block: name, error: Box::new(error) })
 }
 
 fn validate_anchor(transition: &Transition<'_>, block: &Block) -> Result<u64, BlockError> {

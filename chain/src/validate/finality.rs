@@ -2,21 +2,26 @@
 
 use super::form::WellFormed;
 use super::rejection::Rejection;
-use super::stateful::ValidBatch;
+use super::stateful::{ExecutedBatch, ValidBatch};
 use crate::batch::{Batch, BatchHash};
 use crate::consensus::{CertificateError, CommitCertificate};
 use crate::genesis::Network;
-use crate::ledger::{BatchReport, Ledger};
+use crate::ledger::{BatchReport, Defect, Ledger};
 use crate::record::Height;
 
-/// A valid batch with the certificate that makes it final, and the ledger it leads to. Made by
-/// [`ValidBatch::finalise`] and [`Ledger::validate_final`] alone.
+/// A valid batch with the certificate that makes it final; what it does is not known yet. Made by [`ValidBatch::decide`] and
+/// [`Ledger::validate_decided`] alone.
+#[derive(Clone, Debug)]
+pub struct DecidedBatch {
+    valid: ValidBatch,
+    certificate: CommitCertificate,
+}
+
+/// The same, executed: with the ledger it leads to. Made by [`DecidedBatch::execute`] alone.
 #[derive(Clone, Debug)]
 pub struct FinalBatch {
-    batch: Batch,
+    executed: ExecutedBatch,
     certificate: CommitCertificate,
-    ledger: Ledger,
-    report: BatchReport,
 }
 
 /// Why a batch is not final.
@@ -39,6 +44,9 @@ pub enum FinalityError {
     /// The batch breaks a rule, whoever signed it.
     #[error("the batch breaks a rule: {0}")]
     Invalid(#[from] Rejection),
+    /// What it does cannot be found out.
+    #[error("the batch cannot be executed: {0}")]
+    Defect(#[from] Defect),
 }
 
 /// Checks that `certificate` makes the batch of this height and hash final. Cheaper than validating the
@@ -67,10 +75,10 @@ impl ValidBatch {
     ///
     /// # Errors
     /// If the certificate is not this batch's or proves nothing.
-    pub fn finalise(self, certificate: CommitCertificate) -> Result<FinalBatch, FinalityError> {
-        let head = self.next().head();
-        verify_certificate(self.next().network(), head.height, head.hash, &certificate)?;
-        Ok(FinalBatch::new(self, certificate))
+    pub fn decide(self, certificate: CommitCertificate) -> Result<DecidedBatch, FinalityError> {
+        let batch = self.batch();
+        verify_certificate(self.parent().network(), batch.header.height, batch.hash(), &certificate)?;
+        Ok(DecidedBatch { valid: self, certificate })
     }
 }
 
@@ -80,27 +88,55 @@ impl Ledger {
     ///
     /// # Errors
     /// If the certificate is not this batch's or proves nothing, or the first rule that the batch breaks.
-    pub fn validate_final(
+    pub fn validate_decided(
         &self,
         batch: Batch,
         certificate: CommitCertificate,
-    ) -> Result<FinalBatch, FinalityError> {
+    ) -> Result<DecidedBatch, FinalityError> {
         verify_certificate(self.network(), batch.header.height, batch.hash(), &certificate)?;
-        let valid = self.validate(WellFormed::new(self.network(), batch)?, None)?;
-        Ok(FinalBatch::new(valid, certificate))
+        let valid = self.validate(WellFormed::new(self.network(), batch)?)?;
+        Ok(DecidedBatch { valid, certificate })
+    }
+}
+
+/// Names and votes tell them apart.
+impl PartialEq for DecidedBatch {
+    fn eq(&self, other: &Self) -> bool {
+        self.batch() == other.batch() && self.certificate == other.certificate
+    }
+}
+
+/// What a batch does follows from it.
+impl PartialEq for FinalBatch {
+    fn eq(&self, other: &Self) -> bool {
+        self.batch() == other.batch() && self.certificate == other.certificate
+    }
+}
+
+impl DecidedBatch {
+    /// The batch.
+    pub const fn batch(&self) -> &Batch {
+        self.valid.batch()
+    }
+
+    /// Its votes.
+    pub const fn certificate(&self) -> &CommitCertificate {
+        &self.certificate
+    }
+
+    /// Finds out what it does.
+    ///
+    /// # Errors
+    /// If the state contradicts itself: a mistake of this program.
+    pub fn execute(self) -> Result<FinalBatch, Defect> {
+        Ok(FinalBatch { executed: self.valid.execute()?, certificate: self.certificate })
     }
 }
 
 impl FinalBatch {
-    /// `certificate` has been verified.
-    fn new(valid: ValidBatch, certificate: CommitCertificate) -> Self {
-        let (batch, ledger, report) = valid.into_parts();
-        Self { batch, certificate, ledger, report }
-    }
-
     /// The batch.
     pub const fn batch(&self) -> &Batch {
-        &self.batch
+        self.executed.batch()
     }
 
     /// Its votes.
@@ -110,16 +146,17 @@ impl FinalBatch {
 
     /// The ledger after it.
     pub const fn ledger(&self) -> &Ledger {
-        &self.ledger
+        self.executed.next()
     }
 
     /// What it brought and earned.
     pub const fn report(&self) -> &BatchReport {
-        &self.report
+        self.executed.report()
     }
 
     /// Batch, votes, ledger after it, report.
     pub fn into_parts(self) -> (Batch, CommitCertificate, Ledger, BatchReport) {
-        (self.batch, self.certificate, self.ledger, self.report)
+        let (batch, ledger, report) = self.executed.into_parts();
+        (batch, self.certificate, ledger, report)
     }
 }

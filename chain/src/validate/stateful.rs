@@ -1,6 +1,6 @@
 //! A well-formed batch against the ledger of its parent.
 
-use super::effect::{Fate, Turn, take_effect};
+use super::effect::{Turn, take_effect, validate_admission};
 use super::form::WellFormed;
 use super::rejection::Rejection;
 use crate::batch::{Batch, BatchHash, BatchHeader, BatchKind, Contents};
@@ -8,29 +8,73 @@ use crate::consensus::DoubleVote;
 use crate::hash::Hash;
 use crate::key::PublicKey;
 use crate::ledger::records::BringError;
-use crate::ledger::state::State;
 use crate::ledger::transition::{BatchReport, BlockOutcome, Transition};
-use crate::ledger::{Head, Ledger};
+use crate::ledger::{Defect, Head, Ledger};
 use crate::merkle::merkle_root;
 use crate::record::{Height, Record};
 
-/// A batch that keeps every rule after its parent, and the ledger it leads to.
+/// A batch that may follow its parent. Whether it may is a function of the parent's state and of what is in it, of nothing
+/// else: what it does is found out by executing it, which can wait until it is decided.
 #[derive(Clone, Debug)]
 pub struct ValidBatch {
+    batch: Batch,
+    parent: Ledger,
+}
+
+/// A batch that has been executed: what it does, and the ledger it leads to.
+#[derive(Clone, Debug)]
+pub struct ExecutedBatch {
     batch: Batch,
     next: Ledger,
     report: BatchReport,
 }
 
 impl ValidBatch {
-    /// A batch that leads from this ledger to this state.
-    pub(super) fn of_judged(batch: Batch, parent: &Ledger, state: State, report: BatchReport) -> Self {
-        let header = &batch.header;
-        let head = Head { height: header.height, hash: header.hash(), timestamp_ms: header.timestamp_ms };
-        let next = Ledger { network: parent.network.clone(), head, state };
-        Self { batch, next, report }
+    /// A batch that was put together to follow this ledger.
+    pub(super) fn of_assembled(batch: Batch, parent: &Ledger) -> Self {
+        Self { batch, parent: parent.clone() }
     }
 
+    /// The batch.
+    pub const fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
+    /// The ledger it follows.
+    pub const fn parent(&self) -> &Ledger {
+        &self.parent
+    }
+
+    /// Executes it, whether or not anybody has decided on it. Of a batch with many compositions that is most of the work.
+    ///
+    /// # Errors
+    /// If the state contradicts itself: a mistake of this program, and nothing about the batch.
+    pub fn execute(self) -> Result<ExecutedBatch, Defect> {
+        let Self { batch, parent } = self;
+        let (header, contents) = (&batch.header, &batch.contents);
+        let mut transition = Transition::begin(&parent, header.timestamp_ms)?;
+        let brought = bring(&mut transition, (&header.proposer, header.turn), contents, header.parent);
+        let turn = match brought {
+            Ok(turn) => turn,
+            Err(Rejection::Internal(defect)) => return Err(defect),
+            Err(_) => return Err(Defect::Validity),
+        };
+        take_effect(&mut transition, &turn)?;
+        drop(turn);
+        let (state, report) = transition.into_parts();
+        let head = Head {
+            height: header.height,
+            hash: header.hash(),
+            timestamp_ms: header.timestamp_ms,
+            outcomes_root: outcomes_root(&report),
+            awaits_seal: !contents.is_empty() || !report.blocks.is_empty() || !report.departed.is_empty(),
+        };
+        let next = Ledger { network: parent.network.clone(), head, state };
+        Ok(ExecutedBatch { batch, next, report })
+    }
+}
+
+impl ExecutedBatch {
     /// The batch.
     pub const fn batch(&self) -> &Batch {
         &self.batch
@@ -53,12 +97,11 @@ impl ValidBatch {
 }
 
 impl Ledger {
-    /// Checks a batch against this ledger, its parent's. `local_time_ms` is the node's clock, for batches
-    /// from the future; `None` where the batch is already final and its time no longer matters.
+    /// Checks whether a batch may follow this ledger, its parent's. No clock decides that: see [`Ledger::validate_clock`].
     ///
     /// # Errors
     /// The first rule broken; nothing has changed then.
-    pub fn validate(&self, batch: WellFormed, local_time_ms: Option<u64>) -> Result<ValidBatch, Rejection> {
+    pub fn validate(&self, batch: WellFormed) -> Result<ValidBatch, Rejection> {
         let batch = batch.into_batch();
         let (header, contents) = (&batch.header, &batch.contents);
         validate_height(self, header)?;
@@ -66,20 +109,21 @@ impl Ledger {
         validate_timestamp(self, header)?;
         validate_turn(header)?;
         self.validate_interval(header.timestamp_ms, self.kind_of_contents(contents), contents.is_empty())?;
-        if let Some(now) = local_time_ms {
-            validate_clock(self, header, now)?;
-        }
+        verify_outcomes_root(self, header)?;
+        verify_state_root(self, header)?;
         let mut transition = Transition::begin(self, header.timestamp_ms)?;
-        let turn = bring(&mut transition, (&header.proposer, header.turn), contents, header.parent)?;
-        let fates = take_effect(&mut transition, &turn)?;
-        if matches!(turn, Turn::InClear { .. }) {
-            validate_of_use(&fates)?;
-        }
-        verify_outcomes_root(header, transition.report())?;
-        verify_state_root(header, &transition)?;
+        bring(&mut transition, (&header.proposer, header.turn), contents, header.parent)?;
+        Ok(ValidBatch { batch, parent: self.clone() })
+    }
 
-        let (state, report) = transition.into_parts();
-        Ok(ValidBatch::of_judged(batch, self, state, report))
+    /// Whether a batch is not dated too far ahead of a validator's clock (milliseconds since the Unix epoch) for its vote.
+    ///
+    /// # Errors
+    /// [`Rejection::TimestampAhead`], until that time has come.
+    pub fn validate_clock(&self, header: &BatchHeader, now_ms: u64) -> Result<(), Rejection> {
+        let lead = self.network().parameters().limits.clock_lead_ms;
+        let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
+        if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
     }
 
     /// What a batch with these contents is for. Nobody knows what commitments are for, and what is committed to waits for
@@ -131,12 +175,6 @@ fn validate_turn(header: &BatchHeader) -> Result<(), Rejection> {
     if got <= expected { Ok(()) } else { Err(Rejection::TurnAhead { got, expected }) }
 }
 
-fn validate_clock(ledger: &Ledger, header: &BatchHeader, now_ms: u64) -> Result<(), Rejection> {
-    let lead = ledger.network().parameters().limits.clock_lead_ms;
-    let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
-    if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
-}
-
 /// Lets what a batch brings take effect but for blocks: evidence, records, then commitments and, where miners commit, blocks that are
 /// revealed. The blocks that take effect with it.
 pub(super) fn bring<'c>(
@@ -148,6 +186,9 @@ pub(super) fn bring<'c>(
     accuse(transition, &contents.evidence)?;
     bring_records(transition, &contents.records)?;
     if transition.commit_reveal().is_none() {
+        for block in &contents.blocks {
+            validate_admission(transition, block)?;
+        }
         return Ok(Turn::InClear { blocks: &contents.blocks, parent });
     }
     for signed in &contents.commitments {
@@ -184,22 +225,17 @@ pub(super) fn bring_records(transition: &mut Transition<'_>, records: &[Record])
     Ok(())
 }
 
-/// Of every block something takes effect: whoever puts a batch together leaves the others out.
-pub(super) fn validate_of_use(fates: &[Fate<'_>]) -> Result<(), Rejection> {
-    fates.iter().find_map(Fate::refusal).cloned().map_or(Ok(()), Err)
-}
-
-/// The Merkle root of what became of a batch's blocks.
-pub(super) fn outcomes_root(report: &BatchReport) -> Hash {
+/// The Merkle root of what became of the blocks that took effect with a batch.
+fn outcomes_root(report: &BatchReport) -> Hash {
     merkle_root(&report.blocks.iter().map(BlockOutcome::leaf).collect::<Vec<_>>())
 }
 
-fn verify_outcomes_root(header: &BatchHeader, report: &BatchReport) -> Result<(), Rejection> {
-    let (got, expected) = (header.outcomes_root, outcomes_root(report));
+fn verify_outcomes_root(ledger: &Ledger, header: &BatchHeader) -> Result<(), Rejection> {
+    let (got, expected) = (header.outcomes_root, ledger.head().outcomes_root);
     if got == expected { Ok(()) } else { Err(Rejection::WrongOutcomesRoot { got, expected }) }
 }
 
-fn verify_state_root(header: &BatchHeader, transition: &Transition<'_>) -> Result<(), Rejection> {
-    let (got, expected) = (header.state_root, transition.state_root());
+fn verify_state_root(ledger: &Ledger, header: &BatchHeader) -> Result<(), Rejection> {
+    let (got, expected) = (header.state_root, ledger.state_root());
     if got == expected { Ok(()) } else { Err(Rejection::WrongStateRoot { got, expected }) }
 }

@@ -123,13 +123,14 @@ fn a_demand_and_its_composition_may_come_in_one_batch() {
 }
 
 #[test]
-fn an_empty_batch_passes_only_while_something_waits_for_time() {
+fn an_empty_batch_passes_only_while_something_waits_for_time_or_for_its_root_to_be_said() {
     let mut market = Market::open();
     market.accept(ProposedBatch::default());
     assert!(market.ledger.is_waiting(market.next_time()));
     let mut idle = Market::new();
     assert_eq!(idle.draft(ProposedBatch::default()).unwrap_err(), Rejection::EmptyBatch);
     idle.advance_to(1);
+    idle.accept(ProposedBatch::default());
     assert_eq!(idle.draft(ProposedBatch::default()).unwrap_err(), Rejection::EmptyBatch);
 }
 

@@ -183,11 +183,11 @@ fn the_same_block_twice_and_an_outcome_that_is_not_so_are_refused() {
     let mut twice = batch.clone();
     twice.contents.blocks.push(batch.contents.blocks[0].clone());
     refuse(&market, resign(twice, &miner(0)), &Rejection::DuplicateBlock { block: name }, Fault::Peer);
-    let expected = batch.header.outcomes_root;
-    batch.header.outcomes_root = Hash::ZERO;
+    let expected = market.ledger.head().outcomes_root;
+    batch.header.outcomes_root = Hash([5; 32]);
     let lie = Batch::sign(batch.header, batch.contents, &miner(0));
     let got = market.check(lie).unwrap_err();
-    assert_eq!(got, Rejection::WrongOutcomesRoot { got: Hash::ZERO, expected });
+    assert_eq!(got, Rejection::WrongOutcomesRoot { got: Hash([5; 32]), expected });
 }
 
 #[test]

@@ -17,16 +17,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chain::codec::encode;
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::genesis::scenario::{demander_key, provider_key, scenario_demand_records};
-use chain::ledger::{BatchReport, DemandEntry};
+use chain::ledger::{BatchReport, BlockOutcome, DemandEntry};
 use chain::record::{DemandStatement, OfferStatement};
 use chain::state_tree::StateTree;
 use chain::validate::{Assembled, Assembly, Serving};
 use chain::{
-    Batch, Block, Contents, DemandId, Draft, Drafted, Genesis, Height, Ledger, Network, PriceUpdate, Record,
-    RecordContent, Rejection, SecretKey, Statement, ValidBatch, WellFormed, merkle_root,
+    Batch, Block, Contents, DemandId, Draft, Drafted, ExecutedBatch, Genesis, Height, Ledger, Network,
+    PriceUpdate, Record, RecordContent, Rejection, SecretKey, Statement, WellFormed, merkle_root,
 };
 use scenarios::{
     CostRules, Demand, DualPrices, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId,
@@ -217,15 +216,31 @@ impl Market {
         self.draft(proposed).expect("a draft that keeps the rules").sign(&key).0
     }
 
-    pub(crate) fn check(&self, batch: Batch) -> Result<ValidBatch, Rejection> {
-        self.ledger.validate(WellFormed::new(self.network(), batch)?, Some(self.next_time()))
+    /// Executes a batch if it may come next and, in clear, something of every block takes effect.
+    pub(crate) fn check(&self, batch: Batch) -> Result<ExecutedBatch, Rejection> {
+        let well_formed = WellFormed::new(self.network(), batch.clone())?;
+        self.ledger.validate_clock(&batch.header, self.next_time())?;
+        let executed = self.ledger.validate(well_formed)?.execute()?;
+        let is_in_clear = self.network().parameters().commit_reveal.is_none();
+        let is_useless = |block: &BlockOutcome| is_in_clear && block.dropped.len() == block.items as usize;
+        if executed.report().blocks.iter().any(is_useless) {
+            return Err(self.assembled(batch).refused.remove(0).1);
+        }
+        Ok(executed)
     }
 
     /// Why an item of a batch's blocks does not take effect: of the first that does not.
     pub(crate) fn first_dropped(&self, batch: Batch) -> String {
+        let executed = self.check(batch).expect("a batch of which something takes effect");
+        let mut dropped = executed.report().blocks.iter().flat_map(|block| &block.dropped);
+        dropped.next().expect("an item that is dropped").reason.clone()
+    }
+
+    /// What somebody makes of a batch's records and blocks who leaves out what has no effect.
+    fn assembled(&self, batch: Batch) -> Assembled {
         let (proposer, timestamp_ms) = (batch.header.proposer, batch.header.timestamp_ms);
         let Contents { records, blocks, .. } = batch.contents;
-        let assembly = Assembly {
+        self.ledger.assemble(Assembly {
             proposer,
             timestamp_ms,
             turn: 0,
@@ -233,12 +248,7 @@ impl Market {
             records,
             commitments: Vec::new(),
             blocks,
-        };
-        let Assembled { drafted, refused } = self.ledger.assemble(assembly);
-        assert_eq!(refused, []);
-        let drafted = drafted.expect("a batch of what there is");
-        let mut dropped = drafted.report().blocks.iter().flat_map(|block| &block.dropped);
-        dropped.next().expect("an item that is dropped").reason.clone()
+        })
     }
 
     /// Adds a batch to the chain and reports on it.
@@ -324,9 +334,6 @@ pub(crate) fn resign(mut batch: Batch, key: &SecretKey) -> Batch {
         let header = block.header();
         *block = Block::sign(header.network, batch.header.parent, header.nonce, block.body.clone(), key);
     }
-    // As if everything took effect.
-    let outcome = |block: &Block| encode(&(block.hash(), Vec::<(u32, String)>::new()));
-    batch.header.outcomes_root = merkle_root(&batch.contents.blocks.iter().map(outcome).collect::<Vec<_>>());
     let items = batch.contents.items();
     batch.header.item_count = u32::try_from(items.len()).expect("a few items");
     batch.header.contents_root = merkle_root(&items);

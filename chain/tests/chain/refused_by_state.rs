@@ -15,6 +15,8 @@ use crate::refused::{composing_two, refuse, tampered};
 fn reanchored(market: &Market, mut batch: Batch, by: u64) -> Batch {
     batch.header.height = market.ledger.head().height + 1;
     batch.header.parent = market.ledger.head().hash;
+    batch.header.outcomes_root = market.ledger.head().outcomes_root;
+    batch.header.state_root = market.ledger.state_root();
     batch.header.timestamp_ms = market.next_time();
     resign(batch, &miner(by))
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use chain::codec::encode;
 use chain::consensus::{CertificateError, SafetyLog};
-use chain::ledger::MarketError;
 use chain::store::{MemoryBackend, ReplayError, Store, StoreError, Write, replay};
 use chain::validate::FinalityError;
 use chain::{Hash, NetworkId, Rejection};
@@ -20,7 +19,7 @@ fn three_batches() -> Market {
 }
 
 #[test]
-fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged_version_to_none() {
+fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged_version_to_one_without_it() {
     let mut market = three_batches();
     market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     market.advance_to(34);
@@ -35,10 +34,9 @@ fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged
     market.batches.truncate(4);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
-    let demand = market.demand(0);
-    let error = Rejection::Market(MarketError::StaleAmendment { demand, got: 2, expected: 1 });
-    let refused = replay(&store, market.ledger.network().clone()).unwrap_err();
-    assert_eq!(refused, ReplayError::NotFinal { height: 4, error: error.into() });
+    let forged = replay(&store, market.ledger.network().clone()).unwrap();
+    let [amended, newcomer] = [0, 2].map(|index| forged.demand(market.demand(index)).unwrap());
+    assert_eq!((amended.version(), newcomer.is_open()), (1, true), "what is not so has no effect");
 }
 
 fn writes(market: &Market) -> Vec<Write> {
@@ -178,18 +176,19 @@ fn what_somebody_calls_final_is_judged_by_its_votes_before_its_rules() {
     let (first, second) = (&market.batches[0], &market.batches[1]);
     let foreign = certificate(market.network(), second);
     let (got, expected) = (second.header.height, first.header.height);
-    let error = ledger.validate_final(first.clone(), foreign).unwrap_err();
+    let error = ledger.validate_decided(first.clone(), foreign).unwrap_err();
     assert_eq!(error, FinalityError::WrongHeight { got, expected });
     let mut forged = first.clone();
     forged.header.state_root = Hash::ZERO;
     let forged = resign(forged, &miner(0));
     let mut votes = certificate(market.network(), &forged);
-    let error = ledger.validate_final(forged.clone(), votes.clone()).unwrap_err();
+    let error = ledger.validate_decided(forged.clone(), votes.clone()).unwrap_err();
     assert!(matches!(error, FinalityError::Invalid(Rejection::WrongStateRoot { .. })), "{error}");
     votes.signatures.truncate(2);
-    let error = ledger.validate_final(forged, votes).unwrap_err();
+    let error = ledger.validate_decided(forged, votes).unwrap_err();
     assert_eq!(error, CertificateError::NoQuorum { got: 2, expected: 3 }.into());
-    let done = ledger.validate_final(first.clone(), certificate(market.network(), first)).unwrap();
+    let decided = ledger.validate_decided(first.clone(), certificate(market.network(), first)).unwrap();
+    let done = decided.execute().unwrap();
     assert_eq!((done.batch(), done.ledger().head().height), (first, 1));
 }
 

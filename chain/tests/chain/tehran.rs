@@ -41,9 +41,9 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_batch() {
         };
         let (batch, _) = ledger.draft(draft).unwrap().sign(&miner);
         let batch = WellFormed::new(&network, batch).unwrap();
-        let valid = ledger.validate(batch, Some(timestamp_ms)).unwrap();
-        ledger = valid.next().clone();
-        valid.report().clone()
+        let executed = ledger.validate(batch).unwrap().execute().unwrap();
+        ledger = executed.next().clone();
+        executed.report().clone()
     };
     assert_eq!(add(records, Vec::new(), 2_000).records, 90);
     let report = add(Vec::new(), compositions, 3_000);

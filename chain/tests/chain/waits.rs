@@ -40,10 +40,9 @@ fn try_at(
 /// Adds the empty batch of this time.
 fn pass(market: &mut Market, timestamp_ms: u64) -> BatchReport {
     let (batch, _) = try_at(market, timestamp_ms, ProposedBatch::default()).expect("something waits");
-    let valid = market
-        .ledger
-        .validate(chain::WellFormed::new(market.network(), batch).expect("well formed"), Some(timestamp_ms));
-    let (_, ledger, report) = valid.expect("what was drafted is valid").into_parts();
+    let well_formed = chain::WellFormed::new(market.network(), batch).expect("well formed");
+    let valid = market.ledger.validate(well_formed).expect("what was drafted is valid");
+    let (_, ledger, report) = valid.execute().expect("a sound state").into_parts();
     market.ledger = ledger;
     market.departed.extend(report.departed.iter().cloned());
     report

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chain::{
-    Draft, Genesis, Ledger, Network, Record, RecordContent, SecretKey, Statement, ValidBatch, WellFormed,
+    Draft, ExecutedBatch, Genesis, Ledger, Network, Record, RecordContent, SecretKey, Statement, WellFormed,
 };
 use coordinator_free_pool::{Pool, PoolLimits};
 use scenarios::{
@@ -97,7 +97,7 @@ pub(crate) fn after(ledger: &Ledger, records: &[Record]) -> Ledger {
 }
 
 /// A batch that brings these, and the ledger after it.
-pub(crate) fn batch_of(ledger: &Ledger, records: &[Record]) -> ValidBatch {
+pub(crate) fn batch_of(ledger: &Ledger, records: &[Record]) -> ExecutedBatch {
     let miner = SecretKey::for_scenario(RNG_SEED, "miner", 0);
     let timestamp_ms = soon(ledger);
     let drafted = ledger
@@ -112,5 +112,5 @@ pub(crate) fn batch_of(ledger: &Ledger, records: &[Record]) -> ValidBatch {
         .expect("records that the batch can bring");
     let (batch, _) = drafted.sign(&miner);
     let well_formed = WellFormed::new(ledger.network(), batch).expect("well formed");
-    ledger.validate(well_formed, Some(timestamp_ms)).expect("what was drafted is valid")
+    ledger.validate(well_formed).expect("what was drafted is valid").execute().expect("a sound state")
 }

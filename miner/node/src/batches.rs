@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use chain::consensus::{CommitCertificate, Input as Vote};
-use chain::store::Write;
 use chain::{Authentic, Batch, BatchHash, FinalBatch, Height, Rejection, ValidBatch};
 
 use super::batch_row::BatchRow;
@@ -80,7 +79,7 @@ impl Node {
     /// A batch that this node voted for in an earlier run. It was on time then, whatever our clock says by now.
     pub(super) fn restore_candidate(&mut self, batch: Batch, now: Now, effects: &mut Vec<Effect>) {
         let maker = batch.header.proposer;
-        let judged = Authentic::new(batch).and_then(|batch| self.judge(batch, None));
+        let judged = Authentic::new(batch).and_then(|batch| self.judge(batch));
         if let Ok(valid) = judged {
             let hash = valid.batch().hash();
             let origin = Origin { room: Room::Guaranteed, maker, sender: self.own };
@@ -138,8 +137,12 @@ impl Node {
     fn judge_for_place(&mut self, origin: Origin, batch: Authentic, now: Now, effects: &mut Vec<Effect>) {
         let hash = batch.batch().hash();
         // What two thirds have decided on was on time.
-        let wall_ms = (!self.batches.is_decided(&hash)).then_some(now.wall_ms);
-        match self.judge(batch.clone(), wall_ms) {
+        let is_timely = if self.batches.is_decided(&hash) {
+            Ok(())
+        } else {
+            self.ledger.validate_clock(&batch.batch().header, now.wall_ms)
+        };
+        match is_timely.and_then(|()| self.judge(batch.clone())) {
             Ok(valid) => {
                 self.add_candidate(origin, valid, now, effects);
             }
@@ -175,8 +178,8 @@ impl Node {
         }
     }
 
-    fn judge(&self, batch: Authentic, local_time_ms: Option<u64>) -> Result<ValidBatch, Rejection> {
-        self.ledger.validate(batch.well_formed(&self.network)?, local_time_ms)
+    fn judge(&self, batch: Authentic) -> Result<ValidBatch, Rejection> {
+        self.ledger.validate(batch.well_formed(&self.network)?)
     }
 
     /// A valid batch for the next height: kept, and proposed if it is our own. It is made durable when this node votes for
@@ -190,7 +193,7 @@ impl Node {
     ) {
         let hash = valid.batch().hash();
         if let Some(certificate) = self.batches.decided.take_if(|certificate| certificate.batch == hash) {
-            self.finalise(valid, certificate, now, effects);
+            self.decide(valid, certificate, effects);
             return;
         }
         self.batches.candidates.insert(origin, valid);
@@ -306,7 +309,7 @@ impl Node {
     pub(super) fn on_decided(&mut self, certificate: CommitCertificate, now: Now, effects: &mut Vec<Effect>) {
         let batch = certificate.batch;
         if let Some(valid) = self.batches.candidates.remove(&batch) {
-            self.finalise(valid, certificate, now, effects);
+            self.decide(valid, certificate, effects);
             return;
         }
         let voters: Vec<u16> = certificate.signatures.iter().map(|&(validator, _)| validator).collect();
@@ -329,26 +332,8 @@ impl Node {
         effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
     }
 
-    /// The vote's own decision about a valid batch cannot be wrong.
-    fn finalise(
-        &mut self,
-        valid: ValidBatch,
-        certificate: CommitCertificate,
-        now: Now,
-        effects: &mut Vec<Effect>,
-    ) {
-        match valid.finalise(certificate) {
-            Ok(done) => self.make_final(done, now, effects),
-            Err(error) => {
-                let detail = format!("the vote decided what is not final: {error}; please report this");
-                effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
-            }
-        }
-    }
-
-    /// The head moves on. Durable first, then everything that follows from it.
+    /// The head moves on, and with it everything that follows from it.
     pub(super) fn make_final(&mut self, done: FinalBatch, now: Now, effects: &mut Vec<Effect>) {
-        let write = Write::from(&done);
         let (batch, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
         self.market = MarketCounts::of(&self.ledger);
@@ -357,14 +342,13 @@ impl Node {
             batch: BatchRow::new(&batch, &report),
             votes: certificate.votes(&self.validators),
             round: certificate.round,
-            state_root: batch.header.state_root,
+            state_root: self.ledger.state_root(),
             open_demands: self.market.open,
         };
         let batch = Arc::new(batch);
-        effects.push(Effect::Persist(write));
         effects.push(Effect::Final { batch: Arc::clone(&batch), report: Box::new(report.clone()) });
         effects.push(Effect::Event(event));
-        self.state_root = batch.header.state_root;
+        self.state_root = self.ledger.state_root();
         self.head_since_ms = now.monotonic_ms;
         self.batches.begin_height();
         self.prune_pool(&report.departed, effects);

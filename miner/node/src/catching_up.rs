@@ -1,9 +1,9 @@
 //! Catching up: whom to ask for final batches. Anybody can say that it is far ahead, so no word decides who is asked but
 //! what came of the last request: those first who delivered, then validators, then everybody else in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use chain::validate::FinalityError;
+use chain::validate::{DecidedBatch, FinalityError};
 use chain::{Fault, Height, PublicKey};
 
 use super::event::NodeEvent;
@@ -23,6 +23,20 @@ const REST_POWER: u32 = 6;
 pub(super) struct CatchingUp {
     peers: BTreeMap<PublicKey, Conduct>,
     turns: u64,
+    /// Answers that are gone through, one batch after the other as they are executed, in the order in which they came.
+    received: VecDeque<Received>,
+}
+
+/// An answer.
+#[derive(Debug)]
+struct Received {
+    peer: PublicKey,
+    /// The height from which on it was asked for.
+    from: Height,
+    /// How many batches it held, and how many of them moved the head on.
+    count: usize,
+    brought: usize,
+    left: VecDeque<FinalBatchMessage>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -106,6 +120,11 @@ impl CatchingUp {
         self.peers.get(peer).is_some_and(|conduct| conduct.request.is_some())
     }
 
+    /// Whether an answer is gone through.
+    pub(super) fn is_receiving(&self) -> bool {
+        !self.received.is_empty()
+    }
+
     /// Notes what an answer was worth.
     pub(super) fn note_answer(&mut self, peer: &PublicKey, answer: Answer, now_ms: u64, patience_ms: u64) {
         let Some(conduct) = self.peers.get_mut(peer) else { return };
@@ -159,7 +178,10 @@ fn next_turn(turns: &mut u64) -> u64 {
 impl Node {
     /// Asks a peer that says it is ahead for the batches we lack.
     pub(super) fn catch_up(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        let (height, validators) = (self.ledger.head().height, &self.validators);
+        if self.catching_up.is_receiving() {
+            return;
+        }
+        let (height, validators) = (self.decided_height(), &self.validators);
         let claimants = self.peers.ahead_of(height);
         let claimants = claimants.map(|peer| (peer, validators.index_of(&peer).is_some()));
         let patience_ms = self.timing.fetch_ms;
@@ -185,28 +207,51 @@ impl Node {
     ) {
         // What nobody asked for costs nothing.
         let Some(from) = self.catching_up.take_request(&peer) else { return };
-        let (claimed, count) = (self.peers.claimed_height(&peer), batches.len());
-        let mut brought = 0_usize;
-        for FinalBatchMessage { batch, certificate } in batches {
-            let next = self.ledger.head().height + 1;
-            if batch.header.height < next {
-                continue; // another peer brought it meanwhile
+        let (count, left) = (batches.len(), batches.into());
+        self.catching_up.received.push_back(Received { peer, from, count, brought: 0, left });
+        self.take_received(now, effects);
+    }
+
+    /// Goes through the answers that came, until a batch has to be executed.
+    pub(super) fn take_received(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        while !self.executing.is_under_way()
+            && let Some(mut received) = self.catching_up.received.pop_front()
+        {
+            if let Some(decided) = self.next_received(&mut received, effects) {
+                self.begin_execution(decided, effects);
+                received.brought = received.brought.saturating_add(1);
+                self.catching_up.received.push_front(received);
+                return;
             }
-            if batch.header.height > next {
-                break;
-            }
-            match self.ledger.validate_final(batch, certificate) {
-                Ok(done) => {
-                    self.make_final(done, now, effects);
-                    brought = brought.saturating_add(1);
-                }
-                Err(reason) => {
-                    self.on_false_final(peer, next, &reason, effects);
-                    break;
-                }
+            self.end_answer(&received, now, effects);
+        }
+        self.catch_up(now, effects);
+    }
+
+    /// The next batch of an answer, if it is right.
+    fn next_received(&mut self, received: &mut Received, effects: &mut Vec<Effect>) -> Option<DecidedBatch> {
+        let next = self.ledger.head().height.saturating_add(1);
+        // Another peer may have brought it meanwhile.
+        while received.left.front().is_some_and(|message| message.batch.header.height < next) {
+            received.left.pop_front();
+        }
+        let FinalBatchMessage { batch, certificate } = received.left.pop_front()?;
+        if batch.header.height > next {
+            return None;
+        }
+        match self.ledger.validate_decided(batch, certificate) {
+            Ok(decided) => Some(decided),
+            Err(reason) => {
+                self.on_false_final(received.peer, next, &reason, effects);
+                None
             }
         }
-        let head = self.ledger.head().height;
+    }
+
+    /// Nothing more of an answer is of use.
+    fn end_answer(&mut self, received: &Received, now: Now, effects: &mut Vec<Effect>) {
+        let &Received { peer, from, count, brought, .. } = received;
+        let (head, claimed) = (self.ledger.head().height, self.peers.claimed_height(&peer));
         let answer = if brought > 0 && (count == FINAL_BATCHES || head >= claimed) {
             Answer::Whole
         } else if brought > 0 {
@@ -220,7 +265,6 @@ impl Node {
         if answer == Answer::Useless {
             self.disbelieve(peer, effects);
         }
-        self.catch_up(now, effects);
     }
 
     /// What is called final does not verify.

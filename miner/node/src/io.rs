@@ -6,8 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use chain::consensus::{Power, Round, Step};
+use chain::ledger::Defect;
 use chain::store::Write;
-use chain::{Batch, BatchHash, BatchReport, DemandId, Height, PublicKey, Record, RecordId};
+use chain::validate::DecidedBatch;
+use chain::{Batch, BatchHash, BatchReport, DemandId, FinalBatch, Height, PublicKey, Record, RecordId};
 use coordinator_free_pool::PoolRejection;
 use scenarios::work::{Adaptation, Report, Work};
 
@@ -45,6 +47,8 @@ pub enum Input {
     DialFailed { address: SocketAddr },
     /// A timer that was set has run out.
     Timer(Timer),
+    /// What was asked for by [`Effect::Execute`] is done.
+    Executed(Box<Result<FinalBatch, Defect>>),
     /// Work reports an incumbent or its end.
     Work {
         id: WorkId,
@@ -126,6 +130,8 @@ pub enum Effect {
     SetTimer { timer: Timer, at_ms: u64 },
     /// Make something durable.
     Persist(Write),
+    /// Execute a final batch, durable by an earlier effect, beside the node; answered by [`Input::Executed`]. One at a time.
+    Execute(Box<DecidedBatch>),
     /// Begin a piece of work. Whatever becomes of it, also that it cannot be begun, is reported.
     StartWork { id: WorkId, work: Box<Work> },
     /// The problem of a running search changed: repair its population and go on.

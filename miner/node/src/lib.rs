@@ -19,6 +19,7 @@ mod clock;
 mod commitments;
 mod dialling;
 mod event;
+mod executing;
 mod fetching;
 mod forgotten;
 mod held_proposals;
@@ -76,6 +77,7 @@ use budget::Budgets;
 use catching_up::CatchingUp;
 use commitments::Commitments;
 use dialling::Dialling;
+use executing::Executing;
 use known_nodes::KnownNodes;
 use mining::{Action, Mining, View};
 use peers::Peers;
@@ -130,12 +132,15 @@ pub struct Node {
     evidence: Vec<DoubleVote>,
     /// What this node expects of the head once everything that is committed to has taken effect, if it had to look.
     foreseen: Option<Ledger>,
+    /// How often that was looked at anew.
+    outlook: u64,
     /// When the head came, by the monotonic clock.
     head_since_ms: u64,
     state_root: Hash,
     /// The height at which a validator's other state was last told of.
     other_state_told_at: Option<Height>,
     catching_up: CatchingUp,
+    executing: Executing,
 }
 
 /// The demands of a market by where they stand.
@@ -195,8 +200,10 @@ impl Node {
             commitments: Commitments::default(),
             evidence: Vec::new(),
             foreseen: None,
+            outlook: 0,
             head_since_ms: now.monotonic_ms,
             catching_up: CatchingUp::default(),
+            executing: Executing::default(),
         };
         let mut effects = Vec::new();
         for record in memory.records {
@@ -227,6 +234,7 @@ impl Node {
             Input::FinalSent { peer } => self.on_final_sent(&peer),
             Input::DialFailed { address } => self.dialling.on_failed(address, now),
             Input::Timer(timer) => self.on_timer(timer, now, effects),
+            Input::Executed(executed) => self.on_executed(*executed, now, effects),
             Input::Work { id, report } => {
                 self.with_mining(now, effects, |mining, view, actions| {
                     mining.on_report(id, report, view, actions);
@@ -256,6 +264,8 @@ impl Node {
                 && self.blocks.is_empty()
                 && self.commitments.is_empty()
                 && !self.ledger.awaits_turns()
+                && !self.ledger.head().awaits_seal
+                && !self.executing.is_under_way()
                 && nothing_to_vote_on
                 && mining.is_none_or(Mining::is_idle),
             is_mining: mining.is_some_and(Mining::is_running),
@@ -363,6 +373,10 @@ impl Node {
     }
 
     fn on_message(&mut self, peer: PublicKey, message: Message, now: Now, effects: &mut Vec<Effect>) {
+        if self.executing.is_early(&message) {
+            self.executing.keep(peer, message);
+            return;
+        }
         match message {
             Message::Hello(hello) => self.on_hello(peer, &hello, now, effects),
             Message::Peers(records) => self.on_peer_records(peer, records, now, effects),
@@ -398,6 +412,7 @@ impl Node {
             let mut known = self.commitments.own_blocks();
             known.extend(self.blocks.ready().filter(|block| block.miner() != self.own).cloned());
             self.foreseen = Some(self.ledger.foresee(&known, time_ms));
+            self.outlook = self.outlook.saturating_add(1);
         }
         let affordable = self.affordable();
         let is_any_hidden = self.commitments.is_any_hidden(&self.ledger, self.own, &self.blocks);
@@ -428,6 +443,7 @@ impl Node {
             may_announce,
             affordable,
             is_any_hidden,
+            outlook: self.outlook,
             is_behind,
         };
         let mut actions = Vec::new();
@@ -437,7 +453,7 @@ impl Node {
 
     /// Validators with more votes than may lie say that they are ahead: anybody's word would let one boaster stop us.
     fn is_behind(&self) -> bool {
-        let ahead = self.peers.those_ahead(self.ledger.head().height, self.validators.keys());
+        let ahead = self.peers.those_ahead(self.decided_height(), self.validators.keys());
         self.power_of(ahead) > self.validators.tolerated_power()
     }
 

@@ -13,6 +13,8 @@ use super::{Node, Now};
 
 /// How long a validator rests after a batch before one whose only use is a turn, in milliseconds.
 const TURN_REST_MS: u64 = 20;
+/// How long after a batch one comes whose only use is to say what that led to, in milliseconds.
+const SEAL_MS: u64 = 1_000;
 /// How long nothing is tried again after a batch could not be put together, in milliseconds.
 const SETBACK_MS: u64 = 100;
 
@@ -20,6 +22,7 @@ impl Node {
     /// Looks whether there is something to bring: then this validator is awake, and proposes it if it is its turn.
     pub(super) fn bring(&mut self, now: Now, effects: &mut Vec<Effect>) {
         if self.voting() != Voting::Always
+            || self.executing.is_under_way()
             || (self.consensus.is_awake() && !self.consensus.awaits_candidate())
         {
             return;
@@ -60,7 +63,9 @@ impl Node {
         let departure = self.ledger.first_departure().map(|from_ms| from_ms.max(quiet_ms));
         let beat_ms = head.timestamp_ms.saturating_add(self.timing.heartbeat_ms).max(quiet_ms);
         let beat = self.ledger.is_waiting(beat_ms).then_some(beat_ms);
-        let others = records.then_some(quiet_ms).into_iter().chain(departure).chain(beat);
+        let seal_ms = head.timestamp_ms.saturating_add(SEAL_MS).max(quiet_ms);
+        let seal = head.awaits_seal.then_some(seal_ms);
+        let others = records.then_some(quiet_ms).into_iter().chain(departure).chain(beat).chain(seal);
         others
             .map(|from_ms| from_ms.saturating_sub(time_ms))
             .chain(blocks)

@@ -119,8 +119,10 @@ impl Solo {
     }
 
     fn carry_out(&mut self) {
+        let mut decided = None;
         for effect in std::mem::take(&mut self.effects) {
             match effect {
+                Effect::Execute(batch) => decided = Some(batch),
                 Effect::SetTimer { timer, at_ms } => drop(self.timers.insert(timer, at_ms)),
                 Effect::StartWork { id, work } => {
                     self.begun.push((self.now_ms, kind_of(&work)));
@@ -143,6 +145,9 @@ impl Solo {
                 | Effect::Final { .. }
                 | Effect::Event(_) => {}
             }
+        }
+        if let Some(decided) = decided {
+            self.handle(Input::Executed(Box::new(decided.execute())));
         }
     }
 

@@ -19,7 +19,7 @@ use super::stored::ChainError;
 /// What [`ProofFile::format`] says.
 pub const PROOF_FORMAT: &str = "mizan composition proof";
 /// The version of the file's layout.
-pub const PROOF_VERSION: u16 = 4;
+pub const PROOF_VERSION: u16 = 5;
 /// The largest proof file that is read, in bytes: a genesis in hexadecimal is nearly all of one.
 pub const PROOF_FILE_BYTES: u64 = 2 * (GENESIS_BYTES as u64) + (64 << 20);
 
@@ -208,7 +208,7 @@ fn is_meant(name: &str, id: DemandId, entry: &DemandEntry) -> bool {
     by_id || entry.demand.name == name
 }
 
-/// The last ledger that holds a demand, and the one after it if there is one.
+/// The last ledger that holds a demand and whose root a header says, and the one after it if the demand left with that.
 struct Held {
     last: Ledger,
     after: Option<Ledger>,
@@ -234,6 +234,7 @@ impl NodeChain {
         let mut found: BTreeMap<DemandId, Held> = BTreeMap::new();
         let mut never_composed = None;
         let mut before = Ledger::new(Arc::clone(&self.network));
+        let mut sealed = before.clone();
         let head = self.walk(|done| {
             for (demand, entry) in &done.report().departed {
                 if is_meant(name, *demand, entry) {
@@ -244,11 +245,20 @@ impl NodeChain {
                     found.insert(*demand, held);
                 }
             }
-            before = done.ledger().clone();
+            sealed = std::mem::replace(&mut before, done.ledger().clone());
             observe(done);
         })?;
+        // Nobody has said yet what the head led to: what left with it is proved as of the state before.
+        for held in found.values_mut() {
+            held.after.take_if(|after| after.head().hash == head.head().hash);
+        }
+        // What it changed itself waits for the next header.
+        let version = |ledger: &Ledger, demand| ledger.demand(demand).map(DemandEntry::version);
         let standing = head.demands().filter(|(id, entry)| is_meant(name, *id, entry));
-        found.extend(standing.map(|(demand, _)| (demand, Held { last: head.clone(), after: None })));
+        found.extend(standing.map(|(demand, _)| {
+            let is_sealed = version(&sealed, demand) == version(&head, demand);
+            (demand, Held { last: if is_sealed { &sealed } else { &head }.clone(), after: None })
+        }));
         let ids: Vec<DemandId> = found.keys().copied().collect();
         let only = match (found.pop_first(), ids.len()) {
             (Some(only), 1) => only,

@@ -9,6 +9,7 @@ mod bootstrap;
 mod chatter;
 mod clock;
 mod config;
+mod executor;
 mod historian;
 mod queries;
 mod serving;
@@ -21,7 +22,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use chain::store::{Store, Write};
 use chain::{Network, PublicKey};
@@ -48,6 +49,7 @@ pub use worker::{pool_cpu_micros, search_on_threads};
 use bootstrap::Bootstrap;
 use chatter::{Chatter, is_anybodys};
 use clock::Clock;
+use executor::Executor;
 use historian::Historian;
 use queries::{Answering, Order, Outcomes, Queries};
 use serving::Serving;
@@ -95,6 +97,7 @@ struct Driver {
     workers: Workers,
     historian: Historian,
     serving: Serving,
+    executor: Executor,
     /// Readers look at the last one.
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Instant,
@@ -151,6 +154,7 @@ impl Driver {
             tracing::warn!("this validator {voting}");
         }
         let (sender, reports) = unbounded_channel();
+        let (executed_sender, executed) = unbounded_channel();
         let (snapshots, readers) = watch::channel(Arc::new(Snapshot::take(&node, wall_ms(), None)));
         let (order_sender, orders) = channel(ORDERS_WAITING);
         let queries = Queries {
@@ -169,9 +173,10 @@ impl Driver {
             node,
             store,
             transport,
-            sources: Sources::new(transport_events, reports, orders, served),
+            sources: Sources::new(transport_events, reports, orders, served, executed),
             historian,
             serving,
+            executor: Executor::start(executed_sender)?,
             snapshots,
             published: Instant::now(),
             is_stale: true,
@@ -232,6 +237,7 @@ impl Driver {
         self.workers.cancel_all();
         self.transport.shutdown().await;
         self.serving.finish();
+        self.executor.finish();
         self.answering.finish();
         self.historian.finish();
     }
@@ -252,6 +258,10 @@ impl Driver {
                 self.serving.note_done(&peer);
                 self.handle(Input::FinalSent { peer })
             }
+            Occurrence::Executed(executed) => match executed {
+                Ok(executed) => self.handle(Input::Executed(executed)),
+                Err(reason) => bail!("executing a final batch panicked: {reason}; please report this"),
+            },
             Occurrence::End => {
                 self.is_stopping = true;
                 Ok(())
@@ -376,6 +386,7 @@ impl Driver {
                     }
                     self.persist(&writes)?;
                 }
+                Effect::Execute(decided) => self.executor.execute(decided),
                 Effect::StartWork { id, work } => self.workers.start(id, *work),
                 Effect::AdaptWork { id, adaptation } => self.workers.adapt(id, adaptation),
                 Effect::CancelWork(id) => self.workers.cancel(id),

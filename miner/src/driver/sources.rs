@@ -8,6 +8,7 @@ use chain::PublicKey;
 use scenarios::work::Report;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
+use super::executor::Executed;
 use super::queries::Order;
 use crate::transport::{TransportEvent, TransportEvents};
 use miner_node::WorkId;
@@ -21,6 +22,8 @@ pub(super) enum Occurrence {
     Order(Order),
     /// A peer's answer out of the chain is done.
     Served(PublicKey),
+    /// A final batch has been executed.
+    Executed(Executed),
     /// The transport is gone, and the node with it.
     End,
 }
@@ -32,9 +35,10 @@ enum Kind {
     Work,
     Order,
     Served,
+    Executed,
 }
 
-/// Everything that comes in, one of each kind in turn: whatever waits, of whichever kind, at most three of other kinds come
+/// Everything that comes in, one of each kind in turn: whatever waits, of whichever kind, at most four of other kinds come
 /// before the next of its own. Timers are not among it: those that are due fire before every occurrence, each once.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -42,7 +46,8 @@ pub(super) struct Sources {
     pub(super) reports: UnboundedReceiver<(WorkId, Report)>,
     pub(super) orders: Receiver<Order>,
     pub(super) served: UnboundedReceiver<PublicKey>,
-    turns: [Kind; 4],
+    pub(super) executed: UnboundedReceiver<Executed>,
+    turns: [Kind; 5],
 }
 
 impl Sources {
@@ -51,9 +56,10 @@ impl Sources {
         reports: UnboundedReceiver<(WorkId, Report)>,
         orders: Receiver<Order>,
         served: UnboundedReceiver<PublicKey>,
+        executed: UnboundedReceiver<Executed>,
     ) -> Self {
-        let turns = [Kind::Transport, Kind::Work, Kind::Order, Kind::Served];
-        Self { transport, reports, orders, served, turns }
+        let turns = [Kind::Transport, Kind::Work, Kind::Order, Kind::Served, Kind::Executed];
+        Self { transport, reports, orders, served, executed, turns }
     }
 
     /// The next one, as soon as there is one. Nothing is lost if the future is dropped.
@@ -88,6 +94,9 @@ impl Sources {
                 .map(|report| report.map(|(id, report)| Occurrence::Work(id, report))),
             Kind::Order => self.orders.poll_recv(context).map(|order| order.map(Occurrence::Order)),
             Kind::Served => self.served.poll_recv(context).map(|peer| peer.map(Occurrence::Served)),
+            Kind::Executed => {
+                self.executed.poll_recv(context).map(|executed| executed.map(Occurrence::Executed))
+            }
         };
         match occurrence {
             Poll::Ready(Some(occurrence)) => Poll::Ready(occurrence),
@@ -136,7 +145,9 @@ mod tests {
         let (orders, order_receiver) = channel(1);
         let (_reports, report_receiver) = unbounded_channel();
         let (_served, served_receiver) = unbounded_channel();
-        let mut sources = Sources::new(events, report_receiver, order_receiver, served_receiver);
+        let (_executed, executed_receiver) = unbounded_channel();
+        let mut sources =
+            Sources::new(events, report_receiver, order_receiver, served_receiver, executed_receiver);
         for _ in 0..1_000 {
             assert!(matches!(sources.next().await, Occurrence::Transport(_)));
         }
@@ -154,7 +165,10 @@ mod tests {
         let (orders, order_receiver) = channel(16);
         let (reports, report_receiver) = unbounded_channel();
         let (served, served_receiver) = unbounded_channel();
-        let mut sources = Sources::new(events, report_receiver, order_receiver, served_receiver);
+        let (executed, executed_receiver) = unbounded_channel();
+        let mut sources =
+            Sources::new(events, report_receiver, order_receiver, served_receiver, executed_receiver);
+        executed.send(Err("a bug".into())).unwrap();
         for number in 0..8 {
             orders.send(Order::Stop(oneshot::channel().0)).await.unwrap();
             if number < 2 {
@@ -164,14 +178,15 @@ mod tests {
             }
         }
         let mut order = String::new();
-        for _ in 0..12 {
+        for _ in 0..13 {
             order.push(match sources.next().await {
                 Occurrence::Transport(_) | Occurrence::End => 't',
                 Occurrence::Work(..) => 'w',
                 Occurrence::Order(_) => 'o',
                 Occurrence::Served(_) => 's',
+                Occurrence::Executed(_) => 'e',
             });
         }
-        assert_eq!(order, "woswosoooooo");
+        assert_eq!(order, "wosewosoooooo");
     }
 }

@@ -43,9 +43,9 @@ impl Chain {
         };
         let (batch, _) = self.ledger.draft(draft).unwrap().sign(&key);
         let certificate = certificate(self.network(), &batch);
-        let done = self.ledger.validate_final(batch, certificate).unwrap();
-        self.writes.push(Write::from(&done));
-        self.ledger = done.ledger().clone();
+        let decided = self.ledger.validate_decided(batch, certificate).unwrap();
+        self.writes.push(Write::from(&decided));
+        self.ledger = decided.execute().unwrap().ledger().clone();
     }
 }
 

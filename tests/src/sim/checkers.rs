@@ -61,7 +61,7 @@ pub enum Violation {
         expected: i128,
     },
     /// Equal heights, different states.
-    #[error("{host} has state root {got} at height {height}, the batch says {expected}")]
+    #[error("{host} has state root {got} at height {height}, the batch is {expected}")]
     StateDiffers {
         host: HostId,
         /// At which height.
@@ -194,20 +194,22 @@ impl Checkers {
             }
             Some(_) => Ok(false),
             None => {
-                self.chain.insert(height, (got, batch.header.state_root));
                 self.last_round = self.last_round.max(certificate.round);
                 self.compose(batch)?;
+                self.chain.insert(height, (got, self.ledger.state_root()));
                 Ok(true)
             }
         }
     }
 
-    /// What of a batch took effect, compositions first: on a ledger of the checkers' own, so that whatever hosts hold it for
-    /// is compared with its state root.
+    /// What of a batch took effect, compositions first: on a ledger of the checkers' own, which those of hosts are compared
+    /// with.
     fn effective(&mut self, batch: &Batch) -> Result<Vec<(Composition, bool)>, Violation> {
         let invalid = |error: Rejection| Violation::Invalid { height: batch.header.height, error };
         let well_formed = WellFormed::new(&self.network, batch.clone()).map_err(invalid)?;
-        let (_, next, report) = self.ledger.validate(well_formed, None).map_err(invalid)?.into_parts();
+        let valid = self.ledger.validate(well_formed).map_err(invalid)?;
+        let executed = valid.execute().map_err(|defect| invalid(defect.into()))?;
+        let (_, next, report) = executed.into_parts();
         self.ledger = next;
         let (mut compositions, mut parts) = (Vec::new(), Vec::new());
         self.blocks.extend(batch.contents.blocks.iter().map(|block| (block.hash(), block.clone())));
@@ -339,6 +341,13 @@ impl Checkers {
             .keys()
             .filter(|&&(height, round)| self.network.validators().proposer(height, round) == validator);
         voted.chain(proposed.map(|&(height, _)| height)).max().unwrap_or(0)
+    }
+
+    /// Of how many heights a validator voted.
+    pub fn heights_signed(&self, validator: u16) -> u64 {
+        let voted = self.votes.keys().filter(|(voter, ..)| *voter == validator);
+        let heights: BTreeSet<Height> = voted.map(|&(_, height, ..)| height).collect();
+        u64::try_from(heights.len()).unwrap_or(u64::MAX)
     }
 
     /// A node tells people something.

@@ -8,7 +8,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "what costs no more than to be looked at has one arm")]
 
 use chain::consensus::ConsensusMessage;
-use chain::{Batch, Write};
+use chain::{Batch, FinalBatch, Write};
 use coordinator_free_pool::PoolMessage;
 use miner_node::{Effect, Input, Message, Node, NodeEvent};
 
@@ -86,7 +86,7 @@ fn of_effect(effect: &Effect, node: &Node, peers: usize) -> u64 {
         Effect::Persist(Write::Candidate(batch)) => COMMIT_US + of_judging(batch),
         Effect::Persist(Write::PoolRecord(_)) => COMMIT_US + SIGNATURE_US,
         Effect::Persist(_) => COMMIT_US,
-        Effect::Final { batch, .. } => of_judging(batch) + SIGNATURE_US * 3,
+        Effect::Execute(decided) => of_judging(decided.batch()) + SIGNATURE_US * 3,
         Effect::Event(NodeEvent::BlockRefused { demands, .. }) => {
             BATCH_US + SIGNATURE_US + COMPOSITION_US * count(*demands)
         }
@@ -118,8 +118,16 @@ fn of_making(message: &Message, node: &Node) -> u64 {
 }
 
 fn of_judging(batch: &Batch) -> u64 {
-    let (records, composed) = (batch.contents.records.len(), batch.contents.composed().count());
-    BATCH_US + SIGNATURE_US * (1 + count(records)) + COMPOSITION_US * count(composed)
+    let records = batch.contents.records.len();
+    BATCH_US + SIGNATURE_US * (1 + count(records)) + SIGNATURE_US * count(batch.contents.blocks.len())
+}
+
+/// What it costs to execute a final batch, beside the node: what took effect with it, and what was tried.
+pub(super) fn of_executing(done: &FinalBatch) -> u64 {
+    let report = done.report();
+    let tried = report.blocks.iter().map(|block| u64::from(block.items)).sum::<u64>();
+    let left = count(report.departed.len()) + u64::from(report.records);
+    BATCH_US + COMPOSITION_US * (tried + left)
 }
 
 fn bytes_of(batch: &Batch) -> u64 {

@@ -5,6 +5,7 @@ use chain::store::Write;
 use miner_node::{Effect, Input, NodeEvent, WorkId};
 
 use super::checkers::{Checkers, Violation};
+use super::cost;
 use super::host::HostId;
 use super::report::ObservedEvent;
 use super::world::{Event, World};
@@ -47,6 +48,19 @@ impl World {
                 Ok(())
             }
             Effect::Persist(write) => self.persist(id, &write),
+            Effect::Execute(decided) => {
+                let executed = decided.execute();
+                let host = &mut self.hosts[id.index()];
+                let cost_us =
+                    executed.as_ref().map_or(0, cost::of_executing) * u64::from(host.settings.slowness);
+                let in_us = cost_us + host.settings.execution_ms * 1_000;
+                let life = host.life;
+                if let Some(running) = &mut host.running {
+                    running.executed = Some(Box::new(executed));
+                    self.schedule_us(in_us, Event::Executed { at: id, life });
+                }
+                Ok(())
+            }
             Effect::StartWork { id: work, work: task } => {
                 let host = &mut self.hosts[id.index()];
                 let life = host.life;
@@ -84,6 +98,15 @@ impl World {
                 self.told.push(ObservedEvent { at_ms: self.now_ms(), host: id, event });
                 Ok(())
             }
+        }
+    }
+
+    /// A final batch has been executed, on a processor of its own.
+    pub(super) fn end_execution(&mut self, id: HostId, life: u32) {
+        let host = &mut self.hosts[id.index()];
+        let running = host.running.as_mut().filter(|_| host.life == life);
+        if let Some(executed) = running.and_then(|running| running.executed.take()) {
+            self.give(id, Input::Executed(executed));
         }
     }
 

@@ -6,8 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use chain::consensus::ConsensusMessage;
+use chain::ledger::Defect;
 use chain::store::Store;
-use chain::{Network, PublicKey, Record, SecretKey};
+use chain::{FinalBatch, Network, PublicKey, Record, SecretKey};
 use coordinator_free_pool::PoolLimits;
 use miner_node::{
     Effect, Message, MiningSettings, Node, NodeConfig, Now, Opened, OpeningError, Recovered, Testimony,
@@ -65,6 +66,8 @@ pub struct HostSettings {
     pub starts_at_ms: u64,
     /// Its solver breaks down on all work it is given.
     pub solver_fails: bool,
+    /// How much longer it takes to execute each batch, in milliseconds.
+    pub execution_ms: u64,
 }
 
 /// A machine.
@@ -113,6 +116,8 @@ pub(super) struct Running {
     pub(super) connections: BTreeMap<HostId, u64>,
     pub(super) work: Workshop,
     pub(super) desk: Desk,
+    /// What came of the batch that is being executed, known once it is time.
+    pub(super) executed: Option<Box<Result<FinalBatch, Defect>>>,
 }
 
 impl HostId {
@@ -165,6 +170,7 @@ impl HostSettings {
             slowness: 1,
             starts_at_ms: 0,
             solver_fails: false,
+            execution_ms: 0,
         }
     }
 
@@ -302,7 +308,8 @@ impl Host {
         let (node, effects) =
             Node::new(NodeConfig { key, mining, timing, pool: PoolLimits::default() }, recovered, now);
         let (timers, connections, work) = (BTreeMap::new(), BTreeMap::new(), Workshop::new(solver_fails));
-        self.running = Some(Running { node, store, timers, connections, work, desk: Desk::default() });
+        self.running =
+            Some(Running { node, store, timers, connections, work, desk: Desk::default(), executed: None });
         Ok(Some(effects))
     }
 

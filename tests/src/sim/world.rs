@@ -78,6 +78,11 @@ pub(super) enum Event {
         life: u32,
         work: WorkId,
     },
+    /// A final batch has been executed.
+    Executed {
+        at: HostId,
+        life: u32,
+    },
     /// A node has done with an input.
     Thought {
         at: HostId,
@@ -243,6 +248,12 @@ impl World {
     pub fn last_signed(&self, id: HostId) -> Height {
         let index = self.market.network.validators().index_of(&self.host(id).key());
         index.map_or(0, |index| self.checkers.last_signed(index))
+    }
+
+    /// Of how many heights this host's validator said anything, as the checkers heard.
+    pub fn heights_signed(&self, id: HostId) -> u64 {
+        let index = self.market.network.validators().index_of(&self.host(id).key());
+        index.map_or(0, |index| self.checkers.heights_signed(index))
     }
 
     /// A client hands records to a host, now or once it has started.
@@ -453,6 +464,7 @@ impl World {
             Event::Deliver { from, to, connection, bytes } => self.deliver(from, to, connection, bytes),
             Event::Timer { at, life, timer, at_ms } => self.run_out(at, life, timer, at_ms),
             Event::Work { at, life, work } => self.work_on(at, life, work),
+            Event::Executed { at, life } => self.end_execution(at, life),
             Event::Thought { at, life } => return self.conclude(at, life),
             Event::Read { at, life } => return self.read(at, life),
             Event::Play(id) => self.play(id),

@@ -262,7 +262,8 @@ fn a_batch_that_only_amends_too_soon_is_found() {
 
 #[test]
 fn compositions_are_proved_whichever_batch_brought_them() {
-    let chain = Amending::whole();
+    let mut chain = Amending::whole();
+    chain.market.seal();
     let (stored, network) = (chain.market.stored(), chain.market.network().id());
     // The last was made room for at height 6, the first amended for the second time at 5.
     for (index, height, is_amended) in [(0, 5, true), (6, 6, true), (3, 5, true)] {

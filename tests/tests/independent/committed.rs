@@ -196,7 +196,8 @@ fn the_independent_program_notes_evidence_and_refuses_what_proves_nothing() {
 
 #[test]
 fn a_composition_of_a_block_that_an_earlier_batch_revealed_is_proved() {
-    let market = grown(1);
+    let mut market = grown(1);
+    market.seal();
     let composed = market.ledger.demands().filter(|(_, entry)| entry.composition().is_some());
     let mut earlier = 0;
     for (demand, entry) in composed {

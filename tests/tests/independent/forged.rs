@@ -16,7 +16,8 @@ type BadHeader = (&'static str, fn(&mut BatchHeader));
 type BadBody = (&'static str, fn(&mut Contents));
 type BadCertificate = (&'static str, fn(&Growing, &mut CommitCertificate));
 
-/// The chain with one more batch, changed by `change` and then signed by everybody.
+/// The chain with one more batch, changed by `change`, and another whose header says that everything of the first took
+/// effect, both signed by everybody.
 pub(crate) fn forged(
     market: &mut Growing,
     next: Next,
@@ -24,25 +25,33 @@ pub(crate) fn forged(
 ) -> String {
     let miner = key("miner", next.miner);
     let Batch { mut header, mut contents, .. } = market.draft(next);
-    let outcomes_root = header.outcomes_root;
     change(&mut header, &mut contents);
     for block in &mut contents.blocks {
         let signed = block.header();
         *block = Block::sign(signed.network, signed.anchor, signed.nonce, block.body.clone(), &miner);
     }
-    // As if everything took effect.
-    let outcome = |block: &Block| encode(&(block.hash(), Vec::<(u32, String)>::new()));
-    if header.outcomes_root == outcomes_root {
-        header.outcomes_root = merkle_root(&contents.blocks.iter().map(outcome).collect::<Vec<_>>());
-    }
     let items = contents.items();
     header.item_count = u32::try_from(items.len()).expect("a few items");
     header.contents_root = merkle_root(&items);
     let batch = Batch::sign(header, contents, &miner);
-    let certificate = market.certificate(&batch);
-    market.batches.push((batch, certificate));
+    let outcome = |block: &Block| encode(&(block.hash(), Vec::<(u32, String)>::new()));
+    let outcomes: Vec<_> = batch.contents.blocks.iter().map(outcome).collect();
+    let next = BatchHeader {
+        height: batch.header.height + 1,
+        parent: batch.hash(),
+        timestamp_ms: batch.header.timestamp_ms + 2_000,
+        contents_root: Hash::ZERO,
+        item_count: 0,
+        outcomes_root: merkle_root(&outcomes),
+        ..batch.header.clone()
+    };
+    let before = market.batches.len();
+    for batch in [batch, Batch::sign(next, Contents::default(), &miner)] {
+        let certificate = market.certificate(&batch);
+        market.batches.push((batch, certificate));
+    }
     let verdict = verify(&market.export());
-    market.batches.pop();
+    market.batches.truncate(before);
     assert!(!verdict.stands, "{}", verdict.text);
     verdict.text
 }
@@ -73,7 +82,7 @@ fn claims_are_recomputed() {
     let cases: [Forgery; 5] = [
         ("its cost is", |_, contents| contents.blocks[0].body.compositions[0].cost = Money::from_micros(1)),
         ("its minutes is", |_, contents| contents.blocks[0].body.compositions[0].minutes += 1),
-        ("the outcomes root is", |header, _| header.outcomes_root = Hash::ZERO),
+        ("the outcomes root is", |header, _| header.outcomes_root = Hash([5; 32])),
         ("the state root is", |header, _| header.state_root = Hash::ZERO),
         ("dated after its batch", |header, contents| {
             contents.blocks[0].body.compositions[0].timestamp_ms = header.timestamp_ms + 1;

@@ -95,11 +95,17 @@ impl Growing {
         self.push(batch)
     }
 
+    /// Adds an empty batch, whose header says what the last one led to.
+    pub(crate) fn seal(&mut self) {
+        self.add(Next::default());
+    }
+
     pub(crate) fn push(&mut self, batch: Batch) -> BatchReport {
         let formed = WellFormed::new(self.network(), batch).expect("what was drafted is well-formed");
-        let valid = self.ledger.validate(formed, None).expect("what was drafted is valid");
+        let valid = self.ledger.validate(formed).expect("what was drafted is valid");
         let certificate = self.certificate(valid.batch());
-        let done: FinalBatch = valid.finalise(certificate).expect("three of four make a batch final");
+        let decided = valid.decide(certificate).expect("three of four make a batch final");
+        let done: FinalBatch = decided.execute().expect("a sound state");
         let (batch, certificate, ledger, report) = done.into_parts();
         self.ledger = ledger;
         self.history.note(&report.departed);

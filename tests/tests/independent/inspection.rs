@@ -144,8 +144,8 @@ fn the_command_line_verifies_inspects_exports_and_proves() {
     assert!(holds.status.success() && said(&holds).contains("The proof holds"), "{}", said(&holds));
     let by_file = miner(&["verify-proof", &proof, "--genesis", &path("genesis.bin"), "--json"]);
     let by_file: serde_json::Value = serde_json::from_slice(&by_file.stdout).unwrap();
-    // Composed at height 3, settled at 6 before anything else: 5 is the last state that has it.
-    assert_eq!((&by_file["head_height"], &by_file["settled_at"]), (&5.into(), &6.into()));
+    // Composed at height 3, settled at 6 before anything else: the state after 5 is the last that has it.
+    assert_eq!((&by_file["current_after"], &by_file["settled_at"]), (&5.into(), &6.into()));
     assert_refused(&node.path().join("proof.json"), &network);
 }
 

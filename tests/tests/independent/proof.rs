@@ -45,17 +45,20 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
     assert_eq!((proven.demand, proven.entry.status.name()), (demand, "composed"));
     assert_eq!(proven.composition.providers, composition.providers);
     // As of the last state that had it, from which nothing but its settlement could follow.
-    assert_eq!((proven.head_height + 1, proven.settled_at), (*height, Some(*height)));
-    assert!(proven.height <= proven.head_height, "{} {}", proven.height, proven.head_height);
+    assert_eq!((proven.current_after + 1, proven.settled_at), (*height, Some(*height)));
+    assert!(proven.height <= proven.current_after, "{} {}", proven.height, proven.current_after);
     assert_eq!(proven.votes, (6, 7, 5));
 }
 
 #[test]
-fn a_composition_of_the_head_batch_is_proved_among_many() {
-    let market = tehran();
+fn a_composition_of_the_last_batch_is_proved_among_many_once_the_next_header_says_what_that_led_to() {
+    let mut market = tehran();
     let demand = market.batches[3].0.contents.blocks[0].body.compositions[17].demand;
+    let early = market.stored().prove(&demand.to_string(), |_| {}).unwrap_err();
+    assert_eq!(early, ProveError::Proof(proof::ProveError::NotSealed { height: 5 }));
+    market.seal();
     let proof = prove(&market, demand);
-    assert_eq!(proof.batch, proof.head);
+    assert_eq!((proof.batch.header.height, proof.head.header.height), (4, 5));
     assert_eq!(proof.inclusion.index, 17);
     assert_eq!(proof.verify(market.network().id()).unwrap().demand, demand);
     assert_eq!(CompositionProof::from_bytes(&proof.to_bytes()), Ok(proof));
@@ -198,7 +201,7 @@ fn each_broken_link_is_named() {
 }
 
 #[test]
-fn a_head_below_the_batch_or_a_second_batch_of_its_height_is_refused() {
+fn a_head_that_says_what_came_before_the_batch_is_refused() {
     let market = open_market();
     let header_of = |(batch, certificate): &(Batch, CommitCertificate)| SignedHeader {
         header: batch.header.clone(),
@@ -208,16 +211,11 @@ fn a_head_below_the_batch_or_a_second_batch_of_its_height_is_refused() {
     let mut proof = prove(&market, demand_that_is(&market, "frozen"));
     let network = proof.network();
     proof.head = header_of(&market.batches[0]);
-    let (got, expected) = (1, proof.batch.header.height);
-    assert_eq!(proof.verify(network), Err(ProofError::HeadBelowBatch { got, expected }));
-    let height = usize::try_from(expected).unwrap();
-    let (mut second, _) = market.batches[height - 1].clone();
-    second.header.timestamp_ms += 1;
-    let miner = (0..2).map(|index| key("miner", index)).find(|key| key.public() == second.header.proposer);
-    let second = Batch::sign(second.header, second.contents, &miner.unwrap());
-    proof.head = header_of(&(second.clone(), market.certificate(&second)));
-    let (got, expected) = (second.hash(), proof.batch.header.hash());
-    assert_eq!(proof.verify(network), Err(ProofError::TwoBatches { got, expected }));
+    let height = proof.batch.header.height;
+    let expected = height + 1;
+    assert_eq!(proof.verify(network), Err(ProofError::HeadTooEarly { got: 1, expected }));
+    proof.head = header_of(&market.batches[usize::try_from(height).unwrap() - 1]);
+    assert_eq!(proof.verify(network), Err(ProofError::HeadTooEarly { got: height, expected }));
 }
 
 /// What the proof is refused for, and what the state says instead.

@@ -7,6 +7,7 @@ mod amendments;
 mod commitments;
 mod common;
 mod disks;
+mod executing;
 mod hazards;
 mod joining;
 mod market;

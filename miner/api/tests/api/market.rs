@@ -156,7 +156,7 @@ impl Market {
         };
         let (batch, _) = self.ledger.draft(draft).unwrap().sign(&miner());
         let batch = WellFormed::new(self.ledger.network(), batch).unwrap();
-        let (batch, next, report) = self.ledger.validate(batch, None).unwrap().into_parts();
+        let (batch, next, report) = self.ledger.validate(batch).unwrap().execute().unwrap().into_parts();
         self.history.apply([(&batch, &report)]).unwrap();
         self.ledger = next;
         self.batches.push((batch, report.clone()));

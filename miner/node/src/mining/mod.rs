@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 
 use chain::ledger::{Dropped, Ledger, Market, MarketDemand};
 use chain::{
-    Batch, BatchHash, BatchReport, Block, BlockHash, BlockOutcome, Composition, DemandId, Drafted, PublicKey,
-    Record, Statement,
+    Batch, BatchReport, Block, BlockHash, BlockOutcome, Composition, DemandId, Drafted, PublicKey, Record,
+    Statement,
 };
 use scenarios::work::{Failure, Report, Resources, SubProblem};
 use scenarios::{DualPrices, ProviderId};
@@ -57,6 +57,8 @@ pub(crate) struct View<'a> {
     pub affordable: usize,
     /// Whether others have committed to blocks that nobody has revealed.
     pub is_any_hidden: bool,
+    /// Counts up with every change of what is known to be on its way.
+    pub outlook: u64,
     /// Others have batches we lack: what we would decide now would be stale.
     pub is_behind: bool,
 }
@@ -105,8 +107,8 @@ pub(crate) struct Mining {
     /// Open demands it found no way to compose, and searches for no more until there may be one.
     given_up: BTreeSet<DemandId>,
     setbacks: Setbacks,
-    /// The head at which a search last found nothing that is valid.
-    nothing_valid_at: Option<BatchHash>,
+    /// The outlook, and when the market had last changed, as a search last found nothing that is valid.
+    nothing_valid_at: Option<(u64, u64)>,
     overtaken: u32,
     pending_since_ms: Option<u64>,
     /// When a batch last changed the market, by the monotonic clock.

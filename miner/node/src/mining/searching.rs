@@ -238,8 +238,8 @@ impl Mining {
         }
     }
 
-    /// What a search found is ready to send, unless nothing of it is valid. Then a batch may have come between the
-    /// question and the answer; if the head is still that of the last time, it is the solver.
+    /// What a search found is ready to send, unless nothing of it is valid. Then a batch or block may have come between the
+    /// question and the answer; if nothing has since the last time, it is the solver.
     fn take_found(
         &mut self,
         work: WorkId,
@@ -254,8 +254,8 @@ impl Mining {
             self.ready = compositions;
             return;
         };
-        let head = view.ledger.head().hash;
-        if self.nothing_valid_at.replace(head) == Some(head) {
+        let market = (view.outlook, self.market_since_ms);
+        if self.nothing_valid_at.replace(market) == Some(market) {
             let reason = Failure::Panicked(format!("nothing it found is valid: {rejection}"));
             self.note_failure(work, WorkKind::Compose, reason, view, actions);
         }

@@ -45,6 +45,9 @@ fn what_many_miners_sent_while_a_batch_was_young_is_brought_by_the_next_one_toge
     let miners: Vec<_> = solo.batches[1].blocks.iter().map(|outcome| outcome.miner).collect();
     assert_eq!(miners, [1, 2, 3, 4].map(|by| miner(by).public()), "as they came");
     assert_eq!(solo.refused, [""; 0]);
+    assert!(!solo.node.status(solo.now_ms).is_quiescent, "no header says yet what that led to");
+    solo.run_for(1_000);
+    assert_eq!((solo.batches.len(), solo.batches[2].blocks.len()), (3, 0));
     assert!(solo.node.status(solo.now_ms).is_quiescent);
 }
 

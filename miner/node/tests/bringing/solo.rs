@@ -90,10 +90,12 @@ impl Solo {
     pub(crate) fn handle(&mut self, input: Input) {
         let mut effects = Vec::new();
         self.node.handle(Now::at(self.now_ms), input, &mut effects);
+        let mut decided = None;
         for effect in effects {
             match effect {
                 Effect::SetTimer { timer, at_ms } => drop(self.timers.insert(timer, at_ms)),
                 Effect::Send { peer, message: Message::Commitment(_) } => self.relayed.push(peer),
+                Effect::Execute(batch) => decided = Some(batch),
                 Effect::StartWork { work, .. } => self.begun.push(work.problem.demands.len()),
                 Effect::Disconnect { peer, .. } => self.dropped.push(peer),
                 Effect::Event(NodeEvent::BatchFinal { batch, .. }) => self.batches.push(batch),
@@ -101,6 +103,9 @@ impl Solo {
                 Effect::Event(NodeEvent::LocalFault { detail }) => self.faults.push(detail),
                 _ => {}
             }
+        }
+        if let Some(decided) = decided {
+            self.handle(Input::Executed(Box::new(decided.execute())));
         }
     }
 

@@ -107,10 +107,16 @@ impl Scene {
     pub(crate) fn handle(&mut self, input: Input) {
         let begin = self.effects.len();
         self.node.handle(self.now, input, &mut self.effects);
+        let mut decided = None;
         for effect in &self.effects[begin..] {
             if let Effect::SetTimer { timer, at_ms } = effect {
                 self.timers.insert(*timer, *at_ms);
+            } else if let Effect::Execute(batch) = effect {
+                decided = Some(batch.clone());
             }
+        }
+        if let Some(decided) = decided {
+            self.handle(Input::Executed(Box::new(decided.execute())));
         }
     }
 

@@ -62,8 +62,10 @@ pub(super) fn prove(arguments: &ProveArguments) -> Result<ExitCode> {
     if arguments.output.json {
         print_json(&proven)?;
     } else {
-        let (demand, height, out) = (proven.demand, proven.head_height, arguments.out.display());
-        print(&format!("proof that demand {demand} is composed, as of height {height}, in {out}"))?;
+        let (demand, height, out) = (proven.demand, proven.current_after, arguments.out.display());
+        print(&format!(
+            "proof that demand {demand} is composed, as of the state after height {height}, in {out}"
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -136,8 +138,11 @@ fn words(proven: &Proven, is_trusted: bool) -> String {
         format!("  by miner {}", proven.miner),
         format!("  at a cost of {} $ with providers {}.", composition.cost, providers.join(" ")),
         format!("- The batch is final: {votes} of {validators} validators signed it, {quorum} are needed."),
-        format!("- At height {} (batch {})", proven.head_height, proven.head),
-        format!("  nothing has replaced this composition; it is {status}."),
+        format!("- In the state after height {}, whose root batch {}", proven.current_after, proven.head),
+        format!(
+            "  of height {} says, nothing has replaced this composition; it is {status}.",
+            proven.head_height
+        ),
     ];
     let (name, network) = (&proven.network_name, proven.network);
     lines.push(if is_trusted {
