@@ -176,4 +176,13 @@ impl Statement {
             Self::Transfer { .. } => "transfer",
         }
     }
+
+    /// Whether it only takes back what an earlier statement put into the market. That one was paid for, once: this one is free,
+    /// so that whoever has everything in the market can still leave it.
+    pub const fn takes_back(&self) -> bool {
+        match self {
+            Self::OfferWithdrawal | Self::DemandCancellation { .. } => true,
+            Self::Offer(_) | Self::Demand(_) | Self::Transfer { .. } => false,
+        }
+    }
 }

@@ -62,6 +62,8 @@ named_rules! {
     SequenceGap = "record-sequence-gap",
     /// Its author has what an account must have.
     AccountMin = "account-min",
+    /// Its author can pay for its bytes.
+    Fee = "fee",
     /// A demander can pay budget and fee.
     InsufficientEscrow = "insufficient-escrow",
     /// A provider can lock the deposit of its offer.
@@ -89,7 +91,11 @@ impl RecordRule {
     pub const fn is_about_money(self) -> bool {
         matches!(
             self,
-            Self::AccountMin | Self::InsufficientEscrow | Self::InsufficientDeposit | Self::Overdraft
+            Self::AccountMin
+                | Self::Fee
+                | Self::InsufficientEscrow
+                | Self::InsufficientDeposit
+                | Self::Overdraft
         )
     }
 }

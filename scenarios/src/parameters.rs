@@ -79,6 +79,9 @@ pub struct Parameters {
     /// What is locked of a provider's money for each operation that its offer has, and for one at least, from the record
     /// that brings the offer on; at most 1,000 $. Offers of genesis are free.
     pub offer_deposit: Money,
+    /// What each canonical byte costs its author of a record that puts something into the market or gives money away, and its miner of
+    /// a commitment and of the block that this announces; at most 1 $. It is burned.
+    pub fee_per_byte: Money,
     /// The longest that a demand may stay open, in milliseconds after the batch that brings it; at least 1.
     pub demand_lifetime_max_ms: u64,
     /// How miners commit to their blocks before they show them; absent: blocks come in clear, as among those who trust
@@ -95,13 +98,11 @@ pub struct CommitReveal {
     /// How long after the batch with their commitments blocks may travel before validators' turns to bring them count, in
     /// milliseconds of batch time.
     pub reveal_ms: u64,
-    /// What each byte of a commitment, and of the block that it announces, costs its miner; at most 1 $. It is burned.
-    pub fee_per_byte: Money,
 }
 
 impl Default for CommitReveal {
     fn default() -> Self {
-        Self { reveal_ms: 250, fee_per_byte: Money::from_micros(1) }
+        Self { reveal_ms: 250 }
     }
 }
 
@@ -128,6 +129,7 @@ impl Default for Parameters {
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(1),
+            fee_per_byte: Money::from_micros(1),
             demand_lifetime_max_ms: INTERVAL_MS,
             commit_reveal: None,
             limits: Limits::default(),
@@ -255,11 +257,12 @@ impl Parameters {
             account_min,
             min_budget,
             offer_deposit,
+            fee_per_byte,
             demand_lifetime_max_ms,
             commit_reveal,
             limits: size,
         } = *self;
-        let CommitReveal { reveal_ms, fee_per_byte } = commit_reveal.unwrap_or_default();
+        let CommitReveal { reveal_ms } = commit_reveal.unwrap_or_default();
         let Limits {
             batch_bytes,
             record_bytes,
@@ -303,7 +306,7 @@ impl Parameters {
             ("account_min", account_min, Money::ZERO, DEPOSIT),
             ("min_budget", min_budget, Money::from_micros(1), limits::BUDGET),
             ("offer_deposit", offer_deposit, Money::ZERO, DEPOSIT),
-            ("commit_reveal.fee_per_byte", fee_per_byte, Money::ZERO, Money::from_units(1)),
+            ("fee_per_byte", fee_per_byte, Money::ZERO, Money::from_units(1)),
         ];
         let out_of_range = |(field, got, lowest, highest): (_, Money, Money, Money)| {
             let is_within = (lowest..=highest).contains(&got);

@@ -40,7 +40,7 @@ def fee(state, signed):
     each = limits["batch_bytes"] // limits["compositions_per_batch"]
     block = max(commitment["bytes"], max(1, commitment["compositions"]) * each)
     size = len(wire.SIGNED_COMMITMENT.write(signed)) + block
-    return size * state.parameters["commit_reveal"]["fee_per_byte"]
+    return size * state.parameters["fee_per_byte"]
 
 
 def commit(state, signed, height):

@@ -69,7 +69,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 6, "the version of genesis")
+    equal(genesis["version"], 7, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -124,6 +124,7 @@ def check_parameters(parameters):
     within(parameters["account_min"], 0, DEPOSIT_MAX, "account_min")
     within(parameters["min_budget"], 1, BUDGET_MAX, "min_budget")
     within(parameters["offer_deposit"], 0, DEPOSIT_MAX, "offer_deposit")
+    within(parameters["fee_per_byte"], 0, MILLION, "fee_per_byte")
     within(parameters["demand_lifetime_max_ms"], 1, INTERVAL_MAX, "demand_lifetime_max_ms")
     within(parameters["freeze_after_ms"], 1, INTERVAL_MAX, "freeze_after_ms")
     within(parameters["halt_after_ms"], 1, INTERVAL_MAX, "halt_after_ms")
@@ -131,7 +132,6 @@ def check_parameters(parameters):
     hidden = parameters["commit_reveal"]
     if hidden is not None:
         within(hidden["reveal_ms"], 0, INTERVAL_MAX, "commit_reveal.reveal_ms")
-        within(hidden["fee_per_byte"], 0, MILLION, "commit_reveal.fee_per_byte")
     held = parameters["held_providers_max"]
     require(held is None or held >= 1, "held_providers_max is 0")
     limits = parameters["limits"]

@@ -309,7 +309,7 @@ class State:
 
     # ---- Records ----
 
-    def bring(self, record, identity, height):
+    def bring(self, record, size, identity, height):
         content = record["content"]
         author = address(content["author"])
         require(self.time < content["valid_until_ms"], "it is valid until before its batch")
@@ -317,6 +317,11 @@ class State:
         least = self.parameters["account_min"]
         require(self.balances.get(author, 0) >= least, f"its author has less than {least}")
         kind, said = content["statement"]
+        fee = 0 if kind in ("OfferWithdrawal", "DemandCancellation") else size * self.parameters["fee_per_byte"]
+        if fee:
+            self.spend(author, fee)
+            self.burned += fee
+            self.stale.add((BURNED, b""))
         if kind == "Offer":
             self.offer(author, said)
         elif kind == "OfferWithdrawal":

@@ -269,7 +269,7 @@ class Checker:
         for data, record in records:
             identity = crypto.hash_in("Record", data)
             try:
-                state.bring(record, identity, height)
+                state.bring(record, len(data), identity, height)
             except Mismatch as error:
                 raise Mismatch(f"record {identity.hex()}: {error}") from error
         if self.genesis["parameters"]["commit_reveal"] is not None:

@@ -291,8 +291,8 @@ PARAMETERS = Struct(
     min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
     amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
     quiet_batch_interval_ms=U64, amendment_interval_ms=U64,
-    account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, demand_lifetime_max_ms=U64,
-    commit_reveal=Optional(Struct(reveal_ms=U64, fee_per_byte=MONEY)),
+    account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, fee_per_byte=MONEY, demand_lifetime_max_ms=U64,
+    commit_reveal=Optional(Struct(reveal_ms=U64)),
     limits=LIMITS,
 )
 GENESIS = Struct(

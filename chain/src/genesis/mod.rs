@@ -20,7 +20,7 @@ pub use scenarios::parameters::{Limits, ParameterError, Parameters};
 pub use validate::GenesisError;
 
 /// The version of genesis this code reads and writes.
-pub const GENESIS_VERSION: u16 = 6;
+pub const GENESIS_VERSION: u16 = 7;
 
 /// The largest canonical form of a genesis, in bytes.
 pub const GENESIS_BYTES: usize = 64 << 20;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use scenarios::parameters::{Allocation, CommitReveal};
+use scenarios::parameters::Allocation;
 use scenarios::settings::Profile;
 use scenarios::{Demand, Instance, Money, Scenario, Schedule, Supply};
 
@@ -13,6 +13,9 @@ use crate::record::{DemandStatement, NetworkId, Record, RecordContent, Statement
 
 /// What each validator owns beyond what an account must keep, where miners pay for their blocks.
 const MINER_STAKE: Money = Money::from_units(100);
+
+/// For how many bytes of records each provider and demander can pay beyond all that: some dozens.
+const BYTES_PAID_FOR: i64 = 16 << 10;
 
 /// The key of a scenario's demander number `index`.
 pub fn demander_key(rng_seed: u64, index: u64) -> SecretKey {
@@ -50,7 +53,8 @@ impl Genesis {
             provider: provider.clone(),
         });
         let mut balances: BTreeMap<Address, Money> = BTreeMap::new();
-        let keep = parameters.account_min;
+        let for_bytes = parameters.fee_per_byte.checked_mul(BYTES_PAID_FOR).unwrap_or(Money::ZERO);
+        let keep = parameters.account_min.checked_add(for_bytes).unwrap_or(parameters.account_min);
         for (index, provider) in (0..).zip(&scenario.instance.supply.providers) {
             let operations = i64::try_from(provider.offers.len()).unwrap_or(i64::MAX);
             let owned = parameters
@@ -87,8 +91,7 @@ impl Genesis {
 
     /// Where miners pay for their blocks, gives each of these 100 $ beyond what an account must keep, if it has nothing.
     pub fn fund_miners(&mut self, miners: impl IntoIterator<Item = PublicKey>) {
-        let pays = |rules: CommitReveal| rules.fee_per_byte > Money::ZERO;
-        if !self.parameters.commit_reveal.is_some_and(pays) {
+        if self.parameters.commit_reveal.is_none() || self.parameters.fee_per_byte == Money::ZERO {
             return;
         }
         let keep = self.parameters.account_min;

@@ -34,6 +34,15 @@ pub enum AccountError {
         /// `account_min`.
         expected: Money,
     },
+    /// Its author cannot pay for the record's bytes.
+    #[error("{} can spend {got}, {expected} is the fee for the record's bytes", .author.short())]
+    Fee {
+        author: Address,
+        /// What its account has above `account_min`.
+        got: Money,
+        /// Its canonical bytes at `fee_per_byte`.
+        expected: Money,
+    },
     /// A transfer of more than its author can spend.
     #[error("{} can spend {got}, {expected} is given away", .author.short())]
     Overdraft {
@@ -59,6 +68,7 @@ impl AccountError {
             Self::SequenceUsed { .. } => RecordRule::Replayed,
             Self::SequenceGap { .. } => RecordRule::SequenceGap,
             Self::BelowMinimum { .. } => RecordRule::AccountMin,
+            Self::Fee { .. } => RecordRule::Fee,
             Self::Overdraft { .. } => RecordRule::Overdraft,
             Self::RecipientBelowMinimum { .. } => RecordRule::RecipientMin,
         }
@@ -210,6 +220,12 @@ impl Accounts {
     pub(super) fn validate_author(&self, author: Address) -> Result<(), AccountError> {
         let (got, expected) = (self.balance(author), self.account_min);
         if got < expected { Err(AccountError::BelowMinimum { author, got, expected }) } else { Ok(()) }
+    }
+
+    /// Whoever states something can pay for its bytes.
+    pub(super) fn validate_fee(&self, author: Address, fee: Money) -> Result<(), AccountError> {
+        let (got, expected) = (self.spendable(author), fee);
+        if got < expected { Err(AccountError::Fee { author, got, expected }) } else { Ok(()) }
     }
 
     pub(super) fn validate_transfer(

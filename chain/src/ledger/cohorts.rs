@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scenarios::Money;
-use scenarios::parameters::{CommitReveal, Limits};
+use scenarios::parameters::{Limits, Parameters};
 
 use super::defect::Defect;
 use super::root::StateKey;
@@ -369,13 +369,13 @@ impl State {
         signed: &SignedCommitment,
     ) -> Result<(), CommitmentError> {
         let (parameters, commitment) = (network.parameters(), &signed.commitment);
-        let rules = parameters.commit_reveal.ok_or(CommitmentError::InClear)?;
+        parameters.commit_reveal.ok_or(CommitmentError::InClear)?;
         let is_pledged = self.cohorts.is_pledged(commitment.miner, commitment.block);
         if is_pledged || self.anchors.brought(signed.id().0).is_some() {
             return Err(CommitmentError::BroughtBefore);
         }
         let miner = commitment.miner.address();
-        let (got, expected) = (self.accounts.spendable(miner), fee_of(signed, rules, &parameters.limits));
+        let (got, expected) = (self.accounts.spendable(miner), fee_of(signed, parameters));
         let expected = expected.unwrap_or(Money::from_micros(i64::MAX));
         if got < expected {
             return Err(CommitmentError::Fee { miner, got, expected });
@@ -392,8 +392,7 @@ impl State {
         anchor_ms: u64,
     ) -> Result<(), Defect> {
         let commitment = signed.commitment;
-        let rules = network.parameters().commit_reveal.ok_or(Defect::Cohort)?;
-        let fee = fee_of(signed, rules, &network.parameters().limits).ok_or(Defect::Balance)?;
+        let fee = fee_of(signed, network.parameters()).ok_or(Defect::Balance)?;
         self.accounts.burn(commitment.miner.address(), fee)?;
         self.anchors.bring(signed.id().0, anchor_ms);
         self.cohorts.commit(at.height, commitment);
@@ -403,10 +402,11 @@ impl State {
 
 /// What a commitment costs its miner; `None` beyond the range of money. A composition is paid like as many bytes as a batch
 /// has for each that it may hold, and at least one is paid for: whatever is committed to takes batches to take effect.
-fn fee_of(signed: &SignedCommitment, rules: CommitReveal, limits: &Limits) -> Option<Money> {
+fn fee_of(signed: &SignedCommitment, parameters: &Parameters) -> Option<Money> {
+    let limits = &parameters.limits;
     let Commitment { bytes, compositions, .. } = signed.commitment;
     let each = u64::from(limits.batch_bytes).checked_div(limits.compositions_per_batch.into())?;
     let block = u64::from(bytes).max(u64::from(compositions.max(1)).checked_mul(each)?);
     let own = u64::try_from(encoded_len(signed)).ok()?;
-    rules.fee_per_byte.checked_mul(i64::try_from(own.checked_add(block)?).ok()?)
+    parameters.fee_per_byte.checked_mul(i64::try_from(own.checked_add(block)?).ok()?)
 }

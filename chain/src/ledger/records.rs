@@ -6,10 +6,12 @@ use super::accounts::AccountError;
 use super::defect::Defect;
 use super::market::{Departed, MarketStatementError};
 use super::state::{Moment, State};
+use crate::codec::encoded_len;
 use crate::genesis::Network;
 use crate::key::Address;
 use crate::record::{Record, RecordContent, RecordId, Statement};
 use crate::record_rule::RecordRule;
+use scenarios::Money;
 
 /// Why the state refuses a record that is right by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +92,17 @@ pub(super) fn outlook(ledger: &Ledger, record: &Record) -> RecordOutlook {
         Err(error) => return RecordOutlook::Never(error.into()),
         Ok(()) => {}
     }
-    match ledger.state.validate_statement(&ledger.network, at, author, &content.statement) {
+    let fee = fee_of(&ledger.network, record);
+    if let Err(error) = ledger.state.accounts.validate_fee(author, fee) {
+        return RecordOutlook::Never(error.into());
+    }
+    // What the statement may take is what the fee leaves.
+    let mut state = ledger.state.clone();
+    if state.accounts.burn(author, fee).is_err() {
+        let (got, expected) = (state.accounts.spendable(author), fee);
+        return RecordOutlook::Never(AccountError::Fee { author, got, expected }.into());
+    }
+    match state.validate_statement(&ledger.network, at, author, &content.statement) {
         Ok(()) => RecordOutlook::Now,
         Err(error @ StatementError::Market(MarketStatementError::LivesTooLong { .. })) => {
             RecordOutlook::Later(error)
@@ -175,7 +187,15 @@ impl State {
         validate_on_time(content, at)?;
         self.accounts.validate_author(author)?;
         self.accounts.validate_sequence(author, content.sequence)?;
-        self.validate_statement(network, at, author, &content.statement)?;
+        let fee = fee_of(network, record);
+        self.accounts.validate_fee(author, fee)?;
+        // What the statement may take is what the fee leaves.
+        let before = self.accounts.clone();
+        self.accounts.burn(author, fee).map_err(BringError::Internal)?;
+        if let Err(error) = self.validate_statement(network, at, author, &content.statement) {
+            self.accounts = before;
+            return Err(error.into());
+        }
         self.apply(record, author, id, at).map_err(BringError::Internal)
     }
 
@@ -215,6 +235,15 @@ impl State {
         }
         Ok(None)
     }
+}
+
+/// What a record's bytes cost its author. Beyond the range of money is more than anybody has.
+fn fee_of(network: &Network, record: &Record) -> Money {
+    if record.content.statement.takes_back() {
+        return Money::ZERO;
+    }
+    let bytes = i64::try_from(encoded_len(record)).unwrap_or(i64::MAX);
+    network.parameters().fee_per_byte.checked_mul(bytes).unwrap_or(Money::from_micros(i64::MAX))
 }
 
 const fn validate_on_time(content: &RecordContent, at: Moment) -> Result<(), StatementError> {

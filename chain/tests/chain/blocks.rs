@@ -87,13 +87,15 @@ fn the_better_of_two_compositions_of_a_demand_takes_effect_wherever_its_block_st
 
 #[test]
 fn what_a_proposer_copies_into_a_block_of_its_own_is_drawn_for_by_lot_and_paid_once() {
-    let mut market = Market::open();
+    let market = Market::open();
     let own = block(&market, 0, &[(0, providers([0, 0])), (1, providers([0, 0]))]);
     let copied = block(&market, 1, &[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    let report = accept(&mut market, vec![copied, own]);
+    let (_, report, refused) = assembled(&market, vec![copied, own]);
     assert_eq!((report.compositions, report.fees), (2, micros(800_000)));
-    let dropped = report.blocks.iter().flat_map(rules).collect::<Vec<_>>();
-    assert_eq!(dropped.iter().map(|(_, rule)| *rule).collect::<Vec<_>>(), ["duplicate-composition"; 2]);
+    // A block that loses both draws is left out.
+    let dropped = report.blocks.iter().flat_map(rules).map(|(_, rule)| rule);
+    let left_out = refused.iter().flat_map(|(_, why)| [why.rule(); 2]);
+    assert_eq!(dropped.chain(left_out).collect::<Vec<_>>(), ["duplicate-composition"; 2]);
     let paid: Money = report.blocks.iter().map(|outcome| outcome.reward).sum();
     assert_eq!(paid, report.reward);
 }

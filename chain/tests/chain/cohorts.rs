@@ -12,19 +12,25 @@ use chain::{
 use scenarios::parameters::CommitReveal;
 use scenarios::{Money, ProviderId};
 
-use crate::market::{Market, micros, miner, providers, resign, units, validator_keys};
+use crate::market::{Market, demander, micros, miner, providers, resign, units, validator_keys};
 use crate::refused::refuse;
 
 const REVEAL_MS: u64 = 500;
 
 /// Three open demands, and miners 0 to 3 with 5 $ each.
 fn hidden() -> Market {
-    hidden_with(CommitReveal { reveal_ms: REVEAL_MS, fee_per_byte: micros(100) })
+    hidden_at(micros(100))
 }
 
-fn hidden_with(rules: CommitReveal) -> Market {
+/// The same, at this fee per byte.
+fn hidden_at(fee_per_byte: Money) -> Market {
     Market::open_with(|genesis| {
-        genesis.parameters.commit_reveal = Some(rules);
+        genesis.parameters.commit_reveal = Some(CommitReveal { reveal_ms: REVEAL_MS });
+        genesis.parameters.fee_per_byte = fee_per_byte;
+        let demanders: Vec<_> = (0..3).map(|index| demander(index).public().address()).collect();
+        for demander in demanders {
+            genesis.balances.entry(demander).and_modify(|balance| *balance += units(1));
+        }
         for by in 0..4 {
             genesis.balances.insert(miner(by).public().address(), units(5));
         }
@@ -166,7 +172,7 @@ fn a_turn_for_commitments_that_are_yet_to_come_is_refused() {
 fn blocks_that_a_batch_has_no_time_to_check_take_effect_with_the_next() {
     let composed = |work: Option<u64>| {
         let mut market = Market::open_with(|genesis| {
-            genesis.parameters.commit_reveal = Some(CommitReveal { reveal_ms: 0, fee_per_byte: Money::ZERO });
+            genesis.parameters.commit_reveal = Some(CommitReveal { reveal_ms: 0 });
             genesis.parameters.limits.verification_work =
                 work.unwrap_or(genesis.parameters.limits.verification_work);
         });
@@ -207,6 +213,7 @@ fn a_block_is_not_brought_later_for_the_clock_of_its_miner_but_none_is_dated_far
 #[test]
 fn what_is_not_revealed_in_time_expires_and_is_paid_for() {
     let mut market = hidden();
+    let burned = market.ledger.burned();
     let (block, commitment) = sealed(&market, 0, &[(0, providers([0, 0]))]);
     bring(&mut market, 0, &[commitment], &[]);
     bring(&mut market, 1, &[], &[]);
@@ -219,7 +226,7 @@ fn what_is_not_revealed_in_time_expires_and_is_paid_for() {
     let own = i64::try_from(chain::codec::encoded_len(&commitment)).unwrap();
     assert!(commitment.commitment.bytes < 2_097);
     let fee = micros(100 * (own + 2_097));
-    assert_eq!((market.ledger.burned(), market.balance(&miner(0))), (fee, units(5) - fee));
+    assert_eq!((market.ledger.burned() - burned, market.balance(&miner(0))), (fee, units(5) - fee));
 }
 
 #[test]
@@ -291,7 +298,7 @@ fn commitments_that_break_a_rule_are_refused() {
 
 #[test]
 fn all_blocks_that_are_not_revealed_fit_one_batch() {
-    let mut market = hidden_with(CommitReveal { reveal_ms: REVEAL_MS, fee_per_byte: Money::ZERO });
+    let mut market = hidden_at(Money::ZERO);
     let (block, good) = sealed(&market, 0, &[(0, providers([0, 0]))]);
     let sized = |by: u64, bytes: u32| {
         let commitment = Commitment { miner: miner(by).public(), bytes, compositions: 0, ..good.commitment };
@@ -436,4 +443,45 @@ fn in_clear_a_batch_with_commitments_is_refused() {
     batch.contents.commitments.push(commitment);
     let (commitment, error) = (commitment.id(), Box::new(CommitmentError::InClear));
     refuse(&market, resign(batch, &miner(0)), &Rejection::Commitment { commitment, error }, Fault::Peer);
+}
+
+/// Of composition that are equally good a lot decides, and a key is a lot.
+#[test]
+fn who_has_three_keys_wins_three_of_four_ties_against_who_has_one_and_whoever_reveals_last_more() {
+    let (mut won, mut won_by_choice) = (0, 0);
+    for round in 0..80 {
+        let mut market = Market::open_with(|genesis| {
+            genesis.timestamp_ms += round;
+            genesis.parameters.commit_reveal = Some(CommitReveal { reveal_ms: REVEAL_MS });
+        });
+        let all: Vec<_> = (0..4).map(|by| sealed(&market, by, &[(0, providers([0, 0]))])).collect();
+        let (blocks, commitments): (Vec<Block>, Vec<SignedCommitment>) = all.into_iter().unzip();
+        bring(&mut market, 0, &commitments, &[]);
+        // Miner 0 is honest; the others are one, who may keep back some of its blocks once it has seen the honest one.
+        let winner = |revealed: &[Block]| {
+            let mut market = market_of(&market);
+            bring(&mut market, 1, &[], revealed);
+            bring(&mut market, 2, &[], &[]);
+            market.ledger.demand(market.demand(0)).unwrap().composition().unwrap().miner
+        };
+        let honest = miner(0).public().address();
+        won += usize::from(winner(&blocks) != honest);
+        let choices = [[1, 2, 3].as_slice(), &[1, 2], &[1, 3], &[2, 3], &[1], &[2], &[3]];
+        let wins = |chosen: &&[usize]| {
+            let revealed: Vec<Block> = [0].iter().chain(*chosen).map(|&by| blocks[by].clone()).collect();
+            winner(&revealed) != honest
+        };
+        won_by_choice += usize::from(choices.iter().any(wins));
+    }
+    assert!((50..=70).contains(&won), "{won} of 80");
+    assert!((76..=80).contains(&won_by_choice), "{won_by_choice} of 80");
+}
+
+/// The same market, to be continued in another way.
+fn market_of(market: &Market) -> Market {
+    Market {
+        ledger: market.ledger.clone(),
+        batches: market.batches.clone(),
+        departed: market.departed.clone(),
+    }
 }

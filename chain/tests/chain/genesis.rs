@@ -102,7 +102,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 6 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 7 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
@@ -111,17 +111,21 @@ fn versions_names_and_schedules_that_are_wrong() {
 }
 
 #[test]
-fn demanders_own_budget_and_fee_providers_their_deposit_and_the_bounty_account_a_twentieth_of_all_fees() {
+fn demanders_own_budget_and_fee_providers_their_deposit_and_all_something_for_the_bytes_of_records() {
     let scenario = Scenario::of_instance("n", crate::market::instance());
     let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner(0).public()], 7, 1);
     let owner = crate::market::demander(2).public().address();
-    assert_eq!(genesis.balances[&owner], micros(101_400_000));
+    // For 16 KiB of records.
+    let bytes = micros(16_384);
+    assert_eq!(genesis.balances[&owner], micros(101_400_000) + bytes);
+    // A twentieth of all fees.
     assert_eq!(genesis.bounty, micros(60_000));
     assert_eq!(genesis.operations.len(), 2);
     // An account keeps 1 $, and each of five operations offered locks 1 $.
     let provider = crate::market::provider_of(0).public().address();
-    assert_eq!(genesis.balances[&provider], units(3));
-    assert_eq!(genesis.balances.values().copied().sum::<Money>(), micros(3 * 101_400_000) + units(5 + 3));
+    assert_eq!(genesis.balances[&provider], units(3) + bytes);
+    let all = micros(3 * 101_400_000) + units(5 + 3) + micros(6 * 16_384);
+    assert_eq!(genesis.balances.values().copied().sum::<Money>(), all);
 }
 
 #[test]
@@ -187,11 +191,11 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
         |lowest, highest| near(lowest, highest).prop_map(|micros| Money::from_micros(micros.cast_signed()));
     let amounts =
         (dollars(0, 1_000_000_000), dollars(1, 19_000_000), dollars(0, 1_000_000_000), near(1, INTERVAL_MS));
-    let commit_reveal = (near(0, INTERVAL_MS), dollars(0, 1_000_000))
-        .prop_map(|(reveal_ms, fee_per_byte)| CommitReveal { reveal_ms, fee_per_byte });
+    let fee = dollars(0, 1_000_000);
+    let commit_reveal = near(0, INTERVAL_MS).prop_map(|reveal_ms| CommitReveal { reveal_ms });
     let ways = (prop::option::of(0_u32..3), prop::option::of(commit_reveal));
-    (schedules(), shares, times, sizes, ways, amounts).prop_map(
-        |(schedule, shares, times, sizes, (held_providers_max, commit_reveal), amounts)| Parameters {
+    (schedules(), shares, times, sizes, ways, (amounts, fee)).prop_map(
+        |(schedule, shares, times, sizes, (held_providers_max, commit_reveal), (amounts, fee))| Parameters {
             allocation: Allocation::Partial,
             held_providers_max,
             schedule,
@@ -212,6 +216,7 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
             account_min: amounts.0,
             min_budget: amounts.1,
             offer_deposit: amounts.2,
+            fee_per_byte: fee,
             demand_lifetime_max_ms: amounts.3,
             commit_reveal,
             limits: Limits {

@@ -118,6 +118,7 @@ pub(crate) fn genesis() -> Genesis {
     scenario.network.account_min = Money::ZERO;
     scenario.network.min_budget = micros(1);
     scenario.network.offer_deposit = Money::ZERO;
+    scenario.network.fee_per_byte = Money::ZERO;
     let (profile, miners) = (scenario.search.profile, validators.len());
     let mut genesis = Genesis::of_scenario(&scenario, profile, miners, validators, RNG_SEED, START_MS);
     genesis.balances.insert(treasurer().public().address(), units(1_000));

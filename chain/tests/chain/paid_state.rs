@@ -1,9 +1,10 @@
 //! What stands in the state is paid for: by what an account keeps, and by what an offer locks.
 
+use chain::codec::encode;
 use chain::ledger::{
     AccountError, BatchReport, MarketStatementError, RecordOutlook, StateEntry, StatementError,
 };
-use chain::{RecordError, RecordRule, SecretKey, Statement};
+use chain::{Record, RecordError, RecordRule, SecretKey, Statement};
 use scenarios::{Money, Provider, ProviderId, Site};
 
 use crate::market::{
@@ -227,4 +228,82 @@ fn offers_of_genesis_are_free_until_a_record_replaces_them() {
     assert_eq!(refusal(&market, &near, offer(&cheap(2))), short.into());
     state(&mut market, &near, Statement::OfferWithdrawal);
     assert_eq!((market.balance(&near), market.ledger.deposit(ProviderId(0))), (Money::ZERO, Money::ZERO));
+}
+
+#[test]
+fn each_byte_of_a_record_is_paid_for_and_burned_before_the_statement_takes_what_is_left() {
+    let fee_per_byte = micros(1_000);
+    let mut market = Market::with(|genesis| {
+        genesis.parameters.fee_per_byte = fee_per_byte;
+        genesis.balances.insert(miner(5).public().address(), units(1));
+    });
+    let price = |record: &Record| {
+        let bytes = i64::try_from(encode(record).len()).unwrap();
+        fee_per_byte.checked_mul(bytes).unwrap()
+    };
+    let all = market.ledger.total_money();
+    let small = market.record(&treasurer(), transfer(&miner(1), units(1)));
+    let fee = price(&small);
+    market.accept(ProposedBatch { records: vec![small], ..ProposedBatch::default() });
+    assert_eq!(market.balance(&treasurer()), units(999) - fee);
+    assert_eq!((market.ledger.burned(), market.ledger.total_money()), (fee, all));
+    // Everything that is left but for the fee, and one micro-unit more.
+    let fee = price(&market.record(&miner(5), transfer(&miner(1), micros(800_000))));
+    let rest = units(1) - fee;
+    for (amount, expected) in [(rest, None), (rest + micros(1), Some("overdraft"))] {
+        let record = market.record(&miner(5), transfer(&miner(1), amount));
+        assert_eq!(price(&record), fee);
+        let outlook = market.ledger.check_record_now(&record);
+        let rule = match &outlook {
+            RecordOutlook::Never(error) => Some(error.rule().name()),
+            RecordOutlook::Now | RecordOutlook::Later(_) => None,
+        };
+        assert_eq!(rule, expected);
+        let drafted = market.draft(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
+        assert_eq!(drafted.is_ok(), expected.is_none());
+    }
+    let last = market.record(&miner(5), transfer(&miner(1), rest));
+    market.accept(ProposedBatch { records: vec![last], ..ProposedBatch::default() });
+    assert_eq!(market.balance(&miner(5)), Money::ZERO);
+}
+
+#[test]
+fn who_cannot_pay_for_a_records_bytes_states_nothing() {
+    let market = Market::with(|genesis| {
+        genesis.parameters.fee_per_byte = micros(1_000);
+        genesis.balances.insert(miner(5).public().address(), micros(100_000));
+    });
+    let record = market.record(&miner(5), transfer(&miner(1), micros(1)));
+    let author = miner(5).public().address();
+    let bytes = i64::try_from(encode(&record).len()).unwrap();
+    let expected = micros(1_000 * bytes);
+    let fee = StatementError::from(AccountError::Fee { author, got: micros(100_000), expected });
+    assert_eq!((fee.rule(), fee.rule().is_about_money()), (RecordRule::Fee, true));
+    assert_eq!(market.ledger.check_record_now(&record), RecordOutlook::Never(fee.clone()));
+    let (kept, refused) = market.ledger.admissible_records(&[record.clone()], market.next_time());
+    assert_eq!((kept, refused), (vec![], vec![(record.id(), fee)]));
+}
+
+#[test]
+fn taking_back_what_was_paid_for_is_free() {
+    let mut market = Market::with(|genesis| {
+        genesis.parameters.fee_per_byte = micros(1_000);
+        for balance in genesis.balances.values_mut() {
+            *balance += units(1);
+        }
+    });
+    let records = market.demand_records();
+    market.accept(ProposedBatch { records, ..ProposedBatch::default() });
+    // All that is left, but for the fee of giving it away.
+    let gift = |amount| market.record(&demander(0), transfer(&miner(1), amount));
+    let balance = market.balance(&demander(0));
+    let fee = micros(1_000 * i64::try_from(encode(&gift(balance)).len()).unwrap());
+    let gift = gift(balance - fee);
+    market.accept(ProposedBatch { records: vec![gift], ..ProposedBatch::default() });
+    assert_eq!(market.balance(&demander(0)), Money::ZERO);
+    let burned = market.ledger.burned();
+    let back = market.record(&demander(0), Statement::DemandCancellation { demand: market.demand(0) });
+    let withdrawal = market.record(&provider_of(0), Statement::OfferWithdrawal);
+    market.accept(ProposedBatch { records: vec![back, withdrawal], ..ProposedBatch::default() });
+    assert_eq!(market.ledger.burned(), burned);
 }

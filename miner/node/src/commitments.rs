@@ -243,13 +243,15 @@ impl Node {
     /// How many compositions this node's account has money to commit to in one block.
     pub(super) fn affordable(&self) -> usize {
         let parameters = self.network.parameters();
-        let Some(rules) = parameters.commit_reveal else { return usize::MAX };
+        if parameters.commit_reveal.is_none() {
+            return usize::MAX;
+        }
         if self.commitments.unpaid_at == Some(self.ledger.head().height) {
             return 0;
         }
         let (limits, spendable) = (&parameters.limits, self.ledger.spendable(self.own.address()));
         let each = (limits.batch_bytes / limits.compositions_per_batch.max(1)).max(1);
-        let each = rules.fee_per_byte.micros().saturating_mul(each.into());
+        let each = parameters.fee_per_byte.micros().saturating_mul(each.into());
         // One more, for the bytes of the commitment itself.
         let paid_for = spendable.micros().checked_div(each).unwrap_or(i64::MAX).saturating_sub(1);
         usize::try_from(paid_for).unwrap_or(0)

@@ -194,6 +194,7 @@ mod tests {
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(2),
+            fee_per_byte: Money::ZERO,
             demand_lifetime_max_ms: 1_000,
             first_expiry_ms: 1_000,
             places: None,

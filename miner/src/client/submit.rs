@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use chain::codec::encoded_len;
 use chain::record::OfferStatement;
 use chain::{Record, RecordContent, RecordId, SecretKey, Statement};
 use miner_api::{AccountReport, MarketFacts, Refusal};
@@ -16,6 +17,8 @@ use crate::driver::wall_ms;
 
 /// Records handed in with one request: far below what a request may hold.
 const BATCH: usize = 1_000;
+/// What a record has at most beside its statement, in bytes: network, author, two numbers, signature.
+const RECORD_OVERHEAD: usize = 148;
 /// How often statements are signed anew because another client of the same key took their numbers.
 const ATTEMPTS: usize = 5;
 
@@ -179,9 +182,19 @@ impl NodeClient {
 pub fn shortfall(statement: &Statement, facts: &MarketFacts, account: &AccountReport) -> Option<Shortfall> {
     let locked = account.offer.as_ref().map_or(Money::ZERO, |offer| offer.deposit);
     let (kept, balance) = (facts.account_min, account.balance);
-    let needed = money_taken(statement, facts, locked)?.checked_add(kept)?;
+    let needed =
+        money_taken(statement, facts, locked)?.checked_add(kept)?.checked_add(fee(statement, facts)?)?;
     let missing = needed.checked_sub(balance).filter(|missing| *missing > Money::ZERO)?;
     Some(Shortfall { needed, kept, balance, missing })
+}
+
+/// What its record costs, at most; `None` beyond the range of money.
+fn fee(statement: &Statement, facts: &MarketFacts) -> Option<Money> {
+    if statement.takes_back() {
+        return Some(Money::ZERO);
+    }
+    let bytes = encoded_len(statement).checked_add(RECORD_OVERHEAD)?;
+    facts.fee_per_byte.checked_mul(i64::try_from(bytes).ok()?)
 }
 
 fn report(
@@ -233,6 +246,7 @@ mod tests {
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(2),
+            fee_per_byte: Money::from_micros(1),
             demand_lifetime_max_ms: 1_000,
             first_expiry_ms: 1_000,
             places: None,
@@ -269,12 +283,12 @@ mod tests {
     fn what_is_missing_is_told_to_the_micro_unit() {
         let to = SecretKey::for_scenario(1, "test", 0).public().address();
         let transfer = Statement::Transfer { to, amount: Money::from_units(3) };
-        // 3 $ and the 1 $ that an account keeps.
+        // 3 $, the 1 $ that an account keeps, and 37 and at most 148 bytes.
         let missing = |balance| {
             shortfall(&transfer, &facts(), &account(balance, None)).map(|shortfall| shortfall.missing)
         };
-        assert_eq!(missing(Money::from_micros(3_999_999)), Some(Money::from_micros(1)));
-        assert_eq!(missing(Money::from_units(4)), None);
+        assert_eq!(missing(Money::from_micros(4_000_184)), Some(Money::from_micros(1)));
+        assert_eq!(missing(Money::from_micros(4_000_185)), None);
     }
 
     #[test]
@@ -285,7 +299,8 @@ mod tests {
         let offer = Statement::Offer(OfferStatement { name, site, offers: offers.into(), capacity: None });
         let needed = |statement: &Statement, locked: Option<i64>| {
             let account = account(Money::ZERO, locked.map(Money::from_units));
-            shortfall(statement, &facts(), &account).map(|shortfall| shortfall.needed)
+            let facts = MarketFacts { fee_per_byte: Money::ZERO, ..facts() };
+            shortfall(statement, &facts, &account).map(|shortfall| shortfall.needed)
         };
         // 2 $ an operation, and the 1 $ that an account keeps.
         assert_eq!(needed(&offer, None), Some(Money::from_units(7)));

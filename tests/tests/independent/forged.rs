@@ -192,8 +192,8 @@ fn records_that_put_too_little_money_away_are_found() {
 #[test]
 fn an_offer_without_its_deposit_is_found() {
     let mut market = open_market();
-    // Just what an account keeps.
-    let honest = Next { records: vec![gift(&market, Money::from_units(1))], ..Next::default() };
+    // What an account keeps, and the fee for the 148 bytes of the offer.
+    let honest = Next { records: vec![gift(&market, Money::from_micros(1_000_148))], ..Next::default() };
     let offer = scenarios::Offer { cost: Money::from_units(1), minutes: 1 };
     let offer = Statement::Offer(chain::record::OfferStatement {
         name: "poor".into(),

@@ -31,6 +31,8 @@ pub struct MarketFacts {
     pub min_budget: Money,
     /// What is locked for each operation of an offer.
     pub offer_deposit: Money,
+    /// What each byte of an offer, a demand or a transfer costs.
+    pub fee_per_byte: Money,
     /// The longest that a demand may stay open, in milliseconds after the batch that brings it.
     pub demand_lifetime_max_ms: u64,
     /// The latest expiry, in milliseconds since the Unix epoch, that a demand may have whichever batch brings it.
@@ -59,6 +61,7 @@ pub fn market_facts(snapshot: &Snapshot) -> MarketFacts {
         account_min: genesis.parameters.account_min,
         min_budget: genesis.parameters.min_budget,
         offer_deposit: genesis.parameters.offer_deposit,
+        fee_per_byte: genesis.parameters.fee_per_byte,
         demand_lifetime_max_ms: genesis.parameters.demand_lifetime_max_ms,
         first_expiry_ms: genesis.first_expiry_ms(),
         places: match &genesis.geometry {
