@@ -19,7 +19,10 @@ impl Rejection {
     /// Whose fault it is. Once height and parent are right, every node judges from the same state, so
     /// whatever is wrong then is the sender's fault.
     pub const fn fault(&self) -> Fault {
-        if matches!(self, Self::WrongHeight { .. } | Self::TimestampAhead { .. }) {
+        if matches!(
+            self,
+            Self::WrongHeight { .. } | Self::TimestampAhead { .. } | Self::TimestampBehind { .. }
+        ) {
             Fault::Transient
         } else if matches!(self, Self::Internal(_) | Self::Market(MarketError::Internal(_))) {
             Fault::Local
@@ -57,7 +60,7 @@ impl Rejection {
             Self::WrongParent { .. } => "parent",
             Self::TimestampNotAboveParent { .. } => "timestamp",
             Self::TurnAhead { .. } => "turn",
-            Self::TimestampAhead { .. } => "clock",
+            Self::TimestampAhead { .. } | Self::TimestampBehind { .. } => "clock",
             Self::QuietBatchTooSoon { .. } => "quiet-interval",
             Self::AmendmentTooSoon { .. } => "amendment-interval",
             Self::EmptyBatch => "empty-batch",

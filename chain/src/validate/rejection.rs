@@ -156,6 +156,13 @@ pub enum Rejection {
         /// The latest time allowed now.
         expected: u64,
     },
+    /// It is dated long before it was proposed.
+    #[error("timestamp {got} ms is too far behind this node's clock, expected at least {expected} ms")]
+    TimestampBehind {
+        got: u64,
+        /// The earliest time accepted now.
+        expected: u64,
+    },
     /// A batch that composes nothing comes too soon after its parent.
     #[error("the batch composes nothing and is dated {got} ms, expected at least {expected} ms")]
     QuietBatchTooSoon {

@@ -116,14 +116,20 @@ impl Ledger {
         Ok(ValidBatch { batch, parent: self.clone() })
     }
 
-    /// Whether a batch is not dated too far ahead of a validator's clock (milliseconds since the Unix epoch) for its vote.
+    /// Whether a batch is dated near enough to a validator's clock (milliseconds since the Unix epoch) for its vote: no more
+    /// than `clock_lead_ms` ahead, nor that and `late_ms` behind. Of a batch that two thirds found timely, or decided on, that is
+    /// not asked.
     ///
     /// # Errors
-    /// [`Rejection::TimestampAhead`], until that time has come.
-    pub fn validate_clock(&self, header: &BatchHeader, now_ms: u64) -> Result<(), Rejection> {
+    /// [`Rejection::TimestampAhead`], until that time has come; [`Rejection::TimestampBehind`].
+    pub fn validate_clock(&self, header: &BatchHeader, now_ms: u64, late_ms: u64) -> Result<(), Rejection> {
         let lead = self.network().parameters().limits.clock_lead_ms;
         let (got, expected) = (header.timestamp_ms, now_ms.saturating_add(lead));
-        if got > expected { Err(Rejection::TimestampAhead { got, expected }) } else { Ok(()) }
+        if got > expected {
+            return Err(Rejection::TimestampAhead { got, expected });
+        }
+        let expected = now_ms.saturating_sub(lead).saturating_sub(late_ms);
+        if got < expected { Err(Rejection::TimestampBehind { got, expected }) } else { Ok(()) }
     }
 
     /// What a batch with these contents is for. Nobody knows what commitments are for, and what is committed to waits for

@@ -220,7 +220,7 @@ impl Market {
     /// Executes a batch if it may come next and, in clear, something of every block takes effect.
     pub(crate) fn check(&self, batch: Batch) -> Result<ExecutedBatch, Rejection> {
         let well_formed = WellFormed::new(self.network(), batch.clone())?;
-        self.ledger.validate_clock(&batch.header, self.next_time())?;
+        self.ledger.validate_clock(&batch.header, self.next_time(), 0)?;
         let executed = self.ledger.validate(well_formed)?.execute()?;
         let is_in_clear = self.network().parameters().commit_reveal.is_none();
         let is_useless = |block: &BlockOutcome| is_in_clear && block.dropped.len() == block.items as usize;

@@ -280,7 +280,7 @@ fn who_cannot_pay_for_a_records_bytes_states_nothing() {
     let fee = StatementError::from(AccountError::Fee { author, got: micros(100_000), expected });
     assert_eq!((fee.rule(), fee.rule().is_about_money()), (RecordRule::Fee, true));
     assert_eq!(market.ledger.check_record_now(&record), RecordOutlook::Never(fee.clone()));
-    let (kept, refused) = market.ledger.admissible_records(&[record.clone()], market.next_time());
+    let (kept, refused) = market.ledger.admissible_records(std::slice::from_ref(&record), market.next_time());
     assert_eq!((kept, refused), (vec![], vec![(record.id(), fee)]));
 }
 

@@ -270,15 +270,20 @@ fn a_time_not_above_the_parents() {
 }
 
 #[test]
-fn a_time_ahead_of_the_clock_may_pass_later() {
+fn a_time_ahead_of_the_clock_may_pass_later_and_one_far_behind_it_does_not() {
     let market = Market::open();
     let batch = composing_two(&market);
     let now = market.next_time() - 2_001;
-    let check = |now| market.ledger.validate_clock(&batch.header, now).map(|()| "accepted");
+    let check = |now| market.ledger.validate_clock(&batch.header, now, 500).map(|()| "accepted");
     let ahead = Rejection::TimestampAhead { got: market.next_time(), expected: market.next_time() - 1 };
     assert_eq!(ahead.fault(), Fault::Transient);
     assert_eq!(check(now), Err(ahead));
     assert_eq!(check(now + 1), Ok("accepted"));
+    // And what comes later than that and half a second is not believed to have been made then.
+    let late = market.next_time() + 2_501;
+    let behind = Rejection::TimestampBehind { got: market.next_time(), expected: market.next_time() + 1 };
+    assert_eq!((check(late - 1), behind.fault()), (Ok("accepted"), Fault::Transient));
+    assert_eq!(check(late), Err(behind));
 }
 
 #[test]

@@ -23,6 +23,9 @@ use super::{Blame, MarketCounts, Node, Now, PublicKey, is_peers};
 /// sender every time.
 const REFUSED: usize = 1_024;
 
+/// How long a batch may be under way before its date is not believed, in milliseconds beyond what clocks may differ by.
+const STALE_MS: u64 = 10_000;
+
 /// Batches on their way to becoming final.
 #[derive(Debug, Default)]
 pub(super) struct PendingBatches {
@@ -136,13 +139,7 @@ impl Node {
     /// A batch for which there is a place.
     fn judge_for_place(&mut self, origin: Origin, batch: Authentic, now: Now, effects: &mut Vec<Effect>) {
         let hash = batch.batch().hash();
-        // What two thirds have decided on was on time.
-        let is_timely = if self.batches.is_decided(&hash) {
-            Ok(())
-        } else {
-            self.ledger.validate_clock(&batch.batch().header, now.wall_ms)
-        };
-        match is_timely.and_then(|()| self.judge(batch.clone())) {
+        match self.validate_timely(batch.batch(), now).and_then(|()| self.judge(batch.clone())) {
             Ok(valid) => {
                 self.add_candidate(origin, valid, now, effects);
             }
@@ -151,8 +148,29 @@ impl Node {
                 self.batches.candidates.keep_early(EarlyBatch { origin, batch, ready_ms });
                 self.doubt_clock(&hash, got, now, effects);
             }
+            // What is proposed of it we do not vote for; should two thirds, it is asked for again.
+            Err(rejection @ Rejection::TimestampBehind { .. }) => {
+                effects.push(Effect::Event(Refusals::of_batch(batch.batch(), &rejection)));
+                self.release_proposals(hash, false, now, effects);
+            }
             Err(rejection) => self.refuse(origin.sender, batch.batch(), &rejection, now, effects),
         }
+    }
+
+    /// Whether a batch is dated near enough to our clock. It may be as old as we have been awake for one, for its proposer may
+    /// have made it for an earlier round. What two thirds have decided on, or found timely, was on time.
+    fn validate_timely(&self, batch: &Batch, now: Now) -> Result<(), Rejection> {
+        let hash = batch.hash();
+        if self.batches.is_decided(&hash) {
+            return Ok(());
+        }
+        let mut held = self.batches.held_proposals.of(&hash);
+        let late_ms = if held.any(|held| held.signed.polka.is_some()) {
+            u64::MAX
+        } else {
+            STALE_MS.saturating_add(self.awake_ms(now))
+        };
+        self.ledger.validate_clock(&batch.header, now.wall_ms, late_ms)
     }
 
     /// An authentic batch breaks a rule: so does every batch of its name.

@@ -136,6 +136,8 @@ pub struct Node {
     outlook: u64,
     /// When the head came, by the monotonic clock.
     head_since_ms: u64,
+    /// Since when this node has voted on the next height, by the monotonic clock; `None` while it is asleep.
+    awake_since_ms: Option<u64>,
     state_root: Hash,
     /// The height at which a validator's other state was last told of.
     other_state_told_at: Option<Height>,
@@ -202,6 +204,7 @@ impl Node {
             foreseen: None,
             outlook: 0,
             head_since_ms: now.monotonic_ms,
+            awake_since_ms: None,
             catching_up: CatchingUp::default(),
             executing: Executing::default(),
         };

@@ -113,7 +113,10 @@ impl Node {
 
     fn vote_from(&mut self, peer: PublicKey, input: Vote, now: Now, effects: &mut Vec<Effect>) {
         match self.consensus.step(input) {
-            Ok(outputs) => self.carry_out(outputs, now, effects),
+            Ok(outputs) => {
+                self.note_awake(now);
+                self.carry_out(outputs, now, effects);
+            }
             Err(ConsensusError::WrongHeight { .. }) => {} // it arrived late
             Err(error) => self.blame(peer, Blame::BROKEN, &error, effects),
         }
@@ -122,12 +125,26 @@ impl Node {
     /// A vote of our own making cannot be wrong.
     pub(super) fn vote(&mut self, input: Vote, now: Now, effects: &mut Vec<Effect>) {
         match self.consensus.step(input) {
-            Ok(outputs) => self.carry_out(outputs, now, effects),
+            Ok(outputs) => {
+                self.note_awake(now);
+                self.carry_out(outputs, now, effects);
+            }
             Err(error) => {
                 let detail = format!("the vote refused the node's own input: {error}; please report this");
                 effects.push(Effect::Event(NodeEvent::LocalFault { detail }));
             }
         }
+    }
+
+    fn note_awake(&mut self, now: Now) {
+        if self.consensus.is_awake() {
+            self.awake_since_ms.get_or_insert(now.monotonic_ms);
+        }
+    }
+
+    /// For how long this node has voted on this height.
+    pub(super) fn awake_ms(&self, now: Now) -> u64 {
+        self.awake_since_ms.map_or(0, |since_ms| now.since_ms(since_ms))
     }
 
     pub(super) fn on_consensus_timeout(
@@ -213,6 +230,8 @@ impl Node {
         let (consensus, outputs) =
             machine_of(self.network.id(), height, validators, &self.key, self.safety.as_ref());
         self.consensus = consensus;
+        self.awake_since_ms = None;
+        self.note_awake(now);
         self.carry_out(outputs, now, effects);
     }
 

@@ -441,3 +441,33 @@ fn the_operator_is_told_once_when_more_validators_than_may_lie_propose_from_the_
         assert_eq!(told, if round == 1 { vec![expected] } else { Vec::new() }, "round {round}");
     }
 }
+
+#[test]
+fn a_batch_that_is_dated_long_before_it_is_proposed_gets_no_vote_but_is_believed_once_two_thirds_do() {
+    let stale_ms = LEAD_MS + 10_000;
+    for (idle_ms, is_believed) in [(stale_ms, true), (stale_ms + 1, false)] {
+        let mut scene = Scene::new();
+        // Nothing happens in this network until somebody has something to bring.
+        let batch = scene.batch(&scene.validators[1].clone(), 1);
+        scene.run_for(idle_ms + 1);
+        scene.look();
+        let proposer = scene.validators[1].clone();
+        scene.propose(0, batch.hash());
+        scene.say_batch(&proposer, &batch);
+        let seen = scene.look();
+        assert_eq!(seen.prevotes().contains(&Some(batch.hash())), is_believed, "after {idle_ms} ms");
+        let told: Vec<_> = seen
+            .told()
+            .into_iter()
+            .filter_map(|event| match event {
+                NodeEvent::BatchRefused { rule, .. } => Some(rule.as_str()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, if is_believed { vec![] } else { vec!["clock"] });
+        // Nobody is blamed for it, and what the others decide on is final.
+        scene.decide(batch.hash());
+        scene.say_batch(&proposer, &batch);
+        assert_eq!(scene.node.ledger().head().height, 1);
+    }
+}
