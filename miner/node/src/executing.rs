@@ -53,6 +53,11 @@ impl Executing {
         }
     }
 
+    /// A peer is gone: keys are free, and what each may have kept is not.
+    pub(super) fn forget_peer(&mut self, peer: &PublicKey) {
+        self.kept.retain(|(sender, _)| sender != peer);
+    }
+
     /// Keeps a message, unless its sender has too many here.
     pub(super) fn keep(&mut self, peer: PublicKey, message: Message) {
         let is_batch = |message: &Message| matches!(message, Message::Batch(_));
@@ -122,6 +127,7 @@ impl Node {
         self.executing.height = None;
         self.make_final(done, now, effects);
         for (peer, message) in std::mem::take(&mut self.executing.kept) {
+            // One of those before it may have cost its sender the connection.
             if self.peers.is_connected(&peer) {
                 self.on_message(peer, message, now, effects);
             }
@@ -192,5 +198,7 @@ mod tests {
         assert_eq!(of(honest).count(), 2);
         let batches = of(flood).filter(|(_, message)| matches!(message, Message::Batch(_)));
         assert_eq!(batches.count(), BATCHES_OF_A_PEER);
+        executing.forget_peer(&flood);
+        assert_eq!(executing.kept.len(), 2);
     }
 }

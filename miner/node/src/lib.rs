@@ -484,6 +484,7 @@ impl Node {
         self.batches.served.forget_peer(peer);
         self.blocks.forget_peer(peer);
         self.catching_up.forget_peer(peer);
+        self.executing.forget_peer(peer);
     }
 }
 

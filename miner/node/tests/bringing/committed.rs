@@ -21,8 +21,7 @@ fn hidden() -> Solo {
 /// The same, of a validator that may mine.
 fn hidden_from(mining: Option<MiningSettings>) -> Solo {
     Solo::that_mines(mining, &[(Money::from_units(5), None)], DEMANDS, |genesis| {
-        let rules = CommitReveal { reveal_ms: REVEAL_MS, ..CommitReveal::default() };
-        genesis.parameters.commit_reveal = Some(rules);
+        genesis.parameters.commit_reveal = Some(CommitReveal { reveal_ms: REVEAL_MS });
         genesis.fund_miners((0..5).map(|number| miner(number).public()));
     })
 }
