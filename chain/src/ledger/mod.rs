@@ -26,7 +26,7 @@ use crate::commitment::SignedCommitment;
 use crate::consensus::{DoubleVote, EvidenceError};
 use crate::genesis::Network;
 use crate::hash::Hash;
-use crate::key::Address;
+use crate::key::{Address, PublicKey};
 use crate::merkle::merkle_root;
 use crate::record::{DemandId, Height, Record, RecordId};
 
@@ -145,6 +145,15 @@ impl Ledger {
     /// Whether anything that is committed to has not taken effect.
     pub fn awaits_turns(&self) -> bool {
         self.state.cohorts.iter().next().is_some()
+    }
+
+    /// Whether a cohort takes effect with the next batch, if it has this proposer and is its turn for cohorts up to `turn`.
+    pub(crate) fn is_turn_due(&self, proposer: &PublicKey, turn: Height) -> bool {
+        let (mut cohorts, validators) = (self.state.cohorts.clone(), self.network.validators());
+        if let Some(validator) = validators.index_of(proposer) {
+            cohorts.take_turn(validator, turn);
+        }
+        cohorts.take_due(validators).is_some()
     }
 
     /// What was paid for bytes.

@@ -124,6 +124,11 @@ impl DecidedBatch {
         &self.certificate
     }
 
+    /// Whether blocks take effect with it: see [`ValidBatch::composes`].
+    pub fn composes(&self) -> bool {
+        self.valid.composes()
+    }
+
     /// Finds out what it does.
     ///
     /// # Errors

@@ -45,6 +45,17 @@ impl ValidBatch {
         &self.parent
     }
 
+    /// Whether blocks take effect with it: executing one with which none do takes next to no time.
+    pub fn composes(&self) -> bool {
+        let (header, parent) = (&self.batch.header, &self.parent);
+        let is_hidden = parent.network().parameters().commit_reveal.is_some();
+        if is_hidden {
+            parent.is_turn_due(&header.proposer, header.turn)
+        } else {
+            !self.batch.contents.blocks.is_empty()
+        }
+    }
+
     /// Executes it, whether or not anybody has decided on it. Of a batch with many compositions that is most of the work.
     ///
     /// # Errors

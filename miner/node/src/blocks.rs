@@ -332,7 +332,7 @@ impl Node {
             Ok(()) => {
                 let (sender, name) = (origin.sender, block.block().hash());
                 self.blocks.insert(origin, block, State::OfUse, now);
-                self.foreseen = None;
+                self.is_outlook_old = true;
                 self.relay_block(sender, name, effects);
                 self.bring(now, effects);
             }

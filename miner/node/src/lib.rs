@@ -132,8 +132,10 @@ pub struct Node {
     evidence: Vec<DoubleVote>,
     /// What this node expects of the head once everything that is committed to has taken effect, if it had to look.
     foreseen: Option<Ledger>,
-    /// How often that was looked at anew.
+    /// How often that was looked at anew, when last by the monotonic clock, and whether blocks have come since.
     outlook: u64,
+    foreseen_at_ms: u64,
+    is_outlook_old: bool,
     /// When the head came, by the monotonic clock.
     head_since_ms: u64,
     /// Since when this node has voted on the next height, by the monotonic clock; `None` while it is asleep.
@@ -144,6 +146,9 @@ pub struct Node {
     catching_up: CatchingUp,
     executing: Executing,
 }
+
+/// Blocks come in swarms, and each changes what is foreseen: how often that is looked at anew for them at most, in milliseconds.
+const FORESEE_MS: u64 = 200;
 
 /// The demands of a market by where they stand.
 #[derive(Clone, Copy, Debug, Default)]
@@ -203,6 +208,8 @@ impl Node {
             evidence: Vec::new(),
             foreseen: None,
             outlook: 0,
+            foreseen_at_ms: now.monotonic_ms,
+            is_outlook_old: false,
             head_since_ms: now.monotonic_ms,
             awake_since_ms: None,
             catching_up: CatchingUp::default(),
@@ -410,12 +417,14 @@ impl Node {
             return;
         }
         let is_hidden = self.network.parameters().commit_reveal.is_some();
-        if is_hidden && self.foreseen.is_none() {
+        let is_old = self.is_outlook_old && now.since_ms(self.foreseen_at_ms) >= FORESEE_MS;
+        if is_hidden && (self.foreseen.is_none() || is_old) {
             let time_ms = now.wall_ms.max(self.ledger.head().timestamp_ms.saturating_add(1));
             let mut known = self.commitments.own_blocks();
             known.extend(self.blocks.ready().filter(|block| block.miner() != self.own).cloned());
             self.foreseen = Some(self.ledger.foresee(&known, time_ms));
             self.outlook = self.outlook.saturating_add(1);
+            (self.is_outlook_old, self.foreseen_at_ms) = (false, now.monotonic_ms);
         }
         let affordable = self.affordable();
         let is_any_hidden = self.commitments.is_any_hidden(&self.ledger, self.own, &self.blocks);

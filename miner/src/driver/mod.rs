@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
+use chain::ledger::Defect;
 use chain::store::{Store, Write};
-use chain::{Network, PublicKey};
+use chain::{FinalBatch, Network, PublicKey};
 use coordinator_free_pool::PoolLimits;
 use miner_api::Snapshot;
 use miner_api::views::Refusal;
@@ -98,6 +99,8 @@ struct Driver {
     historian: Historian,
     serving: Serving,
     executor: Executor,
+    /// A final batch that was executed at once.
+    executed: Option<Box<std::result::Result<FinalBatch, Defect>>>,
     /// Readers look at the last one.
     snapshots: watch::Sender<Arc<Snapshot>>,
     published: Instant,
@@ -177,6 +180,7 @@ impl Driver {
             historian,
             serving,
             executor: Executor::start(executed_sender)?,
+            executed: None,
             snapshots,
             published: Instant::now(),
             is_stale: true,
@@ -243,10 +247,15 @@ impl Driver {
     }
 
     fn handle(&mut self, input: Input) -> Result<()> {
-        let mut effects = Vec::new();
-        self.node.handle(self.clock.now(), input, &mut effects);
-        self.is_stale = true;
-        self.carry_out(effects)
+        let mut next = Some(input);
+        while let Some(input) = next {
+            let mut effects = Vec::new();
+            self.node.handle(self.clock.now(), input, &mut effects);
+            self.is_stale = true;
+            self.carry_out(effects)?;
+            next = self.executed.take().map(Input::Executed);
+        }
+        Ok(())
     }
 
     fn on_occurrence(&mut self, occurrence: Occurrence) -> Result<()> {
@@ -386,7 +395,9 @@ impl Driver {
                     }
                     self.persist(&writes)?;
                 }
-                Effect::Execute(decided) => self.executor.execute(decided),
+                Effect::Execute(decided) if decided.composes() => self.executor.execute(decided),
+                // Two changes of threads would take longer, where many nodes share a processor.
+                Effect::Execute(decided) => self.executed = Some(Box::new(decided.execute())),
                 Effect::StartWork { id, work } => self.workers.start(id, *work),
                 Effect::AdaptWork { id, adaptation } => self.workers.adapt(id, adaptation),
                 Effect::CancelWork(id) => self.workers.cancel(id),
