@@ -148,9 +148,12 @@ impl Node {
                 self.batches.candidates.keep_early(EarlyBatch { origin, batch, ready_ms });
                 self.doubt_clock(&hash, got, now, effects);
             }
-            // What is proposed of it we do not vote for; should two thirds, it is asked for again.
+            // What is proposed of it we do not vote for; should two thirds, it is asked for again. Of what is not proposed nobody
+            // need be told, however often it is sent.
             Err(rejection @ Rejection::TimestampBehind { .. }) => {
-                effects.push(Effect::Event(Refusals::of_batch(batch.batch(), &rejection)));
+                if self.batches.is_voted_on(&hash) {
+                    effects.push(Effect::Event(Refusals::of_batch(batch.batch(), &rejection)));
+                }
                 self.release_proposals(hash, false, now, effects);
             }
             Err(rejection) => self.refuse(origin.sender, batch.batch(), &rejection, now, effects),

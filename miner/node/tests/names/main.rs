@@ -452,6 +452,10 @@ fn a_batch_that_is_dated_long_before_it_is_proposed_gets_no_vote_but_is_believed
         scene.run_for(idle_ms + 1);
         scene.look();
         let proposer = scene.validators[1].clone();
+        if !is_believed {
+            scene.say_batch(&proposer, &batch);
+            assert_eq!(scene.look().refusals(), 0, "nobody proposes it yet");
+        }
         scene.propose(0, batch.hash());
         scene.say_batch(&proposer, &batch);
         let seen = scene.look();
