@@ -110,7 +110,7 @@ pub struct BatchReport {
     pub displacement: Money,
     /// What it adds to the cost of composed demands; may be negative.
     pub cost: Money,
-    /// What it adds to their reduced cost; may be negative.
+    /// What it adds to their reduced cost; may be negative. At the end of the range of money if it is beyond.
     pub reduced_cost: Money,
     /// Fees of the demands composed for the first time.
     pub fees: Money,
@@ -146,6 +146,15 @@ pub struct BatchReport {
     /// cancelled, in order of records. What becomes of them is history, which the state does not keep.
     #[serde(skip)]
     pub departed: Vec<Departed>,
+}
+
+impl BatchReport {
+    /// Counts reduced cost. Prices are whatever somebody made them, so that the sum may leave the range of money; it is for
+    /// tables only.
+    pub(crate) fn add_reduced_cost(&mut self, added: Money) {
+        let sum = self.reduced_cost.micros().saturating_add(added.micros());
+        self.reduced_cost = Money::from_micros(sum);
+    }
 }
 
 /// Whose an item is.

@@ -178,6 +178,28 @@ pub(super) fn take_effect<'b>(
     Ok(fates)
 }
 
+/// Ends a batch that was decided and in which blocks cannot take effect, for the state then contradicts itself: every item of theirs is
+/// dropped, the same at every node that runs this program, and the chain goes on.
+pub(super) fn take_no_effect(
+    transition: &mut Transition<'_>,
+    turn: &Turn<'_>,
+    defect: Defect,
+) -> Result<(), Defect> {
+    let mut outcomes = Vec::new();
+    for block in turn.blocks() {
+        let mut fate = Fate::new(outcomes.len(), block, !matches!(turn, Turn::InClear { .. }));
+        if !fate.is_committed
+            && let Ok(anchor_ms) = validate_admission(transition, block)
+        {
+            transition.bring_block(fate.hash, anchor_ms);
+        }
+        fate.drop_all(&defect.into());
+        outcomes.push(fate.outcome());
+    }
+    transition.close()?;
+    transition.end(outcomes)
+}
+
 /// A mistake of this program is nothing about a block.
 const fn internal(why: &Rejection) -> Result<(), Defect> {
     if let Rejection::Internal(defect) | Rejection::Market(MarketError::Internal(defect)) = why {
@@ -386,4 +408,82 @@ fn reprice(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) 
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use scenarios::{
+        CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, ProviderId,
+        Scenario, Site, Supply,
+    };
+
+    use super::*;
+    use crate::genesis::scenario_demand_records;
+    use crate::key::SecretKey;
+    use crate::ledger::Ledger;
+    use crate::validate::{Draft, WellFormed};
+    use crate::{Genesis, Network};
+
+    /// A ledger with one open demand, and a block that composes it.
+    fn market() -> (Ledger, Block) {
+        let offer = Offer { cost: Money::from_units(5), minutes: 10 };
+        let provider = Provider {
+            name: "only".into(),
+            site: Site::point(0, 0),
+            offers: BTreeMap::from([(OperationId(0), offer)]),
+            capacity: None::<Minutes>,
+        };
+        let rules = CostRules {
+            rate_per_km: Money::ZERO,
+            value_of_minute: Money::ZERO,
+            metres_per_minute: 500,
+            deliver: false,
+        };
+        let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
+        let demand = Demand {
+            name: "one".into(),
+            site: Site::point(0, 0),
+            orders: vec![OperationId(0)],
+            budget: Money::from_units(50),
+        };
+        let scenario = Scenario::of_instance("one", Instance { supply, demands: vec![demand] });
+        let key = SecretKey::for_scenario(1, "miner", 0);
+        let profile = scenario.search.profile;
+        let genesis = Genesis::of_scenario(&scenario, profile, 1, vec![key.public()], 1, 1_000);
+        let network = Arc::new(Network::new(genesis).unwrap());
+        let (fee_ppm, expires_ms) =
+            (network.parameters().solver_fee_ppm, network.genesis().first_expiry_ms());
+        let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee_ppm, expires_ms);
+        let demand = records[0].id();
+        let draft = |ledger: &Ledger, records, compositions| {
+            let timestamp_ms = ledger.head().timestamp_ms + 1_000;
+            let (price_update, amendments) = (None, Vec::new());
+            let miner = key.public();
+            ledger.draft(Draft { miner, timestamp_ms, records, price_update, compositions, amendments })
+        };
+        let ledger = Ledger::new(Arc::clone(&network));
+        let (batch, _) = draft(&ledger, records, Vec::new()).unwrap().sign(&key);
+        let valid = ledger.validate(WellFormed::new(&network, batch).unwrap()).unwrap();
+        let ledger = valid.execute().unwrap().next().clone();
+        let composing = draft(&ledger, Vec::new(), vec![(demand, vec![ProviderId(0)])]).unwrap();
+        (ledger, composing.sign_block(&key).unwrap().0)
+    }
+
+    #[test]
+    fn blocks_that_would_contradict_the_state_are_dropped_whole_and_the_chain_goes_on() {
+        let (ledger, block) = market();
+        let (blocks, parent) = ([block.clone()], ledger.head().hash);
+        let turn = Turn::InClear { blocks: &blocks, parent };
+        let mut transition = Transition::begin(&ledger, ledger.head().timestamp_ms + 1_000).unwrap();
+        take_no_effect(&mut transition, &turn, Defect::Totals).unwrap();
+        assert!(transition.was_brought(block.hash()), "it has had its turn");
+        let (state, report) = transition.into_parts();
+        let rules: Vec<&str> = report.blocks[0].dropped.iter().map(|dropped| dropped.rule.as_str()).collect();
+        assert_eq!((report.compositions, rules), (0, vec!["internal"]));
+        let after = Ledger { network: Arc::clone(ledger.network()), head: *ledger.head(), state };
+        assert_eq!(after.total_money(), ledger.total_money());
+        assert!(after.demands().all(|(_, entry)| entry.is_open()));
+    }
 }

@@ -45,7 +45,9 @@ pub enum FinalityError {
     #[error("the batch breaks a rule: {0}")]
     Invalid(#[from] Rejection),
     /// What it does cannot be found out.
-    #[error("the batch cannot be executed: {0}")]
+    #[error(
+        "the batch cannot be executed: {0}; this program is at fault, please report it: the store is sound, leave it as it is"
+    )]
     Defect(#[from] Defect),
 }
 

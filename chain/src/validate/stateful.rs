@@ -1,6 +1,6 @@
 //! A well-formed batch against the ledger of its parent.
 
-use super::effect::{Turn, take_effect, validate_admission};
+use super::effect::{Turn, take_effect, take_no_effect, validate_admission};
 use super::form::WellFormed;
 use super::rejection::Rejection;
 use crate::batch::{Batch, BatchHash, BatchHeader, BatchKind, Contents};
@@ -56,22 +56,15 @@ impl ValidBatch {
         }
     }
 
-    /// Executes it, whether or not anybody has decided on it. Of a batch with many compositions that is most of the work.
+    /// Executes it, whether or not anybody has decided on it. Of a batch with many compositions that is most of the work. Should
+    /// its blocks lead to a state that contradicts itself, they have no effect.
     ///
     /// # Errors
-    /// If the state contradicts itself: a mistake of this program, and nothing about the batch.
+    /// If even without them the state contradicts itself: a mistake of this program, and nothing about the batch.
     pub fn execute(self) -> Result<ExecutedBatch, Defect> {
         let Self { batch, parent } = self;
         let (header, contents) = (&batch.header, &batch.contents);
-        let mut transition = Transition::begin(&parent, header.timestamp_ms)?;
-        let brought = bring(&mut transition, (&header.proposer, header.turn), contents, header.parent);
-        let turn = match brought {
-            Ok(turn) => turn,
-            Err(Rejection::Internal(defect)) => return Err(defect),
-            Err(_) => return Err(Defect::Validity),
-        };
-        take_effect(&mut transition, &turn)?;
-        drop(turn);
+        let transition = take_effect_or_none(&parent, header, contents)?;
         let (state, report) = transition.into_parts();
         let head = Head {
             height: header.height,
@@ -170,6 +163,27 @@ impl Ledger {
             BatchKind::Composing | BatchKind::Amending | BatchKind::Quiet => Ok(()),
         }
     }
+}
+
+/// All that a batch does after this ledger.
+fn take_effect_or_none<'l>(
+    parent: &'l Ledger,
+    header: &BatchHeader,
+    contents: &Contents,
+) -> Result<Transition<'l>, Defect> {
+    let begin = || {
+        let mut transition = Transition::begin(parent, header.timestamp_ms)?;
+        match bring(&mut transition, (&header.proposer, header.turn), contents, header.parent) {
+            Ok(turn) => Ok((transition, turn)),
+            Err(Rejection::Internal(defect)) => Err(defect),
+            Err(_) => Err(Defect::Validity),
+        }
+    };
+    let (mut transition, turn) = begin()?;
+    let Err(defect) = take_effect(&mut transition, &turn) else { return Ok(transition) };
+    let (mut transition, turn) = begin()?;
+    take_no_effect(&mut transition, &turn, defect)?;
+    Ok(transition)
 }
 
 fn validate_height(ledger: &Ledger, header: &BatchHeader) -> Result<(), Rejection> {

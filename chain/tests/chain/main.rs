@@ -8,6 +8,7 @@ mod blocks;
 mod cohorts;
 mod evidence;
 mod expiry;
+mod extremes;
 mod genesis;
 mod golden;
 mod market;

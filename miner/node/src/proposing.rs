@@ -102,7 +102,12 @@ impl Node {
             commitments: self.commitments.in_order(),
             blocks: self.blocks.in_order(),
         };
-        let Assembled { drafted, refused } = self.ledger.assemble(assembly);
+        let without_blocks = Assembly { blocks: Vec::new(), ..assembly.clone() };
+        let Assembled { mut drafted, refused } = self.ledger.assemble(assembly);
+        if drafted.as_ref().is_err_and(|rejection| rejection.fault() == chain::Fault::Local) {
+            // Whatever is wrong with what blocks do together, the rest need not wait for it.
+            drafted = self.ledger.assemble(without_blocks).drafted;
+        }
         self.blocks.note_useless(refused);
         match drafted {
             Ok(drafted) => self.announce_own_batch(drafted.sign_valid(&self.ledger, &self.key), now, effects),

@@ -7,7 +7,8 @@ use chain::codec::{decode, encode};
 use chain::consensus::SafetyLog;
 use chain::store::Write;
 use chain::store::{ReplayError, replay_with};
-use chain::{Batch, Block, FinalBatch, Ledger, Network, Record, Store, StoreError};
+use chain::validate::FinalityError;
+use chain::{Batch, Block, Fault, FinalBatch, Ledger, Network, Record, Store, StoreError};
 
 /// What a node kept from an earlier run.
 #[derive(Clone, Debug)]
@@ -79,9 +80,35 @@ impl Recovered {
 }
 
 impl RecallError {
-    /// Whether the content is damaged; otherwise the medium, or the choice of store, is at fault.
-    pub const fn is_damage(&self) -> bool {
-        let (Self::Store(error) | Self::Chain(ReplayError::Store { error, .. })) = self else { return true };
-        matches!(error, StoreError::Corrupt(_))
+    /// Whether the content is damaged; otherwise the medium, the choice of store, or this program is at fault.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Chain(ReplayError::Store { error, .. }) => {
+                matches!(error, StoreError::Corrupt(_))
+            }
+            Self::Chain(ReplayError::NotFinal { error: FinalityError::Defect(_), .. }) => false,
+            Self::Chain(ReplayError::NotFinal { error: FinalityError::Invalid(rejection), .. }) => {
+                rejection.fault() != Fault::Local
+            }
+            Self::Chain(ReplayError::NotFinal { .. }) => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chain::Rejection;
+    use chain::ledger::Defect;
+
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_this_program_is_no_reason_to_put_a_store_aside() {
+        let not_final = |error| RecallError::Chain(ReplayError::NotFinal { height: 7, error });
+        assert!(!not_final(FinalityError::Defect(Defect::Totals)).is_damage());
+        assert!(!not_final(Rejection::Internal(Defect::Totals).into()).is_damage());
+        assert!(not_final(Rejection::EmptyBatch.into()).is_damage());
+        assert!(RecallError::Store(StoreError::Corrupt("rotten".into())).is_damage());
+        assert!(!RecallError::Store(StoreError::Io("no space left".into())).is_damage());
     }
 }

@@ -145,16 +145,17 @@ impl Transition<'_> {
         let values = parts.iter().map(|part| self.value(&part.entry, &part.evaluation));
         let values = values.collect::<Result<Vec<Value>, Defect>>()?;
         let mut achieved = Achievement { cost: balance.displacement, ..Achievement::default() };
-        for (part, value) in parts.iter().zip(&values) {
-            achieved.reduced_cost =
-                achieved.reduced_cost.checked_add(value.added).ok_or(Defect::ReducedCost)?;
+        // Prices are whatever somebody made them, and many parts at the highest leave the range of money.
+        let added: i128 = values.iter().map(|value| i128::from(value.added.micros())).sum();
+        let added = i64::try_from(added.max(0)).unwrap_or(i64::MAX);
+        achieved.reduced_cost = Money::from_micros(added);
+        for part in parts {
             if part.replaced().is_none() {
                 achieved.cost = achieved.cost.checked_add(part.evaluation.cost()).ok_or(Defect::Reward)?;
                 let orders = u64::try_from(part.entry.demand.orders.len()).or(Err(Defect::Reward))?;
                 achieved.orders = achieved.orders.saturating_add(orders);
             }
         }
-        achieved.reduced_cost = achieved.reduced_cost.max(Money::ZERO);
         let awards = parts.iter().zip(proposed).map(|(part, proposed)| match part.replaced() {
             None => self.award(proposed.demand, &part.entry, &achieved),
             Some(_) => Ok(Award::default()),
@@ -164,7 +165,7 @@ impl Transition<'_> {
 
     fn count_part(&mut self, part: &Staged, added: Money) -> Result<(), Defect> {
         let Some(replaced) = part.entry.composition() else { return self.count(part, added) };
-        self.report.reduced_cost = self.report.reduced_cost.checked_add(added).ok_or(Defect::Totals)?;
+        self.report.add_reduced_cost(added);
         let change = part.evaluation.cost().checked_sub(replaced.cost).ok_or(Defect::Totals)?;
         self.report.cost = self.report.cost.checked_add(change).ok_or(Defect::Totals)?;
         self.report.replaced = self.report.replaced.saturating_add(1);

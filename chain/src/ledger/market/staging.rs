@@ -219,7 +219,7 @@ impl Transition<'_> {
         report.orders =
             report.orders.saturating_add(u64::try_from(staged.providers.len()).or(Err(Defect::Totals))?);
         report.cost = report.cost.checked_add(staged.evaluation.cost()).ok_or(Defect::Totals)?;
-        report.reduced_cost = report.reduced_cost.checked_add(added).ok_or(Defect::Totals)?;
+        report.add_reduced_cost(added);
         report.fees = report.fees.checked_add(staged.entry.solver_fee).ok_or(Defect::Totals)?;
         report.reward = report.reward.checked_add(staged.award.earned).ok_or(Defect::Totals)?;
         report.required = report.required.checked_add(staged.award.required).ok_or(Defect::Totals)?;
