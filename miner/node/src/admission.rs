@@ -44,7 +44,8 @@ impl Node {
             }
         };
         let mut work_us = self.scale().work_of(&message, bytes.len());
-        let (before, height) = (effects.len(), self.ledger.head().height);
+        let (before, height) = (effects.len(), self.decided_height());
+        let is_awaited = topic == Topic::Final && self.catching_up.awaits(&peer);
         let votes = (topic == Topic::Vote).then(|| self.consensus.summary());
         if let Some(message) = if is_muted { self.awaited_part(&peer, message) } else { Some(message) } {
             self.on_message(peer, message, now, effects);
@@ -53,7 +54,8 @@ impl Node {
         work_us = work_us.saturating_add(work_of_answers(peer, effects.get(before..).unwrap_or_default()));
         let is_welcome = match topic {
             Topic::Vote => votes != Some(self.consensus.summary()),
-            Topic::Final => self.ledger.head().height > height,
+            // The rest of an answer is gone through as its batches are executed; what is false in it is blamed then.
+            Topic::Final => is_awaited && (self.decided_height() > height || self.catching_up.is_receiving()),
             Topic::Block | Topic::Batch | Topic::Records | Topic::ReconcileReply | Topic::Other => false,
         };
         if !is_welcome {

@@ -286,9 +286,8 @@ impl Node {
         now: Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(batch) = self.batches.candidates.get(&hash).map(|valid| valid.batch().clone()) else {
-            return;
-        };
+        let candidate = self.batches.candidates.get(&hash).map(ValidBatch::batch);
+        let Some(batch) = candidate.or_else(|| self.executing.batch(&hash)).cloned() else { return };
         if self.batches.served.may_send(peer, hash, now, self.timing.fetch_ms) {
             effects.push(Effect::Send { peer, message: Message::Batch(Box::new(batch)) });
         }

@@ -343,6 +343,10 @@ impl Node {
             Err(why) if is_of(&why, is_brought) => {
                 self.blocks.refuse(block.block().hash());
             }
+            // Who has executed more than we have knows better: it is judged on the next head.
+            Err(_) if self.executing.is_under_way() => {
+                self.blocks.insert(origin, block, State::Unanchored, now);
+            }
             Err(why) => {
                 self.blocks.refuse(block.block().hash());
                 effects.push(Effect::Event(Refusals::of_block(block.block(), &why)));
@@ -358,6 +362,9 @@ impl Node {
 
     /// Forgets blocks whose anchor does not come.
     pub(super) fn expire_blocks(&mut self, now: Now) {
+        if self.executing.is_under_way() {
+            return; // what they wait for may be this
+        }
         let patience_ms = self.timing.fetch_ms.saturating_mul(ANCHOR_PATIENCE);
         self.blocks.waiting.retain(|_, waiting| {
             !matches!(waiting.state, State::Unanchored) || now.since_ms(waiting.since_ms) < patience_ms

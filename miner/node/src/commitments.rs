@@ -234,6 +234,9 @@ impl Node {
 
     /// Forgets commitments whose anchor does not come, and those that no room is made for.
     pub(super) fn expire_commitments(&mut self, now: Now) {
+        if self.executing.is_under_way() {
+            return; // what they wait for may be this
+        }
         let patience_ms = self.timing.fetch_ms.saturating_mul(ANCHOR_PATIENCE);
         self.commitments.early.retain(|early| now.since_ms(early.since_ms) < patience_ms);
         let is_in_time = |waiting: &Waiting| now.since_ms(waiting.since_ms) < patience_ms;
@@ -318,9 +321,12 @@ impl Node {
         self.note_cohorts(now);
         let ended: BTreeSet<BlockHash> = report.blocks.iter().map(|outcome| outcome.block).collect();
         self.reveal_own_blocks(&ended, now, effects);
-        for Early { peer, signed, .. } in std::mem::take(&mut self.commitments.early) {
-            if self.peers.is_connected(&peer) {
-                self.on_commitment(peer, signed, now, effects);
+        for early in std::mem::take(&mut self.commitments.early) {
+            let judged = self.ledger.validate_commitment(&early.signed);
+            if matches!(judged, Err(CommitmentError::NoAnchor { .. })) {
+                self.commitments.early.push(early); // it waits on, for no longer than it would have
+            } else if self.peers.is_connected(&early.peer) {
+                self.on_commitment(early.peer, early.signed, now, effects);
             }
         }
     }

@@ -8,7 +8,7 @@ use chain::consensus::CommitCertificate;
 use chain::ledger::Defect;
 use chain::store::Write;
 use chain::validate::DecidedBatch;
-use chain::{FinalBatch, Height, PublicKey, ValidBatch};
+use chain::{Batch, BatchHash, FinalBatch, Height, PublicKey, ValidBatch};
 
 use super::event::NodeEvent;
 use super::io::Effect;
@@ -24,6 +24,8 @@ const BATCHES_OF_A_PEER: usize = 2;
 #[derive(Debug, Default)]
 pub(super) struct Executing {
     height: Option<Height>,
+    /// The batch itself: who has only heard of the decision asks for it.
+    batch: Option<Batch>,
     kept: VecDeque<(PublicKey, Message)>,
 }
 
@@ -31,6 +33,11 @@ impl Executing {
     /// Whether a batch is being executed.
     pub(super) const fn is_under_way(&self) -> bool {
         self.height.is_some()
+    }
+
+    /// The batch that is being executed, if it has this name.
+    pub(super) fn batch(&self, name: &BatchHash) -> Option<&Batch> {
+        self.batch.as_ref().filter(|batch| batch.hash() == *name)
     }
 
     /// Whether a message is about the height after the one that is being executed.
@@ -72,6 +79,18 @@ impl Executing {
 }
 
 impl Node {
+    /// Keeps what a peer says of the next height. It has that already, so that it may be asked for what we lack; and of batches
+    /// only those that may be voted on are worth their room.
+    pub(super) fn keep_early(&mut self, peer: PublicKey, message: Message) {
+        self.peers.note_height(&peer, self.decided_height());
+        if let Message::Batch(batch) = &message
+            && self.validators.index_of(&batch.header.proposer).is_none()
+        {
+            return;
+        }
+        self.executing.keep(peer, message);
+    }
+
     /// The height of the last batch that is final here, executed or not.
     pub(super) fn decided_height(&self) -> Height {
         self.executing.height.unwrap_or(self.ledger.head().height)
@@ -99,6 +118,7 @@ impl Node {
     /// A batch is final: durable first, then executed.
     pub(super) fn begin_execution(&mut self, decided: DecidedBatch, effects: &mut Vec<Effect>) {
         self.executing.height = Some(decided.batch().header.height);
+        self.executing.batch = Some(decided.batch().clone());
         effects.push(Effect::Persist(Write::from(&decided)));
         effects.push(Effect::Execute(Box::new(decided)));
     }
@@ -124,7 +144,7 @@ impl Node {
                 return;
             }
         };
-        self.executing.height = None;
+        (self.executing.height, self.executing.batch) = (None, None);
         self.make_final(done, now, effects);
         for (peer, message) in std::mem::take(&mut self.executing.kept) {
             // One of those before it may have cost its sender the connection.
@@ -141,7 +161,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use chain::consensus::{ConsensusMessage, Vote, VoteKind};
-    use chain::{Batch, BatchHash, BatchHeader, Contents, Hash, NetworkId, SecretKey};
+    use chain::{BatchHeader, Contents, Hash, NetworkId, SecretKey};
 
     use super::*;
 

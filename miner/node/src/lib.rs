@@ -384,7 +384,7 @@ impl Node {
 
     fn on_message(&mut self, peer: PublicKey, message: Message, now: Now, effects: &mut Vec<Effect>) {
         if self.executing.is_early(&message) {
-            self.executing.keep(peer, message);
+            self.keep_early(peer, message);
             return;
         }
         match message {

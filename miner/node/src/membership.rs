@@ -46,7 +46,7 @@ impl Node {
     }
 
     fn hello(&self) -> Hello {
-        let height = self.ledger.head().height;
+        let height = self.decided_height();
         Hello { version: PROTOCOL_VERSION, network: self.network.id(), height }
     }
 
@@ -168,8 +168,7 @@ impl Node {
     /// A peer asks for final batches. Reading them is dear, so each peer is read for once at a time; one that asks again
     /// meanwhile is in a hurry, no more.
     pub(super) fn on_final_requested(&mut self, peer: PublicKey, from: Height, effects: &mut Vec<Effect>) {
-        let head = self.ledger.head().height;
-        let batches = head.saturating_add(1).saturating_sub(from);
+        let batches = self.decided_height().saturating_add(1).saturating_sub(from);
         if batches == 0 {
             effects.push(Effect::Send { peer, message: Message::Final(Vec::new()) });
             return;

@@ -475,3 +475,51 @@ fn a_batch_that_is_dated_long_before_it_is_proposed_gets_no_vote_but_is_believed
         assert_eq!(scene.node.ledger().head().height, 1);
     }
 }
+
+// ---- while a batch is executed ----
+
+#[test]
+fn who_has_only_heard_of_the_decision_is_served_while_we_execute() {
+    let mut scene = Scene::new();
+    scene.is_slow = true;
+    let (proposer, asker) = (scene.validators[1].clone(), scene.validators[2].clone());
+    let batch = scene.batch(&proposer, 0);
+    scene.say_batch(&proposer, &batch);
+    scene.decide(batch.hash());
+    scene.look();
+    assert_eq!(scene.node.ledger().head().height, 0, "it is not executed yet");
+    scene.say(&asker, &Message::RequestBatch(batch.hash()));
+    assert_eq!(scene.look().sent_to(&asker), [&Message::Batch(Box::new(batch))]);
+    scene.say(&asker, &Message::RequestFinal { from: 1 });
+    let seen = scene.look();
+    let is_served = |effect: &miner_node::Effect| matches!(effect, miner_node::Effect::SendFinal { peer, from: 1 } if *peer == asker.public());
+    assert!(seen.0.iter().any(is_served));
+    scene.execute();
+    assert_eq!(scene.node.ledger().head().height, 1);
+}
+
+#[test]
+fn a_block_of_what_the_batch_that_we_execute_brings_is_nobodys_fault_and_judged_on_the_next_head() {
+    let mut ahead = Scene::with_demand();
+    let mut scene = Scene::new();
+    scene.is_slow = true;
+    let proposer = scene.validators[1].clone();
+    let batch = scene.batch(&proposer, 0);
+    scene.say_batch(&proposer, &batch);
+    scene.decide(batch.hash());
+    // Anchored on the head that we have, and valid where the batch is executed.
+    let (valid, miner) = (ahead.block(&owner(), 0), owner());
+    let block = Block::sign(valid.header().network, batch.header.parent, 5, valid.body.clone(), &miner);
+    ahead.say_block(&proposer, &block);
+    assert_eq!(ahead.look().refusals(), 0);
+    scene.look();
+    for nonce in 5..9 {
+        let block =
+            Block::sign(valid.header().network, batch.header.parent, nonce, valid.body.clone(), &miner);
+        scene.say_block(&proposer, &block);
+    }
+    let seen = scene.look();
+    assert_eq!((seen.refusals(), seen.dropped(&proposer)), (0, false));
+    scene.execute();
+    assert!(scene.look().relayed(&block), "now it is known to be good");
+}

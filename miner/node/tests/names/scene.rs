@@ -9,6 +9,7 @@ use chain::consensus::{
     CommitCertificate, ConsensusMessage, Proposal, Round, SafetyLog, SignedVote, Vote, VoteKind,
 };
 use chain::genesis::scenario::demander_key;
+use chain::validate::DecidedBatch;
 use chain::{
     Batch, BatchHash, Block, BlockHash, Draft, Drafted, Hash, Height, Ledger, Network, PublicKey, Record,
     SecretKey, Write,
@@ -32,6 +33,9 @@ pub(crate) struct Scene {
     timers: BTreeMap<Timer, u64>,
     /// Since the test last looked.
     effects: Vec<Effect>,
+    decided: Option<Box<DecidedBatch>>,
+    /// What is decided is not executed before the test says so.
+    pub(crate) is_slow: bool,
 }
 
 /// A key that owns nothing.
@@ -66,7 +70,8 @@ impl Scene {
         )
         .0;
         let (timers, effects) = (BTreeMap::new(), Vec::new());
-        let mut scene = Self { node, network, validators, records, now, timers, effects };
+        let (decided, is_slow) = (None, false);
+        let mut scene = Self { node, network, validators, records, now, timers, effects, decided, is_slow };
         scene.handle(Input::Start { addresses: Vec::new() });
         for position in 1..4 {
             scene.connect(&scene.validators[position].clone());
@@ -115,7 +120,15 @@ impl Scene {
                 decided = Some(batch.clone());
             }
         }
-        if let Some(decided) = decided {
+        self.decided = decided.or_else(|| self.decided.take());
+        if !self.is_slow {
+            self.execute();
+        }
+    }
+
+    /// What was decided is executed.
+    pub(crate) fn execute(&mut self) {
+        if let Some(decided) = self.decided.take() {
             self.handle(Input::Executed(Box::new(decided.execute())));
         }
     }
