@@ -89,7 +89,7 @@ fn draft(ledger: &Ledger, records: Vec<Record>, compositions: Vec<(DemandId, Vec
         miner: key("miner").public(),
         timestamp_ms: ledger.head().timestamp_ms + 3_600_000,
         records,
-        price_update: None,
+        prices: None,
         compositions,
         amendments: Vec::new(),
     }

@@ -47,7 +47,7 @@ fn case(problem: u8) -> Case {
         miner: miner.public(),
         timestamp_ms,
         records,
-        price_update: None,
+        prices: None,
         compositions,
         amendments: Vec::new(),
     };

@@ -42,9 +42,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let composed = (vec![], vec![(demand, vec![ProviderId(0)])]);
     for (records, compositions) in [(records, vec![]), composed, (vec![], vec![])] {
         let timestamp_ms = ledger.head().timestamp_ms + 1_000;
-        let (price_update, amendments) = (None, vec![]);
-        let draft =
-            Draft { miner: key.public(), timestamp_ms, records, price_update, compositions, amendments };
+        let (prices, amendments) = (None, vec![]);
+        let draft = Draft { miner: key.public(), timestamp_ms, records, prices, compositions, amendments };
         let (batch, _) = ledger.draft(draft)?.sign(&key);
         let certificate = certify(&network, &batch, &key);
         let decided = ledger.validate_decided(batch, certificate)?;

@@ -119,9 +119,13 @@ impl Replacement {
     }
 }
 
-/// New dual prices: they must raise the market's certified bound.
+/// New dual prices: they must raise the market's certified bound, by as much as they claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceUpdate {
+    /// How many updates took effect before: the prices in force are to be replaced, no others.
+    pub replaces: u64,
+    /// By how much the bound is raised at least; who claims too much forfeits `price_bond`.
+    pub gain: Money,
     /// A price per provider, in order of id; trailing zeros left out.
     pub prices: DualPrices,
 }

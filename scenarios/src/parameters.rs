@@ -26,7 +26,7 @@ pub enum Allocation {
     Dedicated,
 }
 
-/// What a network accepts, pays and waits for. Shares are at most 1,000,000 ppm, times at most 30 days. Waits are in
+/// What a network accepts, pays and waits for. Shares are at most 1,000,000 ppm (`near_best_ppm`: a thousand times that), times at most 30 days. Waits are in
 /// milliseconds of market time: the time of batches, less what the network was halted ([`Self::halt_after_ms`]).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -39,7 +39,8 @@ pub struct Parameters {
     /// What a block's reward depends on.
     #[schemars(with = "ScheduleDocument")]
     pub schedule: Schedule,
-    /// The solver fee escrowed with each demand, as a share of its budget.
+    /// The solver fee escrowed with each demand, as a share of its budget. What solvers share is as much of it as the demand's
+    /// cheapest way at the dual prices is of its budget.
     pub solver_fee_ppm: u64,
     /// A block must earn at least this share of its demands' fees.
     pub min_reward_ppm: u64,
@@ -48,12 +49,15 @@ pub struct Parameters {
     pub relax_after_ms: u64,
     /// The time over which acceptance then relaxes to "any feasible composition", in milliseconds.
     pub relax_over_ms: u64,
+    /// How much dearer a composition may be, at the dual prices, than the best that is left of the market for its demand
+    /// ([`crate::Oracle::carried`]), however long that has waited.
+    pub near_best_ppm: u64,
     /// A price update must raise the certified bound by at least this share.
     pub min_bound_gain_ppm: u64,
-    /// Share of every earned reward that tops up the account from which price updates are paid.
-    pub bounty_share_ppm: u64,
-    /// Share of the bounty account paid for a valid price update.
-    pub bounty_pay_ppm: u64,
+    /// The share of what compositions earn that goes to the authors of the prices they were judged at.
+    pub price_share_ppm: u64,
+    /// What the author of a price update forfeits if it does not raise the bound by as much as it claims; at most 1,000 $.
+    pub price_bond: Money,
     /// An amendment that composes no open demand must save at least this share of what it re-composes.
     pub min_saving_ppm: u64,
     /// The amender's share of the saving.
@@ -112,13 +116,14 @@ impl Default for Parameters {
             allocation: Allocation::default(),
             held_providers_max: None,
             schedule: Schedule::default(),
-            solver_fee_ppm: 4_000,
+            solver_fee_ppm: 25_000,
             min_reward_ppm: 100_000,
             relax_after_ms: 2_500,
             relax_over_ms: 2_500,
+            near_best_ppm: 20_000,
             min_bound_gain_ppm: 100,
-            bounty_share_ppm: 20_000,
-            bounty_pay_ppm: 50_000,
+            price_share_ppm: 50_000,
+            price_bond: Money::from_units(1),
             min_saving_ppm: 500,
             amender_share_ppm: 100_000,
             freeze_after_ms: 60_000,
@@ -244,9 +249,10 @@ impl Parameters {
             min_reward_ppm,
             relax_after_ms,
             relax_over_ms,
+            near_best_ppm,
             min_bound_gain_ppm,
-            bounty_share_ppm,
-            bounty_pay_ppm,
+            price_share_ppm,
+            price_bond,
             min_saving_ppm,
             amender_share_ppm,
             freeze_after_ms,
@@ -278,9 +284,9 @@ impl Parameters {
             ("min_reward_ppm", min_reward_ppm, 0, PPM),
             ("relax_after_ms", relax_after_ms, 0, INTERVAL_MS),
             ("relax_over_ms", relax_over_ms, 0, INTERVAL_MS),
+            ("near_best_ppm", near_best_ppm, 0, 1_000 * PPM),
             ("min_bound_gain_ppm", min_bound_gain_ppm, 0, PPM),
-            ("bounty_share_ppm", bounty_share_ppm, 0, PPM),
-            ("bounty_pay_ppm", bounty_pay_ppm, 0, PPM),
+            ("price_share_ppm", price_share_ppm, 0, PPM),
             ("min_saving_ppm", min_saving_ppm, 0, PPM),
             ("amender_share_ppm", amender_share_ppm, 0, PPM),
             ("freeze_after_ms", freeze_after_ms, 1, INTERVAL_MS),
@@ -306,6 +312,7 @@ impl Parameters {
             ("account_min", account_min, Money::ZERO, DEPOSIT),
             ("min_budget", min_budget, Money::from_micros(1), limits::BUDGET),
             ("offer_deposit", offer_deposit, Money::ZERO, DEPOSIT),
+            ("price_bond", price_bond, Money::ZERO, DEPOSIT),
             ("fee_per_byte", fee_per_byte, Money::ZERO, Money::from_units(1)),
         ];
         let out_of_range = |(field, got, lowest, highest): (_, Money, Money, Money)| {

@@ -80,7 +80,7 @@ pub fn explain(scenario: &Scenario, evaluation: &Evaluation) -> Vec<Unserved> {
 /// `None`, and providers beyond the end, are unlimited.
 pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes>]) -> UnservedReason {
     if let Some(&operation) = demand.orders.iter().find(|&&operation| oracle.offering(operation).is_empty()) {
-        return UnservedReason::NotOffered { operation };
+        return none_offering(oracle, operation, left);
     }
     let budget = demand.budget;
     match oracle.cheapest(demand, &DualPrices::zero()) {
@@ -101,6 +101,17 @@ pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes
         Fitting::Undecided { .. } => UnservedReason::NoneFound,
         Fitting::Impossible => UnservedReason::NoRoomTogether,
     }
+}
+
+/// Nobody offers an operation, or nobody whose whole capacity has time for one order of it.
+fn none_offering(oracle: &Oracle<'_>, operation: OperationId, left: &[Option<Minutes>]) -> UnservedReason {
+    let providers = oracle.supply().providers.iter().enumerate();
+    let short = providers.filter(|(_, provider)| provider.offers.contains_key(&operation));
+    let most_left = short.map(|(index, _)| left.get(index).copied().flatten().unwrap_or(0)).max();
+    most_left.map_or(UnservedReason::NotOffered { operation }, |most_left| UnservedReason::NoCapacity {
+        operation,
+        most_left,
+    })
 }
 
 /// The first operation for which no provider has time for even one order.

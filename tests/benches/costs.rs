@@ -111,7 +111,7 @@ fn composing(count: u32) -> (Ledger, chain::Batch) {
         miner: key().public(),
         timestamp_ms: mizan_tests::sim::START_MS + timestamp_ms,
         records,
-        price_update: None,
+        prices: None,
         compositions,
         amendments: Vec::new(),
     };

@@ -20,7 +20,7 @@ pub use scenarios::parameters::{Limits, ParameterError, Parameters};
 pub use validate::GenesisError;
 
 /// The version of genesis this code reads and writes.
-pub const GENESIS_VERSION: u16 = 7;
+pub const GENESIS_VERSION: u16 = 8;
 
 /// The largest canonical form of a genesis, in bytes.
 pub const GENESIS_BYTES: usize = 64 << 20;
@@ -54,10 +54,8 @@ pub struct Genesis {
     pub operations: Vec<String>,
     /// Providers, whose ids are their positions.
     pub providers: Vec<GenesisProvider>,
-    /// Money, all there ever is but for the bounty account.
+    /// Money, all there ever is.
     pub balances: BTreeMap<Address, Money>,
-    /// The account from which price updates are paid.
-    pub bounty: Money,
     /// Who votes, and with how much power.
     pub validators: BTreeMap<PublicKey, Power>,
     /// The number of miners expected, for paper A's share of ceil(providers / miners) each.

@@ -35,8 +35,7 @@ pub fn least_solver_fee(budget: Money, solver_fee_ppm: u64) -> Money {
 impl Genesis {
     /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
     /// rules that suit it. Each validator has one vote. Each demander owns exactly budget + least solver fee + what an account must keep, each provider
-    /// the latter and the deposit of an offer like its own, so that it can change it; the bounty account has a twentieth
-    /// of all fees. Where miners pay for their blocks, validators own 100 $ for that. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
+    /// the latter and the deposit of an offer like its own, so that it can change it. Where miners pay for their blocks, or vouch for prices, validators own 100 $ for that. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
     /// that many strips has.
     pub fn of_scenario(
         scenario: &Scenario,
@@ -63,13 +62,11 @@ impl Genesis {
                 .and_then(|deposit| deposit.checked_add(keep));
             balances.insert(provider_key(rng_seed, index).public().address(), owned.unwrap_or(keep));
         }
-        let mut fees = Money::ZERO;
         for (index, demand) in (0..).zip(&scenario.instance.demands) {
             let fee = least_solver_fee(demand.budget, parameters.solver_fee_ppm);
             let escrow = demand.budget.checked_add(fee).unwrap_or(demand.budget);
             let owned = escrow.checked_add(keep).unwrap_or(escrow);
             balances.insert(demander_key(rng_seed, index).public().address(), owned);
-            fees = fees.checked_add(fee).unwrap_or(fees);
         }
         let mut genesis = Self {
             version: GENESIS_VERSION,
@@ -81,7 +78,6 @@ impl Genesis {
             operations: scenario.operations.clone(),
             providers: providers.collect(),
             balances,
-            bounty: fees.checked_ppm(50_000).unwrap_or(Money::ZERO),
             validators: validators.iter().map(|&key| (key, 1)).collect(),
             miners: u32::try_from(miners).unwrap_or(u32::MAX).max(1),
         };
@@ -89,9 +85,10 @@ impl Genesis {
         genesis
     }
 
-    /// Where miners pay for their blocks, gives each of these 100 $ beyond what an account must keep, if it has nothing.
+    /// Where miners pay for their blocks, or vouch for prices, gives each of these 100 $ beyond what an account must keep, if it has nothing.
     pub fn fund_miners(&mut self, miners: impl IntoIterator<Item = PublicKey>) {
-        if self.parameters.commit_reveal.is_none() || self.parameters.fee_per_byte == Money::ZERO {
+        let pays = self.parameters.commit_reveal.is_some() && self.parameters.fee_per_byte > Money::ZERO;
+        if !pays && self.parameters.price_bond == Money::ZERO {
             return;
         }
         let keep = self.parameters.account_min;

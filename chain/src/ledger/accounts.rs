@@ -75,18 +75,16 @@ impl AccountError {
     }
 }
 
-/// Balances, sequence numbers, and the two accounts of the market. Cloning shares what is large.
+/// Balances, sequence numbers, and the market's account of carriers. Cloning shares what is large.
 #[derive(Clone, Debug)]
 pub(crate) struct Accounts {
     balances: RedBlackTreeMapSync<Address, Money>,
     sequences: RedBlackTreeMapSync<Address, u64>,
     /// What an account keeps as long as it stands.
     account_min: Money,
-    /// From which price updates are paid.
-    bounty: Money,
     /// What the carriers have been paid.
     carrier: Money,
-    /// What was paid for bytes: nobody has it.
+    /// What was paid for bytes, and forfeited: nobody has it.
     burned: Money,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
@@ -99,7 +97,6 @@ impl Accounts {
             balances: balances.collect(),
             sequences: RedBlackTreeMapSync::new_sync(),
             account_min: genesis.parameters.account_min,
-            bounty: genesis.bounty,
             carrier: Money::ZERO,
             burned: Money::ZERO,
             touched: BTreeSet::new(),
@@ -122,10 +119,6 @@ impl Accounts {
     /// A sequence number that has an entry in the state.
     pub(super) fn stored_sequence(&self, author: Address) -> Option<u64> {
         self.sequences.get(&author).copied()
-    }
-
-    pub(super) const fn bounty(&self) -> Money {
-        self.bounty
     }
 
     pub(super) const fn carrier(&self) -> Money {
@@ -159,21 +152,6 @@ impl Accounts {
         }
         self.touched.insert(StateKey::Balance(address));
         Ok(())
-    }
-
-    pub(super) fn credit_bounty(&mut self, amount: Money) -> Result<(), Defect> {
-        self.bounty = raised(self.bounty, amount).ok_or(Defect::MarketAccount)?;
-        self.touched.insert(StateKey::Bounty);
-        Ok(())
-    }
-
-    /// Pays a share of the bounty account, in ppm, to somebody; how much that is.
-    pub(super) fn pay_bounty(&mut self, address: Address, share_ppm: u64) -> Result<Money, Defect> {
-        let paid = self.bounty.checked_ppm(share_ppm).ok_or(Defect::MarketAccount)?;
-        self.bounty = self.bounty.checked_sub(paid).ok_or(Defect::MarketAccount)?;
-        self.touched.insert(StateKey::Bounty);
-        self.credit(address, paid)?;
-        Ok(paid)
     }
 
     pub(super) fn credit_carrier(&mut self, amount: Money) -> Result<(), Defect> {
@@ -254,7 +232,7 @@ impl Accounts {
 
     /// All money in accounts, what was burned included, in micro-units.
     pub(super) fn total_money(&self) -> i128 {
-        let accounts = self.balances.values().chain([&self.bounty, &self.carrier, &self.burned]);
+        let accounts = self.balances.values().chain([&self.carrier, &self.burned]);
         accounts.map(|amount| i128::from(amount.micros())).sum()
     }
 
@@ -262,7 +240,7 @@ impl Accounts {
     pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
         let balances = self.balances.keys().copied().map(StateKey::Balance);
         let sequences = self.sequences.keys().copied().map(StateKey::Sequence);
-        balances.chain(sequences).chain([StateKey::Bounty, StateKey::Carrier, StateKey::Burned])
+        balances.chain(sequences).chain([StateKey::Carrier, StateKey::Burned])
     }
 
     pub(super) fn take_touched(&mut self) -> BTreeSet<StateKey> {
@@ -287,15 +265,13 @@ mod tests {
             balances: [(owner, Money::from_units(3))].into_iter().collect(),
             sequences: RedBlackTreeMapSync::new_sync(),
             account_min: Money::ZERO,
-            bounty: Money::from_units(2),
-            carrier: Money::from_units(1),
+            carrier: Money::from_units(3),
             burned: Money::ZERO,
             touched: BTreeSet::new(),
         };
         let less = Money::from_micros(-1);
         assert_eq!(accounts.credit(owner, less), Err(Defect::Balance));
         assert_eq!(accounts.debit(owner, less), Err(Defect::Balance));
-        assert_eq!(accounts.credit_bounty(less), Err(Defect::MarketAccount));
         assert_eq!(accounts.credit_carrier(less), Err(Defect::MarketAccount));
         assert_eq!((accounts.balance(owner), accounts.total_money()), (Money::from_units(3), 6_000_000));
     }

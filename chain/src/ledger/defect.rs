@@ -13,7 +13,7 @@ pub enum Defect {
     /// An author's next sequence number.
     #[error("internal: a sequence number left its range")]
     Sequence,
-    /// The bounty account or the carrier account.
+    /// The carrier account, or what was burned.
     #[error("internal: an account of the market left its range")]
     MarketAccount,
     /// A demand's escrow.

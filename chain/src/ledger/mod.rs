@@ -35,7 +35,7 @@ pub use cohorts::{Cohort, CommitmentError, RevealError};
 pub use defect::Defect;
 pub use market::{
     DemandEntry, DemandStatus, DemandTotals, Departed, Holder, Market, MarketDemand, MarketError,
-    MarketStatementError, Standing, Usage,
+    MarketStatementError, PriceTotals, Standing, Usage,
 };
 pub use records::{BringError, RecordOutlook, RecordTrial, StatementError};
 pub use root::{StateEntry, StateKey, StateProof};
@@ -156,7 +156,7 @@ impl Ledger {
         cohorts.take_due(validators).is_some()
     }
 
-    /// What was paid for bytes.
+    /// What was paid for bytes, and forfeited.
     pub const fn burned(&self) -> Money {
         self.state.accounts.burned()
     }
@@ -236,11 +236,11 @@ impl Ledger {
     }
 
     /// From when on an open demand asks a composition for no more than this; milliseconds since the Unix epoch, if no halt
-    /// comes between. `None` if there is no such demand.
-    pub fn accepts_from(&self, demand: DemandId, earned: Money) -> Option<u64> {
+    /// comes between, if there is this much to earn. `None` if there is no such demand.
+    pub fn accepts_from(&self, demand: DemandId, fee: Money, earned: Money) -> Option<u64> {
         let (entry, parameters) = (self.demand(demand)?, self.network.parameters());
         let asks_more = |age_ms| {
-            let required = entry.solver_fee.checked_ppm(parameters.required_ppm(age_ms));
+            let required = fee.checked_ppm(parameters.required_ppm(age_ms));
             required.is_some_and(|required| required > earned)
         };
         // What is asked for never rises with age.
@@ -320,9 +320,9 @@ impl Ledger {
         self.state.providers.prices()
     }
 
-    /// The account from which price updates are paid.
-    pub const fn bounty_account(&self) -> Money {
-        self.state.accounts.bounty()
+    /// How often the prices were updated, and whose they are.
+    pub const fn price_totals(&self) -> &PriceTotals {
+        self.state.price_authors.totals()
     }
 
     /// What the carriers have been paid.

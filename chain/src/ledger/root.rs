@@ -34,8 +34,8 @@ pub enum StateKey {
     Provider(ProviderId),
     /// A demand of the market and the composition that is current.
     Demand(DemandId),
-    /// The bounty account.
-    Bounty,
+    /// How often prices were updated, and whose they are.
+    PriceTotals,
     /// The carrier account.
     Carrier,
     /// How many demands came and left.
@@ -76,7 +76,7 @@ impl StateKey {
             Self::Sequence(address) => tagged(1, &address.0.0),
             Self::Provider(id) => tagged(2, &id.0.to_be_bytes()),
             Self::Demand(id) => tagged(3, &id.0.0),
-            Self::Bounty => tagged(4, &[]),
+            Self::PriceTotals => tagged(4, &[]),
             Self::Carrier => tagged(5, &[]),
             Self::DemandTotals => tagged(6, &[]),
             Self::Halted => tagged(7, &[]),

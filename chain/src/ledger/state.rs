@@ -1,6 +1,6 @@
 //! The state: what the rooms hold, and the tree over it. No rules are checked here.
 //!
-//! Money is in balances, in each demand's escrow and clearing account, in providers' deposits, in the bounty account and
+//! Money is in balances, in each demand's escrow and clearing account, in providers' deposits and
 //! in the carrier account, and nowhere else; what was burned is counted too. A provider's minutes are taken by standing
 //! (composed, not yet frozen) and by frozen compositions.
 
@@ -9,6 +9,7 @@ use super::accused::Accused;
 use super::anchors::Anchors;
 use super::cohorts::Cohorts;
 use super::market::demands::Demands;
+use super::market::price_authors::PriceAuthors;
 use super::market::providers::Providers;
 use super::root::StateKey;
 use crate::codec::encode;
@@ -40,6 +41,7 @@ pub(crate) struct State {
     pub(super) accounts: Accounts,
     pub(super) providers: Providers,
     pub(super) demands: Demands,
+    pub(super) price_authors: PriceAuthors,
     pub(super) anchors: Anchors,
     pub(super) cohorts: Cohorts,
     pub(super) accused: Accused,
@@ -55,6 +57,7 @@ impl State {
             accounts: Accounts::new(genesis),
             providers: Providers::new(genesis),
             demands: Demands::new(&genesis.parameters),
+            price_authors: PriceAuthors::default(),
             anchors: Anchors::new(),
             cohorts: Cohorts::default(),
             accused: Accused::default(),
@@ -73,6 +76,7 @@ impl State {
         touched.append(&mut self.anchors.take_touched());
         touched.append(&mut self.cohorts.take_touched());
         touched.append(&mut self.accused.take_touched());
+        touched.extend(self.price_authors.take_touched().then_some(StateKey::PriceTotals));
         touched.insert(StateKey::Halted);
         self.tree = self.tree_over(touched.into_iter());
     }
@@ -98,7 +102,7 @@ impl State {
             .chain(self.anchors.keys())
             .chain(self.cohorts.keys())
             .chain(self.accused.keys())
-            .chain([StateKey::Halted])
+            .chain([StateKey::PriceTotals, StateKey::Halted])
     }
 
     /// The value of an entry; `None` if there is no such entry.
@@ -108,7 +112,7 @@ impl State {
             StateKey::Sequence(author) => self.accounts.stored_sequence(author).map(|value| encode(&value)),
             StateKey::Provider(id) => self.providers.entry(id),
             StateKey::Demand(id) => self.demands.get(id).map(|entry| encode(entry.as_ref())),
-            StateKey::Bounty => Some(encode(&self.accounts.bounty())),
+            StateKey::PriceTotals => Some(encode(self.price_authors.totals())),
             StateKey::Carrier => Some(encode(&self.accounts.carrier())),
             StateKey::DemandTotals => Some(encode(&self.demands.totals())),
             StateKey::Halted => Some(encode(&self.halted_ms)),

@@ -11,7 +11,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use scenarios::parameters::CommitReveal;
+use scenarios::parameters::{Allocation, CommitReveal};
 use scenarios::{DualPrices, Money, Oracle, ProviderId, SharedSupply};
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +32,7 @@ use crate::consensus::{DoubleVote, EvidenceError};
 use crate::genesis::Network;
 use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height, Record, RecordId, Statement};
+use crate::schedule::Measure;
 
 /// An item of a block that does not take effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,9 +113,9 @@ pub struct BatchReport {
     pub cost: Money,
     /// What it adds to their reduced cost; may be negative. At the end of the range of money if it is beyond.
     pub reduced_cost: Money,
-    /// Fees of the demands composed for the first time.
+    /// What there is to earn for the demands composed for the first time.
     pub fees: Money,
-    /// What of the fees it earns, in ppm; 0 if it composes no open demand.
+    /// What of the fees it earns, the share of the prices' authors included, in ppm; 0 if it composes no open demand.
     pub reward_ppm: u64,
     /// What it earns for them, paid as they freeze.
     pub reward: Money,
@@ -124,8 +125,8 @@ pub struct BatchReport {
     pub bound_before: Option<Money>,
     /// With a price update: the market's bound after.
     pub bound_after: Option<Money>,
-    /// With a price update: what the bounty account paid for it.
-    pub bounty: Money,
+    /// What the authors of the prices got of the fees.
+    pub price_share: Money,
     /// Shortest-path steps it took to check.
     pub work: u64,
     /// What became of each block that took effect, in order: those it brings, or those of a cohort.
@@ -188,6 +189,8 @@ pub(crate) struct Transition<'a> {
     pub(super) prices: &'a DualPrices,
     /// Providers whose offers its records change.
     changed: BTreeSet<ProviderId>,
+    /// The market's bound at the prices in force, once a price update asked for it.
+    pub(super) bound: Option<Money>,
     pub(super) staged: Vec<Staged>,
     pub(super) amended: Vec<StagedAmendment>,
     pub(super) staged_ids: BTreeSet<DemandId>,
@@ -216,6 +219,7 @@ impl<'a> Transition<'a> {
             oracle: OnceCell::new(),
             prices: ledger.prices(),
             changed: BTreeSet::new(),
+            bound: None,
             staged: Vec::new(),
             amended: Vec::new(),
             staged_ids: BTreeSet::new(),
@@ -253,12 +257,11 @@ impl<'a> Transition<'a> {
         work <= self.network.parameters().limits.verification_work
     }
 
-    /// How much work a price update is to check: two shortest paths per demand of the market.
-    pub(crate) fn work_of_prices(&self) -> u64 {
+    /// How much work it takes to find the bound of the market at some prices: a shortest path per demand.
+    pub(super) fn work_of_pass(&self) -> u64 {
         let meter = WorkMeter::new(self.state.providers.supply());
         let market = self.state.demands.iter().map(|(_, entry)| &entry.demand);
-        let pass = market.fold(0_u64, |sum, demand| sum.saturating_add(meter.work(demand)));
-        pass.saturating_mul(2)
+        market.fold(0_u64, |sum, demand| sum.saturating_add(meter.work(demand)))
     }
 
     /// Takes so much work more into account.
@@ -348,6 +351,13 @@ impl<'a> Transition<'a> {
         self.state.cohorts.put_back(height, cohort, miners);
     }
 
+    /// Whether a block takes effect whole or not at all: in dedicated allocation, and by the measures of paper A.
+    pub(crate) fn takes_effect_whole(&self) -> bool {
+        let parameters = self.network.parameters();
+        parameters.allocation == Allocation::Dedicated
+            || matches!(parameters.schedule.measure, Measure::Paper { .. })
+    }
+
     /// To come back to, should a block not take effect as a whole.
     pub(crate) fn checkpoint(&self) -> Checkpoint {
         Checkpoint {
@@ -367,25 +377,27 @@ impl<'a> Transition<'a> {
         self.amended.truncate(amended);
     }
 
-    /// Enters what is staged, then returns what deposits have too much.
+    /// Enters what is staged, pays the authors of the prices, then returns what deposits have too much.
     fn enter(&mut self) -> Result<(), Defect> {
         let mut left = std::mem::take(&mut self.changed);
         for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
             let standing = staged.standing(staged.by.miner, self.at);
             let clearing = staged.terms.clearing;
             if staged.is_first() {
-                self.state.compose(staged.demand, standing, clearing)?;
+                self.state.compose(staged.demand, standing, clearing, staged.award)?;
             } else {
                 self.state.recompose(staged.demand, standing, clearing)?;
             }
             left.extend(staged.entry.composition().into_iter().flat_map(|replaced| replaced.minutes.keys()));
         }
+        self.state.pay_for_prices(self.report.price_share)?;
         self.state.release_deposits(&left)
     }
 
     /// Enters everything that is staged.
     pub(crate) fn close(&mut self) -> Result<(), Defect> {
-        self.report.reward_ppm = share_of(self.report.reward, self.report.fees);
+        let paid = self.report.reward.checked_add(self.report.price_share).ok_or(Defect::Totals)?;
+        self.report.reward_ppm = share_of(paid, self.report.fees);
         self.enter()
     }
 

@@ -1,19 +1,18 @@
 //! Making blocks: what a miner wants to put into one, judged by the very code that will validate the batch that brings it.
 
-use scenarios::ProviderId;
+use scenarios::{DualPrices, ProviderId};
 
 use super::form::validate_contents;
 use super::rejection::Rejection;
 use super::stateful::{ValidBatch, bring_records};
 use crate::batch::{BATCH_VERSION, Batch, BatchHeader, BatchKind, Contents};
-use crate::block::PriceUpdate;
 use crate::block::{Amendment, Block, Body, Composition, Header, Replacement, SignedHeader};
 use crate::codec::encode;
 use crate::commitment::{Commitment, SignedCommitment};
 use crate::hash::{Domain, Hash};
 use crate::key::{PublicKey, SecretKey, Signature};
 use crate::ledger::market::amending::{ProposedPart, StagedAmendment};
-use crate::ledger::market::staging::{ProposedComposition, Staged};
+use crate::ledger::market::staging::{Appraised, ProposedComposition, Staged};
 use crate::ledger::transition::{BatchReport, BlockOutcome, By, Transition};
 use crate::ledger::{DemandEntry, Ledger, MarketError};
 use crate::merkle::merkle_root;
@@ -28,8 +27,8 @@ pub struct Draft {
     pub timestamp_ms: u64,
     /// Records, right by themselves ([`crate::validate::check_record`]).
     pub records: Vec<Record>,
-    /// New prices.
-    pub price_update: Option<PriceUpdate>,
+    /// New prices; what they gain is claimed with care.
+    pub prices: Option<DualPrices>,
     /// The provider of each order of each demand.
     pub compositions: Vec<Serving>,
     /// What is re-composed together, and open demands for which that makes room: see [`Amendment`]. Order
@@ -166,7 +165,7 @@ impl Ledger {
             return Err(Rejection::TimestampNotAboveParent { got, expected });
         }
         let kind = self.kind_of(&draft);
-        let empty = kind == BatchKind::Quiet && draft.records.is_empty() && draft.price_update.is_none();
+        let empty = kind == BatchKind::Quiet && draft.records.is_empty() && draft.prices.is_none();
         self.validate_interval(draft.timestamp_ms, kind, empty)?;
 
         let mut transition = Transition::begin(self, draft.timestamp_ms)?;
@@ -175,23 +174,20 @@ impl Ledger {
         let work = transition.work_of(composed.map(|(demand, _)| *demand));
         transition.spend(work)?;
         let by = By { block: 0, miner: draft.miner.address() };
-        for serving in &draft.compositions {
-            transition.stage(&propose(by, serving, draft.timestamp_ms))?;
-        }
+        stage_all(&mut transition, by, &draft.compositions, draft.timestamp_ms)?;
         for (index, set) in draft.amendments.iter().enumerate() {
             propose_amendment(&mut transition, by, index, set, draft.timestamp_ms)?;
         }
         transition.judge_whole(by.block)?;
         transition.close()?;
-        if let Some(update) = &draft.price_update {
-            let work = transition.work_of_prices();
-            transition.spend(work)?;
+        let price_update = draft.prices.map(|prices| transition.claim_prices(prices)).transpose()?;
+        if let Some(update) = &price_update {
             transition.reprice(by.miner, update)?;
         }
         let body = Body {
             compositions: transition.staged().iter().map(composition_of).collect(),
             amendments: transition.amended().iter().map(amendment_of).collect(),
-            price_update: draft.price_update,
+            price_update,
         };
         let own = if body.is_empty() {
             transition.end(Vec::new())?;
@@ -235,8 +231,9 @@ impl Ledger {
         Ok(drafted)
     }
 
-    /// Which of these compositions the next batch of `miner` can bring together at this time, taken greedily in order:
-    /// for what is left of a block, and to explain a refusal. What blocks earn as a whole is not judged.
+    /// Which of these compositions the next batch of `miner` can bring together at this time, the better ones first: for
+    /// what is left of a block, and to explain a refusal. Instead of one that is not near the best of what is left, the best is
+    /// kept. What blocks earn as a whole is not judged.
     pub fn admissible(&self, miner: &PublicKey, timestamp_ms: u64, compositions: &[Serving]) -> Admissible {
         let mut admissible = Admissible::default();
         let mut transition = match Transition::begin(self, timestamp_ms) {
@@ -248,11 +245,13 @@ impl Ledger {
             }
         };
         let by = By { block: 0, miner: miner.address() };
-        for serving @ (demand, providers) in compositions {
-            match transition.stage(&propose(by, serving, timestamp_ms)) {
-                Ok(_) => admissible.kept.push((*demand, providers.clone())),
-                Err(error @ MarketError::RewardBelowThreshold { got, .. }) => {
-                    let from_ms = self.accepts_from(*demand, got).unwrap_or(u64::MAX);
+        let proposed: Vec<ProposedComposition<'_>> =
+            compositions.iter().map(|serving| propose(by, serving, timestamp_ms)).collect();
+        for ((demand, providers), outcome) in compositions.iter().zip(transition.stage_ranked(&proposed)) {
+            match outcome {
+                Ok(providers) => admissible.kept.push((*demand, providers)),
+                Err(error @ MarketError::RewardBelowThreshold { fee, got, .. }) => {
+                    let from_ms = self.accepts_from(*demand, fee, got).unwrap_or(u64::MAX);
                     let serving = (*demand, providers.clone());
                     admissible.early.push(Early { serving, from_ms, rejection: error.into() });
                 }
@@ -280,10 +279,9 @@ impl Ledger {
             }
         };
         let by = By { block: 0, miner: miner.address() };
-        for serving in compositions {
-            // What does not fit takes nothing.
-            let _ = transition.stage(&propose(by, serving, timestamp_ms));
-        }
+        let proposed: Vec<ProposedComposition<'_>> =
+            compositions.iter().map(|serving| propose(by, serving, timestamp_ms)).collect();
+        let _ = transition.stage_ranked(&proposed); // what does not fit takes nothing
         for (index, set) in sets.iter().enumerate() {
             match propose_amendment(&mut transition, by, index, set, timestamp_ms) {
                 Ok(()) => admissible.kept.push(set.clone()),
@@ -308,6 +306,31 @@ impl Ledger {
 
 fn propose(by: By, (demand, providers): &Serving, timestamp_ms: u64) -> ProposedComposition<'_> {
     ProposedComposition { by, demand: *demand, providers, timestamp_ms, claim: None }
+}
+
+/// Stages compositions as a batch that brings them alone would: whole blocks in their order, items that stand alone by what
+/// they are worth.
+fn stage_all(
+    transition: &mut Transition<'_>,
+    by: By,
+    compositions: &[Serving],
+    timestamp_ms: u64,
+) -> Result<(), MarketError> {
+    let mut appraised = Vec::with_capacity(compositions.len());
+    let is_whole = transition.takes_effect_whole();
+    for serving in compositions {
+        let proposed = propose(by, serving, timestamp_ms);
+        if is_whole {
+            transition.stage(&proposed)?;
+        } else {
+            appraised.push(transition.appraise(&proposed)?);
+        }
+    }
+    appraised.sort_by_key(Appraised::rank);
+    for found in appraised {
+        transition.place(found)?;
+    }
+    Ok(())
 }
 
 /// Stages a set as an amendment of the versions that stand.

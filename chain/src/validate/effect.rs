@@ -9,8 +9,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scenarios::parameters::Allocation;
-
 use super::rejection::{BlockError, Rejection};
 use crate::batch::BatchHash;
 use crate::block::{Amendment, Block, BlockHash, Composition};
@@ -22,10 +20,7 @@ use crate::ledger::market::staging::{Claim, ProposedComposition};
 use crate::ledger::transition::{By, Transition};
 use crate::ledger::{BlockOutcome, Cohort, Defect, Dropped, MarketError};
 use crate::record::{DemandId, Height};
-use crate::schedule::{Measure, PPM};
-
-/// Price updates that are tried of a batch, until one takes effect: each takes two passes over the market.
-const PRICE_UPDATES_TRIED: usize = 2;
+use crate::schedule::PPM;
 
 /// The greater its saving the sooner an amendment comes, in ppm of what was paid in.
 type AmendmentRank = (Reverse<i128>, Hash);
@@ -166,7 +161,7 @@ pub(super) fn take_effect<'b>(
     {
         transition.put_back(*height, cohort, &carried);
     }
-    if takes_effect_whole(transition) {
+    if transition.takes_effect_whole() {
         take_whole(transition, seed, &mut fates)?;
     } else {
         compose(transition, seed, &mut fates)?;
@@ -206,12 +201,6 @@ const fn internal(why: &Rejection) -> Result<(), Defect> {
         return Err(*defect);
     }
     Ok(())
-}
-
-fn takes_effect_whole(transition: &Transition<'_>) -> bool {
-    let parameters = transition.network().parameters();
-    parameters.allocation == Allocation::Dedicated
-        || matches!(parameters.schedule.measure, Measure::Paper { .. })
 }
 
 /// A block has its turn, if this is the time for it and there is time to check it.
@@ -379,24 +368,26 @@ fn stage_whole(transition: &mut Transition<'_>, fate: &Fate<'_>) -> Result<(), R
     Ok(())
 }
 
-/// On what the batch leaves otherwise.
+/// On what the batch leaves otherwise, that of the greatest claim first.
 fn reprice(transition: &mut Transition<'_>, seed: Hash, fates: &mut [Fate<'_>]) -> Result<(), Defect> {
-    let mut order: Vec<(Hash, usize)> =
-        fates.iter().enumerate().map(|(position, fate)| (lot(seed, fate.block, None), position)).collect();
+    let mut order = Vec::new();
+    for (position, fate) in fates.iter().enumerate() {
+        if let Some(update) = &fate.block.body.price_update {
+            order.push((Reverse(update.gain), lot(seed, fate.block, None), position));
+        }
+    }
     order.sort_unstable();
-    let (mut tried, mut is_done) = (0_usize, false);
-    for (_, position) in order {
+    let mut is_done = false;
+    for (_, _, position) in order {
         let Some(fate) = fates.get_mut(position) else { continue };
         let Some(update) = &fate.block.body.price_update else { continue };
         if fate.dropped.first().is_some_and(Option::is_some) {
             continue; // the whole block is
         }
-        let got = if is_done || tried >= PRICE_UPDATES_TRIED {
-            Err(MarketError::OnePriceUpdate { tried: PRICE_UPDATES_TRIED })
+        let got = if is_done {
+            Err(MarketError::OnePriceUpdate)
         } else {
-            tried = tried.saturating_add(1);
-            let work = transition.work_of_prices();
-            transition.spend(work).and_then(|()| transition.reprice(fate.by.miner, update))
+            transition.reprice(fate.by.miner, update)
         };
         match got {
             Ok(()) => is_done = true,
@@ -459,9 +450,9 @@ mod tests {
         let demand = records[0].id();
         let draft = |ledger: &Ledger, records, compositions| {
             let timestamp_ms = ledger.head().timestamp_ms + 1_000;
-            let (price_update, amendments) = (None, Vec::new());
+            let (prices, amendments) = (None, Vec::new());
             let miner = key.public();
-            ledger.draft(Draft { miner, timestamp_ms, records, price_update, compositions, amendments })
+            ledger.draft(Draft { miner, timestamp_ms, records, prices, compositions, amendments })
         };
         let ledger = Ledger::new(Arc::clone(&network));
         let (batch, _) = draft(&ledger, records, Vec::new()).unwrap().sign(&key);

@@ -62,16 +62,23 @@ fn a_supply_is_tabulated_once_for_all_batches_until_an_offer_changes_it() {
 }
 
 #[test]
-fn a_price_update_raises_the_bound_to_the_optimum_and_is_paid() {
+fn a_price_update_raises_the_bound_to_the_optimum_and_its_author_shares_what_is_earned_at_it() {
     let mut market = Market::open();
     let report =
         market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     assert_eq!((report.bound_before, report.bound_after), (Some(units(57)), Some(units(61))));
-    // 5 % of the 2 $ in the bounty account.
-    assert_eq!(report.bounty, micros(100_000));
-    assert_eq!(market.balance(&miner(0)), micros(100_000));
-    assert_eq!(market.ledger.bounty_account(), micros(1_900_000));
     assert_eq!(market.ledger.market_bound(), Ok(units(61)));
+    let author = miner(0).public().address();
+    assert_eq!(market.ledger.price_totals().authors, [(author, units(4))].into());
+    assert_eq!(market.ledger.price_totals().updates, 1);
+    // At these prices the cheapest way costs 23 $: 2 % of that is the fee, of which 5 % are for the prices, at once.
+    let report = market.accept(market.composing(1, &[(0, providers([1, 1]))]));
+    assert_eq!(
+        (report.fees, report.reward, report.price_share),
+        (micros(460_000), micros(437_000), micros(23_000))
+    );
+    assert_eq!(report.reward_ppm, 1_000_000);
+    assert_eq!(market.balance(&miner(0)), micros(23_000));
 }
 
 #[test]
@@ -102,7 +109,12 @@ fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
     // Reduced cost 4 $ of 23 $ is beyond the 10 % at which pay ends.
     let demand = market.demand(2);
     let below = |expected| {
-        Rejection::Market(MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected })
+        Rejection::Market(MarketError::RewardBelowThreshold {
+            demand,
+            fee: micros(380_000),
+            got: Money::ZERO,
+            expected,
+        })
     };
     assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below(micros(40_000)));
     // The demand came at height 1; the floor is gone 4 + 12 seconds later.

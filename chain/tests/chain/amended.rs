@@ -79,7 +79,12 @@ fn room_is_made_for_an_open_demand_which_pays_for_it() {
     let proposed = |market: &Market| market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     // Without prices, moving alice from 19 to 23 $ is 4 $ of reduced cost on 23 $: too much to be paid for.
     let demand = market.demand(2);
-    let below = MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected: micros(40_000) };
+    let below = MarketError::RewardBelowThreshold {
+        demand,
+        fee: micros(380_000),
+        got: Money::ZERO,
+        expected: micros(38_000),
+    };
     assert_eq!(market.draft(proposed(&market)).unwrap_err(), Rejection::Market(below));
     // At the right prices, either composition is worth 23 $, and there is none.
     market.accept(ProposedBatch::default().at_right_prices());
@@ -224,12 +229,11 @@ fn two_amenders_are_paid_from_what_the_first_composer_loses() {
     // 41 -> 26 -> 19 $: 1 % of 15 $ and of 7 $.
     assert_eq!(market.balance(&miner(1)), micros(150_000));
     assert_eq!(market.balance(&miner(2)), micros(70_000));
-    // Of the whole fee it earned, 0.4 - 0.22 = 0.18 $, 2 % of which top up the bounty account.
-    assert_eq!(entry.composition().unwrap().earned, micros(180_000));
-    assert_eq!(market.balance(&miner(0)), micros(176_400));
-    assert_eq!(market.ledger.bounty_account(), micros(2_003_600));
-    // 100 - 41 $ at once, 41 - 19 $ now, nothing of the fee.
-    assert_eq!(market.balance(&demander(0)), units(81));
+    // Of the whole fee it earned, 0.38 - 0.22 = 0.16 $.
+    assert_eq!(entry.composition().unwrap().earned, micros(160_000));
+    assert_eq!(market.balance(&miner(0)), micros(160_000));
+    // 100 - 41 $ and what the fee could have been more than 0.38 $ at once, 41 - 19 $ now, nothing of the fee.
+    assert_eq!(market.balance(&demander(0)), units(81) + micros(1_620_000));
     assert_eq!(market.balance(&provider_of(0)), units(19));
     assert_eq!(market.ledger.total_money(), total);
 }
@@ -264,10 +268,9 @@ fn whoever_composes_badly_and_amends_that_under_another_key_gains_nothing() {
             market.compose(&[(0, providers([0, 0]))]);
         }
         market.advance_to(53);
-        let share = market.ledger.bounty_account() - units(2);
-        market.balance(&miner(0)) + market.balance(&miner(1)) + share
+        market.balance(&miner(0)) + market.balance(&miner(1))
     };
-    assert_eq!((earned(true), earned(false)), (micros(400_000), micros(400_000)));
+    assert_eq!((earned(true), earned(false)), (micros(380_000), micros(380_000)));
 }
 
 #[test]

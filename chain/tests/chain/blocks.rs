@@ -197,7 +197,8 @@ fn of_many_price_updates_one_takes_effect_and_two_are_tried() {
     let mut market = Market::open();
     let head = market.ledger.head().hash;
     let sign = |market: &Market, by: u64, head: BatchHash, price: i64| {
-        let price_update = Some(PriceUpdate { prices: DualPrices(vec![micros(price)]) });
+        let prices = DualPrices(vec![micros(price)]);
+        let price_update = Some(PriceUpdate { replaces: 0, gain: units(4), prices });
         let body = Body { price_update, ..Body::default() };
         Block::sign(market.network().id(), head, by, body, &miner(by))
     };
@@ -328,7 +329,10 @@ fn a_block_that_no_batch_could_bring_is_not_well_formed() {
         (|body| body.compositions.clear(), "empty-block"),
         (|body| body.compositions.extend(body.compositions.clone()), "duplicate-composition"),
         (
-            |body| body.price_update = Some(PriceUpdate { prices: DualPrices(vec![Money::ZERO]) }),
+            |body| {
+                let prices = DualPrices(vec![Money::ZERO]);
+                body.price_update = Some(PriceUpdate { replaces: 0, gain: units(1), prices });
+            },
             "price-form",
         ),
         (|body| body.amendments.push(Amendment { parts: Vec::new() }), "empty-amendment"),

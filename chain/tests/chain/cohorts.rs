@@ -386,7 +386,7 @@ fn what_is_foreseen_is_what_comes_of_it() {
         miner: miner(0).public(),
         timestamp_ms: market.next_time(),
         records: Vec::new(),
-        price_update: None,
+        prices: None,
         compositions: vec![(market.demand(2), providers([1, 1]))],
         amendments: Vec::new(),
     });

@@ -39,8 +39,8 @@ fn the_network_id_depends_on_everything() {
 
 #[test]
 fn numbers_out_of_range() {
-    let got = refused(|genesis| genesis.parameters.bounty_share_ppm = 1_000_001);
-    assert_eq!(got, parameter("bounty_share_ppm", 1_000_001, 0, 1_000_000));
+    let got = refused(|genesis| genesis.parameters.price_share_ppm = 1_000_001);
+    assert_eq!(got, parameter("price_share_ppm", 1_000_001, 0, 1_000_000));
     let got = refused(|genesis| genesis.parameters.freeze_after_ms = 0);
     assert_eq!(got, parameter("freeze_after_ms", 0, 1, INTERVAL_MS));
     assert_eq!(got.to_string(), "the parameter freeze_after_ms: got 0, expected 1 to 2592000000");
@@ -50,8 +50,6 @@ fn numbers_out_of_range() {
     assert_eq!(got, out_of_range("the number of operations", 0, 1, 4_096));
     let got = refused(|genesis| genesis.rules.metres_per_minute = 0);
     assert_eq!(got, out_of_range("metres_per_minute", 0, 1, 1 << 31));
-    let got = refused(|genesis| genesis.bounty = micros(-1));
-    assert_eq!(got, out_of_range("the bounty account (micro-units)", -1, 0, 1 << 61));
 }
 
 #[test]
@@ -61,8 +59,7 @@ fn money_that_is_negative_or_too_much() {
     assert_eq!(got, GenesisError::NegativeBalance { address, got: micros(-1) });
     let most = Money::from_micros(1 << 61);
     let got = refused(|genesis| {
-        genesis.balances = [(address, most)].into();
-        genesis.bounty = micros(1);
+        genesis.balances = [(address, most), (miner(1).public().address(), micros(1))].into();
     });
     assert_eq!(got, GenesisError::MoneyTotal { got: (1 << 61) + 1, expected: 1 << 61 });
 }
@@ -114,17 +111,17 @@ fn versions_names_and_schedules_that_are_wrong() {
 fn demanders_own_budget_and_fee_providers_their_deposit_and_all_something_for_the_bytes_of_records() {
     let scenario = Scenario::of_instance("n", crate::market::instance());
     let genesis = Genesis::of_scenario(&scenario, scenario.search.profile, 1, vec![miner(0).public()], 7, 1);
+    // A validator that mines has 100 $ to vouch with, and keeps 1 $.
+    assert_eq!(genesis.balances[&miner(0).public().address()], units(101));
     let owner = crate::market::demander(2).public().address();
     // For 16 KiB of records.
     let bytes = micros(16_384);
-    assert_eq!(genesis.balances[&owner], micros(101_400_000) + bytes);
-    // A twentieth of all fees.
-    assert_eq!(genesis.bounty, micros(60_000));
+    assert_eq!(genesis.balances[&owner], micros(103_500_000) + bytes);
     assert_eq!(genesis.operations.len(), 2);
     // An account keeps 1 $, and each of five operations offered locks 1 $.
     let provider = crate::market::provider_of(0).public().address();
     assert_eq!(genesis.balances[&provider], units(3) + bytes);
-    let all = micros(3 * 101_400_000) + units(5 + 3) + micros(6 * 16_384);
+    let all = micros(3 * 103_500_000) + units(5 + 3) + micros(6 * 16_384) + units(101);
     assert_eq!(genesis.balances.values().copied().sum::<Money>(), all);
 }
 
@@ -202,8 +199,9 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
             solver_fee_ppm: shares[0],
             min_reward_ppm: shares[1],
             min_bound_gain_ppm: shares[2],
-            bounty_share_ppm: shares[3],
-            bounty_pay_ppm: shares[4],
+            near_best_ppm: shares[4],
+            price_share_ppm: shares[3],
+            price_bond: amounts.0,
             min_saving_ppm: shares[5],
             amender_share_ppm: shares[6],
             relax_after_ms: times[3],

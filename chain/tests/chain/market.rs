@@ -1,7 +1,7 @@
 //! A market to be checked by hand.
 //!
 //! Transport costs 1 $ a kilometre; every demand is operation 0, then operation 1, with a budget of 100 $
-//! and a fee of 0.4 $.
+//! and a fee of 2 % of what its cheapest way costs: 0.38 $ without prices.
 //!
 //! | provider | at            | operation 0   | operation 1   | capacity  |
 //! |----------|---------------|---------------|---------------|-----------|
@@ -25,7 +25,7 @@ use chain::state_tree::StateTree;
 use chain::validate::{Assembled, Assembly, Serving};
 use chain::{
     Batch, Block, Contents, DemandId, Draft, Drafted, ExecutedBatch, Genesis, Height, Ledger, Network,
-    PriceUpdate, Record, RecordContent, Rejection, SecretKey, Statement, WellFormed, merkle_root,
+    Record, RecordContent, Rejection, SecretKey, Statement, WellFormed, merkle_root,
 };
 use scenarios::{
     CostRules, Demand, DualPrices, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId,
@@ -119,10 +119,13 @@ pub(crate) fn genesis() -> Genesis {
     scenario.network.min_budget = micros(1);
     scenario.network.offer_deposit = Money::ZERO;
     scenario.network.fee_per_byte = Money::ZERO;
+    scenario.network.price_bond = Money::ZERO;
+    // Nor does anything have to be near the best of what is left, but in the tests about that.
+    scenario.network.near_best_ppm = 1_000_000_000;
+    scenario.network.solver_fee_ppm = 20_000;
     let (profile, miners) = (scenario.search.profile, validators.len());
     let mut genesis = Genesis::of_scenario(&scenario, profile, miners, validators, RNG_SEED, START_MS);
     genesis.balances.insert(treasurer().public().address(), units(1_000));
-    genesis.bounty = units(2);
     genesis
 }
 
@@ -205,7 +208,7 @@ impl Market {
             miner: miner(proposed.miner).public(),
             timestamp_ms: self.next_time(),
             records: proposed.records,
-            price_update: proposed.prices.map(|prices| PriceUpdate { prices: DualPrices(prices) }),
+            prices: proposed.prices.map(DualPrices),
             compositions: proposed.compositions,
             amendments: proposed.amendments,
         })

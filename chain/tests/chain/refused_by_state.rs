@@ -25,7 +25,8 @@ fn reanchored(market: &Market, mut batch: Batch, by: u64) -> Batch {
 fn repricing(market: &Market, prices: &[Money]) -> Batch {
     let mut batch =
         market.batch(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
-    batch.contents.blocks[0].body.price_update = Some(PriceUpdate { prices: DualPrices(prices.to_vec()) });
+    let prices = DualPrices(prices.to_vec());
+    batch.contents.blocks[0].body.price_update = Some(PriceUpdate { replaces: 0, gain: units(1), prices });
     resign(batch, &miner(0))
 }
 
@@ -262,7 +263,8 @@ fn a_reward_below_the_threshold() {
     let composition = &mut batch.contents.blocks[0].body.compositions[0];
     (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
     let (demand, expected) = (market.demand(2), micros(40_000));
-    let below = MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected };
+    let below =
+        MarketError::RewardBelowThreshold { demand, fee: micros(380_000), got: Money::ZERO, expected };
     refuse(&market, resign(batch, &miner(0)), &Rejection::Market(below), Fault::Peer);
 }
 

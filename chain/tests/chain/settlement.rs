@@ -33,15 +33,15 @@ fn a_composition_freezes_after_its_heights_and_pays_everybody() {
 }
 
 #[test]
-fn an_earned_fee_goes_to_the_miner_but_for_the_bounty_account() {
+fn a_fee_is_of_what_the_cheapest_way_costs_and_goes_to_the_miner() {
     let mut market = Market::open();
     market.compose(&[(0, providers([0, 0]))]);
     assert_eq!(market.balance(&miner(0)), Money::ZERO);
+    // 100 $ less 19 $, and of at most 2 $ all but 2 % of 19 $.
+    assert_eq!(market.balance(&demander(0)), units(81) + micros(1_620_000));
     market.advance_to(34);
-    // 2 % of 0.4 $ top up the bounty account's 2 $.
-    assert_eq!(market.balance(&miner(0)), micros(392_000));
-    assert_eq!(market.ledger.bounty_account(), micros(2_008_000));
-    assert_eq!(market.balance(&demander(0)), units(81));
+    assert_eq!(market.balance(&miner(0)), micros(380_000));
+    assert_eq!(market.balance(&demander(0)), units(81) + micros(1_620_000));
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_batch() {
             miner: miner.public(),
             timestamp_ms,
             records,
-            price_update: None,
+            prices: None,
             compositions,
             amendments: vec![],
         };

@@ -16,7 +16,12 @@ fn no_good_composition_carries_a_bad_one() {
     // On average the reduced costs are 4 of 42 $, for which something would be paid; but 4 of 23 $ earn nothing.
     let both = market.composing(0, &[(0, providers([0, 0])), (2, providers([1, 1]))]);
     let demand = market.demand(2);
-    let below = MarketError::RewardBelowThreshold { demand, got: Money::ZERO, expected: micros(40_000) };
+    let below = MarketError::RewardBelowThreshold {
+        demand,
+        fee: micros(380_000),
+        got: Money::ZERO,
+        expected: micros(38_000),
+    };
     assert_eq!(market.draft(both.clone()).unwrap_err(), Rejection::Market(below.clone()));
     let admissible = market.ledger.admissible(&miner(0).public(), market.next_time(), &both.compositions);
     assert_eq!(admissible.kept, both.compositions[..1]);
@@ -45,7 +50,8 @@ fn what_earns_too_little_now_takes_nothing_from_what_comes_after_it() {
 fn a_demand_says_from_when_on_it_asks_for_no_more() {
     let market = Market::open();
     let (demand, brought) = (market.demand(2), market.ledger.head().timestamp_ms);
-    let from_ms = |earned| market.ledger.accepts_from(demand, micros(earned)).unwrap() - brought;
+    let from_ms =
+        |earned| market.ledger.accepts_from(demand, micros(400_000), micros(earned)).unwrap() - brought;
     // A tenth of 0.4 $ for four seconds, then less and less for twelve.
     assert_eq!([50_000, 40_000, 39_999, 0].map(from_ms), [0, 0, 4_001, 16_000]);
     let required = |age_ms| micros(400_000).checked_ppm(market.network().parameters().required_ppm(age_ms));
@@ -54,7 +60,10 @@ fn a_demand_says_from_when_on_it_asks_for_no_more() {
         assert!(required(from_ms) <= Some(micros(earned)), "{earned}");
         assert!(required(from_ms - 1) > Some(micros(earned)), "{earned}");
     }
-    assert_eq!(market.ledger.accepts_from(chain::RecordId(chain::Hash([9; 32])), Money::ZERO), None);
+    assert_eq!(
+        market.ledger.accepts_from(chain::RecordId(chain::Hash([9; 32])), Money::ZERO, Money::ZERO),
+        None
+    );
 }
 
 #[test]

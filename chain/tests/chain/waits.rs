@@ -30,7 +30,7 @@ fn try_at(
         miner: miner(0).public(),
         timestamp_ms,
         records: proposed.records,
-        price_update: None,
+        prices: None,
         compositions: proposed.compositions,
         amendments: proposed.amendments,
     })?;

@@ -106,7 +106,7 @@ pub(crate) fn batch_of(ledger: &Ledger, records: &[Record]) -> ExecutedBatch {
             miner: miner.public(),
             timestamp_ms,
             records: records.to_vec(),
-            price_update: None,
+            prices: None,
             compositions: Vec::new(),
             amendments: Vec::new(),
         })

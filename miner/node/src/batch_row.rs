@@ -37,8 +37,8 @@ pub struct BatchRow {
     pub fees: Money,
     /// The market's certified bound before and after, if it updates the prices.
     pub bounds: Option<(Money, Money)>,
-    /// What it is paid for that.
-    pub bounty: Money,
+    /// What the authors of the prices get of the fees of what it composes.
+    pub price_share: Money,
     /// Merkle root of the contents.
     pub contents_root: Hash,
     /// The blocks that take effect with it, in order, and what became of each.
@@ -78,7 +78,7 @@ impl BatchRow {
             reward_ppm: report.reward_ppm,
             fees: report.fees,
             bounds: report.bound_before.zip(report.bound_after),
-            bounty: report.bounty,
+            price_share: report.price_share,
             contents_root: header.contents_root,
             blocks: report.blocks.clone(),
             accused: report.accused.clone(),

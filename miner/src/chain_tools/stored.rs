@@ -70,10 +70,10 @@ pub struct Accounts {
     pub clearing: Money,
     /// Locked for offers.
     pub deposits: Money,
-    /// In the bounty account.
-    pub bounty: Money,
     /// In the carrier account.
     pub carrier: Money,
+    /// Paid for bytes, and forfeited.
+    pub burned: Money,
 }
 
 /// Why a chain does not stand.
@@ -145,18 +145,15 @@ impl NodeChain {
 }
 
 fn accounts(ledger: &Ledger) -> Accounts {
-    let mut accounts = Accounts {
-        bounty: ledger.bounty_account(),
-        carrier: ledger.carrier_account(),
-        ..Accounts::default()
-    };
+    let mut accounts =
+        Accounts { carrier: ledger.carrier_account(), burned: ledger.burned(), ..Accounts::default() };
     for (_, entry) in ledger.demands() {
         accounts.escrow += entry.escrow;
         accounts.clearing += entry.clearing;
     }
     accounts.deposits = ledger.supply().provider_ids().map(|id| ledger.deposit(id)).sum();
     let elsewhere =
-        [accounts.escrow, accounts.clearing, accounts.deposits, accounts.bounty, accounts.carrier];
+        [accounts.escrow, accounts.clearing, accounts.deposits, accounts.carrier, accounts.burned];
     let elsewhere: i128 = elsewhere.iter().map(|amount| i128::from(amount.micros())).sum();
     // Genesis bounds all money together by 2^61.
     let balances = i64::try_from(ledger.total_money() - elsewhere).unwrap_or(i64::MAX);

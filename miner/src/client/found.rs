@@ -25,8 +25,6 @@ pub const GENESIS_FILE: &str = "genesis.bin";
 pub const GENESIS_JSON: &str = "genesis.json";
 /// The key that owns all money that nobody else owns at the start.
 pub const TREASURY_FILE: &str = "treasury.key";
-/// The part of an empty market's grant that becomes the bounty account, in parts per million.
-const BOUNTY_PPM: u64 = 10_000;
 /// The rectangle of a market that says nothing of its own; strips divide it, nothing else depends on it.
 const WINDOW: Window = Window::centred(100_000);
 
@@ -266,9 +264,7 @@ fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Gen
     }
     genesis.fund_miners(keys.iter().map(SecretKey::public));
     genesis.validators = keys.iter().map(SecretKey::public).zip(plan.powers.iter().copied()).collect();
-    if let FoundingMarket::Empty { .. } = &plan.market {
-        genesis.bounty = plan.grant.checked_ppm(BOUNTY_PPM).unwrap_or_default();
-    }
+    if let FoundingMarket::Empty { .. } = &plan.market {}
     if plan.grant > Money::ZERO {
         genesis.balances.insert(treasury.public().address(), plan.grant);
     }
@@ -449,7 +445,6 @@ mod tests {
             assert_eq!(network.id(), founded.network);
             assert_eq!(network.genesis().operations, ["turning", "milling"]);
             assert_eq!(network.genesis().balances[&founded.treasury.address], Money::from_units(1_000));
-            assert_eq!(network.genesis().bounty, Money::from_units(10));
             assert_eq!(network.genesis().validators.len(), 2);
             assert_eq!(file.listen, node.address);
             assert_eq!(file.allow_list, None);

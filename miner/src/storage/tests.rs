@@ -37,7 +37,7 @@ impl Chain {
             miner: key.public(),
             timestamp_ms,
             records,
-            price_update: None,
+            prices: None,
             compositions: Vec::new(),
             amendments: Vec::new(),
         };

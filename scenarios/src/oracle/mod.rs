@@ -2,8 +2,10 @@
 //!
 //! One layer per order, one node per provider that offers its operation. A node costs `processing +
 //! value of its minutes + price * minutes`, an edge costs the leg between two providers. Ties go to the
-//! lexicographically smallest provider list, so every node of the network finds the same path.
+//! lexicographically smallest provider list, so every node of the network finds the same path. An order that takes longer
+//! than its provider's whole capacity is on no path: no plan can use it.
 
+mod carried;
 mod finder;
 mod fitting;
 mod kernel;
@@ -21,6 +23,7 @@ use crate::instance::{Demand, Supply};
 use crate::limits;
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
+pub use carried::CARRIED_PATH_WORK;
 pub use finder::{Limits, PathFinder};
 pub use fitting::Fitting;
 pub use kernel::Kernel;

@@ -6,7 +6,7 @@ use super::DualPrices;
 use super::lanes::{GROUP, Lane, Legs};
 use super::reckoning::Reckoning;
 use crate::geometry::Site;
-use crate::instance::{Demand, Supply};
+use crate::instance::{Demand, Offer, Supply};
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
 /// Larger than any path within [`crate::limits`], small enough that a few of them can be added.
@@ -29,7 +29,7 @@ pub(super) struct Layer {
     pub(super) minutes: Vec<Minutes>,
 }
 
-/// A supply, tabulated. Prices and capacities are not in it.
+/// A supply, tabulated. Prices are not in it, and of capacities only which orders are too long for them by themselves.
 #[derive(Debug)]
 pub struct Tables {
     pub(super) layers: Vec<Layer>,
@@ -237,7 +237,8 @@ pub(super) fn priced_layer<'a>(
 fn tabulate_offers(supply: &Supply) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     for (id, provider) in supply.provider_ids().zip(&supply.providers) {
-        for (operation, &offer) in &provider.offers {
+        let fits = |offer: &Offer| provider.capacity.is_none_or(|capacity| offer.minutes <= capacity);
+        for (operation, &offer) in provider.offers.iter().filter(|(_, offer)| fits(offer)) {
             if layers.len() <= operation.index() {
                 layers.resize(operation.index() + 1, Layer::default());
             }

@@ -165,7 +165,7 @@ fn what_a_rule_drops_of_a_block_is_dropped_by_the_independent_program_under_the_
         ("saving", |chain, body| body.amendments.push(chain.amendment(&[(1, FAR, 1)]))),
         ("price", |_, body| {
             let prices = DualPrices(vec![Money::ZERO, Money::from_micros(5)]);
-            body.price_update = Some(PriceUpdate { prices });
+            body.price_update = Some(PriceUpdate { replaces: 0, gain: Money::from_micros(1), prices });
         }),
     ];
     for (rule, add) in cases {

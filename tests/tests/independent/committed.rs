@@ -5,8 +5,7 @@ use chain::consensus::{DoubleVote, Equivocation, Vote, VoteKind};
 use chain::ledger::StateKey;
 use chain::validate::Assembly;
 use chain::{
-    Batch, BatchHash, Block, Commitment, Contents, Draft, Hash, PriceUpdate, Record, SignedCommitment,
-    merkle_root,
+    Batch, BatchHash, Block, Commitment, Contents, Draft, Hash, Record, SignedCommitment, merkle_root,
 };
 use scenarios::Money;
 use scenarios::parameters::CommitReveal;
@@ -74,11 +73,11 @@ fn sealed(
         miner: by.public(),
         timestamp_ms: time_ms,
         records: Vec::new(),
-        price_update: with_prices.then(|| PriceUpdate { prices: foreseen.better_prices() }),
+        prices: with_prices.then(|| foreseen.better_prices()),
         compositions: foreseen.cheapest(miner, 1, 1_000),
         amendments: Vec::new(),
     };
-    let plain = Draft { price_update: None, ..draft.clone() };
+    let plain = Draft { prices: None, ..draft.clone() };
     let drafted = foreseen.ledger.draft(draft).or_else(|_| foreseen.ledger.draft(plain)).ok()?;
     let (block, commitment, _) = drafted.seal(&by)?;
     Some((block, commitment))

@@ -227,8 +227,8 @@ fn a_price_update_that_does_not_raise_the_bound_is_found() {
     let next = Next { records: vec![record], ..Next::default() };
     let prices = scenarios::DualPrices(vec![Money::from_units(900)]);
     let text = forged(&mut market, next, |header, contents| {
-        let body =
-            chain::Body { price_update: Some(chain::PriceUpdate { prices }), ..chain::Body::default() };
+        let update = chain::PriceUpdate { replaces: 0, gain: Money::from_units(1), prices };
+        let body = chain::Body { price_update: Some(update), ..chain::Body::default() };
         contents.blocks.push(Block::sign(header.network, header.parent, 1, body, &key("miner", 0)));
     });
     assert!(text.contains("the bound becomes"), "{text}");

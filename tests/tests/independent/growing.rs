@@ -9,8 +9,8 @@ use chain::ledger::{BatchReport, DemandEntry};
 use chain::store::{MemoryBackend, Store, Write};
 use chain::validate::Assembly;
 use chain::{
-    Batch, Block, DemandId, Draft, FinalBatch, Genesis, Ledger, Network, PriceUpdate, Record, RecordContent,
-    SecretKey, Statement, WellFormed,
+    Batch, Block, DemandId, Draft, FinalBatch, Genesis, Ledger, Network, Record, RecordContent, SecretKey,
+    Statement, WellFormed,
 };
 use ga::prices::find_prices;
 use miner::chain_tools::{ChainExport, DemandHistory, NodeChain};
@@ -82,7 +82,7 @@ impl Growing {
             miner: miner.public(),
             timestamp_ms: self.ledger.head().timestamp_ms + 2_000,
             records: next.records,
-            price_update: next.prices.map(|prices| PriceUpdate { prices }),
+            prices: next.prices,
             compositions: next.compositions,
             amendments: next.amendments,
         };

@@ -79,7 +79,6 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
     let mut genesis = genesis_of(&scenario);
     genesis.balances.insert(treasurer().public().address(), units(1_000));
     genesis.balances.insert(key("pauper", 0).public().address(), Money::ZERO);
-    genesis.bounty = units(3);
     // Five of seven votes decide: any three validators have them.
     for (votes, power) in genesis.validators.values_mut().zip([2, 2, 2, 1]) {
         *votes = power;

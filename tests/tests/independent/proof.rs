@@ -184,9 +184,9 @@ fn each_broken_link_is_named() {
     assert!(matches!(other_block, ProofError::BlockNotIncluded(_)), "{other_block}");
     let older = after(|proof| proof.state.value.as_mut().unwrap()[0] ^= 0xff);
     assert!(matches!(older, ProofError::NotInState { place: Place::Head, .. }), "{older}");
-    let another = after(|proof| proof.state.key = StateKey::Bounty.to_bytes());
+    let another = after(|proof| proof.state.key = StateKey::PriceTotals.to_bytes());
     assert!(matches!(another, ProofError::WrongEntry { .. }), "{another}");
-    let other_absence = after(|proof| settlement(proof).absence.key = StateKey::Bounty.to_bytes());
+    let other_absence = after(|proof| settlement(proof).absence.key = StateKey::PriceTotals.to_bytes());
     assert!(matches!(other_absence, ProofError::WrongEntry { .. }), "{other_absence}");
     let still_there = after(|proof| settlement(proof).absence = proof.state.clone());
     assert_eq!(still_there, ProofError::NotSettled);

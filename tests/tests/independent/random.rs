@@ -3,7 +3,7 @@
 use chain::genesis::scenario::{demander_key, provider_key};
 use chain::record::{DemandStatement, OfferStatement};
 use chain::schedule::{Measure, Sense};
-use chain::{DemandId, Draft, Genesis, PriceUpdate, Record, SecretKey, Statement};
+use chain::{DemandId, Draft, Genesis, Record, SecretKey, Statement};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use scenarios::parameters::Allocation;
@@ -154,7 +154,7 @@ fn stands(market: &Growing, next: &Next) -> bool {
         miner: key("miner", next.miner).public(),
         timestamp_ms: market.ledger.head().timestamp_ms + 2_000,
         records: next.records,
-        price_update: next.prices.map(|prices| PriceUpdate { prices }),
+        prices: next.prices,
         compositions: next.compositions,
         amendments: next.amendments,
     };

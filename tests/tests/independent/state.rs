@@ -22,7 +22,7 @@ pub(crate) fn document(root: Hash, proof: &StateProof) -> serde_json::Value {
 fn what_the_state_says_of_every_key_it_has_and_of_others_is_proved_to_another_program() {
     let market = open_market();
     let root = market.ledger.state_root();
-    let there = [StateKey::Bounty, StateKey::Carrier, StateKey::DemandTotals].into_iter();
+    let there = [StateKey::PriceTotals, StateKey::Carrier, StateKey::DemandTotals].into_iter();
     let there = there.chain(market.ledger.supply().provider_ids().map(StateKey::Provider));
     let there = there.chain(market.ledger.demands().map(|(id, _)| StateKey::Demand(id)));
     let gone = market.demands().map(|(id, _)| id).filter(|id| market.ledger.demand(*id).is_none());

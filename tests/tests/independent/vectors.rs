@@ -15,9 +15,9 @@ const PROTOCOL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../doc
 fn vectors() -> Vec<(&'static str, String)> {
     let key = demander_key(11, 0);
     let public = key.public();
-    let bounty = (StateKey::Bounty.to_bytes(), Some(codec::encode(&Money::from_units(3))));
+    let burned = (StateKey::Burned.to_bytes(), Some(codec::encode(&Money::from_units(3))));
     let carrier = (StateKey::Carrier.to_bytes(), Some(codec::encode(&Money::from_units(4))));
-    let one = StateTree::default().with([bounty]);
+    let one = StateTree::default().with([burned]);
     let two = one.with([carrier]);
     let leaves = [b"a", b"b", b"c"];
     let certified = Schedule::default();
@@ -70,8 +70,8 @@ fn vectors() -> Vec<(&'static str, String)> {
             "seed of the nonces 1 and 300",
             Domain::Order.hash(&[&codec::encode(&vec![1_u64, 300])]).to_string(),
         ),
-        ("path of the bounty account", Domain::StatePath.hash(&[&StateKey::Bounty.to_bytes()]).to_string()),
-        ("state root of a bounty account of 3 $ alone", one.root().to_string()),
+        ("path of what was burned", Domain::StatePath.hash(&[&StateKey::Burned.to_bytes()]).to_string()),
+        ("state root of 3 $ burned alone", one.root().to_string()),
         ("state root of that and a carrier account of 4 $", two.root().to_string()),
         ("metres from (-(2^30-1), -(2^30-1)) to (2^30-1, 2^30-1)", distance.expect("a distance").to_string()),
         ("share at reduced cost 57.421876 $ of 10,000 $", share.to_string()),

@@ -64,7 +64,7 @@ fn draft_of(key: &SecretKey, ledger: &Ledger, world: &World) -> Batch {
         miner: key.public(),
         timestamp_ms: soonest_ms.max(START_MS + world.now_ms()),
         records: ledger.admissible_records(&world.market().records, ledger.head().timestamp_ms + 1).0,
-        price_update: None,
+        prices: None,
         compositions: Vec::new(),
         amendments: Vec::new(),
     };

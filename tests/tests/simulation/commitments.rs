@@ -124,10 +124,9 @@ fn commitments_that_cannot_be_brought_wake_nobody_and_are_forgotten() {
         let key = SecretKey::for_scenario(1, "nobody", number);
         // On the head without money for it, or on a batch that nobody has.
         let anchor = if number % 2 == 0 { ledger.head().hash } else { chain::BatchHash(Hash([9; 32])) };
-        let body = Body {
-            price_update: Some(chain::PriceUpdate { prices: ledger.prices().clone() }),
-            ..Body::default()
-        };
+        let (replaces, prices) = (ledger.price_totals().updates, ledger.prices().clone());
+        let update = chain::PriceUpdate { replaces, gain: Money::from_units(1), prices };
+        let body = Body { price_update: Some(update), ..Body::default() };
         let block = Block::sign(ledger.network().id(), anchor, number, body, &key);
         world.say_to_all(HostId(4), &Message::Commitment(Commitment::to_block(&block).sign(&key)));
     }

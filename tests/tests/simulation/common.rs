@@ -50,7 +50,7 @@ pub(crate) fn block_of(key: &SecretKey, ledger: &Ledger, world: &World, number: 
         miner: key.public(),
         timestamp_ms: (ledger.head().timestamp_ms + 1).max(START_MS + world.now_ms()),
         records: Vec::new(),
-        price_update: None,
+        prices: None,
         compositions: vec![(*demand, cheapest.providers)],
         amendments: Vec::new(),
     };

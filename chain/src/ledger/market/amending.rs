@@ -5,11 +5,15 @@
 //!
 //! - Each replaced demand's clearing account changes by the change of its cost, so that it goes on covering
 //!   what is owed.
-//! - A *saving*, `before - after`, is shared among all parts in proportion to what their demanders paid in;
-//!   each share stays in its demand's clearing account. A set with a saving moves no money in or out of the
+//! - A *saving*, `before - after`, is shared among the parts that become cheaper in proportion to what each falls by;
+//!   each share stays in its demand's clearing account. Who changes nothing gets nothing, or amenders would bring their own
+//!   demands along. A set with a saving moves no money in or out of the
 //!   clearing accounts but what its first compositions pay in for themselves.
 //! - A *displacement*, `after - before`, is charged to the first compositions for which room is made, so far
 //!   as their budgets reach: they pay in what the others become dearer by.
+//! - A part may become dearer only if what stands for it has no room beside the others, and every part that changes is
+//!   near the best of what is left beside them: nothing moves to a crony because others save.
+//! - A set that saves too little makes room only for a demand that has no other way.
 //! - Of each demand's share of a saving, a part becomes the amender's due, unless what all its amenders are due
 //!   would exceed its solver fee.
 
@@ -17,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scenarios::parameters::Allocation;
-use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId};
+use scenarios::{CompositionEvaluation, DualPrices, Minutes, Money, ProviderId};
 
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
@@ -65,6 +69,8 @@ pub(crate) struct StagedAmendment {
 struct Balance {
     saving: Money,
     displacement: Money,
+    /// What a set must save that makes no room.
+    least: Money,
 }
 
 /// A part whose demand and composition are fine, and what of it the money depends on.
@@ -84,6 +90,19 @@ impl Part {
         self.evaluation.cost().checked_sub(before)
     }
 
+    /// What it costs less than the composition it replaces; nothing, if it does not.
+    fn fall(&self) -> Option<Money> {
+        let Some(_) = self.replaced() else { return Some(Money::ZERO) };
+        Money::ZERO.checked_sub(self.change()?.min(Money::ZERO))
+    }
+
+    /// Whether it makes its demand's composition another one.
+    fn changes(&self, proposed: &ProposedPart<'_>) -> bool {
+        self.replaced().is_none_or(|standing| {
+            standing.providers != proposed.providers || standing.cost != self.evaluation.cost()
+        })
+    }
+
     /// What the budget leaves beyond the cost of a first composition.
     fn room(&self) -> Option<Money> {
         self.entry.demand.budget.checked_sub(self.evaluation.cost())
@@ -92,7 +111,7 @@ impl Part {
 
 impl Transition<'_> {
     /// Checks an amendment of what stands, that of this position in its block, and exchanges its minutes. `proposed` ascends by demand. On an
-    /// error nothing has changed but, after an internal one, the report.
+    /// error nothing has changed but the work done and, after an internal one, the report.
     pub(crate) fn stage_amendment(
         &mut self,
         by: By,
@@ -102,9 +121,19 @@ impl Transition<'_> {
         let entries = self.validate_amended(amendment, proposed)?;
         let (parts, moved) = self.validate_exchange(proposed, entries)?;
         validate_changed(amendment, proposed, &parts)?;
+        self.validate_dearer(amendment, proposed, &parts, &moved)?;
         let balance = validate_balance(amendment, &parts, self.network.parameters())?;
+        self.validate_room_needed(amendment, proposed, &parts, balance)?;
+        let values = parts.iter().map(|part| self.value(&part.entry, &part.evaluation));
+        let values = values.collect::<Result<Vec<Value>, Defect>>()?;
+        for ((part, proposed), value) in parts.iter().zip(proposed).zip(&values) {
+            if part.changes(proposed) {
+                let others = without(&moved, &part.evaluation.minutes);
+                self.validate_near_best(proposed.demand, &part.entry, &part.evaluation, value, &others)?;
+            }
+        }
         let terms = terms(&parts, balance, self.network.parameters()).ok_or(Defect::Amendment)?;
-        let (values, awards) = self.worth(&parts, balance, proposed)?;
+        let awards = self.worth(&parts, &values, balance, proposed)?;
 
         self.state.providers.exchange(&moved)?;
         let terms = terms.into_iter().zip(&values).zip(awards);
@@ -134,16 +163,63 @@ impl Transition<'_> {
         self.amended.last().ok_or(Defect::Amendment.into())
     }
 
-    /// The value of each part, and what each earns. First compositions are awarded for what the whole set adds to cost
-    /// and reduced cost, the latter not below nothing; a set without any is not judged.
+    /// A part becomes dearer only if what stands for it has no room beside the others.
+    fn validate_dearer(
+        &self,
+        amendment: usize,
+        proposed: &[ProposedPart<'_>],
+        parts: &[Part],
+        moved: &BTreeMap<ProviderId, Minutes>,
+    ) -> Result<(), MarketError> {
+        for (part, proposed) in parts.iter().zip(proposed) {
+            let Some(standing) = part.replaced() else { continue };
+            let (got, expected) = (part.evaluation.cost(), standing.cost);
+            if got <= expected {
+                continue;
+            }
+            let left = self.left(&without(moved, &part.evaluation.minutes));
+            let has_room = standing.minutes.iter().all(|(provider, &minutes)| {
+                left.get(provider.index()).copied().flatten().is_none_or(|left| minutes <= left)
+            });
+            if has_room {
+                return Err(MarketError::DearerPart { amendment, demand: proposed.demand, got, expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// A set that saves too little makes room only for demands that nothing within their budgets is left for.
+    fn validate_room_needed(
+        &mut self,
+        amendment: usize,
+        proposed: &[ProposedPart<'_>],
+        parts: &[Part],
+        balance: Balance,
+    ) -> Result<(), MarketError> {
+        let Balance { saving: got, displacement, least: expected } = balance;
+        if got >= expected {
+            return Ok(());
+        }
+        let left = self.left(&BTreeMap::new());
+        for (part, proposed) in parts.iter().zip(proposed).filter(|(part, _)| part.replaced().is_none()) {
+            if self.carried(&part.entry, &DualPrices::zero(), &left)?.is_some() {
+                let demand = proposed.demand;
+                let got = got.checked_sub(displacement).ok_or(Defect::Amendment)?;
+                return Err(MarketError::RoomNotNeeded { amendment, demand, got, expected });
+            }
+        }
+        Ok(())
+    }
+
+    /// What each part earns. First compositions are awarded for what the whole set adds to cost and reduced cost, the
+    /// latter not below nothing; a set without any is not judged.
     fn worth(
         &self,
         parts: &[Part],
+        values: &[Value],
         balance: Balance,
         proposed: &[ProposedPart<'_>],
-    ) -> Result<(Vec<Value>, Vec<Award>), MarketError> {
-        let values = parts.iter().map(|part| self.value(&part.entry, &part.evaluation));
-        let values = values.collect::<Result<Vec<Value>, Defect>>()?;
+    ) -> Result<Vec<Award>, MarketError> {
         let mut achieved = Achievement { cost: balance.displacement, ..Achievement::default() };
         // Prices are whatever somebody made them, and many parts at the highest leave the range of money.
         let added: i128 = values.iter().map(|value| i128::from(value.added.micros())).sum();
@@ -156,11 +232,12 @@ impl Transition<'_> {
                 achieved.orders = achieved.orders.saturating_add(orders);
             }
         }
-        let awards = parts.iter().zip(proposed).map(|(part, proposed)| match part.replaced() {
-            None => self.award(proposed.demand, &part.entry, &achieved),
+        let awards = parts.iter().zip(proposed).zip(values);
+        let awards = awards.map(|((part, proposed), value)| match part.replaced() {
+            None => self.award(proposed.demand, &part.entry, value.least, &achieved),
             Some(_) => Ok(Award::default()),
         });
-        Ok((values, awards.collect::<Result<_, MarketError>>()?))
+        awards.collect()
     }
 
     fn count_part(&mut self, part: &Staged, added: Money) -> Result<(), Defect> {
@@ -280,19 +357,20 @@ fn validate_balance(
     }
     let money = |micros: i128| i64::try_from(micros).map(Money::from_micros).or(Err(Defect::Amendment));
     let saving = before.saturating_sub(after);
+    let least = money(least_saving(before, parameters.min_saving_ppm))?;
     if makes_room {
         let displacement = saving.saturating_neg().max(0);
         if displacement > room {
             let (got, expected) = (money(room)?, money(displacement)?);
             return Err(MarketError::RoomNotPaid { amendment, got, expected });
         }
-        return Ok(Balance { saving: money(saving.max(0))?, displacement: money(displacement)? });
+        return Ok(Balance { saving: money(saving.max(0))?, displacement: money(displacement)?, least });
     }
-    let (got, expected) = (money(saving)?, money(least_saving(before, parameters.min_saving_ppm))?);
-    if got < expected {
-        return Err(MarketError::SavingTooSmall { amendment, got, expected });
+    let got = money(saving)?;
+    if got < least {
+        return Err(MarketError::SavingTooSmall { amendment, got, expected: least });
     }
-    Ok(Balance { saving: got, displacement: Money::ZERO })
+    Ok(Balance { saving: got, displacement: Money::ZERO, least })
 }
 
 /// `max(1, ceil(before * min_saving_ppm / 1,000,000))`, in micro-units.
@@ -314,7 +392,8 @@ fn terms(parts: &[Part], balance: Balance, parameters: &Parameters) -> Option<Ve
             part.evaluation.cost().checked_add(charge)?
         });
     }
-    let shares = shares(balance.saving, &prices)?;
+    let falls = parts.iter().map(Part::fall).collect::<Option<Vec<Money>>>()?;
+    let shares = shares(balance.saving, &falls)?;
     let terms = parts.iter().zip(prices).zip(shares).map(|((part, price), share)| {
         let clearing = part.entry.clearing.checked_add(part.change()?)?.checked_add(share)?;
         let due = share.checked_ppm(parameters.amender_share_ppm)?.min(undue(&part.entry)?);
@@ -331,16 +410,30 @@ fn undue(entry: &DemandEntry) -> Option<Money> {
     dues.copied().try_fold(entry.solver_fee, Money::checked_sub)
 }
 
-/// A saving in proportion to prices, floored; left-over units go to the first ones, one each. Where nobody paid
-/// anything, shares are equal.
-fn shares(saving: Money, prices: &[Money]) -> Option<Vec<Money>> {
-    let is_free = prices.iter().all(|price| *price == Money::ZERO);
-    let weight = |price: &Money| if is_free { 1 } else { i128::from(price.micros()) };
-    let (saving, whole) = (i128::from(saving.micros()), prices.iter().map(weight).sum::<i128>());
-    let shares = prices.iter().map(|price| saving.checked_mul(weight(price))?.checked_div(whole));
+/// Minutes that move, without these.
+fn without(
+    moved: &BTreeMap<ProviderId, Minutes>,
+    minutes: &BTreeMap<ProviderId, Minutes>,
+) -> BTreeMap<ProviderId, Minutes> {
+    let mut others = moved.clone();
+    for (&provider, &minutes) in minutes {
+        let moved = others.entry(provider).or_default();
+        *moved = moved.saturating_sub(minutes);
+    }
+    others
+}
+
+/// A saving in proportion to what each part falls by, floored; left-over units go to the first ones that fall, one each.
+fn shares(saving: Money, falls: &[Money]) -> Option<Vec<Money>> {
+    let (saving, whole) =
+        (i128::from(saving.micros()), falls.iter().map(|fall| i128::from(fall.micros())).sum::<i128>());
+    if whole == 0 {
+        return Some(vec![Money::ZERO; falls.len()]);
+    }
+    let shares = falls.iter().map(|fall| saving.checked_mul(i128::from(fall.micros()))?.checked_div(whole));
     let mut shares = shares.collect::<Option<Vec<i128>>>()?;
     let mut left = saving.checked_sub(shares.iter().sum())?;
-    for share in &mut shares {
+    for (share, _) in shares.iter_mut().zip(falls).filter(|(_, fall)| **fall > Money::ZERO) {
         if left == 0 {
             break;
         }
@@ -358,16 +451,16 @@ mod tests {
     }
 
     #[test]
-    fn a_saving_is_shared_by_price_and_what_is_left_over_goes_to_the_first() {
-        // 10 * 1/4, 10 * 1/4, 10 * 2/4 = 2.5, 2.5, 5: one unit is left over.
+    fn a_saving_is_shared_by_fall_and_what_is_left_over_goes_to_the_first() {
+        // 10 * 3/12, 10 * 3/12, 10 * 6/12 = 2.5, 2.5, 5: one unit is left over.
         assert_eq!(shares(Money::from_micros(10), &micros(&[3, 3, 6])), Some(micros(&[3, 2, 5])));
         assert_eq!(shares(Money::from_micros(2), &micros(&[1, 1, 1])), Some(micros(&[1, 1, 0])));
-        assert_eq!(shares(Money::ZERO, &micros(&[5, 0])), Some(micros(&[0, 0])));
     }
 
     #[test]
-    fn a_saving_on_what_nobody_paid_for_is_shared_equally() {
-        assert_eq!(shares(Money::from_micros(5), &micros(&[0, 0])), Some(micros(&[3, 2])));
+    fn whoever_does_not_become_cheaper_gets_nothing() {
+        assert_eq!(shares(Money::from_micros(3), &micros(&[0, 5, 0, 5])), Some(micros(&[0, 2, 0, 1])));
+        assert_eq!(shares(Money::ZERO, &micros(&[0, 0])), Some(micros(&[0, 0])));
     }
 
     #[test]

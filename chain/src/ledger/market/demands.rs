@@ -144,17 +144,17 @@ impl Demands {
         Ok(())
     }
 
-    /// Enters a composition, the first or another.
+    /// Enters a composition, the first or another. From now on `fee` is all that the demand's solvers share.
     pub(in crate::ledger) fn compose(
         &mut self,
         id: DemandId,
         standing: Standing,
-        escrow: Money,
+        fee: Money,
         clearing: Money,
     ) -> Result<(), Defect> {
         let entry = self.remove(id).ok_or(Defect::Demand)?;
         let status = DemandStatus::Composed(standing);
-        self.put(id, DemandEntry { escrow, clearing, status, ..entry });
+        self.put(id, DemandEntry { solver_fee: fee, escrow: fee, clearing, status, ..entry });
         Ok(())
     }
 

@@ -15,7 +15,7 @@ pub struct DemandEntry {
     /// Who wants it and pays.
     pub author: Address,
     pub demand: Demand,
-    /// What solvers may earn.
+    /// What solvers may earn: the most while it is open, what its solvers share once it is composed.
     pub solver_fee: Money,
     /// The height that brought it.
     pub since: Height,
@@ -83,8 +83,7 @@ pub struct Standing {
     pub price: Money,
     /// Its reduced cost at the prices of its batch.
     pub reduced_cost: Money,
-    /// What the first composer earns of the fee, the bounty account's share included: what the first batch
-    /// earned, and from the freeze on what was paid.
+    /// What the first composer earns of the fee: what the first batch earned, and from the freeze on what was paid.
     pub earned: Money,
     /// What amenders are paid at the freeze. Together with `earned` paid, never more than the fee.
     pub dues: BTreeMap<Address, Money>,

@@ -178,19 +178,74 @@ pub enum MarketError {
         /// What the evaluator finds.
         expected: Minutes,
     },
-    /// Another price update of the batch takes effect, or as many were tried as may be.
-    #[error("another price update of the batch takes effect, or {tried} were tried already")]
-    OnePriceUpdate {
-        /// How many are tried of a batch.
-        tried: usize,
+    /// The composition is too dear for what is left.
+    #[error(
+        "demand {demand:?} costs {got} with its minutes, expected at most {expected}: what is left serves it better by {}",
+        listed(.best)
+    )]
+    NotNearBest {
+        demand: DemandId,
+        /// Its cost, with the minutes it takes at the dual prices unless the best with them is above the budget.
+        got: Money,
+        /// The most that passes: the carried path and `near_best_ppm` of it.
+        expected: Money,
+        /// The carried path, which would pass.
+        best: Vec<ProviderId>,
     },
+    /// Nothing that is left within the budget was found to compare the composition with.
+    #[error(
+        "demand {demand:?} has waited {got} ms, expected {expected} where nothing left compares with its composition"
+    )]
+    NothingToCompare {
+        demand: DemandId,
+        /// Market time since it came.
+        got: u64,
+        /// The age from which on any feasible composition passes.
+        expected: u64,
+    },
+    /// A part of an amendment costs more than what it replaces, which has room beside the others.
+    #[error(
+        "amendment {amendment} of its block makes demand {demand:?} cost {got}, though what stands, for {expected}, has room"
+    )]
+    DearerPart {
+        /// Its position in the block.
+        amendment: usize,
+        demand: DemandId,
+        got: Money,
+        expected: Money,
+    },
+    /// An amendment that saves too little to be let in for that makes room for a demand that does not need it.
+    #[error(
+        "amendment {amendment} of its block saves {got}, expected {expected}, for demand {demand:?} can be composed without it"
+    )]
+    RoomNotNeeded {
+        /// Its position in the block.
+        amendment: usize,
+        demand: DemandId,
+        /// What it saves; negative if it costs more.
+        got: Money,
+        /// What it would have to save.
+        expected: Money,
+    },
+    /// Another price update of the batch takes effect.
+    #[error("another price update of the batch takes effect")]
+    OnePriceUpdate,
+    /// Prices other than those in force are to be replaced.
+    #[error("the price update replaces those after {got} updates, {expected} have taken effect")]
+    StalePrices { got: u64, expected: u64 },
+    /// Who updates prices could not pay for a false claim.
+    #[error("the price update's miner can spend {got}, the bond takes {expected}")]
+    PriceBond { got: Money, expected: Money },
+    /// A price update does not raise the bound by as much as it claims.
+    #[error("the price update raises the bound by {got}, it claims {expected}, and forfeits {bond}")]
+    FalseGain { got: Money, expected: Money, bond: Money },
     /// The prices do not suit the market.
     #[error("the price update: {0}")]
     Price(#[from] PriceError),
-    /// The price update does not raise the market's bound enough.
-    #[error("the price update leads to a bound of {got}, expected at least {expected}")]
+    /// The price update claims to raise the market's bound by too little.
+    #[error("the price update raises the bound by {got}, expected at least {expected}")]
     BoundNotRaised {
-        /// The bound at the new prices.
+        /// What it claims.
         got: Money,
         /// The least that would have passed.
         expected: Money,
@@ -199,6 +254,8 @@ pub enum MarketError {
     #[error("the composition of demand {demand:?} earns {got}, expected at least {expected} of its fee")]
     RewardBelowThreshold {
         demand: DemandId,
+        /// What there is to earn.
+        fee: Money,
         got: Money,
         /// What its demand asks for at its age.
         expected: Money,
@@ -242,11 +299,22 @@ impl MarketError {
             Self::RoomNotPaid { .. } => "room",
             Self::WrongCost { .. } => "cost",
             Self::WrongMinutes { .. } => "minutes",
-            Self::OnePriceUpdate { .. } => "one-price-update",
+            Self::NotNearBest { .. } | Self::NothingToCompare { .. } => "near-best",
+            Self::DearerPart { .. } => "dearer-part",
+            Self::RoomNotNeeded { .. } => "room-not-needed",
+            Self::OnePriceUpdate => "one-price-update",
+            Self::StalePrices { .. } => "stale-prices",
+            Self::PriceBond { .. } => "price-bond",
+            Self::FalseGain { .. } => "false-gain",
             Self::Price(_) => "price",
             Self::BoundNotRaised { .. } => "bound-gain",
             Self::RewardBelowThreshold { .. } | Self::BlockBelowThreshold { .. } => "reward",
             Self::Internal(_) => Defect::RULE,
         }
     }
+}
+
+/// Providers as a list.
+fn listed(providers: &[ProviderId]) -> String {
+    providers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

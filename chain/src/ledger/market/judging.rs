@@ -1,9 +1,10 @@
 //! What compositions are worth, and new prices. A composition is valued by itself, at the offers and prices its batch
-//! begins with: its reduced cost, the share of its fee that this earns, and whether that is enough. Nothing is averaged
+//! begins with: its reduced cost, its fee, the share of it that this earns, and whether that is enough. Nothing is averaged
 //! over a batch, so that no good composition carries a bad one. Measures of paper A alone judge a batch as a whole.
 
 use scenarios::bound::{demand_bound, reduced_cost};
-use scenarios::{CompositionEvaluation, DualPrices, Money, Oracle};
+use scenarios::oracle::validate_prices;
+use scenarios::{CompositionEvaluation, DualPrices, Money, PriceError};
 
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
@@ -16,9 +17,16 @@ use crate::ledger::transition::Transition;
 use crate::record::DemandId;
 use crate::schedule::{Achievement, Measure};
 
+/// What of a gain a careful author claims: demands come and leave until its prices take effect.
+const CLAIMED_PPM: u64 = 750_000;
+
 /// What a composition does to the market's gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ledger) struct Value {
+    /// The least its demand can add to the cost of any plan.
+    pub(in crate::ledger) least: Money,
+    /// Its cost, with the minutes it takes.
+    pub(in crate::ledger) priced: Money,
     pub(in crate::ledger) reduced_cost: Money,
     /// The same, less that of the composition it replaces.
     pub(in crate::ledger) added: Money,
@@ -27,8 +35,26 @@ pub(in crate::ledger) struct Value {
 /// What a first composition earns, and the least that its demand asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::ledger) struct Award {
+    /// What there is to earn.
+    pub(in crate::ledger) fee: Money,
+    /// What of it the composition earns its miner.
     pub(in crate::ledger) earned: Money,
+    /// What of it the authors of the prices get.
+    pub(in crate::ledger) for_prices: Money,
+    /// What `earned` and `for_prices` must come to together.
     pub(in crate::ledger) required: Money,
+}
+
+impl Award {
+    /// What is paid for the composition, whoever gets it.
+    fn paid(self) -> Option<Money> {
+        self.earned.checked_add(self.for_prices)
+    }
+
+    /// What is left of the fee in escrow, for the solvers of the demand.
+    pub(in crate::ledger) fn left(self) -> Option<Money> {
+        self.fee.checked_sub(self.for_prices)
+    }
 }
 
 impl Transition<'_> {
@@ -41,37 +67,45 @@ impl Transition<'_> {
         let prices = self.prices;
         let least = demand_bound(self.oracle(), &entry.demand, prices);
         let reduced_cost = reduced_cost(evaluation, least, prices);
+        let priced = reduced_cost.checked_add(least).ok_or(Defect::ReducedCost)?;
         let added = entry.composition().map_or(Some(reduced_cost), |replaced| {
             reduced_cost.checked_sub(reduced_cost_of_standing(replaced, least, prices)?)
         });
-        Ok(Value { reduced_cost, added: added.ok_or(Defect::ReducedCost)? })
+        Ok(Value { least, priced, reduced_cost, added: added.ok_or(Defect::ReducedCost)? })
     }
 
-    /// What the first composition of a demand earns for this achievement, which is enough. Where batches are judged as a
-    /// whole it is nothing yet: see [`Transition::judge_whole`].
+    /// What the first composition of a demand, which can add no less than `least` to the cost of any plan, earns for this
+    /// achievement, which is enough. Where batches are judged as a whole it is nothing yet: see [`Transition::judge_whole`].
     pub(in crate::ledger) fn award(
         &self,
         demand: DemandId,
         entry: &DemandEntry,
+        least: Money,
         achievement: &Achievement,
     ) -> Result<Award, MarketError> {
         let schedule = &self.network.parameters().schedule;
         if let Measure::Paper { .. } = schedule.measure {
             return Ok(Award::default());
         }
-        let award = self.award_of(entry, schedule.reward_ppm(achievement))?;
-        let Award { earned: got, required: expected } = award;
+        let fee = fee_of(entry, least).ok_or(Defect::Reward)?;
+        let award = self.award_of(entry, fee, schedule.reward_ppm(achievement))?;
+        let (got, expected) = (award.paid().ok_or(Defect::Reward)?, award.required);
         if got < expected {
-            return Err(MarketError::RewardBelowThreshold { demand, got, expected });
+            return Err(MarketError::RewardBelowThreshold { demand, fee, got, expected });
         }
         Ok(award)
     }
 
-    fn award_of(&self, entry: &DemandEntry, share_ppm: u64) -> Result<Award, Defect> {
-        let (parameters, fee) = (self.network.parameters(), entry.solver_fee);
+    fn award_of(&self, entry: &DemandEntry, fee: Money, share_ppm: u64) -> Result<Award, Defect> {
+        let parameters = self.network.parameters();
         let required_ppm = parameters.required_ppm(self.at.market_ms().saturating_sub(entry.since_ms));
-        let earned = fee.checked_ppm(share_ppm).ok_or(Defect::Reward)?;
-        Ok(Award { earned, required: fee.checked_ppm(required_ppm).ok_or(Defect::Reward)? })
+        let required = fee.checked_ppm(required_ppm).ok_or(Defect::Reward)?;
+        let paid = fee.checked_ppm(share_ppm).ok_or(Defect::Reward)?;
+        let has_authors = !self.state.price_authors.totals().authors.is_empty();
+        let price_share_ppm = if has_authors { parameters.price_share_ppm } else { 0 };
+        let for_prices = paid.checked_ppm(price_share_ppm).ok_or(Defect::Reward)?;
+        let earned = paid.checked_sub(for_prices).ok_or(Defect::Reward)?;
+        Ok(Award { fee, earned, for_prices, required })
     }
 
     /// Under a measure of paper A, finds the reward of everything that is staged of a block as one, which must be enough
@@ -96,56 +130,111 @@ impl Transition<'_> {
         let displacement = sets.map(|set| set.displacement).try_fold(Money::ZERO, Money::checked_add);
         achievement.cost = achievement.cost.checked_add(displacement.ok_or(WHAT)?).ok_or(WHAT)?;
         let share_ppm = schedule.reward_ppm(&achievement);
-        let awards = all().map(|staged| self.award_of(&staged.entry, share_ppm));
+        let awards = all().map(|staged| self.award_of(&staged.entry, staged.entry.solver_fee, share_ppm));
         let awards = awards.collect::<Result<Vec<_>, Defect>>()?;
         let (mut got, mut expected) = (Money::ZERO, Money::ZERO);
+        let (mut earned, mut for_prices, mut fees) = (Money::ZERO, Money::ZERO, Money::ZERO);
         let parts = self.amended.iter_mut().flat_map(|set| &mut set.parts);
         let staged = self.staged.iter_mut().chain(parts).filter(|staged| staged.by.block == block);
         for (staged, award) in staged.zip(awards).filter(|(staged, _)| staged.is_first()) {
             staged.award = award;
-            got = got.checked_add(award.earned).ok_or(WHAT)?;
+            got = got.checked_add(award.paid().ok_or(WHAT)?).ok_or(WHAT)?;
+            earned = earned.checked_add(award.earned).ok_or(WHAT)?;
+            for_prices = for_prices.checked_add(award.for_prices).ok_or(WHAT)?;
+            fees = fees.checked_add(award.fee).ok_or(WHAT)?;
             expected = expected.checked_add(award.required).ok_or(WHAT)?;
         }
         if got < expected {
             return Err(MarketError::BlockBelowThreshold { got, expected });
         }
         let report = &mut self.report;
-        report.reward = report.reward.checked_add(got).ok_or(WHAT)?;
+        report.reward = report.reward.checked_add(earned).ok_or(WHAT)?;
+        report.price_share = report.price_share.checked_add(for_prices).ok_or(WHAT)?;
+        report.fees = report.fees.checked_add(fees).ok_or(WHAT)?;
         report.required = report.required.checked_add(expected).ok_or(WHAT)?;
         Ok(())
     }
 
-    /// Puts new prices in force if they raise the bound of the market as everything entered leaves it, and pays the
-    /// bounty.
+    /// Puts new prices in force if they raise the bound of the market, as everything entered leaves it, by as much as they
+    /// claim. Who claims too much forfeits the bond.
     pub(crate) fn reprice(&mut self, miner: Address, update: &PriceUpdate) -> Result<(), MarketError> {
-        let (prices, supply) = (&update.prices, self.state.providers.supply().clone());
-        let oracle = supply.oracle();
-        let (got, before) = self.bounds(&oracle, prices)?;
-        let expected = least_bound(before, self.network.parameters().min_bound_gain_ppm);
-        if got < expected {
-            return Err(MarketError::BoundNotRaised { got, expected });
+        let &PriceUpdate { replaces: got, gain, ref prices } = update;
+        let expected = self.state.price_authors.totals().updates;
+        if got != expected {
+            return Err(MarketError::StalePrices { got, expected });
         }
-        let share_ppm = self.network.parameters().bounty_pay_ppm;
-        let bounty = self.state.accounts.pay_bounty(miner, share_ppm)?;
+        validate_prices(prices, &self.state.market_capacities())?;
+        let (bond, got) = (self.network.parameters().price_bond, self.state.accounts.spendable(miner));
+        if got < bond {
+            return Err(MarketError::PriceBond { got, expected: bond });
+        }
+        let passes = if self.bound.is_some() { 1 } else { 2 };
+        self.spend(self.work_of_pass().saturating_mul(passes))?;
+        let before = self.bound_in_force();
+        let expected = least_gain(before, self.network.parameters().min_bound_gain_ppm);
+        if gain < expected {
+            return Err(MarketError::BoundNotRaised { got: gain, expected });
+        }
+        let after = self.bound_at(prices).unwrap_or(Money::from_micros(i64::MIN));
+        let raised = raised_by(before, after);
+        if raised < i128::from(gain.micros()) {
+            self.state.accounts.burn(miner, bond)?;
+            let got = Money::from_micros(i64::try_from(raised).unwrap_or(i64::MIN));
+            return Err(MarketError::FalseGain { got, expected: gain, bond });
+        }
         self.state.providers.reprice(prices);
+        let half_life_ms = self.network.parameters().freeze_after_ms;
+        self.state.price_authors.update(miner, raised, self.at.market_ms(), half_life_ms);
         self.report.bound_before = Some(before);
-        self.report.bound_after = Some(got);
-        self.report.bounty = bounty;
+        self.report.bound_after = Some(after);
         Ok(())
     }
 
-    /// The market's bound at these prices, and at those in force.
-    fn bounds(&self, oracle: &Oracle<'_>, prices: &DualPrices) -> Result<(Money, Money), MarketError> {
-        let state = &self.state;
-        let capacities = state.market_capacities();
-        let entries = || state.demands.iter().map(|(_, entry)| entry.as_ref());
-        let bound = |prices: &DualPrices| certified_bound(oracle, entries(), &capacities, prices);
-        let got = bound(prices)?;
-        // Prices in force always suit the capacities, but an offer of more capacity may have pushed their
-        // bound out of range: then any bound is better.
-        let before = bound(state.providers.prices()).unwrap_or(Money::from_micros(i64::MIN));
-        Ok((got, before))
+    /// What new prices may claim in the next batch, so that it holds even if the market changes a little until then.
+    pub(crate) fn claim_prices(&mut self, prices: DualPrices) -> Result<PriceUpdate, MarketError> {
+        validate_prices(&prices, &self.state.market_capacities())?;
+        let before = self.bound_in_force();
+        let raised = raised_by(before, self.bound_at(&prices)?);
+        let least = least_gain(before, self.network.parameters().min_bound_gain_ppm);
+        let got = Money::from_micros(i64::try_from(raised).unwrap_or(i64::MAX));
+        if got < least {
+            return Err(MarketError::BoundNotRaised { got, expected: least });
+        }
+        let careful = got.checked_ppm(CLAIMED_PPM).ok_or(Defect::ReducedCost)?;
+        let replaces = self.state.price_authors.totals().updates;
+        Ok(PriceUpdate { replaces, gain: careful.max(least), prices })
     }
+
+    /// The market's bound at the prices in force. Those always suit the capacities, but an offer of more capacity may have
+    /// pushed their bound out of range: then any bound is better.
+    fn bound_in_force(&mut self) -> Money {
+        if let Some(bound) = self.bound {
+            return bound;
+        }
+        let bound = self.bound_at(self.state.providers.prices()).unwrap_or(Money::from_micros(i64::MIN));
+        self.bound = Some(bound);
+        bound
+    }
+
+    /// The market's bound at these prices.
+    fn bound_at(&self, prices: &DualPrices) -> Result<Money, PriceError> {
+        let (state, supply) = (&self.state, self.state.providers.supply());
+        let entries = state.demands.iter().map(|(_, entry)| entry.as_ref());
+        certified_bound(&supply.oracle(), entries, &state.market_capacities(), prices)
+    }
+}
+
+/// `ceil(solver_fee * least / budget)`: a demand that allows more than it can cost does not pay for that, nor one that
+/// allows little less. `None` if that leaves the range of money.
+fn fee_of(entry: &DemandEntry, least: Money) -> Option<Money> {
+    let (most, budget) = (i128::from(entry.solver_fee.micros()), i128::from(entry.demand.budget.micros()));
+    let scaled = most.checked_mul(i128::from(least.micros().max(0)))?;
+    let fee = scaled.checked_add(budget.checked_sub(1)?)?.checked_div(budget)?;
+    i64::try_from(fee).ok().map(|fee| Money::from_micros(fee).min(entry.solver_fee))
+}
+
+fn raised_by(before: Money, after: Money) -> i128 {
+    i128::from(after.micros()).saturating_sub(i128::from(before.micros()))
 }
 
 /// The reduced cost of what stands at other prices than those of its batch, at the terms it was made at.
@@ -154,11 +243,10 @@ fn reduced_cost_of_standing(standing: &Standing, least: Money, prices: &DualPric
     priced_cost(standing, prices)?.checked_sub(least)
 }
 
-/// The least bound that raises `before` enough: by at least `gain_ppm` of its size and one micro-unit.
-fn least_bound(before: Money, gain_ppm: u64) -> Money {
+/// The least that a price update raises the bound `before` by: `gain_ppm` of its size, and one micro-unit.
+fn least_gain(before: Money, gain_ppm: u64) -> Money {
     let size = i128::from(before.micros()).saturating_abs();
     let gain = size.saturating_mul(i128::from(gain_ppm)).saturating_add(999_999);
     let gain = gain.checked_div(1_000_000).unwrap_or(0).max(1);
-    let least = i128::from(before.micros()).saturating_add(gain);
-    Money::from_micros(i64::try_from(least).unwrap_or(i64::MAX))
+    Money::from_micros(i64::try_from(gain).unwrap_or(i64::MAX))
 }

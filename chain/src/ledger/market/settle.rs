@@ -1,10 +1,10 @@
 //! Composing and freezing: where the money goes.
 //!
-//! When a demand is composed its price moves to its clearing account and the rest of the budget goes back
-//! at once; the fee stays in escrow. Amendments move money between clearing accounts only (`amending`). At the
+//! When a demand is composed its price moves to its clearing account, and the rest of the budget and of the most that its fee could have been
+//! goes back at once. Of what the composition earns, the authors of the prices get their share at once; the rest of the fee stays in escrow. Amendments move money between clearing accounts only (`amending`). At the
 //! freeze the clearing account pays providers and carrier and returns what is left (the value of time, which
 //! nobody is paid for, and the demand's shares of what amendments saved); the fee is split between first
-//! composer, bounty account, amenders and demander.
+//! composer, amenders and demander.
 //!
 //! **Nobody gains by composing badly and amending that under another key.** Whatever amenders are due, the
 //! first composer loses first, up to all it earned, and beyond that it comes from the part of the fee that the
@@ -20,6 +20,7 @@ use scenarios::Money;
 
 use super::demands::Departed;
 use super::entry::{DemandStatus, Standing};
+use super::judging::Award;
 use crate::genesis::{Network, Parameters};
 use crate::ledger::defect::Defect;
 use crate::ledger::state::{Moment, State};
@@ -33,14 +34,26 @@ impl State {
         id: DemandId,
         composition: Standing,
         clearing: Money,
+        award: Award,
     ) -> Result<(), Defect> {
         let entry = self.demands.get(id).ok_or(Defect::Demand)?;
-        let rest = entry.demand.budget.checked_sub(composition.price);
-        let rest = rest.filter(|rest| *rest >= Money::ZERO).ok_or(Defect::Budget)?;
-        let (author, fee) = (entry.author, entry.solver_fee);
+        let positive = |rest: &Money| *rest >= Money::ZERO;
+        let rest =
+            entry.demand.budget.checked_sub(composition.price).filter(positive).ok_or(Defect::Budget)?;
+        let spared = entry.solver_fee.checked_sub(award.fee).filter(positive).ok_or(Defect::Reward)?;
+        let (author, fee) = (entry.author, award.left().ok_or(Defect::Reward)?);
         self.providers.rest(&composition)?;
         self.demands.compose(id, composition, fee, clearing)?;
-        self.accounts.credit(author, rest)
+        self.accounts.credit(author, rest)?;
+        self.accounts.credit(author, spared)
+    }
+
+    /// Pays whoever made the prices that compositions were judged at; what is paid has left escrow.
+    pub(in crate::ledger) fn pay_for_prices(&mut self, amount: Money) -> Result<(), Defect> {
+        for (author, share) in self.price_authors.split(amount) {
+            self.accounts.credit(author, share)?;
+        }
+        Ok(())
     }
 
     /// Records a composition that replaces another; the demander neither pays nor is paid. What the providers of the
@@ -115,9 +128,7 @@ impl State {
         }
 
         let fees = fees(parameters, entry.solver_fee, &composition).ok_or(Defect::Settlement)?;
-        self.accounts.credit_bounty(fees.bounty)?;
-        let firsts = fees.first.checked_sub(fees.bounty).ok_or(Defect::Settlement)?;
-        self.accounts.credit(composition.miner, firsts)?;
+        self.accounts.credit(composition.miner, fees.first)?;
         for (&amender, &due) in &composition.dues {
             self.accounts.credit(amender, due)?;
         }
@@ -137,10 +148,8 @@ impl State {
 
 /// How a demand's fee is split at the freeze, but for what each amender is due.
 struct Fees {
-    /// To the first composer, the bounty account's share included.
+    /// To the first composer.
     first: Money,
-    /// Of that, to the bounty account.
-    bounty: Money,
     /// Back to the demander.
     unearned: Money,
 }
@@ -151,10 +160,9 @@ fn fees(parameters: &Parameters, fee: Money, composition: &Standing) -> Option<F
     let earned = composition.earned;
     let unaffected = earned.checked_sub(earned.min(dues))?;
     let first = vested(parameters, fee, composition)?.min(unaffected);
-    let bounty = first.checked_ppm(parameters.bounty_share_ppm)?;
     // Not negative: `first + dues` is at most the larger of `earned` and `dues`, neither above the fee.
     let unearned = fee.checked_sub(first)?.checked_sub(dues)?;
-    (unearned >= Money::ZERO).then_some(Fees { first, bounty, unearned })
+    (unearned >= Money::ZERO).then_some(Fees { first, unearned })
 }
 
 /// What the first composer's work is worth now that the demand costs what it does: the excess of the first

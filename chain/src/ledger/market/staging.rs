@@ -64,8 +64,7 @@ impl Claim {
 #[derive(Clone, Debug)]
 pub(crate) struct Appraised {
     staged: Staged,
-    /// What it adds to reduced cost.
-    added: Money,
+    value: Value,
     /// The share of its fee that it earns.
     share_ppm: u64,
 }
@@ -173,22 +172,23 @@ impl Transition<'_> {
         if let Some(claim) = claim {
             claim.verify(demand, &evaluation)?;
         }
-        let (cost, Value { reduced_cost, added }) = (evaluation.cost(), self.value(&entry, &evaluation)?);
+        let (cost, value) = (evaluation.cost(), self.value(&entry, &evaluation)?);
+        let reduced_cost = value.reduced_cost;
         let orders = u64::try_from(providers.len()).or(Err(Defect::Totals))?;
         let achievement = Achievement { cost, reduced_cost, orders };
-        let award = self.award(demand, &entry, &achievement)?;
+        let award = self.award(demand, &entry, value.least, &achievement)?;
         let share_ppm = self.network.parameters().schedule.reward_ppm(&achievement);
         let terms = Terms { price: cost, clearing: cost, due: Money::ZERO };
         let providers = providers.to_vec();
         let staged =
             Staged { by, demand, entry, providers, evaluation, timestamp_ms, terms, reduced_cost, award };
-        Ok(Appraised { staged, added, share_ppm })
+        Ok(Appraised { staged, value, share_ppm })
     }
 
-    /// Checks that there is room for a composition after those before it, and reserves it. On an error nothing has
-    /// changed.
+    /// Checks that there is room for a composition after those before it, and that what is left has nothing much better,
+    /// and reserves it. On an error nothing has changed but the work done.
     pub(crate) fn place(&mut self, appraised: Appraised) -> Result<&Staged, MarketError> {
-        let Appraised { staged, added, share_ppm: _ } = appraised;
+        let Appraised { staged, value, share_ppm: _ } = appraised;
         let (demand, evaluation) = (staged.demand, &staged.evaluation);
         if self.staged_ids.contains(&demand) {
             return Err(MarketError::DuplicateComposition { demand });
@@ -199,11 +199,49 @@ impl Transition<'_> {
         if dedicated {
             self.validate_held(demand, evaluation, miner)?;
         }
+        self.validate_near_best(demand, &staged.entry, evaluation, &value, &BTreeMap::new())?;
         self.state.providers.reserve(&evaluation.minutes, dedicated.then_some(miner))?;
-        self.count(&staged, added)?;
+        self.count(&staged, value.added)?;
         self.staged_ids.insert(demand);
         self.staged.push(staged);
         self.staged.last().ok_or(Defect::Totals.into())
+    }
+
+    /// Checks and reserves compositions in the order in which a batch that brings them alone would, but for lots; what
+    /// became of each, in the order given. Where a composition is refused because what is left has something better, that
+    /// takes its place if it may: its providers are what becomes of it.
+    pub(crate) fn stage_ranked(
+        &mut self,
+        proposed: &[ProposedComposition<'_>],
+    ) -> Vec<Result<Vec<ProviderId>, MarketError>> {
+        let mut outcomes = Vec::with_capacity(proposed.len());
+        let mut appraised = Vec::new();
+        for (position, proposed) in proposed.iter().enumerate() {
+            match self.appraise(proposed) {
+                Ok(found) => {
+                    appraised.push((found.rank(), position, found));
+                    outcomes.push(Ok(proposed.providers.to_vec()));
+                }
+                Err(why) => outcomes.push(Err(why)),
+            }
+        }
+        if !self.takes_effect_whole() {
+            appraised.sort_by_key(|&(rank, position, _)| (rank, position));
+        }
+        for (_, position, found) in appraised {
+            let (Some(outcome), Some(proposed)) = (outcomes.get_mut(position), proposed.get(position)) else {
+                continue;
+            };
+            match self.place(found) {
+                Ok(_) => {}
+                Err(MarketError::NotNearBest { best, .. }) => {
+                    let better = ProposedComposition { providers: &best, claim: None, ..*proposed };
+                    *outcome = self.stage(&better).map(|staged| staged.providers.clone());
+                }
+                Err(why) => *outcome = Err(why),
+            }
+        }
+        outcomes
     }
 
     /// Checks and reserves a composition.
@@ -220,8 +258,9 @@ impl Transition<'_> {
             report.orders.saturating_add(u64::try_from(staged.providers.len()).or(Err(Defect::Totals))?);
         report.cost = report.cost.checked_add(staged.evaluation.cost()).ok_or(Defect::Totals)?;
         report.add_reduced_cost(added);
-        report.fees = report.fees.checked_add(staged.entry.solver_fee).ok_or(Defect::Totals)?;
+        report.fees = report.fees.checked_add(staged.award.fee).ok_or(Defect::Totals)?;
         report.reward = report.reward.checked_add(staged.award.earned).ok_or(Defect::Totals)?;
+        report.price_share = report.price_share.checked_add(staged.award.for_prices).ok_or(Defect::Totals)?;
         report.required = report.required.checked_add(staged.award.required).ok_or(Defect::Totals)?;
         Ok(())
     }

@@ -274,7 +274,15 @@ pub(in crate::ledger) struct WorkMeter(Vec<u64>);
 impl WorkMeter {
     pub(in crate::ledger) fn new(supply: &Supply) -> Self {
         let mut counts: Vec<u64> = Vec::new();
-        for operation in supply.providers.iter().flat_map(|provider| provider.offers.keys()) {
+        let usable = supply.providers.iter().flat_map(|provider| {
+            let fits = |minutes| provider.capacity.is_none_or(|capacity| minutes <= capacity);
+            provider
+                .offers
+                .iter()
+                .filter(move |(_, offer)| fits(offer.minutes))
+                .map(|(operation, _)| operation)
+        });
+        for operation in usable {
             let place = operation.index();
             if counts.len() <= place {
                 counts.resize(place.saturating_add(1), 0);

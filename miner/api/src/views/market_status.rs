@@ -60,8 +60,8 @@ pub struct ScarceProvider {
     pub capacity: Minutes,
 }
 
-/// What one miner's compositions and amendments earn it, vested or not, settled or not, the bounty account's share
-/// included.
+/// What one miner's compositions and amendments earn it, vested or not, settled or not. What authors of prices get
+/// is not in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Earnings {

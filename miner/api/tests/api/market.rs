@@ -151,7 +151,7 @@ impl Market {
             miner: miner().public(),
             timestamp_ms,
             records,
-            price_update: None,
+            prices: None,
             compositions,
             amendments: Vec::new(),
         };

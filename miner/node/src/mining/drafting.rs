@@ -2,7 +2,7 @@
 
 use chain::ledger::{Ledger, MarketError};
 use chain::validate::{Admissible, Early};
-use chain::{BatchKind, Draft, Drafted, PriceUpdate, Rejection};
+use chain::{BatchKind, Draft, Drafted, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, evaluate_composition};
 
@@ -57,7 +57,7 @@ impl Mining {
         };
         let draft = Draft {
             records: Vec::new(),
-            price_update: prices.map(|prices| PriceUpdate { prices }),
+            prices,
             compositions,
             amendments,
             miner: view.own,

@@ -132,7 +132,7 @@ impl Solo {
             miner: miner(by).public(),
             timestamp_ms: self.now_ms + later_ms,
             records: Vec::new(),
-            price_update: None,
+            prices: None,
             compositions: serving.collect(),
             amendments: Vec::new(),
         };

@@ -129,10 +129,9 @@ fn who_claims_what_is_not_so_on_this_head_is_dropped_and_who_finds_no_better_pri
     scene.connect(&searcher);
     let anchor = scene.block(&liar, 0).header().anchor;
     for nonce in 0..3 {
-        let prices = Body {
-            price_update: Some(PriceUpdate { prices: DualPrices(vec![Money::from_micros(1)]) }),
-            ..Body::default()
-        };
+        let prices = DualPrices(vec![Money::from_micros(1)]);
+        let update = PriceUpdate { replaces: 0, gain: Money::from_micros(1), prices };
+        let prices = Body { price_update: Some(update), ..Body::default() };
         let block = Block::sign(scene.network.id(), anchor, nonce, prices, &searcher);
         scene.say_block(&searcher, &block);
         let mut body = scene.block(&liar, nonce).body;

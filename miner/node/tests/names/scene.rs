@@ -195,7 +195,7 @@ impl Scene {
             miner: miner.public(),
             timestamp_ms: START_MS + later_ms,
             records: self.records.clone(),
-            price_update: None,
+            prices: None,
             compositions: Vec::new(),
             amendments: Vec::new(),
         };
@@ -211,7 +211,7 @@ impl Scene {
             miner: miner.public(),
             timestamp_ms: START_MS + 1 + later_ms,
             records: Vec::new(),
-            price_update: None,
+            prices: None,
             compositions: vec![(demand, vec![ProviderId(0)])],
             amendments: Vec::new(),
         };

@@ -158,7 +158,7 @@ fn whole(detail: &BatchDetail) -> String {
         ),
     ];
     if let Some((before, after)) = batch.bounds {
-        lines.push(format!("new prices  bound {before} $ -> {after} $, paid {} $", batch.bounty));
+        lines.push(format!("new prices  bound {before} $ -> {after} $"));
     }
     for item in &detail.batch.items {
         lines.push(match &item.fields {

@@ -120,8 +120,8 @@ fn summary(verified: &Verified) -> String {
         ),
         format!("money      {money} $, as at genesis"),
         format!(
-            "           balances {} $, escrow {} $, clearing {} $, bounty {} $, carrier {} $",
-            accounts.balances, accounts.escrow, accounts.clearing, accounts.bounty, accounts.carrier
+            "           balances {} $, escrow {} $, clearing {} $, carrier {} $, burned {} $",
+            accounts.balances, accounts.escrow, accounts.clearing, accounts.carrier, accounts.burned
         ),
     ];
     lines.join("\n")
