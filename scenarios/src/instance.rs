@@ -29,6 +29,17 @@ pub struct Provider {
     pub capacity: Option<Minutes>,
 }
 
+impl Provider {
+    /// The offers of which its whole capacity has time for at least one order: no plan can use the others.
+    pub fn usable_offers(&self) -> impl Iterator<Item = (OperationId, Offer)> {
+        let fits = |offer: &Offer| self.capacity.is_none_or(|capacity| offer.minutes <= capacity);
+        self.offers
+            .iter()
+            .filter(move |(_, offer)| fits(offer))
+            .map(|(&operation, &offer)| (operation, offer))
+    }
+}
+
 /// Somebody who wants things made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {

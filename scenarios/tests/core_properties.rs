@@ -9,16 +9,24 @@ use scenarios::bound::{demand_bound, dual_bound, priced_capacity, reduced_cost};
 use scenarios::oracle::Fitting;
 use scenarios::random_assignment::RandomAssignment;
 use scenarios::{
-    Demand, DualPrices, Instance, Money, Oracle, ProviderId, Supply, evaluate, evaluate_composition, limits,
+    Demand, DualPrices, Instance, Money, OperationId, Oracle, ProviderId, Supply, evaluate,
+    evaluate_composition, limits,
 };
 
-/// The cost of a composition at prices, budget left aside.
+/// The cost of a composition at prices, budget left aside; of none that asks more of a provider for one order than it has in
+/// all.
 fn priced_cost(
     supply: &Supply,
     demand: &Demand,
     prices: &DualPrices,
     providers: &[ProviderId],
 ) -> Option<Money> {
+    let is_usable = |(id, operation): (&ProviderId, &OperationId)| {
+        supply.providers[id.index()].usable_offers().any(|(usable, _)| usable == *operation)
+    };
+    if !providers.iter().zip(&demand.orders).all(is_usable) {
+        return None;
+    }
     let demand = Demand { budget: Money::from_micros(i64::MAX), ..demand.clone() };
     let composition = evaluate_composition(supply, &demand, 0, providers).ok()?;
     let charges = composition.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));

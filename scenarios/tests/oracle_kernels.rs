@@ -13,7 +13,8 @@ use scenarios::{
 fn plain(supply: &Supply, demand: &Demand, prices: &DualPrices) -> Option<(Money, Vec<ProviderId>)> {
     let site = |id: ProviderId| supply.providers[id.index()].site;
     let node = |id: ProviderId, operation: OperationId| {
-        let offer = *supply.providers[id.index()].offers.get(&operation)?;
+        let mut offers = supply.providers[id.index()].usable_offers();
+        let (_, offer) = offers.find(|&(usable, _)| usable == operation)?;
         Some(offer.cost + supply.processing_time_value(offer) + prices.charge(id, offer.minutes))
     };
     let mut layers: Vec<Vec<(ProviderId, Money)>> = Vec::new();

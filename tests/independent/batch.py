@@ -2,11 +2,11 @@
 
 import wire
 from crypto import address, hash_in
-from ledger import DEMAND, PROVIDER, BOUNTY, Mismatch, equal, require
-from market import MILLION, ceil_div, least_raised_bound, ppm, required_share, reward_share
+from ledger import BURNED, DEMAND, PROVIDER, Mismatch, equal, require
+from market import MILLION, ceil_div, least_gain, ppm, required_share, reward_share
 
 PRICE_MAX = 1_000 * MILLION
-PRICE_UPDATES_TRIED = 2
+CARRIED_PATH_WORK = 5
 
 
 class Block:
@@ -54,7 +54,7 @@ class Part:
         self.before = entry["status"][1] if entry["status"][0] == "Composed" else None
         self.price = self.before["price"] if self.before else found.cost
         self.clearing, self.due = entry["clearing"] + self.change, 0
-        self.reduced_cost = self.earned = 0
+        self.reduced_cost = self.least = self.earned = self.for_prices = self.fee = 0
 
     @property
     def change(self):
@@ -72,6 +72,7 @@ class Batch:
         self.supply, self.prices = state.supply, state.prices
         self.staged = {}  # by demand
         self.work = self.reward = 0
+        self.bound_in_force = None
 
     def check_admission(self, block):
         """A block in clear may come with this batch."""
@@ -225,6 +226,7 @@ class Batch:
             for number in part.found.minutes:
                 none = {"miner": part.block.miner, "compositions": 0}
                 state.holders.setdefault(number, none)["compositions"] += 1
+        self.check_near_best(part, {})
         self.take(part.found.minutes, 1)
         self.staged[part.demand] = part
         self.reward += part.earned
@@ -326,8 +328,14 @@ class Batch:
             self.check_room(parts[-1].found)
             self.take(parts[-1].found.minutes, 1)
         require(changes, "it changes no composition that it replaces", "nothing-changed")
+        for part in parts:
+            self.check_dearer(part)
         displaced = self.settle_balance(parts)
         added = sum(map(self.value, parts))
+        for part in parts:
+            same = part.before and part.before["providers"] == part.composition["providers"] and not part.change
+            if not same:
+                self.check_near_best(part, part.found.minutes)
         firsts = [part for part in parts if part.before is None]
         self.award(firsts, sum(part.found.cost for part in firsts) + displaced, max(0, added))
         for part in parts:
@@ -340,9 +348,9 @@ class Batch:
         parameters = self.state.parameters
         firsts = [part for part in parts if part.before is None]
         saving = -sum(part.change for part in parts if part.before)
+        before = sum(part.before["cost"] for part in parts if part.before)
+        least = max(1, ceil_div(before * parameters["min_saving_ppm"], MILLION))
         if not firsts:
-            before = sum(part.before["cost"] for part in parts)
-            least = max(1, ceil_div(before * parameters["min_saving_ppm"], MILLION))
             require(saving >= least, f"it saves {saving}, expected at least {least}", "saving")
         displacement = displaced = max(0, -saving)
         for part in firsts:
@@ -350,18 +358,78 @@ class Batch:
             part.price += charge
             displaced -= charge
         require(displaced == 0, f"its budgets lack {displaced} for the room it makes", "room")
-        for part, share in zip(parts, shares(max(0, saving), [part.price for part in parts])):
+        if saving < least:
+            self.check_room_needed(parts, firsts)
+        falls = [max(0, -part.change) if part.before else 0 for part in parts]
+        for part, share in zip(parts, shares(max(0, saving), falls)):
             part.clearing += share
             dues = sum(part.before["dues"].values()) if part.before else 0
             due = ppm(share, parameters["amender_share_ppm"])
             part.due = min(due, part.entry["solver_fee"] - dues)
         return displacement
 
+    # ---- What is left ----
+
+    def left(self, back):
+        """The minutes left of each provider, with these given back; None is unlimited."""
+        usage, minutes = self.state.usage, []
+        for number, provider in enumerate(self.supply.providers):
+            used = usage[number]["standing"] + usage[number]["frozen"] - back.get(number, 0)
+            minutes.append(None if provider["capacity"] is None else max(0, provider["capacity"] - used))
+        return minutes
+
+    def carried(self, demand, prices, left):
+        self.spend(CARRIED_PATH_WORK * self.supply.work(demand))
+        return self.supply.at(prices).carried(demand, left)
+
+    def check_near_best(self, part, back):
+        """Nothing that is left, with these minutes given back, serves the demand much better."""
+        parameters, entry = self.state.parameters, part.entry
+        if parameters["schedule"]["measure"][0] != "Certified" or parameters["allocation"][0] != "Partial":
+            return
+        near = MILLION + parameters["near_best_ppm"]
+        wanted, cost = entry["demand"], part.reduced_cost + part.least
+        if cost * MILLION <= part.least * near:
+            return
+        left = self.left(back)
+        best = self.carried(wanted, self.prices, left)
+        if best is None:
+            best, cost = self.carried(wanted, [], left), part.found.cost
+        if best is not None:
+            what = f"it costs {cost}, what is left serves its demand for {best[0]}"
+            require(cost * MILLION <= best[0] * near, what, "near-best")
+            return
+        waited = self.state.market_time() - entry["since_ms"]
+        relaxed = parameters["relax_after_ms"] + max(1, parameters["relax_over_ms"])
+        require(waited >= relaxed, "nothing left compares with it, and its demand has not waited", "near-best")
+
+    def check_dearer(self, part):
+        """It becomes dearer only if what stands for its demand has no room beside the others."""
+        if part.before is None or part.change <= 0:
+            return
+        left = self.left(part.found.minutes)
+        fits = all(left[number] is None or taken <= left[number] for number, taken in part.before["minutes"].items())
+        require(not fits, f"it costs {part.change} more though what stands has room", "dearer-part")
+
+    def check_room_needed(self, parts, firsts):
+        """Those for whom room is made have no other way, in what was left before the set."""
+        back = {}
+        for part in parts:
+            for number, taken in part.found.minutes.items():
+                back[number] = back.get(number, 0) + taken
+            for number, taken in (part.before["minutes"] if part.before else {}).items():
+                back[number] = back.get(number, 0) - taken
+        left = self.left(back)
+        for part in firsts:
+            other = self.carried(part.entry["demand"], [], left)
+            require(other is None, "its newcomer can be composed without it", "room-not-needed")
+
     # ---- What it is worth ----
 
     def value(self, part):
         """Returns what the part adds to reduced cost."""
         wanted, priced = part.entry["demand"], self.supply.at(self.prices)
+        part.least = priced.least(wanted)
         part.reduced_cost = added = priced.reduced_cost(wanted, part.found)
         if part.before:
             charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
@@ -374,14 +442,17 @@ class Batch:
         if schedule["measure"][0] == "Paper":
             return  # see judge
         for part in firsts:
-            part.earned, required = self.pay(part, reward_share(schedule, cost, reduced_cost, 0))
-            what = f"it earns {part.earned}, expected at least {required}"
-            require(part.earned >= required, what, "reward")
+            part.fee = ceil_div(part.entry["solver_fee"] * part.least, part.entry["demand"]["budget"])
+            paid, required = self.pay(part, reward_share(schedule, cost, reduced_cost, 0))
+            require(paid >= required, f"it earns {paid}, expected at least {required}", "reward")
 
     def pay(self, part, share):
-        """What a share of its fee is, and what its demand requires."""
-        fee, age = part.entry["solver_fee"], self.state.market_time() - part.entry["since_ms"]
-        return ppm(fee, share), ppm(fee, required_share(self.state.parameters, age))
+        """What a share of its fee is, of which the authors of the prices get some, and what its demand requires."""
+        fee, age = part.fee, self.state.market_time() - part.entry["since_ms"]
+        paid, price_share = ppm(fee, share), self.state.parameters["price_share_ppm"]
+        part.for_prices = ppm(paid, price_share) if self.state.price_totals["authors"] else 0
+        part.earned = paid - part.for_prices
+        return paid, ppm(fee, required_share(self.state.parameters, age))
 
     def judge(self, block, displacement):
         """By a measure of paper A a block is judged as a whole."""
@@ -393,8 +464,9 @@ class Batch:
         orders = sum(len(part.composition["providers"]) for part in firsts)
         share, reward, required = reward_share(schedule, cost, 0, orders), 0, 0
         for part in firsts:
-            part.earned, least = self.pay(part, share)
-            reward += part.earned
+            part.fee = part.entry["solver_fee"]
+            paid, least = self.pay(part, share)
+            reward += paid
             required += least
         require(reward >= required, f"the block earns {reward}, expected at least {required}", "reward")
         self.reward += reward
@@ -405,6 +477,7 @@ class Batch:
         state = self.state
         for part in self.staged.values():
             self.enter(part)
+        state.pay_for_prices(sum(part.for_prices for part in self.staged.values()))
         replaced = (part.before["minutes"] for part in self.staged.values() if part.before)
         state.release_deposits(sorted(set().union(*replaced, state.changed)))
         state.changed = set()
@@ -427,8 +500,9 @@ class Batch:
             standing |= {"version": before["version"] + 1, "amended_by": part.block.miner}
             standing["dues"] = dict(before["dues"])
         else:
-            entry["escrow"] = entry["solver_fee"]
             state.credit(entry["author"], entry["demand"]["budget"] - part.price)
+            state.credit(entry["author"], entry["solver_fee"] - part.fee)
+            entry["solver_fee"] = entry["escrow"] = part.fee - part.for_prices
         if part.due:
             miner = part.block.miner
             standing["dues"][miner] = standing["dues"].get(miner, 0) + part.due
@@ -437,22 +511,20 @@ class Batch:
         state.stale.add((DEMAND, part.demand))
 
     def reprice_once(self, blocks):
-        """One price update takes effect, on what the batch leaves."""
-        tried, is_done, what = 0, False, "another price update takes effect, or enough were tried"
-        for block in sorted(blocks, key=self.lot):
-            if block.update is None or 0 in block.dropped:
-                continue
+        """One price update takes effect, on what the batch leaves: the greatest claim that is true."""
+        is_done = False
+        bringing = [block for block in blocks if block.update is not None and 0 not in block.dropped]
+        for block in sorted(bringing, key=lambda block: (-block.update["gain"], self.lot(block))):
             try:
-                require(not is_done and tried < PRICE_UPDATES_TRIED, what, "one-price-update")
-                tried += 1
-                self.spend(2 * sum(map(self.state.supply.work, self.state.market_demands())))
-                self.reprice(block.miner, block.update["prices"])
+                require(not is_done, "another price update takes effect", "one-price-update")
+                self.reprice(block.miner, block.update)
                 is_done = True
             except Mismatch as error:
                 block.drop(0, error)
 
-    def reprice(self, miner, prices):
-        state = self.state
+    def reprice(self, miner, update):
+        state, prices, bond = self.state, update["prices"], self.state.parameters["price_bond"]
+        equal(update["replaces"], state.price_totals["updates"], "the updates before it", "stale-prices")
         capacities, entries = state.market_capacities(), state.market()
         require(len(prices) <= len(capacities), "there are more prices than providers", "price")
         prices = prices + [0] * (len(capacities) - len(prices))
@@ -460,19 +532,27 @@ class Batch:
             require(0 <= price <= PRICE_MAX, f"the price of provider {number} is {price}", "price")
             is_allowed = price == 0 or capacity is not None
             require(is_allowed, f"unlimited provider {number} has a price", "price")
-        before = state.supply.at(state.prices).bound(entries, capacities)
+        spendable = max(0, state.balances.get(miner, 0) - state.parameters["account_min"])
+        require(spendable >= bond, f"its miner can spend {spendable}, the bond takes {bond}", "price-bond")
+        market_pass = sum(map(state.supply.work, state.market_demands()))
+        self.spend(market_pass if self.bound_in_force is not None else 2 * market_pass)
+        if self.bound_in_force is None:
+            bound = state.supply.at(state.prices).bound(entries, capacities)
+            self.bound_in_force = bound if -(1 << 63) <= bound < 1 << 63 else -(1 << 63)
+        before = self.bound_in_force
+        least = least_gain(before, state.parameters["min_bound_gain_ppm"])
+        require(update["gain"] >= least, f"it claims to gain {update['gain']}, expected {least}", "bound-gain")
         after = state.supply.at(prices).bound(entries, capacities)
-        if not -(1 << 63) <= before < 1 << 63:
-            before = -(1 << 63)
-        least = least_raised_bound(before, state.parameters["min_bound_gain_ppm"])
-        what = f"the bound becomes {after}, expected at least {least}"
-        require(least <= after < 1 << 63, what, "bound-gain" if -(1 << 63) <= after < 1 << 63 else "price")
-        pay = ppm(state.bounty, state.parameters["bounty_pay_ppm"])
-        state.bounty -= pay
-        state.credit(miner, pay)
+        if not before + update["gain"] <= after < 1 << 63 or after < -(1 << 63):
+            if bond:
+                state.debit(miner, bond)
+                state.burned += bond
+                state.stale.add((BURNED, b""))
+            raise Mismatch(f"the bound becomes {after}, claimed {before + update['gain']}", "false-gain")
         changed = (number for number, price in enumerate(prices) if price != state.prices[number])
-        state.stale |= {(PROVIDER, number) for number in changed} | {(BOUNTY, b"")}
+        state.stale |= {(PROVIDER, number) for number in changed}
         state.prices = prices
+        state.updated_prices(miner, after - before)
 
 
 def quotient(number, divisor):
@@ -480,9 +560,13 @@ def quotient(number, divisor):
     return abs(number) // divisor * (1 if number >= 0 else -1)
 
 
-def shares(saving, prices):
-    """A saving by price, floored; one unit each of what is left over to the first."""
-    weights = prices if any(prices) else [1] * len(prices)
-    found = [saving * weight // sum(weights) for weight in weights]
+def shares(saving, falls):
+    """A saving by what each falls, floored; one unit each of what is left over to the first that fall."""
+    if not any(falls):
+        return [0] * len(falls)
+    found = [saving * fall // sum(falls) for fall in falls]
     left = saving - sum(found)
-    return [share + (position < left) for position, share in enumerate(found)]
+    for position, fall in enumerate(falls):
+        if fall and left:
+            found[position], left = found[position] + 1, left - 1
+    return found

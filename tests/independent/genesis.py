@@ -10,7 +10,7 @@ OFFER_COST_MAX, OFFER_MINUTES_MAX, CAPACITY_MAX = 1_000_000 * MILLION, 1_000_000
 DISTANCE_MAX, INTERVAL_MAX, POWER_MAX = 1 << 31, 30 * 86_400_000, 1 << 61
 GENESIS_BYTES = 64 << 20
 SHARES = (
-    "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "bounty_share_ppm", "bounty_pay_ppm",
+    "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "price_share_ppm",
     "min_saving_ppm", "amender_share_ppm",
 )
 
@@ -69,7 +69,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 7, "the version of genesis")
+    equal(genesis["version"], 8, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -88,8 +88,7 @@ def check_genesis(genesis, size):
     owners = [provider["address"] for provider in genesis["providers"]]
     require(len(set(owners)) == len(owners), "two providers have one address")
     require(all(balance >= 0 for balance in genesis["balances"].values()), "a balance is negative")
-    within(genesis["bounty"], 0, 1 << 61, "the bounty account")
-    within(genesis["bounty"] + sum(genesis["balances"].values()), 0, 1 << 61, "all money")
+    within(sum(genesis["balances"].values()), 0, 1 << 61, "all money")
     within(genesis["miners"], 1, (1 << 32) - 1, "the number of miners")
     check_validators(genesis["validators"])
 
@@ -124,6 +123,8 @@ def check_parameters(parameters):
     within(parameters["account_min"], 0, DEPOSIT_MAX, "account_min")
     within(parameters["min_budget"], 1, BUDGET_MAX, "min_budget")
     within(parameters["offer_deposit"], 0, DEPOSIT_MAX, "offer_deposit")
+    within(parameters["price_bond"], 0, DEPOSIT_MAX, "price_bond")
+    within(parameters["near_best_ppm"], 0, 1_000 * MILLION, "near_best_ppm")
     within(parameters["fee_per_byte"], 0, MILLION, "fee_per_byte")
     within(parameters["demand_lifetime_max_ms"], 1, INTERVAL_MAX, "demand_lifetime_max_ms")
     within(parameters["freeze_after_ms"], 1, INTERVAL_MAX, "freeze_after_ms")

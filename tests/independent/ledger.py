@@ -7,7 +7,7 @@ from crypto import address, hash_in, state_leaf, state_path, state_root
 from market import MILLION, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
-BALANCE, SEQUENCE, PROVIDER, DEMAND, BOUNTY, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE, ACCUSED = range(14)
+BALANCE, SEQUENCE, PROVIDER, DEMAND, PRICES, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE, ACCUSED = range(14)
 
 
 class Mismatch(Exception):
@@ -43,11 +43,12 @@ class State:
         self.cohorts, self.burned = {}, 0  # what is committed to, by height; what was paid for bytes
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
-        self.bounty, self.carrier = genesis["bounty"], 0
+        self.carrier = 0
+        self.price_totals = {"updates": 0, "since_ms": 0, "authors": {}}
         self.totals = {"seen": 0, "settled": 0, "cancelled": 0, "expired": 0}
         self.leaves = {}  # by path
         self.time, self.halted = genesis["timestamp_ms"], 0  # of the last batch, and since genesis
-        self.stale = {(kind, b"") for kind in (BOUNTY, CARRIER, TOTALS, HALTED, BURNED)}
+        self.stale = {(kind, b"") for kind in (PRICES, CARRIER, TOTALS, HALTED, BURNED)}
         self.stale |= {(BALANCE, owner) for owner in self.balances}
         self.stale |= {(PROVIDER, number) for number in range(len(self.addresses))}
 
@@ -80,7 +81,9 @@ class State:
                 "usage": self.usage[name], "holder": self.holders.get(name), "price": self.prices[name],
                 "deposit": self.deposits.get(name, 0),
             })
-        return wire.MONEY.write({BOUNTY: self.bounty, CARRIER: self.carrier, BURNED: self.burned}[kind])
+        if kind == PRICES:
+            return wire.PRICE_TOTALS.write(self.price_totals)
+        return wire.MONEY.write({CARRIER: self.carrier, BURNED: self.burned}[kind])
 
     def cohort_entry(self, height):
         cohort = self.cohorts.get(height)
@@ -138,7 +141,7 @@ class State:
     def money(self):
         held = sum(entry["escrow"] + entry["clearing"] for entry in self.demands.values())
         held += sum(self.deposits.values())
-        return sum(self.balances.values()) + held + self.bounty + self.carrier + self.burned
+        return sum(self.balances.values()) + held + self.carrier + self.burned
 
     def spend(self, author, amount):
         """A debit by a statement: what an account must keep stays."""
@@ -255,9 +258,7 @@ class State:
         paid = self.first_composers_pay(entry, standing, dues)
         unearned = entry["escrow"] - paid - dues
         require(unearned >= 0, f"demand {demand.hex()}: its solvers get {-unearned} more than its fee")
-        share = ppm(paid, self.parameters["bounty_share_ppm"])
-        self.bounty += share
-        self.credit(standing["miner"], paid - share)
+        self.credit(standing["miner"], paid)
         for amender, due in standing["dues"].items():
             self.credit(amender, due)
         self.credit(entry["author"], rest + unearned)
@@ -272,7 +273,7 @@ class State:
             self.stale.add((PROVIDER, number))
         self.leave(demand, "settled")
         self.release_deposits(standing["minutes"])
-        self.stale |= {(BOUNTY, b""), (CARRIER, b"")}
+        self.stale.add((CARRIER, b""))
 
     def first_composers_pay(self, entry, standing, dues):
         earned, schedule = standing["earned"], self.parameters["schedule"]
@@ -281,6 +282,34 @@ class State:
             share = reward_share(schedule, standing["first_cost"], excess, 0)
             vested = min(earned, ppm(entry["solver_fee"], share))
         return min(vested, earned - min(earned, dues))
+
+    # ---- Prices ----
+
+    def pay_for_prices(self, amount):
+        """To the authors of the prices by what each added to the bound; what is left over to the first by address."""
+        authors = sorted(self.price_totals["authors"].items())
+        if not authors:
+            return
+        whole = sum(part for _, part in authors)
+        given = [amount * part // whole for _, part in authors]
+        given[0] += amount - sum(given)
+        for (author, _), share in zip(authors, given):
+            self.credit(author, share)
+
+    def updated_prices(self, author, raised):
+        """Somebody's prices are in force from now on, which raise the bound by so much."""
+        totals, half_life = self.price_totals, self.parameters["freeze_after_ms"]
+        halvings = (self.market_time() - totals["since_ms"]) // half_life
+        authors = totals["authors"]
+        if halvings > 0:
+            authors = {owner: part >> halvings for owner, part in authors.items() if part >> halvings}
+        most = 1 << 62
+        authors[author] = min(authors.get(author, 0) + min(raised, most), most)
+        if len(authors) > 16:
+            del authors[min(authors, key=lambda owner: (authors[owner], owner))]
+        since = totals["since_ms"] + max(0, halvings) * half_life
+        self.price_totals = {"updates": totals["updates"] + 1, "since_ms": since, "authors": dict(sorted(authors.items()))}
+        self.stale.add((PRICES, b""))
 
     # ---- Deposits ----
 

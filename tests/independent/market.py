@@ -1,5 +1,6 @@
 """Distances, costs, shortest paths, bounds, rewards (docs/protocol.md, sections 9 and 11); all integers."""
 
+from heapq import nsmallest
 from math import isqrt
 from operator import add
 
@@ -33,8 +34,10 @@ class Supply:
         self.rules, self.geometry, self.providers = rules, geometry, providers
         self.offering, self.legs, self.rows, self.views = {}, {}, {}, {}
         for number, provider in enumerate(self.providers):
-            for operation in provider["offers"]:
-                self.offering.setdefault(operation, []).append(number)
+            for operation, offer in provider["offers"].items():
+                # An order that takes longer than its provider has time in all is no node.
+                if provider["capacity"] is None or offer["minutes"] <= provider["capacity"]:
+                    self.offering.setdefault(operation, []).append(number)
 
     def with_provider(self, number, terms):
         """Another supply, in which this provider, perhaps a new one, has these terms."""
@@ -145,6 +148,70 @@ class PricedSupply:
             ]
         return min(to_go)
 
+    def carried(self, demand, left):
+        """The carried path of a demand where so many minutes are left of each provider (None is unlimited), as
+        (cost with charges, providers); None if neither way of looking for it finds anything within the budget."""
+        if not all(self.node_costs(operation) for operation in demand["orders"]):
+            return None
+        left = [None if minutes is None else max(0, minutes) for minutes in left]
+        found = [self.labelled(demand, left), self.roomy(demand, left)]
+        evaluate, budget = self.supply.evaluate, demand["budget"]
+        kept = [one for one in found if one and evaluate(demand, one[1]).cost <= budget]
+        return min(kept, default=None)
+
+    def labelled(self, demand, left):
+        """The least of the first order's labels, each (cost, providers)."""
+        supply, orders = self.supply, demand["orders"]
+        labels = []
+        for place in range(len(orders) - 1, -1, -1):
+            operation, extended = orders[place], []
+            for number, cost in zip(supply.offering[operation], self.node_costs(operation)):
+                minutes = supply.providers[number]["offers"][operation]["minutes"]
+                if left[number] is not None and minutes > left[number]:
+                    continue
+                if place == len(orders) - 1:
+                    site = supply.providers[number]["site"]
+                    delivery = supply.leg(site, demand["site"]) if supply.rules["deliver"] else 0
+                    extended.append((cost + delivery, [number], {number: minutes}))
+                    continue
+                onward = [
+                    (cost + supply.leg_between(number, path[0]) + rest, path, taken)
+                    for rest, path, taken in labels
+                    if left[number] is None or taken.get(number, 0) + minutes <= left[number]
+                ]
+                for total, path, taken in nsmallest(4, onward, key=lambda label: label[:2]):
+                    both = {**taken, number: taken.get(number, 0) + minutes}
+                    extended.append((total, [number] + path, both))
+            labels = extended
+        best = min((label[:2] for label in labels), default=None)
+        return best
+
+    def roomy(self, demand, left):
+        """The shortest path over the providers with room for all orders of the demand that they offer."""
+        supply, orders = self.supply, demand["orders"]
+        wanted = {}
+        for operation in orders:
+            for number in supply.offering[operation]:
+                minutes = supply.providers[number]["offers"][operation]["minutes"]
+                wanted[number] = wanted.get(number, 0) + minutes
+        has_room = {number for number, sum_of in wanted.items() if left[number] is None or sum_of <= left[number]}
+        paths = []
+        for place in range(len(orders) - 1, -1, -1):
+            operation, extended = orders[place], []
+            for number, cost in zip(supply.offering[operation], self.node_costs(operation)):
+                if number not in has_room:
+                    continue
+                if place == len(orders) - 1:
+                    site = supply.providers[number]["site"]
+                    delivery = supply.leg(site, demand["site"]) if supply.rules["deliver"] else 0
+                    extended.append((cost + delivery, [number]))
+                elif paths:
+                    legs = ((cost + supply.leg_between(number, path[0]) + rest, path) for rest, path in paths)
+                    total, path = min(legs)
+                    extended.append((total, [number] + path))
+            paths = extended
+        return min(paths, default=None)
+
     def least(self, demand):
         """What the demand adds to the cost of any plan, at least."""
         site = repr(demand["site"]) if self.supply.rules["deliver"] else None
@@ -172,8 +239,8 @@ class PricedSupply:
         return sum(map(self.least_cost, entries)) - priced
 
 
-def least_raised_bound(before, gain_ppm):
-    return before + max(1, ceil_div(abs(before) * gain_ppm, MILLION))
+def least_gain(before, gain_ppm):
+    return max(1, ceil_div(abs(before) * gain_ppm, MILLION))
 
 
 def reward_share(schedule, cost, reduced_cost, orders):

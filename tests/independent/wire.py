@@ -288,7 +288,7 @@ PARAMETERS = Struct(
     held_providers_max=Optional(U32),
     schedule=Schedule(measure=MEASURE, curve=Sequence(U32)),
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_ms=U64, relax_over_ms=U64,
-    min_bound_gain_ppm=U64, bounty_share_ppm=U64, bounty_pay_ppm=U64, min_saving_ppm=U64,
+    near_best_ppm=U64, min_bound_gain_ppm=U64, price_share_ppm=U64, price_bond=MONEY, min_saving_ppm=U64,
     amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
     quiet_batch_interval_ms=U64, amendment_interval_ms=U64,
     account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, fee_per_byte=MONEY, demand_lifetime_max_ms=U64,
@@ -298,7 +298,7 @@ PARAMETERS = Struct(
 GENESIS = Struct(
     version=U16, name=Text(), timestamp_ms=U64, parameters=PARAMETERS, rules=RULES, geometry=GEOMETRY,
     operations=Sequence(Text()), providers=Sequence(Struct(address=ADDRESS, provider=PROVIDER)),
-    balances=Map(ADDRESS, MONEY), bounty=MONEY, validators=Map(KEY, U64), miners=U32,
+    balances=Map(ADDRESS, MONEY), validators=Map(KEY, U64), miners=U32,
 )
 
 DEMAND_STATEMENT = Struct(
@@ -326,7 +326,7 @@ BLOCK_HEADER = Struct(
 SIGNED_HEADER = Struct(header=BLOCK_HEADER, signature=SIGNATURE)
 LOT = Struct(seed=HASH, miner=KEY, demand=Optional(HASH))
 OUTCOME = Struct(block=HASH, dropped=Sequence(Tuple(U32, Text())))
-PRICE_UPDATE = Struct(prices=Sequence(MONEY))
+PRICE_UPDATE = Struct(replaces=U64, gain=MONEY, prices=Sequence(MONEY))
 COMPOSITION = Struct(demand=HASH, providers=Sequence(U32), cost=MONEY, minutes=I64, timestamp_ms=U64)
 REPLACEMENT = Struct(replaces=U32, composition=COMPOSITION)
 AMENDMENT = Struct(parts=Sequence(REPLACEMENT))
@@ -353,6 +353,7 @@ DEMAND_ENTRY = Struct(
     demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
     solver_fee=MONEY, since=U64, since_ms=U64, expires_ms=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
 )
+PRICE_TOTALS = Struct(updates=U64, since_ms=U64, authors=Map(ADDRESS, MONEY))
 DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64, expired=U64)
 PROVIDER_ENTRY = Struct(
     address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),

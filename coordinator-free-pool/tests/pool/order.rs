@@ -46,7 +46,7 @@ fn what_waits_for_a_predecessor_or_lives_too_long_is_not_pending() {
         site: Site::point(0, 0),
         orders: vec![OperationId(0)],
         budget: Money::from_units(50),
-        solver_fee: Money::from_units(1),
+        solver_fee: Money::from_units(2),
         expires_ms: soon(&ledger) + 1 + ledger.network().parameters().demand_lifetime_max_ms,
     });
     let early = content(&ledger, 2, 0, wanted).sign(&author(2));
@@ -94,7 +94,7 @@ fn a_demand_that_came_and_was_cancelled_in_one_batch_was_on_chain() {
         site: Site::point(0, 0),
         orders: vec![OperationId(0)],
         budget: Money::from_units(50),
-        solver_fee: Money::from_units(1),
+        solver_fee: Money::from_units(2),
         expires_ms: ledger.network().genesis().first_expiry_ms(),
     });
     let demand = content(&ledger, 1, 0, wanted).sign(&author(1));
@@ -157,7 +157,7 @@ fn what_a_batch_can_bring_changes_as_time_passes_over_an_old_head() {
         site: Site::point(0, 0),
         orders: vec![OperationId(0)],
         budget: Money::from_units(50),
-        solver_fee: Money::from_units(1),
+        solver_fee: Money::from_units(2),
         expires_ms: now + 50_000,
     });
     let demand = content(&ledger, 1, 0, wanted).sign(&author(1));

@@ -6,7 +6,7 @@ use super::DualPrices;
 use super::lanes::{GROUP, Lane, Legs};
 use super::reckoning::Reckoning;
 use crate::geometry::Site;
-use crate::instance::{Demand, Offer, Supply};
+use crate::instance::{Demand, Supply};
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
 /// Larger than any path within [`crate::limits`], small enough that a few of them can be added.
@@ -237,8 +237,7 @@ pub(super) fn priced_layer<'a>(
 fn tabulate_offers(supply: &Supply) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     for (id, provider) in supply.provider_ids().zip(&supply.providers) {
-        let fits = |offer: &Offer| provider.capacity.is_none_or(|capacity| offer.minutes <= capacity);
-        for (operation, &offer) in provider.offers.iter().filter(|(_, offer)| fits(offer)) {
+        for (operation, offer) in provider.usable_offers() {
             if layers.len() <= operation.index() {
                 layers.resize(operation.index() + 1, Layer::default());
             }

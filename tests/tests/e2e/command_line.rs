@@ -76,8 +76,10 @@ fn a_quick_benchmark_fills_every_table() {
         report[table].as_array().unwrap().iter().map(|row| row[size].as_u64().unwrap()).collect()
     };
     assert_eq!(sizes("oracle", "providers"), [50, 100]);
-    // 10 orders at any of 50 providers: 9 times 50 x 50 arcs, and one for each of 10 times 50 offers.
-    assert_eq!(report["oracle"][0]["arcs"], 23_000);
+    // 10 orders at any of 50 providers: 9 times 50 x 50 arcs, and one for each of 10 times 50 offers, but for orders that take
+    // longer than their provider has time in all.
+    let arcs = report["oracle"][0]["arcs"].as_u64().unwrap();
+    assert!((20_000..=23_000).contains(&arcs), "{arcs}");
     assert!(report["oracle"][0]["demand_ms"]["portable"].as_f64().is_some(), "{report}");
     assert_eq!(sizes("solve", "orders"), [100, 200]);
     assert_eq!(sizes("verify", "problem"), [1]);

@@ -32,14 +32,14 @@ fn trade(network: &TestNetwork) {
     assert_eq!(providers(demand), ["Ada", "Bob"]);
     assert_eq!(demand["standing"]["cost"], 30.3);
     assert_eq!(demand["standing"]["transport"], 0.3);
-    // The rest of the budget came back; the price and the fee (0.4 % of 100) are held until the settlement.
+    // The rest of the budget came back; the price and the fee (2.5 % of 30.3) are held until the settlement.
     let account = network.balance(&customer);
-    assert!(is_about(&account["balance"], 969.3), "{account}");
-    assert_eq!(account["held"], 30.7);
+    assert!(is_about(&account["balance"], 968.9425), "{account}");
+    assert_eq!(account["held"], 31.0575);
     // The other node says the same.
     let key = customer.to_str().unwrap();
     network.wait_until("the second node knows", |network| {
-        is_about(&network.ask_node(2, &["balance", "--key", key]).1["balance"], 969.3)
+        is_about(&network.ask_node(2, &["balance", "--key", key]).1["balance"], 968.9425)
     });
     let (_, seen) = network.ask_node(2, &["demand", "show", made["record"].as_str().unwrap()]);
     assert_eq!(seen["standing"], demand["standing"]);
@@ -71,7 +71,7 @@ fn a_stranger_without_money_is_told_what_is_missing() {
     let record = &report["records"][0];
     assert_eq!(record["refused"]["rule"], "account-min");
     // Budget, fee, what an account keeps, and at most 177 bytes.
-    let needed = 503.000_177;
+    let needed = 513.500_177;
     assert_eq!(record["shortfall"], json!({ "needed": needed, "kept": 1, "balance": 0, "missing": needed }));
 
     let to = address(&stranger);

@@ -7,7 +7,7 @@ use chain::{
     Amendment, BatchHeader, Block, Body, Composition, Contents, DemandId, Hash, PriceUpdate, RecordId,
     Replacement,
 };
-use scenarios::{DualPrices, Money, ProviderId, evaluate_composition};
+use scenarios::{DualPrices, Money, Offer, OperationId, ProviderId, evaluate_composition};
 
 use super::export::assert_stands;
 use super::forged::forged;
@@ -29,8 +29,13 @@ type Set = Vec<(DemandId, Vec<ProviderId>)>;
 impl Amending {
     /// With four of seven demands composed at height 2, badly.
     fn begin() -> Self {
-        let (mut genesis, instance) = open_market_genesis();
-        genesis.providers[0].provider.capacity = Some(80);
+        let (mut genesis, mut instance) = open_market_genesis();
+        genesis.providers[0].provider.capacity = Some(76);
+        // The last demand wants something that is done nearby alone.
+        genesis.operations.push("rare".into());
+        let rare = Offer { cost: Money::from_units(6), minutes: 20 };
+        genesis.providers[0].provider.offers.insert(OperationId(3), rare);
+        instance.demands[6].orders[1] = OperationId(3);
         let parameters = &mut genesis.parameters;
         parameters.freeze_after_ms = 12_000;
         parameters.schedule.measure = Measure::Certified { gap_full_ppm: 200_000, gap_max_ppm: 900_000_000 };
@@ -69,11 +74,19 @@ impl Amending {
 
     /// The amendment of these demands, each with every order at one provider and in place of this version.
     fn amendment(&self, parts: &[(usize, u32, u32)]) -> Amendment {
-        let part = |&(index, provider, replaces): &(usize, u32, u32)| {
-            let composition = self.composition(index, self.all_at(index, provider).1);
-            Replacement { replaces, composition }
+        let all_at = |&(index, provider, replaces): &(usize, u32, u32)| {
+            (index, self.all_at(index, provider).1, replaces)
         };
-        let mut parts: Vec<Replacement> = parts.iter().map(part).collect();
+        self.amendment_of(parts.iter().map(all_at).collect())
+    }
+
+    /// The amendment of these demands, each by these providers and in place of this version.
+    fn amendment_of(&self, parts: Vec<(usize, Vec<ProviderId>, u32)>) -> Amendment {
+        let parts = parts.into_iter().map(|(index, providers, replaces)| {
+            let composition = self.composition(index, providers);
+            Replacement { replaces, composition }
+        });
+        let mut parts: Vec<Replacement> = parts.collect();
         parts.sort_by_key(|part| part.composition.demand);
         Amendment { parts }
     }
@@ -90,7 +103,8 @@ impl Amending {
         let report = chain.amend(1, vec![saved]);
         assert!(report.saving.micros() > 0 && report.reduced_cost == report.cost, "{report:?}");
 
-        let room = vec![chain.all_at(1, FAR), chain.all_at(4, NEAR)];
+        // Nearby 18 minutes are left, and what the last demand wants takes 20.
+        let room = vec![chain.all_at(1, FAR), (chain.ids[6], vec![ProviderId(FAR), ProviderId(NEAR)])];
         let prices = Some(chain.market.better_prices());
         let compositions = vec![chain.all_at(5, FAR)];
         let next = Next { miner: 2, prices, compositions, amendments: vec![room], ..Next::default() };
@@ -102,7 +116,8 @@ impl Amending {
         let report = chain.amend(1, vec![simpler, across]);
         assert_eq!((report.amendments, report.replaced), (2, 3));
 
-        let room = vec![chain.all_at(5, NEAR), chain.all_at(4, FAR), chain.all_at(6, FAR)];
+        let room =
+            vec![chain.all_at(0, NEAR), chain.all_at(1, NEAR), chain.all_at(2, FAR), chain.all_at(4, FAR)];
         let report = chain.amend(2, vec![room]);
         assert!(report.saving.micros() > 0 && report.compositions == 1, "{report:?}");
         chain
@@ -114,7 +129,7 @@ fn a_chain_with_amendments_stands_until_everything_is_paid() {
     let mut chain = Amending::whole();
     assert_stands(&chain.market);
     let versions = chain.ids.iter().map(|id| chain.market.demand(*id).version());
-    assert_eq!(versions.collect::<Vec<_>>(), [3, 2, 2, 2, 2, 2, 1]);
+    assert_eq!(versions.collect::<Vec<_>>(), [4, 3, 3, 2, 1, 1, 1]);
     chain.market.wait_until(12);
     assert_eq!(chain.market.statuses().get("frozen"), Some(&7));
     assert_stands(&chain.market);
@@ -125,7 +140,7 @@ type DroppedItem = (&'static str, fn(&Amending, &mut Body));
 
 #[test]
 fn what_a_rule_drops_of_a_block_is_dropped_by_the_independent_program_under_the_same_name() {
-    let cases: [DroppedItem; 13] = [
+    let cases: [DroppedItem; 15] = [
         ("unknown-demand", |chain, body| {
             let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
             body.compositions.push(Composition { demand: RecordId(Hash([9; 32])), ..composition });
@@ -155,14 +170,23 @@ fn what_a_rule_drops_of_a_block_is_dropped_by_the_independent_program_under_the_
             body.compositions.push(Composition { minutes: composition.minutes + 1, ..composition });
         }),
         ("capacity", |chain, body| {
-            // 38 minutes stand, and the near provider has 80.
+            // 38 minutes stand, and the near provider has 76.
             body.compositions.push(chain.composition(5, vec![ProviderId(NEAR); 4]));
             body.compositions.push(chain.composition(6, vec![ProviderId(NEAR); 2]));
         }),
         ("stale-amendment", |chain, body| body.amendments.push(chain.amendment(&[(0, NEAR, 2)]))),
         ("nothing-replaced", |chain, body| body.amendments.push(chain.amendment(&[(5, FAR, 0)]))),
         ("nothing-changed", |chain, body| body.amendments.push(chain.amendment(&[(0, FAR, 1)]))),
-        ("saving", |chain, body| body.amendments.push(chain.amendment(&[(1, FAR, 1)]))),
+        ("dearer-part", |chain, body| body.amendments.push(chain.amendment(&[(1, FAR, 1)]))),
+        ("saving", |chain, body| {
+            // What the others save is less than what the one that gives way costs more.
+            let partly = [NEAR, NEAR, FAR, FAR].map(ProviderId).to_vec();
+            let (nearby, away) = (chain.all_at(0, NEAR).1, chain.all_at(1, FAR).1);
+            body.amendments.push(chain.amendment_of(vec![(0, nearby, 1), (1, away, 1), (2, partly, 1)]));
+        }),
+        ("room-not-needed", |chain, body| {
+            body.amendments.push(chain.amendment(&[(0, NEAR, 1), (1, FAR, 1), (5, NEAR, 0)]));
+        }),
         ("price", |_, body| {
             let prices = DualPrices(vec![Money::ZERO, Money::from_micros(5)]);
             body.price_update = Some(PriceUpdate { replaces: 0, gain: Money::from_micros(1), prices });
@@ -233,7 +257,7 @@ fn what_is_forged_in_an_amendment_is_found() {
 }
 
 #[test]
-fn a_saving_that_is_none_is_found() {
+fn a_composition_that_becomes_dearer_though_what_stands_has_room_is_found() {
     let mut chain = Amending::begin();
     let amendments = vec![vec![chain.all_at(3, FAR)]];
     // All claims are true, but the demand is served from the near provider for the first order, as before, and
@@ -246,7 +270,7 @@ fn a_saving_that_is_none_is_found() {
         (composition.cost, composition.minutes) = (found.cost(), found.total_minutes());
         composition.providers = providers;
     });
-    assert!(text.contains("it saves -"), "{text}");
+    assert!(text.contains("more though what stands has room"), "{text}");
 }
 
 #[test]

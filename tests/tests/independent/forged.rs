@@ -65,7 +65,7 @@ fn composing() -> (Growing, Next) {
         site: scenarios::Site::point(1, 1),
         orders: vec![scenarios::OperationId(0), scenarios::OperationId(2)],
         budget: Money::from_units(90),
-        solver_fee: Money::from_units(1),
+        solver_fee: Money::from_units(3),
         expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
     };
     let record = market.record(&newcomer, 0, Statement::Demand(order));
@@ -167,7 +167,7 @@ fn records_that_put_too_little_money_away_are_found() {
             site: scenarios::Site::point(1, 1),
             orders: vec![scenarios::OperationId(0)],
             budget,
-            solver_fee: dollar,
+            solver_fee: Money::from_units(3),
             expires_ms,
         };
         market.record(&treasurer(), 0, Statement::Demand(order))
@@ -226,8 +226,9 @@ fn a_price_update_that_does_not_raise_the_bound_is_found() {
     let record = gift(&market, Money::from_units(1));
     let next = Next { records: vec![record], ..Next::default() };
     let prices = scenarios::DualPrices(vec![Money::from_units(900)]);
+    let replaces = market.ledger.price_totals().updates;
     let text = forged(&mut market, next, |header, contents| {
-        let update = chain::PriceUpdate { replaces: 0, gain: Money::from_units(1), prices };
+        let update = chain::PriceUpdate { replaces, gain: Money::from_units(1), prices };
         let body = chain::Body { price_update: Some(update), ..chain::Body::default() };
         contents.blocks.push(Block::sign(header.network, header.parent, 1, body, &key("miner", 0)));
     });

@@ -73,6 +73,7 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
         relax_over_ms: 4_000,
         freeze_after_ms: 6_000,
         quiet_batch_interval_ms: 1_500,
+        near_best_ppm: 1_000_000_000,
         ..Parameters::default()
     };
     let scenario = Scenario { network, ..Scenario::of_instance("open market", instance.clone()) };
@@ -89,7 +90,10 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
 /// A scenario's network under its own profile; as many miners as validators are expected.
 fn genesis_of(scenario: &Scenario) -> Genesis {
     let (profile, validators) = (scenario.search.profile, public_keys());
-    Genesis::of_scenario(scenario, profile, validators.len(), validators, RNG_SEED, START_MS)
+    let mut genesis =
+        Genesis::of_scenario(scenario, profile, validators.len(), validators, RNG_SEED, START_MS);
+    genesis.fund_miners((0..6).map(|number| key("miner", number).public()));
+    genesis
 }
 
 /// The signed demands of genesis' demanders.
@@ -147,7 +151,7 @@ pub(crate) fn open_market() -> Growing {
         site,
         orders: vec![OperationId(2), OperationId(0)],
         budget: units(150),
-        solver_fee: units(1),
+        solver_fee: units(4),
         expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
     };
     let record = market.record(&newcomer, 0, Statement::Demand(order));

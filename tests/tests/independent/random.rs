@@ -57,6 +57,12 @@ fn genesis(
     // Enough for an account and two operations.
     genesis.balances.insert(key("newcomer", 3).public().address(), Money::from_units(3));
     let parameters = &mut genesis.parameters;
+    // Anything goes, or most, or only what is near the best of what is left.
+    parameters.near_best_ppm = match amender_share % 3 {
+        0 => 1_000_000_000,
+        1 => 300_000,
+        _ => 20_000,
+    };
     // Batches come two seconds apart.
     parameters.freeze_after_ms = freeze * 2_000;
     parameters.relax_over_ms = relax_over * 2_000;

@@ -7,8 +7,8 @@ use scenarios::bound::{demand_bound, priced_capacity};
 use scenarios::oracle::validate_prices;
 use scenarios::parameters::Allocation;
 use scenarios::{
-    Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, ProviderId, SharedSupply, Supply,
-    UnservedReason, why_unserved,
+    Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, Provider, ProviderId, SharedSupply,
+    Supply, UnservedReason, why_unserved,
 };
 
 use super::entry::{DemandEntry, DemandStatus, Standing};
@@ -274,15 +274,7 @@ pub(in crate::ledger) struct WorkMeter(Vec<u64>);
 impl WorkMeter {
     pub(in crate::ledger) fn new(supply: &Supply) -> Self {
         let mut counts: Vec<u64> = Vec::new();
-        let usable = supply.providers.iter().flat_map(|provider| {
-            let fits = |minutes| provider.capacity.is_none_or(|capacity| minutes <= capacity);
-            provider
-                .offers
-                .iter()
-                .filter(move |(_, offer)| fits(offer.minutes))
-                .map(|(operation, _)| operation)
-        });
-        for operation in usable {
+        for (operation, _) in supply.providers.iter().flat_map(Provider::usable_offers) {
             let place = operation.index();
             if counts.len() <= place {
                 counts.resize(place.saturating_add(1), 0);

@@ -39,7 +39,8 @@ fn what_everything_cost_and_earned_is_added_up_height_by_height() {
     let after = market.history.totals_at(6).unwrap();
     assert_eq!((after.frozen, after.cancelled, after.frozen_cost_micros), (2, 1, 38_000_000));
     let done = after.miners[&miner().public().address()];
-    let earned = Money::from_micros(800_000);
+    // 2.5 % of 19 $, twice.
+    let earned = Money::from_micros(950_000);
     assert_eq!(done, MinerTotals { blocks: 1, demands: 2, earned });
 }
 

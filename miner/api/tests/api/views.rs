@@ -34,7 +34,8 @@ fn what_is_open_counts_at_its_budget() {
 
 #[test]
 fn what_was_composed_earns_its_miner_the_same_before_and_after_the_settlement() {
-    let earned = Money::from_micros(800_000);
+    // 2.5 % of 19 $, twice.
+    let earned = Money::from_micros(950_000);
     let earnings = [Earnings { miner: miner().public().address(), blocks: 1, demands: 2, earned }];
     let composed = market_status(&Market::composed());
     assert_eq!((composed.open, composed.composed, composed.frozen), (1, 2, 0));
@@ -123,8 +124,8 @@ fn an_account_shows_what_is_held_and_the_next_number() {
     let gift = Statement::Transfer { to: treasurer().public().address(), amount: units(1) };
     let record = market.record(&alice, gift);
     let account = views::account(&market.snapshot_with(vec![record]), alice.public().address());
-    // The price is paid in; the fee stays held until the settlement, and the rest of the budget is back.
-    assert_eq!((account.balance, account.held), (units(82), Money::from_micros(19_400_000)));
+    // The price of 19 $ is paid in; the fee, 2.5 % of it, stays held until the settlement, and the rest is back: of 103.5 $ all but that.
+    assert_eq!((account.balance, account.held), (Money::from_micros(84_025_000), Money::from_micros(19_475_000)));
     assert_eq!((account.next_on_chain, account.next_sequence, account.pending.len()), (1, 2, 1));
     assert_eq!(account.offer, None);
 }
