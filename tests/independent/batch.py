@@ -54,7 +54,8 @@ class Part:
         self.before = entry["status"][1] if entry["status"][0] == "Composed" else None
         self.price = self.before["price"] if self.before else found.cost
         self.clearing, self.due = entry["clearing"] + self.change, 0
-        self.reduced_cost = self.least = self.earned = self.for_prices = self.fee = 0
+        self.reduced_cost = self.least = self.valued = self.priced = 0
+        self.earned = self.for_prices = self.fee = 0
 
     @property
     def change(self):
@@ -69,7 +70,7 @@ class Batch:
 
     def __init__(self, state, header):
         self.state, self.height, self.seed = state, header["height"], header["parent"]
-        self.supply, self.prices = state.supply, state.prices
+        self.supply, self.prices, self.valued = state.supply, state.prices, state.valued
         self.staged = {}  # by demand
         self.work = self.reward = 0
         self.bound_in_force = None
@@ -388,7 +389,7 @@ class Batch:
         if parameters["schedule"]["measure"][0] != "Certified" or parameters["allocation"][0] != "Partial":
             return
         near = MILLION + parameters["near_best_ppm"]
-        wanted, cost = entry["demand"], part.reduced_cost + part.least
+        wanted, cost = entry["demand"], part.priced
         if cost * MILLION <= part.least * near:
             return
         left = self.left(back)
@@ -429,12 +430,13 @@ class Batch:
     def value(self, part):
         """Returns what the part adds to reduced cost."""
         wanted, priced = part.entry["demand"], self.supply.at(self.prices)
-        part.least = priced.least(wanted)
-        part.reduced_cost = added = priced.reduced_cost(wanted, part.found)
-        if part.before:
-            charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
-            added -= part.before["cost"] + sum(charges) - priced.least(wanted)
-        return added
+        part.least, part.valued = priced.least(wanted), self.valued.at(self.prices).least(wanted)
+        part.priced = part.least + priced.reduced_cost(wanted, part.found)
+        part.reduced_cost = max(0, part.priced - part.valued)
+        if not part.before:
+            return part.reduced_cost
+        charges = (priced.price(number) * taken for number, taken in part.before["minutes"].items())
+        return part.priced - part.before["cost"] - sum(charges)
 
     def award(self, firsts, cost, reduced_cost):
         """What first compositions earn by this cost and reduced cost, which is enough for each."""
@@ -442,7 +444,7 @@ class Batch:
         if schedule["measure"][0] == "Paper":
             return  # see judge
         for part in firsts:
-            part.fee = ceil_div(part.entry["solver_fee"] * part.least, part.entry["demand"]["budget"])
+            part.fee = ceil_div(part.entry["solver_fee"] * part.valued, part.entry["demand"]["budget"])
             paid, required = self.pay(part, reward_share(schedule, cost, reduced_cost, 0))
             require(paid >= required, f"it earns {paid}, expected at least {required}", "reward")
 

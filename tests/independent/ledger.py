@@ -44,6 +44,7 @@ class State:
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.carrier = 0
+        self.valued, self.unvalued = self.supply, set()
         self.price_totals = {"updates": 0, "since_ms": 0, "authors": {}}
         self.totals = {"seen": 0, "settled": 0, "cancelled": 0, "expired": 0}
         self.leaves = {}  # by path
@@ -79,7 +80,7 @@ class State:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
                 "usage": self.usage[name], "holder": self.holders.get(name), "price": self.prices[name],
-                "deposit": self.deposits.get(name, 0),
+                "deposit": self.deposits.get(name, 0), "is_valued": name not in self.unvalued,
             })
         if kind == PRICES:
             return wire.PRICE_TOTALS.write(self.price_totals)
@@ -308,6 +309,8 @@ class State:
         if len(authors) > 16:
             del authors[min(authors, key=lambda owner: (authors[owner], owner))]
         since = totals["since_ms"] + max(0, halvings) * half_life
+        self.stale |= {(PROVIDER, number) for number in self.unvalued}
+        self.valued, self.unvalued = self.supply, set()
         self.price_totals = {"updates": totals["updates"] + 1, "since_ms": since, "authors": dict(sorted(authors.items()))}
         self.stale.add((PRICES, b""))
 
@@ -376,6 +379,7 @@ class State:
             self.addresses.append(author)
             self.usage.append({"standing": 0, "frozen": 0})
             self.prices = self.prices + [0]
+        self.value(number, said)
         self.supply = self.supply.with_provider(number, said)
         if said["capacity"] is None:
             self.prices = self.prices[:number] + [0] + self.prices[number + 1:]
@@ -386,12 +390,21 @@ class State:
         self.changed.add(number)
         self.stale.add((PROVIDER, number))
 
+    def value(self, number, said):
+        """Compositions are valued by terms that are nowhere better than those before; by others once prices are updated."""
+        before = self.valued.providers[number] if number < len(self.valued.providers) else None
+        if before is None or number in self.unvalued or not is_nowhere_better(said, before):
+            self.unvalued.add(number)
+            said = {**said, "offers": {}, "capacity": 0}
+        self.valued = self.valued.with_provider(number, said)
+
     def withdraw(self, author):
         number = self.ids.get(author)
         offered = number is not None and self.supply.providers[number]["offers"]
         require(offered, "its author offers nothing that could be withdrawn")
         terms = {**self.supply.providers[number], "offers": {}, "capacity": 0}
         self.supply = self.supply.with_provider(number, terms)
+        self.valued = self.valued.with_provider(number, terms)
         self.changed.add(number)
         self.stale.add((PROVIDER, number))
 
@@ -416,3 +429,16 @@ class State:
         equal(author, entry["author"], "the author of the cancellation")
         equal(entry["status"][0], "Open", "the cancelled demand's status")
         self.give_back(demand, "cancelled")
+
+
+def is_nowhere_better(said, before):
+    """The same place, nothing new, cheaper or faster, and no more time."""
+    known = before["offers"]
+    for operation, offer in said["offers"].items():
+        if operation not in known:
+            return False
+        if offer["cost"] < known[operation]["cost"] or offer["minutes"] < known[operation]["minutes"]:
+            return False
+    if before["capacity"] is not None and (said["capacity"] is None or said["capacity"] > before["capacity"]):
+        return False
+    return said["site"] == before["site"]

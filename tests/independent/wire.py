@@ -357,7 +357,7 @@ PRICE_TOTALS = Struct(updates=U64, since_ms=U64, authors=Map(ADDRESS, MONEY))
 DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64, expired=U64)
 PROVIDER_ENTRY = Struct(
     address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),
-    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY,
+    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY, is_valued=Bool(),
 )
 
 VOTE_KIND = Enum(("Prevote", None), ("Precommit", None))

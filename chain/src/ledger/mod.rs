@@ -285,6 +285,12 @@ impl Ledger {
         self.state.providers.supply()
     }
 
+    /// The offers that compositions are valued by: all live ones but those that became better since prices were last updated,
+    /// and so are priced by nobody yet.
+    pub const fn valued_supply(&self) -> &SharedSupply {
+        self.state.providers.valued()
+    }
+
     /// The provider with this address.
     pub fn provider_id(&self, address: Address) -> Option<ProviderId> {
         self.state.providers.id_of(address)

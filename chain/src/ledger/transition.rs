@@ -185,6 +185,9 @@ pub(crate) struct Transition<'a> {
     /// The offers that the batch begins with: what is composed is composed of these.
     pub(super) supply: &'a SharedSupply,
     oracle: OnceCell<Oracle<'a>>,
+    /// Those of them that it begins to value by.
+    valued: &'a SharedSupply,
+    valued_oracle: OnceCell<Oracle<'a>>,
     /// The prices that the batch begins with: everything is valued at these.
     pub(super) prices: &'a DualPrices,
     /// Providers whose offers its records change.
@@ -217,6 +220,8 @@ impl<'a> Transition<'a> {
             at,
             supply: ledger.supply(),
             oracle: OnceCell::new(),
+            valued: ledger.valued_supply(),
+            valued_oracle: OnceCell::new(),
             prices: ledger.prices(),
             changed: BTreeSet::new(),
             bound: None,
@@ -230,6 +235,16 @@ impl<'a> Transition<'a> {
     /// The oracle of the offers that the batch begins with; its tables are made only if it is asked.
     pub(super) fn oracle(&self) -> &Oracle<'a> {
         self.oracle.get_or_init(|| self.supply.oracle())
+    }
+
+    /// The oracle of the offers that compositions are valued by.
+    pub(super) fn valued_oracle(&self) -> &Oracle<'a> {
+        self.valued_oracle.get_or_init(|| self.valued.oracle())
+    }
+
+    /// Whether compositions are valued by all offers.
+    pub(super) fn is_all_valued(&self) -> bool {
+        self.supply.is_same(self.valued)
     }
 
     /// Lets a record take effect after those before it.

@@ -42,6 +42,11 @@ impl SharedSupply {
         &mut tabulated.supply
     }
 
+    /// Whether both are one supply, shared.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The tables of this supply, made now if nobody asked before.
     pub fn tables(&self) -> Arc<Tables> {
         Arc::clone(self.0.tables.get_or_init(|| Arc::new(Tables::new(&self.0.supply))))

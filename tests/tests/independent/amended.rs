@@ -289,8 +289,8 @@ fn compositions_are_proved_whichever_batch_brought_them() {
     let mut chain = Amending::whole();
     chain.market.seal();
     let (stored, network) = (chain.market.stored(), chain.market.network().id());
-    // The last was made room for at height 6, the first amended for the second time at 5.
-    for (index, height, is_amended) in [(0, 5, true), (6, 6, true), (3, 5, true)] {
+    // The last was made room for at height 4, the first amended for the third time at 6.
+    for (index, height, is_amended) in [(0, 6, true), (6, 4, true), (3, 5, true)] {
         let proof = stored.prove(&chain.ids[index].to_string(), |_| {}).expect("it is composed");
         let proven = proof.verify(network).expect("the proof holds");
         assert_eq!((proven.height, proof.amendment.is_some()), (height, is_amended));

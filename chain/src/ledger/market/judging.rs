@@ -6,7 +6,7 @@ use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::oracle::validate_prices;
 use scenarios::{CompositionEvaluation, DualPrices, Money, PriceError};
 
-use super::entry::{DemandEntry, Standing};
+use super::entry::DemandEntry;
 use super::error::MarketError;
 use super::staging::Staged;
 use super::view::{certified_bound, priced_cost};
@@ -25,6 +25,8 @@ const CLAIMED_PPM: u64 = 750_000;
 pub(in crate::ledger) struct Value {
     /// The least its demand can add to the cost of any plan.
     pub(in crate::ledger) least: Money,
+    /// The same as far as offers are priced: what the fee is of, and what reduced cost is counted from.
+    pub(in crate::ledger) valued: Money,
     /// Its cost, with the minutes it takes.
     pub(in crate::ledger) priced: Money,
     pub(in crate::ledger) reduced_cost: Money,
@@ -65,29 +67,33 @@ impl Transition<'_> {
         evaluation: &CompositionEvaluation,
     ) -> Result<Value, Defect> {
         let prices = self.prices;
-        let least = demand_bound(self.oracle(), &entry.demand, prices);
-        let reduced_cost = reduced_cost(evaluation, least, prices);
-        let priced = reduced_cost.checked_add(least).ok_or(Defect::ReducedCost)?;
-        let added = entry.composition().map_or(Some(reduced_cost), |replaced| {
-            reduced_cost.checked_sub(reduced_cost_of_standing(replaced, least, prices)?)
-        });
-        Ok(Value { least, priced, reduced_cost, added: added.ok_or(Defect::ReducedCost)? })
+        let valued = demand_bound(self.valued_oracle(), &entry.demand, prices);
+        let least =
+            if self.is_all_valued() { valued } else { demand_bound(self.oracle(), &entry.demand, prices) };
+        let beyond = reduced_cost(evaluation, valued, prices);
+        let priced = beyond.checked_add(valued).ok_or(Defect::ReducedCost)?;
+        let reduced_cost = beyond.max(Money::ZERO);
+        let added = entry
+            .composition()
+            .map_or(Some(reduced_cost), |replaced| priced.checked_sub(priced_cost(replaced, prices)?));
+        let added = added.ok_or(Defect::ReducedCost)?;
+        Ok(Value { least, valued, priced, reduced_cost, added })
     }
 
-    /// What the first composition of a demand, which can add no less than `least` to the cost of any plan, earns for this
-    /// achievement, which is enough. Where batches are judged as a whole it is nothing yet: see [`Transition::judge_whole`].
+    /// What the first composition of a demand of which this is the [`Value::valued`] earns for this achievement, which is
+    /// enough. Where batches are judged as a whole it is nothing yet: see [`Transition::judge_whole`].
     pub(in crate::ledger) fn award(
         &self,
         demand: DemandId,
         entry: &DemandEntry,
-        least: Money,
+        valued: Money,
         achievement: &Achievement,
     ) -> Result<Award, MarketError> {
         let schedule = &self.network.parameters().schedule;
         if let Measure::Paper { .. } = schedule.measure {
             return Ok(Award::default());
         }
-        let fee = fee_of(entry, least).ok_or(Defect::Reward)?;
+        let fee = fee_of(entry, valued).ok_or(Defect::Reward)?;
         let award = self.award_of(entry, fee, schedule.reward_ppm(achievement))?;
         let (got, expected) = (award.paid().ok_or(Defect::Reward)?, award.required);
         if got < expected {
@@ -224,23 +230,17 @@ impl Transition<'_> {
     }
 }
 
-/// `ceil(solver_fee * least / budget)`: a demand that allows more than it can cost does not pay for that, nor one that
+/// `ceil(solver_fee * valued / budget)`: a demand that allows more than it can cost does not pay for that, nor one that
 /// allows little less. `None` if that leaves the range of money.
-fn fee_of(entry: &DemandEntry, least: Money) -> Option<Money> {
+fn fee_of(entry: &DemandEntry, valued: Money) -> Option<Money> {
     let (most, budget) = (i128::from(entry.solver_fee.micros()), i128::from(entry.demand.budget.micros()));
-    let scaled = most.checked_mul(i128::from(least.micros().max(0)))?;
+    let scaled = most.checked_mul(i128::from(valued.micros().max(0)))?;
     let fee = scaled.checked_add(budget.checked_sub(1)?)?.checked_div(budget)?;
     i64::try_from(fee).ok().map(|fee| Money::from_micros(fee).min(entry.solver_fee))
 }
 
 fn raised_by(before: Money, after: Money) -> i128 {
     i128::from(after.micros()).saturating_sub(i128::from(before.micros()))
-}
-
-/// The reduced cost of what stands at other prices than those of its batch, at the terms it was made at.
-/// `None` if it leaves the range of money.
-fn reduced_cost_of_standing(standing: &Standing, least: Money, prices: &DualPrices) -> Option<Money> {
-    priced_cost(standing, prices)?.checked_sub(least)
 }
 
 /// The least that a price update raises the bound `before` by: `gain_ppm` of its size, and one micro-unit.

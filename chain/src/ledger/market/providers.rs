@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, VectorSync};
-use scenarios::{DualPrices, Minutes, Money, Provider, ProviderId, SharedSupply};
+use scenarios::{DualPrices, Minutes, Money, Offer, OperationId, Provider, ProviderId, SharedSupply};
 use serde::{Deserialize, Serialize};
 
 use super::entry::Standing;
@@ -49,6 +49,7 @@ struct ProviderEntry<'a> {
     holder: Option<Holder>,
     price: Money,
     deposit: Money,
+    is_valued: bool,
 }
 
 /// All providers there ever were, by number. Cloning shares what is large; a change of offers copies all offers,
@@ -56,6 +57,10 @@ struct ProviderEntry<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Providers {
     supply: SharedSupply,
+    /// The offers that compositions are valued by: without those that nobody has priced yet, who changed their terms for the better since
+    /// prices were last updated.
+    valued: SharedSupply,
+    unvalued: BTreeSet<ProviderId>,
     addresses: VectorSync<Address>,
     ids: RedBlackTreeMapSync<Address, ProviderId>,
     usage: VectorSync<Usage>,
@@ -75,8 +80,11 @@ impl Providers {
     pub(in crate::ledger) fn new(genesis: &Genesis) -> Self {
         let addresses = || genesis.providers.iter().map(|genesis| genesis.address);
         let ids = addresses().enumerate().map(|(index, address)| (address, ProviderId::from_index(index)));
+        let supply = SharedSupply::new(genesis.supply());
         Self {
-            supply: SharedSupply::new(genesis.supply()),
+            valued: supply.clone(),
+            unvalued: BTreeSet::new(),
+            supply,
             addresses: addresses().collect(),
             ids: ids.collect(),
             usage: addresses().map(|_| Usage::default()).collect(),
@@ -91,6 +99,10 @@ impl Providers {
 
     pub(in crate::ledger) const fn supply(&self) -> &SharedSupply {
         &self.supply
+    }
+
+    pub(in crate::ledger) const fn valued(&self) -> &SharedSupply {
+        &self.valued
     }
 
     pub(in crate::ledger) fn prices(&self) -> &DualPrices {
@@ -197,6 +209,7 @@ impl Providers {
         provider: Provider,
     ) -> Result<ProviderId, Defect> {
         let known = self.id_of(author);
+        self.value(known, &provider)?;
         let supply = self.supply.make_mut();
         let id = if let Some(id) = known {
             // Unlimited capacity has no price.
@@ -215,15 +228,46 @@ impl Providers {
             self.usage.push_back_mut(Usage::default());
             id
         };
+        self.share_if_valued();
         self.touched.insert(StateKey::Provider(id));
         Ok(id)
     }
 
+    /// Where compositions are valued by all offers there is one table of them, not two.
+    fn share_if_valued(&mut self) {
+        if self.unvalued.is_empty() {
+            self.valued = self.supply.clone();
+        }
+    }
+
+    /// Compositions are valued by these terms, of a provider that is there or of a new one, if they are nowhere better than those they
+    /// were valued by; otherwise by none of it, until prices are updated again. Else an offer that nobody can have
+    /// would make all others look dear.
+    fn value(&mut self, known: Option<ProviderId>, terms: &Provider) -> Result<(), Defect> {
+        let none = Provider { offers: BTreeMap::new(), capacity: Some(0), ..terms.clone() };
+        let Some(id) = known else {
+            let id = ProviderId::from_index(self.valued.providers.len());
+            self.valued.make_mut().providers.push(none);
+            self.unvalued.insert(id);
+            return Ok(());
+        };
+        let place = self.valued.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
+        let is_valued = !self.unvalued.contains(&id) && is_nowhere_better(terms, place);
+        *place = if is_valued { terms.clone() } else { none };
+        if !is_valued {
+            self.unvalued.insert(id);
+        }
+        Ok(())
+    }
+
     /// Offers nothing and has nothing left, but keeps its id: standing compositions keep their terms.
     pub(in crate::ledger) fn withdraw(&mut self, id: ProviderId) -> Result<(), Defect> {
-        let provider = self.supply.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
-        provider.offers.clear();
-        provider.capacity = Some(0);
+        for supply in [&mut self.supply, &mut self.valued] {
+            let provider = supply.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
+            provider.offers.clear();
+            provider.capacity = Some(0);
+        }
+        self.share_if_valued();
         self.touched.insert(StateKey::Provider(id));
         Ok(())
     }
@@ -280,10 +324,12 @@ impl Providers {
         self.usage.get_mut(id.index()).ok_or(Defect::ProviderId)
     }
 
-    /// Puts prices in force.
+    /// Puts prices in force: compositions are valued by all offers of now.
     pub(in crate::ledger) fn reprice(&mut self, prices: &DualPrices) {
         let changed = self.supply.provider_ids().filter(|&id| self.prices.of(id) != prices.of(id));
-        self.touched.extend(changed.map(StateKey::Provider));
+        let valued = std::mem::take(&mut self.unvalued);
+        self.touched.extend(changed.chain(valued).map(StateKey::Provider));
+        self.valued = self.supply.clone();
         self.prices = Arc::new(prices.clone());
     }
 
@@ -296,6 +342,7 @@ impl Providers {
             holder: self.holder(id).copied(),
             price: self.prices.of(id),
             deposit: self.deposit(id),
+            is_valued: !self.unvalued.contains(&id),
         }))
     }
 
@@ -307,4 +354,18 @@ impl Providers {
     pub(in crate::ledger) fn take_touched(&mut self) -> BTreeSet<StateKey> {
         std::mem::take(&mut self.touched)
     }
+}
+
+/// Whether nobody gains by these terms over those before: the same place, nothing new, cheaper or faster, no more time.
+fn is_nowhere_better(terms: &Provider, before: &Provider) -> bool {
+    let is_covered = |(operation, offer): (&OperationId, &Offer)| {
+        let before = before.offers.get(operation);
+        before.is_some_and(|before| before.cost <= offer.cost && before.minutes <= offer.minutes)
+    };
+    let has_no_more_time = match (terms.capacity, before.capacity) {
+        (_, None) => true,
+        (Some(terms), Some(before)) => terms <= before,
+        (None, Some(_)) => false,
+    };
+    terms.site == before.site && has_no_more_time && terms.offers.iter().all(is_covered)
 }
