@@ -125,7 +125,10 @@ fn an_account_shows_what_is_held_and_the_next_number() {
     let record = market.record(&alice, gift);
     let account = views::account(&market.snapshot_with(vec![record]), alice.public().address());
     // The price of 19 $ is paid in; the fee, 2.5 % of it, stays held until the settlement, and the rest is back: of 103.5 $ all but that.
-    assert_eq!((account.balance, account.held), (Money::from_micros(84_025_000), Money::from_micros(19_475_000)));
+    assert_eq!(
+        (account.balance, account.held),
+        (Money::from_micros(84_025_000), Money::from_micros(19_475_000))
+    );
     assert_eq!((account.next_on_chain, account.next_sequence, account.pending.len()), (1, 2, 1));
     assert_eq!(account.offer, None);
 }
