@@ -83,6 +83,8 @@ pub struct Parameters {
     /// What is locked of a provider's money for each operation that its offer has, and for one at least, from the record
     /// that brings the offer on; at most 1,000 $. Offers of genesis are free.
     pub offer_deposit: Money,
+    /// How long after it is on chain a change of an offer, a withdrawal or a cancellation takes effect at the earliest, in milliseconds.
+    pub notice_ms: u64,
     /// What each canonical byte costs its author of a record that puts something into the market or gives money away, and its miner of
     /// a commitment and of the block that this announces; at most 1 $. It is burned.
     pub fee_per_byte: Money,
@@ -134,6 +136,7 @@ impl Default for Parameters {
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(1),
+            notice_ms: 2_000,
             fee_per_byte: Money::from_micros(1),
             demand_lifetime_max_ms: INTERVAL_MS,
             commit_reveal: None,
@@ -263,6 +266,7 @@ impl Parameters {
             account_min,
             min_budget,
             offer_deposit,
+            notice_ms,
             fee_per_byte,
             demand_lifetime_max_ms,
             commit_reveal,
@@ -294,6 +298,7 @@ impl Parameters {
             ("anchor_window_ms", anchor_window_ms, 0, INTERVAL_MS),
             ("quiet_batch_interval_ms", quiet_batch_interval_ms, 0, INTERVAL_MS),
             ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
+            ("notice_ms", notice_ms, 0, INTERVAL_MS),
             ("demand_lifetime_max_ms", demand_lifetime_max_ms, 1, INTERVAL_MS),
             ("commit_reveal.reveal_ms", reveal_ms, 0, INTERVAL_MS),
             ("limits.batch_bytes", batch_bytes.into(), 1 << 10, 256 << 20),

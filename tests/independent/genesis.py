@@ -14,7 +14,7 @@ SHARES = (
     "min_saving_ppm", "amender_share_ppm",
 )
 
-INTERVALS = ("relax_after_ms", "relax_over_ms", "quiet_batch_interval_ms", "amendment_interval_ms")
+INTERVALS = ("relax_after_ms", "relax_over_ms", "notice_ms", "quiet_batch_interval_ms", "amendment_interval_ms")
 DEPOSIT_MAX = 1_000 * MILLION
 
 

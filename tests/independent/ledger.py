@@ -7,7 +7,7 @@ from crypto import address, hash_in, state_leaf, state_path, state_root
 from market import MILLION, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
-BALANCE, SEQUENCE, PROVIDER, DEMAND, PRICES, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE, ACCUSED = range(14)
+BALANCE, SEQUENCE, PROVIDER, DEMAND, PRICES, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE, ACCUSED, NOTICE = range(15)
 
 
 class Mismatch(Exception):
@@ -44,7 +44,8 @@ class State:
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
         self.carrier = 0
-        self.valued, self.unvalued = self.supply, set()
+        self.valued, self.unvalued = self.supply, {}
+        self.notices = {}  # by subject: 0 and an address, or 1 and a demand
         self.price_totals = {"updates": 0, "since_ms": 0, "authors": {}}
         self.totals = {"seen": 0, "settled": 0, "cancelled": 0, "expired": 0}
         self.leaves = {}  # by path
@@ -76,11 +77,13 @@ class State:
             return wire.U64.write(self.accused[name])
         if kind == PLEDGE:
             return self.pledge_entry(*name)
+        if kind == NOTICE:
+            return wire.NOTICE.write(self.notices[name]) if name in self.notices else None
         if kind == PROVIDER:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
                 "usage": self.usage[name], "holder": self.holders.get(name), "price": self.prices[name],
-                "deposit": self.deposits.get(name, 0), "is_valued": name not in self.unvalued,
+                "deposit": self.deposits.get(name, 0), "unvalued_since_ms": self.unvalued.get(name),
             })
         if kind == PRICES:
             return wire.PRICE_TOTALS.write(self.price_totals)
@@ -107,6 +110,8 @@ class State:
             return bytes([kind]) + name.to_bytes(8, "big")
         if kind == ACCUSED:
             return bytes([kind]) + name.to_bytes(2, "big")
+        if kind == NOTICE:
+            return bytes([kind, name[0]]) + name[1]
         if kind == PLEDGE:
             return bytes([kind]) + name[0].to_bytes(8, "big") + name[1]
         return bytes([kind]) + name
@@ -310,7 +315,7 @@ class State:
             del authors[min(authors, key=lambda owner: (authors[owner], owner))]
         since = totals["since_ms"] + max(0, halvings) * half_life
         self.stale |= {(PROVIDER, number) for number in self.unvalued}
-        self.valued, self.unvalued = self.supply, set()
+        self.valued, self.unvalued = self.supply, {}
         self.price_totals = {"updates": totals["updates"] + 1, "since_ms": since, "authors": dict(sorted(authors.items()))}
         self.stale.add((PRICES, b""))
 
@@ -318,6 +323,9 @@ class State:
 
     def required_deposit(self, number):
         operations = len(self.supply.providers[number]["offers"])
+        notice = self.notices.get((0, self.addresses[number]))
+        if notice and notice["change"][0] == "Offer":
+            operations = max(operations, len(notice["change"][1]["offers"]))
         return self.parameters["offer_deposit"] * max(1, operations)
 
     def release_deposits(self, numbers):
@@ -342,6 +350,7 @@ class State:
     # ---- Records ----
 
     def bring(self, record, size, identity, height):
+        self.height = height
         content = record["content"]
         author = address(content["author"])
         require(self.time < content["valid_until_ms"], "it is valid until before its batch")
@@ -371,7 +380,40 @@ class State:
         self.sequences[author] = content["sequence"] + 1
         self.stale.add((SEQUENCE, author))
 
+    def give_notice(self, subject, change):
+        """What is stated comes true when the notice is over; whether it is to wait at all."""
+        wait = self.parameters["notice_ms"]
+        if wait:
+            due = self.market_time() + wait
+            self.notices[subject] = {"height": self.height, "due_ms": due, "change": change}
+            self.stale.add((NOTICE, subject))
+        return bool(wait)
+
+    def notices_over(self):
+        """Those whose time has come, by time and subject."""
+        now = self.market_time()
+        return sorted((notice["due_ms"], subject) for subject, notice in self.notices.items() if notice["due_ms"] <= now)
+
+    def let_come_true(self):
+        """What was announced is so, but for what does not precede all that is committed to."""
+        self.value_aged()
+        oldest = min(self.cohorts, default=None)
+        over = [subject for _, subject in self.notices_over()]
+        over = [subject for subject in over if oldest is None or self.notices[subject]["height"] < oldest]
+        for subject in over[:self.parameters["limits"]["records_per_batch"]]:
+            change, said = self.notices.pop(subject)["change"]
+            self.stale.add((NOTICE, subject))
+            if change == "Offer":
+                self.set_terms(self.ids[subject[1]], said)
+            elif change == "Withdrawal":
+                self.offer_nothing(self.ids[subject[1]])
+            else:
+                entry = self.demands.get(subject[1])
+                if entry and entry["status"][0] == "Open":
+                    self.give_back(subject[1], "cancelled")
+
     def offer(self, author, said):
+        waits = self.give_notice((0, author), ("Offer", said))
         number = self.ids.get(author)
         if number is None:
             require(len(self.addresses) < PROVIDERS_MAX, "the market has as many providers as it may")
@@ -379,10 +421,10 @@ class State:
             self.addresses.append(author)
             self.usage.append({"standing": 0, "frozen": 0})
             self.prices = self.prices + [0]
-        self.value(number, said)
-        self.supply = self.supply.with_provider(number, said)
-        if said["capacity"] is None:
-            self.prices = self.prices[:number] + [0] + self.prices[number + 1:]
+            if waits:
+                self.set_terms(number, {**said, "offers": {}, "capacity": 0})
+        if not waits:
+            self.set_terms(number, said)
         missing = self.required_deposit(number) - self.deposits.get(number, 0)
         if missing > 0:
             self.spend(author, missing)
@@ -390,18 +432,45 @@ class State:
         self.changed.add(number)
         self.stale.add((PROVIDER, number))
 
+    def set_terms(self, number, said):
+        self.value(number, said)
+        self.supply = self.supply.with_provider(number, said)
+        if said["capacity"] is None:
+            self.prices = self.prices[:number] + [0] + self.prices[number + 1:]
+        self.changed.add(number)
+        self.stale.add((PROVIDER, number))
+
     def value(self, number, said):
-        """Compositions are valued by terms that are nowhere better than those before; by others once prices are updated."""
+        """Compositions are valued by terms of unlimited capacity, and by those that are nowhere better than the ones before."""
         before = self.valued.providers[number] if number < len(self.valued.providers) else None
-        if before is None or number in self.unvalued or not is_nowhere_better(said, before):
-            self.unvalued.add(number)
+        known = before is not None and number not in self.unvalued
+        if said["capacity"] is None or known and is_nowhere_better(said, before):
+            self.unvalued.pop(number, None)
+        else:
+            self.unvalued[number] = self.market_time()
             said = {**said, "offers": {}, "capacity": 0}
         self.valued = self.valued.with_provider(number, said)
+
+    def value_aged(self):
+        """Compositions are valued by offers that nobody priced for long."""
+        patience = self.parameters["freeze_after_ms"]
+        for number, since in list(self.unvalued.items()):
+            if self.market_time() - since >= patience:
+                del self.unvalued[number]
+                self.valued = self.valued.with_provider(number, self.supply.providers[number])
+                self.stale.add((PROVIDER, number))
 
     def withdraw(self, author):
         number = self.ids.get(author)
         offered = number is not None and self.supply.providers[number]["offers"]
+        if (0, author) in self.notices:
+            offered = self.notices[0, author]["change"][0] == "Offer"
         require(offered, "its author offers nothing that could be withdrawn")
+        self.changed.add(number)
+        if not self.give_notice((0, author), ("Withdrawal", None)):
+            self.offer_nothing(number)
+
+    def offer_nothing(self, number):
         terms = {**self.supply.providers[number], "offers": {}, "capacity": 0}
         self.supply = self.supply.with_provider(number, terms)
         self.valued = self.valued.with_provider(number, terms)
@@ -428,7 +497,9 @@ class State:
         require(entry is not None, "it cancels a demand that is not in the market")
         equal(author, entry["author"], "the author of the cancellation")
         equal(entry["status"][0], "Open", "the cancelled demand's status")
-        self.give_back(demand, "cancelled")
+        require((1, demand) not in self.notices, "the demand is about to be cancelled")
+        if not self.give_notice((1, demand), ("Cancellation", None)):
+            self.give_back(demand, "cancelled")
 
 
 def is_nowhere_better(said, before):

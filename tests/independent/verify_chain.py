@@ -233,6 +233,7 @@ class Checker:
         self.state.follow(self.head)
         self.state.pass_time(header["timestamp_ms"])
         waits = has_items or self.awaits_seal or self.state.waits_for_time() or self.state.has_expired()
+        waits = waits or self.state.notices_over()
         require(waits, "the batch is empty, nothing waits for time to pass, and nothing expires")
 
     def certificate(self, exported, height, batch):
@@ -260,7 +261,8 @@ class Checker:
         settled, expired = state.settle_due(), state.expire_due()
         self.counts["settlements"] += settled
         self.counts["expiries"] += expired
-        batch = Batch(state, header)  # before its records, which may change offers
+        batch = Batch(state, header)  # before what changes offers: notices, and records
+        state.let_come_true()
         for number, found in enumerate(evidence):
             try:
                 state.accuse(found, height)

@@ -291,7 +291,7 @@ PARAMETERS = Struct(
     near_best_ppm=U64, min_bound_gain_ppm=U64, price_share_ppm=U64, price_bond=MONEY, min_saving_ppm=U64,
     amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
     quiet_batch_interval_ms=U64, amendment_interval_ms=U64,
-    account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, fee_per_byte=MONEY, demand_lifetime_max_ms=U64,
+    account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, notice_ms=U64, fee_per_byte=MONEY, demand_lifetime_max_ms=U64,
     commit_reveal=Optional(Struct(reveal_ms=U64)),
     limits=LIMITS,
 )
@@ -353,11 +353,13 @@ DEMAND_ENTRY = Struct(
     demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
     solver_fee=MONEY, since=U64, since_ms=U64, expires_ms=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
 )
+CHANGE = Enum(("Offer", PROVIDER), ("Withdrawal", None), ("Cancellation", None))
+NOTICE = Struct(height=U64, due_ms=U64, change=CHANGE)
 PRICE_TOTALS = Struct(updates=U64, since_ms=U64, authors=Map(ADDRESS, MONEY))
 DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64, expired=U64)
 PROVIDER_ENTRY = Struct(
     address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),
-    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY, is_valued=Bool(),
+    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY, unvalued_since_ms=Optional(U64),
 )
 
 VOTE_KIND = Enum(("Prevote", None), ("Precommit", None))

@@ -34,8 +34,8 @@ pub use accounts::AccountError;
 pub use cohorts::{Cohort, CommitmentError, RevealError};
 pub use defect::Defect;
 pub use market::{
-    DemandEntry, DemandStatus, DemandTotals, Departed, Holder, Market, MarketDemand, MarketError,
-    MarketStatementError, PriceTotals, Standing, Usage,
+    Change, DemandEntry, DemandStatus, DemandTotals, Departed, Holder, Market, MarketDemand, MarketError,
+    MarketStatementError, Notice, PriceTotals, Standing, Subject, Usage,
 };
 pub use records::{BringError, RecordOutlook, RecordTrial, StatementError};
 pub use root::{StateEntry, StateKey, StateProof};
@@ -253,19 +253,22 @@ impl Ledger {
         entry.since_ms.checked_add(age_ms)?.checked_add(self.state.halted_ms)
     }
 
-    /// From when on the next batch takes a demand off the market, because it expires or freezes; milliseconds since the
+    /// From when on the next batch takes a demand off the market, because it expires or freezes, or lets take effect what was announced; milliseconds since the
     /// Unix epoch. `None` also if the next freeze is too far off for the next batch, however late that is, for market
     /// time stands still during a halt: other batches have to come before.
     pub fn first_departure(&self) -> Option<u64> {
         let demands = &self.state.demands;
-        self.departure(demands.first_expiry(), demands.first_freeze())
+        let due = demands.first_freeze().into_iter().chain(self.state.notices.first_due()).min();
+        self.departure(demands.first_expiry(), due)
     }
 
     /// The same of demands for which the time after this one is to come.
     pub fn next_departure_after(&self, timestamp_ms: u64) -> Option<u64> {
         let demands = &self.state.demands;
         let market_ms = self.moment(timestamp_ms).ok()?.market_ms();
-        self.departure(demands.next_expiry_after(timestamp_ms), demands.next_freeze_after(market_ms))
+        let notice = self.state.notices.next_due_after(market_ms);
+        let due = demands.next_freeze_after(market_ms).into_iter().chain(notice).min();
+        self.departure(demands.next_expiry_after(timestamp_ms), due)
     }
 
     /// The earlier of an expiry and of a freeze, which is in market time, as a time that the next batch can have.
@@ -285,10 +288,20 @@ impl Ledger {
         self.state.providers.supply()
     }
 
-    /// The offers that compositions are valued by: all live ones but those that became better since prices were last updated,
-    /// and so are priced by nobody yet.
+    /// The offers that compositions are valued by: all live ones but those of limited capacity that became better since prices were last
+    /// updated, and so are priced by nobody yet; for `freeze_after_ms` at most.
     pub const fn valued_supply(&self) -> &SharedSupply {
         self.state.providers.valued()
+    }
+
+    /// The providers whose offers are not in [`Self::valued_supply`].
+    pub fn unvalued(&self) -> impl Iterator<Item = ProviderId> {
+        self.state.providers.unvalued()
+    }
+
+    /// What was announced about an offer or a demand and is not so yet.
+    pub fn notice(&self, subject: Subject) -> Option<&Notice> {
+        self.state.notices.get(subject)
     }
 
     /// The provider with this address.

@@ -196,7 +196,7 @@ impl State {
             self.accounts = before;
             return Err(error.into());
         }
-        self.apply(record, author, id, at).map_err(BringError::Internal)
+        self.apply(network, record, author, id, at).map_err(BringError::Internal)
     }
 
     fn validate_statement(
@@ -218,6 +218,7 @@ impl State {
 
     fn apply(
         &mut self,
+        network: &Network,
         record: &Record,
         author: Address,
         id: RecordId,
@@ -225,11 +226,11 @@ impl State {
     ) -> Result<Option<Departed>, Defect> {
         self.accounts.use_sequence(author, record.content.sequence)?;
         match &record.content.statement {
-            Statement::Offer(offer) => self.apply_offer(author, offer)?,
-            Statement::OfferWithdrawal => self.apply_withdrawal(author)?,
+            Statement::Offer(offer) => self.apply_offer(network, at, author, offer)?,
+            Statement::OfferWithdrawal => self.apply_withdrawal(network, at, author)?,
             Statement::Demand(demand) => self.apply_demand(author, demand, id, at)?,
             Statement::DemandCancellation { demand } => {
-                return self.apply_cancellation(*demand, at.height).map(Some);
+                return self.apply_cancellation(network, at, *demand);
             }
             Statement::Transfer { to, amount } => self.accounts.transfer(author, *to, *amount)?,
         }

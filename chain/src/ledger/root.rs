@@ -8,6 +8,7 @@ use scenarios::ProviderId;
 use serde::{Deserialize, Serialize};
 
 use super::Ledger;
+use super::market::Subject;
 use crate::batch::BatchHash;
 use crate::hash::Hash;
 use crate::key::{Address, PublicKey};
@@ -52,6 +53,8 @@ pub enum StateKey {
     Cohort(Height),
     /// A commitment of the cohort of a height, and its block once that is revealed.
     Pledge(Height, PublicKey),
+    /// What was announced about an offer or a demand.
+    Notice(Subject),
     /// A validator, by position, who voted twice, and the height of the batch that brought the evidence.
     Accused(u16),
 }
@@ -84,6 +87,8 @@ impl StateKey {
             Self::Brought(block) => tagged(9, &block.0),
             Self::Burned => tagged(10, &[]),
             Self::Cohort(height) => tagged(11, &height.to_be_bytes()),
+            Self::Notice(Subject::Offer(author)) => tagged(14, &[&[0], &author.0.0[..]].concat()),
+            Self::Notice(Subject::Demand(demand)) => tagged(14, &[&[1], &demand.0.0[..]].concat()),
             Self::Accused(validator) => tagged(13, &validator.to_be_bytes()),
             Self::Pledge(height, miner) => {
                 tagged(12, &[&height.to_be_bytes()[..], miner.as_bytes()].concat())

@@ -9,6 +9,7 @@ use super::accused::Accused;
 use super::anchors::Anchors;
 use super::cohorts::Cohorts;
 use super::market::demands::Demands;
+use super::market::notices::Notices;
 use super::market::price_authors::PriceAuthors;
 use super::market::providers::Providers;
 use super::root::StateKey;
@@ -41,6 +42,7 @@ pub(crate) struct State {
     pub(super) accounts: Accounts,
     pub(super) providers: Providers,
     pub(super) demands: Demands,
+    pub(super) notices: Notices,
     pub(super) price_authors: PriceAuthors,
     pub(super) anchors: Anchors,
     pub(super) cohorts: Cohorts,
@@ -57,6 +59,7 @@ impl State {
             accounts: Accounts::new(genesis),
             providers: Providers::new(genesis),
             demands: Demands::new(&genesis.parameters),
+            notices: Notices::default(),
             price_authors: PriceAuthors::default(),
             anchors: Anchors::new(),
             cohorts: Cohorts::default(),
@@ -73,6 +76,7 @@ impl State {
         let mut touched = self.accounts.take_touched();
         touched.append(&mut self.providers.take_touched());
         touched.append(&mut self.demands.take_touched());
+        touched.append(&mut self.notices.take_touched());
         touched.append(&mut self.anchors.take_touched());
         touched.append(&mut self.cohorts.take_touched());
         touched.append(&mut self.accused.take_touched());
@@ -99,6 +103,7 @@ impl State {
     pub(super) fn keys(&self) -> impl Iterator<Item = StateKey> {
         let rooms = self.accounts.keys().chain(self.providers.keys()).chain(self.demands.keys());
         rooms
+            .chain(self.notices.keys())
             .chain(self.anchors.keys())
             .chain(self.cohorts.keys())
             .chain(self.accused.keys())
@@ -121,6 +126,7 @@ impl State {
             StateKey::Burned => Some(encode(&self.accounts.burned())),
             StateKey::Cohort(height) => self.cohorts.entry(height),
             StateKey::Pledge(height, miner) => self.cohorts.pledge(height, miner),
+            StateKey::Notice(subject) => self.notices.entry(subject),
             StateKey::Accused(validator) => self.accused.since(validator).map(|height| encode(&height)),
         }
     }

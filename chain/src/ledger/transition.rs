@@ -20,6 +20,7 @@ use super::cohorts::{Cohort, CommitmentError, RevealError};
 use super::defect::Defect;
 use super::market::WorkMeter;
 use super::market::amending::StagedAmendment;
+use super::market::settle::Passed;
 use super::market::staging::Staged;
 use super::market::{DemandStatus, Departed, MarketError, Standing};
 use super::records::BringError;
@@ -127,6 +128,9 @@ pub struct BatchReport {
     pub bound_after: Option<Money>,
     /// What the authors of the prices got of the fees.
     pub price_share: Money,
+    /// Providers whose offers are others after it.
+    #[serde(default)]
+    pub changed_offers: u32,
     /// Shortest-path steps it took to check.
     pub work: u64,
     /// What became of each block that took effect, in order: those it brings, or those of a cohort.
@@ -206,7 +210,7 @@ impl<'a> Transition<'a> {
         let at = ledger.moment(timestamp_ms)?;
         let mut state = ledger.state.clone();
         state.anchors.follow(&ledger.head, ledger.network.parameters().anchor_window_ms);
-        let departed = state.leave_due(&ledger.network, at)?;
+        let Passed { departed, changed } = state.leave_due(&ledger.network, at)?;
         let count = |is: fn(&DemandStatus) -> bool| {
             let those = departed.iter().filter(|(_, entry)| is(&entry.status));
             u32::try_from(those.count()).unwrap_or(u32::MAX)
@@ -223,7 +227,7 @@ impl<'a> Transition<'a> {
             valued: ledger.valued_supply(),
             valued_oracle: OnceCell::new(),
             prices: ledger.prices(),
-            changed: BTreeSet::new(),
+            changed,
             bound: None,
             staged: Vec::new(),
             amended: Vec::new(),
@@ -395,6 +399,7 @@ impl<'a> Transition<'a> {
     /// Enters what is staged, pays the authors of the prices, then returns what deposits have too much.
     fn enter(&mut self) -> Result<(), Defect> {
         let mut left = std::mem::take(&mut self.changed);
+        self.report.changed_offers = u32::try_from(left.len()).unwrap_or(u32::MAX);
         for staged in self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)) {
             let standing = staged.standing(staged.by.miner, self.at);
             let clearing = staged.terms.clearing;

@@ -214,6 +214,7 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
             account_min: amounts.0,
             min_budget: amounts.1,
             offer_deposit: amounts.2,
+            notice_ms: times[0],
             fee_per_byte: fee,
             demand_lifetime_max_ms: amounts.3,
             commit_reveal,

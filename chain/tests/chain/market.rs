@@ -120,6 +120,8 @@ pub(crate) fn genesis() -> Genesis {
     scenario.network.offer_deposit = Money::ZERO;
     scenario.network.fee_per_byte = Money::ZERO;
     scenario.network.price_bond = Money::ZERO;
+    // What is stated is so at once, but in the tests about notice.
+    scenario.network.notice_ms = 0;
     // Nor does anything have to be near the best of what is left, but in the tests about that.
     scenario.network.near_best_ppm = 1_000_000_000;
     scenario.network.solver_fee_ppm = 20_000;

@@ -41,6 +41,7 @@ pub(crate) fn ledger_with(change: impl FnOnce(&mut Genesis)) -> Ledger {
     let validators = vec![SecretKey::for_scenario(RNG_SEED, "validator", 0).public()];
     let mut scenario = Scenario::of_instance("pool", instance);
     scenario.network.fee_per_byte = Money::ZERO; // amounts are round
+    scenario.network.notice_ms = 0;
     let profile = scenario.search.profile;
     let mut genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, 1_000_000);
     for index in 0..8 {

@@ -14,6 +14,9 @@ fn a_withdrawn_offer_is_used_by_no_later_batch_and_what_stands_stays() {
     assert_eq!(providers(&first["demand"]), ["Cheap"]);
 
     network.submit(&cheap, &["offer", "withdraw", "--wait"]);
+    network.wait_until("its notice is over", |network| {
+        network.balance(&cheap)["offer"]["operations"].as_array().is_some_and(Vec::is_empty)
+    });
     let second = network.compose(&customer, "turning", "50");
     assert_eq!(providers(&second["demand"]), ["Dear"]);
     let standing = network.demand(first["record"].as_str().unwrap());

@@ -74,6 +74,7 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
         freeze_after_ms: 6_000,
         quiet_batch_interval_ms: 1_500,
         near_best_ppm: 1_000_000_000,
+        notice_ms: 0,
         ..Parameters::default()
     };
     let scenario = Scenario { network, ..Scenario::of_instance("open market", instance.clone()) };

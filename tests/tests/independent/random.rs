@@ -57,6 +57,8 @@ fn genesis(
     // Enough for an account and two operations.
     genesis.balances.insert(key("newcomer", 3).public().address(), Money::from_units(3));
     let parameters = &mut genesis.parameters;
+    // Batches come two seconds apart: what is stated is so at once, with the next batch, or some batches later.
+    parameters.notice_ms = (amender_share / 3 % 3) * 3_000;
     // Anything goes, or most, or only what is near the best of what is left.
     parameters.near_best_ppm = match amender_share % 3 {
         0 => 1_000_000_000,

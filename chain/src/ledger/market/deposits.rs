@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use scenarios::{Money, ProviderId};
 
+use super::notices::{Change, Subject};
 use super::statements::MarketStatementError;
 use crate::key::Address;
 use crate::ledger::defect::Defect;
@@ -65,6 +66,11 @@ impl State {
 
     fn required_deposit(&self, id: ProviderId) -> Result<Money, Defect> {
         let provider = self.providers.supply().provider(id).ok_or(Defect::ProviderId)?;
-        self.providers.deposit_for(provider.offers.len()).ok_or(Defect::Deposit)
+        let author = self.providers.address_of(id).ok_or(Defect::ProviderId)?;
+        let announced = match self.notices.get(Subject::Offer(author)).map(|notice| &notice.change) {
+            Some(Change::Offer(offer)) => offer.offers.len(),
+            Some(Change::Withdrawal | Change::Cancellation) | None => 0,
+        };
+        self.providers.deposit_for(provider.offers.len().max(announced)).ok_or(Defect::Deposit)
     }
 }

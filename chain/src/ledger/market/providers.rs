@@ -49,7 +49,7 @@ struct ProviderEntry<'a> {
     holder: Option<Holder>,
     price: Money,
     deposit: Money,
-    is_valued: bool,
+    unvalued_since_ms: Option<u64>,
 }
 
 /// All providers there ever were, by number. Cloning shares what is large; a change of offers copies all offers,
@@ -60,7 +60,8 @@ pub(crate) struct Providers {
     /// The offers that compositions are valued by: without those that nobody has priced yet, who changed their terms for the better since
     /// prices were last updated.
     valued: SharedSupply,
-    unvalued: BTreeSet<ProviderId>,
+    /// Since when, in market time.
+    unvalued: BTreeMap<ProviderId, u64>,
     addresses: VectorSync<Address>,
     ids: RedBlackTreeMapSync<Address, ProviderId>,
     usage: VectorSync<Usage>,
@@ -83,7 +84,7 @@ impl Providers {
         let supply = SharedSupply::new(genesis.supply());
         Self {
             valued: supply.clone(),
-            unvalued: BTreeSet::new(),
+            unvalued: BTreeMap::new(),
             supply,
             addresses: addresses().collect(),
             ids: ids.collect(),
@@ -207,9 +208,10 @@ impl Providers {
         &mut self,
         author: Address,
         provider: Provider,
+        market_ms: u64,
     ) -> Result<ProviderId, Defect> {
         let known = self.id_of(author);
-        self.value(known, &provider)?;
+        self.value(known, &provider, market_ms)?;
         let supply = self.supply.make_mut();
         let id = if let Some(id) = known {
             // Unlimited capacity has no price.
@@ -241,23 +243,50 @@ impl Providers {
     }
 
     /// Compositions are valued by these terms, of a provider that is there or of a new one, if they are nowhere better than those they
-    /// were valued by; otherwise by none of it, until prices are updated again. Else an offer that nobody can have
-    /// would make all others look dear.
-    fn value(&mut self, known: Option<ProviderId>, terms: &Provider) -> Result<(), Defect> {
+    /// were valued by, or if their capacity is unlimited; otherwise by none of it, until prices are updated again or nobody has
+    /// done so for long. Else an offer that hardly anybody can have would make all others look dear.
+    fn value(&mut self, known: Option<ProviderId>, terms: &Provider, market_ms: u64) -> Result<(), Defect> {
         let none = Provider { offers: BTreeMap::new(), capacity: Some(0), ..terms.clone() };
         let Some(id) = known else {
             let id = ProviderId::from_index(self.valued.providers.len());
-            self.valued.make_mut().providers.push(none);
-            self.unvalued.insert(id);
+            let is_valued = terms.capacity.is_none();
+            self.valued.make_mut().providers.push(if is_valued { terms.clone() } else { none });
+            if !is_valued {
+                self.unvalued.insert(id, market_ms);
+            }
             return Ok(());
         };
         let place = self.valued.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
-        let is_valued = !self.unvalued.contains(&id) && is_nowhere_better(terms, place);
+        let is_known = !self.unvalued.contains_key(&id);
+        let is_valued = terms.capacity.is_none() || is_known && is_nowhere_better(terms, place);
         *place = if is_valued { terms.clone() } else { none };
-        if !is_valued {
-            self.unvalued.insert(id);
+        if is_valued {
+            self.unvalued.remove(&id);
+        } else {
+            self.unvalued.insert(id, market_ms);
         }
         Ok(())
+    }
+
+    /// Compositions are valued by offers that nobody priced for so long, in milliseconds.
+    pub(in crate::ledger) fn value_aged(&mut self, market_ms: u64, patience_ms: u64) -> Result<(), Defect> {
+        let is_aged = |since_ms: &u64| market_ms.saturating_sub(*since_ms) >= patience_ms;
+        let aged: Vec<ProviderId> =
+            self.unvalued.iter().filter(|(_, since_ms)| is_aged(since_ms)).map(|(&id, _)| id).collect();
+        for id in aged {
+            let terms = self.supply.provider(id).ok_or(Defect::ProviderId)?.clone();
+            let place = self.valued.make_mut().providers.get_mut(id.index());
+            *place.ok_or(Defect::ProviderId)? = terms;
+            self.unvalued.remove(&id);
+            self.touched.insert(StateKey::Provider(id));
+            self.share_if_valued();
+        }
+        Ok(())
+    }
+
+    /// The providers whose offers compositions are not valued by.
+    pub(in crate::ledger) fn unvalued(&self) -> impl Iterator<Item = ProviderId> {
+        self.unvalued.keys().copied()
     }
 
     /// Offers nothing and has nothing left, but keeps its id: standing compositions keep their terms.
@@ -328,7 +357,7 @@ impl Providers {
     pub(in crate::ledger) fn reprice(&mut self, prices: &DualPrices) {
         let changed = self.supply.provider_ids().filter(|&id| self.prices.of(id) != prices.of(id));
         let valued = std::mem::take(&mut self.unvalued);
-        self.touched.extend(changed.chain(valued).map(StateKey::Provider));
+        self.touched.extend(changed.chain(valued.into_keys()).map(StateKey::Provider));
         self.valued = self.supply.clone();
         self.prices = Arc::new(prices.clone());
     }
@@ -342,7 +371,7 @@ impl Providers {
             holder: self.holder(id).copied(),
             price: self.prices.of(id),
             deposit: self.deposit(id),
-            is_valued: !self.unvalued.contains(&id),
+            unvalued_since_ms: self.unvalued.get(&id).copied(),
         }))
     }
 

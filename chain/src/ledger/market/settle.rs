@@ -14,13 +14,15 @@
 //! turns out dearer than it had to be is paid as if its excess had been known: its share vests by the schedule
 //! at that reduced cost.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use scenarios::Money;
+use scenarios::{Money, ProviderId};
 
 use super::demands::Departed;
 use super::entry::{DemandStatus, Standing};
 use super::judging::Award;
+use super::statements::ComeTrue;
 use crate::genesis::{Network, Parameters};
 use crate::ledger::defect::Defect;
 use crate::ledger::state::{Moment, State};
@@ -79,23 +81,30 @@ impl State {
     /// Lets time pass: freezes compositions that are due, by time and id, then takes open demands whose time has come off
     /// the market, by expiry and id; they, as they left. So that no batch takes long, at most as many freeze, and at most
     /// as many expire, as a batch may have records; the rest does so with the next one, and nothing composes or
-    /// re-composes them meanwhile.
-    pub(in crate::ledger) fn leave_due(
-        &mut self,
-        network: &Network,
-        at: Moment,
-    ) -> Result<Vec<Departed>, Defect> {
+    /// re-composes them meanwhile. Then what was announced comes true, as many of that, too.
+    pub(in crate::ledger) fn leave_due(&mut self, network: &Network, at: Moment) -> Result<Passed, Defect> {
         self.halted_ms = at.halted_ms;
         let parameters = network.parameters();
         let most = usize::try_from(parameters.limits.records_per_batch).unwrap_or(usize::MAX);
-        let mut departed = Vec::new();
+        let mut passed = Passed::default();
         for id in self.demands.due_at(at.market_ms(), most) {
-            departed.push(self.freeze(parameters, id, at.height)?);
+            passed.departed.push(self.freeze(parameters, id, at.height)?);
         }
         for id in self.demands.overdue_at(at.timestamp_ms, most) {
-            departed.push(self.give_back(id, DemandStatus::Expired { height: at.height })?);
+            passed.departed.push(self.give_back(id, DemandStatus::Expired { height: at.height })?);
         }
-        Ok(departed)
+        self.providers.value_aged(at.market_ms(), parameters.freeze_after_ms)?;
+        let waiting_since = self.cohorts.iter().next().map(|(height, _)| height);
+        for subject in self.notices.due_at(at.market_ms(), waiting_since, most) {
+            match self.come_true(subject, at)? {
+                Some(ComeTrue::Left(departed)) => passed.departed.push(departed),
+                Some(ComeTrue::Changed(provider)) => {
+                    passed.changed.insert(provider);
+                }
+                None => {}
+            }
+        }
+        Ok(passed)
     }
 
     /// Gives an open demand's escrow back and takes it off the market; it, as it left.
@@ -144,6 +153,15 @@ impl State {
         entry.status = DemandStatus::Frozen { composition, height };
         self.demands.depart(id, entry)
     }
+}
+
+/// What time did by itself.
+#[derive(Debug, Default)]
+pub(in crate::ledger) struct Passed {
+    /// Demands that left the market, as they left.
+    pub(in crate::ledger) departed: Vec<Departed>,
+    /// Providers whose offers are others now.
+    pub(in crate::ledger) changed: BTreeSet<ProviderId>,
 }
 
 /// How a demand's fee is split at the freeze, but for what each amender is due.

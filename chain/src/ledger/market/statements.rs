@@ -1,15 +1,18 @@
 //! What the market's participants may state, and what it does: offers, withdrawals, demands, cancellations. What is wrong
 //! with them whatever the state is checked before ([`crate::validate::record`]).
 
-use scenarios::{Demand, Money, Provider, limits};
+use std::collections::BTreeMap;
+
+use scenarios::{Demand, Money, Provider, ProviderId, limits};
 
 use super::demands::Departed;
 use super::entry::{DemandEntry, DemandStatus};
+use super::notices::{Change, Notice, Subject};
 use crate::genesis::Network;
 use crate::key::Address;
 use crate::ledger::defect::Defect;
 use crate::ledger::state::{Moment, State};
-use crate::record::{DemandId, DemandStatement, Height, OfferStatement};
+use crate::record::{DemandId, DemandStatement, OfferStatement};
 use crate::record_rule::RecordRule;
 
 /// Why the market refuses a statement.
@@ -109,11 +112,15 @@ impl State {
         self.validate_deposit(author, offer.offers.len())
     }
 
+    /// It offers something, or will.
     pub(in crate::ledger) fn validate_withdrawal(&self, author: Address) -> Result<(), MarketStatementError> {
-        match self.providers.id_of(author).and_then(|id| self.providers.supply().provider(id)) {
-            Some(provider) if !provider.offers.is_empty() => Ok(()),
-            _ => Err(MarketStatementError::NothingOffered { author }),
-        }
+        let provider = self.providers.id_of(author).and_then(|id| self.providers.supply().provider(id));
+        let offers = match self.notices.get(Subject::Offer(author)).map(|notice| &notice.change) {
+            Some(Change::Offer(_)) => true,
+            Some(Change::Withdrawal | Change::Cancellation) => false,
+            None => provider.is_some_and(|provider| !provider.offers.is_empty()),
+        };
+        if offers { Ok(()) } else { Err(MarketStatementError::NothingOffered { author }) }
     }
 
     /// It expires in time, the market has room for it, and its author pays budget and fee into escrow.
@@ -157,29 +164,73 @@ impl State {
         if !entry.is_open() {
             return Err(MarketStatementError::DemandNotOpen { demand, got: entry.status.name() });
         }
+        if self.notices.get(Subject::Demand(demand)).is_some() {
+            return Err(MarketStatementError::DemandNotOpen { demand, got: "about to be cancelled" });
+        }
         Ok(())
     }
 
+    /// The author's offer is this one, from when its notice is over. Until then a new provider offers nothing, but has its place.
     pub(in crate::ledger) fn apply_offer(
         &mut self,
+        network: &Network,
+        at: Moment,
         author: Address,
         offer: &OfferStatement,
     ) -> Result<(), Defect> {
-        let provider = Provider {
-            name: offer.name.clone(),
-            site: offer.site,
-            offers: offer.offers.clone(),
-            capacity: offer.capacity,
+        let Some(due_ms) = notice_over(network, at) else {
+            let id = self.providers.offer(author, provider_of(offer), at.market_ms())?;
+            return self.lock_deposit(id);
         };
-        let id = self.providers.offer(author, provider)?;
+        let id = match self.providers.id_of(author) {
+            Some(id) => id,
+            None => self.providers.offer(author, offering_nothing(offer), at.market_ms())?,
+        };
+        let notice = Notice { height: at.height, due_ms, change: Change::Offer(offer.clone()) };
+        self.notices.give(Subject::Offer(author), notice);
         self.lock_deposit(id)
     }
 
-    /// The author offers nothing any more; its deposit returns at the end of a batch after which nothing standing rests on
-    /// it, this one or a later one.
-    pub(in crate::ledger) fn apply_withdrawal(&mut self, author: Address) -> Result<(), Defect> {
+    /// The author offers nothing any more, from when its notice is over; its deposit returns at the end of a batch after
+    /// which nothing standing rests on it, that one or a later one.
+    pub(in crate::ledger) fn apply_withdrawal(
+        &mut self,
+        network: &Network,
+        at: Moment,
+        author: Address,
+    ) -> Result<(), Defect> {
         let id = self.providers.id_of(author).ok_or(Defect::ProviderId)?;
-        self.providers.withdraw(id)
+        let Some(due_ms) = notice_over(network, at) else { return self.providers.withdraw(id) };
+        let notice = Notice { height: at.height, due_ms, change: Change::Withdrawal };
+        self.notices.give(Subject::Offer(author), notice);
+        Ok(())
+    }
+
+    /// What was announced is so.
+    pub(super) fn come_true(&mut self, subject: Subject, at: Moment) -> Result<Option<ComeTrue>, Defect> {
+        let height = at.height;
+        let Some(notice) = self.notices.take(subject) else { return Ok(None) };
+        match (subject, &notice.change) {
+            (Subject::Offer(author), Change::Offer(offer)) => {
+                let id = self.providers.offer(author, provider_of(offer), at.market_ms())?;
+                Ok(Some(ComeTrue::Changed(id)))
+            }
+            (Subject::Offer(author), Change::Withdrawal) => {
+                let id = self.providers.id_of(author).ok_or(Defect::ProviderId)?;
+                self.providers.withdraw(id)?;
+                Ok(Some(ComeTrue::Changed(id)))
+            }
+            (Subject::Demand(id), Change::Cancellation) => {
+                let is_open = self.demands.get(id).is_some_and(|entry| entry.is_open());
+                let cancelled = DemandStatus::Cancelled { height };
+                is_open
+                    .then(|| self.give_back(id, cancelled))
+                    .transpose()
+                    .map(|left| left.map(ComeTrue::Left))
+            }
+            (Subject::Offer(_), Change::Cancellation)
+            | (Subject::Demand(_), Change::Offer(_) | Change::Withdrawal) => Err(Defect::Demand),
+        }
     }
 
     pub(in crate::ledger) fn apply_demand(
@@ -211,14 +262,44 @@ impl State {
         self.demands.bring(id, entry)
     }
 
-    /// Gives the escrow back and takes the demand off the market; it, as it left.
+    /// Gives the escrow back and takes the demand off the market, once its notice is over, if it is open then; it, as it left.
     pub(in crate::ledger) fn apply_cancellation(
         &mut self,
+        network: &Network,
+        at: Moment,
         id: DemandId,
-        height: Height,
-    ) -> Result<Departed, Defect> {
-        self.give_back(id, DemandStatus::Cancelled { height })
+    ) -> Result<Option<Departed>, Defect> {
+        let height = at.height;
+        let Some(due_ms) = notice_over(network, at) else {
+            return self.give_back(id, DemandStatus::Cancelled { height }).map(Some);
+        };
+        let notice = Notice { height, due_ms, change: Change::Cancellation };
+        self.notices.give(Subject::Demand(id), notice);
+        Ok(None)
     }
+}
+
+/// What a notice does.
+pub(super) enum ComeTrue {
+    /// A demand left the market.
+    Left(Departed),
+    /// A provider's offer is another one.
+    Changed(ProviderId),
+}
+
+/// The market time at which a notice of now is over; `None` where none need be given.
+fn notice_over(network: &Network, at: Moment) -> Option<u64> {
+    let notice_ms = network.parameters().notice_ms;
+    (notice_ms > 0).then(|| at.market_ms().saturating_add(notice_ms))
+}
+
+fn provider_of(offer: &OfferStatement) -> Provider {
+    let OfferStatement { name, site, offers, capacity } = offer.clone();
+    Provider { name, site, offers, capacity }
+}
+
+fn offering_nothing(offer: &OfferStatement) -> Provider {
+    Provider { offers: BTreeMap::new(), capacity: Some(0), ..provider_of(offer) }
 }
 
 /// Budget + solver fee.

@@ -74,6 +74,7 @@ impl Market {
         let mut scenario = Scenario::of_instance("by hand", instance());
         scenario.network.freeze_after_ms = 4_000;
         scenario.network.fee_per_byte = Money::ZERO; // amounts are round
+        scenario.network.notice_ms = 0;
         let (profile, validators) = (scenario.search.profile, vec![miner().public()]);
         let mut genesis = Genesis::of_scenario(&scenario, profile, 1, validators, RNG_SEED, START_MS);
         genesis.balances.insert(treasurer().public().address(), units(1_000));

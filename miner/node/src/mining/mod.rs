@@ -12,10 +12,9 @@ mod searching;
 
 use std::collections::BTreeSet;
 
-use chain::ledger::{Dropped, Ledger, Market, MarketDemand};
+use chain::ledger::{DemandStatus, Departed, Dropped, Ledger, Market, MarketDemand};
 use chain::{
     Batch, BatchReport, Block, BlockHash, BlockOutcome, Composition, DemandId, Drafted, PublicKey, Record,
-    Statement,
 };
 use scenarios::work::{Failure, Report, Resources, SubProblem};
 use scenarios::{DualPrices, ProviderId};
@@ -334,11 +333,11 @@ impl Mining {
     ) {
         // Commitments alone change nothing: whoever makes one after another and reveals none does not keep its cell by that.
         let has_effect = report.compositions > 0 || report.replaced > 0 || report.bound_after.is_some();
-        if has_effect || !batch.contents.records.is_empty() {
+        if has_effect || report.changed_offers > 0 || !batch.contents.records.is_empty() {
             self.market_since_ms = view.now.monotonic_ms;
             self.setbacks.clear(); // another problem
         }
-        let brings_offers = batch.contents.records.iter().any(|record| opens_ways(&record.content.statement));
+        let brings_offers = opens_ways(report);
         if brings_offers {
             self.given_up.clear();
         }
@@ -457,11 +456,9 @@ fn open_ids(ledger: &Ledger) -> BTreeSet<DemandId> {
 }
 
 /// Whether there may now be a way to serve demands that had none.
-const fn opens_ways(statement: &Statement) -> bool {
-    match statement {
-        Statement::Offer(_) | Statement::DemandCancellation { .. } => true,
-        Statement::OfferWithdrawal | Statement::Demand(_) | Statement::Transfer { .. } => false,
-    }
+fn opens_ways(report: &BatchReport) -> bool {
+    let is_cancelled = |(_, entry): &Departed| matches!(entry.status, DemandStatus::Cancelled { .. });
+    report.changed_offers > 0 || report.departed.iter().any(is_cancelled)
 }
 
 /// The part of a market that `wanted` picks, as a search takes it, and whose demands its positions are.

@@ -1,6 +1,6 @@
 //! Dual prices: when they are due, whose turn it is to search for them, and how long composing waits for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chain::ledger::Market;
 use scenarios::settings::Profile;
@@ -22,6 +22,8 @@ const AWAITED_TURNS: u64 = 2;
 pub(super) struct Pricing {
     /// How many demands the market had seen when its prices were last found good.
     pub(super) settled_for: u64,
+    /// Whose offers nobody had priced then.
+    settled_without: BTreeSet<ProviderId>,
     pub(super) work: Option<WorkId>,
     pub(super) found: Option<DualPrices>,
     due: Option<Due>,
@@ -48,13 +50,14 @@ impl Pricing {
 }
 
 impl Mining {
-    /// Prices are due when the market has limited capacity and has grown noticeably since they were found, and there
-    /// is something that they could help to compose.
+    /// Prices are due when the market has limited capacity and has grown noticeably since they were found, or has offers that
+    /// nobody has priced, and there is something that they could help to compose.
     pub(super) fn is_pricing_due(&self, view: &View<'_>) -> bool {
         let seen = view.ledger.demands_seen();
         let grown = seen.saturating_sub(self.pricing.settled_for);
         let limited = view.ledger.supply().providers.iter().any(|provider| provider.capacity.is_some());
-        let is_due = limited && grown > self.pricing.settled_for / 10;
+        let is_new = |id| !self.pricing.settled_without.contains(&id);
+        let is_due = limited && (grown > self.pricing.settled_for / 10 || view.ledger.unvalued().any(is_new));
         is_due
             && self.settings.profile == Profile::Hybrid
             && !self.setbacks.rests(WorkKind::Prices)
@@ -115,7 +118,9 @@ impl Mining {
     pub(super) fn settle_prices(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let work = self.pricing.work.take();
         actions.extend(work.map(|work| Action::Effect(Effect::CancelWork(work))));
-        self.pricing = Pricing { settled_for: view.ledger.demands_seen(), ..Pricing::default() };
+        let settled_without = view.ledger.unvalued().collect();
+        self.pricing =
+            Pricing { settled_for: view.ledger.demands_seen(), settled_without, ..Pricing::default() };
     }
 }
 
