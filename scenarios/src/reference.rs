@@ -88,7 +88,9 @@ impl References {
         let own = Area::Strip(self.window.strip(demand.site, self.strips));
         let offers_all = |area: &Area| {
             let offered = self.areas.get(area);
-            offered.is_some_and(|offered| demand.orders.iter().all(|order| offered.operations.contains_key(order)))
+            offered.is_some_and(|offered| {
+                demand.orders.iter().all(|order| offered.operations.contains_key(order))
+            })
         };
         [own, Area::Market].into_iter().find(offers_all)
     }
@@ -205,12 +207,15 @@ impl Fractions {
     /// that open, it reaches it exactly.
     fn floor(&self) -> i128 {
         const DIGIT: u32 = 64;
-        let whole: i128 = self.0.iter().map(|(denominator, numerator)| numerator.div_euclid(*denominator)).sum();
-        let rests = self.0.iter().map(|(&denominator, numerator)| (denominator, numerator.rem_euclid(denominator)));
+        let whole: i128 =
+            self.0.iter().map(|(denominator, numerator)| numerator.div_euclid(*denominator)).sum();
+        let rests =
+            self.0.iter().map(|(&denominator, numerator)| (denominator, numerator.rem_euclid(denominator)));
         let mut rests: Vec<(i128, i128)> = rests.filter(|&(_, rest)| rest > 0).collect();
         let count = i128::try_from(rests.len()).unwrap_or(i128::MAX);
         let bits = |number: i128| i128::BITS - number.leading_zeros();
-        let digits = (rests.iter().map(|&(denominator, _)| bits(denominator)).sum::<u32>() + bits(count)) / DIGIT + 1;
+        let digits =
+            (rests.iter().map(|&(denominator, _)| bits(denominator)).sum::<u32>() + bits(count)) / DIGIT + 1;
         let mut next_digits = || -> i128 {
             let digits = rests.iter_mut().map(|(denominator, rest)| {
                 let scaled = *rest << DIGIT;
@@ -281,18 +286,30 @@ mod tests {
     fn the_reference_is_the_mean_ask_of_each_order_and_the_mean_leg_between_two() {
         let providers = vec![provider(0, &[(0, 10, 7), (1, 4, 9)]), provider(3_000, &[(0, 13, 8)])];
         // (10 + 13) / 2 + 4; from 0 or 3 km away to 0: 1.5 $.
-        assert_eq!(cost(&supply(providers.clone(), 0, false), &demand(0, &[0, 1])), Some(Money::from_micros(17_000_000)));
+        assert_eq!(
+            cost(&supply(providers.clone(), 0, false), &demand(0, &[0, 1])),
+            Some(Money::from_micros(17_000_000))
+        );
         // Delivered 1 km to the west of it.
-        assert_eq!(cost(&supply(providers.clone(), 0, true), &demand(-1_000, &[0, 1])), Some(Money::from_micros(18_000_000)));
+        assert_eq!(
+            cost(&supply(providers.clone(), 0, true), &demand(-1_000, &[0, 1])),
+            Some(Money::from_micros(18_000_000))
+        );
         // 7.5 and 9 minutes of work, 3 of travel on average, at 0.01 $ each.
-        assert_eq!(cost(&supply(providers.clone(), 10_000, false), &demand(0, &[0, 1])), Some(Money::from_micros(17_195_000)));
+        assert_eq!(
+            cost(&supply(providers.clone(), 10_000, false), &demand(0, &[0, 1])),
+            Some(Money::from_micros(17_195_000))
+        );
         assert_eq!(cost(&supply(providers, 0, false), &demand(0, &[0, 2])), None, "nobody offers the second");
     }
 
     #[test]
     fn a_reference_is_floored_once_and_not_order_by_order() {
         let thirds = [0, 0, 1].map(|micros| Provider {
-            offers: BTreeMap::from([(OperationId(0), Offer { cost: Money::from_micros(micros), minutes: 0 })]),
+            offers: BTreeMap::from([(
+                OperationId(0),
+                Offer { cost: Money::from_micros(micros), minutes: 0 },
+            )]),
             ..provider(0, &[])
         });
         let supply = supply(thirds.to_vec(), 0, false);
@@ -302,7 +319,8 @@ mod tests {
 
     #[test]
     fn a_demand_belongs_to_its_strip_unless_that_lacks_what_it_orders() {
-        let providers = vec![provider(-1, &[(0, 1, 1), (1, 1, 1)]), provider(0, &[(0, 3, 1)]), provider(9, &[(0, 5, 1)])];
+        let providers =
+            vec![provider(-1, &[(0, 1, 1), (1, 1, 1)]), provider(0, &[(0, 3, 1)]), provider(9, &[(0, 5, 1)])];
         let references = References::new(supply(providers, 0, false), WINDOW, 2);
         let area = |x_m, orders: &[u16]| references.area_of(&demand(x_m, orders));
         assert_eq!([area(-4_000, &[0, 1]), area(-1, &[0])], [Some(Area::Strip(0)), Some(Area::Strip(0))]);
@@ -340,7 +358,8 @@ mod tests {
         assert_eq!(floor(&[(5, 2), (7, 3), (7, 6)]), 6);
         // Primes whose product fits no integer here: 1 - 1 / p each, in all 7 less a hair, and with it.
         let primes = [1_000_003, 1_000_033, 1_000_037, 1_000_039, 1_000_081, 1_000_099, 1_000_117, 1_000_121];
-        let mut terms: Vec<(i128, usize)> = primes.iter().map(|&prime| (prime - 1, usize::try_from(prime).unwrap())).collect();
+        let mut terms: Vec<(i128, usize)> =
+            primes.iter().map(|&prime| (prime - 1, usize::try_from(prime).unwrap())).collect();
         assert_eq!(floor(&terms), 7);
         terms.extend(primes.iter().map(|&prime| (1, usize::try_from(prime).unwrap())));
         assert_eq!(floor(&terms), 8);
@@ -356,9 +375,12 @@ mod tests {
                 .provider_ids()
                 .filter(|id| supply.providers[id.index()].offers.contains_key(operation))
                 .collect();
-            ways = ways.iter().flat_map(|way| offering.iter().map(|&id| [&way[..], &[id]].concat())).collect();
+            ways =
+                ways.iter().flat_map(|way| offering.iter().map(|&id| [&way[..], &[id]].concat())).collect();
         }
-        let cost = |way: &Vec<ProviderId>| i128::from(evaluate_composition(supply, demand, 0, way).unwrap().cost().micros());
+        let cost = |way: &Vec<ProviderId>| {
+            i128::from(evaluate_composition(supply, demand, 0, way).unwrap().cost().micros())
+        };
         ways.iter().map(cost).collect()
     }
 

@@ -458,7 +458,10 @@ mod tests {
     fn the_margin_of_a_block_falls_with_the_root_of_its_orders() {
         let of = |orders, cost| Schedule::paper().reward_ppm(&against_reference(orders, cost));
         // 12 % and 17.5 % at four hundred orders.
-        assert_eq!([of(400, 880_000_000), of(400, 852_500_000), of(400, 825_000_000)], [0, 164_931, 1_000_000]);
+        assert_eq!(
+            [of(400, 880_000_000), of(400, 852_500_000), of(400, 825_000_000)],
+            [0, 164_931, 1_000_000]
+        );
         // sqrt(45 / 100) = 0.67082: 24 / 0.67082 = 35.78 %, for all smaller blocks alike.
         for orders in [1, 44, 45] {
             assert_eq!(of(orders, 642_300_000), 0);
