@@ -18,6 +18,12 @@ pub const POINTS: usize = 65;
 /// A million: the whole, in parts per million.
 pub const PPM: u64 = 1_000_000;
 
+/// Where full pay ends by the certified measure, unless a schedule says otherwise.
+pub const GAP_FULL_PPM: u64 = 5_000;
+
+/// Where all pay ends by the certified measure, unless a schedule says otherwise.
+pub const GAP_NONE_PPM: u64 = 100_000;
+
 /// The widest gap a schedule may still pay for: a thousand times the cost.
 pub const GAP_MAX_PPM: u64 = 1_000_000_000;
 
@@ -139,7 +145,7 @@ impl ScheduleError {
 pub struct Achievement {
     /// Total cost of its compositions.
     pub cost: Money,
-    /// Total reduced cost of its compositions.
+    /// Total reduced cost of its compositions: by the measure of paper A, what they cost beyond the cheapest of their area.
     pub reduced_cost: Money,
     /// Orders of its compositions.
     pub orders: u64,
@@ -157,7 +163,7 @@ impl From<Measure> for Schedule {
 impl Default for Schedule {
     /// Certified: full pay up to half a percent of reduced cost, nothing from ten percent.
     fn default() -> Self {
-        Self::from(Measure::Certified { gap_full_ppm: 5_000, gap_max_ppm: 100_000 })
+        Self::from(Measure::Certified { gap_full_ppm: GAP_FULL_PPM, gap_max_ppm: GAP_NONE_PPM })
     }
 }
 
@@ -232,7 +238,17 @@ impl Schedule {
                 (weighted, reference)
             }
         };
-        self.share_at(x, per)
+        self.share_at(x, per, self.ends())
+    }
+
+    /// The share of its fees, in ppm, that a block earns by its reduced cost over cost, in place of what [`Self::reward_ppm`] gives it by
+    /// the measure of paper A: where there is little to choose from, the best there is may lie near the reference, or be it. By
+    /// the ends of the certified measure, [`GAP_FULL_PPM`] and [`GAP_NONE_PPM`].
+    pub fn reward_near_optimum_ppm(&self, achievement: &Achievement) -> u64 {
+        let (reduced_cost, cost) =
+            (i128::from(achievement.reduced_cost.micros()), i128::from(achievement.cost.micros()));
+        let ends = (i128::from(GAP_FULL_PPM), i128::from(GAP_NONE_PPM));
+        self.share_at(reduced_cost.saturating_mul(i128::from(PPM)), cost, ends)
     }
 
     /// Where full pay and all pay end, on an axis where smaller is better.
@@ -247,10 +263,9 @@ impl Schedule {
         }
     }
 
-    /// The curve at `x / per`, `per >= 0`, by cross-multiplication. Every product stays below 2^127:
+    /// The curve at `x / per`, `per >= 0`, between these ends, by cross-multiplication. Every product stays below 2^127:
     /// amounts are below 2^63, ends below 2^31, and roots below 2^49 and 64 multiply them, or a million.
-    fn share_at(&self, x: i128, per: i128) -> u64 {
-        let (full, none) = self.ends();
+    fn share_at(&self, x: i128, per: i128, (full, none): (i128, i128)) -> u64 {
         let beyond = x.saturating_sub(full.saturating_mul(per));
         if beyond <= 0 {
             return self.point(0);
@@ -468,6 +483,16 @@ mod tests {
             assert!(of(orders, 642_100_000) > 0);
         }
         assert!(of(46, 642_300_000) > 0);
+    }
+
+    #[test]
+    fn what_is_near_the_optimum_is_paid_by_that() {
+        let of = |reduced_cost| {
+            let reduced_cost = Money::from_units(reduced_cost);
+            let achievement = Achievement { reduced_cost, ..against_reference(10, 10_000_000_000) };
+            Schedule::paper().reward_near_optimum_ppm(&achievement)
+        };
+        assert_eq!([of(0), of(50), of(525), of(1_000)], [1_000_000, 1_000_000, 164_931, 0]);
     }
 
     #[test]

@@ -41,9 +41,10 @@ fn half_random(market: &Market) -> MarketError {
     refusal(market, &[(0, providers([0, 2])), (1, providers([0, 0]))])
 }
 
-fn above(cost: i64, orders: u64, reference: i64) -> MarketError {
-    let (cost, reference, expected) = (units(cost), units(reference), 100_000);
-    MarketError::AboveReference { cost, orders, reference, got: 0, expected }
+/// The refusal of that: as dear as two random ones.
+fn above_reference() -> MarketError {
+    let (cost, reference, least) = (units(60), units(60), units(38));
+    MarketError::AboveReference { cost, orders: 4, reference, least, got: 0, expected: 100_000 }
 }
 
 #[test]
@@ -58,9 +59,9 @@ fn a_block_is_paid_by_how_far_it_lies_below_its_reference() {
 #[test]
 fn a_random_block_is_refused_however_long_its_demands_have_waited() {
     let mut market = Market::open_with(two_strips);
-    assert_eq!(half_random(&market), above(60, 4, 60));
+    assert_eq!(half_random(&market), above_reference());
     market.advance_to(30);
-    assert_eq!(half_random(&market), above(60, 4, 60));
+    assert_eq!(half_random(&market), above_reference());
     // And where nothing is asked for, for what earns nothing.
     let market = Market::open_with(|genesis| {
         two_strips(genesis);
@@ -148,20 +149,28 @@ fn a_demand_whose_strip_lacks_what_it_orders_may_be_served_from_the_whole_market
         // "near" and "dear" have the second operation in the west, "far" both in the east.
         genesis.providers[0].provider.offers.remove(&OperationId(0));
     });
-    assert_eq!(refusal(&market, &[(0, providers([1, 2]))]), {
-        // 12 $ and 9, 11 or 30 $; from "far" to "near" 5 $, to itself nothing, to "dear" 4.243 $.
-        let (cost, reference) = (Money::from_micros(46_243_000), Money::from_micros(31_747_666));
-        MarketError::AboveReference { cost, orders: 2, reference, got: 0, expected: 100_000 }
-    });
-    // The only way that is no dearer than 30 % below it would be 22.22 $; the best costs 23 $, and nothing relaxes.
-    let best = refusal(&market, &[(0, providers([1, 1]))]);
-    assert!(matches!(best, MarketError::AboveReference { got: 0, .. }), "{best}");
-    // With a lower ask there is one.
-    let cheaper = provider("far", Site::point(3_000, 4_000), &[(0, 10, 5), (1, 10, 20)], None);
-    let record = market.record(&provider_of(1), offer(&cheaper));
-    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
+    // 12 $ and 9, 11 or 30 $; from "far" to "near" 5 $, to itself nothing, to "dear" 4.243 $.
+    let (cost, reference) = (Money::from_micros(46_243_000), Money::from_micros(31_747_666));
+    let (least, expected) = (units(23), 100_000);
+    let refused = MarketError::AboveReference { cost, orders: 2, reference, least, got: 0, expected };
+    assert_eq!(refusal(&market, &[(0, providers([1, 2]))]), refused);
+    // The best is 27.6 % below the reference, which is within the margin; but there is no better.
     let report = market.compose(&[(0, providers([1, 1]))]);
-    assert_eq!((report.compositions, report.cost), (1, units(20)));
+    assert_eq!((report.cost, report.reward), (least, report.fees));
+}
+
+#[test]
+fn where_there_is_no_choice_the_only_way_is_the_best() {
+    let mut market = Market::open_with(|genesis| {
+        two_strips(genesis);
+        genesis.providers[2].provider.offers.insert(OperationId(0), scenarios::Offer { cost: units(10), minutes: 1 });
+        for (position, place) in [(0, 5_000), (1, 5_000), (2, 0)] {
+            genesis.providers[position].provider.site = Site::point(place, 0);
+        }
+    });
+    // "dear" alone is left in the west.
+    let report = market.compose(&[(0, providers([2, 2])), (1, providers([2, 2]))]);
+    assert_eq!((report.cost, report.reward), (units(80), report.fees));
 }
 
 // ---- Tehran ----

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use miner_node::NodeEvent;
-use scenarios::Money;
 use scenarios::generate::generate;
+use scenarios::schedule::Measure;
+use scenarios::{Money, Schedule};
 
-use crate::network::{Setup, TestNetwork, paid_from, small_market, small_parameters};
+use crate::network::{Setup, TestNetwork, set_generations, small_market, small_parameters};
 
 #[tokio::test]
 async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
@@ -42,13 +43,15 @@ async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
 
 #[tokio::test]
 async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_acceptance_has_relaxed() {
-    // Whatever is found costs more than two dollars per order and earns nothing; the floor asks for a tenth
+    // Whatever one generation finds is not the cheapest and earns nothing; the floor asks for a tenth
     // of the fee for three seconds, then for less and less, and after four more for nothing at all.
     let mut scenario = small_market();
-    scenario.network.schedule = paid_from(1);
+    scenario.network.schedule = Schedule::from(Measure::Certified { gap_full_ppm: 0, gap_max_ppm: 1 });
     scenario.network.relax_after_ms = 3_000;
     scenario.network.relax_over_ms = 4_000;
-    let mut network = TestNetwork::start_with_demands(Setup::new(scenario, 2)).await;
+    let mut setup = Setup::new(scenario, 2);
+    setup.adjust = |_, file| set_generations(file, 1);
+    let mut network = TestNetwork::start_with_demands(setup).await;
     network.start_mining([1, 2]).await;
     let reason = network
         .hear("compositions are held back", |_, event| match event {
@@ -56,7 +59,7 @@ async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_accept
             _ => None,
         })
         .await;
-    assert!(reason.contains("the block earns 0, expected at least"), "{reason}");
+    assert!(reason.contains("earns 0, expected at least"), "{reason}");
     network.settle().await;
     let outcome = network.finish().await;
 

@@ -220,8 +220,8 @@ pub enum MarketError {
     ProviderOutside { demand: DemandId, got: ProviderId, expected: Area },
     /// By the measure of paper A: the block is not far enough below its reference solution.
     #[error(
-        "the block costs {cost} for {orders} orders, its reference is {reference}: that earns {got} ppm of its fees, expected at \
-         least {expected}"
+        "the block costs {cost} for {orders} orders, its reference is {reference} and the least {least}: that earns {got} ppm of its \
+         fees, expected at least {expected}"
     )]
     AboveReference {
         /// Of all its first compositions.
@@ -229,6 +229,8 @@ pub enum MarketError {
         orders: u64,
         /// What random assignments of its demands cost on average.
         reference: Money,
+        /// What the cheapest compositions of its area cost.
+        least: Money,
         /// The share of its fees it earns.
         got: u64,
         /// The least share.

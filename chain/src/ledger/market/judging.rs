@@ -76,19 +76,25 @@ impl Transition<'_> {
     }
 
     /// By the measure of paper A, finds the reward of everything that is staged of a block as one: all of it lies in one area,
-    /// and costs so much less than random assignments there that it earns enough.
+    /// and costs so much less than random assignments there that it earns enough, or next to no more than the best there is.
     pub(crate) fn judge_whole(&mut self, block: usize) -> Result<(), MarketError> {
         const WHAT: Defect = Defect::Reward;
         let Some(references) = self.network.references() else { return Ok(()) };
-        let achievement = self.achievement_of_block(block, references)?;
+        let mut achievement = self.achievement_of_block(block, references)?;
         let Achievement { cost, orders, reference, .. } = achievement;
         if orders == 0 {
             return Ok(());
         }
         let parameters = self.network.parameters();
-        let (got, expected) = (parameters.schedule.reward_ppm(&achievement), parameters.required_ppm(0));
+        let (mut got, expected) = (parameters.schedule.reward_ppm(&achievement), parameters.required_ppm(0));
         if got < expected {
-            return Err(MarketError::AboveReference { cost, orders, reference, got, expected });
+            // Where there is little to choose from, not even the best lies far below the reference.
+            let least = self.least_of_block(block, references)?;
+            achievement.reduced_cost = cost.checked_sub(least).ok_or(WHAT)?;
+            got = got.max(parameters.schedule.reward_near_optimum_ppm(&achievement));
+            if got < expected {
+                return Err(MarketError::AboveReference { cost, orders, reference, least, got, expected });
+            }
         }
         let report = &mut self.report;
         let parts = self.amended.iter_mut().flat_map(|set| &mut set.parts);
@@ -129,6 +135,22 @@ impl Transition<'_> {
             achievement.cost = achievement.cost.checked_add(set.displacement).ok_or(WHAT)?;
         }
         Ok(achievement)
+    }
+
+    /// What the first compositions of a block would cost at least, at what is offered in their area as the batch begins.
+    fn least_of_block(&self, block: usize, references: &References) -> Result<Money, Defect> {
+        const WHAT: Defect = Defect::Reward;
+        let staged = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
+        let mut least = Money::ZERO;
+        for staged in staged.filter(|staged| staged.by.block == block && staged.is_first()) {
+            let demand = &staged.entry.demand;
+            let area = references.area_of(demand).ok_or(WHAT)?;
+            let site = |id: ProviderId| self.supply.provider(id).map(|provider| provider.site);
+            let is_within = |id, _| site(id).is_some_and(|site| references.is_within(area, site));
+            let cheapest = self.oracle().cheapest_among(demand, &DualPrices::zero(), is_within).ok_or(WHAT)?;
+            least = least.checked_add(cheapest.priced_cost).ok_or(WHAT)?;
+        }
+        Ok(least)
     }
 
     /// The area of a demand, which is that of its block if this has one, and holds those who serve it.
