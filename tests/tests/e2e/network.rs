@@ -20,7 +20,7 @@ use miner_node::{NodeEvent, NodeStatus, Testimony};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::schedule::Measure;
 use scenarios::settings::Profile;
-use scenarios::{Money, Scenario, Schedule};
+use scenarios::{Scenario, Schedule};
 use tempfile::TempDir;
 
 /// The program under test.
