@@ -163,7 +163,10 @@ fn a_demand_whose_strip_lacks_what_it_orders_may_be_served_from_the_whole_market
 fn where_there_is_no_choice_the_only_way_is_the_best() {
     let mut market = Market::open_with(|genesis| {
         two_strips(genesis);
-        genesis.providers[2].provider.offers.insert(OperationId(0), scenarios::Offer { cost: units(10), minutes: 1 });
+        genesis.providers[2]
+            .provider
+            .offers
+            .insert(OperationId(0), scenarios::Offer { cost: units(10), minutes: 1 });
         for (position, place) in [(0, 5_000), (1, 5_000), (2, 0)] {
             genesis.providers[position].provider.site = Site::point(place, 0);
         }

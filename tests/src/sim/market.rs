@@ -12,8 +12,8 @@ use scenarios::parameters::{Allocation, CommitReveal, Parameters};
 use scenarios::schedule::Measure;
 use scenarios::settings::{Profile, SearchSettings};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario,
-    Schedule, Site, Supply, Window,
+    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Schedule,
+    Site, Supply, Window,
 };
 
 /// Sooner than networks freeze by default: a run is over when everything is frozen.

@@ -187,8 +187,8 @@ pub(crate) fn dedicated_market() -> Growing {
     let network = Parameters {
         allocation: Allocation::Dedicated,
         schedule: Schedule::from(Measure::Paper {
-            reference_margin_ppm: 50_000,
-            full_at_ppm: 400_000,
+            reference_margin_ppm: 10_000,
+            full_at_ppm: 120_000,
             block_orders_min: 10,
         }),
         freeze_after_ms: 4_000,

@@ -147,7 +147,8 @@ impl Transition<'_> {
             let area = references.area_of(demand).ok_or(WHAT)?;
             let site = |id: ProviderId| self.supply.provider(id).map(|provider| provider.site);
             let is_within = |id, _| site(id).is_some_and(|site| references.is_within(area, site));
-            let cheapest = self.oracle().cheapest_among(demand, &DualPrices::zero(), is_within).ok_or(WHAT)?;
+            let cheapest =
+                self.oracle().cheapest_among(demand, &DualPrices::zero(), is_within).ok_or(WHAT)?;
             least = least.checked_add(cheapest.priced_cost).ok_or(WHAT)?;
         }
         Ok(least)
