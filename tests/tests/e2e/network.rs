@@ -134,7 +134,7 @@ impl TestNetwork {
         let validators = keys.iter().map(SecretKey::public).collect();
         let (profile, now_ms) = (setup.scenario.search.profile, wall_ms());
         let genesis =
-            Genesis::of_scenario(&setup.scenario, profile, keys.len(), validators, RNG_SEED, now_ms);
+            Genesis::of_scenario(&setup.scenario, profile, setup.miners, validators, RNG_SEED, now_ms);
         let network = Arc::new(Network::new(genesis).unwrap());
         let fee_ppm = network.parameters().solver_fee_ppm;
         let records = scenario_demand_records(

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use miner_node::NodeEvent;
 use scenarios::generate::generate;
-use scenarios::schedule::Measure;
+use scenarios::schedule::POINTS;
 use scenarios::{Money, Schedule};
 
-use crate::network::{Setup, TestNetwork, set_generations, small_market, small_parameters};
+use crate::network::{Setup, TestNetwork, small_market, small_parameters};
 
 #[tokio::test]
 async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
@@ -43,15 +43,13 @@ async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
 
 #[tokio::test]
 async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_acceptance_has_relaxed() {
-    // Whatever one generation finds is not the cheapest and earns nothing; the floor asks for a tenth
+    // Whatever is found earns nothing; the floor asks for a tenth
     // of the fee for three seconds, then for less and less, and after four more for nothing at all.
     let mut scenario = small_market();
-    scenario.network.schedule = Schedule::from(Measure::Certified { gap_full_ppm: 0, gap_max_ppm: 1 });
+    scenario.network.schedule = Schedule { curve: vec![0; POINTS], ..Schedule::default() };
     scenario.network.relax_after_ms = 3_000;
     scenario.network.relax_over_ms = 4_000;
-    let mut setup = Setup::new(scenario, 2);
-    setup.adjust = |_, file| set_generations(file, 1);
-    let mut network = TestNetwork::start_with_demands(setup).await;
+    let mut network = TestNetwork::start_with_demands(Setup::new(scenario, 2)).await;
     network.start_mining([1, 2]).await;
     let reason = network
         .hear("compositions are held back", |_, event| match event {
