@@ -5,9 +5,9 @@
 //! `cargo run --release -p ga --example margins -- scenarios/tehran/problem-?.json`
 #![expect(
     clippy::print_stdout,
-    clippy::disallowed_types,
     clippy::disallowed_methods,
-    reason = "a program with files and a clock"
+    clippy::cast_precision_loss,
+    reason = "a program that reads files and prints figures"
 )]
 
 use std::ops::ControlFlow;

@@ -1,5 +1,7 @@
 //! Random compositions earn nothing, under either schedule, on all Tehran files: what the margin of the paper schedule is for. The
 //! figures it was chosen by are printed by `cargo run --release -p ga --example margins`.
+#![expect(clippy::disallowed_methods, reason = "files of the repository are read")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -25,7 +27,11 @@ fn tehran() -> impl Iterator<Item = Scenario> {
 fn paper() -> (Schedule, usize) {
     let schedule = Schedule::paper();
     let Measure::Paper { block_orders_min, .. } = schedule.measure else { panic!("a measure of paper A") };
-    (schedule, block_orders_min as usize)
+    (schedule, usize::try_from(block_orders_min).unwrap())
+}
+
+fn below(count: usize, rng: &mut ChaCha8Rng) -> usize {
+    usize::try_from(rng.next_u64() % u64::try_from(count).unwrap()).unwrap()
 }
 
 /// The demands of an area, and who may serve them.
@@ -48,7 +54,7 @@ impl<'s> Part<'s> {
     }
 
     fn compose(&self, demand: &Demand, rng: &mut ChaCha8Rng) -> CompositionEvaluation {
-        let one = |rng: &mut ChaCha8Rng| self.within[(rng.next_u64() % self.within.len() as u64) as usize];
+        let one = |rng: &mut ChaCha8Rng| self.within[below(self.within.len(), rng)];
         let providers: Vec<ProviderId> = demand.orders.iter().map(|_| one(rng)).collect();
         evaluate_composition(&self.scenario.instance.supply, demand, 0, &providers).unwrap()
     }
@@ -58,8 +64,7 @@ impl<'s> Part<'s> {
         let mut left: Vec<usize> = (0..self.demands.len()).collect();
         let mut achievement = Achievement::default();
         for _ in 0..demands {
-            let (demand, reference) =
-                self.demands[left.swap_remove((rng.next_u64() % left.len() as u64) as usize)];
+            let (demand, reference) = self.demands[left.swap_remove(below(left.len(), rng))];
             achievement.cost += self.compose(demand, rng).cost();
             achievement.reference += reference;
             achievement.orders += demand.orders.len() as u64;

@@ -1,5 +1,6 @@
 //! Schedule `paper`: blocks are measured against the mean of random assignments in the strip they lie in, and random ones are
 //! refused however long demands have waited.
+#![expect(clippy::disallowed_methods, reason = "files of the repository are read")]
 
 use std::sync::Arc;
 
@@ -30,10 +31,9 @@ fn two_strips(genesis: &mut Genesis) {
 }
 
 fn refusal(market: &Market, compositions: &[(usize, Vec<ProviderId>)]) -> MarketError {
-    match market.draft(market.composing(0, compositions)).expect_err("a rule is broken") {
-        Rejection::Market(error) => error,
-        other => panic!("{other}"),
-    }
+    let got = market.draft(market.composing(0, compositions));
+    let Err(Rejection::Market(error)) = got else { panic!("a rule of the market is broken: {got:?}") };
+    error
 }
 
 /// One of these demands at random, the other at its best.
@@ -189,16 +189,16 @@ impl Tehran {
     /// A file's demands on chain under a profile, among so many miners.
     fn open(name: &str, profile: Profile, miners: usize) -> Self {
         let path = format!("{}/../scenarios/tehran/{name}.json", env!("CARGO_MANIFEST_DIR"));
-        let scenario = Scenario::from_json(&std::fs::read(path).unwrap()).unwrap();
+        let scenario = Scenario::from_json(&std::fs::read(path).expect("a file")).expect("a scenario");
         let key = SecretKey::for_scenario(1, "miner", 0);
         let genesis = Genesis::of_scenario(&scenario, profile, miners, vec![key.public()], 1, 1_000);
-        let network = Arc::new(Network::new(genesis).unwrap());
+        let network = Arc::new(Network::new(genesis).expect("a valid genesis"));
         let fee_ppm = network.parameters().solver_fee_ppm;
         let expires_ms = network.genesis().first_expiry_ms();
         let records = scenario_demand_records(&scenario.instance, network.id(), 1, fee_ppm, expires_ms);
         let demands = records.iter().map(Record::id).collect();
         let mut tehran = Self { scenario, key, ledger: Ledger::new(network), demands };
-        tehran.add(records, Vec::new(), 2_000).unwrap();
+        tehran.add(records, Vec::new(), 2_000).expect("records alone");
         tehran
     }
 
@@ -210,10 +210,9 @@ impl Tehran {
 
     fn refusal(&self, compositions: Vec<Serving>, timestamp_ms: u64) -> MarketError {
         let draft = self.draft(Vec::new(), compositions, timestamp_ms);
-        match self.ledger.draft(draft).expect_err("a rule is broken") {
-            Rejection::Market(error) => error,
-            other => panic!("{other}"),
-        }
+        let got = self.ledger.draft(draft);
+        let Err(Rejection::Market(error)) = got else { panic!("a rule of the market is broken: {got:?}") };
+        error
     }
 
     fn add(
@@ -224,8 +223,8 @@ impl Tehran {
     ) -> Result<(), Rejection> {
         let draft = self.draft(records, compositions, timestamp_ms);
         let (batch, _) = self.ledger.draft(draft)?.sign(&self.key);
-        let batch = WellFormed::new(self.ledger.network(), batch).unwrap();
-        self.ledger = self.ledger.validate(batch)?.execute().unwrap().next().clone();
+        let batch = WellFormed::new(self.ledger.network(), batch).expect("as drafted");
+        self.ledger = self.ledger.validate(batch)?.execute().expect("a sound state").next().clone();
         Ok(())
     }
 
@@ -238,7 +237,9 @@ impl Tehran {
         let genesis = self.ledger.network().genesis();
         let own = |site: Site| genesis.window.strip(site, genesis.miners as usize) == strip;
         let supply = &self.scenario.instance.supply;
-        let within = supply.provider_ids().filter(|id| own(supply.provider(*id).unwrap().site));
+        let within = supply
+            .provider_ids()
+            .filter(|id| supply.provider(*id).is_some_and(|provider| own(provider.site)));
         let within: Vec<ProviderId> = within.collect();
         let demands = self.scenario.instance.demands.iter().zip(&self.demands);
         demands
@@ -258,7 +259,7 @@ fn random_compositions_are_refused_under_every_schedule_on_all_files_on_one_to_f
                 let tehran = Tehran::open(&name, profile, miners);
                 for strip in 0..miners {
                     let block = tehran.block(strip, |demand, within| {
-                        let one = |_| within[(rng.next_u64() % within.len() as u64) as usize];
+                        let one = |_| within[usize::try_from(rng.next_u64() % within.len() as u64).unwrap()];
                         demand.orders.iter().map(one).collect()
                     });
                     // Certified, each by itself; by paper A's measure, each and all together, and later as well.

@@ -64,7 +64,7 @@ fn composing() -> (Growing, Next) {
     let order = chain::record::DemandStatement {
         name: "the last".into(),
         site: scenarios::Site::point(1, 1),
-        orders: vec![scenarios::OperationId(0), scenarios::OperationId(2)],
+        orders: vec![OperationId(0), OperationId(2)],
         budget: Money::from_units(90),
         solver_fee: Money::from_units(1),
         expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
@@ -166,7 +166,7 @@ fn records_that_put_too_little_money_away_are_found() {
         let order = chain::record::DemandStatement {
             name: "cheap".into(),
             site: scenarios::Site::point(1, 1),
-            orders: vec![scenarios::OperationId(0)],
+            orders: vec![OperationId(0)],
             budget,
             solver_fee: dollar,
             expires_ms,
@@ -199,7 +199,7 @@ fn an_offer_without_its_deposit_is_found() {
     let offer = Statement::Offer(chain::record::OfferStatement {
         name: "poor".into(),
         site: scenarios::Site::point(1, 1),
-        offers: [(scenarios::OperationId(0), offer)].into(),
+        offers: [(OperationId(0), offer)].into(),
         capacity: None,
     });
     let offer = market.record(&key("pauper", 0), 0, offer);
