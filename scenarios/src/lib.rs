@@ -25,6 +25,7 @@ pub mod oracle;
 pub mod parameters;
 pub mod projection;
 pub mod random_assignment;
+pub mod reference;
 pub mod scenario;
 pub mod schedule;
 pub mod settings;

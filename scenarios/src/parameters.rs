@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::limits;
-use crate::schedule::{PPM, Schedule, ScheduleDocument, ScheduleError};
+use crate::schedule::{Measure, PPM, Schedule, ScheduleDocument, ScheduleError};
 use crate::units::Money;
 
 /// The longest time a parameter may name, in milliseconds: 30 days.
@@ -42,7 +42,8 @@ pub struct Parameters {
     /// The solver fee escrowed with each demand, as a share of its budget. What solvers share is as much of it as the demand's
     /// cheapest way at the dual prices is of its budget.
     pub solver_fee_ppm: u64,
-    /// A block must earn at least this share of its demands' fees.
+    /// A block must earn at least this share of its demands' fees. Under schedule `paper` that never relaxes, and a block that
+    /// earns nothing is refused whatever this is.
     pub min_reward_ppm: u64,
     /// How long a demand waits on chain before acceptance starts to relax for it, in milliseconds; best longer than
     /// `limits.clock_lead_ms`, by which a miner may date its batch ahead to shorten the wait.
@@ -331,7 +332,12 @@ impl Parameters {
 
     /// The share of its fee, in ppm, that a demand must earn its solver after waiting `age_ms` on chain: the whole floor
     /// up to `relax_after_ms`, then falling linearly to nothing.
+    /// By the measure of paper A it never falls, and is above nothing: random compositions stay refused however long demands
+    /// have waited.
     pub fn required_ppm(&self, age_ms: u64) -> u64 {
+        if let Measure::Paper { .. } = self.schedule.measure {
+            return self.min_reward_ppm.max(1);
+        }
         let relaxing = age_ms.saturating_sub(self.relax_after_ms);
         let left = self.relax_over_ms.saturating_sub(relaxing);
         if relaxing == 0 {
@@ -382,6 +388,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn by_the_measure_of_paper_a_the_floor_never_falls_and_is_never_nothing() {
+        let schedule = Schedule::paper();
+        let parameters = Parameters { schedule, ..Parameters::default() };
+        assert_eq!([0, 5_000, u64::MAX].map(|age_ms| parameters.required_ppm(age_ms)), [100_000; 3]);
+        assert_eq!(Parameters { min_reward_ppm: 0, ..parameters }.required_ppm(5_000), 1);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What share of its fees a block earns: a falling curve of 65 integer points over how far it is from
 //! perfect.
 //!
-//! The curve is paper A's figure 3 and table 6 (full pay up to the best expected objective, then an
+//! The curve has the shape of paper A's figure 3 and table 6 (full pay up to the best expected objective, then an
 //! inverse cotangent), shifted so that it reaches exactly zero at the far end:
 //! `y(t) = (arccot(4t) - arccot(4)) / (pi/2 - arccot(4))` for `t` from 0 (full pay ends) to 1 (no pay), at
 //! `t = 0/64 ... 64/64`, floored to parts per million. Between two points the pay is interpolated and
@@ -10,7 +10,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::limits;
 use crate::units::Money;
 
 /// The number of points of a schedule.
@@ -18,6 +17,12 @@ pub const POINTS: usize = 65;
 
 /// A million: the whole, in parts per million.
 pub const PPM: u64 = 1_000_000;
+
+/// Where full pay ends by the certified measure, unless a schedule says otherwise.
+pub const GAP_FULL_PPM: u64 = 5_000;
+
+/// Where all pay ends by the certified measure, unless a schedule says otherwise.
+pub const GAP_NONE_PPM: u64 = 100_000;
 
 /// The widest gap a schedule may still pay for: a thousand times the cost.
 pub const GAP_MAX_PPM: u64 = 1_000_000_000;
@@ -36,19 +41,15 @@ pub const ARCCOT_CURVE: [u32; POINTS] = [
     0,
 ];
 
-/// Whether a smaller or a larger objective is better (paper A, figure 3, has both).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Sense {
-    /// Smaller is better.
-    #[default]
-    Minimise,
-    /// Larger is better.
-    Maximise,
-}
+/// The widest margin of paper A's measure, in parts per million of the reference at [`REFERENCE_ORDERS`]: a block of
+/// ten thousand orders could then be free.
+pub const MARGIN_MAX_PPM: u64 = 10_000_000;
+
+/// For blocks of how many orders paper A's measure is stated; see [`Measure::Paper`].
+pub const REFERENCE_ORDERS: u64 = 100;
 
 /// What the pay depends on. The ends are in the unit of the measure: parts per million of reduced cost over
-/// cost, or micro-units per order.
+/// cost, or of what a block saves of its reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Measure {
     /// Reduced cost over cost: what the block is proved to lose at most.
@@ -58,15 +59,19 @@ pub enum Measure {
         /// No pay from this reduced cost, in ppm of the cost; above `gap_full_ppm`, at most [`GAP_MAX_PPM`].
         gap_max_ppm: u64,
     },
-    /// Cost per order (paper A).
+    /// How far below paper A's reference solution a block of one area lies, which is its minimum utility
+    /// ([`crate::reference`]). Of what random blocks cost, the spread falls as the square root of their orders rises;
+    /// so do both ends: what is said here of blocks of [`REFERENCE_ORDERS`] orders is for blocks of `n` orders to be multiplied by
+    /// `sqrt(REFERENCE_ORDERS / n)`. A margin that were the same for all sizes would either pay for small random blocks or
+    /// refuse large good ones.
     Paper {
-        /// Full pay up to (maximising: from) this objective per order, 0 to [`limits::BUDGET`].
-        best_per_order: Money,
-        /// No pay from (maximising: up to) this objective per order, 0 to [`limits::BUDGET`]; on the worse side of
-        /// `best_per_order`.
-        min_utility_per_order: Money,
-        /// Whether a smaller objective is better.
-        sense: Sense,
+        /// No pay down to this share of the reference below it, in ppm, at most [`MARGIN_MAX_PPM`].
+        reference_margin_ppm: u64,
+        /// Full pay from this share below it, in ppm; above the margin, at most [`MARGIN_MAX_PPM`].
+        full_at_ppm: u64,
+        /// Blocks of fewer orders are measured as if they had this many, at least 1: of few orders, the best there is does not
+        /// differ from a lucky draw.
+        block_orders_min: u32,
     },
 }
 
@@ -140,10 +145,12 @@ impl ScheduleError {
 pub struct Achievement {
     /// Total cost of its compositions.
     pub cost: Money,
-    /// Total reduced cost of its compositions.
+    /// Total reduced cost of its compositions: by the measure of paper A, what they cost beyond the cheapest of their area.
     pub reduced_cost: Money,
     /// Orders of its compositions.
     pub orders: u64,
+    /// What random assignments of its demands cost on average; for the measure of paper A alone.
+    pub reference: Money,
 }
 
 impl From<Measure> for Schedule {
@@ -156,18 +163,19 @@ impl From<Measure> for Schedule {
 impl Default for Schedule {
     /// Certified: full pay up to half a percent of reduced cost, nothing from ten percent.
     fn default() -> Self {
-        Self::from(Measure::Certified { gap_full_ppm: 5_000, gap_max_ppm: 100_000 })
+        Self::from(Measure::Certified { gap_full_ppm: GAP_FULL_PPM, gap_max_ppm: GAP_NONE_PPM })
     }
 }
 
 impl Schedule {
-    /// Paper A's schedule: best 51.7 $ per order (58,205 / 1,125 orders, table 6), worthless at 1.25 times that
-    /// of its random start.
+    /// Paper A's schedule, as measured on its four problems (`cargo run --release -p ga --example margins`): of 1,000
+    /// random blocks of each size the best lies up to 23.7 % below the reference at a hundred orders, and what the published
+    /// algorithm finds in a whole strip 29 to 60 %.
     pub fn paper() -> Self {
         Self::from(Measure::Paper {
-            best_per_order: Money::from_micros(51_700_000),
-            min_utility_per_order: Money::from_micros(90_000_000),
-            sense: Sense::Minimise,
+            reference_margin_ppm: 240_000,
+            full_at_ppm: 350_000,
+            block_orders_min: 45,
         })
     }
 
@@ -200,13 +208,14 @@ impl Schedule {
     fn validate_ends(&self) -> Result<(), ScheduleError> {
         match self.measure {
             Measure::Certified { gap_full_ppm, gap_max_ppm } => {
-                range("schedule.gap_full_ppm", gap_full_ppm.into(), GAP_MAX_PPM.into())?;
-                range("schedule.gap_max_ppm", gap_max_ppm.into(), GAP_MAX_PPM.into())?;
+                range("schedule.gap_full_ppm", 0, gap_full_ppm.into(), GAP_MAX_PPM.into())?;
+                range("schedule.gap_max_ppm", 0, gap_max_ppm.into(), GAP_MAX_PPM.into())?;
             }
-            Measure::Paper { best_per_order, min_utility_per_order, sense: _ } => {
-                let highest = limits::BUDGET.micros().into();
-                range("schedule.best_per_order", best_per_order.micros().into(), highest)?;
-                range("schedule.min_utility_per_order", min_utility_per_order.micros().into(), highest)?;
+            Measure::Paper { reference_margin_ppm, full_at_ppm, block_orders_min } => {
+                let highest = MARGIN_MAX_PPM.into();
+                range("schedule.reference_margin_ppm", 0, reference_margin_ppm.into(), highest)?;
+                range("schedule.full_at_ppm", 0, full_at_ppm.into(), highest)?;
+                range("schedule.block_orders_min", 1, block_orders_min.into(), u32::MAX.into())?;
             }
         }
         let (full, none) = self.ends();
@@ -221,12 +230,25 @@ impl Schedule {
                 let reduced_cost = i128::from(achievement.reduced_cost.micros());
                 (reduced_cost.saturating_mul(i128::from(PPM)), cost)
             }
-            Measure::Paper { sense: Sense::Minimise, .. } => (cost, i128::from(achievement.orders)),
-            Measure::Paper { sense: Sense::Maximise, .. } => {
-                (cost.saturating_neg(), i128::from(achievement.orders))
+            Measure::Paper { block_orders_min, .. } => {
+                let reference = i128::from(achievement.reference.micros());
+                let orders = achievement.orders.max(block_orders_min.into());
+                // What is saved counts sqrt(orders / REFERENCE_ORDERS) times; smaller is better.
+                let weighted = cost.saturating_sub(reference).saturating_mul(root_ppm(orders));
+                (weighted, reference)
             }
         };
-        self.share_at(x, per)
+        self.share_at(x, per, self.ends())
+    }
+
+    /// The share of its fees, in ppm, that a block earns by its reduced cost over cost, in place of what [`Self::reward_ppm`] gives it by
+    /// the measure of paper A: where there is little to choose from, the best there is may lie near the reference, or be it. By
+    /// the ends of the certified measure, [`GAP_FULL_PPM`] and [`GAP_NONE_PPM`].
+    pub fn reward_near_optimum_ppm(&self, achievement: &Achievement) -> u64 {
+        let (reduced_cost, cost) =
+            (i128::from(achievement.reduced_cost.micros()), i128::from(achievement.cost.micros()));
+        let ends = (i128::from(GAP_FULL_PPM), i128::from(GAP_NONE_PPM));
+        self.share_at(reduced_cost.saturating_mul(i128::from(PPM)), cost, ends)
     }
 
     /// Where full pay and all pay end, on an axis where smaller is better.
@@ -235,21 +257,15 @@ impl Schedule {
             Measure::Certified { gap_full_ppm, gap_max_ppm } => {
                 (i128::from(gap_full_ppm), i128::from(gap_max_ppm))
             }
-            Measure::Paper { best_per_order, min_utility_per_order, sense } => {
-                let (best, worst) =
-                    (i128::from(best_per_order.micros()), i128::from(min_utility_per_order.micros()));
-                match sense {
-                    Sense::Minimise => (best, worst),
-                    Sense::Maximise => (best.saturating_neg(), worst.saturating_neg()),
-                }
+            Measure::Paper { reference_margin_ppm, full_at_ppm, block_orders_min: _ } => {
+                (i128::from(full_at_ppm).saturating_neg(), i128::from(reference_margin_ppm).saturating_neg())
             }
         }
     }
 
-    /// The curve at `x / per`, `per >= 0`, by cross-multiplication. Every product stays far below 2^127:
-    /// amounts are below 2^63, ends below 2^64, and at most one million and 64 multiply them.
-    fn share_at(&self, x: i128, per: i128) -> u64 {
-        let (full, none) = self.ends();
+    /// The curve at `x / per`, `per >= 0`, between these ends, by cross-multiplication. Every product stays below 2^127:
+    /// amounts are below 2^63, ends below 2^31, and roots below 2^49 and 64 multiply them, or a million.
+    fn share_at(&self, x: i128, per: i128, (full, none): (i128, i128)) -> u64 {
         let beyond = x.saturating_sub(full.saturating_mul(per));
         if beyond <= 0 {
             return self.point(0);
@@ -274,12 +290,18 @@ impl Schedule {
     }
 }
 
-fn range(field: &'static str, got: i128, highest: i128) -> Result<(), ScheduleError> {
-    if (0..=highest).contains(&got) {
+fn range(field: &'static str, lowest: i128, got: i128, highest: i128) -> Result<(), ScheduleError> {
+    if (lowest..=highest).contains(&got) {
         Ok(())
     } else {
-        Err(ScheduleError::Range { field, got, lowest: 0, highest })
+        Err(ScheduleError::Range { field, got, lowest, highest })
     }
+}
+
+/// `floor(1,000,000 * sqrt(orders / REFERENCE_ORDERS))`.
+fn root_ppm(orders: u64) -> i128 {
+    let square = u128::from(PPM) * u128::from(PPM) / u128::from(REFERENCE_ORDERS);
+    i128::try_from((u128::from(orders) * square).isqrt()).unwrap_or(i128::MAX)
 }
 
 /// A schedule in canonical bytes.
@@ -303,14 +325,16 @@ pub(crate) enum ScheduleDocument {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         curve: Option<Vec<u32>>,
     },
-    /// Cost per order (paper A, table 6): full pay up to `best_per_order`, nothing from `min_utility_per_order`.
+    /// How far a block lies below the exact mean of random assignments (paper A's reference solution, its minimum utility): nothing
+    /// down to `reference_margin_ppm` below it, full pay from `full_at_ppm`. Both are for blocks of 100 orders; for n orders they
+    /// are multiplied by sqrt(100 / n), as the spread of random blocks is.
     Paper {
-        /// Full pay up to this cost per order.
-        best_per_order: Money,
-        /// No pay from this cost per order.
-        min_utility_per_order: Money,
-        /// Whether a smaller objective is better.
-        sense: Sense,
+        /// No pay down to this share of the reference below it, at most 10,000,000 ppm.
+        reference_margin_ppm: u64,
+        /// Full pay from this share below it.
+        full_at_ppm: u64,
+        /// Blocks of fewer orders are measured as if they had this many.
+        block_orders_min: u32,
         /// 65 shares of the fee in parts per million, from where full pay ends to where pay ends, never rising.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         curve: Option<Vec<u32>>,
@@ -324,8 +348,8 @@ impl From<&Schedule> for ScheduleDocument {
             Measure::Certified { gap_full_ppm, gap_max_ppm } => {
                 Self::Certified { gap_full_ppm, gap_max_ppm, curve }
             }
-            Measure::Paper { best_per_order, min_utility_per_order, sense } => {
-                Self::Paper { best_per_order, min_utility_per_order, sense, curve }
+            Measure::Paper { reference_margin_ppm, full_at_ppm, block_orders_min } => {
+                Self::Paper { reference_margin_ppm, full_at_ppm, block_orders_min, curve }
             }
         }
     }
@@ -337,8 +361,8 @@ impl From<ScheduleDocument> for Schedule {
             ScheduleDocument::Certified { gap_full_ppm, gap_max_ppm, curve } => {
                 (Measure::Certified { gap_full_ppm, gap_max_ppm }, curve)
             }
-            ScheduleDocument::Paper { best_per_order, min_utility_per_order, sense, curve } => {
-                (Measure::Paper { best_per_order, min_utility_per_order, sense }, curve)
+            ScheduleDocument::Paper { reference_margin_ppm, full_at_ppm, block_orders_min, curve } => {
+                (Measure::Paper { reference_margin_ppm, full_at_ppm, block_orders_min }, curve)
             }
         };
         Self { measure, curve: curve.unwrap_or_else(|| ARCCOT_CURVE.to_vec()) }
@@ -381,7 +405,14 @@ mod tests {
             cost: Money::from_units(units),
             reduced_cost: Money::from_units(reduced_cost),
             orders: 1,
+            ..Achievement::default()
         }
+    }
+
+    /// On a block that should cost 1,000 $.
+    fn against_reference(orders: u64, cost: i64) -> Achievement {
+        let (cost, reference) = (Money::from_micros(cost), Money::from_units(1_000));
+        Achievement { cost, orders, reference, ..Achievement::default() }
     }
 
     #[test]
@@ -413,6 +444,7 @@ mod tests {
             cost: Money::from_units(10_000),
             reduced_cost: Money::from_micros(57_421_875), // 5,742.1875 ppm
             orders: 1,
+            ..Achievement::default()
         };
         assert_eq!(certified().reward_ppm(&achievement), 976_460);
         // One micro-unit worse costs a fraction of a ppm, which is floored away from the miner.
@@ -427,39 +459,58 @@ mod tests {
     }
 
     #[test]
-    fn paper_pay_depends_on_cost_per_order() {
-        let schedule = Schedule::paper();
-        let of = |cost: i64, orders| {
-            schedule.reward_ppm(&Achievement {
-                cost: Money::from_micros(cost),
-                reduced_cost: Money::ZERO,
-                orders,
-            })
-        };
-        assert_eq!(of(51_700_000 * 25, 25), 1_000_000);
-        assert_eq!(of(90_000_000 * 25, 25), 0);
-        // Halfway: (51.7 + 90) / 2 = 70.85 per order.
-        assert_eq!(of(70_850_000 * 25, 25), 164_931);
+    fn paper_pay_rises_from_the_margin_below_the_reference() {
+        let of = |orders, cost| Schedule::paper().reward_ppm(&against_reference(orders, cost));
+        // 24 % and 35 % below at a hundred orders; halfway, 29.5 %, is point 32 of the table.
+        assert_eq!([of(100, 760_000_000), of(100, 759_999_999)], [0, 0]);
+        assert_eq!([of(100, 1_000_000_000), of(100, 2_000_000_000)], [0, 0]);
+        assert_eq!([of(100, 705_000_000), of(100, 650_000_000), of(100, 0)], [164_931, 1_000_000, 1_000_000]);
+        // A micro-unit above what earns everything.
+        assert_eq!(of(100, 650_000_001), 999_999);
     }
 
     #[test]
-    fn the_maximising_twin_mirrors_the_curve() {
-        let schedule = Schedule {
-            measure: Measure::Paper {
-                best_per_order: Money::from_units(90),
-                min_utility_per_order: Money::from_units(50),
-                sense: Sense::Maximise,
-            },
-            curve: ARCCOT_CURVE.to_vec(),
+    fn the_margin_of_a_block_falls_with_the_root_of_its_orders() {
+        let of = |orders, cost| Schedule::paper().reward_ppm(&against_reference(orders, cost));
+        // 12 % and 17.5 % at four hundred orders.
+        assert_eq!(
+            [of(400, 880_000_000), of(400, 852_500_000), of(400, 825_000_000)],
+            [0, 164_931, 1_000_000]
+        );
+        // sqrt(45 / 100) = 0.67082: 24 / 0.67082 = 35.78 %, for all smaller blocks alike.
+        for orders in [1, 44, 45] {
+            assert_eq!(of(orders, 642_300_000), 0);
+            assert!(of(orders, 642_100_000) > 0);
+        }
+        assert!(of(46, 642_300_000) > 0);
+    }
+
+    #[test]
+    fn what_is_near_the_optimum_is_paid_by_that() {
+        let of = |reduced_cost| {
+            let reduced_cost = Money::from_units(reduced_cost);
+            let achievement = Achievement { reduced_cost, ..against_reference(10, 10_000_000_000) };
+            Schedule::paper().reward_near_optimum_ppm(&achievement)
         };
-        let of = |units: i64| {
-            schedule.reward_ppm(&Achievement {
-                cost: Money::from_units(units),
-                reduced_cost: Money::ZERO,
-                orders: 1,
-            })
+        assert_eq!([of(0), of(50), of(525), of(1_000)], [1_000_000, 1_000_000, 164_931, 0]);
+    }
+
+    #[test]
+    fn where_everything_is_free_a_free_block_is_paid_and_no_other() {
+        let of = |cost| {
+            let achievement = Achievement { reference: Money::ZERO, ..against_reference(100, cost) };
+            Schedule::paper().reward_ppm(&achievement)
         };
-        assert_eq!([of(100), of(90), of(70), of(50), of(10)], [1_000_000, 1_000_000, 164_931, 0, 0]);
+        assert_eq!([of(0), of(1)], [1_000_000, 0]);
+    }
+
+    #[test]
+    fn the_largest_amounts_stay_within_the_range_of_numbers() {
+        let (cost, reference) = (Money::from_micros(i64::MAX), Money::from_micros(i64::MAX));
+        let free = Achievement { orders: u64::MAX, reference, ..Achievement::default() };
+        assert_eq!(Schedule::paper().reward_ppm(&free), 1_000_000);
+        assert_eq!(Schedule::paper().reward_ppm(&Achievement { cost, ..free }), 0);
+        assert_eq!(Schedule::paper().reward_ppm(&Achievement { reference: Money::ZERO, cost, ..free }), 0);
     }
 
     #[test]
@@ -483,13 +534,16 @@ mod tests {
             wide.validate(),
             Err(ScheduleError::Range { field, got, lowest: 0, highest: 1_000_000_000 })
         );
-        let mut reversed = Schedule::paper();
-        reversed.measure = Measure::Paper {
-            best_per_order: Money::from_units(90),
-            min_utility_per_order: Money::from_units(50),
-            sense: Sense::Minimise,
+        let paper = |reference_margin_ppm, full_at_ppm, block_orders_min| {
+            Schedule::from(Measure::Paper { reference_margin_ppm, full_at_ppm, block_orders_min }).validate()
         };
-        assert_eq!(reversed.validate(), Err(ScheduleError::Ends { full: 90_000_000, none: 50_000_000 }));
+        assert_eq!(paper(9, 5, 1), Err(ScheduleError::Ends { full: -5, none: -9 }));
+        let (field, got) = ("schedule.full_at_ppm", 10_000_001);
+        let (lowest, highest) = (0, 10_000_000);
+        assert_eq!(paper(5, 10_000_001, 1), Err(ScheduleError::Range { field, got, lowest, highest }));
+        let (field, got) = ("schedule.block_orders_min", 0);
+        let (lowest, highest) = (1, u32::MAX.into());
+        assert_eq!(paper(5, 9, 0), Err(ScheduleError::Range { field, got, lowest, highest }));
         assert_eq!(certified().validate(), Ok(()));
         assert_eq!(Schedule::paper().validate(), Ok(()));
     }
@@ -510,7 +564,7 @@ mod tests {
         #[test]
         fn more_reduced_cost_never_pays_more(cost in 0..i64::MAX, reduced_cost in 0..i64::MAX / 2, more in 0..i64::MAX / 2) {
             let of = |reduced_cost| certified().reward_ppm(&Achievement {
-                cost: Money::from_micros(cost), reduced_cost: Money::from_micros(reduced_cost), orders: 1,
+                cost: Money::from_micros(cost), reduced_cost: Money::from_micros(reduced_cost), orders: 1, ..Achievement::default()
             });
             prop_assert!(of(reduced_cost + more) <= of(reduced_cost));
             prop_assert!(of(reduced_cost) <= PPM);

@@ -3,7 +3,7 @@
 import wire
 from crypto import address, hash_in
 from ledger import BURNED, DEMAND, PROVIDER, Mismatch, equal, require
-from market import MILLION, ceil_div, least_gain, ppm, required_share, reward_share
+from market import MILLION, ceil_div, least_gain, ppm, required_share, reward_share, share_near_optimum
 
 PRICE_MAX = 1_000 * MILLION
 CARRIED_PATH_WORK = 5
@@ -214,8 +214,8 @@ class Batch:
         part = self.fitting(block, composition, entry)
         self.value(part)
         self.award([part], part.found.cost, part.reduced_cost)
-        schedule, orders = self.state.parameters["schedule"], len(composition["providers"])
-        return part, reward_share(schedule, part.found.cost, part.reduced_cost, orders)
+        schedule = self.state.parameters["schedule"]
+        return part, reward_share(schedule, part.found.cost, part.reduced_cost)
 
     def reserve(self, part):
         """There is room for it after those before it."""
@@ -445,7 +445,7 @@ class Batch:
             return  # see judge
         for part in firsts:
             part.fee = ceil_div(part.entry["solver_fee"] * part.valued, part.entry["demand"]["budget"])
-            paid, required = self.pay(part, reward_share(schedule, cost, reduced_cost, 0))
+            paid, required = self.pay(part, reward_share(schedule, cost, reduced_cost))
             require(paid >= required, f"it earns {paid}, expected at least {required}", "reward")
 
     def pay(self, part, share):
@@ -457,21 +457,41 @@ class Batch:
         return paid, ppm(fee, required_share(self.state.parameters, age))
 
     def judge(self, block, displacement):
-        """By a measure of paper A a block is judged as a whole."""
-        schedule = self.state.parameters["schedule"]
-        firsts = [part for part in self.staged.values() if part.before is None and part.block is block]
-        if schedule["measure"][0] != "Paper" or not firsts:
+        """By the measure of paper A a block is judged as a whole, against the references of its area."""
+        schedule, references = self.state.parameters["schedule"], self.state.references
+        if schedule["measure"][0] != "Paper":
             return
-        cost = sum(part.found.cost for part in firsts) + displacement
-        orders = sum(len(part.composition["providers"]) for part in firsts)
-        share, reward, required = reward_share(schedule, cost, 0, orders), 0, 0
+        cost, orders, reference, area_of_block, firsts = displacement, 0, 0, None, []
+        for part in self.staged.values():
+            if part.block is not block:
+                continue
+            wanted, chosen = part.entry["demand"], part.composition["providers"]
+            area = references.area(wanted)
+            require(area is not None, "genesis does not offer everything it orders", "no-reference")
+            area_of_block = area if area_of_block is None else area_of_block
+            equal(area, area_of_block, "the area of its demand", "area")
+            for number in chosen:
+                inside = references.is_within(area, self.supply.providers[number]["site"])
+                require(inside, f"provider {number} lies outside the area of the block", "provider-area")
+            if part.before is None:
+                firsts.append(part)
+                cost += part.found.cost
+                orders += len(chosen)
+                reference += references.cost(area, wanted)
+        if not firsts:
+            return
+        share = reward_share(schedule, cost, 0, orders, reference)
+        required = required_share(self.state.parameters, 0)
+        if share < required:
+            wanted = (part.entry["demand"] for part in firsts)
+            least = sum(references.least(area_of_block, self.supply, demand) for demand in wanted)
+            share = max(share, share_near_optimum(schedule, cost, least))
+        what = f"the block costs {cost}, its reference {reference}: that earns {share} ppm, expected at least {required}"
+        require(share >= required, what, "reference")
         for part in firsts:
             part.fee = part.entry["solver_fee"]
-            paid, least = self.pay(part, share)
-            reward += paid
-            required += least
-        require(reward >= required, f"the block earns {reward}, expected at least {required}", "reward")
-        self.reward += reward
+            self.pay(part, share)
+            self.reward += part.earned
 
     # ---- The end ----
 

@@ -78,6 +78,7 @@ def check_genesis(genesis, size):
     within(rules["value_of_minute"], 0, 100_000, "value_of_minute")
     within(rules["metres_per_minute"], 1, DISTANCE_MAX, "metres_per_minute")
     check_geometry(genesis["geometry"])
+    check_window(genesis["window"])
     within(len(genesis["operations"]), 1, OPERATIONS_MAX, "the number of operations")
     for operation in genesis["operations"]:
         check_name(operation, "an operation")
@@ -103,6 +104,14 @@ def check_geometry(geometry):
         equal(row[start], 0, f"the distance of place {start} from itself")
         within(min(row), 0, DISTANCE_MAX, "a distance")
         within(max(row), 0, DISTANCE_MAX, "a distance")
+
+
+def check_window(window):
+    highest = 1 << 30
+    within(window["west_m"], 1 - highest, highest, "the western edge of the window")
+    within(window["south_m"], 1 - highest, highest, "the southern edge of the window")
+    within(window["east_m"], window["west_m"] + 1, highest, "the eastern edge of the window")
+    within(window["north_m"], window["south_m"] + 1, highest, "the northern edge of the window")
 
 
 def check_validators(validators):
@@ -155,9 +164,8 @@ def check_schedule(schedule):
         within(full, 0, 1_000 * MILLION, "gap_full_ppm")
         within(none, 0, 1_000 * MILLION, "gap_max_ppm")
     else:
-        full, none = ends["best_per_order"], ends["min_utility_per_order"]
-        within(full, 0, BUDGET_MAX, "best_per_order")
-        within(none, 0, BUDGET_MAX, "min_utility_per_order")
-        if ends["sense"][0] == "Maximise":
-            full, none = -full, -none
+        full, none = -ends["full_at_ppm"], -ends["reference_margin_ppm"]
+        within(-none, 0, 10 * MILLION, "reference_margin_ppm")
+        within(-full, 0, 10 * MILLION, "full_at_ppm")
+        within(ends["block_orders_min"], 1, (1 << 32) - 1, "block_orders_min")
     require(none > full, "full pay does not end before pay ends")

@@ -4,7 +4,7 @@ from collections import Counter
 
 import wire
 from crypto import address, hash_in, state_leaf, state_path, state_root
-from market import MILLION, Supply, ppm, reward_share
+from market import MILLION, References, Supply, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
 BALANCE, SEQUENCE, PROVIDER, DEMAND, PRICES, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE, ACCUSED, NOTICE = range(15)
@@ -43,6 +43,7 @@ class State:
         self.cohorts, self.burned = {}, 0  # what is committed to, by height; what was paid for bytes
         providers = [provider["provider"] for provider in genesis["providers"]]
         self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
+        self.references = References(genesis)
         self.carrier = 0
         self.valued, self.unvalued = self.supply, {}
         self.notices = {}  # by subject: 0 and an address, or 1 and a demand
@@ -285,7 +286,7 @@ class State:
         earned, schedule = standing["earned"], self.parameters["schedule"]
         vested, excess = earned, standing["first_cost"] - standing["cost"]
         if schedule["measure"][0] == "Certified" and excess > 0:
-            share = reward_share(schedule, standing["first_cost"], excess, 0)
+            share = reward_share(schedule, standing["first_cost"], excess)
             vested = min(earned, ppm(entry["solver_fee"], share))
         return min(vested, earned - min(earned, dues))
 

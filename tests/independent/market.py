@@ -1,7 +1,8 @@
 """Distances, costs, shortest paths, bounds, rewards (docs/protocol.md, sections 9 and 11); all integers."""
 
+from fractions import Fraction
 from heapq import nsmallest
-from math import isqrt
+from math import floor, isqrt
 from operator import add
 
 MILLION = 1_000_000
@@ -239,20 +240,92 @@ class PricedSupply:
         return sum(map(self.least_cost, entries)) - priced
 
 
+class References:
+    """What random assignments cost on average in each strip of genesis, and in the whole market (section 11)."""
+
+    WHOLE = "the whole market"
+
+    def __init__(self, genesis):
+        providers = [provider["provider"] for provider in genesis["providers"]]
+        self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
+        self.window, self.strips = genesis["window"], genesis["miners"]
+        self.legs, self.parts = {}, {}
+
+    def strip(self, site):
+        kind, content = site
+        if kind == "Place":
+            return 0
+        west, east = self.window["west_m"], self.window["east_m"]
+        return min(max((content["x_m"] - west) * self.strips // (east - west), 0), self.strips - 1)
+
+    def is_within(self, area, site):
+        return area == self.WHOLE or self.strip(site) == area
+
+    def offering(self, area, operation):
+        providers = self.supply.providers
+        return [number for number in self.supply.offering.get(operation, ()) if self.is_within(area, providers[number]["site"])]
+
+    def area(self, demand):
+        """Where a demand is composed, or None."""
+        for area in (self.strip(demand["site"]), self.WHOLE):
+            if all(self.offering(area, operation) for operation in demand["orders"]):
+                return area
+        return None
+
+    def mean_leg(self, starts, ends):
+        key = tuple(starts), tuple(ends)
+        if key not in self.legs:
+            total = sum(self.supply.leg_between(start, end) for start in starts for end in ends)
+            self.legs[key] = Fraction(total, len(starts) * len(ends))
+        return self.legs[key]
+
+    def least(self, area, supply, demand):
+        """The cheapest composition of what this supply offers in the area."""
+        if (area, supply) not in self.parts:
+            providers = [
+                one if self.is_within(area, one["site"]) else {**one, "offers": {}} for one in supply.providers
+            ]
+            self.parts[area, supply] = Supply(supply.rules, supply.geometry, providers)
+        return self.parts[area, supply].at(()).shortest(demand)
+
+    def cost(self, area, demand):
+        """The mean over all assignments within the area, floored."""
+        supply = self.supply
+        value, mean = supply.rules["value_of_minute"], Fraction(0)
+        offering = [self.offering(area, operation) for operation in demand["orders"]]
+        for operation, members in zip(demand["orders"], offering):
+            offers = [supply.providers[number]["offers"][operation] for number in members]
+            mean += Fraction(sum(offer["cost"] + value * offer["minutes"] for offer in offers), len(offers))
+        for starts, ends in zip(offering, offering[1:]):
+            mean += self.mean_leg(starts, ends)
+        if supply.rules["deliver"] and offering:
+            sites = [supply.providers[number]["site"] for number in offering[-1]]
+            mean += Fraction(sum(supply.leg(site, demand["site"]) for site in sites), len(sites))
+        return floor(mean)
+
+
 def least_gain(before, gain_ppm):
     return max(1, ceil_div(abs(before) * gain_ppm, MILLION))
 
 
-def reward_share(schedule, cost, reduced_cost, orders):
-    """The share of its fees, in ppm, that a batch earns."""
-    kind, ends = schedule["measure"]
+def reward_share(schedule, cost, reduced_cost, orders=0, reference=0):
+    """The share of its fees, in ppm, that a composition or block earns."""
+    curve, (kind, ends) = schedule["curve"], schedule["measure"]
     if kind == "Certified":
         x, per, full, none = reduced_cost * MILLION, cost, ends["gap_full_ppm"], ends["gap_max_ppm"]
     else:
-        sign = 1 if ends["sense"][0] == "Minimise" else -1
-        x, per = sign * cost, orders
-        full, none = sign * ends["best_per_order"], sign * ends["min_utility_per_order"]
-    curve = schedule["curve"]
+        root = isqrt(max(orders, ends["block_orders_min"]) * MILLION * MILLION // 100)
+        x, per = (cost - reference) * root, reference
+        full, none = -ends["full_at_ppm"], -ends["reference_margin_ppm"]
+    return share_at(curve, x, per, full, none)
+
+
+def share_near_optimum(schedule, cost, least):
+    """The same by what a block costs beyond the least."""
+    return share_at(schedule["curve"], (cost - least) * MILLION, cost, 5_000, 100_000)
+
+
+def share_at(curve, x, per, full, none):
     beyond, span = x - full * per, (none - full) * per
     if beyond <= 0:
         return curve[0]
@@ -264,6 +337,8 @@ def reward_share(schedule, cost, reduced_cost, orders):
 
 def required_share(parameters, age):
     """The share of its fee, in ppm, that a demand of this age in milliseconds must earn its solver."""
+    if parameters["schedule"]["measure"][0] == "Paper":
+        return max(1, parameters["min_reward_ppm"])
     relaxing = max(0, age - parameters["relax_after_ms"])
     over = parameters["relax_over_ms"]
     if relaxing == 0:

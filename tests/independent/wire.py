@@ -274,10 +274,9 @@ def arccot_curve():
 
 
 ARCCOT_CURVE = arccot_curve()
-SENSE = Enum(("Minimise", None), ("Maximise", None), lower_case=True)
 MEASURE = Enum(
     ("Certified", Struct(gap_full_ppm=U64, gap_max_ppm=U64)),
-    ("Paper", Struct(best_per_order=MONEY, min_utility_per_order=MONEY, sense=SENSE)),
+    ("Paper", Struct(reference_margin_ppm=U64, full_at_ppm=U64, block_orders_min=U32)),
 )
 LIMITS = Struct(
     batch_bytes=U32, record_bytes=U32, records_per_batch=U32, compositions_per_batch=U32,
@@ -297,6 +296,7 @@ PARAMETERS = Struct(
 )
 GENESIS = Struct(
     version=U16, name=Text(), timestamp_ms=U64, parameters=PARAMETERS, rules=RULES, geometry=GEOMETRY,
+    window=Struct(west_m=I64, south_m=I64, east_m=I64, north_m=I64),
     operations=Sequence(Text()), providers=Sequence(Struct(address=ADDRESS, provider=PROVIDER)),
     balances=Map(ADDRESS, MONEY), validators=Map(KEY, U64), miners=U32,
 )

@@ -6,7 +6,9 @@ mod validate;
 
 use std::collections::BTreeMap;
 
-use scenarios::{CostRules, Geometry, Money, Provider, Supply, at_most, limits};
+use scenarios::reference::References;
+use scenarios::schedule::Measure;
+use scenarios::{CostRules, Geometry, Money, Provider, Supply, Window, at_most, limits};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::batch::BatchHash;
@@ -49,6 +51,8 @@ pub struct Genesis {
     pub rules: CostRules,
     /// Distances.
     pub geometry: Geometry,
+    /// The part of the plane that the measure of paper A divides into a strip for each miner.
+    pub window: Window,
     /// Names of the operations; an operation's number is its position.
     #[serde(deserialize_with = "operations")]
     pub operations: Vec<String>,
@@ -58,7 +62,7 @@ pub struct Genesis {
     pub balances: BTreeMap<Address, Money>,
     /// Who votes, and with how much power.
     pub validators: BTreeMap<PublicKey, Power>,
-    /// The number of miners expected, for paper A's share of ceil(providers / miners) each.
+    /// The number of miners expected: paper A has a strip and a share of ceil(providers / miners) for each.
     pub miners: u32,
 }
 
@@ -104,6 +108,7 @@ pub struct Network {
     id: NetworkId,
     genesis: Genesis,
     validators: ValidatorSet,
+    references: Option<References>,
 }
 
 impl Network {
@@ -119,7 +124,14 @@ impl Network {
         if got > expected {
             return Err(GenesisError::TooLarge { got, expected });
         }
-        Ok(Self { id: NetworkId::of_genesis(&bytes), genesis, validators })
+        let references = match genesis.parameters.schedule.measure {
+            Measure::Certified { .. } => None,
+            Measure::Paper { .. } => {
+                let strips = usize::try_from(genesis.miners).unwrap_or(usize::MAX);
+                Some(References::new(genesis.supply(), genesis.window, strips))
+            }
+        };
+        Ok(Self { id: NetworkId::of_genesis(&bytes), genesis, validators, references })
     }
 
     /// The hash of its genesis.
@@ -140,6 +152,12 @@ impl Network {
     /// Who votes.
     pub const fn validators(&self) -> &ValidatorSet {
         &self.validators
+    }
+
+    /// By the measure of paper A: the areas that the market is divided into, and what random assignments cost there at
+    /// the offers of genesis. Whatever is offered later changes nothing about them.
+    pub const fn references(&self) -> Option<&References> {
+        self.references.as_ref()
     }
 
     /// What the first batch names as its parent.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use scenarios::parameters::Allocation;
 use scenarios::settings::Profile;
-use scenarios::{Demand, Instance, Money, Scenario, Schedule, Supply};
+use scenarios::{Demand, Instance, Money, Scenario, Schedule, Supply, Window};
 
 use super::{GENESIS_VERSION, Genesis, GenesisProvider, Parameters};
 use crate::key::{Address, PublicKey, SecretKey};
@@ -16,6 +16,9 @@ const MINER_STAKE: Money = Money::from_units(100);
 
 /// For how many bytes of records each provider and demander can pay beyond all that: some dozens.
 const BYTES_PAID_FOR: i64 = 16 << 10;
+
+/// What strips divide where no site has a position: all places of a matrix are in the first.
+const NOWHERE: Window = Window { west_m: 0, south_m: 0, east_m: 1, north_m: 1 };
 
 /// The key of a scenario's demander number `index`.
 pub fn demander_key(rng_seed: u64, index: u64) -> SecretKey {
@@ -75,6 +78,7 @@ impl Genesis {
             parameters,
             rules: *rules,
             geometry: geometry.clone(),
+            window: scenario.extent().unwrap_or(NOWHERE),
             operations: scenario.operations.clone(),
             providers: providers.collect(),
             balances,

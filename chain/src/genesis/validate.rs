@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use scenarios::{Money, limits};
+use scenarios::{Money, Window, limits};
 
 use super::{GENESIS_VERSION, Genesis, ParameterError};
 use crate::consensus::{ValidatorSet, ValidatorSetError};
@@ -105,8 +105,19 @@ impl Genesis {
         for operation in &self.operations {
             name("an operation", operation)?;
         }
+        self.validate_window()?;
         // A distance matrix cannot be built, nor decoded, but within its limits.
         Ok(())
+    }
+
+    fn validate_window(&self) -> Result<(), GenesisError> {
+        let Window { west_m, south_m, east_m, north_m } = self.window;
+        let highest = limits::COORDINATE_METRES;
+        let lowest = highest.saturating_neg().saturating_add(1);
+        range("the western edge of the window", west_m, lowest, highest)?;
+        range("the southern edge of the window", south_m, lowest, highest)?;
+        range("the eastern edge of the window", east_m, west_m.saturating_add(1), highest)?;
+        range("the northern edge of the window", north_m, south_m.saturating_add(1), highest)
     }
 
     fn validate_providers(&self) -> Result<(), GenesisError> {

@@ -277,18 +277,18 @@ fn whoever_composes_badly_and_amends_that_under_another_key_gains_nothing() {
 fn under_the_measure_of_paper_a_what_was_earned_stands_but_for_the_dues() {
     let mut market = Market::open_with(|genesis| {
         generous(genesis);
-        genesis.parameters.schedule.measure = Measure::Paper {
-            best_per_order: units(30),
-            min_utility_per_order: units(90),
-            sense: scenarios::schedule::Sense::Minimise,
-        };
+        // One miner, one strip.
+        genesis.miners = 1;
+        genesis.parameters.schedule.measure =
+            Measure::Paper { reference_margin_ppm: 0, full_at_ppm: 1, block_orders_min: 1 };
     });
-    market.compose(&[(0, providers([0, 2]))]);
+    // 26 $; random ones cost 30.21 $ on average.
+    market.compose(&[(0, providers([0, 1]))]);
     market.amend(1, &[&[(0, providers([0, 0]))]]);
     market.advance_to(34);
     let entry = market.departed(0);
-    // 0.4 $ less 1 % of 22 $.
-    assert_eq!(entry.composition().unwrap().earned, micros(180_000));
+    // 0.4 $ less 1 % of 7 $.
+    assert_eq!(entry.composition().unwrap().earned, micros(330_000));
 }
 
 #[test]

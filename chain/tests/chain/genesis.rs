@@ -8,7 +8,7 @@ use chain::validate::OfferError;
 use chain::{Address, Domain, Genesis, Network, check_record};
 use proptest::prelude::*;
 use scenarios::parameters::{Allocation, CommitReveal, INTERVAL_MS, Limits, ParameterError, Parameters};
-use scenarios::schedule::{GAP_MAX_PPM, Measure, Sense};
+use scenarios::schedule::{GAP_MAX_PPM, MARGIN_MAX_PPM, Measure};
 use scenarios::settings::Profile;
 use scenarios::{Money, Scenario, Schedule};
 
@@ -99,7 +99,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 7 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 8 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
@@ -162,14 +162,15 @@ fn near(lowest: u64, highest: u64) -> impl Strategy<Value = u64> {
 }
 
 fn schedules() -> impl Strategy<Value = Schedule> {
-    let dollars = || (-1_000_000_i64..2_000_000).prop_map(Money::from_units);
     let certified = (near(0, GAP_MAX_PPM), near(0, GAP_MAX_PPM))
         .prop_map(|(gap_full_ppm, gap_max_ppm)| Measure::Certified { gap_full_ppm, gap_max_ppm });
-    let paper = (dollars(), dollars(), any::<bool>()).prop_map(|(best, worst, less)| Measure::Paper {
-        best_per_order: best,
-        min_utility_per_order: worst,
-        sense: if less { Sense::Minimise } else { Sense::Maximise },
-    });
+    let paper = (near(0, MARGIN_MAX_PPM), near(0, MARGIN_MAX_PPM), any::<u32>()).prop_map(
+        |(reference_margin_ppm, full_at_ppm, block_orders_min)| Measure::Paper {
+            reference_margin_ppm,
+            full_at_ppm,
+            block_orders_min,
+        },
+    );
     let points = prop_oneof![8 => Just(65_usize), 1 => Just(64)];
     (prop_oneof![certified, paper, Just(Schedule::default().measure)], points).prop_map(
         |(measure, points)| {

@@ -13,6 +13,7 @@ mod genesis;
 mod golden;
 mod market;
 mod paid_state;
+mod paper;
 mod properties;
 mod records_refused;
 mod refused;

@@ -82,7 +82,7 @@ pub struct RunOptions {
 pub async fn run(file: NodeFile, options: RunOptions) -> Result<()> {
     let mut driver = Driver::start(file, options)?;
     let outcome = driver.work().await;
-    driver.finish().await;
+    Box::pin(driver.finish()).await;
     outcome
 }
 

@@ -3,7 +3,7 @@
 
 use super::parameters::{GenerateParameters, SiteParameters, WesternHalf};
 use crate::parameters::{Allocation, Parameters};
-use crate::schedule::{Measure, Schedule, Sense};
+use crate::schedule::Schedule;
 use crate::settings::{ExperimentSettings, Profile, PublishedResult, SearchSettings, Split};
 use crate::units::Money;
 
@@ -124,25 +124,16 @@ pub(super) fn description(parameters: &GenerateParameters) -> String {
 }
 
 /// Paper A's rules where its problem is run as it ran it: providers belong to one miner, and pay follows
-/// cost per order. Otherwise the defaults.
+/// how far a block lies below the reference. Otherwise the defaults.
 pub(super) fn network(parameters: &GenerateParameters) -> Parameters {
-    let Some(paper) = as_in_paper(parameters) else { return Parameters::default() };
-    let orders = i64::from(paper.demands) * i64::from(paper.orders);
-    let best = Money::from_units(paper.published[0].0).micros() / orders / 100_000 * 100_000;
-    let schedule = if parameters.paper_problem == Some(2) {
-        Schedule::paper()
-    } else {
-        Schedule::from(Measure::Paper {
-            best_per_order: Money::from_micros(best),
-            min_utility_per_order: Money::from_micros(best / 4 * 7),
-            sense: Sense::Minimise,
-        })
-    };
+    if as_in_paper(parameters).is_none() {
+        return Parameters::default();
+    }
     Parameters {
         allocation: Allocation::Dedicated,
         // A strip may hold more than its share: paper A's second miner has 28 of 50 providers.
         held_providers_max: Some(parameters.providers),
-        schedule,
+        schedule: Schedule::paper(),
         ..Parameters::default()
     }
 }

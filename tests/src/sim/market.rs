@@ -9,11 +9,11 @@ use chain::genesis::scenario_demand_records;
 use chain::{Genesis, Network, PublicKey, Record};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::parameters::{Allocation, CommitReveal, Parameters};
-use scenarios::schedule::{Measure, Sense};
+use scenarios::schedule::Measure;
 use scenarios::settings::{Profile, SearchSettings};
 use scenarios::{
-    CostRules, Demand, DualPrices, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle, Provider,
-    Scenario, Schedule, Site, Supply, Window,
+    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Schedule,
+    Site, Supply, Window,
 };
 
 /// Sooner than networks freeze by default: a run is over when everything is frozen.
@@ -85,7 +85,7 @@ impl Market {
             capacity_ppm,
         })?;
         let parameters = match kind {
-            MarketKind::Paper => paper_rules(&scenario.instance),
+            MarketKind::Paper => paper_rules(scenario.instance.supply.providers.len()),
             MarketKind::Capacitated { .. } => {
                 Parameters { freeze_after_ms: FREEZE_AFTER_MS, ..Parameters::default() }
             }
@@ -184,22 +184,15 @@ impl Market {
     }
 }
 
-/// Paper A's rules with a schedule that suits the instance: full pay up to one and a half times the cheapest
-/// cost per order, nothing from six times.
-fn paper_rules(instance: &Instance) -> Parameters {
-    let oracle = Oracle::new(&instance.supply);
-    let free = DualPrices::zero();
-    let cheapest = instance.demands.iter().filter_map(|demand| oracle.cheapest(demand, &free));
-    let cost: i64 = cheapest.map(|composition| composition.priced_cost.micros()).sum();
-    let orders: usize = instance.demands.iter().map(|demand| demand.orders.len()).sum();
-    let per_order = cost / i64::try_from(orders.max(1)).unwrap_or(i64::MAX);
+/// Paper A's rules with a schedule that suits a market as small as this: full pay for whatever is below the reference.
+fn paper_rules(providers: usize) -> Parameters {
     Parameters {
         allocation: Allocation::Dedicated,
-        held_providers_max: u32::try_from(instance.supply.providers.len()).ok(),
+        held_providers_max: u32::try_from(providers).ok(),
         schedule: Schedule::from(Measure::Paper {
-            best_per_order: Money::from_micros(per_order / 2 * 3),
-            min_utility_per_order: Money::from_micros(per_order * 6),
-            sense: Sense::Minimise,
+            reference_margin_ppm: 0,
+            full_at_ppm: 1,
+            block_orders_min: 1,
         }),
         freeze_after_ms: FREEZE_AFTER_MS,
         ..Parameters::default()

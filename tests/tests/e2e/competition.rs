@@ -3,6 +3,8 @@
 
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus};
+use scenarios::schedule::{GAP_MAX_PPM, Measure};
+use scenarios::{Scenario, Schedule};
 
 use crate::network::{Setup, TestNetwork, never_end_the_search, set_generations, small_market, tehran};
 
@@ -12,6 +14,15 @@ const THIRD: usize = 3;
 /// Generations of a search that lasts a second or more: long against the moment in which the test hears of
 /// it and acts.
 const LONG: u32 = 30_000;
+
+/// A market whose miners may compose what they like, and are paid whatever it costs: by paper A's measure all would keep to the
+/// strips of genesis.
+fn shared_market() -> Scenario {
+    let mut scenario = small_market();
+    let (gap_full_ppm, gap_max_ppm) = (GAP_MAX_PPM - 1, GAP_MAX_PPM);
+    scenario.network.schedule = Schedule::from(Measure::Certified { gap_full_ppm, gap_max_ppm });
+    scenario
+}
 
 /// Two miners whose blocks are both out, and no quorum to decide on them.
 async fn race(mut setup: Setup) -> TestNetwork {
@@ -59,7 +70,7 @@ async fn the_blocks_of_two_miners_on_disjoint_strips_both_take_effect_as_they_we
 
 #[tokio::test]
 async fn of_two_miners_racing_for_the_same_cell_the_better_compositions_stand_and_none_is_paid_twice() {
-    let mut setup = Setup::new(small_market(), 2);
+    let mut setup = Setup::new(shared_market(), 2);
     setup.strategy = Some(Strategy::Everything);
     setup.adjust = |number, file| match number {
         THIRD => never_end_the_search(file),
@@ -102,7 +113,7 @@ async fn of_two_miners_racing_for_the_same_cell_the_better_compositions_stand_an
 
 #[tokio::test]
 async fn a_miner_that_loses_part_of_its_demands_repairs_its_search_and_composes_the_rest() {
-    let mut setup = Setup::new(small_market(), 2);
+    let mut setup = Setup::new(shared_market(), 2);
     setup.adjust = |number, file| {
         if number == 2 {
             file.mining.as_mut().unwrap().strategy = Strategy::Everything;

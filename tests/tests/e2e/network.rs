@@ -18,9 +18,9 @@ use miner_api::MarketStatus;
 use miner_node::strategy::Strategy;
 use miner_node::{NodeEvent, NodeStatus, Testimony};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::schedule::{Measure, Sense};
+use scenarios::schedule::Measure;
 use scenarios::settings::Profile;
-use scenarios::{Money, Scenario, Schedule};
+use scenarios::{Scenario, Schedule};
 use tempfile::TempDir;
 
 /// The program under test.
@@ -50,7 +50,7 @@ pub(crate) fn tehran(problem: u8) -> Scenario {
 pub(crate) fn small_market() -> Scenario {
     let mut scenario = generate(&small_parameters()).unwrap();
     scenario.search.profile = Profile::Paper;
-    scenario.network.schedule = paid_from(500_000);
+    scenario.network.schedule = Schedule::from(PAID_BELOW_THE_REFERENCE);
     scenario
 }
 
@@ -68,14 +68,9 @@ pub(crate) fn small_parameters() -> GenerateParameters {
     }
 }
 
-/// The paper's schedule: full pay below this many dollars per order, nothing from twice as many.
-pub(crate) fn paid_from(dollars: i64) -> Schedule {
-    Schedule::from(Measure::Paper {
-        best_per_order: Money::from_units(dollars),
-        min_utility_per_order: Money::from_units(2 * dollars),
-        sense: Sense::Minimise,
-    })
-}
+/// Paper A's measure for a market as small as this: full pay for whatever is below the reference.
+const PAID_BELOW_THE_REFERENCE: Measure =
+    Measure::Paper { reference_margin_ppm: 0, full_at_ppm: 1, block_orders_min: 1 };
 
 /// Lets a node's search go on for ever.
 pub(crate) fn never_end_the_search(file: &mut NodeFile) {
@@ -139,7 +134,7 @@ impl TestNetwork {
         let validators = keys.iter().map(SecretKey::public).collect();
         let (profile, now_ms) = (setup.scenario.search.profile, wall_ms());
         let genesis =
-            Genesis::of_scenario(&setup.scenario, profile, keys.len(), validators, RNG_SEED, now_ms);
+            Genesis::of_scenario(&setup.scenario, profile, setup.miners, validators, RNG_SEED, now_ms);
         let network = Arc::new(Network::new(genesis).unwrap());
         let fee_ppm = network.parameters().solver_fee_ppm;
         let records = scenario_demand_records(

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use miner_node::NodeEvent;
-use scenarios::Money;
 use scenarios::generate::generate;
+use scenarios::schedule::POINTS;
+use scenarios::{Money, Schedule};
 
-use crate::network::{Setup, TestNetwork, paid_from, small_market, small_parameters};
+use crate::network::{Setup, TestNetwork, small_market, small_parameters};
 
 #[tokio::test]
 async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
@@ -42,10 +43,10 @@ async fn a_market_with_too_little_capacity_ends_with_named_unserved_demands() {
 
 #[tokio::test]
 async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_acceptance_has_relaxed() {
-    // Whatever is found costs more than two dollars per order and earns nothing; the floor asks for a tenth
+    // Whatever is found earns nothing; the floor asks for a tenth
     // of the fee for three seconds, then for less and less, and after four more for nothing at all.
     let mut scenario = small_market();
-    scenario.network.schedule = paid_from(1);
+    scenario.network.schedule = Schedule { curve: vec![0; POINTS], ..Schedule::default() };
     scenario.network.relax_after_ms = 3_000;
     scenario.network.relax_over_ms = 4_000;
     let mut network = TestNetwork::start_with_demands(Setup::new(scenario, 2)).await;
@@ -56,7 +57,7 @@ async fn a_composition_below_the_threshold_is_held_back_and_accepted_once_accept
             _ => None,
         })
         .await;
-    assert!(reason.contains("the block earns 0, expected at least"), "{reason}");
+    assert!(reason.contains("earns 0, expected at least"), "{reason}");
     network.settle().await;
     let outcome = network.finish().await;
 

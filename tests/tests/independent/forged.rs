@@ -3,11 +3,12 @@
 
 use chain::codec::encode;
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
-use chain::{Batch, BatchHeader, Block, Contents, Hash, Record, Statement, merkle_root};
-use scenarios::{Money, ProviderId};
+use chain::{Batch, BatchHeader, Block, Composition, Contents, Hash, Record, Statement, merkle_root};
+use scenarios::schedule::Measure;
+use scenarios::{Money, OperationId, ProviderId, evaluate_composition};
 
 use crate::growing::{Growing, Next, key, validators};
-use crate::markets::{open_market, treasurer};
+use crate::markets::{demand_records, open_market, open_market_genesis, treasurer};
 use crate::python::verify;
 
 // What the program says, and the change that makes it say so.
@@ -63,7 +64,7 @@ fn composing() -> (Growing, Next) {
     let order = chain::record::DemandStatement {
         name: "the last".into(),
         site: scenarios::Site::point(1, 1),
-        orders: vec![scenarios::OperationId(0), scenarios::OperationId(2)],
+        orders: vec![OperationId(0), OperationId(2)],
         budget: Money::from_units(90),
         solver_fee: Money::from_units(3),
         expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
@@ -165,7 +166,7 @@ fn records_that_put_too_little_money_away_are_found() {
         let order = chain::record::DemandStatement {
             name: "cheap".into(),
             site: scenarios::Site::point(1, 1),
-            orders: vec![scenarios::OperationId(0)],
+            orders: vec![OperationId(0)],
             budget,
             solver_fee: Money::from_units(3),
             expires_ms,
@@ -198,7 +199,7 @@ fn an_offer_without_its_deposit_is_found() {
     let offer = Statement::Offer(chain::record::OfferStatement {
         name: "poor".into(),
         site: scenarios::Site::point(1, 1),
-        offers: [(scenarios::OperationId(0), offer)].into(),
+        offers: [(OperationId(0), offer)].into(),
         capacity: None,
     });
     let offer = market.record(&key("pauper", 0), 0, offer);
@@ -260,4 +261,59 @@ fn certificates_short_of_a_quorum_with_a_repeated_vote_or_of_prevotes_are_found(
         let text = verify(&market.export()).text;
         assert!(text.contains("MISMATCH in batch 9") && text.contains(expected), "{expected:?}: {text}");
     }
+}
+
+/// Two strips of a market that pays by paper A's measure, and the next batch: it composes a demand of the western one, which has
+/// "near" and "dear" for two of three operations, all at "near".
+fn measured() -> (Growing, Next) {
+    let (mut genesis, instance) = open_market_genesis();
+    genesis.miners = 2;
+    for position in [0, 2] {
+        genesis.providers[position].provider.offers.remove(&OperationId(2));
+    }
+    genesis.parameters.schedule.measure =
+        Measure::Paper { reference_margin_ppm: 50_000, full_at_ppm: 100_000, block_orders_min: 100 };
+    let mut market = Growing::from(genesis);
+    let records = demand_records(&market, &instance);
+    let demand = records[0].id();
+    market.add_records(records);
+    let compositions = vec![(demand, vec![ProviderId(0); 2])];
+    (market, Next { compositions, ..Next::default() })
+}
+
+#[test]
+fn a_random_block_and_one_that_leaves_its_strip_are_found() {
+    let cases = [([0, 2], "its reference"), ([0, 1], "provider 1 lies outside the area")];
+    for (providers, expected) in cases {
+        let (mut market, next) = measured();
+        let (demand, providers) = (next.compositions[0].0, providers.map(ProviderId));
+        let wanted = &market.ledger.demand(demand).expect("it is on chain").demand;
+        let evaluation =
+            evaluate_composition(market.ledger.supply(), wanted, 0, &providers).expect("feasible");
+        let text = forged(&mut market, next, |_, contents| {
+            let composition = &mut contents.blocks[0].body.compositions[0];
+            composition.providers = providers.to_vec();
+            composition.cost = evaluation.cost();
+            composition.minutes = evaluation.total_minutes();
+        });
+        assert!(text.contains(expected), "{expected:?} is not in {text}");
+    }
+}
+
+#[test]
+fn a_block_of_two_areas_is_found() {
+    let (mut market, next) = measured();
+    // Its strip lacks the third operation, which "far" has.
+    let entries = market.ledger.demands().filter(|(_, entry)| entry.demand.orders.len() == 3);
+    let (demand, entry) = entries.min_by_key(|(id, _)| *id).expect("two of seven");
+    let providers = vec![ProviderId(0), ProviderId(0), ProviderId(1)];
+    let evaluation =
+        evaluate_composition(market.ledger.supply(), &entry.demand, 0, &providers).expect("feasible");
+    let (cost, minutes) = (evaluation.cost(), evaluation.total_minutes());
+    let text = forged(&mut market, next, |header, contents| {
+        let timestamp_ms = header.timestamp_ms;
+        let another = Composition { demand, providers, cost, minutes, timestamp_ms };
+        contents.blocks[0].body.compositions.push(another);
+    });
+    assert!(text.contains("the area of its demand"), "{text}");
 }

@@ -6,7 +6,7 @@ use chain::record::{DemandStatement, OfferStatement};
 use chain::{Genesis, Record, RecordId, SecretKey, Statement};
 use miner::files::load_scenario;
 use scenarios::parameters::{Allocation, Parameters};
-use scenarios::schedule::{Measure, Schedule, Sense};
+use scenarios::schedule::{Measure, Schedule};
 use scenarios::{
     CostRules, Demand, DistanceMatrix, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario,
     Site, Supply,
@@ -191,9 +191,9 @@ pub(crate) fn dedicated_market() -> Growing {
     let network = Parameters {
         allocation: Allocation::Dedicated,
         schedule: Schedule::from(Measure::Paper {
-            best_per_order: units(8),
-            min_utility_per_order: units(30),
-            sense: Sense::Minimise,
+            reference_margin_ppm: 10_000,
+            full_at_ppm: 120_000,
+            block_orders_min: 10,
         }),
         freeze_after_ms: 4_000,
         ..Parameters::default()

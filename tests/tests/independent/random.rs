@@ -2,7 +2,7 @@
 
 use chain::genesis::scenario::{demander_key, provider_key};
 use chain::record::{DemandStatement, OfferStatement};
-use chain::schedule::{Measure, Sense};
+use chain::schedule::Measure;
 use chain::{DemandId, Draft, Genesis, Record, SecretKey, Statement};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -74,8 +74,7 @@ fn genesis(
     parameters.min_reward_ppm = 1;
     parameters.limits.market_demands = 9;
     parameters.schedule.measure = if by_cost {
-        let (best_per_order, min_utility_per_order) = (Money::from_units(8), Money::from_units(30));
-        Measure::Paper { best_per_order, min_utility_per_order, sense: Sense::Minimise }
+        Measure::Paper { reference_margin_ppm: 50_000, full_at_ppm: 400_000, block_orders_min: 10 }
     } else {
         Measure::Certified { gap_full_ppm: 100_000, gap_max_ppm: 9_000_000 }
     };

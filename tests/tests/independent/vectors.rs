@@ -22,8 +22,12 @@ fn vectors() -> Vec<(&'static str, String)> {
     let leaves = [b"a", b"b", b"c"];
     let certified = Schedule::default();
     let (cost, orders) = (Money::from_units(10_000), 1);
-    let share =
-        certified.reward_ppm(&Achievement { cost, reduced_cost: Money::from_micros(57_421_876), orders });
+    let share = certified.reward_ppm(&Achievement {
+        cost,
+        reduced_cost: Money::from_micros(57_421_876),
+        orders,
+        ..Achievement::default()
+    });
     let far = (1 << 30) - 1;
     let composition = Composition {
         demand: RecordId(Hash([7; 32])),

@@ -1,5 +1,6 @@
 //! Why the market refuses what a batch composes, amends, prices and claims to be paid: one variant per rule.
 
+use scenarios::reference::Area;
 use scenarios::{Minutes, Money, OperationId, PriceError, ProviderId};
 
 use crate::key::Address;
@@ -260,12 +261,37 @@ pub enum MarketError {
         /// What its demand asks for at its age.
         expected: Money,
     },
-    /// The compositions are too far from good, by a measure that judges blocks as a whole.
-    #[error("the block earns {got}, expected at least {expected} of its fees")]
-    BlockBelowThreshold {
-        got: Money,
-        /// What its demands ask for at their age.
-        expected: Money,
+    /// By the measure of paper A: no area of genesis offers everything that the demand orders.
+    #[error("demand {demand:?} has no reference: genesis does not offer everything it orders")]
+    NoReference { demand: DemandId },
+    /// By the measure of paper A: the block composes demands of several areas.
+    #[error("demand {demand:?} lies in {got}, the block's others in {expected}")]
+    OtherArea {
+        demand: DemandId,
+        got: Area,
+        /// That of its first composition.
+        expected: Area,
+    },
+    /// By the measure of paper A: a provider is none of the block's area.
+    #[error("demand {demand:?}: {got} lies outside {expected}, the area of the block")]
+    ProviderOutside { demand: DemandId, got: ProviderId, expected: Area },
+    /// By the measure of paper A: the block is not far enough below its reference solution.
+    #[error(
+        "the block costs {cost} for {orders} orders, its reference is {reference} and the least {least}: that earns {got} ppm of its \
+         fees, expected at least {expected}"
+    )]
+    AboveReference {
+        /// Of all its first compositions.
+        cost: Money,
+        orders: u64,
+        /// What random assignments of its demands cost on average.
+        reference: Money,
+        /// What the cheapest compositions of its area cost.
+        least: Money,
+        /// The share of its fees it earns.
+        got: u64,
+        /// The least share.
+        expected: u64,
     },
     /// A mistake in this program.
     #[error(transparent)]
@@ -308,7 +334,11 @@ impl MarketError {
             Self::FalseGain { .. } => "false-gain",
             Self::Price(_) => "price",
             Self::BoundNotRaised { .. } => "bound-gain",
-            Self::RewardBelowThreshold { .. } | Self::BlockBelowThreshold { .. } => "reward",
+            Self::RewardBelowThreshold { .. } => "reward",
+            Self::NoReference { .. } => "no-reference",
+            Self::OtherArea { .. } => "area",
+            Self::ProviderOutside { .. } => "provider-area",
+            Self::AboveReference { .. } => "reference",
             Self::Internal(_) => Defect::RULE,
         }
     }

@@ -1,10 +1,11 @@
 //! What compositions are worth, and new prices. A composition is valued by itself, at the offers and prices its batch
 //! begins with: its reduced cost, its fee, the share of it that this earns, and whether that is enough. Nothing is averaged
-//! over a batch, so that no good composition carries a bad one. Measures of paper A alone judge a batch as a whole.
+//! over a batch, so that no good composition carries a bad one. The measure of paper A alone judges a block as a whole.
 
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::oracle::validate_prices;
-use scenarios::{CompositionEvaluation, DualPrices, Money, PriceError};
+use scenarios::reference::{Area, References};
+use scenarios::{CompositionEvaluation, DualPrices, Money, PriceError, ProviderId};
 
 use super::entry::DemandEntry;
 use super::error::MarketError;
@@ -81,7 +82,7 @@ impl Transition<'_> {
     }
 
     /// What the first composition of a demand of which this is the [`Value::valued`] earns for this achievement, which is
-    /// enough. Where batches are judged as a whole it is nothing yet: see [`Transition::judge_whole`].
+    /// enough. Where blocks are judged as a whole it is nothing yet: see [`Transition::judge_whole`].
     pub(in crate::ledger) fn award(
         &self,
         demand: DemandId,
@@ -107,58 +108,121 @@ impl Transition<'_> {
         let required_ppm = parameters.required_ppm(self.at.market_ms().saturating_sub(entry.since_ms));
         let required = fee.checked_ppm(required_ppm).ok_or(Defect::Reward)?;
         let paid = fee.checked_ppm(share_ppm).ok_or(Defect::Reward)?;
-        let has_authors = !self.state.price_authors.totals().authors.is_empty();
-        let price_share_ppm = if has_authors { parameters.price_share_ppm } else { 0 };
-        let for_prices = paid.checked_ppm(price_share_ppm).ok_or(Defect::Reward)?;
+        let for_prices = paid.checked_ppm(self.price_share_ppm()).ok_or(Defect::Reward)?;
         let earned = paid.checked_sub(for_prices).ok_or(Defect::Reward)?;
         Ok(Award { fee, earned, for_prices, required })
     }
 
-    /// Under a measure of paper A, finds the reward of everything that is staged of a block as one, which must be enough
-    /// for all of it together.
+    /// What of everything that is paid goes to the authors of the prices; nothing, if there are none.
+    fn price_share_ppm(&self) -> u64 {
+        let has_authors = !self.state.price_authors.totals().authors.is_empty();
+        if has_authors { self.network.parameters().price_share_ppm } else { 0 }
+    }
+
+    /// By the measure of paper A, finds the reward of everything that is staged of a block as one: all of it lies in one area,
+    /// and costs so much less than random assignments there that it earns enough, or next to no more than the best there is.
     pub(crate) fn judge_whole(&mut self, block: usize) -> Result<(), MarketError> {
         const WHAT: Defect = Defect::Reward;
-        let schedule = &self.network.parameters().schedule;
-        let Measure::Paper { .. } = schedule.measure else { return Ok(()) };
-        let of_block = |staged: &&Staged| staged.by.block == block;
-        let all =
-            || self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts)).filter(of_block);
-        let mut achievement = Achievement::default();
-        for staged in all().filter(|staged| staged.is_first()) {
-            achievement.cost = achievement.cost.checked_add(staged.evaluation.cost()).ok_or(WHAT)?;
-            let orders = u64::try_from(staged.providers.len()).or(Err(WHAT))?;
-            achievement.orders = achievement.orders.saturating_add(orders);
-        }
-        if achievement.orders == 0 {
+        let Some(references) = self.network.references() else { return Ok(()) };
+        let mut achievement = self.achievement_of_block(block, references)?;
+        let Achievement { cost, orders, reference, .. } = achievement;
+        if orders == 0 {
             return Ok(());
         }
-        let sets = self.amended.iter().filter(|set| set.by.block == block);
-        let displacement = sets.map(|set| set.displacement).try_fold(Money::ZERO, Money::checked_add);
-        achievement.cost = achievement.cost.checked_add(displacement.ok_or(WHAT)?).ok_or(WHAT)?;
-        let share_ppm = schedule.reward_ppm(&achievement);
-        let awards = all().map(|staged| self.award_of(&staged.entry, staged.entry.solver_fee, share_ppm));
-        let awards = awards.collect::<Result<Vec<_>, Defect>>()?;
-        let (mut got, mut expected) = (Money::ZERO, Money::ZERO);
-        let (mut earned, mut for_prices, mut fees) = (Money::ZERO, Money::ZERO, Money::ZERO);
+        let parameters = self.network.parameters();
+        let (mut got, expected) = (parameters.schedule.reward_ppm(&achievement), parameters.required_ppm(0));
+        if got < expected {
+            // Where there is little to choose from, not even the best lies far below the reference.
+            let least = self.least_of_block(block, references)?;
+            achievement.reduced_cost = cost.checked_sub(least).ok_or(WHAT)?;
+            got = got.max(parameters.schedule.reward_near_optimum_ppm(&achievement));
+            if got < expected {
+                return Err(MarketError::AboveReference { cost, orders, reference, least, got, expected });
+            }
+        }
+        let price_share_ppm = self.price_share_ppm();
+        let report = &mut self.report;
         let parts = self.amended.iter_mut().flat_map(|set| &mut set.parts);
         let staged = self.staged.iter_mut().chain(parts).filter(|staged| staged.by.block == block);
-        for (staged, award) in staged.zip(awards).filter(|(staged, _)| staged.is_first()) {
-            staged.award = award;
-            got = got.checked_add(award.paid().ok_or(WHAT)?).ok_or(WHAT)?;
-            earned = earned.checked_add(award.earned).ok_or(WHAT)?;
-            for_prices = for_prices.checked_add(award.for_prices).ok_or(WHAT)?;
-            fees = fees.checked_add(award.fee).ok_or(WHAT)?;
-            expected = expected.checked_add(award.required).ok_or(WHAT)?;
+        for staged in staged.filter(|staged| staged.is_first()) {
+            let fee = staged.entry.solver_fee;
+            let share = |ppm| fee.checked_ppm(ppm).ok_or(WHAT);
+            let (paid, required) = (share(got)?, share(expected)?);
+            let for_prices = paid.checked_ppm(price_share_ppm).ok_or(WHAT)?;
+            let earned = paid.checked_sub(for_prices).ok_or(WHAT)?;
+            staged.award = Award { fee, earned, for_prices, required };
+            report.fees = report.fees.checked_add(fee).ok_or(WHAT)?;
+            report.reward = report.reward.checked_add(earned).ok_or(WHAT)?;
+            report.price_share = report.price_share.checked_add(for_prices).ok_or(WHAT)?;
+            report.required = report.required.checked_add(required).ok_or(WHAT)?;
         }
-        if got < expected {
-            return Err(MarketError::BlockBelowThreshold { got, expected });
-        }
-        let report = &mut self.report;
-        report.reward = report.reward.checked_add(earned).ok_or(WHAT)?;
-        report.price_share = report.price_share.checked_add(for_prices).ok_or(WHAT)?;
-        report.fees = report.fees.checked_add(fees).ok_or(WHAT)?;
-        report.required = report.required.checked_add(expected).ok_or(WHAT)?;
         Ok(())
+    }
+
+    /// What the first compositions of a block cost, with all that its amendments displace, beside their references.
+    fn achievement_of_block(
+        &self,
+        block: usize,
+        references: &References,
+    ) -> Result<Achievement, MarketError> {
+        const WHAT: Defect = Defect::Reward;
+        let sets = || self.amended.iter().filter(|set| set.by.block == block);
+        let staged = self.staged.iter().filter(|staged| staged.by.block == block);
+        let (mut achievement, mut means) = (Achievement::default(), references.means());
+        let mut area_of_block = None;
+        for staged in staged.chain(sets().flat_map(|set| &set.parts)) {
+            let area = self.validate_area(references, staged, area_of_block)?;
+            area_of_block = Some(area);
+            if !staged.is_first() {
+                continue;
+            }
+            let reference = means.cost(area, &staged.entry.demand).ok_or(WHAT)?;
+            let orders = u64::try_from(staged.providers.len()).or(Err(WHAT))?;
+            achievement.cost = achievement.cost.checked_add(staged.evaluation.cost()).ok_or(WHAT)?;
+            achievement.reference = achievement.reference.checked_add(reference).ok_or(WHAT)?;
+            achievement.orders = achievement.orders.saturating_add(orders);
+        }
+        for set in sets() {
+            achievement.cost = achievement.cost.checked_add(set.displacement).ok_or(WHAT)?;
+        }
+        Ok(achievement)
+    }
+
+    /// What the first compositions of a block would cost at least, at what is offered in their area as the batch begins.
+    fn least_of_block(&self, block: usize, references: &References) -> Result<Money, Defect> {
+        const WHAT: Defect = Defect::Reward;
+        let staged = self.staged.iter().chain(self.amended.iter().flat_map(|set| &set.parts));
+        let mut least = Money::ZERO;
+        for staged in staged.filter(|staged| staged.by.block == block && staged.is_first()) {
+            let demand = &staged.entry.demand;
+            let area = references.area_of(demand).ok_or(WHAT)?;
+            let site = |id: ProviderId| self.supply.provider(id).map(|provider| provider.site);
+            let is_within = |id, _| site(id).is_some_and(|site| references.is_within(area, site));
+            let cheapest =
+                self.oracle().cheapest_among(demand, &DualPrices::zero(), is_within).ok_or(WHAT)?;
+            least = least.checked_add(cheapest.priced_cost).ok_or(WHAT)?;
+        }
+        Ok(least)
+    }
+
+    /// The area of a demand, which is that of its block if this has one, and holds those who serve it.
+    fn validate_area(
+        &self,
+        references: &References,
+        staged: &Staged,
+        area_of_block: Option<Area>,
+    ) -> Result<Area, MarketError> {
+        let demand = staged.demand;
+        let area = references.area_of(&staged.entry.demand).ok_or(MarketError::NoReference { demand })?;
+        if let Some(expected) = area_of_block.filter(|&expected| expected != area) {
+            return Err(MarketError::OtherArea { demand, got: area, expected });
+        }
+        let site = |id: ProviderId| self.supply.provider(id).map(|provider| provider.site);
+        let is_outside = |id: &ProviderId| !site(*id).is_some_and(|site| references.is_within(area, site));
+        match staged.providers.iter().copied().find(is_outside) {
+            Some(got) => Err(MarketError::ProviderOutside { demand, got, expected: area }),
+            None => Ok(area),
+        }
     }
 
     /// Puts new prices in force if they raise the bound of the market, as everything entered leaves it, by as much as they

@@ -190,7 +190,8 @@ fn vested(parameters: &Parameters, fee: Money, composition: &Standing) -> Option
     let excess = composition.first_cost.checked_sub(composition.cost)?;
     match parameters.schedule.measure {
         Measure::Certified { .. } if excess > Money::ZERO => {
-            let hindsight = Achievement { cost: composition.first_cost, reduced_cost: excess, orders: 0 };
+            let hindsight =
+                Achievement { cost: composition.first_cost, reduced_cost: excess, ..Achievement::default() };
             let worth = fee.checked_ppm(parameters.schedule.reward_ppm(&hindsight))?;
             Some(composition.earned.min(worth))
         }

@@ -175,7 +175,7 @@ impl Transition<'_> {
         let (cost, value) = (evaluation.cost(), self.value(&entry, &evaluation)?);
         let reduced_cost = value.reduced_cost;
         let orders = u64::try_from(providers.len()).or(Err(Defect::Totals))?;
-        let achievement = Achievement { cost, reduced_cost, orders };
+        let achievement = Achievement { cost, reduced_cost, orders, reference: Money::ZERO };
         let award = self.award(demand, &entry, value.valued, &achievement)?;
         let share_ppm = self.network.parameters().schedule.reward_ppm(&achievement);
         let terms = Terms { price: cost, clearing: cost, due: Money::ZERO };

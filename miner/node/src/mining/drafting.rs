@@ -6,7 +6,7 @@ use chain::{BatchKind, Draft, Drafted, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::{DualPrices, Money, evaluate_composition};
 
-use super::{Action, Effect, Held, Mining, NodeEvent, ProposedComposition, View};
+use super::{Action, Effect, Held, Mining, NodeEvent, ProposedComposition, View, WorkKind};
 
 /// How long what would be paid too little is left alone at least, in milliseconds: market time may stand still.
 const HELD_MS: u64 = 250;
@@ -68,8 +68,8 @@ impl Mining {
 
     /// A block of those `proposals` that the market accepts now. What would be paid too little is held
     /// back until the market accepts more (docs/design.md section 6: acceptance relaxes with age); what no longer
-    /// fits is left to the next search. Most compositions stand or fall alone; by paper A's measure a block is paid as a
-    /// whole, and there is only so much room in one.
+    /// fits is left to the next search. Most compositions stand or fall alone, and there is only so much room in one block; by
+    /// paper A's measure a block is of one area and judged as a whole, and what is not good enough is searched for anew.
     pub(super) fn draft_acceptable(
         &mut self,
         proposals: &[ProposedComposition],
@@ -87,9 +87,10 @@ impl Mining {
             });
             self.hold_back(held.collect(), reason, actions);
         }
+        let elsewhere = split_by_area(&mut proposals, view.ledger);
         // What there is no money for now waits for the next block.
         let unpaid = proposals.split_off(proposals.len().min(view.affordable));
-        self.ready = unpaid;
+        self.ready = [unpaid, elsewhere].concat();
         if proposals.is_empty() {
             return None;
         }
@@ -97,6 +98,10 @@ impl Mining {
             Ok(drafted) => return Some(drafted),
             Err(rejection) => rejection,
         };
+        if matches!(rejection, Rejection::Market(MarketError::AboveReference { .. })) {
+            self.search_anew(&proposals, &rejection, view, actions);
+            return None;
+        }
         sort_by_reduced_cost_share(&mut proposals, view.ledger);
         // The more of the worst are left out, the better the rest is paid, and the smaller the block:
         // bisect for the longest prefix that is accepted.
@@ -109,15 +114,26 @@ impl Mining {
                 Err(_) => refused = middle,
             }
         }
-        let rest = proposals.split_off(accepted);
-        if matches!(rejection, Rejection::Market(MarketError::BlockBelowThreshold { .. })) {
-            let until_ms = view.batch_time_ms() + HELD_MS;
-            let held = rest.into_iter().map(|proposal| Held { proposal, until_ms });
-            self.hold_back(held.collect(), rejection.to_string(), actions);
-        } else {
-            self.ready.extend(rest); // too much for one batch: the next one takes it
+        if best.is_none() && view.ledger.network().references().is_some() {
+            self.search_anew(&proposals, &rejection, view, actions);
+            return None;
         }
+        self.ready.extend(proposals.split_off(accepted)); // too much for one batch: the next one takes it
         best
+    }
+
+    /// Gives up what paper A's measure refuses as a whole: that relaxes for nobody, and a part of it would have to be better still.
+    /// After a rest its demands are searched again, with another seed.
+    fn search_anew(
+        &mut self,
+        proposals: &[ProposedComposition],
+        rejection: &Rejection,
+        view: &View<'_>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.setbacks.note(WorkKind::Compose, view.now.monotonic_ms);
+        let (demands, reason) = (proposals.len(), rejection.to_string());
+        actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
     }
 
     /// Keeps for later what would be paid too little now.
@@ -126,6 +142,14 @@ impl Mining {
         actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
         self.held.extend(held);
     }
+}
+
+/// By paper A's measure, leaves the proposals that lie in the area of the first, and returns the others.
+fn split_by_area(proposals: &mut Vec<ProposedComposition>, ledger: &Ledger) -> Vec<ProposedComposition> {
+    let Some(references) = ledger.network().references() else { return Vec::new() };
+    let area = |(demand, _): &ProposedComposition| references.area_of(&ledger.demand(*demand)?.demand);
+    let first = proposals.first().and_then(area);
+    proposals.extract_if(.., |proposal| area(proposal) != first).collect()
 }
 
 /// The canonical form of prices has no zeros at its end.

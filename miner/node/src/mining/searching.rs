@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chain::ledger::{BatchReport, MarketDemand};
+use scenarios::reference::Area;
 use scenarios::settings::Profile;
 use scenarios::work::{
     Adaptation, Algorithm, Failure, Goal, Incumbent, Objective, Resources, Termination, Work,
@@ -13,7 +14,7 @@ use super::{
     Action, DemandId, Effect, Mining, NodeEvent, Positions, ProposedComposition, View, WorkId, WorkKind,
     resources, sub_problem,
 };
-use crate::strategy::{CellDemand, Decision, SearchTrace, choose_cell, group_of};
+use crate::strategy::{Cell, CellDemand, Decision, SearchTrace, choose_area, choose_cell, group_of};
 
 /// Demands that are looked into when a search finds none of its own a way: that takes milliseconds for each, and
 /// meanwhile the node does not vote. Readers are told of each without that.
@@ -114,14 +115,21 @@ impl Mining {
 
     pub(super) fn choose_cell(&mut self, view: &View<'_>, actions: &mut Vec<Action>) {
         let supply = view.ledger.supply();
+        let (rank, miners) = (self.rank_to_serve(view), view.cell_takers.len());
         let (strategy, window) = (self.settings.strategy, self.settings.window);
         let (oracle, prices) = (supply.oracle(), view.ledger.prices());
-        let open: Vec<CellDemand> = view
-            .ledger
-            .open_market()
-            .demands
+        let mut open = view.ledger.open_market().demands;
+        open.retain(|demand| self.is_worth_searching(&demand.id) && !view.in_flight.contains(&demand.id));
+        if let Some(references) = view.ledger.network().references() {
+            // What genesis does not offer is composed by nobody.
+            let area = |demand: &MarketDemand| Some((demand.id, references.area_of(&demand.entry.demand)?));
+            let open: Vec<(DemandId, Area)> = open.iter().filter_map(area).collect();
+            let cell = choose_area(&open, supply, references, rank, miners);
+            self.take_cell(cell, supply.providers.len(), actions);
+            return;
+        }
+        let open: Vec<CellDemand> = open
             .iter()
-            .filter(|demand| self.is_worth_searching(&demand.id) && !view.in_flight.contains(&demand.id))
             .map(|MarketDemand { id, entry }| {
                 let group = group_of(strategy, &entry.demand, &oracle, prices);
                 CellDemand { id: *id, site: entry.demand.site, group }
@@ -131,13 +139,16 @@ impl Mining {
             self.cell = None;
             return;
         }
-        let cell =
-            choose_cell(strategy, &open, supply, window, self.rank_to_serve(view), view.cell_takers.len());
+        let cell = choose_cell(strategy, &open, supply, window, rank, miners);
+        self.take_cell(cell, supply.providers.len(), actions);
+    }
+
+    fn take_cell(&mut self, cell: Cell, providers: usize, actions: &mut Vec<Action>) {
         if !cell.demands.is_empty() {
             actions.push(Action::Effect(Effect::Event(NodeEvent::CellChosen {
                 cell: cell.label.clone(),
                 demands: cell.demands.len(),
-                providers: cell.providers.as_ref().map_or(supply.providers.len(), BTreeSet::len),
+                providers: cell.providers.as_ref().map_or(providers, BTreeSet::len),
                 profile: self.settings.profile,
             })));
         }

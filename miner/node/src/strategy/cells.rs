@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use chain::DemandId;
+use scenarios::reference::{Area, References};
 use scenarios::{ProviderId, Site, Supply, Window};
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,35 @@ pub fn choose_cell(
             demands: border(demands, &balanced_cells(demands, miners.max(2))),
             providers: None,
         },
+    }
+}
+
+/// By the measure of paper A, however the miner would pick its sub-problem: the strips of genesis, and then what no strip can serve
+/// by itself, are dealt out among the miners; the first of the own ones in which demands are open.
+pub fn choose_area(
+    open: &[(DemandId, Area)],
+    supply: &Supply,
+    references: &References,
+    rank: usize,
+    miners: usize,
+) -> Cell {
+    let strips = references.strips();
+    let miners = miners.clamp(1, strips);
+    let area_of = |index: usize| if index < strips { Area::Strip(index) } else { Area::Market };
+    let own = rank % miners;
+    let is_open = |area: &Area| open.iter().any(|(_, other)| other == area);
+    let areas = (own..=strips).step_by(miners).map(area_of);
+    let area = areas.clone().find(is_open).unwrap_or(area_of(own));
+    let members = open.iter().filter(|(_, other)| *other == area);
+    let providers = supply.provider_ids().zip(&supply.providers);
+    let inside = providers.filter(|(_, provider)| references.is_within(area, provider.site));
+    Cell {
+        label: match area {
+            Area::Strip(_) => format!("{area} of {strips}"),
+            Area::Market => area.to_string(),
+        },
+        demands: members.map(|&(id, _)| id).collect(),
+        providers: Some(inside.map(|(id, _)| id).collect()),
     }
 }
 
@@ -186,9 +216,11 @@ fn vertical(site: Site) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use chain::{Hash, RecordId};
     use proptest::prelude::*;
-    use scenarios::{CostRules, Geometry, Money};
+    use scenarios::{CostRules, Geometry, Money, Offer, OperationId, Provider};
 
     use super::{Strategy, *};
 
@@ -225,6 +257,32 @@ mod tests {
         let cell = choose_cell(Strategy::Roaming, &line, &no_supply(), WINDOW, 0, 2);
         let expected: BTreeSet<DemandId> = line[2..6].iter().map(|demand| demand.id).collect();
         assert_eq!(cell.demands, expected);
+    }
+
+    #[test]
+    fn areas_are_dealt_out_among_the_miners_there_are() {
+        // Strips 1 and 2 of 3 have an offer.
+        let provider = |x_m| Provider {
+            name: String::new(),
+            site: Site::point(x_m, 0),
+            offers: BTreeMap::from([(OperationId(0), Offer { cost: Money::ZERO, minutes: 0 })]),
+            capacity: None,
+        };
+        let supply = Supply { providers: vec![provider(10), provider(40)], ..no_supply() };
+        let references = References::new(supply.clone(), WINDOW, 3);
+        let open = [(1, Area::Strip(1)), (2, Area::Market), (3, Area::Strip(1))];
+        let open = open.map(|(number, area)| (demand(number, 0, 0).id, area));
+        let cell = |rank, miners| {
+            let cell = choose_area(&open, &supply, &references, rank, miners);
+            (cell.label, cell.demands.len(), cell.providers.unwrap().len())
+        };
+        // Strip 1, whose demands are all composed, is followed by the fourth area where there are three miners.
+        assert_eq!(cell(0, 3), ("the whole market".into(), 1, 2));
+        assert_eq!(cell(1, 3), ("strip 2 of 3".into(), 2, 1));
+        assert_eq!(cell(2, 3), ("strip 3 of 3".into(), 0, 0));
+        assert_eq!([cell(3, 3), cell(7, 9)], [cell(0, 3), cell(1, 3)]);
+        // Alone, one after the other.
+        assert_eq!(cell(0, 1), ("strip 2 of 3".into(), 2, 1));
     }
 
     proptest! {

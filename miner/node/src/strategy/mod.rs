@@ -7,6 +7,6 @@ mod groups;
 mod neighbourhood;
 
 pub use announce::{AnnouncePolicy, Decision, SearchTrace};
-pub use cells::{Cell, CellDemand, Strategy, balanced_cells, choose_cell};
+pub use cells::{Cell, CellDemand, Strategy, balanced_cells, choose_area, choose_cell};
 pub use groups::group_of;
 pub use neighbourhood::{AmendPolicy, AmendableDemand, Explorer, Neighbourhood, NeighbourhoodKind};
