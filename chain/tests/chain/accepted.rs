@@ -34,13 +34,14 @@ fn optimal_compositions_earn_the_whole_fee_and_pay_providers_later() {
     let mut market = Market::open();
     let report = market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
     assert_eq!((report.cost, report.reduced_cost), (units(38), Money::ZERO));
-    assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(800_000)));
+    // 0.4 % of 19 $, twice.
+    assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(152_000)));
     // 10 % of the fees is asked for.
-    assert_eq!((report.fees, report.required), (micros(800_000), micros(80_000)));
-    // The rest of the budget is back at once; price and fee are held.
-    assert_eq!(market.balance(&demander(0)), units(81));
+    assert_eq!((report.fees, report.required), (micros(152_000), micros(15_200)));
+    // The rest of the budget is back at once, and what the fee could have been more; price and fee are held.
+    assert_eq!(market.balance(&demander(0)), units(81) + micros(324_000));
     let entry = market.ledger.demand(market.demand(0)).unwrap();
-    assert_eq!((entry.clearing, entry.escrow), (units(19), micros(400_000)));
+    assert_eq!((entry.clearing, entry.escrow), (units(19), micros(76_000)));
     assert_eq!(market.balance(&provider_of(0)), Money::ZERO);
     let open = market.ledger.open_market();
     assert_eq!(open.demands.len(), 1);
@@ -71,14 +72,14 @@ fn a_price_update_raises_the_bound_to_the_optimum_and_its_author_shares_what_is_
     let author = miner(0).public().address();
     assert_eq!(market.ledger.price_totals().authors, [(author, units(4))].into());
     assert_eq!(market.ledger.price_totals().updates, 1);
-    // At these prices the cheapest way costs 23 $: 2 % of that is the fee, of which 5 % are for the prices, at once.
+    // At these prices the cheapest way costs 23 $: 0.4 % of that is the fee, of which 5 % are for the prices, at once.
     let report = market.accept(market.composing(1, &[(0, providers([1, 1]))]));
     assert_eq!(
         (report.fees, report.reward, report.price_share),
-        (micros(460_000), micros(437_000), micros(23_000))
+        (micros(92_000), micros(87_400), micros(4_600))
     );
     assert_eq!(report.reward_ppm, 1_000_000);
-    assert_eq!(market.balance(&miner(0)), micros(23_000));
+    assert_eq!(market.balance(&miner(0)), micros(4_600));
 }
 
 #[test]
@@ -111,15 +112,15 @@ fn a_poor_composition_passes_once_its_demand_has_waited_and_earns_nothing() {
     let below = |expected| {
         Rejection::Market(MarketError::RewardBelowThreshold {
             demand,
-            fee: micros(380_000),
+            fee: micros(76_000),
             got: Money::ZERO,
             expected,
         })
     };
-    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below(micros(40_000)));
+    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below(micros(7_600)));
     // The demand came at height 1; the floor is gone 4 + 12 seconds later.
     market.advance_to(15);
-    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below(micros(3_333)));
+    assert_eq!(market.draft(market.composing(0, &poor)).unwrap_err(), below(micros(633)));
     market.advance_to(16);
     let report = market.compose(&poor);
     assert_eq!((report.reward, report.required), (Money::ZERO, Money::ZERO));

@@ -5,8 +5,8 @@
 
 use chain::ledger::MarketError;
 use chain::schedule::Measure;
-use chain::{BatchKind, Genesis, Rejection, Statement};
-use scenarios::{Money, ProviderId};
+use chain::{BatchKind, DemandId, Genesis, Rejection, Statement};
+use scenarios::{Money, Offer, OperationId, ProviderId};
 
 use crate::market::{
     Market, ProposedBatch, START_MS, demand_statement, demander, micros, miner, offer, provider, provider_of,
@@ -16,13 +16,39 @@ use crate::market::{
 /// Amenders are due 1 % of what they save, and any composition is paid in full.
 fn generous(genesis: &mut Genesis) {
     genesis.parameters.amender_share_ppm = 10_000;
+    // The fee is 2 % of what the cheapest way costs, 2 $ at most.
+    genesis.parameters.solver_fee_ppm = 20_000;
+    for index in 0..3 {
+        genesis.balances.insert(demander(index).public().address(), units(102));
+    }
     genesis.parameters.schedule.measure =
         Measure::Certified { gap_full_ppm: 2_000_000, gap_max_ppm: 3_000_000 };
 }
 
+/// The near provider alone does something rare.
+fn with_rare(genesis: &mut Genesis) {
+    genesis.operations.push("rare".into());
+    let rare = Offer { cost: units(9), minutes: 10 };
+    genesis.providers[0].provider.offers.insert(OperationId(2), rare);
+}
+
+/// Somebody who wants that, for a budget of 100 $ and a fee of at most 0.4 $; near by it costs 19 $ and 20 minutes.
+fn dora(market: &mut Market) -> DemandId {
+    let mut statement = demand_statement(units(100), micros(400_000));
+    statement.orders[1] = OperationId(2);
+    let record = market.record(&treasurer(), Statement::Demand(statement));
+    let id = record.id();
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
+    id
+}
+
 /// Price and clearing account of a demand, and the due of `miner(1)`.
 fn account(market: &Market, index: usize) -> (Money, Money, Money) {
-    let entry = market.ledger.demand(market.demand(index)).expect("a demand on chain");
+    account_of(market, market.demand(index))
+}
+
+fn account_of(market: &Market, demand: DemandId) -> (Money, Money, Money) {
+    let entry = market.ledger.demand(demand).expect("a demand on chain");
     let standing = entry.composition().expect("it is composed");
     let due = standing.dues.get(&miner(1).public().address()).copied().unwrap_or(Money::ZERO);
     (standing.price, entry.clearing, due)
@@ -50,8 +76,8 @@ fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_deman
         (standing.first_cost, standing.cost, standing.reduced_cost),
         (units(26), units(19), Money::ZERO)
     );
-    // A tenth of 7 $ would be 0.7 $; the fee is 0.4 $, and solvers together never get more.
-    assert_eq!(account(&market, 0), (units(26), units(26), micros(400_000)));
+    // A tenth of 7 $ would be 0.7 $; the fee is 0.076 $, and solvers together never get more.
+    assert_eq!(account(&market, 0), (units(26), units(26), micros(76_000)));
     assert_eq!(market.ledger.total_money(), total);
     assert_eq!(market.ledger.usage(ProviderId(0)).standing, 20);
     assert_eq!(market.ledger.usage(ProviderId(1)).standing, 0);
@@ -59,31 +85,38 @@ fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_deman
 
 #[test]
 fn one_demand_becomes_dearer_so_that_another_saves_more() {
-    let mut market = Market::open_with(generous);
+    let mut market = Market::open_with(|genesis| {
+        generous(genesis);
+        genesis.providers[0].provider.capacity = Some(30);
+    });
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 2]))]);
     let report = market.amend(1, &[&[(0, providers([1, 1])), (1, providers([0, 0]))]]);
-    // 19 + 41 = 60 $ become 23 + 19 = 42 $. Of the 18 $ saved, 19/60 and 41/60 are 5.7 and 12.3 $.
+    // 19 + 41 = 60 $ become 23 + 19 = 42 $. The 18 $ saved are bob's, who falls by 22 $; of them alice's 4 $ more are paid.
     assert_eq!((report.saving, report.cost, report.replaced), (units(18), units(-18), 2));
-    assert_eq!(account(&market, 0), (units(19), micros(28_700_000), micros(57_000)));
-    assert_eq!(account(&market, 1), (units(41), micros(31_300_000), micros(123_000)));
-    // What they pay in the end is below what they paid in: 23 - 5.7 - 4 of others' money, and so on.
+    assert_eq!(account(&market, 0), (units(19), units(23), Money::ZERO));
+    assert_eq!(account(&market, 1), (units(41), units(37), micros(180_000)));
+    // Alice pays what she paid in, bob 23 $. Of a fee of at most 2 $ it is 0.38 $ each.
     market.advance_to(34);
-    assert_eq!(market.balance(&demander(0)), micros(81_000_000 + 5_700_000));
-    assert_eq!(market.balance(&demander(1)), micros(59_000_000 + 12_300_000));
+    assert_eq!(market.balance(&demander(0)), micros(81_000_000 + 1_620_000));
+    assert_eq!(market.balance(&demander(1)), micros(59_000_000 + 1_620_000 + 18_000_000));
 }
 
 #[test]
 fn room_is_made_for_an_open_demand_which_pays_for_it() {
-    let mut market = Market::open();
+    let mut market = Market::open_with(with_rare);
+    let dora = dora(&mut market);
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    let proposed = |market: &Market| market.amending(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    let proposed = |market: &Market| {
+        let mut proposed = market.amending(1, &[&[(0, providers([1, 1]))]]);
+        proposed.amendments[0].push((dora, providers([0, 0])));
+        proposed
+    };
     // Without prices, moving alice from 19 to 23 $ is 4 $ of reduced cost on 23 $: too much to be paid for.
-    let demand = market.demand(2);
     let below = MarketError::RewardBelowThreshold {
-        demand,
-        fee: micros(380_000),
+        demand: dora,
+        fee: micros(76_000),
         got: Money::ZERO,
-        expected: micros(38_000),
+        expected: micros(7_600),
     };
     assert_eq!(market.draft(proposed(&market)).unwrap_err(), Rejection::Market(below));
     // At the right prices, either composition is worth 23 $, and there is none.
@@ -92,28 +125,29 @@ fn room_is_made_for_an_open_demand_which_pays_for_it() {
     assert_eq!((report.saving, report.displacement), (Money::ZERO, units(4)));
     assert_eq!((report.compositions, report.replaced, report.orders), (1, 1, 2));
     assert_eq!((report.cost, report.reduced_cost), (units(23), Money::ZERO));
-    assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(400_000)));
+    // 0.4 % of 23 $, of which 5 % are for the prices.
+    assert_eq!((report.reward_ppm, report.reward), (1_000_000, micros(87_400)));
     assert_eq!(account(&market, 0), (units(19), units(23), Money::ZERO));
-    assert_eq!(account(&market, 2), (units(23), units(19), Money::ZERO));
-    assert_eq!(market.balance(&demander(2)), units(77));
-    let carol = market.ledger.demand(market.demand(2)).unwrap().composition().unwrap();
-    assert_eq!((carol.version, carol.first_cost, carol.amended_by), (1, units(19), None));
-    assert_eq!(carol.earned, micros(400_000));
+    assert_eq!(account_of(&market, dora), (units(23), units(19), Money::ZERO));
+    // 100.4 $ were put away, 23 $ and 0.092 $ are needed.
+    assert_eq!(market.balance(&treasurer()), units(1_000) - units(23) - micros(92_000));
+    let composed = market.ledger.demand(dora).unwrap().composition().unwrap();
+    assert_eq!((composed.version, composed.first_cost, composed.amended_by), (1, units(19), None));
+    assert_eq!(composed.earned, micros(87_400));
     // At the end alice has paid 19 $ although she costs 23 $.
-    market.advance_to(34);
-    assert_eq!(market.balance(&demander(0)), units(81));
+    market.advance_to(36);
+    assert_eq!(market.balance(&demander(0)), units(81) + micros(324_000));
 }
 
 #[test]
-fn making_room_may_even_save_and_the_newcomer_has_a_share() {
+fn making_room_may_even_save_and_the_saving_is_of_who_becomes_cheaper() {
     let mut market = Market::open_with(generous);
     market.compose(&[(0, providers([0, 1])), (1, providers([0, 0]))]);
     let report = market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
-    // 3 $ saved on alice's 26 $. By price, 26/45 and 19/45 of it: 1.7333 and 1.2666 $, one unit left over.
+    // 3 $ saved on alice's 26 $ are hers: her clearing account goes on holding 26 $, and a hundredth of the saving is due.
     assert_eq!((report.saving, report.displacement, report.cost), (units(3), Money::ZERO, units(16)));
-    let first = i64::from(market.demand(0) < market.demand(2));
-    assert_eq!(account(&market, 0), (units(26), micros(24_733_333 + first), micros(17_333)));
-    assert_eq!(account(&market, 2), (units(19), micros(20_266_667 - first), micros(12_666)));
+    assert_eq!(account(&market, 0), (units(26), units(26), micros(30_000)));
+    assert_eq!(account(&market, 2), (units(19), units(19), Money::ZERO));
 }
 
 #[test]
@@ -243,15 +277,15 @@ fn a_first_composition_that_proves_too_dear_loses_its_fee() {
     let mut market = Market::open_with(|genesis| genesis.parameters.amender_share_ppm = 10_000);
     market.accept(ProposedBatch::default().at_right_prices());
     // At these prices 23 $ are as good as any, and earn the fee.
-    assert_eq!(market.compose(&[(0, providers([1, 1]))]).reward, micros(400_000));
+    assert_eq!(market.compose(&[(0, providers([1, 1]))]).reward, micros(87_400));
     market.amend(1, &[&[(0, providers([0, 0]))]]);
     market.advance_to(35);
-    // 4 of 23 $ too much is beyond the 10 % at which pay ends; of the fee, the amender gets 1 % of 4 $. The
-    // price update of before paid 5 % of 2 $.
-    assert_eq!(market.balance(&miner(0)), micros(100_000));
+    // 4 of 23 $ too much is beyond the 10 % at which pay ends; of the fee of 0.092 $, the amender gets 1 % of 4 $. 5 % of it went to
+    // the prices' author.
+    assert_eq!(market.balance(&miner(0)), micros(4_600));
     assert_eq!(market.balance(&miner(1)), micros(40_000));
-    // 77 $ at once; 4 $ saved and 0.36 $ of the fee now.
-    assert_eq!(market.balance(&demander(0)), micros(81_360_000));
+    // 77 $ and 0.308 $ at once; 4 $ saved and 0.0474 $ of the fee now.
+    assert_eq!(market.balance(&demander(0)), micros(81_355_400));
 }
 
 #[test]
@@ -270,7 +304,7 @@ fn whoever_composes_badly_and_amends_that_under_another_key_gains_nothing() {
         market.advance_to(53);
         market.balance(&miner(0)) + market.balance(&miner(1))
     };
-    assert_eq!((earned(true), earned(false)), (micros(380_000), micros(380_000)));
+    assert_eq!((earned(true), earned(false)), (micros(76_000), micros(76_000)));
 }
 
 #[test]
@@ -287,8 +321,8 @@ fn under_the_measure_of_paper_a_what_was_earned_stands_but_for_the_dues() {
     market.amend(1, &[&[(0, providers([0, 0]))]]);
     market.advance_to(34);
     let entry = market.departed(0);
-    // 0.4 $ less 1 % of 7 $.
-    assert_eq!(entry.composition().unwrap().earned, micros(330_000));
+    // 2 $ less 1 % of 7 $.
+    assert_eq!(entry.composition().unwrap().earned, micros(1_930_000));
 }
 
 #[test]

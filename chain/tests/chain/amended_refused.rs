@@ -340,13 +340,15 @@ fn a_saving_that_is_too_small() {
 }
 
 #[test]
-fn an_amendment_that_costs_more() {
+fn an_amendment_that_makes_dearer_what_has_room() {
     let market = composed();
-    let expected = Rejection::Market(MarketError::SavingTooSmall {
+    let expected = Rejection::Market(MarketError::DearerPart {
         amendment: 0,
-        got: units(-4),
-        expected: micros(9_500),
+        demand: market.demand(1),
+        got: units(23),
+        expected: units(19),
     });
+    assert_eq!(expected.rule(), "dearer-part");
     undrafted(&market, market.amending(0, &[&[(1, providers([1, 1]))]]), &expected);
 }
 
@@ -373,8 +375,15 @@ fn room_that_those_it_is_made_for_cannot_pay() {
     });
     assert_eq!(expected.rule(), "room");
     undrafted(&market, room(ids[0]), &expected);
-    let report = market.draft(room(ids[1])).unwrap().report().clone();
-    assert_eq!(report.displacement, units(4));
+    // Who could pay for it can have it elsewhere, for 23 $, too.
+    let expected = Rejection::Market(MarketError::RoomNotNeeded {
+        amendment: 0,
+        demand: ids[1],
+        got: units(-4),
+        expected: micros(9_500),
+    });
+    assert_eq!(expected.rule(), "room-not-needed");
+    undrafted(&market, room(ids[1]), &expected);
 }
 
 #[test]

@@ -108,8 +108,8 @@ fn an_amendment_is_an_item_of_kind_four_after_the_compositions() {
 
 #[test]
 fn an_amended_state_has_this_root() {
-    let mut market = Market::open();
-    market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
+    let mut market = Market::open_with(|genesis| genesis.parameters.min_reward_ppm = 0);
+    market.compose(&[(0, providers([0, 1])), (1, providers([0, 0]))]);
     market.accept(ProposedBatch::default().at_right_prices());
     market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
     let roots = [market.batches[3].header.contents_root.to_string(), market.ledger.state_root().to_string()];

@@ -1,7 +1,7 @@
 //! A market to be checked by hand.
 //!
 //! Transport costs 1 $ a kilometre; every demand is operation 0, then operation 1, with a budget of 100 $
-//! and a fee of 2 % of what its cheapest way costs: 0.38 $ without prices.
+//! and a fee of 0.4 % of what its cheapest way costs: 0.076 $ without prices, and 0.4 $ at most.
 //!
 //! | provider | at            | operation 0   | operation 1   | capacity  |
 //! |----------|---------------|---------------|---------------|-----------|
@@ -124,7 +124,7 @@ pub(crate) fn genesis() -> Genesis {
     scenario.network.notice_ms = 0;
     // Nor does anything have to be near the best of what is left, but in the tests about that.
     scenario.network.near_best_ppm = 1_000_000_000;
-    scenario.network.solver_fee_ppm = 20_000;
+    scenario.network.solver_fee_ppm = 4_000;
     let (profile, miners) = (scenario.search.profile, validators.len());
     let mut genesis = Genesis::of_scenario(&scenario, profile, miners, validators, RNG_SEED, START_MS);
     genesis.balances.insert(treasurer().public().address(), units(1_000));

@@ -215,16 +215,14 @@ fn prices_that_do_not_raise_the_bound() {
         market.draft(ProposedBatch { prices, ..ProposedBatch::default() }).map(|_| "accepted")
     };
     // At 1 $ a minute, all demands go to provider 1: 3 x 23 - 40 = 29 $. Raising 57 $ by 100 ppm: 57.0057 $.
-    let refused =
-        Rejection::Market(MarketError::BoundNotRaised { got: units(29), expected: micros(57_005_700) });
-    assert_eq!(propose(&market, &[1_000_000]), Err(refused.clone()));
-    refuse(&market, repricing(&market, &[micros(1_000_000)]), &refused, Fault::Peer);
+    let refused = Rejection::Market(MarketError::BoundNotRaised { got: units(-28), expected: micros(5_700) });
+    assert_eq!(propose(&market, &[1_000_000]), Err(refused));
+    let false_gain = MarketError::FalseGain { got: units(-28), expected: units(1), bond: Money::ZERO };
+    refuse(&market, repricing(&market, &[micros(1_000_000)]), &Rejection::Market(false_gain), Fault::Peer);
     // At 0.000285 $: 3 x (19 + 0.0057) - 40 x 0.000285 = 57.0057 $ just passes, one micro-unit less does not.
     assert_eq!(propose(&market, &[285]), Ok("accepted"));
-    let refused = Rejection::Market(MarketError::BoundNotRaised {
-        got: micros(57_005_680),
-        expected: micros(57_005_700),
-    });
+    let refused =
+        Rejection::Market(MarketError::BoundNotRaised { got: micros(5_680), expected: micros(5_700) });
     assert_eq!(propose(&market, &[284]), Err(refused));
     market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     assert_eq!(propose(&market, &[200_000]).unwrap_err().rule(), "bound-gain");
@@ -262,9 +260,8 @@ fn a_reward_below_the_threshold() {
     let mut batch = market.batch(market.composing(0, &[(2, providers([0, 0]))]));
     let composition = &mut batch.contents.blocks[0].body.compositions[0];
     (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
-    let (demand, expected) = (market.demand(2), micros(40_000));
-    let below =
-        MarketError::RewardBelowThreshold { demand, fee: micros(380_000), got: Money::ZERO, expected };
+    let (demand, expected) = (market.demand(2), micros(7_600));
+    let below = MarketError::RewardBelowThreshold { demand, fee: micros(76_000), got: Money::ZERO, expected };
     refuse(&market, resign(batch, &miner(0)), &Rejection::Market(below), Fault::Peer);
 }
 

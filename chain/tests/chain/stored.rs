@@ -18,10 +18,19 @@ fn three_batches() -> Market {
     market
 }
 
+/// In the fourth, alice and bob make room for carol, and save 3 $ in doing so.
+fn four_batches() -> Market {
+    let mut market = Market::open_with(|genesis| genesis.parameters.min_reward_ppm = 0);
+    let two = market.composing(0, &[(0, providers([0, 1])), (1, providers([0, 0]))]);
+    market.accept(two.at_right_prices());
+    market.advance_to(3);
+    market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    market
+}
+
 #[test]
 fn a_stored_chain_with_amendments_leads_to_the_same_ledger_and_one_with_a_forged_version_to_one_without_it() {
-    let mut market = three_batches();
-    market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    let mut market = four_batches();
     market.advance_to(34);
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
@@ -70,8 +79,7 @@ fn a_chain_is_read_again_and_leads_to_the_same_ledger() {
 
 #[test]
 fn batches_are_passed_on_as_they_would_be_encoded() {
-    let mut market = three_batches();
-    market.amend(1, &[&[(0, providers([1, 1])), (2, providers([0, 0]))]]);
+    let market = four_batches();
     let mut store = in_memory(&market);
     store.write(&writes(&market)).unwrap();
     let contents = market.batches.iter().map(|batch| &batch.contents);

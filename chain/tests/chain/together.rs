@@ -18,17 +18,17 @@ fn no_good_composition_carries_a_bad_one() {
     let demand = market.demand(2);
     let below = MarketError::RewardBelowThreshold {
         demand,
-        fee: micros(380_000),
+        fee: micros(76_000),
         got: Money::ZERO,
-        expected: micros(38_000),
+        expected: micros(7_600),
     };
     assert_eq!(market.draft(both.clone()).unwrap_err(), Rejection::Market(below.clone()));
     let admissible = market.ledger.admissible(&miner(0).public(), market.next_time(), &both.compositions);
     assert_eq!(admissible.kept, both.compositions[..1]);
-    // The demand came at height 1; 4 and 12 seconds later nothing is asked for.
+    // The demand came at height 1; 4 and 12 seconds later nothing is asked for, and a millisecond before that less than a micro-unit.
     let early = Early {
         serving: both.compositions[1].clone(),
-        from_ms: market.ledger.head().timestamp_ms + 16_000,
+        from_ms: market.ledger.head().timestamp_ms + 15_999,
         rejection: Rejection::Market(below),
     };
     assert_eq!(admissible.early, [early]);

@@ -57,10 +57,10 @@ fn a_halt_makes_no_acceptance_relax() {
         Err(Rejection::Market(MarketError::RewardBelowThreshold { expected, .. })) => expected,
         other => panic!("{other:?}"),
     };
-    // The floor of 40,000 stands for 4 s and falls over 12: ten seconds on, half of it is left, and no batch that comes
+    // The floor of 7,600 stands for 4 s and falls over 12: ten seconds on, half of it is left, and no batch that comes
     // later finds less.
-    assert_eq!(required(parent + 4_000), micros(40_000));
-    assert_eq!([10_000, 10_001, 3_600_000].map(|ms| required(parent + ms)), [micros(20_000); 3]);
+    assert_eq!(required(parent + 4_000), micros(7_600));
+    assert_eq!([10_000, 10_001, 3_600_000].map(|ms| required(parent + ms)), [micros(3_800); 3]);
 }
 
 #[test]

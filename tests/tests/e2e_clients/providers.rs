@@ -49,5 +49,8 @@ fn a_new_cheaper_provider_is_used_for_what_is_still_open() {
     let file = network.write_offer("Dear", 0, &json!({ "turning": { "cost": 15, "minutes": 5 } }));
     let file = file.to_str().unwrap();
     network.submit(&dear, &["offer", "change", "--wait", "--file", file]);
+    network.wait_until("its notice is over", |network| {
+        network.balance(&dear)["offer"]["operations"][0]["cost"] == 15
+    });
     assert_eq!(providers(&network.compose(&customer, "turning", "50")["demand"]), ["Dear"]);
 }
