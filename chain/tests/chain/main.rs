@@ -18,6 +18,7 @@ mod properties;
 mod records_refused;
 mod refused;
 mod refused_by_state;
+mod robbery;
 mod settlement;
 mod stored;
 mod tehran;

@@ -68,13 +68,9 @@ fn composed_after_ms(world: &mut World, mut harass: impl FnMut(&mut World)) -> u
     world.now_ms() - begin_ms
 }
 
-// ---- cells ----
-
-#[test]
-fn a_thousand_invented_miners_leave_composing_as_fast_as_it_was() {
-    let undisturbed_ms = composed_after_ms(&mut world_with_puppet([0; 4]), |_| {});
-    let mut world = world_with_puppet([0; 4]);
-    let disturbed_ms = composed_after_ms(&mut world, |world| {
+/// The same, while a thousand miners are invented every second.
+fn composed_while_miners_are_invented(world: &mut World) -> u64 {
+    composed_after_ms(world, |world| {
         connect_puppet(world);
         let issued_ms = START_MS + world.now_ms();
         for first in (0..1_000).step_by(64) {
@@ -83,7 +79,19 @@ fn a_thousand_invented_miners_leave_composing_as_fast_as_it_was() {
             let records: Vec<PeerRecord> = records.collect();
             world.say_to_all(PUPPET, &Message::Peers(records));
         }
-    });
+    })
+}
+
+// ---- cells ----
+
+#[test]
+fn a_thousand_invented_miners_leave_composing_as_fast_as_it_was() {
+    // Whether the last demand is found a composition that its floor accepts at once, or after it has relaxed, is chance.
+    let (mut undisturbed_ms, mut disturbed_ms) = (0, 0);
+    for clock_lead_ms in 0..4 {
+        undisturbed_ms += composed_after_ms(&mut world_with_puppet([clock_lead_ms; 4]), |_| {});
+        disturbed_ms += composed_while_miners_are_invented(&mut world_with_puppet([clock_lead_ms; 4]));
+    }
     eprintln!("undisturbed {undisturbed_ms} ms, disturbed {disturbed_ms} ms");
     assert!(disturbed_ms <= 2 * undisturbed_ms, "{disturbed_ms} ms, undisturbed {undisturbed_ms} ms");
 }
