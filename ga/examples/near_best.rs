@@ -6,7 +6,7 @@
 //! Each file's plan and prices are the centralised search's. Its compositions take effect one after another in the order of
 //! a batch, the least reduced cost for its cost first. Whatever a row says is refused, somebody else could compose
 //! for less at once; whoever composes with a friend's help can take at most that share of what a demand costs.
-#![expect(clippy::print_stdout, reason = "a program with files")]
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a program with files")]
 
 use std::time::Duration;
 
@@ -28,7 +28,9 @@ fn main() -> anyhow::Result<()> {
         }
     }
     print!("{:<34} {:>7} {:>9}", "file", "demands", "dearest %");
-    SHARES.iter().for_each(|share| print!(" {:>7}", format!("> {share}%")));
+    for share in SHARES {
+        print!(" {:>7}", format!("> {share}%"));
+    }
     println!("   (refused at that share)");
     for path in files {
         let scenario = Scenario::from_json(&std::fs::read(&path)?)?;

@@ -29,7 +29,7 @@ pub(in crate::ledger) struct Value {
     /// The same as far as offers are priced: what the fee is of, and what reduced cost is counted from.
     pub(in crate::ledger) valued: Money,
     /// Its cost, with the minutes it takes.
-    pub(in crate::ledger) priced: Money,
+    pub(in crate::ledger) with_minutes: Money,
     pub(in crate::ledger) reduced_cost: Money,
     /// The same, less that of the composition it replaces.
     pub(in crate::ledger) added: Money,
@@ -72,13 +72,13 @@ impl Transition<'_> {
         let least =
             if self.is_all_valued() { valued } else { demand_bound(self.oracle(), &entry.demand, prices) };
         let beyond = reduced_cost(evaluation, valued, prices);
-        let priced = beyond.checked_add(valued).ok_or(Defect::ReducedCost)?;
+        let with_minutes = beyond.checked_add(valued).ok_or(Defect::ReducedCost)?;
         let reduced_cost = beyond.max(Money::ZERO);
         let added = entry
             .composition()
-            .map_or(Some(reduced_cost), |replaced| priced.checked_sub(priced_cost(replaced, prices)?));
+            .map_or(Some(reduced_cost), |replaced| with_minutes.checked_sub(priced_cost(replaced, prices)?));
         let added = added.ok_or(Defect::ReducedCost)?;
-        Ok(Value { least, valued, priced, reduced_cost, added })
+        Ok(Value { least, valued, with_minutes, reduced_cost, added })
     }
 
     /// What the first composition of a demand of which this is the [`Value::valued`] earns for this achievement, which is

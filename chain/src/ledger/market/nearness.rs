@@ -48,12 +48,12 @@ impl Transition<'_> {
         value: &Value,
         moved: &BTreeMap<ProviderId, Minutes>,
     ) -> Result<(), MarketError> {
-        if self.takes_effect_whole() || self.most_near(value.least) >= value.priced {
+        if self.takes_effect_whole() || self.most_near(value.least) >= value.with_minutes {
             return Ok(());
         }
         let (left, prices) = (self.left(moved), self.prices);
         let (found, got) = match self.carried(entry, prices, &left)? {
-            Some(found) => (Some(found), value.priced),
+            Some(found) => (Some(found), value.with_minutes),
             None => (self.carried(entry, &DualPrices::zero(), &left)?, evaluation.cost()),
         };
         if let Some(PricedComposition { providers, priced_cost }) = found {

@@ -50,7 +50,7 @@ pub struct Notice {
 /// All notices. Cloning shares what is large.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notices {
-    notices: RedBlackTreeMapSync<Subject, Arc<Notice>>,
+    by_subject: RedBlackTreeMapSync<Subject, Arc<Notice>>,
     due: RedBlackTreeSetSync<(u64, Subject)>,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
@@ -58,21 +58,21 @@ pub(crate) struct Notices {
 
 impl Notices {
     pub(in crate::ledger) fn get(&self, subject: Subject) -> Option<&Notice> {
-        self.notices.get(&subject).map(Arc::as_ref)
+        self.by_subject.get(&subject).map(Arc::as_ref)
     }
 
     /// Gives notice, in place of any of the same subject.
     pub(in crate::ledger) fn give(&mut self, subject: Subject, notice: Notice) {
         self.take(subject);
         self.due.insert_mut((notice.due_ms, subject));
-        self.notices.insert_mut(subject, Arc::new(notice));
+        self.by_subject.insert_mut(subject, Arc::new(notice));
         self.touched.insert(StateKey::Notice(subject));
     }
 
     /// Takes a notice out.
     pub(in crate::ledger) fn take(&mut self, subject: Subject) -> Option<Arc<Notice>> {
-        let notice = self.notices.get(&subject).map(Arc::clone)?;
-        self.notices.remove_mut(&subject);
+        let notice = self.by_subject.get(&subject).map(Arc::clone)?;
+        self.by_subject.remove_mut(&subject);
         self.due.remove_mut(&(notice.due_ms, subject));
         self.touched.insert(StateKey::Notice(subject));
         Some(notice)
@@ -106,12 +106,12 @@ impl Notices {
 
     /// The value of a notice's entry of the state.
     pub(in crate::ledger) fn entry(&self, subject: Subject) -> Option<Vec<u8>> {
-        self.get(subject).map(|notice| encode(notice))
+        self.get(subject).map(encode)
     }
 
     /// The keys of all its entries of the state.
     pub(in crate::ledger) fn keys(&self) -> impl Iterator<Item = StateKey> {
-        self.notices.keys().copied().map(StateKey::Notice)
+        self.by_subject.keys().copied().map(StateKey::Notice)
     }
 
     pub(in crate::ledger) fn take_touched(&mut self) -> BTreeSet<StateKey> {
