@@ -444,7 +444,7 @@ class Batch:
         if schedule["measure"][0] == "Paper":
             return  # see judge
         for part in firsts:
-            part.fee = ceil_div(part.entry["solver_fee"] * part.valued, part.entry["demand"]["budget"])
+            part.fee = ceil_div(part.entry["solver_fee"] * min(part.valued, part.priced), part.entry["demand"]["budget"])
             paid, required = self.pay(part, reward_share(schedule, cost, reduced_cost))
             require(paid >= required, f"it earns {paid}, expected at least {required}", "reward")
 

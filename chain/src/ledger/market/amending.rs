@@ -234,7 +234,7 @@ impl Transition<'_> {
         }
         let awards = parts.iter().zip(proposed).zip(values);
         let awards = awards.map(|((part, proposed), value)| match part.replaced() {
-            None => self.award(proposed.demand, &part.entry, value.valued, &achieved),
+            None => self.award(proposed.demand, &part.entry, value.least_known(), &achieved),
             Some(_) => Ok(Award::default()),
         });
         awards.collect()

@@ -26,13 +26,20 @@ const CLAIMED_PPM: u64 = 750_000;
 pub(in crate::ledger) struct Value {
     /// The least its demand can add to the cost of any plan.
     pub(in crate::ledger) least: Money,
-    /// The same as far as offers are priced: what the fee is of, and what reduced cost is counted from.
+    /// The same as far as offers are priced: what reduced cost is counted from.
     pub(in crate::ledger) valued: Money,
     /// Its cost, with the minutes it takes.
     pub(in crate::ledger) with_minutes: Money,
     pub(in crate::ledger) reduced_cost: Money,
     /// The same, less that of the composition it replaces.
     pub(in crate::ledger) added: Money,
+}
+
+impl Value {
+    /// The least that the demand is known to cost, with minutes: by priced offers, or by this composition.
+    pub(in crate::ledger) fn least_known(&self) -> Money {
+        self.valued.min(self.with_minutes)
+    }
 }
 
 /// What a first composition earns, and the least that its demand asks for.
@@ -81,20 +88,20 @@ impl Transition<'_> {
         Ok(Value { least, valued, with_minutes, reduced_cost, added })
     }
 
-    /// What the first composition of a demand of which this is the [`Value::valued`] earns for this achievement, which is
+    /// What the first composition of a demand of which this is the [`Value::least_known`] earns for this achievement, which is
     /// enough. Where blocks are judged as a whole it is nothing yet: see [`Transition::judge_whole`].
     pub(in crate::ledger) fn award(
         &self,
         demand: DemandId,
         entry: &DemandEntry,
-        valued: Money,
+        least_known: Money,
         achievement: &Achievement,
     ) -> Result<Award, MarketError> {
         let schedule = &self.network.parameters().schedule;
         if let Measure::Paper { .. } = schedule.measure {
             return Ok(Award::default());
         }
-        let fee = fee_of(entry, valued).ok_or(Defect::Reward)?;
+        let fee = fee_of(entry, least_known).ok_or(Defect::Reward)?;
         let award = self.award_of(entry, fee, schedule.reward_ppm(achievement))?;
         let (got, expected) = (award.paid().ok_or(Defect::Reward)?, award.required);
         if got < expected {
@@ -294,11 +301,11 @@ impl Transition<'_> {
     }
 }
 
-/// `ceil(solver_fee * valued / budget)`: a demand that allows more than it can cost does not pay for that, nor one that
+/// `ceil(solver_fee * least_known / budget)`: a demand that allows more than it can cost does not pay for that, nor one that
 /// allows little less. `None` if that leaves the range of money.
-fn fee_of(entry: &DemandEntry, valued: Money) -> Option<Money> {
+fn fee_of(entry: &DemandEntry, least_known: Money) -> Option<Money> {
     let (most, budget) = (i128::from(entry.solver_fee.micros()), i128::from(entry.demand.budget.micros()));
-    let scaled = most.checked_mul(i128::from(valued.micros().max(0)))?;
+    let scaled = most.checked_mul(i128::from(least_known.micros().max(0)))?;
     let fee = scaled.checked_add(budget.checked_sub(1)?)?.checked_div(budget)?;
     i64::try_from(fee).ok().map(|fee| Money::from_micros(fee).min(entry.solver_fee))
 }

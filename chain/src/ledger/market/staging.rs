@@ -176,7 +176,7 @@ impl Transition<'_> {
         let reduced_cost = value.reduced_cost;
         let orders = u64::try_from(providers.len()).or(Err(Defect::Totals))?;
         let achievement = Achievement { cost, reduced_cost, orders, reference: Money::ZERO };
-        let award = self.award(demand, &entry, value.valued, &achievement)?;
+        let award = self.award(demand, &entry, value.least_known(), &achievement)?;
         let share_ppm = self.network.parameters().schedule.reward_ppm(&achievement);
         let terms = Terms { price: cost, clearing: cost, due: Money::ZERO };
         let providers = providers.to_vec();
