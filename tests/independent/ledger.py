@@ -511,6 +511,8 @@ def is_nowhere_better(said, before):
             return False
         if offer["cost"] < known[operation]["cost"] or offer["minutes"] < known[operation]["minutes"]:
             return False
-    if before["capacity"] is not None and (said["capacity"] is None or said["capacity"] > before["capacity"]):
+    if before["capacity"] is None or said["capacity"] is None:
+        return before["capacity"] is said["capacity"] and said["site"] == before["site"]
+    if said["capacity"] > before["capacity"]:
         return False
     return said["site"] == before["site"]

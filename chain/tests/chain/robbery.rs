@@ -84,6 +84,25 @@ fn an_offer_that_one_order_fills_costs_nobody_its_pay() {
 }
 
 #[test]
+fn whoever_gets_rid_of_the_price_of_its_minutes_is_not_what_others_are_measured_by() {
+    let mut market = Market::open();
+    market.accept(ProposedBatch::default().at_right_prices());
+    let owner = provider_of(0);
+    for capacity in [None, Some(40)] {
+        let near = provider("near", Site::point(0, 0), &[(0, 10, 10), (1, 9, 10)], capacity);
+        let record = market.record(&owner, offer(&near));
+        market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
+    }
+    // Its minutes cost nothing any more, so that near by 19 $ would be the least for anybody, and 23 $ far off a sixth too much.
+    assert_eq!(market.ledger.prices().of(ProviderId(0)), Money::ZERO);
+    let report = market.compose(&[(0, providers([1, 1]))]);
+    assert_eq!((report.reduced_cost, report.reward_ppm), (Money::ZERO, 1_000_000));
+    // At the right prices, once somebody has put them back, all is as it was.
+    market.accept(ProposedBatch::default().at_right_prices());
+    assert_eq!(market.ledger.unvalued().count(), 0);
+}
+
+#[test]
 fn a_composition_that_becomes_cheaper_at_a_cronys_is_near_the_best_all_the_same() {
     let mut market = Market::open_with(|genesis| {
         near(genesis);

@@ -265,6 +265,7 @@ mod tests {
             used: 0,
             deposit,
             operations: Vec::new(),
+            announced: None,
         });
         AccountReport {
             address: SecretKey::for_scenario(1, "test", 0).public().address(),

@@ -392,9 +392,10 @@ fn is_nowhere_better(terms: &Provider, before: &Provider) -> bool {
         before.is_some_and(|before| before.cost <= offer.cost && before.minutes <= offer.minutes)
     };
     let has_no_more_time = match (terms.capacity, before.capacity) {
-        (_, None) => true,
+        (None, None) => true,
         (Some(terms), Some(before)) => terms <= before,
-        (None, Some(_)) => false,
+        // Minutes without a limit have no price, and one that comes is not priced yet.
+        (Some(_), None) | (None, Some(_)) => false,
     };
     terms.site == before.site && has_no_more_time && terms.offers.iter().all(is_covered)
 }

@@ -1,7 +1,10 @@
 //! What an address has and may do, and what it offers.
 
+use std::collections::BTreeMap;
+
+use chain::ledger::{Change, Subject};
 use chain::{Address, Height, Ledger, RecordId};
-use scenarios::{Minutes, Money, ProviderId, Site};
+use scenarios::{Minutes, Money, Offer, OperationId, ProviderId, Site};
 use serde::{Deserialize, Serialize};
 
 use super::{operation_name, waits_for};
@@ -59,6 +62,20 @@ pub struct OfferReport {
     pub deposit: Money,
     /// What it can do.
     pub operations: Vec<OfferedOperation>,
+    /// What it announced, and is not so yet.
+    #[serde(default)]
+    pub announced: Option<AnnouncedOffer>,
+}
+
+/// What a provider will offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnnouncedOffer {
+    /// What it will be able to do; nothing, if it withdraws.
+    pub operations: Vec<OfferedOperation>,
+    /// Minutes it will offer in all; `None` is unlimited.
+    pub capacity: Option<Minutes>,
+    /// In how many milliseconds of market time after the head at the earliest.
+    pub in_ms: u64,
 }
 
 /// An operation a provider offers.
@@ -108,11 +125,6 @@ fn first_free(next: u64, taken: impl IntoIterator<Item = u64>) -> u64 {
 fn offer_of(ledger: &Ledger, address: Address) -> Option<OfferReport> {
     let id = ledger.provider_id(address)?;
     let provider = ledger.supply().provider(id)?;
-    let operations = provider.offers.iter().map(|(&operation, offer)| OfferedOperation {
-        operation: operation_name(ledger, operation),
-        cost: offer.cost,
-        minutes: offer.minutes,
-    });
     Some(OfferReport {
         provider: id,
         name: provider.name.clone(),
@@ -120,8 +132,27 @@ fn offer_of(ledger: &Ledger, address: Address) -> Option<OfferReport> {
         capacity: provider.capacity,
         used: ledger.usage(id).total(),
         deposit: ledger.deposit(id),
-        operations: operations.collect(),
+        operations: offered(ledger, &provider.offers),
+        announced: announced_of(ledger, address),
     })
+}
+
+fn announced_of(ledger: &Ledger, address: Address) -> Option<AnnouncedOffer> {
+    let notice = ledger.notice(Subject::Offer(address))?;
+    let (operations, capacity) = match &notice.change {
+        Change::Offer(offer) => (offered(ledger, &offer.offers), offer.capacity),
+        Change::Withdrawal | Change::Cancellation => (Vec::new(), Some(0)),
+    };
+    Some(AnnouncedOffer { operations, capacity, in_ms: notice.due_ms.saturating_sub(ledger.market_ms()) })
+}
+
+fn offered(ledger: &Ledger, offers: &BTreeMap<OperationId, Offer>) -> Vec<OfferedOperation> {
+    let offers = offers.iter().map(|(&operation, offer)| OfferedOperation {
+        operation: operation_name(ledger, operation),
+        cost: offer.cost,
+        minutes: offer.minutes,
+    });
+    offers.collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod market_status;
 mod record;
 mod unserved;
 
-pub use account::{AccountReport, OfferReport, OfferedOperation, PendingRecord, account};
+pub use account::{AccountReport, AnnouncedOffer, OfferReport, OfferedOperation, PendingRecord, account};
 pub use demand::{
     CompositionReport, DemandReport, DemandStanding, OrderReport, WantedReport, demand, demands, explain,
 };

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use chain::Address;
 use clap::Args;
-use miner_api::AccountReport;
+use miner_api::{AccountReport, OfferedOperation};
 
 use super::report::minutes;
 use super::{NodeArgument, parse_address};
@@ -43,6 +43,10 @@ pub(super) async fn run(arguments: &BalanceArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn operation(offered: &OfferedOperation) -> String {
+    format!("          {} for {} in {}", offered.operation, offered.cost, minutes(offered.minutes))
+}
+
 fn render(account: &AccountReport) -> String {
     let mut lines = vec![
         format!("address   {}", account.address),
@@ -56,13 +60,11 @@ fn render(account: &AccountReport) -> String {
         let used = offer.used;
         let deposit = offer.deposit;
         lines.push(format!("provider  {}: {used} of {capacity} minutes used, deposit {deposit}", offer.name));
-        for offered in &offer.operations {
-            lines.push(format!(
-                "          {} for {} in {}",
-                offered.operation,
-                offered.cost,
-                minutes(offered.minutes)
-            ));
+        lines.extend(offer.operations.iter().map(operation));
+        if let Some(announced) = &offer.announced {
+            let what = if announced.operations.is_empty() { "nothing any more" } else { "instead" };
+            lines.push(format!("announced {what}, in {} ms at the earliest", announced.in_ms));
+            lines.extend(announced.operations.iter().map(operation));
         }
     }
     for record in &account.pending {
