@@ -128,6 +128,28 @@ fn a_composition_that_becomes_cheaper_at_a_cronys_is_near_the_best_all_the_same(
 }
 
 #[test]
+fn nothing_moves_to_a_crony_in_a_set_because_others_save() {
+    // Near by bob has all there is; alice and carol are served far off.
+    let mut market = Market::open_with(|genesis| {
+        near(genesis);
+        genesis.providers[0].provider.capacity = Some(20);
+    });
+    market.advance_to(20);
+    market.compose(&[(1, providers([0, 0]))]);
+    market.compose(&[(0, providers([1, 1]))]);
+    let cheaper = provider("near", Site::point(0, 0), &[(0, 1, 10), (1, 1, 10)], Some(20));
+    let record = market.record(&provider_of(0), offer(&cheaper));
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
+    let crony = publish(&mut market, &treasurer(), &[(0, 15, 10), (1, 15, 10)], 20);
+    // Alice falls from 23 to 2 $ in bob's place, for whom 30 $ at the crony's would leave 10 $ of saving, and 23 $ far off 17 $.
+    let amend = |bobs: [u32; 2]| {
+        let set = [(0, providers([0, 0])), (1, providers(bobs))];
+        market.draft(market.amending(1, &[&set])).map_or_else(|why| why.rule(), |_| "accepted")
+    };
+    assert_eq!([amend([crony, crony]), amend([1, 1])], ["near-best", "accepted"]);
+}
+
+#[test]
 fn who_pads_a_set_with_its_own_demand_gains_nothing_for_it() {
     let mut market = Market::open();
     market.advance_to(20);
