@@ -14,7 +14,7 @@ use crate::key::{KeyError, PublicKey, SecretKey, Signature};
 use crate::record::{Height, NetworkId, Record};
 
 /// The version of headers and contents this code reads and writes.
-pub const BATCH_VERSION: u16 = 8;
+pub const BATCH_VERSION: u16 = 9;
 
 /// Room in a batch for what it holds beside its contents, in bytes.
 pub(crate) const OVERHEAD_BYTES: u16 = 512;

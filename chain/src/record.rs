@@ -83,6 +83,8 @@ pub struct OfferStatement {
     pub offers: BTreeMap<OperationId, Offer>,
     /// Minutes it can work in all; `None` is unlimited.
     pub capacity: Option<Minutes>,
+    /// What its author locks for each operation, at least `offer_deposit`: of offers without work, those with the least give way.
+    pub deposit: Money,
 }
 
 /// What a demander wants.

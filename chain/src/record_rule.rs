@@ -68,6 +68,12 @@ named_rules! {
     InsufficientEscrow = "insufficient-escrow",
     /// A provider can lock the deposit of its offer.
     InsufficientDeposit = "insufficient-deposit",
+    /// Where minutes are locked for, an offer says how many it has.
+    UnlimitedCapacity = "unlimited-capacity",
+    /// There is room for another offer of an operation.
+    OffersMax = "offers-max",
+    /// There is time to check another demand.
+    MarketWork = "market-work",
     /// A giver has what is given.
     Overdraft = "overdraft",
     /// A transfer leaves its recipient with what an account must have.

@@ -79,11 +79,17 @@ pub struct Parameters {
     /// What an account keeps as long as it stands, at most 1,000 $: nobody with less may state anything, no
     /// statement takes an account below it, and a transfer leaves its recipient with no less.
     pub account_min: Money,
-    /// The least budget of a demand, above 0, at most the largest budget.
+    /// The least budget of a demand for each of its orders, above 0, at most the largest budget.
     pub min_budget: Money,
-    /// What is locked of a provider's money for each operation that its offer has, and for one at least, from the record
+    /// The least that is locked of a provider's money for each operation that its offer has, and for one at least, from the record
     /// that brings the offer on; at most 1,000 $. Offers of genesis are free.
     pub offer_deposit: Money,
+    /// What is locked for each minute of a provider's capacity beyond that of genesis, at most 1 $. Above 0, whoever had no unlimited
+    /// capacity at genesis has none.
+    pub minute_deposit: Money,
+    /// How long nothing may have rested on an offer before one with a larger deposit takes its place, where an operation is offered
+    /// as often as it may be, in milliseconds.
+    pub idle_after_ms: u64,
     /// How long after it is on chain a change of an offer, a withdrawal or a cancellation takes effect at the earliest, in milliseconds.
     pub notice_ms: u64,
     /// What each canonical byte costs its author of a record that puts something into the market or gives money away, and its miner of
@@ -137,6 +143,8 @@ impl Default for Parameters {
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(1),
+            minute_deposit: Money::from_micros(10_000),
+            idle_after_ms: 3_600_000,
             notice_ms: 2_000,
             fee_per_byte: Money::from_micros(1),
             demand_lifetime_max_ms: INTERVAL_MS,
@@ -161,8 +169,13 @@ pub struct Limits {
     /// Shortest-path edge relaxations (`Oracle::work`) to check a batch. A price update counts
     /// the whole market twice (before and after). At least 1.
     pub verification_work: u64,
+    /// Edge relaxations that a shortest path for every demand of the market may take together, at least 1. An eighth
+    /// of `verification_work` leaves time for all that a batch checks: a price update takes two passes, a composition six through its demand.
+    pub market_work: u64,
     /// Demands of the market at one time, open or composed, 1 to a million.
     pub market_demands: u32,
+    /// Offers of one operation, 1 to as many as there may be providers; genesis may have more.
+    pub offers_per_operation: u32,
     /// How far a batch's timestamp may be ahead of a node's clock, in milliseconds, at most 30 days.
     pub clock_lead_ms: u64,
 }
@@ -176,7 +189,9 @@ impl Default for Limits {
             records_per_batch: 2_000,
             compositions_per_batch: 2_000,
             verification_work: 1_000_000_000,
+            market_work: 125_000_000,
             market_demands: 100_000,
+            offers_per_operation: 128,
             clock_lead_ms: 2_000,
         }
     }
@@ -267,6 +282,8 @@ impl Parameters {
             account_min,
             min_budget,
             offer_deposit,
+            minute_deposit,
+            idle_after_ms,
             notice_ms,
             fee_per_byte,
             demand_lifetime_max_ms,
@@ -280,7 +297,9 @@ impl Parameters {
             records_per_batch,
             compositions_per_batch,
             verification_work,
+            market_work,
             market_demands,
+            offers_per_operation,
             clock_lead_ms,
         } = size;
         let ranges = [
@@ -299,6 +318,7 @@ impl Parameters {
             ("anchor_window_ms", anchor_window_ms, 0, INTERVAL_MS),
             ("quiet_batch_interval_ms", quiet_batch_interval_ms, 0, INTERVAL_MS),
             ("amendment_interval_ms", amendment_interval_ms, 0, INTERVAL_MS),
+            ("idle_after_ms", idle_after_ms, 0, INTERVAL_MS),
             ("notice_ms", notice_ms, 0, INTERVAL_MS),
             ("demand_lifetime_max_ms", demand_lifetime_max_ms, 1, INTERVAL_MS),
             ("commit_reveal.reveal_ms", reveal_ms, 0, INTERVAL_MS),
@@ -307,7 +327,9 @@ impl Parameters {
             ("limits.records_per_batch", records_per_batch.into(), 1, 1_000_000),
             ("limits.compositions_per_batch", compositions_per_batch.into(), 1, 1_000_000),
             ("limits.verification_work", verification_work, 1, u64::MAX),
+            ("limits.market_work", market_work, 1, u64::MAX),
             ("limits.market_demands", market_demands.into(), 1, limits::DEMANDS as u64),
+            ("limits.offers_per_operation", offers_per_operation.into(), 1, limits::PROVIDERS as u64),
             ("limits.clock_lead_ms", clock_lead_ms, 0, INTERVAL_MS),
         ];
         let broken = |(field, got, lowest, highest): (_, u64, u64, u64)| {
@@ -318,6 +340,7 @@ impl Parameters {
             ("account_min", account_min, Money::ZERO, DEPOSIT),
             ("min_budget", min_budget, Money::from_micros(1), limits::BUDGET),
             ("offer_deposit", offer_deposit, Money::ZERO, DEPOSIT),
+            ("minute_deposit", minute_deposit, Money::ZERO, Money::from_units(1)),
             ("price_bond", price_bond, Money::ZERO, DEPOSIT),
             ("fee_per_byte", fee_per_byte, Money::ZERO, Money::from_units(1)),
         ];

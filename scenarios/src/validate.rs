@@ -10,8 +10,9 @@ use crate::findings::Findings;
 use crate::geometry::Geometry;
 use crate::instance::{CostRules, Demand, Instance, Provider};
 use crate::limits;
+use crate::oracle::path_work;
 use crate::scenario::{Scenario, Window};
-use crate::units::Money;
+use crate::units::{Money, OperationId};
 
 impl Scenario {
     /// Checks everything that reading a file checks; of use to code that builds scenarios.
@@ -46,14 +47,35 @@ pub(crate) fn check_scenario(findings: &mut Findings, scenario: &Scenario) {
     });
     check_instance(findings, &scenario.instance, &scenario.operations);
     check_least_budgets(findings, scenario);
+    check_work(findings, scenario);
+}
+
+/// That the network has time to check all demands at once.
+fn check_work(findings: &mut Findings, scenario: &Scenario) {
+    let mut counts: BTreeMap<OperationId, u64> = BTreeMap::new();
+    for operation in scenario.instance.supply.providers.iter().flat_map(|provider| provider.offers.keys()) {
+        *counts.entry(*operation).or_default() += 1;
+    }
+    let count = |operation: &OperationId| counts.get(operation).copied().unwrap_or(0);
+    let work = |demand: &Demand| path_work(demand.orders.iter().map(count));
+    let pass = scenario.instance.demands.iter().map(work).fold(0_u64, u64::saturating_add);
+    let got = scenario.network.limits.market_work;
+    if pass > got {
+        let expected = format_args!("at least the {pass} steps that shortest paths for all demands take");
+        findings.add("network.limits.market_work", got, expected);
+    }
 }
 
 /// That the network takes each demand for large enough.
 fn check_least_budgets(findings: &mut Findings, scenario: &Scenario) {
-    let least = scenario.network.min_budget;
     for (position, demand) in scenario.instance.demands.iter().enumerate() {
+        let orders = i64::try_from(demand.orders.len()).unwrap_or(i64::MAX);
+        let least = scenario.network.min_budget.checked_mul(orders).unwrap_or(limits::BUDGET);
         if (Money::from_micros(1)..least).contains(&demand.budget) {
-            let expected = format_args!("at least {least}, as network.min_budget says");
+            let expected = format_args!(
+                "at least {least}, {} an order as network.min_budget says",
+                scenario.network.min_budget
+            );
             findings.add(format_args!("demands[{position}].budget"), demand.budget, expected);
         }
     }

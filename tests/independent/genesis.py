@@ -14,7 +14,7 @@ SHARES = (
     "min_saving_ppm", "amender_share_ppm",
 )
 
-INTERVALS = ("relax_after_ms", "relax_over_ms", "notice_ms", "quiet_batch_interval_ms", "amendment_interval_ms")
+INTERVALS = ("relax_after_ms", "relax_over_ms", "idle_after_ms", "notice_ms", "quiet_batch_interval_ms", "amendment_interval_ms")
 DEPOSIT_MAX = 1_000 * MILLION
 
 
@@ -46,6 +46,7 @@ def check_record(genesis, network, supply, record, data):
     kind, said = content["statement"]
     if kind == "Offer":
         check_terms(genesis, supply, said, "the provider")
+        within(said["deposit"], genesis["parameters"]["offer_deposit"], DEPOSIT_MAX, "its deposit")
     elif kind == "Demand":
         check_demand(genesis, supply, said)
     elif kind == "Transfer":
@@ -62,14 +63,14 @@ def check_demand(genesis, supply, said):
     within(len(said["orders"]), 1, ORDERS_MAX, "the number of its orders")
     known = all(operation < len(genesis["operations"]) for operation in said["orders"])
     require(known, "it orders an unknown operation")
-    within(said["budget"], genesis["parameters"]["min_budget"], BUDGET_MAX, "its budget")
+    within(said["budget"], genesis["parameters"]["min_budget"] * len(said["orders"]), BUDGET_MAX, "its budget")
     least = ppm(said["budget"], genesis["parameters"]["solver_fee_ppm"])
     within(said["solver_fee"], least, BUDGET_MAX, "its solver fee")
 
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 8, "the version of genesis")
+    equal(genesis["version"], 9, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -132,6 +133,7 @@ def check_parameters(parameters):
     within(parameters["account_min"], 0, DEPOSIT_MAX, "account_min")
     within(parameters["min_budget"], 1, BUDGET_MAX, "min_budget")
     within(parameters["offer_deposit"], 0, DEPOSIT_MAX, "offer_deposit")
+    within(parameters["minute_deposit"], 0, MILLION, "minute_deposit")
     within(parameters["price_bond"], 0, DEPOSIT_MAX, "price_bond")
     within(parameters["near_best_ppm"], 0, 1_000 * MILLION, "near_best_ppm")
     within(parameters["fee_per_byte"], 0, MILLION, "fee_per_byte")
@@ -150,7 +152,9 @@ def check_parameters(parameters):
     within(limits["records_per_batch"], 1, MILLION, "limits.records_per_batch")
     within(limits["compositions_per_batch"], 1, MILLION, "limits.compositions_per_batch")
     within(limits["verification_work"], 1, (1 << 64) - 1, "limits.verification_work")
+    within(limits["market_work"], 1, (1 << 64) - 1, "limits.market_work")
     within(limits["market_demands"], 1, MILLION, "limits.market_demands")
+    within(limits["offers_per_operation"], 1, PROVIDERS_MAX, "limits.offers_per_operation")
     within(limits["clock_lead_ms"], 0, INTERVAL_MAX, "limits.clock_lead_ms")
 
 

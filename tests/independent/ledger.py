@@ -37,6 +37,8 @@ class State:
         self.ids = {address: number for number, address in enumerate(self.addresses)}
         self.usage = [{"standing": 0, "frozen": 0} for _ in self.addresses]
         self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
+        self.per_operation = {}  # what an offer locks for each operation
+        self.active = [genesis["timestamp_ms"]] * len(self.addresses)  # in market time
         self.changed = set()  # providers whose offers the batch changed
         self.anchors, self.brought = {}, {}  # times, by hash of batch, block or commitment
         self.accused = {}  # height of the batch with evidence, by position of the validator
@@ -84,7 +86,8 @@ class State:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
                 "usage": self.usage[name], "holder": self.holders.get(name), "price": self.prices[name],
-                "deposit": self.deposits.get(name, 0), "unvalued_since_ms": self.unvalued.get(name),
+                "deposit": self.deposits.get(name, 0), "per_operation": self.per_operation.get(name, 0),
+                "active_ms": self.active[name], "unvalued_since_ms": self.unvalued.get(name),
             })
         if kind == PRICES:
             return wire.PRICE_TOTALS.write(self.price_totals)
@@ -272,6 +275,7 @@ class State:
         for number, minutes in standing["minutes"].items():
             self.usage[number]["standing"] -= minutes
             self.usage[number]["frozen"] += minutes
+            self.active[number] = self.market_time()
             holder = self.holders.get(number)
             if holder:
                 holder["compositions"] -= 1
@@ -322,23 +326,62 @@ class State:
 
     # ---- Deposits ----
 
+    def vouched(self, number):
+        """The minutes for which nothing is locked, or None for any number."""
+        known = self.genesis["providers"]
+        return known[number]["provider"]["capacity"] if number is not None and number < len(known) else 0
+
+    def deposit_for(self, number, operations, capacity, per_operation):
+        vouched = self.vouched(number)
+        minutes = 0 if capacity is None or vouched is None else max(0, capacity - vouched)
+        places = per_operation * operations if operations else self.parameters["offer_deposit"]
+        return places + self.parameters["minute_deposit"] * minutes
+
     def required_deposit(self, number):
-        operations = len(self.supply.providers[number]["offers"])
+        terms = self.supply.providers[number]
+        required = self.deposit_for(number, len(terms["offers"]), terms["capacity"], self.per_operation.get(number, 0))
         notice = self.notices.get((0, self.addresses[number]))
         if notice and notice["change"][0] == "Offer":
-            operations = max(operations, len(notice["change"][1]["offers"]))
-        return self.parameters["offer_deposit"] * max(1, operations)
+            said = notice["change"][1]
+            announced = self.deposit_for(number, len(said["offers"]), said["capacity"], said["deposit"])
+            required = max(required, announced)
+        return required
+
+    def rested_on(self):
+        """The providers that something standing uses."""
+        standing = [entry["status"][1] for entry in self.demands.values() if entry["status"][0] == "Composed"]
+        return {number for composition in standing for number in composition["minutes"]}
 
     def release_deposits(self, numbers):
         """What is locked beyond the terms in force returns where nothing that stands rests on the provider."""
-        standing = [entry["status"][1] for entry in self.demands.values() if entry["status"][0] == "Composed"]
-        rested_on = {number for composition in standing for number in composition["minutes"]}
+        rested_on = self.rested_on()
         for number in numbers:
             excess = self.deposits.get(number, 0) - self.required_deposit(number)
             if excess > 0 and number not in rested_on:
                 self.credit(self.addresses[number], excess)
                 self.deposits[number] -= excess
                 self.stale.add((PROVIDER, number))
+
+    # ---- Room ----
+
+    def pass_work(self, more=()):
+        """What a shortest path for each demand of the market takes, counting all offers; with one more of some operations."""
+        counts = {}
+        for operation in [name for terms in self.supply.providers for name in terms["offers"]] + list(more):
+            counts[operation] = counts.get(operation, 0) + 1
+        return sum(path_work(entry["demand"]["orders"], counts) for entry in self.demands.values())
+
+    def place_for(self, operation, deposit):
+        """(True, None) if there is a free place, (True, number) if that provider gives way, else (False, None)."""
+        limits = self.parameters["limits"]
+        offering = [number for number, terms in enumerate(self.supply.providers) if operation in terms["offers"]]
+        if len(offering) < limits["offers_per_operation"] and self.pass_work([operation]) <= limits["market_work"]:
+            return True, None
+        since, rested_on = self.market_time() - self.parameters["idle_after_ms"], self.rested_on()
+        idle = [number for number in offering if self.active[number] <= since and number not in rested_on]
+        less = [(self.per_operation.get(number, 0), self.active[number], number) for number in idle]
+        less = [rank for rank in less if rank[0] < deposit]
+        return (True, min(less)[2]) if less else (False, None)
 
     # ---- Evidence ----
 
@@ -414,6 +457,12 @@ class State:
                     self.give_back(subject[1], "cancelled")
 
     def offer(self, author, said):
+        before = self.supply.providers[self.ids[author]]["offers"] if author in self.ids else {}
+        for operation in said["offers"]:
+            if operation not in before:
+                require(self.place_for(operation, said["deposit"])[0], f"there is no room for operation {operation}")
+        if said["capacity"] is None and self.parameters["minute_deposit"]:
+            require(self.vouched(self.ids.get(author)) is None, "it names no capacity")
         waits = self.give_notice((0, author), ("Offer", said))
         number = self.ids.get(author)
         if number is None:
@@ -421,9 +470,10 @@ class State:
             number = self.ids[author] = len(self.addresses)
             self.addresses.append(author)
             self.usage.append({"standing": 0, "frozen": 0})
+            self.active.append(self.market_time())
             self.prices = self.prices + [0]
             if waits:
-                self.set_terms(number, {**said, "offers": {}, "capacity": 0})
+                self.set_terms(number, {**said, "offers": {}, "capacity": 0, "deposit": 0})
         if not waits:
             self.set_terms(number, said)
         missing = self.required_deposit(number) - self.deposits.get(number, 0)
@@ -434,10 +484,39 @@ class State:
         self.stale.add((PROVIDER, number))
 
     def set_terms(self, number, said):
+        """A provider's terms are these, but for new operations that there is no room for."""
+        known = number < len(self.supply.providers)
+        before = self.supply.providers[number]["offers"] if known else {}
+        terms = {name: said[name] for name in ("name", "site", "offers", "capacity")}
+        kept = {operation: offer for operation, offer in said["offers"].items() if operation in before}
+        # What it gives up makes room first.
+        if known:
+            self.supply = self.supply.with_provider(number, {**self.supply.providers[number], "offers": kept})
+        for operation, offer in sorted(said["offers"].items()):
+            if operation in before:
+                continue
+            is_room, victim = self.place_for(operation, said["deposit"])
+            if victim is not None:
+                self.give_way(victim, operation)
+            if is_room:
+                kept = dict(sorted({**kept, operation: offer}.items()))
+                self.supply = self.supply.with_provider(number, {**terms, "offers": kept})
+        self.per_operation[number] = said["deposit"]
+        said = {**terms, "offers": kept}
+        if kept and not before:
+            self.active[number] = self.market_time()
         self.value(number, said)
         self.supply = self.supply.with_provider(number, said)
         if said["capacity"] is None:
             self.prices = self.prices[:number] + [0] + self.prices[number + 1:]
+        self.changed.add(number)
+        self.stale.add((PROVIDER, number))
+
+    def give_way(self, number, operation):
+        """A provider does not offer an operation any more, because another does."""
+        without = lambda terms: {**terms, "offers": {name: offer for name, offer in terms["offers"].items() if name != operation}}
+        self.supply = self.supply.with_provider(number, without(self.supply.providers[number]))
+        self.valued = self.valued.with_provider(number, without(self.valued.providers[number]))
         self.changed.add(number)
         self.stale.add((PROVIDER, number))
 
@@ -483,6 +562,11 @@ class State:
         longest = self.parameters["demand_lifetime_max_ms"]
         require(0 < lifetime <= longest, f"it expires {lifetime} ms after its batch")
         require(len(self.market()) < self.parameters["limits"]["market_demands"], "the market is full")
+        counts = {}
+        for operation in [name for terms in self.supply.providers for name in terms["offers"]]:
+            counts[operation] = counts.get(operation, 0) + 1
+        work = self.pass_work() + path_work(said["orders"], counts)
+        require(work <= self.parameters["limits"]["market_work"], "there is no time to check another demand")
         escrow = said["budget"] + said["solver_fee"]
         self.spend(author, escrow)
         wanted = {name: said[name] for name in ("name", "site", "orders", "budget")}
@@ -501,6 +585,12 @@ class State:
         require((1, demand) not in self.notices, "the demand is about to be cancelled")
         if not self.give_notice((1, demand), ("Cancellation", None)):
             self.give_back(demand, "cancelled")
+
+
+def path_work(orders, counts):
+    """The steps of a shortest path through layers of so many nodes."""
+    sizes = [counts.get(operation, 0) for operation in orders]
+    return sum(sizes) + sum(one * other for one, other in zip(sizes, sizes[1:]))
 
 
 def is_nowhere_better(said, before):

@@ -86,7 +86,7 @@ class Checker:
         self.counts["batches"] += 1
 
     def check_form(self, header, header_bytes, signature):
-        equal(header["version"], 8, "the batch's version")
+        equal(header["version"], 9, "the batch's version")
         equal(header["network"], self.network, "the batch's network")
         fault = crypto.signature_fault("Header", header_bytes, header["proposer"], signature)
         require(fault is None, f"the proposer's signature: {fault}")

@@ -253,6 +253,7 @@ SITE = Enum(("Point", Struct(x_m=I64, y_m=I64)), ("Place", U32))
 GEOMETRY = Enum(("Euclidean", None), ("Matrix", Sequence(Sequence(I64))))
 OFFER = Struct(cost=MONEY, minutes=I64)
 PROVIDER = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(I64))
+OFFERED = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(I64), deposit=MONEY)
 RULES = Struct(rate_per_km=MONEY, value_of_minute=MONEY, metres_per_minute=I64, deliver=Bool())
 
 
@@ -280,7 +281,7 @@ MEASURE = Enum(
 )
 LIMITS = Struct(
     batch_bytes=U32, record_bytes=U32, records_per_batch=U32, compositions_per_batch=U32,
-    verification_work=U64, market_demands=U32, clock_lead_ms=U64,
+    verification_work=U64, market_work=U64, market_demands=U32, offers_per_operation=U32, clock_lead_ms=U64,
 )
 PARAMETERS = Struct(
     allocation=Enum(("Partial", None), ("Dedicated", None), lower_case=True),
@@ -290,7 +291,7 @@ PARAMETERS = Struct(
     near_best_ppm=U64, min_bound_gain_ppm=U64, price_share_ppm=U64, price_bond=MONEY, min_saving_ppm=U64,
     amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
     quiet_batch_interval_ms=U64, amendment_interval_ms=U64,
-    account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, notice_ms=U64, fee_per_byte=MONEY, demand_lifetime_max_ms=U64,
+    account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, minute_deposit=MONEY, idle_after_ms=U64, notice_ms=U64, fee_per_byte=MONEY, demand_lifetime_max_ms=U64,
     commit_reveal=Optional(Struct(reveal_ms=U64)),
     limits=LIMITS,
 )
@@ -305,7 +306,7 @@ DEMAND_STATEMENT = Struct(
     name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY, solver_fee=MONEY, expires_ms=U64
 )
 STATEMENT = Enum(
-    ("Offer", PROVIDER),
+    ("Offer", OFFERED),
     ("OfferWithdrawal", None),
     ("Demand", DEMAND_STATEMENT),
     ("DemandCancellation", Struct(demand=HASH)),
@@ -353,13 +354,13 @@ DEMAND_ENTRY = Struct(
     demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
     solver_fee=MONEY, since=U64, since_ms=U64, expires_ms=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
 )
-CHANGE = Enum(("Offer", PROVIDER), ("Withdrawal", None), ("Cancellation", None))
+CHANGE = Enum(("Offer", OFFERED), ("Withdrawal", None), ("Cancellation", None))
 NOTICE = Struct(height=U64, due_ms=U64, change=CHANGE)
 PRICE_TOTALS = Struct(updates=U64, since_ms=U64, authors=Map(ADDRESS, MONEY))
 DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64, expired=U64)
 PROVIDER_ENTRY = Struct(
     address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),
-    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY, unvalued_since_ms=Optional(U64),
+    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY, per_operation=MONEY, active_ms=U64, unvalued_since_ms=Optional(U64),
 )
 
 VOTE_KIND = Enum(("Prevote", None), ("Precommit", None))

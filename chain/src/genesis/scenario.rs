@@ -38,7 +38,7 @@ pub fn least_solver_fee(budget: Money, solver_fee_ppm: u64) -> Money {
 impl Genesis {
     /// The network of a scenario, for so many miners, composed under a profile: its own, or the other one with the
     /// rules that suit it. Each validator has one vote. Each demander owns exactly budget + least solver fee + what an account must keep, each provider
-    /// the latter and the deposit of an offer like its own, so that it can change it. Where miners pay for their blocks, or vouch for prices, validators own 100 $ for that. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
+    /// the latter and the least deposit of an offer like its own, so that it can change it. Where miners pay for their blocks, or vouch for prices, validators own 100 $ for that. In dedicated allocation without a limit, a miner may hold as many providers as the fullest of
     /// that many strips has.
     pub fn of_scenario(
         scenario: &Scenario,

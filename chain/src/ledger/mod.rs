@@ -18,7 +18,7 @@ pub(crate) mod transition;
 
 use std::sync::Arc;
 
-use scenarios::{DualPrices, Money, ProviderId, SharedSupply};
+use scenarios::{DualPrices, Minutes, Money, ProviderId, SharedSupply};
 
 use crate::batch::BatchHash;
 use crate::block::{Block, BlockHash};
@@ -322,9 +322,9 @@ impl Ledger {
         self.state.providers.deposit(id)
     }
 
-    /// What an offer of so many operations locks; `None` beyond the range of money.
-    pub fn deposit_for(&self, operations: usize) -> Option<Money> {
-        self.state.providers.deposit_for(operations)
+    /// How many minutes a provider, or somebody who is none yet, may offer without locking anything for them; `None` is unlimited.
+    pub fn vouched_minutes(&self, id: Option<ProviderId>) -> Option<Minutes> {
+        self.state.providers.vouched(id)
     }
 
     /// The minutes compositions take from a provider.

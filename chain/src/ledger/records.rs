@@ -1,6 +1,8 @@
 //! Records against the state: whether they may take effect now, and what they do. What a statement may say is for the
 //! room to judge that it is about.
 
+use std::collections::BTreeSet;
+
 use super::Ledger;
 use super::accounts::AccountError;
 use super::defect::Defect;
@@ -11,7 +13,7 @@ use crate::genesis::Network;
 use crate::key::Address;
 use crate::record::{Record, RecordContent, RecordId, Statement};
 use crate::record_rule::RecordRule;
-use scenarios::Money;
+use scenarios::{Money, ProviderId};
 
 /// Why the state refuses a record that is right by itself.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -174,15 +176,14 @@ impl<E: Into<StatementError>> From<E> for BringError {
 
 impl State {
     /// Checks a record against the state and lets it take effect; on an error nothing changes but what an
-    /// internal one may leave half done (the caller then drops this state). A demand that thereby leaves the market
-    /// is returned.
+    /// internal one may leave half done (the caller then drops this state).
     pub(super) fn bring(
         &mut self,
         network: &Network,
         at: Moment,
         record: &Record,
         id: RecordId,
-    ) -> Result<Option<Departed>, BringError> {
+    ) -> Result<Done, BringError> {
         let (content, author) = (&record.content, record.author());
         validate_on_time(content, at)?;
         self.accounts.validate_author(author)?;
@@ -207,7 +208,7 @@ impl State {
         statement: &Statement,
     ) -> Result<(), StatementError> {
         match statement {
-            Statement::Offer(offer) => self.validate_offer(author, offer)?,
+            Statement::Offer(offer) => self.validate_offer(network, at, author, offer)?,
             Statement::OfferWithdrawal => self.validate_withdrawal(author)?,
             Statement::Demand(demand) => self.validate_demand(network, at, author, demand)?,
             Statement::DemandCancellation { demand } => self.validate_cancellation(author, *demand)?,
@@ -223,19 +224,32 @@ impl State {
         author: Address,
         id: RecordId,
         at: Moment,
-    ) -> Result<Option<Departed>, Defect> {
+    ) -> Result<Done, Defect> {
         self.accounts.use_sequence(author, record.content.sequence)?;
+        let mut done = Done::default();
         match &record.content.statement {
-            Statement::Offer(offer) => self.apply_offer(network, at, author, offer)?,
-            Statement::OfferWithdrawal => self.apply_withdrawal(network, at, author)?,
+            Statement::Offer(offer) => done.changed = self.apply_offer(network, at, author, offer)?,
+            Statement::OfferWithdrawal => {
+                self.apply_withdrawal(network, at, author)?;
+                done.changed.extend(self.providers.id_of(author));
+            }
             Statement::Demand(demand) => self.apply_demand(author, demand, id, at)?,
             Statement::DemandCancellation { demand } => {
-                return self.apply_cancellation(network, at, *demand);
+                done.departed = self.apply_cancellation(network, at, *demand)?;
             }
             Statement::Transfer { to, amount } => self.accounts.transfer(author, *to, *amount)?,
         }
-        Ok(None)
+        Ok(done)
     }
+}
+
+/// What a record did, beside its effect on accounts.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// A demand that left the market.
+    pub(super) departed: Option<Departed>,
+    /// Providers whose offers are others, or whose deposits.
+    pub(super) changed: BTreeSet<ProviderId>,
 }
 
 /// What a record's bytes cost its author. Beyond the range of money is more than anybody has.

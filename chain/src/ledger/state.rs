@@ -8,6 +8,7 @@ use super::accounts::Accounts;
 use super::accused::Accused;
 use super::anchors::Anchors;
 use super::cohorts::Cohorts;
+use super::market::MarketWork;
 use super::market::demands::Demands;
 use super::market::notices::Notices;
 use super::market::price_authors::PriceAuthors;
@@ -42,6 +43,8 @@ pub(crate) struct State {
     pub(super) accounts: Accounts,
     pub(super) providers: Providers,
     pub(super) demands: Demands,
+    /// How much there is to check.
+    pub(super) work: MarketWork,
     pub(super) notices: Notices,
     pub(super) price_authors: PriceAuthors,
     pub(super) anchors: Anchors,
@@ -59,6 +62,7 @@ impl State {
             accounts: Accounts::new(genesis),
             providers: Providers::new(genesis),
             demands: Demands::new(&genesis.parameters),
+            work: MarketWork::new(genesis),
             notices: Notices::default(),
             price_authors: PriceAuthors::default(),
             anchors: Anchors::new(),

@@ -32,7 +32,7 @@ use crate::commitment::SignedCommitment;
 use crate::consensus::{DoubleVote, EvidenceError};
 use crate::genesis::Network;
 use crate::key::{Address, PublicKey};
-use crate::record::{DemandId, Height, Record, RecordId, Statement};
+use crate::record::{DemandId, Height, Record, RecordId};
 use crate::schedule::Measure;
 
 /// An item of a block that does not take effect.
@@ -253,12 +253,9 @@ impl<'a> Transition<'a> {
 
     /// Lets a record take effect after those before it.
     pub(crate) fn bring(&mut self, record: &Record, id: RecordId) -> Result<(), BringError> {
-        let departed = self.state.bring(self.network, self.at, record, id)?;
-        self.report.departed.extend(departed);
-        self.changed.extend(match &record.content.statement {
-            Statement::Offer(_) | Statement::OfferWithdrawal => self.state.providers.id_of(record.author()),
-            Statement::Demand(_) | Statement::DemandCancellation { .. } | Statement::Transfer { .. } => None,
-        });
+        let done = self.state.bring(self.network, self.at, record, id)?;
+        self.report.departed.extend(done.departed);
+        self.changed.extend(done.changed);
         self.report.records = self.report.records.saturating_add(1);
         Ok(())
     }

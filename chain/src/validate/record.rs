@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use scenarios::parameters::DEPOSIT;
 use scenarios::{Minutes, Money, Offer, OperationId, Site, limits};
 
 use super::fault::Fault;
@@ -48,6 +49,14 @@ pub enum OfferError {
         /// Its minutes.
         got: Minutes,
         expected: Minutes,
+    },
+    /// The deposit is out of range.
+    #[error("its deposit is {got} for each operation, expected {lowest} to {highest}")]
+    Deposit {
+        got: Money,
+        /// `offer_deposit`.
+        lowest: Money,
+        highest: Money,
     },
     /// The capacity is out of range.
     #[error("its capacity is {got} minutes, expected 0 to {expected}")]
@@ -112,7 +121,7 @@ pub enum RecordError {
     #[error("the demand's budget is {got}, expected {lowest} to {highest}")]
     Budget {
         got: Money,
-        /// `min_budget`.
+        /// `min_budget` for each order.
         lowest: Money,
         highest: Money,
     },
@@ -184,6 +193,10 @@ pub fn check_record(network: &Network, record: &Record) -> Result<(), RecordErro
     match &content.statement {
         Statement::Offer(offer) => {
             validate_offer_terms(genesis, &offer.name, offer.site, &offer.offers, offer.capacity)?;
+            let (got, lowest, highest) = (offer.deposit, genesis.parameters.offer_deposit, DEPOSIT);
+            if !(lowest..=highest).contains(&got) {
+                return Err(OfferError::Deposit { got, lowest, highest }.into());
+            }
         }
         Statement::Demand(demand) => validate_demand(genesis, demand)?,
         Statement::Transfer { amount, .. } if *amount <= Money::ZERO => {
@@ -257,7 +270,9 @@ fn validate_demand(genesis: &Genesis, demand: &DemandStatement) -> Result<(), Re
     if let Some((order, &got)) = unknown {
         return Err(RecordError::UnknownOperation { order, got, expected });
     }
-    let (got, lowest, highest) = (demand.budget, genesis.parameters.min_budget, limits::BUDGET);
+    let orders = i64::try_from(demand.orders.len()).unwrap_or(i64::MAX);
+    let lowest = genesis.parameters.min_budget.checked_mul(orders).unwrap_or(limits::BUDGET);
+    let (got, highest) = (demand.budget, limits::BUDGET);
     if !(lowest..=highest).contains(&got) {
         return Err(RecordError::Budget { got, lowest, highest });
     }

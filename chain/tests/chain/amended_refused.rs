@@ -164,7 +164,11 @@ fn more_parts_than_compositions_are_allowed() {
 #[test]
 fn amendments_that_take_too_much_work_to_check() {
     // Two orders with 2 and 3 offers: 2 + 3 + 2 * 3 = 11 steps a demand, 22 of them in the batch before.
-    let market = composed_with(|genesis| genesis.parameters.limits.verification_work = 22);
+    let market = composed_with(|genesis| {
+        let limits = &mut genesis.parameters.limits;
+        // Two of them have to be there, and the third: there is less time than there is room.
+        (limits.verification_work, limits.market_work) = (22, 33);
+    });
     let three = [(0, providers([0, 0])), (1, providers([1, 1])), (2, providers([1, 1]))];
     undrafted(
         &market,

@@ -173,8 +173,8 @@ fn blocks_that_a_batch_has_no_time_to_check_take_effect_with_the_next() {
     let composed = |work: Option<u64>| {
         let mut market = Market::open_with(|genesis| {
             genesis.parameters.commit_reveal = Some(CommitReveal { reveal_ms: 0 });
-            genesis.parameters.limits.verification_work =
-                work.unwrap_or(genesis.parameters.limits.verification_work);
+            let limits = &mut genesis.parameters.limits;
+            limits.verification_work = work.unwrap_or(limits.verification_work);
         });
         let (one, to_one) = sealed(&market, 0, &[(0, providers([0, 0]))]);
         let (other, to_other) = sealed(&market, 1, &[(1, providers([0, 0]))]);

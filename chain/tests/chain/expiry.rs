@@ -28,7 +28,8 @@ fn bring(market: &mut Market, expires_ms: u64) -> DemandId {
 fn a_demand_of_less_than_the_least_budget_is_its_authors_fault() {
     let market = Market::open_with(|genesis| genesis.parameters.min_budget = units(1));
     let record = |budget| market.record(&treasurer(), Statement::Demand(demand_statement(budget, units(1))));
-    let (got, lowest, highest) = (micros(999_999), units(1), limits::BUDGET);
+    // Of two orders.
+    let (got, lowest, highest) = (micros(1_999_999), units(2), limits::BUDGET);
     let error = RecordError::Budget { got, lowest, highest };
     assert_eq!(check_record(market.network(), &record(got)), Err(error.clone()));
     assert_eq!((error.rule().name(), error.fault()), ("demand-budget", Fault::Peer));

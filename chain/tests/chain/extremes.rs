@@ -26,6 +26,7 @@ fn offer(number: u64, capacity: i64) -> Statement {
         site: Site::point(0, 0),
         offers: BTreeMap::from([(OperationId(0), offer)]),
         capacity: Some(capacity),
+        deposit: Money::ZERO,
     })
 }
 

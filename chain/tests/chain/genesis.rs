@@ -99,7 +99,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 8 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 9 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
@@ -184,50 +184,56 @@ fn schedules() -> impl Strategy<Value = Schedule> {
 fn parameter_values() -> impl Strategy<Value = Parameters> {
     let shares = prop::array::uniform7(near(0, 1_000_000));
     let times = prop::array::uniform8(near(0, INTERVAL_MS));
-    let sizes = (1_024_u32..300 << 20, 200_u32..4_096, 0_u32..3, 0_u32..3, 0_u64..3, 0_u32..3);
+    let sizes = (1_024_u32..300 << 20, 200_u32..4_096, 0_u32..3, 0_u32..3, 0_u64..90, 0_u32..3, 0_u32..3);
     let dollars =
         |lowest, highest| near(lowest, highest).prop_map(|micros| Money::from_micros(micros.cast_signed()));
     let amounts =
         (dollars(0, 1_000_000_000), dollars(1, 19_000_000), dollars(0, 1_000_000_000), near(1, INTERVAL_MS));
-    let fee = dollars(0, 1_000_000);
+    let fee = (dollars(0, 1_000_000), 30_u64..90);
     let commit_reveal = near(0, INTERVAL_MS).prop_map(|reveal_ms| CommitReveal { reveal_ms });
     let ways = (prop::option::of(0_u32..3), prop::option::of(commit_reveal));
     (schedules(), shares, times, sizes, ways, (amounts, fee)).prop_map(
-        |(schedule, shares, times, sizes, (held_providers_max, commit_reveal), (amounts, fee))| Parameters {
-            allocation: Allocation::Partial,
-            held_providers_max,
-            schedule,
-            solver_fee_ppm: shares[0],
-            min_reward_ppm: shares[1],
-            min_bound_gain_ppm: shares[2],
-            near_best_ppm: shares[4],
-            price_share_ppm: shares[3],
-            price_bond: amounts.0,
-            min_saving_ppm: shares[5],
-            amender_share_ppm: shares[6],
-            relax_after_ms: times[3],
-            relax_over_ms: times[4],
-            freeze_after_ms: times[5],
-            halt_after_ms: times[6],
-            anchor_window_ms: times[7],
-            quiet_batch_interval_ms: times[0],
-            amendment_interval_ms: times[1],
-            account_min: amounts.0,
-            min_budget: amounts.1,
-            offer_deposit: amounts.2,
-            notice_ms: times[0],
-            fee_per_byte: fee,
-            demand_lifetime_max_ms: amounts.3,
-            commit_reveal,
-            limits: Limits {
-                batch_bytes: sizes.0,
-                record_bytes: sizes.1,
-                records_per_batch: sizes.2,
-                compositions_per_batch: sizes.3,
-                verification_work: sizes.4,
-                market_demands: sizes.5,
-                clock_lead_ms: times[2],
-            },
+        |(schedule, shares, times, sizes, (held_providers_max, commit_reveal), (amounts, (fee, work)))| {
+            Parameters {
+                allocation: Allocation::Partial,
+                held_providers_max,
+                schedule,
+                solver_fee_ppm: shares[0],
+                min_reward_ppm: shares[1],
+                min_bound_gain_ppm: shares[2],
+                near_best_ppm: shares[4],
+                price_share_ppm: shares[3],
+                price_bond: amounts.0,
+                min_saving_ppm: shares[5],
+                amender_share_ppm: shares[6],
+                relax_after_ms: times[3],
+                relax_over_ms: times[4],
+                freeze_after_ms: times[5],
+                halt_after_ms: times[6],
+                anchor_window_ms: times[7],
+                quiet_batch_interval_ms: times[0],
+                amendment_interval_ms: times[1],
+                account_min: amounts.0,
+                min_budget: amounts.1,
+                offer_deposit: amounts.2,
+                minute_deposit: fee,
+                idle_after_ms: times[1],
+                notice_ms: times[0],
+                fee_per_byte: fee,
+                demand_lifetime_max_ms: amounts.3,
+                commit_reveal,
+                limits: Limits {
+                    batch_bytes: sizes.0,
+                    record_bytes: sizes.1,
+                    records_per_batch: sizes.2,
+                    compositions_per_batch: sizes.3,
+                    verification_work: sizes.4,
+                    market_work: if work < 33 { 0 } else { work },
+                    market_demands: sizes.5,
+                    offers_per_operation: sizes.6,
+                    clock_lead_ms: times[2],
+                },
+            }
         },
     )
 }

@@ -19,6 +19,7 @@ mod records_refused;
 mod refused;
 mod refused_by_state;
 mod robbery;
+mod room;
 mod settlement;
 mod stored;
 mod tehran;

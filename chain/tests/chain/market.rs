@@ -118,6 +118,7 @@ pub(crate) fn genesis() -> Genesis {
     scenario.network.account_min = Money::ZERO;
     scenario.network.min_budget = micros(1);
     scenario.network.offer_deposit = Money::ZERO;
+    scenario.network.minute_deposit = Money::ZERO;
     scenario.network.fee_per_byte = Money::ZERO;
     scenario.network.price_bond = Money::ZERO;
     // What is stated is so at once, but in the tests about notice.
@@ -189,7 +190,11 @@ impl Market {
         self.content(author, statement).sign(author)
     }
 
-    pub(crate) fn content(&self, author: &SecretKey, statement: Statement) -> RecordContent {
+    /// An offer that says nothing of its deposit has the least.
+    pub(crate) fn content(&self, author: &SecretKey, mut statement: Statement) -> RecordContent {
+        if let Statement::Offer(offer) = &mut statement {
+            offer.deposit = offer.deposit.max(self.network().parameters().offer_deposit);
+        }
         RecordContent {
             network: self.network().id(),
             author: author.public(),
@@ -368,6 +373,7 @@ pub(crate) fn offer(provider: &Provider) -> Statement {
         site: provider.site,
         offers: provider.offers.clone(),
         capacity: provider.capacity,
+        deposit: Money::ZERO,
     })
 }
 

@@ -165,12 +165,13 @@ proptest! {
                 prop_assert!(capacity.is_none_or(|capacity| used <= capacity.max(before)));
             }
             for id in market.ledger.supply().provider_ids() {
-                let (locked, count) = (market.ledger.deposit(id), market.ledger.supply().provider(id).unwrap().offers.len());
+                let (locked, count) = (market.ledger.deposit(id), market.ledger.supply().provider(id).unwrap().offers.len().max(1));
                 let stands = market.ledger.demands().any(|(_, entry)| {
                     entry.composition().is_some_and(|composition| composition.providers.contains(&id))
                 });
                 // Offers of genesis, and what is left of them when withdrawn, are free.
-                let required = market.ledger.deposit_for(count).unwrap();
+                let each = market.network().parameters().offer_deposit;
+                let required = each.checked_mul(i64::try_from(count).unwrap()).unwrap();
                 prop_assert!(locked == required || (stands && locked > required) || (locked == Money::ZERO && id.0 < 3));
             }
             for (_, entry) in market.ledger.demands() {

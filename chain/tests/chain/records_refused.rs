@@ -95,7 +95,8 @@ fn a_demand_of_the_wrong_form() {
     refuse(&|d| d.orders = vec![OperationId(0); 257], RecordError::OrderCount { got: 257, expected: 256 });
     let got = OperationId(2);
     refuse(&|d| d.orders[1] = got, RecordError::UnknownOperation { order: 1, got, expected: 2 });
-    let (lowest, highest) = (micros(1), limits::BUDGET);
+    // For two orders.
+    let (lowest, highest) = (micros(2), limits::BUDGET);
     for got in [Money::ZERO, units(1_000_001)] {
         refuse(&|d| d.budget = got, RecordError::Budget { got, lowest, highest });
     }
@@ -129,6 +130,12 @@ fn an_offer_of_the_wrong_form() {
     refuse(&set_minutes, OfferError::Minutes { operation, got: -1, expected: limits::OFFER_MINUTES });
     let expected = limits::CAPACITY_MINUTES;
     refuse(&|p| p.capacity = Some(-1), OfferError::Capacity { got: -1, expected });
+    let Statement::Offer(mut dear) = offer(&instance().supply.providers.remove(0)) else {
+        panic!("an offer")
+    };
+    dear.deposit = units(1_001);
+    let expected = OfferError::Deposit { got: units(1_001), lowest: Money::ZERO, highest: units(1_000) };
+    refuse_form(&market, market.record(&provider_of(0), Statement::Offer(dear)), expected.into());
 }
 
 #[test]

@@ -268,7 +268,10 @@ fn a_reward_below_the_threshold() {
 #[test]
 fn too_much_verification_work() {
     // Two providers for operation 0, three for operation 1: 2 + 3 + 2 x 3 = 11 steps a demand.
-    let market = Market::open_with(|genesis| genesis.parameters.limits.verification_work = 66);
+    let market = Market::open_with(|genesis| {
+        let limits = &mut genesis.parameters.limits;
+        (limits.verification_work, limits.market_work) = (66, 33);
+    });
     let mut batch =
         market.batch(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     let report = market.check(batch.clone()).unwrap().into_parts().2;

@@ -24,6 +24,10 @@ pub struct OfferDocument {
     pub capacity_minutes: Option<Minutes>,
     /// Cost and minutes by name of operation.
     pub offers: BTreeMap<String, Offer>,
+    /// What is locked for each operation; the least the network asks for if absent. Where an operation is offered as often as it
+    /// may be, those with more take the places of those with less that have no work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposit: Option<Money>,
 }
 
 /// What a demander wants.
@@ -129,6 +133,7 @@ impl OfferDocument {
             site: self.site.into(),
             offers: offers.collect::<Result<_, _>>()?,
             capacity: self.capacity_minutes,
+            deposit: self.deposit.unwrap_or(facts.offer_deposit),
         })
     }
 }
@@ -194,6 +199,7 @@ mod tests {
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(2),
+            minute_deposit: Money::ZERO,
             fee_per_byte: Money::ZERO,
             demand_lifetime_max_ms: 1_000,
             first_expiry_ms: 1_000,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chain::codec::encoded_len;
 use chain::record::OfferStatement;
 use chain::{Record, RecordContent, RecordId, SecretKey, Statement};
-use miner_api::{AccountReport, MarketFacts, Refusal};
+use miner_api::{AccountReport, MarketFacts, OfferReport, Refusal};
 use scenarios::Money;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -83,22 +83,31 @@ pub fn sign_all(
     (first_sequence..).zip(statements).map(sign).collect()
 }
 
-/// What a statement takes from its author's account, in which so much is locked for an offer; `None` beyond the range of
-/// money.
-pub fn money_taken(statement: &Statement, facts: &MarketFacts, locked: Money) -> Option<Money> {
+/// What a statement takes from its author's account, who offers this already; `None` beyond the range of money.
+pub fn money_taken(
+    statement: &Statement,
+    facts: &MarketFacts,
+    standing: Option<&OfferReport>,
+) -> Option<Money> {
     match statement {
         Statement::Demand(demand) => demand.budget.checked_add(demand.solver_fee),
         Statement::Transfer { amount, .. } => Some(*amount),
         Statement::Offer(offer) => {
-            deposit(facts, offer)?.checked_sub(locked).map(|missing| missing.max(Money::ZERO))
+            let locked = standing.map_or(Money::ZERO, |standing| standing.deposit);
+            deposit(facts, offer, standing)?.checked_sub(locked).map(|missing| missing.max(Money::ZERO))
         }
         Statement::OfferWithdrawal | Statement::DemandCancellation { .. } => Some(Money::ZERO),
     }
 }
 
-/// What an offer locks in all; `None` beyond the range of money.
-pub fn deposit(facts: &MarketFacts, offer: &OfferStatement) -> Option<Money> {
-    facts.offer_deposit.checked_mul(i64::try_from(offer.offers.len().max(1)).ok()?)
+/// What an offer locks in all, of somebody who offers this already; `None` beyond the range of money.
+pub fn deposit(facts: &MarketFacts, offer: &OfferStatement, standing: Option<&OfferReport>) -> Option<Money> {
+    let for_operations = offer.deposit.checked_mul(i64::try_from(offer.offers.len().max(1)).ok()?)?;
+    let minutes = match (offer.capacity, standing.map_or(Some(0), |standing| standing.vouched)) {
+        (Some(capacity), Some(vouched)) => capacity.saturating_sub(vouched).max(0),
+        (None, _) | (_, None) => 0,
+    };
+    facts.minute_deposit.checked_mul(minutes)?.checked_add(for_operations)
 }
 
 impl NodeClient {
@@ -180,10 +189,10 @@ impl NodeClient {
 
 /// What the author of a statement lacks to make it, if anything.
 pub fn shortfall(statement: &Statement, facts: &MarketFacts, account: &AccountReport) -> Option<Shortfall> {
-    let locked = account.offer.as_ref().map_or(Money::ZERO, |offer| offer.deposit);
     let (kept, balance) = (facts.account_min, account.balance);
-    let needed =
-        money_taken(statement, facts, locked)?.checked_add(kept)?.checked_add(fee(statement, facts)?)?;
+    let needed = money_taken(statement, facts, account.offer.as_ref())?
+        .checked_add(kept)?
+        .checked_add(fee(statement, facts)?)?;
     let missing = needed.checked_sub(balance).filter(|missing| *missing > Money::ZERO)?;
     Some(Shortfall { needed, kept, balance, missing })
 }
@@ -218,7 +227,6 @@ fn report(
 mod tests {
     use super::*;
     use chain::{Hash, NetworkId};
-    use miner_api::OfferReport;
     use scenarios::{Offer, OperationId, ProviderId, Site};
 
     #[test]
@@ -246,6 +254,7 @@ mod tests {
             account_min: Money::from_units(1),
             min_budget: Money::from_units(1),
             offer_deposit: Money::from_units(2),
+            minute_deposit: Money::from_micros(100_000),
             fee_per_byte: Money::from_micros(1),
             demand_lifetime_max_ms: 1_000,
             first_expiry_ms: 1_000,
@@ -264,6 +273,7 @@ mod tests {
             capacity: None,
             used: 0,
             deposit,
+            vouched: Some(5),
             operations: Vec::new(),
             announced: None,
         });
@@ -297,15 +307,17 @@ mod tests {
         let offer = Offer { cost: Money::from_units(1), minutes: 1 };
         let offers = [0, 1, 2].map(|operation| (OperationId(operation), offer));
         let (name, site) = ("test".into(), Site::point(0, 0));
-        let offer = Statement::Offer(OfferStatement { name, site, offers: offers.into(), capacity: None });
+        let (capacity, deposit) = (Some(15), Money::from_units(2));
+        let offer = OfferStatement { name, site, offers: offers.into(), capacity, deposit };
+        let offer = Statement::Offer(offer);
         let needed = |statement: &Statement, locked: Option<i64>| {
             let account = account(Money::ZERO, locked.map(Money::from_units));
             let facts = MarketFacts { fee_per_byte: Money::ZERO, ..facts() };
             shortfall(statement, &facts, &account).map(|shortfall| shortfall.needed)
         };
-        // 2 $ an operation, and the 1 $ that an account keeps.
-        assert_eq!(needed(&offer, None), Some(Money::from_units(7)));
-        assert_eq!(needed(&offer, Some(4)), Some(Money::from_units(3)));
+        // 2 $ an operation, 0.1 $ a minute, the first 5 of which genesis vouches for, and the 1 $ that an account keeps.
+        assert_eq!(needed(&offer, None), Some(Money::from_micros(8_500_000)));
+        assert_eq!(needed(&offer, Some(4)), Some(Money::from_units(4)));
         assert_eq!(needed(&offer, Some(8)), Some(Money::from_units(1)));
         assert_eq!(needed(&Statement::OfferWithdrawal, Some(4)), Some(Money::from_units(1)));
     }

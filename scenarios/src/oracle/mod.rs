@@ -73,6 +73,16 @@ pub struct Oracle<'a> {
     priced: Arc<Mutex<Option<Arc<PricedOffers>>>>,
 }
 
+/// The number of edge relaxations of a plain shortest path through layers of so many nodes: see [`Oracle::work`].
+pub fn path_work(counts: impl IntoIterator<Item = u64>) -> u64 {
+    let (mut work, mut before) = (0_u64, 0_u64);
+    for count in counts {
+        work = work.saturating_add(count).saturating_add(before.saturating_mul(count));
+        before = count;
+    }
+    work
+}
+
 impl<'a> Oracle<'a> {
     /// Tabulates the offers by operation and the legs between providers.
     pub fn new(supply: &'a Supply) -> Self {
@@ -107,9 +117,7 @@ impl<'a> Oracle<'a> {
     /// The number of edge relaxations a plain shortest path for `demand` takes: the sum over consecutive
     /// orders of the products of their offer counts. Blocks are metered by it.
     pub fn work(&self, demand: &Demand) -> u64 {
-        let counts: Vec<u64> =
-            demand.orders.iter().map(|&operation| self.offering(operation).len() as u64).collect();
-        counts.iter().sum::<u64>() + counts.windows(2).map(|pair| pair[0] * pair[1]).sum::<u64>()
+        path_work(demand.orders.iter().map(|&operation| self.offering(operation).len() as u64))
     }
 
     /// The cheapest composition of `demand` at these prices over all offers, its budget and capacities

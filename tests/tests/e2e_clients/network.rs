@@ -15,6 +15,8 @@ const MINER: &str = env!("CARGO_BIN_EXE_miner-under-test");
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The same for commands that wait, in seconds.
 pub(crate) const TIMEOUT: &str = "120";
+/// What every offer has, in minutes.
+const CAPACITY: u32 = 1_000;
 /// Between two looks.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -156,7 +158,7 @@ impl TestNetwork {
     /// A new key, given money enough for an account and a few offers.
     pub(crate) fn new_owner(&self, name: &str) -> PathBuf {
         let key = self.new_key(name);
-        self.submit(&self.treasury(), &["transfer", "--to", &address(&key), "--amount", "20", "--wait"]);
+        self.submit(&self.treasury(), &["transfer", "--to", &address(&key), "--amount", "40", "--wait"]);
         key
     }
 
@@ -198,7 +200,8 @@ impl TestNetwork {
     /// Writes an offer file.
     pub(crate) fn write_offer(&self, name: &str, x_m: i64, offers: &Value) -> PathBuf {
         let file = self.path(&format!("{name}.json"));
-        let offer = json!({ "name": name, "site": { "x_m": x_m, "y_m": 0 }, "offers": offers });
+        let site = json!({ "x_m": x_m, "y_m": 0 });
+        let offer = json!({ "name": name, "site": site, "capacity_minutes": CAPACITY, "offers": offers });
         std::fs::write(&file, offer.to_string()).unwrap();
         file
     }

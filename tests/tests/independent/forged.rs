@@ -193,14 +193,15 @@ fn records_that_put_too_little_money_away_are_found() {
 #[test]
 fn an_offer_without_its_deposit_is_found() {
     let mut market = open_market();
-    // What an account keeps, and the fee for the 148 bytes of the offer.
-    let honest = Next { records: vec![gift(&market, Money::from_micros(1_000_148))], ..Next::default() };
+    // What an account keeps, and the fee for the 152 bytes of the offer.
+    let honest = Next { records: vec![gift(&market, Money::from_micros(1_000_152))], ..Next::default() };
     let offer = scenarios::Offer { cost: Money::from_units(1), minutes: 1 };
     let offer = Statement::Offer(chain::record::OfferStatement {
         name: "poor".into(),
         site: scenarios::Site::point(1, 1),
         offers: [(OperationId(0), offer)].into(),
-        capacity: None,
+        capacity: Some(0),
+        deposit: Money::from_units(1),
     });
     let offer = market.record(&key("pauper", 0), 0, offer);
     let text = forged(&mut market, honest, |_, contents| contents.records.push(offer));

@@ -30,7 +30,8 @@ fn provider(name: &str, site: Site, terms: &[(u16, i64, i64)], capacity: Option<
 }
 
 fn offer(name: &str, site: Site, terms: &[(u16, i64, i64)], capacity: Option<i64>) -> Statement {
-    Statement::Offer(OfferStatement { name: name.into(), site, offers: offers(terms), capacity })
+    let (name, offers, deposit) = (name.into(), offers(terms), Money::from_units(1));
+    Statement::Offer(OfferStatement { name, site, offers, capacity, deposit })
 }
 
 fn demand(name: &str, site: Site, orders: &[u16]) -> Demand {

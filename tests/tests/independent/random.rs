@@ -59,6 +59,13 @@ fn genesis(
     let parameters = &mut genesis.parameters;
     // Batches come two seconds apart: what is stated is so at once, with the next batch, or some batches later.
     parameters.notice_ms = (amender_share / 3 % 3) * 3_000;
+    // There is room for everybody, or for hardly anybody, who then does not keep it for long, or for little work.
+    parameters.minute_deposit = Money::from_micros((amender_share % 2).cast_signed() * 10);
+    parameters.limits.offers_per_operation = 3 + u32::try_from(amender_share % 5).expect("below five");
+    parameters.idle_after_ms = amender_share % 7 * 2_000;
+    if amender_share % 11 < 3 {
+        parameters.limits.market_work = 161 + amender_share % 13 * 10;
+    }
     // Anything goes, or most, or only what is near the best of what is left.
     parameters.near_best_ppm = match amender_share % 3 {
         0 => 1_000_000_000,
@@ -124,7 +131,9 @@ fn statement(market: &Growing, attempt: &Attempt) -> Option<(SecretKey, Statemen
                 .take(1 + usize::try_from(cost % 3).expect("below three"));
             let offers = terms.map(|(number, minutes)| (OperationId(number), offer(minutes))).collect();
             let (name, site, capacity) = ("other".into(), Site::point(*cost * 70, -40), *capacity);
-            let offer = OfferStatement { name, site, offers, capacity };
+            // The least, or more.
+            let deposit = market.ledger.network().parameters().offer_deposit + Money::from_micros(cost % 3);
+            let offer = OfferStatement { name, site, offers, capacity, deposit };
             (offerer(*who), Statement::Offer(offer))
         }
         Attempt::Withdraw(who) => (offerer(*who), Statement::OfferWithdrawal),

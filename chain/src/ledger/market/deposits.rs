@@ -1,4 +1,5 @@
-//! What an offer costs its provider as long as it stands: a deposit for each operation offered.
+//! What an offer costs its provider as long as it stands: a deposit for each operation offered, and for each minute beyond those of
+//! genesis.
 //!
 //! The deposit of an offer is locked when a record brings it. Where an offer is replaced by a larger one, what is missing
 //! is locked, too; what is locked beyond the terms in force returns at the end of the first batch after which nothing
@@ -10,20 +11,26 @@ use std::collections::BTreeSet;
 use scenarios::{Money, ProviderId};
 
 use super::notices::{Change, Subject};
+use super::providers::Locking;
 use super::statements::MarketStatementError;
 use crate::key::Address;
 use crate::ledger::defect::Defect;
 use crate::ledger::state::State;
+use crate::record::OfferStatement;
 
 impl State {
-    /// The provider can lock what is missing of the deposit for so many operations.
+    /// The provider can lock what is missing of the deposit for an offer, whose minutes have a limit if anything is locked for them.
     pub(super) fn validate_deposit(
         &self,
         author: Address,
-        operations: usize,
+        offer: &OfferStatement,
     ) -> Result<(), MarketStatementError> {
-        let locked = self.providers.id_of(author).map_or(Money::ZERO, |id| self.providers.deposit(id));
-        let required = self.providers.deposit_for(operations);
+        let id = self.providers.id_of(author);
+        if offer.capacity.is_none() && !self.providers.may_be_unlimited(id) {
+            return Err(MarketStatementError::UnlimitedCapacity { author });
+        }
+        let locked = id.map_or(Money::ZERO, |id| self.providers.deposit(id));
+        let required = self.providers.deposit_for(id, &locking(offer));
         let got = self.accounts.spendable(author);
         // What cannot be said in money cannot be paid either.
         match required.and_then(|required| required.checked_sub(locked)) {
@@ -65,12 +72,20 @@ impl State {
     }
 
     fn required_deposit(&self, id: ProviderId) -> Result<Money, Defect> {
-        let provider = self.providers.supply().provider(id).ok_or(Defect::ProviderId)?;
         let author = self.providers.address_of(id).ok_or(Defect::ProviderId)?;
         let announced = match self.notices.get(Subject::Offer(author)).map(|notice| &notice.change) {
-            Some(Change::Offer(offer)) => offer.offers.len(),
-            Some(Change::Withdrawal | Change::Cancellation) | None => 0,
+            Some(Change::Offer(offer)) => Some(locking(offer)),
+            Some(Change::Withdrawal | Change::Cancellation) | None => None,
         };
-        self.providers.deposit_for(provider.offers.len().max(announced)).ok_or(Defect::Deposit)
+        let in_force = self.providers.locking(id).ok_or(Defect::ProviderId)?;
+        let required = |terms: &Locking| self.providers.deposit_for(Some(id), terms).ok_or(Defect::Deposit);
+        let announced = announced.as_ref().map_or(Ok(Money::ZERO), required)?;
+        Ok(required(&in_force)?.max(announced))
     }
+}
+
+/// What an offer is about, as far as it locks something.
+fn locking(offer: &OfferStatement) -> Locking {
+    let OfferStatement { offers, capacity, deposit, .. } = offer;
+    Locking { operations: offers.len(), capacity: *capacity, per_operation: *deposit }
 }

@@ -49,7 +49,18 @@ struct ProviderEntry<'a> {
     holder: Option<Holder>,
     price: Money,
     deposit: Money,
+    /// What of it its offer locks for each operation.
+    per_operation: Money,
+    active_ms: u64,
     unvalued_since_ms: Option<u64>,
+}
+
+/// What a provider states of its minutes and of what it locks.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ledger) struct Locking {
+    pub(in crate::ledger) operations: usize,
+    pub(in crate::ledger) capacity: Option<Minutes>,
+    pub(in crate::ledger) per_operation: Money,
 }
 
 /// All providers there ever were, by number. Cloning shares what is large; a change of offers copies all offers,
@@ -68,10 +79,18 @@ pub(crate) struct Providers {
     holders: RedBlackTreeMapSync<ProviderId, Holder>,
     /// What is locked; of whom nothing is, there is no entry.
     deposits: RedBlackTreeMapSync<ProviderId, Money>,
+    /// What offers lock for each operation; of those of genesis there is no entry.
+    per_operation: RedBlackTreeMapSync<ProviderId, Money>,
+    /// Since when, in market time, an offer is there, or when something that rested on it was settled.
+    active: VectorSync<u64>,
     /// How many standing compositions use a provider; of whom none does, there is no entry.
     resting: RedBlackTreeMapSync<ProviderId, u32>,
-    /// For each operation offered.
+    /// For each operation offered, at least.
     offer_deposit: Money,
+    /// For each minute offered beyond those of genesis.
+    minute_deposit: Money,
+    /// The capacities of genesis, which nothing is locked for.
+    vouched: Arc<[Option<Minutes>]>,
     prices: Arc<DualPrices>,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
@@ -91,8 +110,12 @@ impl Providers {
             usage: addresses().map(|_| Usage::default()).collect(),
             holders: RedBlackTreeMapSync::new_sync(),
             deposits: RedBlackTreeMapSync::new_sync(),
+            per_operation: RedBlackTreeMapSync::new_sync(),
+            active: addresses().map(|_| genesis.timestamp_ms).collect(),
             resting: RedBlackTreeMapSync::new_sync(),
             offer_deposit: genesis.parameters.offer_deposit,
+            minute_deposit: genesis.parameters.minute_deposit,
+            vouched: genesis.providers.iter().map(|genesis| genesis.provider.capacity).collect(),
             prices: Arc::new(DualPrices::zero()),
             touched: BTreeSet::new(),
         }
@@ -151,9 +174,74 @@ impl Providers {
         self.deposits.get(&id).copied().unwrap_or(Money::ZERO)
     }
 
-    /// What terms with so many operations ask for; `None` if that leaves the range of money.
-    pub(in crate::ledger) fn deposit_for(&self, operations: usize) -> Option<Money> {
-        self.offer_deposit.checked_mul(i64::try_from(operations.max(1)).ok()?)
+    /// What a provider's terms ask for; one operation's deposit of whoever offers nothing, for its place. `None` if that leaves the
+    /// range of money.
+    pub(in crate::ledger) fn deposit_for(&self, id: Option<ProviderId>, terms: &Locking) -> Option<Money> {
+        let for_operations = match terms.operations {
+            0 => self.offer_deposit,
+            some => terms.per_operation.checked_mul(i64::try_from(some).ok()?)?,
+        };
+        let minutes = terms.capacity.map_or(0, |capacity| match self.vouched(id) {
+            Some(minutes) => capacity.saturating_sub(minutes).max(0),
+            None => 0,
+        });
+        self.minute_deposit.checked_mul(minutes)?.checked_add(for_operations)
+    }
+
+    /// How many minutes a provider may offer without locking anything for them: those of genesis; `None` is unlimited.
+    pub(in crate::ledger) fn vouched(&self, id: Option<ProviderId>) -> Option<Minutes> {
+        let genesis = id.and_then(|id| self.vouched.get(id.index()));
+        genesis.copied().unwrap_or(Some(0))
+    }
+
+    /// Whether a provider may offer unlimited capacity.
+    pub(in crate::ledger) fn may_be_unlimited(&self, id: Option<ProviderId>) -> bool {
+        self.minute_deposit == Money::ZERO || self.vouched(id).is_none()
+    }
+
+    /// What the terms in force are about, as far as they lock something.
+    pub(in crate::ledger) fn locking(&self, id: ProviderId) -> Option<Locking> {
+        let provider = self.supply.provider(id)?;
+        let per_operation = self.per_operation(id);
+        Some(Locking { operations: provider.offers.len(), capacity: provider.capacity, per_operation })
+    }
+
+    fn per_operation(&self, id: ProviderId) -> Money {
+        self.per_operation.get(&id).copied().unwrap_or(Money::ZERO)
+    }
+
+    /// Of those who offer an operation for a smaller deposit and have been idle for so long, the one with the smallest, then the one
+    /// that has been so for longest, then the first.
+    pub(in crate::ledger) fn first_to_give_way(
+        &self,
+        operation: OperationId,
+        deposit: Money,
+        market_ms: u64,
+        idle_after_ms: u64,
+    ) -> Option<ProviderId> {
+        let offering = self.supply.provider_ids().zip(&self.supply.providers).zip(self.active.iter());
+        let rank = |((id, provider), &active_ms): ((ProviderId, &Provider), &u64)| {
+            let locked = self.per_operation(id);
+            let is_idle = active_ms.saturating_add(idle_after_ms) <= market_ms && !self.is_rested_on(id);
+            (provider.offers.contains_key(&operation) && is_idle && locked < deposit)
+                .then_some((locked, active_ms, id))
+        };
+        offering.filter_map(rank).min().map(|(_, _, id)| id)
+    }
+
+    /// A provider does not offer an operation any more, because another does.
+    pub(in crate::ledger) fn give_way(
+        &mut self,
+        id: ProviderId,
+        operation: OperationId,
+    ) -> Result<(), Defect> {
+        for supply in [&mut self.supply, &mut self.valued] {
+            let provider = supply.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
+            provider.offers.remove(&operation);
+        }
+        self.share_if_valued();
+        self.touched.insert(StateKey::Provider(id));
+        Ok(())
     }
 
     pub(in crate::ledger) fn set_deposit(&mut self, id: ProviderId, deposit: Money) -> Result<(), Defect> {
@@ -208,10 +296,12 @@ impl Providers {
         &mut self,
         author: Address,
         provider: Provider,
+        per_operation: Money,
         market_ms: u64,
     ) -> Result<ProviderId, Defect> {
         let known = self.id_of(author);
         self.value(known, &provider, market_ms)?;
+        let offers_something = !provider.offers.is_empty();
         let supply = self.supply.make_mut();
         let id = if let Some(id) = known {
             // Unlimited capacity has no price.
@@ -219,8 +309,12 @@ impl Providers {
                 let price = Arc::make_mut(&mut self.prices).0.get_mut(id.index());
                 *price.ok_or(Defect::ProviderId)? = Money::ZERO;
             }
-            let place = supply.providers.get_mut(id.index());
-            *place.ok_or(Defect::ProviderId)? = provider;
+            let place = supply.providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
+            let offered_nothing = place.offers.is_empty();
+            *place = provider;
+            if offered_nothing && offers_something {
+                self.active.set_mut(id.index(), market_ms);
+            }
             id
         } else {
             let id = ProviderId::from_index(supply.providers.len());
@@ -228,8 +322,10 @@ impl Providers {
             supply.providers.push(provider);
             self.addresses.push_back_mut(author);
             self.usage.push_back_mut(Usage::default());
+            self.active.push_back_mut(market_ms);
             id
         };
+        self.per_operation.insert_mut(id, per_operation);
         self.share_if_valued();
         self.touched.insert(StateKey::Provider(id));
         Ok(id)
@@ -332,8 +428,13 @@ impl Providers {
     }
 
     /// Turns a composition's minutes from standing to frozen and lets go of its providers.
-    pub(in crate::ledger) fn release(&mut self, composition: &Standing) -> Result<(), Defect> {
+    pub(in crate::ledger) fn release(
+        &mut self,
+        composition: &Standing,
+        market_ms: u64,
+    ) -> Result<(), Defect> {
         for (&provider, &minutes) in &composition.minutes {
+            self.active.set_mut(provider.index(), market_ms);
             let usage = self.usage_mut(provider)?;
             usage.standing = usage.standing.checked_sub(minutes).ok_or(Defect::Minutes)?;
             usage.frozen = usage.frozen.checked_add(minutes).ok_or(Defect::Minutes)?;
@@ -371,6 +472,8 @@ impl Providers {
             holder: self.holder(id).copied(),
             price: self.prices.of(id),
             deposit: self.deposit(id),
+            per_operation: self.per_operation(id),
+            active_ms: self.active.get(id.index()).copied()?,
             unvalued_since_ms: self.unvalued.get(&id).copied(),
         }))
     }

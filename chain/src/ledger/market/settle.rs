@@ -26,7 +26,7 @@ use super::statements::ComeTrue;
 use crate::genesis::{Network, Parameters};
 use crate::ledger::defect::Defect;
 use crate::ledger::state::{Moment, State};
-use crate::record::{DemandId, Height};
+use crate::record::DemandId;
 use crate::schedule::{Achievement, Measure};
 
 impl State {
@@ -88,7 +88,7 @@ impl State {
         let most = usize::try_from(parameters.limits.records_per_batch).unwrap_or(usize::MAX);
         let mut passed = Passed::default();
         for id in self.demands.due_at(at.market_ms(), most) {
-            passed.departed.push(self.freeze(parameters, id, at.height)?);
+            passed.departed.push(self.freeze(parameters, id, at)?);
         }
         for id in self.demands.overdue_at(at.timestamp_ms, most) {
             passed.departed.push(self.give_back(id, DemandStatus::Expired { height: at.height })?);
@@ -96,11 +96,9 @@ impl State {
         self.providers.value_aged(at.market_ms(), parameters.freeze_after_ms)?;
         let waiting_since = self.cohorts.iter().next().map(|(height, _)| height);
         for subject in self.notices.due_at(at.market_ms(), waiting_since, most) {
-            match self.come_true(subject, at)? {
+            match self.come_true(network, subject, at)? {
                 Some(ComeTrue::Left(departed)) => passed.departed.push(departed),
-                Some(ComeTrue::Changed(provider)) => {
-                    passed.changed.insert(provider);
-                }
+                Some(ComeTrue::Changed(providers)) => passed.changed.extend(providers),
                 None => {}
             }
         }
@@ -114,14 +112,16 @@ impl State {
         left: DemandStatus,
     ) -> Result<Departed, Defect> {
         let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
+        self.work.leave(&entry.demand.orders);
         self.accounts.credit(entry.author, entry.escrow)?;
         entry.escrow = Money::ZERO;
         entry.status = left;
         self.demands.depart(id, entry)
     }
 
-    fn freeze(&mut self, parameters: &Parameters, id: DemandId, height: Height) -> Result<Departed, Defect> {
+    fn freeze(&mut self, parameters: &Parameters, id: DemandId, at: Moment) -> Result<Departed, Defect> {
         let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
+        self.work.leave(&entry.demand.orders);
         let DemandStatus::Composed(mut composition) = entry.status else { return Err(Defect::Demand) };
         // Invariant: the clearing account covers what is owed.
         let mut rest = entry.clearing;
@@ -144,13 +144,13 @@ impl State {
         let back = rest.checked_add(fees.unearned).ok_or(Defect::Settlement)?;
         self.accounts.credit(entry.author, back)?;
 
-        self.providers.release(&composition)?;
+        self.providers.release(&composition, at.market_ms())?;
         self.providers.unrest(&composition)?;
         self.release_deposits(&composition.minutes.keys().copied().collect())?;
         composition.earned = fees.first;
         entry.escrow = Money::ZERO;
         entry.clearing = Money::ZERO;
-        entry.status = DemandStatus::Frozen { composition, height };
+        entry.status = DemandStatus::Frozen { composition, height: at.height };
         self.demands.depart(id, entry)
     }
 }

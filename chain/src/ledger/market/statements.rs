@@ -1,13 +1,14 @@
 //! What the market's participants may state, and what it does: offers, withdrawals, demands, cancellations. What is wrong
 //! with them whatever the state is checked before ([`crate::validate::record`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use scenarios::{Demand, Money, Provider, ProviderId, limits};
+use scenarios::{Demand, Money, OperationId, Provider, ProviderId, limits};
 
 use super::demands::Departed;
 use super::entry::{DemandEntry, DemandStatus};
 use super::notices::{Change, Notice, Subject};
+use super::room::Room;
 use crate::genesis::Network;
 use crate::key::Address;
 use crate::ledger::defect::Defect;
@@ -48,9 +49,31 @@ pub enum MarketStatementError {
         author: Address,
         /// What its account has above `account_min`.
         got: Money,
-        /// `offer_deposit` for each operation, less what is locked for the offer that it replaces.
+        /// The offer's deposit for each operation and `minute_deposit` for each minute, less what is locked already.
         expected: Money,
     },
+    /// Minutes are locked for, and there is no limit to them.
+    #[error("the offer of {} names no capacity, expected one: for each of its minutes something is locked", .author.short())]
+    UnlimitedCapacity { author: Address },
+    /// An operation is offered as often as it may be, or as there is time for to check.
+    #[error(
+        "{operation} is offered by {got} (at most {expected} may, or fewer where the market has too many orders), and by none with a \
+         deposit below {deposit} that has been idle for long: lock more, or wait"
+    )]
+    NoRoomForOffer {
+        operation: OperationId,
+        /// Offers of it.
+        got: u64,
+        /// `offers_per_operation`.
+        expected: u32,
+        /// What the offer locks for each operation.
+        deposit: Money,
+    },
+    /// The market has as much work as there may be.
+    #[error(
+        "with the demand a pass over the market takes {got} steps, expected at most {expected}: wait until others have left"
+    )]
+    TooMuchWork { got: u64, expected: u64 },
     /// The cancelled demand is not on chain, or has left the market: settled, or cancelled before.
     #[error("demand {demand} is not on chain, or has left the market")]
     UnknownDemand { demand: DemandId },
@@ -88,6 +111,9 @@ impl MarketStatementError {
             Self::LivesTooLong { .. } => RecordRule::DemandLifetime,
             Self::InsufficientEscrow { .. } => RecordRule::InsufficientEscrow,
             Self::InsufficientDeposit { .. } => RecordRule::InsufficientDeposit,
+            Self::UnlimitedCapacity { .. } => RecordRule::UnlimitedCapacity,
+            Self::NoRoomForOffer { .. } => RecordRule::OffersMax,
+            Self::TooMuchWork { .. } => RecordRule::MarketWork,
             Self::UnknownDemand { .. } => RecordRule::CancellationUnknownDemand,
             Self::NotDemandAuthor { .. } => RecordRule::CancellationAuthor,
             Self::DemandNotOpen { .. } => RecordRule::CancellationTooLate,
@@ -99,17 +125,22 @@ impl MarketStatementError {
 }
 
 impl State {
-    /// There is room for another provider, or the author is one, and it can lock the deposit.
+    /// There is room for another provider, or the author is one, and for what it offers anew, and it can lock the deposit.
     pub(in crate::ledger) fn validate_offer(
         &self,
+        network: &Network,
+        at: Moment,
         author: Address,
         offer: &OfferStatement,
     ) -> Result<(), MarketStatementError> {
         let (got, expected) = (self.providers.count(), limits::PROVIDERS);
-        if got >= expected && self.providers.id_of(author).is_none() {
+        let id = self.providers.id_of(author);
+        if got >= expected && id.is_none() {
             return Err(MarketStatementError::TooManyProviders { got, expected });
         }
-        self.validate_deposit(author, offer.offers.len())
+        let before = id.and_then(|id| self.providers.supply().provider(id));
+        self.validate_room(network, at, before, offer.offers.keys().copied(), offer.deposit)?;
+        self.validate_deposit(author, offer)
     }
 
     /// It offers something, or will.
@@ -144,6 +175,7 @@ impl State {
         if got >= expected {
             return Err(MarketStatementError::MarketFull { got, expected });
         }
+        self.validate_work(network, &demand.orders)?;
         let (got, expected) = (self.accounts.spendable(author), escrow(demand).unwrap_or(limits::BUDGET));
         if got < expected {
             return Err(MarketStatementError::InsufficientEscrow { author, got, expected });
@@ -171,24 +203,69 @@ impl State {
     }
 
     /// The author's offer is this one, from when its notice is over. Until then a new provider offers nothing, but has its place.
+    /// Whose offers are others now.
     pub(in crate::ledger) fn apply_offer(
         &mut self,
         network: &Network,
         at: Moment,
         author: Address,
         offer: &OfferStatement,
-    ) -> Result<(), Defect> {
+    ) -> Result<BTreeSet<ProviderId>, Defect> {
         let Some(due_ms) = notice_over(network, at) else {
-            let id = self.providers.offer(author, provider_of(offer), at.market_ms())?;
-            return self.lock_deposit(id);
+            let changed = self.set_terms(network, at, author, offer)?;
+            self.lock_deposit(self.providers.id_of(author).ok_or(Defect::ProviderId)?)?;
+            return Ok(changed);
         };
         let id = match self.providers.id_of(author) {
             Some(id) => id,
-            None => self.providers.offer(author, offering_nothing(offer), at.market_ms())?,
+            None => self.providers.offer(author, offering_nothing(offer), Money::ZERO, at.market_ms())?,
         };
         let notice = Notice { height: at.height, due_ms, change: Change::Offer(offer.clone()) };
         self.notices.give(Subject::Offer(author), notice);
-        self.lock_deposit(id)
+        self.lock_deposit(id)?;
+        Ok(BTreeSet::from([id]))
+    }
+
+    /// The author's terms are these from now on, but for new operations for which there is no room. Whose offers are others now:
+    /// the author's, and those of whoever gives way to it.
+    fn set_terms(
+        &mut self,
+        network: &Network,
+        at: Moment,
+        author: Address,
+        offer: &OfferStatement,
+    ) -> Result<BTreeSet<ProviderId>, Defect> {
+        let (mut terms, mut changed) = (provider_of(offer), BTreeSet::new());
+        let before = self.providers.id_of(author).and_then(|id| self.providers.supply().provider(id));
+        let before: BTreeSet<OperationId> =
+            before.into_iter().flat_map(|terms| terms.offers.keys().copied()).collect();
+        for operation in before.iter().filter(|operation| !terms.offers.contains_key(operation)) {
+            self.work.withdraw(*operation);
+        }
+        for operation in offer.offers.keys().filter(|operation| !before.contains(operation)) {
+            match self.room_for(network, at, *operation, offer.deposit) {
+                Room::Free => self.work.offer(*operation),
+                Room::InPlaceOf(id) => {
+                    self.providers.give_way(id, *operation)?;
+                    changed.insert(id);
+                }
+                Room::Full => {
+                    terms.offers.remove(operation);
+                }
+            }
+        }
+        changed.insert(self.providers.offer(author, terms, offer.deposit, at.market_ms())?);
+        Ok(changed)
+    }
+
+    /// A provider offers nothing any more.
+    fn end_offer(&mut self, id: ProviderId) -> Result<(), Defect> {
+        let provider = self.providers.supply().provider(id).ok_or(Defect::ProviderId)?;
+        let operations: Vec<OperationId> = provider.offers.keys().copied().collect();
+        for operation in operations {
+            self.work.withdraw(operation);
+        }
+        self.providers.withdraw(id)
     }
 
     /// The author offers nothing any more, from when its notice is over; its deposit returns at the end of a batch after
@@ -200,25 +277,29 @@ impl State {
         author: Address,
     ) -> Result<(), Defect> {
         let id = self.providers.id_of(author).ok_or(Defect::ProviderId)?;
-        let Some(due_ms) = notice_over(network, at) else { return self.providers.withdraw(id) };
+        let Some(due_ms) = notice_over(network, at) else { return self.end_offer(id) };
         let notice = Notice { height: at.height, due_ms, change: Change::Withdrawal };
         self.notices.give(Subject::Offer(author), notice);
         Ok(())
     }
 
     /// What was announced is so.
-    pub(super) fn come_true(&mut self, subject: Subject, at: Moment) -> Result<Option<ComeTrue>, Defect> {
+    pub(super) fn come_true(
+        &mut self,
+        network: &Network,
+        subject: Subject,
+        at: Moment,
+    ) -> Result<Option<ComeTrue>, Defect> {
         let height = at.height;
         let Some(notice) = self.notices.take(subject) else { return Ok(None) };
         match (subject, &notice.change) {
             (Subject::Offer(author), Change::Offer(offer)) => {
-                let id = self.providers.offer(author, provider_of(offer), at.market_ms())?;
-                Ok(Some(ComeTrue::Changed(id)))
+                Ok(Some(ComeTrue::Changed(self.set_terms(network, at, author, offer)?)))
             }
             (Subject::Offer(author), Change::Withdrawal) => {
                 let id = self.providers.id_of(author).ok_or(Defect::ProviderId)?;
-                self.providers.withdraw(id)?;
-                Ok(Some(ComeTrue::Changed(id)))
+                self.end_offer(id)?;
+                Ok(Some(ComeTrue::Changed(BTreeSet::from([id]))))
             }
             (Subject::Demand(id), Change::Cancellation) => {
                 let is_open = self.demands.get(id).is_some_and(|entry| entry.is_open());
@@ -259,6 +340,7 @@ impl State {
             clearing: Money::ZERO,
             status: DemandStatus::Open,
         };
+        self.work.come(&entry.demand.orders);
         self.demands.bring(id, entry)
     }
 
@@ -283,8 +365,8 @@ impl State {
 pub(super) enum ComeTrue {
     /// A demand left the market.
     Left(Departed),
-    /// A provider's offer is another one.
-    Changed(ProviderId),
+    /// These providers' offers are others.
+    Changed(BTreeSet<ProviderId>),
 }
 
 /// The market time at which a notice of now is over; `None` where none need be given.
@@ -294,7 +376,7 @@ fn notice_over(network: &Network, at: Moment) -> Option<u64> {
 }
 
 fn provider_of(offer: &OfferStatement) -> Provider {
-    let OfferStatement { name, site, offers, capacity } = offer.clone();
+    let OfferStatement { name, site, offers, capacity, deposit: _ } = offer.clone();
     Provider { name, site, offers, capacity }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use scenarios::bound::{demand_bound, priced_capacity};
-use scenarios::oracle::validate_prices;
+use scenarios::oracle::{path_work, validate_prices};
 use scenarios::parameters::Allocation;
 use scenarios::{
     Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, Provider, ProviderId, SharedSupply,
@@ -287,12 +287,6 @@ impl WorkMeter {
     }
 
     pub(in crate::ledger) fn work(&self, demand: &Demand) -> u64 {
-        let (mut work, mut before) = (0_u64, 0_u64);
-        for operation in &demand.orders {
-            let count = self.0.get(operation.index()).copied().unwrap_or(0);
-            work = work.saturating_add(count).saturating_add(before.saturating_mul(count));
-            before = count;
-        }
-        work
+        path_work(demand.orders.iter().map(|operation| self.0.get(operation.index()).copied().unwrap_or(0)))
     }
 }

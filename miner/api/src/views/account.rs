@@ -60,6 +60,9 @@ pub struct OfferReport {
     pub used: Minutes,
     /// What is locked for it.
     pub deposit: Money,
+    /// Minutes that nothing is locked for, as genesis gave them; `None` is unlimited.
+    #[serde(default)]
+    pub vouched: Option<Minutes>,
     /// What it can do.
     pub operations: Vec<OfferedOperation>,
     /// What it announced, and is not so yet.
@@ -132,6 +135,7 @@ fn offer_of(ledger: &Ledger, address: Address) -> Option<OfferReport> {
         capacity: provider.capacity,
         used: ledger.usage(id).total(),
         deposit: ledger.deposit(id),
+        vouched: ledger.vouched_minutes(Some(id)),
         operations: offered(ledger, &provider.offers),
         announced: announced_of(ledger, address),
     })

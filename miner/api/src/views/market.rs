@@ -27,10 +27,12 @@ pub struct MarketFacts {
     pub solver_fee_ppm: u64,
     /// What an account keeps: no statement takes it.
     pub account_min: Money,
-    /// The least budget of a demand.
+    /// The least budget of a demand for each of its orders.
     pub min_budget: Money,
-    /// What is locked for each operation of an offer.
+    /// What is locked for each operation of an offer, at least.
     pub offer_deposit: Money,
+    /// What is locked for each minute of an offer's capacity, beyond what genesis gave its provider.
+    pub minute_deposit: Money,
     /// What each byte of an offer, a demand or a transfer costs.
     pub fee_per_byte: Money,
     /// The longest that a demand may stay open, in milliseconds after the batch that brings it.
@@ -61,6 +63,7 @@ pub fn market_facts(snapshot: &Snapshot) -> MarketFacts {
         account_min: genesis.parameters.account_min,
         min_budget: genesis.parameters.min_budget,
         offer_deposit: genesis.parameters.offer_deposit,
+        minute_deposit: genesis.parameters.minute_deposit,
         fee_per_byte: genesis.parameters.fee_per_byte,
         demand_lifetime_max_ms: genesis.parameters.demand_lifetime_max_ms,
         first_expiry_ms: genesis.first_expiry_ms(),

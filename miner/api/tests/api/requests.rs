@@ -41,6 +41,7 @@ fn an_offer_survives_the_way_to_the_node() {
         site: Site::point(1, -2),
         offers: BTreeMap::from([(OperationId(3), Offer { cost: Money::from_units(4), minutes: 5 })]),
         capacity: None,
+        deposit: Money::from_units(1),
     };
     let content = RecordContent {
         network: NetworkId(Hash([1; 32])),

@@ -68,7 +68,10 @@ async fn write(client: &mut NodeClient, arguments: &WriteArguments) -> Result<Ex
     let document = OfferDocument::from_json(&read_text(&arguments.file)?).with_context(place)?;
     let facts = client.market().await?;
     let offer = document.statement(&facts).with_context(place)?;
-    if let Some(deposit) = deposit(&facts, &offer).filter(|_| !arguments.submit.output.json) {
+    let account = client.account(arguments.submit.key()?.public().address()).await?;
+    if let Some(deposit) =
+        deposit(&facts, &offer, account.offer.as_ref()).filter(|_| !arguments.submit.output.json)
+    {
         print(&format!(
             "deposit {deposit}, locked until the offer is withdrawn and settled; {} of it stays with the place",
             facts.offer_deposit
