@@ -8,6 +8,7 @@ mod forged;
 mod growing;
 mod inspection;
 mod markets;
+mod places;
 mod proof;
 mod python;
 mod random;

@@ -20,7 +20,7 @@ fn units(units: i64) -> Money {
     Money::from_units(units)
 }
 
-fn offers(offers: &[(u16, i64, i64)]) -> std::collections::BTreeMap<OperationId, Offer> {
+pub(crate) fn offers(offers: &[(u16, i64, i64)]) -> std::collections::BTreeMap<OperationId, Offer> {
     let offer = |&(operation, cost, minutes)| (OperationId(operation), Offer { cost: units(cost), minutes });
     offers.iter().map(offer).collect()
 }
