@@ -7,6 +7,7 @@ pub mod client;
 pub mod compare;
 pub mod control;
 pub mod driver;
+pub mod economics;
 pub mod files;
 pub mod storage;
 pub mod swarm;

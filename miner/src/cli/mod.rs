@@ -13,7 +13,7 @@ mod scenario;
 mod solve;
 
 pub(crate) use output::{Progress, print, print_json};
-pub(crate) use solve::ProfileArgument;
+pub(crate) use solve::{ProfileArgument, solve_for};
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::compare::{self, CompareArguments};
+use crate::economics::{self, EconomicsArguments};
 use crate::swarm::{self, SwarmArguments};
 
 /// A coordinator-free market: miners compose manufacturing services and are paid for what they can prove.
@@ -46,6 +47,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Measure how oracle, search and verification scale on this machine.
     Bench(bench::BenchArguments),
+    /// Play people who gain by what the rules do not say, on a scenario's market.
+    Economics(EconomicsArguments),
     /// Generate, import, validate or inspect scenario files.
     #[command(subcommand)]
     Scenario(scenario::ScenarioCommand),
@@ -100,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Solve(arguments) => solve::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Economics(arguments) => economics::run(&arguments),
         Command::Scenario(command) => scenario::run(&command),
         Command::Run(arguments) => run::run(&arguments),
         Command::Key(command) => client::key(&command),

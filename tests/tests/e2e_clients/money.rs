@@ -16,9 +16,9 @@ fn trade(network: &TestNetwork) {
     let (ada, bob) = (network.new_owner("ada"), network.new_owner("bob"));
     let offer = network.publish(&ada, "Ada", 0, &json!({ "turning": { "cost": 10, "minutes": 5 } }));
     assert_eq!(offer["standing"]["standing"], "final");
-    // Of 40, one operation locks 1, and each of 1,000 minutes 0.01.
+    // Of 200, one operation locks 1, and each of 10,000 minutes 0.01.
     let account = network.balance(&ada);
-    assert!(is_about(&account["balance"], 29.0) && account["offer"]["deposit"] == 11, "{account}");
+    assert!(is_about(&account["balance"], 99.0) && account["offer"]["deposit"] == 101, "{account}");
     network.publish(&bob, "Bob", 3_000, &json!({ "milling": { "cost": 20, "minutes": 5 } }));
 
     let customer = network.new_key("customer");

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The same for commands that wait, in seconds.
 pub(crate) const TIMEOUT: &str = "120";
 /// What every offer has, in minutes.
-const CAPACITY: u32 = 1_000;
+const CAPACITY: u32 = 10_000;
 /// Between two looks.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -158,7 +158,7 @@ impl TestNetwork {
     /// A new key, given money enough for an account and a few offers.
     pub(crate) fn new_owner(&self, name: &str) -> PathBuf {
         let key = self.new_key(name);
-        self.submit(&self.treasury(), &["transfer", "--to", &address(&key), "--amount", "40", "--wait"]);
+        self.submit(&self.treasury(), &["transfer", "--to", &address(&key), "--amount", "200", "--wait"]);
         key
     }
 

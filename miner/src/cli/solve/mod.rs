@@ -21,7 +21,7 @@ use super::output::{Progress, print, print_json};
 use super::{OutputArguments, ScenarioArgument};
 use crate::files::load_scenario;
 use first::compose_in_order;
-pub(super) use report::End;
+pub(crate) use report::End;
 use report::Report;
 use watch::Watch;
 
@@ -121,7 +121,7 @@ pub(super) fn run(arguments: &SolveArguments) -> Result<ExitCode> {
 }
 
 /// Solves for this long with the scenario's own search: what `miner bench` measures.
-pub(super) fn solve_for(
+pub(crate) fn solve_for(
     scenario: &Scenario,
     time: Duration,
     pool: &rayon::ThreadPool,
