@@ -487,7 +487,7 @@ class State:
         """A provider's terms are these, but for new operations that there is no room for."""
         known = number < len(self.supply.providers)
         before = self.supply.providers[number]["offers"] if known else {}
-        terms = {name: said[name] for name in ("name", "site", "offers", "capacity")}
+        deposit, terms = said["deposit"], {name: said[name] for name in ("name", "site", "offers", "capacity")}
         kept = {operation: offer for operation, offer in said["offers"].items() if operation in before}
         # What it gives up makes room first.
         if known:
@@ -501,10 +501,12 @@ class State:
             if is_room:
                 kept = dict(sorted({**kept, operation: offer}.items()))
                 self.supply = self.supply.with_provider(number, {**terms, "offers": kept})
-        self.per_operation[number] = said["deposit"]
         said = {**terms, "offers": kept}
         if kept and not before:
             self.active[number] = self.market_time()
+        elif deposit < self.per_operation.get(number, 0):
+            self.active[number] = 0
+        self.per_operation[number] = deposit
         self.value(number, said)
         self.supply = self.supply.with_provider(number, said)
         if said["capacity"] is None:

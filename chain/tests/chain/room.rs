@@ -77,6 +77,19 @@ fn whoever_offers_what_is_offered_often_enough_takes_the_place_of_an_idle_one_fo
 }
 
 #[test]
+fn whoever_takes_a_place_with_a_large_deposit_does_not_keep_it_with_a_small_one() {
+    let mut market = Market::open_with(full);
+    market.compose(&[(0, providers([0, 0]))]);
+    market.advance_to(10);
+    state(&mut market, &miner(5), with_deposit(units(9)));
+    state(&mut market, &miner(5), with_deposit(micros(1)));
+    assert_eq!((market.balance(&miner(5)), offers(&market, 3)), (units(100) - micros(1), vec![0]));
+    // It has just come, and gives way all the same.
+    state(&mut market, &miner(6), with_deposit(micros(2)));
+    assert_eq!([offers(&market, 3), offers(&market, 4)], [vec![], vec![0]]);
+}
+
+#[test]
 fn who_was_paid_within_the_hour_is_not_idle() {
     let mut market = Market::open_with(|genesis| {
         full(genesis);

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chain::{Genesis, Record, Statement};
-use scenarios::{DualPrices, Money, Offer, ProviderId};
+use scenarios::{DualPrices, Money, Offer};
 
 use super::stage::{Role, Stage, Terms};
 use super::{Ground, Outcome};
@@ -95,7 +95,9 @@ pub(super) fn market_of_ones_own(ground: &Ground<'_>, law: fn(&mut Genesis)) -> 
     let ids: Vec<_> = records.iter().map(Record::id).collect();
     let (played, _) = stage.bring_admissible(&records)?;
     let mut prices = ground.prices.clone();
-    let id = stage.ledger.provider_id(Role::Crony(0).key().public().address()).unwrap_or(ProviderId(0));
+    let Some(id) = stage.ledger.provider_id(Role::Crony(0).key().public().address()) else {
+        return Ok(Outcome::default());
+    };
     prices.0.resize(id.index() + 1, Money::ZERO);
     prices.0[id.index()] = Money::from_micros(budget.micros() / 10);
     let rule = stage.could_reprice(Role::Robber, &prices).err().map(|why| why.rule().to_owned());

@@ -13,6 +13,7 @@
 mod command_line;
 mod competition;
 mod crashes;
+mod economics;
 mod hard_markets;
 mod joining;
 mod network;

@@ -314,6 +314,9 @@ impl Providers {
             *place = provider;
             if offered_nothing && offers_something {
                 self.active.set_mut(id.index(), market_ms);
+            } else if per_operation < self.per_operation.get(&id).copied().unwrap_or(Money::ZERO) {
+                // Or a place would be taken with a large deposit, and kept with a small one.
+                self.active.set_mut(id.index(), 0);
             }
             id
         } else {
