@@ -34,6 +34,7 @@ use crate::genesis::Network;
 use crate::key::{Address, PublicKey};
 use crate::record::{DemandId, Height, Record, RecordId};
 use crate::schedule::Measure;
+use crate::validate::Rejection;
 
 /// An item of a block that does not take effect.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -443,6 +444,11 @@ impl<'a> Transition<'a> {
     /// What stands of a demand.
     pub(crate) fn standing(&self, demand: DemandId) -> Option<&Standing> {
         self.state.demands.get(demand)?.composition()
+    }
+
+    /// A refusal in words, with names.
+    pub(crate) fn explain(&self, why: &Rejection) -> String {
+        self.state.explain_rejection(why)
     }
 
     pub(crate) const fn network(&self) -> &Network {

@@ -85,10 +85,10 @@ impl<'b> Fate<'b> {
         if self.is_of_use() { None } else { self.dropped.iter().flatten().next() }
     }
 
-    fn outcome(&self) -> BlockOutcome {
+    fn outcome(&self, transition: &Transition<'_>) -> BlockOutcome {
         let dropped = (0_u32..).zip(&self.dropped).filter_map(|(item, why)| {
             let why = why.as_ref()?;
-            Some(Dropped { item, rule: why.rule().to_owned(), reason: why.to_string() })
+            Some(Dropped { item, rule: why.rule().to_owned(), reason: transition.explain(why) })
         });
         BlockOutcome { dropped: dropped.collect(), ..BlockOutcome::of_whole(self.block.header()) }
     }
@@ -169,7 +169,8 @@ pub(super) fn take_effect<'b>(
     }
     transition.close()?;
     reprice(transition, seed, &mut fates)?;
-    transition.end(fates.iter().map(Fate::outcome).collect())?;
+    let outcomes = fates.iter().map(|fate| fate.outcome(transition)).collect();
+    transition.end(outcomes)?;
     Ok(fates)
 }
 
@@ -189,7 +190,7 @@ pub(super) fn take_no_effect(
             transition.bring_block(fate.hash, anchor_ms);
         }
         fate.drop_all(&defect.into());
-        outcomes.push(fate.outcome());
+        outcomes.push(fate.outcome(transition));
     }
     transition.close()?;
     transition.end(outcomes)

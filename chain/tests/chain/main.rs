@@ -21,6 +21,7 @@ mod refused_by_state;
 mod robbery;
 mod room;
 mod settlement;
+mod stall;
 mod stored;
 mod tehran;
 mod together;

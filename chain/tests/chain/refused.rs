@@ -20,7 +20,9 @@ pub(crate) fn refuse(market: &Market, batch: Batch, expected: &Rejection, fault:
     match market.check(batch.clone()) {
         Err(got) => assert_eq!((&got, got.fault()), (expected, fault)),
         // Something else of the block takes effect: the rule is in the outcomes.
-        Ok(_) => assert_eq!((market.first_dropped(batch), fault), (expected.to_string(), Fault::Peer)),
+        Ok(_) => {
+            assert_eq!((market.first_dropped(batch), fault), (market.ledger.explain(expected), Fault::Peer))
+        }
     }
     assert_eq!(market.ledger.state_root(), before);
 }

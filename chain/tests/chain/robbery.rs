@@ -36,6 +36,11 @@ fn whoever_waits_cannot_compose_with_a_crony_at_any_price() {
     let (got, expected, best) = (units(41), micros(19_380_000), providers([0, 0]));
     let refused = MarketError::NotNearBest { demand, got, expected, best };
     assert_eq!(market.draft(market.composing(0, &dear)).unwrap_err(), Rejection::Market(refused));
+    // What it says names people, and what would do.
+    let said = market.ledger.explain(&market.draft(market.composing(0, &dear)).unwrap_err());
+    let expected = "what is left serves it better by provider #0, provider #0 (the demand is \"alice\", provider #0 is \"near\"); \
+                    compose it with the providers named";
+    assert!(said.contains(expected), "{said}");
     // Whoever asks what may be sent instead is told.
     let serving = vec![(demand, providers([0, 2]))];
     let admissible = market.ledger.admissible(&miner(0).public(), market.next_time(), &serving);

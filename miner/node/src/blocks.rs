@@ -349,7 +349,7 @@ impl Node {
             }
             Err(why) => {
                 self.blocks.refuse(block.block().hash());
-                effects.push(Effect::Event(Refusals::of_block(block.block(), &why)));
+                effects.push(Effect::Event(Refusals::of_block(block.block(), &why, &self.ledger)));
                 // What was composed on this very head its miner has judged as we do; when prices alone were, nobody knows.
                 let is_judged_alike = block.block().header().anchor == self.ledger.head().hash
                     && !block.block().body.is_quiet();
@@ -373,11 +373,11 @@ impl Node {
 
     /// A batch of what waits cannot be made: what has no effect in it waits no longer.
     pub(super) fn drop_useless_blocks(&mut self, effects: &mut Vec<Effect>) {
-        let blocks = &mut self.blocks;
+        let (blocks, ledger) = (&mut self.blocks, &self.ledger);
         let mut refused = Vec::new();
         blocks.waiting.retain(|name, Waiting { block, state, .. }| match state {
             State::Useless(why) => {
-                refused.push((*name, Refusals::of_block(block.block(), why)));
+                refused.push((*name, Refusals::of_block(block.block(), why, ledger)));
                 false
             }
             State::OfUse | State::Unanchored => true,
@@ -471,7 +471,7 @@ impl Node {
                 Err(why) => {
                     self.blocks.refuse(name);
                     let is_stranger = waiting.origin.room == Room::Stranger;
-                    effects.extend(refusals.tell(block, &why, is_stranger).map(Effect::Event));
+                    effects.extend(refusals.tell(block, &why, &self.ledger, is_stranger).map(Effect::Event));
                 }
             }
         }

@@ -4,7 +4,7 @@ use scenarios::Window;
 use scenarios::settings::{Profile, SearchSettings};
 use serde::{Deserialize, Serialize};
 
-use crate::strategy::{AmendPolicy, AnnouncePolicy, Strategy};
+use crate::strategy::{AmendPolicy, AnnouncePolicy, Region, Strategy};
 
 /// How a node mines.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct MiningSettings {
     pub profile: Profile,
     #[serde(default)]
     pub search: SearchSettings,
+    /// What it composes first, whatever its strategy; nothing in particular if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
     /// The rectangle the market plays in; strips divide it.
     pub window: Window,
     /// Fixes every random choice of its searches.

@@ -87,6 +87,7 @@ impl Solo {
             strategy: Strategy::Everything,
             profile: Profile::Hybrid,
             search: SearchSettings::default(),
+            region: None,
             window: Window::around([Site::point(0, 0)]).expect("a place"),
             rng_seed: 1,
             announce: AnnouncePolicy::default(),

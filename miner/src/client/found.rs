@@ -362,6 +362,7 @@ fn mining(market: &FoundingMarket, number: usize) -> MiningSettings {
         strategy,
         profile: search.profile,
         search,
+        region: None,
         window,
         rng_seed: number as u64,
         announce: AnnouncePolicy::default(),

@@ -129,6 +129,12 @@ const SECTIONS: [Section; 8] = [
                 "profile",
                 "The algorithm: \"hybrid\" (island-parallel genetic search with local search) or \"paper\" (the published\ngenetic algorithm).",
             ),
+            Choice {
+                key: "region",
+                about: "What it composes first, before what its strategy gives it, in metres: a circle, or a rectangle\n\
+                        (shape = \"rectangle\", west_m, south_m, east_m, north_m).",
+                otherwise: Otherwise::Nothing("{ shape = \"circle\", x_m = 0, y_m = 0, radius_m = 20000 }"),
+            },
             required("rng_seed", "Fixes every random choice of its searches; give each node its own."),
             required("window", "The rectangle of the market, in metres; only strips depend on it."),
             option("wait_for_start", "Wait for a command before mining (experiments do)."),
@@ -146,6 +152,10 @@ const SECTIONS: [Section; 8] = [
             option(
                 "stall_ms",
                 "A search that has found nothing cheaper for so long has ended, in milliseconds.",
+            ),
+            option(
+                "published_runs_out",
+                "Whether searches of profile \"paper\" run all their generations all the same.",
             ),
         ],
     },
@@ -284,6 +294,7 @@ pub(super) fn defaults() -> NodeFile {
             strategy: Strategy::Cells,
             profile: Profile::Hybrid,
             search: SearchSettings::default(),
+            region: None,
             window: Window::centred(100_000),
             rng_seed: 1,
             announce: AnnouncePolicy::default(),
@@ -296,6 +307,7 @@ pub(super) fn defaults() -> NodeFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use miner_node::strategy::Region;
     use std::collections::BTreeSet;
 
     fn miner() -> NodeFile {
@@ -317,7 +329,8 @@ mod tests {
     fn paths(table: &Table, above: &str, found: &mut BTreeSet<String>) {
         for (key, value) in table {
             let path = format!("{above}{key}");
-            let inner = value.as_table().filter(|_| !["window", "selection"].contains(&key.as_str()));
+            let inner =
+                value.as_table().filter(|_| !["window", "selection", "region"].contains(&key.as_str()));
             match inner {
                 Some(inner) => paths(inner, &format!("{path}."), found),
                 None => drop(found.insert(path)),
@@ -345,7 +358,9 @@ mod tests {
         let text = render(&miner());
         let read: NodeFile = toml::from_str(&switched_on(&text)).unwrap();
         // Whoever adds an option to `NodeFile` and does not name it here is told so by this list.
-        let every = NodeFile { allow_list: Some(BTreeSet::new()), ..defaults() };
+        let mut every = NodeFile { allow_list: Some(BTreeSet::new()), ..defaults() };
+        let region = Region::Circle { x_m: 0, y_m: 0, radius_m: 20_000 };
+        every.mining = every.mining.map(|mining| MiningSettings { region: Some(region), ..mining });
         assert_eq!(all_paths(&read), all_paths(&every));
         for section in &SECTIONS {
             for choice in section.options {
@@ -359,7 +374,7 @@ mod tests {
         let text = render(&NodeFile { mining: None, ..miner() });
         let read: NodeFile = toml::from_str(&switched_on(&text)).unwrap();
         assert_eq!(read.timing, Timing { turn_ms: 99, ..Timing::default() });
-        assert_eq!(read.mining, defaults().mining);
+        assert_eq!(read.mining.map(|mining| MiningSettings { region: None, ..mining }), defaults().mining);
         assert_eq!(read.threads, NonZeroUsize::MIN);
     }
 

@@ -439,9 +439,11 @@ fn node_file(plan: &Plan<'_>, number: usize, bootstrap_peers: Vec<BootstrapPeer>
             strategy,
             profile: *profile,
             search: scenario.search,
+            region: None,
             window: scenario.extent().unwrap_or(nowhere),
             rng_seed: plan.rng_seed.wrapping_add(number as u64 * 1_000_000),
-            announce: AnnouncePolicy::default(),
+            // What is compared is the algorithm as published.
+            announce: AnnouncePolicy { published_runs_out: true, ..AnnouncePolicy::default() },
             amend: AmendPolicy::default(),
             wait_for_start: true,
         }),

@@ -66,7 +66,15 @@ impl NodeFile {
                 place()
             );
         }
-        toml::from_str(&text).with_context(place)
+        let file: Self = toml::from_str(&text).with_context(place)?;
+        if file.mining.and_then(|mining| mining.region).is_some_and(|region| region.is_empty()) {
+            bail!(
+                "{}: nothing can lie in mining.region: a rectangle needs west_m below east_m and south_m below north_m, a circle a \
+                 radius_m of at least 0",
+                place()
+            );
+        }
+        Ok(file)
     }
 
     /// Reads a configuration file and makes its paths absolute.

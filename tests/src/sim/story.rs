@@ -110,6 +110,7 @@ pub fn a_miner(market: &Market, strategy: Strategy, rng_seed: u64) -> MiningSett
         strategy,
         profile: market.profile,
         search: market.search_settings(),
+        region: None,
         window: market.window,
         rng_seed,
         announce: AnnouncePolicy::default(),

@@ -2,8 +2,9 @@
 //!
 //! What it holds is in `demands` and `providers`, the form of an entry in `entry`. What may be stated about it is in
 //! `statements`, what an offer locks in `deposits`, how much the market holds in `room`. Compositions are checked and reserved in `staging`, amendments in `amending`; prices and rewards are in
-//! `judging`; their rules are listed in `error`. Freezing and payment is in `settle`, what miners search on in [`view`].
+//! `judging`; their rules are listed in `error`, what refusals advise in `advice`. Freezing and payment is in `settle`, what miners search on in [`view`].
 
+mod advice;
 pub(crate) mod amending;
 pub(super) mod demands;
 mod deposits;

@@ -1,6 +1,6 @@
 //! Demands and where they stand: those in the market by the ledger, those that left it by history.
 
-use chain::ledger::{DemandEntry, DemandStatus, Standing};
+use chain::ledger::{DemandEntry, DemandStatus, Standing, Subject};
 use chain::record::DemandStatement;
 use chain::{Address, BatchHash, DemandId, Height, Ledger, Statement};
 use scenarios::{Money, ProviderId, Site};
@@ -55,6 +55,9 @@ pub enum DemandStanding {
         since: Height,
         /// Why this node's miner cannot compose it, if it found no way.
         unserved: Option<String>,
+        /// If its author takes it back: in how many milliseconds of market time at the earliest, unless it is composed by then.
+        #[serde(default)]
+        cancelled_in_ms: Option<u64>,
     },
     /// Composed, not settled.
     Composed(Box<CompositionReport>),
@@ -183,7 +186,11 @@ fn on_chain(
     let ledger = &snapshot.ledger;
     let composed = |standing| composition(ledger, history, entry, standing).map(Box::new);
     let standing = match &entry.status {
-        DemandStatus::Open => DemandStanding::Open { since: entry.since, unserved: None },
+        DemandStatus::Open => {
+            let notice = ledger.notice(Subject::Demand(id));
+            let cancelled_in_ms = notice.map(|notice| notice.due_ms.saturating_sub(ledger.market_ms()));
+            DemandStanding::Open { since: entry.since, unserved: None, cancelled_in_ms }
+        }
         DemandStatus::Composed(standing) => DemandStanding::Composed(composed(standing)?),
         DemandStatus::Frozen { composition, height } => {
             DemandStanding::Frozen { height: *height, composition: composed(composition)? }

@@ -62,7 +62,7 @@ fn a_demand_is_told_of_from_the_pool_to_its_settlement() {
 
     let market = Market::open();
     let open = told(&market, &market.snapshot(), alice);
-    assert_eq!(open.standing, DemandStanding::Open { since: 1, unserved: None });
+    assert_eq!(open.standing, DemandStanding::Open { since: 1, unserved: None, cancelled_in_ms: None });
 
     let market = Market::composed();
     let composed = told(&market, &market.snapshot(), alice);

@@ -79,7 +79,7 @@ impl Mining {
         let Admissible { kept: mut proposals, early, .. } =
             view.ledger.admissible(&view.own, view.batch_time_ms(), proposals);
         if let Some(Early { rejection, .. }) = early.first() {
-            let reason = rejection.to_string();
+            let reason = view.ledger.explain(rejection);
             let least_ms = view.batch_time_ms() + HELD_MS;
             let held = early.into_iter().map(|Early { serving, from_ms, .. }| Held {
                 proposal: serving,
@@ -132,7 +132,7 @@ impl Mining {
         actions: &mut Vec<Action>,
     ) {
         self.setbacks.note(WorkKind::Compose, view.now.monotonic_ms);
-        let (demands, reason) = (proposals.len(), rejection.to_string());
+        let (demands, reason) = (proposals.len(), view.ledger.explain(rejection));
         actions.push(Action::Effect(Effect::Event(NodeEvent::HeldBack { demands, reason })));
     }
 

@@ -120,6 +120,7 @@ impl Mining {
         let (oracle, prices) = (supply.oracle(), view.ledger.prices());
         let mut open = view.ledger.open_market().demands;
         open.retain(|demand| self.is_worth_searching(&demand.id) && !view.in_flight.contains(&demand.id));
+        let is_of_region = self.keep_own_region(&mut open);
         if let Some(references) = view.ledger.network().references() {
             // What genesis does not offer is composed by nobody.
             let area = |demand: &MarketDemand| Some((demand.id, references.area_of(&demand.entry.demand)?));
@@ -139,8 +140,25 @@ impl Mining {
             self.cell = None;
             return;
         }
+        if is_of_region {
+            let demands = open.iter().map(|demand| demand.id).collect();
+            let cell = Cell { label: "own region".into(), demands, providers: None };
+            self.take_cell(cell, supply.providers.len(), actions);
+            return;
+        }
         let cell = choose_cell(strategy, &open, supply, window, rank, miners);
         self.take_cell(cell, supply.providers.len(), actions);
+    }
+
+    /// Of these demands those of the region that the miner has chosen, if any of them lie in it; whether they do.
+    fn keep_own_region(&self, open: &mut Vec<MarketDemand>) -> bool {
+        let Some(region) = self.settings.region else { return false };
+        let is_inside = |demand: &MarketDemand| region.contains(demand.entry.demand.site);
+        let is_any_inside = open.iter().any(is_inside);
+        if is_any_inside {
+            open.retain(is_inside);
+        }
+        is_any_inside
     }
 
     fn take_cell(&mut self, cell: Cell, providers: usize, actions: &mut Vec<Action>) {
@@ -186,15 +204,14 @@ impl Mining {
             return;
         }
         let stalled_ms = search.stalled_ms(incumbent, view.now.monotonic_ms);
-        if self.settings.profile == Profile::Hybrid && stalled_ms >= self.settings.announce.stall_ms {
+        let stops_early = self.settings.profile == Profile::Hybrid || !self.settings.announce.published_runs_out;
+        if stops_early && stalled_ms >= self.settings.announce.stall_ms {
             actions.push(Action::Effect(Effect::CancelWork(work)));
             self.end_search(&search, compositions, view, actions);
             return;
         }
-        // The published algorithm runs its fixed generations; only the hybrid is stopped when it pays, and a
-        // search that has found nothing yet has nothing that could.
-        let may_stop =
-            self.settings.profile == Profile::Hybrid && view.may_announce && !compositions.is_empty();
+        // A search that has found nothing yet has nothing that could pay.
+        let may_stop = stops_early && view.may_announce && !compositions.is_empty();
         let decision = self.decide(&mut search, compositions.clone(), view);
         if may_stop && decision == Decision::Announce {
             actions.push(Action::Effect(Effect::CancelWork(work)));

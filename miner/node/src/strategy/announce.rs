@@ -18,11 +18,13 @@ pub struct AnnouncePolicy {
     pub prior_seconds: f64,
     /// A search whose incumbent has not become cheaper for this long has ended, in milliseconds.
     pub stall_ms: u64,
+    /// Whether searches with the published algorithm run all their generations all the same, as in experiments that compare with it.
+    pub published_runs_out: bool,
 }
 
 impl Default for AnnouncePolicy {
     fn default() -> Self {
-        Self { prior_hazard: 0.05, prior_seconds: 20.0, stall_ms: 2_000 }
+        Self { prior_hazard: 0.05, prior_seconds: 20.0, stall_ms: 2_000, published_runs_out: false }
     }
 }
 
@@ -96,8 +98,12 @@ impl AnnouncePolicy {
 mod tests {
     use super::*;
 
-    const POLICY: AnnouncePolicy =
-        AnnouncePolicy { prior_hazard: 0.05, prior_seconds: 20.0, stall_ms: 2_000 };
+    const POLICY: AnnouncePolicy = AnnouncePolicy {
+        prior_hazard: 0.05,
+        prior_seconds: 20.0,
+        stall_ms: 2_000,
+        published_runs_out: false,
+    };
 
     fn trace(rewards: &[i64]) -> SearchTrace {
         let mut trace = SearchTrace::default();

@@ -5,8 +5,10 @@ mod announce;
 mod cells;
 mod groups;
 mod neighbourhood;
+mod region;
 
 pub use announce::{AnnouncePolicy, Decision, SearchTrace};
 pub use cells::{Cell, CellDemand, Strategy, balanced_cells, choose_area, choose_cell};
 pub use groups::group_of;
 pub use neighbourhood::{AmendPolicy, AmendableDemand, Explorer, Neighbourhood, NeighbourhoodKind};
+pub use region::Region;

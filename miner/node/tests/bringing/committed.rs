@@ -153,6 +153,7 @@ fn who_only_names_a_demand_in_a_block_does_not_keep_miners_from_it() {
         strategy: Strategy::Everything,
         profile: Profile::Hybrid,
         search: SearchSettings::default(),
+        region: None,
         window: Window::around([Site::point(0, 0)]).expect("a place"),
         rng_seed: 1,
         announce: AnnouncePolicy::default(),

@@ -277,9 +277,12 @@ fn render_standing(standing: &DemandStanding) -> String {
     match standing {
         DemandStanding::InPool { waits_for: None } => "in the pool: no batch has brought it yet".into(),
         DemandStanding::InPool { waits_for: Some(reason) } => format!("in the pool, waits: {reason}"),
-        DemandStanding::Open { since, unserved: None } => format!("open since height {since}"),
-        DemandStanding::Open { since, unserved: Some(reason) } => {
-            format!("open since height {since}; nobody can compose it as things stand: {reason}")
+        DemandStanding::Open { since, unserved, cancelled_in_ms } => {
+            let taken_back =
+                |ms: &u64| format!("taken back, in {ms} ms at the earliest, unless it is composed by then");
+            let hopeless = |reason: &String| format!("nobody can compose it as things stand: {reason}");
+            let more = cancelled_in_ms.iter().map(taken_back).chain(unserved.iter().map(hopeless));
+            [format!("open since height {since}")].into_iter().chain(more).collect::<Vec<_>>().join("; ")
         }
         DemandStanding::Composed(composition) => render_composition(composition),
         DemandStanding::Frozen { height, composition } => {
