@@ -444,7 +444,7 @@ class Batch:
         if schedule["measure"][0] == "Paper":
             return  # see judge
         for part in firsts:
-            part.fee = ceil_div(part.entry["solver_fee"] * min(part.valued, part.priced), part.entry["demand"]["budget"])
+            part.fee = fee_of(part)
             paid, required = self.pay(part, reward_share(schedule, cost, reduced_cost))
             require(paid >= required, f"it earns {paid}, expected at least {required}", "reward")
 
@@ -489,7 +489,7 @@ class Batch:
         what = f"the block costs {cost}, its reference {reference}: that earns {share} ppm, expected at least {required}"
         require(share >= required, what, "reference")
         for part in firsts:
-            part.fee = part.entry["solver_fee"]
+            part.fee = fee_of(part)
             self.pay(part, share)
             self.reward += part.earned
 
@@ -575,6 +575,12 @@ class Batch:
         state.stale |= {(PROVIDER, number) for number in changed}
         state.prices = prices
         state.updated_prices(miner, after - before)
+
+
+def fee_of(part):
+    """What there is to earn for a first composition."""
+    entry = part.entry
+    return ceil_div(entry["solver_fee"] * max(0, min(part.valued, part.priced)), entry["demand"]["budget"])
 
 
 def quotient(number, divisor):

@@ -51,9 +51,9 @@ fn above_reference() -> MarketError {
 fn a_block_is_paid_by_how_far_it_lies_below_its_reference() {
     let mut market = Market::open_with(two_strips);
     let report = market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    // 38 $ of 60 $ are 36.67 % less: a third of the way from full pay, which earns 300,698 ppm of 0.4 $ each.
-    assert_eq!((report.cost, report.reward), (units(38), Money::from_micros(2 * 120_279)));
-    assert_eq!(report.required, Money::from_micros(2 * 40_000));
+    // 38 $ of 60 $ are 36.67 % less: a third of the way from full pay, which earns 300,698 ppm of 0.076 $ each.
+    assert_eq!((report.cost, report.reward), (units(38), Money::from_micros(2 * 22_853)));
+    assert_eq!(report.required, Money::from_micros(2 * 7_600));
 }
 
 #[test]

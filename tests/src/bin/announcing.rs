@@ -71,11 +71,25 @@ fn main() -> Result<ExitCode> {
     ensure!(!curves.is_empty(), "no strip of this scenario has demands of its own");
     let mut out = io::stdout().lock();
     let generations = curves.first().map_or(0, |curve| curve.rewards.len());
-    writeln!(out, "{}: {} searches of {generations} generations in {} s", scenario.name, curves.len(), arguments.seconds)?;
+    writeln!(
+        out,
+        "{}: {} searches of {generations} generations in {} s",
+        scenario.name,
+        curves.len(),
+        arguments.seconds
+    )?;
     writeln!(out, "% of all fees       greedy  patient   policy")?;
     for &hazard in &arguments.hazards {
-        let earned = [Miner::Greedy, Miner::Patient, Miner::Policy].map(|miner| play(miner, &curves, hazard, &arguments));
-        writeln!(out, "a rival in {:>6.0} s {:>7.1} {:>8.1} {:>8.1}", 1.0 / hazard, earned[0], earned[1], earned[2])?;
+        let earned = [Miner::Greedy, Miner::Patient, Miner::Policy]
+            .map(|miner| play(miner, &curves, hazard, &arguments));
+        writeln!(
+            out,
+            "a rival in {:>6.0} s {:>7.1} {:>8.1} {:>8.1}",
+            1.0 / hazard,
+            earned[0],
+            earned[1],
+            earned[2]
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -98,7 +112,9 @@ fn curve(scenario: &Scenario, references: &References, area: Area, rng_seed: u64
     let free = DualPrices::zero();
     let least: Money = own
         .iter()
-        .filter_map(|demand| Some(oracle.cheapest_among(demand, &free, |id, _| within.contains(&id))?.priced_cost))
+        .filter_map(|demand| {
+            Some(oracle.cheapest_among(demand, &free, |id, _| within.contains(&id))?.priced_cost)
+        })
         .sum();
     let ppm = scenario.network.solver_fee_ppm;
     let full: Money = own.iter().filter_map(|demand| demand.budget.checked_ppm(ppm)).sum();
@@ -156,7 +172,9 @@ fn play(miner: Miner, curves: &[Curve], hazard: f64, arguments: &Arguments) -> f
                     && match miner {
                         Miner::Greedy => true,
                         Miner::Patient => false,
-                        Miner::Policy => policy.decide(&trace, reward, curve.full, known) == Decision::Announce,
+                        Miner::Policy => {
+                            policy.decide(&trace, reward, curve.full, known) == Decision::Announce
+                        }
                     };
                 if is_time || generation == last {
                     announced = Some(reward);

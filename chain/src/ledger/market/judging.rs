@@ -89,7 +89,7 @@ impl Transition<'_> {
     }
 
     /// What the first composition of a demand of which this is the [`Value::least_known`] earns for this achievement, which is
-    /// enough. Where blocks are judged as a whole it is nothing yet: see [`Transition::judge_whole`].
+    /// enough. Where blocks are judged as a whole nothing of the fee is earned yet: see [`Transition::judge_whole`].
     pub(in crate::ledger) fn award(
         &self,
         demand: DemandId,
@@ -98,10 +98,10 @@ impl Transition<'_> {
         achievement: &Achievement,
     ) -> Result<Award, MarketError> {
         let schedule = &self.network.parameters().schedule;
-        if let Measure::Paper { .. } = schedule.measure {
-            return Ok(Award::default());
-        }
         let fee = fee_of(entry, least_known).ok_or(Defect::Reward)?;
+        if let Measure::Paper { .. } = schedule.measure {
+            return Ok(Award { fee, ..Award::default() });
+        }
         let award = self.award_of(entry, fee, schedule.reward_ppm(achievement))?;
         let (got, expected) = (award.paid().ok_or(Defect::Reward)?, award.required);
         if got < expected {
@@ -152,13 +152,12 @@ impl Transition<'_> {
         let parts = self.amended.iter_mut().flat_map(|set| &mut set.parts);
         let staged = self.staged.iter_mut().chain(parts).filter(|staged| staged.by.block == block);
         for staged in staged.filter(|staged| staged.is_first()) {
-            let fee = staged.entry.solver_fee;
+            let fee = staged.award.fee;
             let share = |ppm| fee.checked_ppm(ppm).ok_or(WHAT);
             let (paid, required) = (share(got)?, share(expected)?);
             let for_prices = paid.checked_ppm(price_share_ppm).ok_or(WHAT)?;
             let earned = paid.checked_sub(for_prices).ok_or(WHAT)?;
             staged.award = Award { fee, earned, for_prices, required };
-            report.fees = report.fees.checked_add(fee).ok_or(WHAT)?;
             report.reward = report.reward.checked_add(earned).ok_or(WHAT)?;
             report.price_share = report.price_share.checked_add(for_prices).ok_or(WHAT)?;
             report.required = report.required.checked_add(required).ok_or(WHAT)?;

@@ -204,7 +204,8 @@ impl Mining {
             return;
         }
         let stalled_ms = search.stalled_ms(incumbent, view.now.monotonic_ms);
-        let stops_early = self.settings.profile == Profile::Hybrid || !self.settings.announce.published_runs_out;
+        let stops_early =
+            self.settings.profile == Profile::Hybrid || !self.settings.announce.published_runs_out;
         if stops_early && stalled_ms >= self.settings.announce.stall_ms {
             actions.push(Action::Effect(Effect::CancelWork(work)));
             self.end_search(&search, compositions, view, actions);
