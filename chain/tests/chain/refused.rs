@@ -21,7 +21,7 @@ pub(crate) fn refuse(market: &Market, batch: Batch, expected: &Rejection, fault:
         Err(got) => assert_eq!((&got, got.fault()), (expected, fault)),
         // Something else of the block takes effect: the rule is in the outcomes.
         Ok(_) => {
-            assert_eq!((market.first_dropped(batch), fault), (market.ledger.explain(expected), Fault::Peer))
+            assert_eq!((market.first_dropped(batch), fault), (market.ledger.explain(expected), Fault::Peer));
         }
     }
     assert_eq!(market.ledger.state_root(), before);

@@ -118,7 +118,7 @@ pub(super) fn badly_then_better(ground: &Ground<'_>, law: fn(&mut Genesis)) -> R
     for (index, _) in &ground.plan {
         if stage.ledger.demand(stage.demands[*index]).is_some_and(|entry| !entry.is_open()) {
             composed += 1;
-            well = well + ground.earned[*index];
+            well += ground.earned[*index];
         }
     }
     stage.settle()?;

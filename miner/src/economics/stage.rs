@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
 use chain::genesis::scenario::scenario_demand_records;
+use chain::ledger::DemandEntry;
 use chain::record::{DemandStatement, OfferStatement};
 use chain::validate::Serving;
 use chain::{
@@ -215,8 +216,8 @@ impl Stage {
         let key = miner.key();
         let prices = prices.map(|mut prices| {
             // Zeros at the end are left out.
-            let priced = prices.0.iter().rposition(|price| *price != Money::ZERO).map_or(0, |last| last + 1);
-            prices.0.truncate(priced);
+            let last = prices.0.iter().rposition(|price| *price != Money::ZERO);
+            prices.0.truncate(last.map_or(0, |last| last + 1));
             prices
         });
         let draft = Draft {
@@ -288,7 +289,7 @@ impl Stage {
         let (mut composed, mut earned, mut has_waited) = (0, Money::ZERO, false);
         let mut left = servings.to_vec();
         loop {
-            left.retain(|(demand, _)| self.ledger.demand(*demand).is_some_and(|entry| entry.is_open()));
+            left.retain(|(demand, _)| self.ledger.demand(*demand).is_some_and(DemandEntry::is_open));
             let report = self.compose_some(miner, left.clone())?;
             if report.compositions == 0 && (has_waited || left.is_empty()) {
                 return Ok((composed, earned));
@@ -300,7 +301,7 @@ impl Stage {
                 left = self.best_left(&left);
             }
             composed += report.compositions as usize;
-            earned = earned + report.reward + report.price_share;
+            earned += report.reward + report.price_share;
         }
     }
 

@@ -1,6 +1,12 @@
 //! Announce now, or search on? Paper A's trade-off with its own algorithm and reward: three miners with the same searches on the strips of a
 //! scenario, beside rivals who take the demands of a search at a random moment. One announces as soon as it would be accepted, one when its search
 //! has ended, one by the policy that nodes follow. `announcing scenarios/tehran/problem-2.json`
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds of searches, and shares to be printed"
+)]
 
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;

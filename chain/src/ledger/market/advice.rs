@@ -69,7 +69,38 @@ impl MarketError {
             | Self::ProviderHeld { provider, .. }
             | Self::ProviderOutside { got: provider, .. } => std::slice::from_ref(provider),
             Self::NotNearBest { best, .. } => best,
-            _ => &[],
+            Self::DuplicateComposition { .. }
+            | Self::TooMuchWork { .. }
+            | Self::UnknownDemand { .. }
+            | Self::DemandExpired { .. }
+            | Self::DemandFrozen { .. }
+            | Self::AlreadyComposed { .. }
+            | Self::OrderCount { .. }
+            | Self::NoDistance { .. }
+            | Self::OverBudget { .. }
+            | Self::TooManyProvidersHeld { .. }
+            | Self::AmendmentsOff
+            | Self::StaleAmendment { .. }
+            | Self::NothingReplaced { .. }
+            | Self::NothingChanged { .. }
+            | Self::SavingTooSmall { .. }
+            | Self::RoomNotPaid { .. }
+            | Self::WrongCost { .. }
+            | Self::WrongMinutes { .. }
+            | Self::NothingToCompare { .. }
+            | Self::DearerPart { .. }
+            | Self::RoomNotNeeded { .. }
+            | Self::OnePriceUpdate
+            | Self::StalePrices { .. }
+            | Self::PriceBond { .. }
+            | Self::FalseGain { .. }
+            | Self::Price(_)
+            | Self::BoundNotRaised { .. }
+            | Self::RewardBelowThreshold { .. }
+            | Self::NoReference { .. }
+            | Self::OtherArea { .. }
+            | Self::AboveReference { .. }
+            | Self::Internal(_) => &[],
         }
     }
 
@@ -109,7 +140,20 @@ impl MarketError {
                 "compose each strip in a block of its own, from its own providers"
             }
             Self::AboveReference { .. } => "search for longer, or for more demands together",
-            _ => return None,
+            Self::DuplicateComposition { .. }
+            | Self::UnknownDemand { .. }
+            | Self::DemandExpired { .. }
+            | Self::DemandFrozen { .. }
+            | Self::OrderCount { .. }
+            | Self::NoDistance { .. }
+            | Self::AmendmentsOff
+            | Self::NothingReplaced { .. }
+            | Self::NothingChanged { .. }
+            | Self::WrongCost { .. }
+            | Self::WrongMinutes { .. }
+            | Self::Price(_)
+            | Self::NoReference { .. }
+            | Self::Internal(_) => return None,
         })
     }
 }
@@ -124,10 +168,7 @@ impl Ledger {
 
 impl State {
     pub(in crate::ledger) fn explain_rejection(&self, why: &Rejection) -> String {
-        match why {
-            Rejection::Market(error) => self.explain(error),
-            other => other.to_string(),
-        }
+        if let Rejection::Market(error) = why { self.explain(error) } else { why.to_string() }
     }
 
     /// A refusal with the names of what it is about and what can be done about it.
@@ -145,10 +186,10 @@ impl State {
             Some(format!("{id} is \"{}\"", provider.name))
         };
         let demand = demand.map(|entry| format!("the demand is \"{}\"", entry.demand.name));
-        let names: Vec<String> = demand.into_iter().chain(named.iter().filter_map(provider)).collect();
+        let people: Vec<String> = demand.into_iter().chain(named.iter().filter_map(provider)).collect();
         // Writing to a string does not fail.
-        if !names.is_empty() {
-            let _ = write!(text, " ({})", names.join(", "));
+        if !people.is_empty() {
+            let _ = write!(text, " ({})", people.join(", "));
         }
         if let Some(remedy) = error.remedy() {
             let _ = write!(text, "; {remedy}");

@@ -23,16 +23,15 @@ pub enum Region {
 impl Region {
     /// Whether a site lies in it. A place of a distance matrix lies nowhere.
     pub fn contains(&self, site: Site) -> bool {
-        let Site::Point { x_m, y_m } = site else { return false };
+        let Site::Point { x_m: east_m, y_m: north_m } = site else { return false };
         match *self {
-            Self::Rectangle(Window { west_m, south_m, east_m, north_m }) => {
-                (west_m..east_m).contains(&x_m) && (south_m..north_m).contains(&y_m)
+            Self::Rectangle(window) => {
+                (window.west_m..window.east_m).contains(&east_m)
+                    && (window.south_m..window.north_m).contains(&north_m)
             }
-            Self::Circle { x_m: centre_x_m, y_m: centre_y_m, radius_m } => {
-                let square = |difference: i128| difference * difference;
-                let (dx, dy) =
-                    (i128::from(x_m) - i128::from(centre_x_m), i128::from(y_m) - i128::from(centre_y_m));
-                radius_m >= 0 && square(dx) + square(dy) <= square(i128::from(radius_m))
+            Self::Circle { x_m, y_m, radius_m } => {
+                let square = |from: i64, to: i64| (i128::from(from) - i128::from(to)).pow(2);
+                radius_m >= 0 && square(east_m, x_m) + square(north_m, y_m) <= square(radius_m, 0)
             }
         }
     }
