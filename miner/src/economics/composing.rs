@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use chain::Genesis;
+use chain::ledger::DemandEntry;
 use chain::validate::Serving;
-use scenarios::{DualPrices, Money, Offer, OperationId, ProviderId};
+use scenarios::{DualPrices, Money, Offer, OperationId, Oracle, ProviderId};
 
 use super::stage::{Role, Stage, Terms};
 use super::{Ground, Outcome};
@@ -164,4 +165,79 @@ impl Ground<'_> {
     pub(super) fn has_prices(&self) -> bool {
         self.prices != DualPrices::zero() && self.prices.0.iter().any(|price| *price != Money::ZERO)
     }
+}
+
+/// The robber is the first to update prices, to as many times the plan's as still raise the bound, and composes with a crony that asks what its
+/// orders cost elsewhere at these; others put prices right and amend. What is paid in the end above what the demands cost with their minutes at
+/// good prices.
+pub(super) fn crony_at_own_prices(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outcome> {
+    if !ground.has_prices() {
+        return Ok(Outcome::default());
+    }
+    let mut stage = Stage::open(ground.scenario, 1, law)?;
+    let times = |tenths: i64| {
+        let dearer = |price: &Money| Money::from_micros(price.micros() / 10 * tenths);
+        DualPrices(ground.prices.0.iter().map(dearer).collect())
+    };
+    let accepted =
+        (10..=50).rev().map(times).find(|prices| stage.could_reprice(Role::Robber, prices).is_ok());
+    let Some(prices) = accepted else { return Ok(Outcome::default()) };
+    let oracle = Oracle::new(&ground.scenario.instance.supply);
+    let priced = |index: usize, prices: &DualPrices| {
+        oracle.cheapest(&ground.demands()[index], prices).map(|found| found.priced_cost)
+    };
+    let everybody: Vec<(usize, i64, Money, Money)> = (0..ground.demands().len())
+        .filter_map(|index| {
+            let orders = i64::try_from(ground.demands()[index].orders.len()).ok()?;
+            Some((index, orders, priced(index, &prices)?, priced(index, &ground.prices)?))
+        })
+        .collect();
+    let gained = |ask: Money| {
+        let those = everybody.iter().filter_map(move |&(index, orders, most, fair)| {
+            let paid = ask.checked_mul(orders)?;
+            (paid <= most && paid > fair).then(|| (index, paid - fair))
+        });
+        those.collect::<Vec<(usize, Money)>>()
+    };
+    let asks =
+        everybody.iter().map(|&(_, orders, most, _)| Money::from_micros(most.micros() / orders.max(1)));
+    let Some(ask) = asks.max_by_key(|&ask| gained(ask).into_iter().map(|(_, more)| more).sum::<Money>())
+    else {
+        return Ok(Outcome::default());
+    };
+    stage.reprice(Role::Robber, &prices)?;
+    let offer = stage.offer(Role::Crony(0), &all_rounder(ground, ask));
+    stage.bring(vec![offer])?;
+    stage.wait_for_notice()?;
+    let Some(crony) = stage.ledger.provider_id(Role::Crony(0).key().public().address()) else {
+        return Ok(Outcome::default());
+    };
+    let chosen = gained(ask);
+    let servings: Vec<Serving> = chosen
+        .iter()
+        .map(|&(index, _)| stage.serving(index, vec![crony; ground.demands()[index].orders.len()]))
+        .collect();
+    let (report, rule) = stage.compose_exactly(Role::Robber, &servings)?;
+    // Others put the prices right, and amend what that shows to be dear, as miners do until compositions freeze.
+    if stage.could_reprice(Role::Honest, &ground.prices).is_ok() {
+        stage.reprice(Role::Honest, &ground.prices)?;
+    }
+    let is_chosen = |index: &usize| chosen.iter().any(|(other, _)| other == index);
+    let better = ground.plan.iter().filter(|(index, _)| is_chosen(index));
+    let sets: Vec<Vec<Serving>> =
+        better.map(|(index, way)| vec![stage.serving(*index, way.clone())]).collect();
+    stage.amend(Role::Honest, &sets)?;
+    let is_cronys = |index: &usize| {
+        let entry = stage.ledger.demand(stage.demands[*index]);
+        entry.and_then(DemandEntry::composition).is_some_and(|standing| standing.providers.contains(&crony))
+    };
+    let taken = chosen.iter().filter(|(index, _)| is_cronys(index)).map(|(_, more)| *more).sum();
+    let done = report.compositions as usize;
+    Ok(Outcome {
+        taken,
+        locked: stage.ledger.deposit(crony),
+        rule: rule.map(ToOwned::to_owned),
+        done,
+        ..Outcome::default()
+    })
 }

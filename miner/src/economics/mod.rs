@@ -114,6 +114,14 @@ const ATTACKS: &[Attack] = &[
         limit: Limit::Slack,
     },
     Attack {
+        name: "crony at own prices",
+        about: "the first to update prices raises them as far as the bound still rises, and composes with a friend that asks what that makes \
+                of others' costs; others amend; taken: what is paid in the end above the costs with minutes at good prices",
+        play: composing::crony_at_own_prices,
+        without: None,
+        limit: Limit::Slack,
+    },
+    Attack {
         name: "badly, then better",
         about: "composed as badly as may be and amended under another key; taken: what both earn above what composing well earns",
         play: composing::badly_then_better,
