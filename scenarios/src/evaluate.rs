@@ -4,6 +4,9 @@
 //! shares no arithmetic with the search and caches nothing.
 
 use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::instance::{Demand, Instance, Solution, Supply};
 use crate::units::{Minutes, Money, OperationId, ProviderId};
@@ -17,6 +20,8 @@ pub struct CompositionEvaluation {
     pub transport: Money,
     /// Value of all its minutes, processing and travel; zero unless the market values time.
     pub time_value: Money,
+    /// Minutes of travel, on the legs that transport is paid for.
+    pub travel: Minutes,
     /// Minutes taken from the capacity of each provider it uses.
     pub minutes: BTreeMap<ProviderId, Minutes>,
     /// Processing cost owed to each provider it uses.
@@ -32,6 +37,28 @@ impl CompositionEvaluation {
     /// Processing minutes at all providers together.
     pub fn total_minutes(&self) -> Minutes {
         self.minutes.values().sum()
+    }
+
+    /// How long it takes from the beginning of the first order to the end of the last leg, if nobody has to wait: minutes of processing
+    /// and travel.
+    pub fn lead_minutes(&self) -> Minutes {
+        self.total_minutes() + self.travel
+    }
+}
+
+/// How long the compositions of a solution take: [`CompositionEvaluation::lead_minutes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadTime {
+    /// In minutes, rounded up.
+    pub mean: Minutes,
+    /// In minutes.
+    pub longest: Minutes,
+}
+
+impl fmt::Display for LeadTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = |minutes: Minutes| format!("{}:{:02} h", minutes / 60, minutes % 60);
+        write!(f, "{} on average, {} at most", hours(self.mean), hours(self.longest))
     }
 }
 
@@ -135,6 +162,15 @@ impl Evaluation {
         self.cost + self.unserved.iter().map(|&position| instance.demands[position].budget).sum::<Money>()
     }
 
+    /// The mean and the longest lead time of what is served, in minutes, the mean rounded up; `None` if nothing is.
+    pub fn lead_minutes(&self) -> Option<LeadTime> {
+        let each = || self.compositions.iter().flatten().map(CompositionEvaluation::lead_minutes);
+        let longest = each().max()?;
+        let count = i64::try_from(each().count()).unwrap_or(i64::MAX);
+        let sum: Minutes = each().sum();
+        Some(LeadTime { mean: (sum + count - 1) / count, longest })
+    }
+
     /// Minutes it leaves of each provider's capacity, in order of id; `None` is unlimited.
     pub fn capacities_left(&self, supply: &Supply) -> Vec<Option<Minutes>> {
         let used = |id| self.minutes.get(&id).copied().unwrap_or(0);
@@ -184,10 +220,16 @@ pub fn evaluate_composition(
             None => supply.rules.deliver.then_some(demand.site),
         };
         let Some(next) = next else { continue };
-        match (supply.transport(provider.site, next), supply.travel_time_value(provider.site, next)) {
-            (Some(transport), Some(time_value)) => {
+        let (from, to) = (provider.site, next);
+        match (
+            supply.transport(from, to),
+            supply.travel_time_value(from, to),
+            supply.travel_minutes(from, to),
+        ) {
+            (Some(transport), Some(time_value), Some(travel)) => {
                 evaluation.transport += transport;
                 evaluation.time_value += time_value;
+                evaluation.travel += travel;
             }
             _ => violations.push(Violation::NoDistance { demand: demand_position, order }),
         }

@@ -95,10 +95,14 @@ impl Supply {
         Some(Money::from_micros(ceil_div(self.rules.rate_per_km.micros() * metres, 1000)))
     }
 
-    /// What the travel time between two sites is worth: `value_of_minute * ceil(metres / metres_per_minute)`.
+    /// How long it takes from one site to another: `ceil(metres / metres_per_minute)`.
+    pub fn travel_minutes(&self, from: Site, to: Site) -> Option<Minutes> {
+        Some(ceil_div(self.geometry.distance(from, to)?, self.rules.metres_per_minute.max(1)))
+    }
+
+    /// What the travel time between two sites is worth: `value_of_minute` for each of [`Self::travel_minutes`].
     pub fn travel_time_value(&self, from: Site, to: Site) -> Option<Money> {
-        let metres = self.geometry.distance(from, to)?;
-        let minutes = ceil_div(metres, self.rules.metres_per_minute.max(1));
+        let minutes = self.travel_minutes(from, to)?;
         Some(Money::from_micros(self.rules.value_of_minute.micros() * minutes))
     }
 

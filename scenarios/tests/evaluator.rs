@@ -298,3 +298,21 @@ fn a_bound_at_absurd_prices_is_an_error_not_an_overflow() {
     let prices = DualPrices(vec![limits::CAPACITY_PRICE; 20]);
     assert_eq!(dual_bound(&oracle, &instance.demands, &many, &prices), Err(PriceError::BoundOverflow));
 }
+
+#[test]
+fn lead_time_is_processing_and_travel_one_after_another() {
+    // 1 + 2 + 4 minutes of work, a kilometre and two at 500 m a minute; the others stay where they are.
+    let instance = table_5();
+    let evaluation = evaluate(&instance, &by_number(&[&[1, 2, 4], &[3, 3], &[5, 5, 5]]));
+    let minutes = |position: usize| evaluation.compositions[position].as_ref().unwrap().lead_minutes();
+    assert_eq!([minutes(0), minutes(1), minutes(2)], [7 + 2 + 4, 6, 15]);
+    let lead_time = evaluation.lead_minutes().unwrap();
+    assert_eq!((lead_time.mean, lead_time.longest), (12, 15));
+    assert_eq!(lead_time.to_string(), "0:12 h on average, 0:15 h at most");
+    assert_eq!(evaluate(&instance, &Solution::unserved(3)).lead_minutes(), None);
+    // With the leg to the demander: 6, 3 and 2 km more.
+    let mut delivered = table_5();
+    delivered.supply.rules.deliver = true;
+    let evaluation = evaluate(&delivered, &by_number(&[&[1, 2, 4], &[3, 3], &[5, 5, 5]]));
+    assert_eq!(evaluation.lead_minutes().unwrap().longest, 7 + 6 + 12);
+}

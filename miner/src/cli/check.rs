@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use ga::prices::find_prices;
 use scenarios::bound::gap_percent;
-use scenarios::{DualPrices, Instance, Money, Violation, evaluate};
+use scenarios::{DualPrices, Instance, LeadTime, Money, Violation, evaluate};
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -32,6 +32,7 @@ struct Verdict {
     scenario: String,
     cost: Money,
     penalised_cost: Money,
+    lead_minutes: Option<LeadTime>,
     bound: Money,
     /// Of the cost with budgets, in percent; `None` if the solution is not feasible.
     gap_percent: Option<f64>,
@@ -54,6 +55,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         scenario: scenario.name.clone(),
         cost: evaluation.cost,
         penalised_cost,
+        lead_minutes: evaluation.lead_minutes(),
         bound,
         gap_percent: evaluation.is_feasible().then(|| gap_percent(penalised_cost, bound)),
         unserved: evaluation.unserved.iter().map(|&at| instance.demands[at].name.clone()).collect(),
@@ -96,7 +98,8 @@ fn named(violation: &Violation, instance: &Instance) -> String {
 }
 
 fn text(verdict: &Verdict) -> String {
-    let Verdict { scenario, cost, penalised_cost, bound, gap_percent, unserved, violations } = verdict;
+    let Verdict { scenario, cost, penalised_cost, lead_minutes, bound, gap_percent, unserved, violations } =
+        verdict;
     let mut lines = vec![format!("scenario     {scenario}"), format!("cost         {cost:.2} $")];
     if penalised_cost != cost {
         lines.push(format!("with budgets {penalised_cost:.2} $ (unserved demands at their budget)"));
@@ -108,6 +111,7 @@ fn text(verdict: &Verdict) -> String {
             lines.push("gap          none: a solution that is not feasible has no cost to compare".into());
         }
     }
+    lines.extend(lead_minutes.map(|lead_time| format!("lead time    {lead_time}")));
     lines.push(format!(
         "unserved     {}",
         if unserved.is_empty() { "none".to_owned() } else { unserved.join(", ") }

@@ -9,9 +9,10 @@ use clap::{Args, Subcommand, ValueEnum};
 use ga::prices::find_prices;
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
 use scenarios::inspect::{Concerns, Inspection};
-use scenarios::{DualPrices, Scenario};
+use scenarios::{DualPrices, Money, Scenario};
 use serde::Serialize;
 
+use super::client::parse_money;
 use super::output::{print, print_json};
 use super::{OutputArguments, ScenarioArgument};
 use crate::files::{load_scenario, read_file};
@@ -77,6 +78,9 @@ pub(super) struct GenerateArguments {
     /// Total capacity as a multiple of the work of a random assignment; unlimited if absent.
     #[arg(long, value_name = "FACTOR")]
     capacity: Option<f64>,
+    /// What each minute of processing and travel is worth to demanders, in dollars, at most 0.1; nothing if absent.
+    #[arg(long, value_name = "DOLLARS", value_parser = parse_money)]
+    value_of_minute: Option<Money>,
     /// Where to write the file; stdout if absent.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -238,6 +242,9 @@ fn parameters(arguments: &GenerateArguments) -> Result<GenerateParameters> {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked just above")]
         let ppm = ppm.round() as u64;
         parameters.capacity_ppm = Some(ppm);
+    }
+    if let Some(value) = arguments.value_of_minute {
+        parameters.value_of_minute = value;
     }
     Ok(parameters)
 }

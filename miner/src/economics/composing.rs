@@ -183,13 +183,13 @@ pub(super) fn crony_at_own_prices(ground: &Ground<'_>, law: fn(&mut Genesis)) ->
         (10..=50).rev().map(times).find(|prices| stage.could_reprice(Role::Robber, prices).is_ok());
     let Some(prices) = accepted else { return Ok(Outcome::default()) };
     let oracle = Oracle::new(&ground.scenario.instance.supply);
-    let priced = |index: usize, prices: &DualPrices| {
+    let cheapest = |index: usize, prices: &DualPrices| {
         oracle.cheapest(&ground.demands()[index], prices).map(|found| found.priced_cost)
     };
     let everybody: Vec<(usize, i64, Money, Money)> = (0..ground.demands().len())
         .filter_map(|index| {
             let orders = i64::try_from(ground.demands()[index].orders.len()).ok()?;
-            Some((index, orders, priced(index, &prices)?, priced(index, &ground.prices)?))
+            Some((index, orders, cheapest(index, &prices)?, cheapest(index, &ground.prices)?))
         })
         .collect();
     let gained = |ask: Money| {

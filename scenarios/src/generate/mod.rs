@@ -47,7 +47,7 @@ pub fn generate(parameters: &GenerateParameters) -> Result<Scenario, Findings> {
     let demands = demands(parameters, &sites, &mut names)?;
     let rules = CostRules {
         rate_per_km: parameters.rate_per_km,
-        value_of_minute: Money::ZERO,
+        value_of_minute: parameters.value_of_minute,
         metres_per_minute: METRES_PER_MINUTE,
         deliver: parameters.deliver,
     };

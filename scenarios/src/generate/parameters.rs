@@ -68,11 +68,20 @@ pub struct GenerateParameters {
     pub minutes_max: Minutes,
     /// Transport per kilometre.
     pub rate_per_km: Money,
+    /// What each minute of processing and travel is worth to demanders.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub value_of_minute: Money,
     /// Whether the leg to the demander is travelled and paid.
     pub deliver: bool,
     /// Total capacity as a share of the work that a random assignment would bring; absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_ppm: Option<u64>,
+}
+
+/// Files of markets that do not value time say nothing of it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "that is how serde asks")]
+fn is_zero(amount: &Money) -> bool {
+    *amount == Money::ZERO
 }
 
 /// One cent in micro-units: the step of generated costs and budgets.
@@ -135,6 +144,7 @@ impl GenerateParameters {
         money("cost_min", self.cost_min, Money::ZERO, limits::OFFER_COST, CENT_MICROS);
         money("cost_max", self.cost_max, self.cost_min, limits::OFFER_COST, CENT_MICROS);
         money("rate_per_km", self.rate_per_km, Money::ZERO, limits::RATE_PER_KM, 1);
+        money("value_of_minute", self.value_of_minute, Money::ZERO, limits::VALUE_OF_MINUTE, 1);
         let mut minutes = |field: &str, got: Minutes, least: Minutes| {
             if !(least..=limits::OFFER_MINUTES).contains(&got) {
                 let expected = format!("{least} to {}", limits::OFFER_MINUTES);

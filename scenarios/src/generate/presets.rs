@@ -85,6 +85,7 @@ impl GenerateParameters {
             minutes_min: MINUTES_RANGE.0,
             minutes_max: MINUTES_RANGE.1,
             rate_per_km: RATE_PER_KM,
+            value_of_minute: Money::ZERO,
             deliver: false,
             capacity_ppm: capacitated.then_some(CAPACITY_PPM),
         })

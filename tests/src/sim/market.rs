@@ -81,6 +81,7 @@ impl Market {
             minutes_min: 10,
             minutes_max: 60,
             rate_per_km: Money::from_micros(500_000),
+            value_of_minute: Money::ZERO,
             deliver: false,
             capacity_ppm,
         })?;

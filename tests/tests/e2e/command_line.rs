@@ -119,3 +119,23 @@ fn a_comparison_on_a_tiny_market_is_parseable_and_passes_its_checks() {
         network["batches"].as_array().unwrap().iter().filter_map(|b| b["demands"].as_u64()).sum();
     assert_eq!(composed, 6);
 }
+
+#[test]
+fn time_is_worth_what_the_scenario_says_and_lead_time_stands_beside_cost() {
+    let directory = tempfile::tempdir().unwrap();
+    let solution = directory.path().join("solution.json");
+    let solution = solution.to_str().unwrap();
+    let judged = |more: &[&str]| -> Value {
+        let scenario = generate(directory.path(), more);
+        stdout(&["solve", &scenario, "--time", "0.2", "--solution", solution]);
+        serde_json::from_str(&stdout(&["check", "--json", &scenario, solution])).unwrap()
+    };
+    let (plain, valued) = (judged(&[]), judged(&["--value-of-minute", "0.1"]));
+    let minutes = |verdict: &Value| verdict["lead_minutes"]["mean"].as_i64().unwrap();
+    let cost = |verdict: &Value| verdict["cost"].as_f64().unwrap();
+    // Where time is worth something it is part of the cost, and less of it is taken.
+    assert!(cost(&valued) > cost(&plain), "{plain} {valued}");
+    assert!(minutes(&valued) <= minutes(&plain), "{plain} {valued}");
+    let said = stdout(&["check", &generate(directory.path(), &["--value-of-minute", "0.1"]), solution]);
+    assert!(said.contains("\nlead time    ") && said.contains(" h on average, "), "{said}");
+}

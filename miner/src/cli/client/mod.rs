@@ -178,7 +178,7 @@ impl SubmitArguments {
 }
 
 /// An amount of money on the command line: dollars with at most six decimals.
-fn parse_money(text: &str) -> Result<Money, String> {
+pub(in crate::cli) fn parse_money(text: &str) -> Result<Money, String> {
     serde_json::from_value(serde_json::Value::String(text.to_owned())).map_err(|error| error.to_string())
 }
 

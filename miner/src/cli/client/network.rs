@@ -53,7 +53,7 @@ pub(in crate::cli) struct InitArguments {
     #[arg(long)]
     commit_reveal: bool,
     /// Start with this scenario's offers, and its demanders' balances.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["operations", "name", "rate_per_km", "deliver"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["operations", "name", "rate_per_km", "value_of_minute", "deliver"])]
     scenario: Option<PathBuf>,
     /// With --scenario: the keys of its demanders and providers follow from this number.
     #[arg(long, default_value_t = 1)]
@@ -67,6 +67,9 @@ pub(in crate::cli) struct InitArguments {
     /// Without --scenario: transport, in dollars per kilometre.
     #[arg(long, value_name = "DOLLARS", default_value = "0.1", value_parser = parse_money)]
     rate_per_km: Money,
+    /// Without --scenario: what each minute of processing and travel is worth to demanders, in dollars, at most 0.1.
+    #[arg(long, value_name = "DOLLARS", default_value = "0", value_parser = parse_money)]
+    value_of_minute: Money,
     /// Without --scenario: transport includes the leg to the demander.
     #[arg(long)]
     deliver: bool,
@@ -127,7 +130,7 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
             operations: operations(arguments)?,
             rules: CostRules {
                 rate_per_km: arguments.rate_per_km,
-                value_of_minute: Money::ZERO,
+                value_of_minute: arguments.value_of_minute,
                 metres_per_minute: 500,
                 deliver: arguments.deliver,
             },

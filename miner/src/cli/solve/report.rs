@@ -7,7 +7,7 @@ use scenarios::bound::gap_percent;
 use scenarios::settings::Profile;
 use scenarios::shortage::NamedShortage;
 use scenarios::unserved::explain;
-use scenarios::{DualPrices, Money, Scenario, Solution, Unserved, evaluate};
+use scenarios::{DualPrices, LeadTime, Money, Scenario, Solution, Unserved, evaluate};
 use serde::Serialize;
 
 /// Unserved demands listed in text.
@@ -33,6 +33,7 @@ pub(super) struct Report {
     profile: Profile,
     cost: Money,
     penalised_cost: Money,
+    lead_minutes: Option<LeadTime>,
     bound: Money,
     gap_percent: f64,
     unserved: Vec<Unserved>,
@@ -69,6 +70,7 @@ impl Report {
             profile,
             cost: evaluation.cost,
             penalised_cost,
+            lead_minutes: evaluation.lead_minutes(),
             bound,
             gap_percent: gap_percent(penalised_cost, bound),
             unserved: explain(scenario, &evaluation),
@@ -91,6 +93,9 @@ impl fmt::Display for Report {
         }
         writeln!(f, "bound        {:.2} $ (certified)", self.bound)?;
         writeln!(f, "gap          {:.3} %", self.gap_percent)?;
+        if let Some(lead_time) = &self.lead_minutes {
+            writeln!(f, "lead time    {lead_time}")?;
+        }
         write!(
             f,
             "evaluations  {} in {:.2} s ({:.0}/s while searching), stopped by {}",
