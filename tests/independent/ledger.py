@@ -501,7 +501,7 @@ class State:
             if is_room:
                 kept = dict(sorted({**kept, operation: offer}.items()))
                 self.supply = self.supply.with_provider(number, {**terms, "offers": kept})
-        said = {**terms, "offers": kept}
+        said = {**terms, "offers": kept} if kept else {**terms, "offers": {}, "capacity": 0}
         if kept and not before:
             self.active[number] = self.market_time()
         elif deposit < self.per_operation.get(number, 0):
@@ -516,9 +516,11 @@ class State:
 
     def give_way(self, number, operation):
         """A provider does not offer an operation any more, because another does."""
-        without = lambda terms: {**terms, "offers": {name: offer for name, offer in terms["offers"].items() if name != operation}}
-        self.supply = self.supply.with_provider(number, without(self.supply.providers[number]))
-        self.valued = self.valued.with_provider(number, without(self.valued.providers[number]))
+        for supply in ("supply", "valued"):
+            terms = getattr(self, supply).providers[number]
+            offers = {name: offer for name, offer in terms["offers"].items() if name != operation}
+            terms = {**terms, "offers": offers, "capacity": terms["capacity"] if offers else 0}
+            setattr(self, supply, getattr(self, supply).with_provider(number, terms))
         self.changed.add(number)
         self.stale.add((PROVIDER, number))
 

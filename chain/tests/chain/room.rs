@@ -46,7 +46,10 @@ fn offers(market: &Market, id: u32) -> Vec<u16> {
 
 #[test]
 fn whoever_offers_what_is_offered_often_enough_takes_the_place_of_an_idle_one_for_a_larger_deposit() {
-    let mut market = Market::open_with(full);
+    let mut market = Market::open_with(|genesis| {
+        full(genesis);
+        genesis.parameters.minute_deposit = micros(10_000);
+    });
     let refused = |deposit| MarketStatementError::NoRoomForOffer {
         operation: OperationId(0),
         got: 2,
@@ -125,6 +128,7 @@ fn nobody_loses_its_place_to_a_notice_while_it_has_work() {
     let mut market = Market::open_with(|genesis| {
         full(genesis);
         genesis.parameters.notice_ms = 3_000;
+        genesis.parameters.minute_deposit = micros(10_000);
     });
     // So late that whatever is feasible may be composed.
     market.advance_to(20);
@@ -136,7 +140,7 @@ fn nobody_loses_its_place_to_a_notice_while_it_has_work() {
         [offers(&market, 0), offers(&market, 1), offers(&market, 3)],
         [vec![0, 1], vec![0, 1], vec![]]
     );
-    // There was no room for what it offers, and nothing is locked for it.
+    // There was no room for what it offers, and nothing is locked for it or its minutes.
     assert_eq!(market.balance(&miner(5)), units(100));
 }
 

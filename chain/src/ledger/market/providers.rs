@@ -210,26 +210,24 @@ impl Providers {
         self.per_operation.get(&id).copied().unwrap_or(Money::ZERO)
     }
 
-    /// Of those who offer an operation for a smaller deposit and have been idle for so long, the one with the smallest, then the one
+    /// Of these providers, those with a smaller deposit that have been idle for so long: the one with the smallest, then the one
     /// that has been so for longest, then the first.
     pub(in crate::ledger) fn first_to_give_way(
         &self,
-        operation: OperationId,
+        offering: impl Iterator<Item = ProviderId>,
         deposit: Money,
         market_ms: u64,
         idle_after_ms: u64,
     ) -> Option<ProviderId> {
-        let offering = self.supply.provider_ids().zip(&self.supply.providers).zip(self.active.iter());
-        let rank = |((id, provider), &active_ms): ((ProviderId, &Provider), &u64)| {
-            let locked = self.per_operation(id);
+        let rank = |id: ProviderId| {
+            let (locked, active_ms) = (self.per_operation(id), self.active.get(id.index()).copied()?);
             let is_idle = active_ms.saturating_add(idle_after_ms) <= market_ms && !self.is_rested_on(id);
-            (provider.offers.contains_key(&operation) && is_idle && locked < deposit)
-                .then_some((locked, active_ms, id))
+            (is_idle && locked < deposit).then_some((locked, active_ms, id))
         };
         offering.filter_map(rank).min().map(|(_, _, id)| id)
     }
 
-    /// A provider does not offer an operation any more, because another does.
+    /// A provider does not offer an operation any more, because another does. Without its last one it has withdrawn.
     pub(in crate::ledger) fn give_way(
         &mut self,
         id: ProviderId,
@@ -238,6 +236,9 @@ impl Providers {
         for supply in [&mut self.supply, &mut self.valued] {
             let provider = supply.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
             provider.offers.remove(&operation);
+            if provider.offers.is_empty() {
+                provider.capacity = Some(0);
+            }
         }
         self.share_if_valued();
         self.touched.insert(StateKey::Provider(id));

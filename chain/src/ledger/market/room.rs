@@ -5,7 +5,7 @@
 //! Where an operation is offered as often as it may be, an offer with a larger deposit takes the place of one that has been
 //! idle: nothing rests on it, and nothing that did was settled for `idle_after_ms`. Whoever works is never displaced.
 
-use rpds::RedBlackTreeMapSync;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use scenarios::oracle::path_work;
 use scenarios::{Money, OperationId, Provider, ProviderId};
 
@@ -17,8 +17,8 @@ use crate::ledger::state::{Moment, State};
 /// and a million demands of 256 orders.
 #[derive(Clone, Debug)]
 pub(crate) struct MarketWork {
-    /// How often each operation is offered.
-    offered: RedBlackTreeMapSync<OperationId, u64>,
+    /// Who offers each operation.
+    offered: RedBlackTreeMapSync<OperationId, RedBlackTreeSetSync<ProviderId>>,
     /// How often it is ordered.
     ordered: RedBlackTreeMapSync<OperationId, u64>,
     /// How often the first is ordered right before the second.
@@ -47,8 +47,10 @@ impl MarketWork {
             preceded: RedBlackTreeMapSync::new_sync(),
             total: 0,
         };
-        for operation in genesis.providers.iter().flat_map(|genesis| genesis.provider.offers.keys()) {
-            work.offer(*operation);
+        for (index, genesis) in genesis.providers.iter().enumerate() {
+            for operation in genesis.provider.offers.keys() {
+                work.offer(*operation, ProviderId::from_index(index));
+            }
         }
         work
     }
@@ -58,8 +60,15 @@ impl MarketWork {
         self.total
     }
 
+    /// How often an operation is offered.
     pub(super) fn offers_of(&self, operation: OperationId) -> u64 {
-        count(&self.offered, operation)
+        let offered = self.offered.get(&operation).map_or(0, RedBlackTreeSetSync::size);
+        u64::try_from(offered).unwrap_or(u64::MAX)
+    }
+
+    /// Who offers an operation, by number.
+    fn offering(&self, operation: OperationId) -> impl Iterator<Item = ProviderId> {
+        self.offered.get(&operation).into_iter().flat_map(|ids| ids.iter().copied())
     }
 
     /// Steps of a shortest path through these orders.
@@ -92,15 +101,19 @@ impl MarketWork {
         itself.saturating_add(beside(&self.followed)).saturating_add(beside(&self.preceded))
     }
 
-    /// An operation is offered once more.
-    pub(super) fn offer(&mut self, operation: OperationId) {
+    /// Somebody offers an operation from now on.
+    pub(super) fn offer(&mut self, operation: OperationId, by: ProviderId) {
         self.total = self.total.saturating_add(self.added_by(operation));
-        change(&mut self.offered, operation, |count| count.saturating_add(1));
+        let mut ids = self.offered.get(&operation).cloned().unwrap_or_else(RedBlackTreeSetSync::new_sync);
+        ids.insert_mut(by);
+        self.offered.insert_mut(operation, ids);
     }
 
-    /// It is offered once less.
-    pub(super) fn withdraw(&mut self, operation: OperationId) {
-        change(&mut self.offered, operation, |count| count.saturating_sub(1));
+    /// Somebody who offered an operation does so no longer.
+    pub(super) fn withdraw(&mut self, operation: OperationId, by: ProviderId) {
+        let mut ids = self.offered.get(&operation).cloned().unwrap_or_else(RedBlackTreeSetSync::new_sync);
+        ids.remove_mut(&by);
+        self.offered.insert_mut(operation, ids);
         self.total = self.total.saturating_sub(self.added_by(operation));
     }
 
@@ -179,7 +192,8 @@ impl State {
             return Room::Free;
         }
         let idle_ms = network.parameters().idle_after_ms;
-        let first = self.providers.first_to_give_way(operation, deposit, at.market_ms(), idle_ms);
+        let offering = self.work.offering(operation);
+        let first = self.providers.first_to_give_way(offering, deposit, at.market_ms(), idle_ms);
         first.map_or(Room::Full, Room::InPlaceOf)
     }
 }
@@ -214,7 +228,8 @@ mod tests {
             steps in prop::collection::vec((0_u8..4, prop::collection::vec(0_u16..3, 1..5)), 0..40),
         ) {
             let mut work = empty();
-            let (mut demands, mut offers): (Vec<Vec<OperationId>>, Vec<OperationId>) = (Vec::new(), Vec::new());
+            let (mut demands, mut offers): (Vec<Vec<OperationId>>, Vec<(OperationId, ProviderId)>) = (Vec::new(), Vec::new());
+            let mut ids = (0..).map(ProviderId);
             for (step, numbers) in steps {
                 let orders = operations(&numbers);
                 match step {
@@ -230,13 +245,14 @@ mod tests {
                     2 => {
                         let before = work.total();
                         let added = work.added_by(orders[0]);
-                        work.offer(orders[0]);
-                        offers.push(orders[0]);
+                        let id = ids.next().expect("enough numbers");
+                        work.offer(orders[0], id);
+                        offers.push((orders[0], id));
                         prop_assert_eq!(work.total(), before + added);
                     }
                     _ => {
-                        if let Some(operation) = offers.pop() {
-                            work.withdraw(operation);
+                        if let Some((operation, id)) = offers.pop() {
+                            work.withdraw(operation, id);
                         }
                     }
                 }

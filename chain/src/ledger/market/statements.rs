@@ -236,23 +236,30 @@ impl State {
         offer: &OfferStatement,
     ) -> Result<BTreeSet<ProviderId>, Defect> {
         let (mut terms, mut changed) = (provider_of(offer), BTreeSet::new());
-        let before = self.providers.id_of(author).and_then(|id| self.providers.supply().provider(id));
+        let known = self.providers.id_of(author);
+        let own = known.unwrap_or_else(|| ProviderId::from_index(self.providers.count()));
+        let before = known.and_then(|id| self.providers.supply().provider(id));
         let before: BTreeSet<OperationId> =
             before.into_iter().flat_map(|terms| terms.offers.keys().copied()).collect();
         for operation in before.iter().filter(|operation| !terms.offers.contains_key(operation)) {
-            self.work.withdraw(*operation);
+            self.work.withdraw(*operation, own);
         }
         for operation in offer.offers.keys().filter(|operation| !before.contains(operation)) {
             match self.room_for(network, at, *operation, offer.deposit) {
-                Room::Free => self.work.offer(*operation),
+                Room::Free => self.work.offer(*operation, own),
                 Room::InPlaceOf(id) => {
                     self.providers.give_way(id, *operation)?;
+                    self.work.withdraw(*operation, id);
+                    self.work.offer(*operation, own);
                     changed.insert(id);
                 }
                 Room::Full => {
                     terms.offers.remove(operation);
                 }
             }
+        }
+        if terms.offers.is_empty() {
+            terms.capacity = Some(0);
         }
         changed.insert(self.providers.offer(author, terms, offer.deposit, at.market_ms())?);
         Ok(changed)
@@ -263,7 +270,7 @@ impl State {
         let provider = self.providers.supply().provider(id).ok_or(Defect::ProviderId)?;
         let operations: Vec<OperationId> = provider.offers.keys().copied().collect();
         for operation in operations {
-            self.work.withdraw(operation);
+            self.work.withdraw(operation, id);
         }
         self.providers.withdraw(id)
     }
