@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use miner_api::views;
-use miner_node::strategy::Strategy;
-use miner_node::{NodeEvent, WorkKind};
+use miner_node::strategy::{Region, Strategy};
+use miner_node::{MiningSettings, NodeEvent, WorkKind};
 use mizan_tests::sim::{HostId, Market, World, demand, instance_of, provider};
 use scenarios::Parameters;
 use scenarios::settings::Profile;
@@ -248,4 +248,28 @@ fn a_demand_that_nobody_can_serve_leaves_an_idle_market_when_its_time_has_come()
     assert!(world.run_until(10_000, |world| stands(world, 1)).unwrap());
     let failed = told(&world, |event| matches!(event, NodeEvent::WorkFailed { .. }).then_some(()));
     assert_eq!(failed.count(), 0);
+}
+
+#[test]
+fn a_miner_composes_the_region_it_has_chosen_before_anything_else() {
+    // Eight demands in a row, 4 km apart; the last three lie within 5 km of the seventh.
+    let providers = (0..4).map(|n| provider(&format!("p{n}"), n * 10_000, 10 + n, 30, None)).collect();
+    let demands = (0..8).map(|n| demand(&format!("d{n}"), n * 4_000, 100)).collect();
+    let keys = keys(1, 4);
+    let settings = Parameters::default();
+    let market =
+        Market::new(instance_of(providers, demands), &settings, Profile::Hybrid, &public(&keys), 1).unwrap();
+    let mut hosts = hosts(&market, &keys, &[Strategy::Cells]);
+    let region = Region::Circle { x_m: 24_000, y_m: 0, radius_m: 5_000 };
+    hosts[0].mining = hosts[0].mining.map(|mining| MiningSettings { region: Some(region), ..mining });
+    let mut world = World::new(market, hosts, 1);
+    world.submit_all(50);
+    assert_eq!(world.run_until_settled(30_000).unwrap().composed, 8);
+    let cells: Vec<(String, usize)> = told(&world, |event| match event {
+        NodeEvent::CellChosen { cell, demands, .. } => Some((cell.clone(), *demands)),
+        _ => None,
+    })
+    .map(|(_, _, cell)| cell)
+    .collect();
+    assert_eq!(cells, [("own region".to_owned(), 3), ("cell 1 of 1".to_owned(), 5)]);
 }
