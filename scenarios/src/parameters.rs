@@ -180,6 +180,19 @@ pub struct Limits {
     pub clock_lead_ms: u64,
 }
 
+impl Limits {
+    /// The same, or larger ones with room for a market whose demands take so many edge relaxations together, and time for all that a batch
+    /// checks of it.
+    #[must_use]
+    pub fn with_room_for(self, pass: u64) -> Self {
+        Self {
+            market_work: self.market_work.max(pass),
+            verification_work: self.verification_work.max(pass.saturating_mul(8)),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     /// Room for two thousand demands a batch; 10^9 relaxations take about a second on one core.
     fn default() -> Self {

@@ -24,6 +24,34 @@ impl Scenario {
         check_scenario(&mut findings, self);
         findings.into_result()
     }
+
+    /// The edge relaxations that shortest paths for all demands take together, with all offers of each operation.
+    pub fn market_work(&self) -> u64 {
+        let mut counts: BTreeMap<OperationId, u64> = BTreeMap::new();
+        for operation in self.instance.supply.providers.iter().flat_map(|provider| provider.offers.keys()) {
+            *counts.entry(*operation).or_default() += 1;
+        }
+        let count = |operation: &OperationId| counts.get(operation).copied().unwrap_or(0);
+        let work = |demand: &Demand| path_work(demand.orders.iter().map(count));
+        self.instance.demands.iter().map(work).fold(0_u64, u64::saturating_add)
+    }
+
+    /// Checks that a network of this scenario takes in all its demands at once. Who only composes it needs no such room.
+    ///
+    /// # Errors
+    /// If its limits are too small for that.
+    pub fn validate_room(&self) -> Result<(), Findings> {
+        let mut findings = Findings::default();
+        let (got, pass) = (self.network.limits.market_work, self.market_work());
+        if pass > got {
+            let expected = format_args!(
+                "at least the {pass} steps that shortest paths for all demands take, and eight times as many in \
+                 network.limits.verification_work"
+            );
+            findings.add("network.limits.market_work", got, expected);
+        }
+        findings.into_result()
+    }
 }
 
 pub(crate) fn check_scenario(findings: &mut Findings, scenario: &Scenario) {
@@ -47,35 +75,16 @@ pub(crate) fn check_scenario(findings: &mut Findings, scenario: &Scenario) {
     });
     check_instance(findings, &scenario.instance, &scenario.operations);
     check_least_budgets(findings, scenario);
-    check_work(findings, scenario);
-}
-
-/// That the network has time to check all demands at once.
-fn check_work(findings: &mut Findings, scenario: &Scenario) {
-    let mut counts: BTreeMap<OperationId, u64> = BTreeMap::new();
-    for operation in scenario.instance.supply.providers.iter().flat_map(|provider| provider.offers.keys()) {
-        *counts.entry(*operation).or_default() += 1;
-    }
-    let count = |operation: &OperationId| counts.get(operation).copied().unwrap_or(0);
-    let work = |demand: &Demand| path_work(demand.orders.iter().map(count));
-    let pass = scenario.instance.demands.iter().map(work).fold(0_u64, u64::saturating_add);
-    let got = scenario.network.limits.market_work;
-    if pass > got {
-        let expected = format_args!("at least the {pass} steps that shortest paths for all demands take");
-        findings.add("network.limits.market_work", got, expected);
-    }
 }
 
 /// That the network takes each demand for large enough.
 fn check_least_budgets(findings: &mut Findings, scenario: &Scenario) {
+    let an_order = scenario.network.min_budget;
     for (position, demand) in scenario.instance.demands.iter().enumerate() {
         let orders = i64::try_from(demand.orders.len()).unwrap_or(i64::MAX);
-        let least = scenario.network.min_budget.checked_mul(orders).unwrap_or(limits::BUDGET);
+        let least = an_order.checked_mul(orders).unwrap_or(limits::BUDGET);
         if (Money::from_micros(1)..least).contains(&demand.budget) {
-            let expected = format_args!(
-                "at least {least}, {} an order as network.min_budget says",
-                scenario.network.min_budget
-            );
+            let expected = format_args!("at least {least}, {an_order} an order as network.min_budget says");
             findings.add(format_args!("demands[{position}].budget"), demand.budget, expected);
         }
     }

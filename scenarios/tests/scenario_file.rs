@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use scenarios::Parameters;
+use scenarios::generate::GenerateParameters;
 use scenarios::settings::SearchSettings;
 use scenarios::{Geometry, Minutes, Money, OperationId, Scenario, ScenarioError, Site};
 
@@ -204,4 +205,21 @@ proptest! {
             prop_assert_eq!(read(&scenario.to_json()).unwrap(), scenario);
         }
     }
+}
+
+#[test]
+fn who_founds_a_network_is_told_how_much_room_its_demands_need_and_generated_markets_have_it() {
+    let mut scenario = scenarios::generate::generate(&GenerateParameters::tehran(1, true).unwrap()).unwrap();
+    // 30 providers offer each of 15 operations: 15 x 30 + 14 x 900 steps for each of 70 demands.
+    assert_eq!(scenario.market_work(), 70 * (15 * 30 + 14 * 900));
+    assert_eq!(scenario.validate_room(), Ok(()));
+    scenario.network.limits.market_work = scenario.market_work() - 1;
+    assert_eq!(scenario.validate(), Ok(()));
+    let said = scenario.validate_room().unwrap_err().to_string();
+    assert!(
+        said.contains("network.limits.market_work") && said.contains("at least the 913500 steps"),
+        "{said}"
+    );
+    let limits = scenario.network.limits.with_room_for(200_000_000);
+    assert_eq!((limits.market_work, limits.verification_work), (200_000_000, 1_600_000_000));
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use chain::consensus::Power;
 use chain::genesis::GenesisError;
 use chain::{Address, Genesis, Network, NetworkId, PublicKey, SecretKey};
+use scenarios::findings::Findings;
 use scenarios::settings::{SearchSettings, Split};
 use scenarios::{CostRules, Geometry, Instance, Money, Scenario, Supply, Window};
 use serde::Serialize;
@@ -120,6 +121,9 @@ pub enum FoundingError {
     /// Two nodes cannot be told apart.
     #[error("two nodes have the address {0}: give each its own")]
     AddressTwice(SocketAddr),
+    /// The scenario's demands do not fit its network.
+    #[error("the scenario's network has no room for its demands: {0}")]
+    Room(#[from] Findings),
     /// The market breaks a rule.
     #[error("the genesis breaks a rule: {0}")]
     Genesis(#[from] GenesisError),
@@ -243,10 +247,13 @@ fn validate(plan: &FoundingPlan) -> Result<(), FoundingError> {
         return Err(FoundingError::NoNodes);
     }
     let mut seen = BTreeSet::new();
-    match plan.addresses.iter().find(|address| !seen.insert(**address)) {
-        Some(twice) => Err(FoundingError::AddressTwice(*twice)),
-        None => Ok(()),
+    if let Some(twice) = plan.addresses.iter().find(|address| !seen.insert(**address)) {
+        return Err(FoundingError::AddressTwice(*twice));
     }
+    if let FoundingMarket::Scenario { scenario, .. } = &plan.market {
+        scenario.validate_room()?;
+    }
+    Ok(())
 }
 
 fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Genesis {

@@ -31,6 +31,7 @@ pub fn network(
 ) -> Result<Network> {
     let now_ms = crate::driver::wall_ms();
     let Members { miners, nodes, validators } = members;
+    scenario.validate_room()?;
     let mut scenario = scenario.clone();
     if in_clear {
         scenario.network.commit_reveal = None;

@@ -113,6 +113,7 @@ impl Scenario {
             experiment: ExperimentSettings::default(),
         };
         notes.push(set_budgets(&mut scenario.instance));
+        scenario.network.limits = scenario.network.limits.with_room_for(scenario.market_work());
         crate::validate::check_scenario(&mut findings, &scenario);
         findings.into_result().map_err(ScenarioError::Invalid)?;
         Ok(Imported { scenario, notes })

@@ -55,7 +55,7 @@ pub fn generate(parameters: &GenerateParameters) -> Result<Scenario, Findings> {
         Instance { supply: Supply { providers, rules, geometry: Geometry::Euclidean }, demands };
     complete(&mut instance, parameters);
     let around_tehran = matches!(parameters.sites, SiteParameters::Tehran { .. });
-    let scenario = Scenario {
+    let mut scenario = Scenario {
         name: parameters.name.clone(),
         description: presets::description(parameters),
         attribution: if around_tehran { ATTRIBUTION.to_owned() } else { String::new() },
@@ -68,6 +68,7 @@ pub fn generate(parameters: &GenerateParameters) -> Result<Scenario, Findings> {
         search: presets::search(parameters),
         experiment: presets::experiment(parameters),
     };
+    scenario.network.limits = scenario.network.limits.with_room_for(scenario.market_work());
     scenario.validate().map(|()| scenario)
 }
 
