@@ -48,6 +48,18 @@ fn whoever_waits_cannot_compose_with_a_crony_at_any_price() {
 }
 
 #[test]
+fn names_in_a_refusal_move_no_cursor_and_end_no_line() {
+    let mut market = Market::open_with(near);
+    let terms = provider("\u{1b}[2Jrobber\nok", Site::point(0, 0), &[(0, 1, 10)], Some(5));
+    let record = market.record(&treasurer(), offer(&terms));
+    market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
+    let refused = market.draft(market.composing(0, &[(0, providers([3, 0]))])).unwrap_err();
+    let said = market.ledger.explain(&refused);
+    assert_eq!(refused.rule(), "capacity");
+    assert!(said.contains("robber") && !said.chars().any(char::is_control), "{said:?}");
+}
+
+#[test]
 fn what_is_left_decides_what_is_near() {
     let mut market = Market::open_with(near);
     market.advance_to(20);

@@ -4,7 +4,7 @@ use anyhow::Result;
 use chain::Genesis;
 use chain::ledger::DemandEntry;
 use chain::validate::Serving;
-use scenarios::{DualPrices, Money, Offer, OperationId, Oracle, ProviderId};
+use scenarios::{DualPrices, Money, Offer, Oracle, ProviderId};
 
 use super::stage::{Role, Stage, Terms};
 use super::{Ground, Outcome};
@@ -14,10 +14,7 @@ fn all_rounder(ground: &Ground<'_>, ask: Money) -> Terms {
     let orders: usize = ground.demands().iter().map(|demand| demand.orders.len()).sum();
     Terms {
         site: ground.demands()[0].site,
-        operations: (0..ground.scenario.operations.len())
-            .filter_map(|index| u16::try_from(index).ok())
-            .map(OperationId)
-            .collect(),
+        operations: ground.operations(),
         offer: Offer { cost: ask, minutes: 1 },
         capacity: i64::try_from(orders).unwrap_or(i64::MAX),
         deposit: Money::ZERO,
@@ -36,18 +33,20 @@ pub(super) fn crony_after_waiting(ground: &Ground<'_>, law: fn(&mut Genesis)) ->
     with_crony(ground, law, ask, &everybody)
 }
 
-/// The crony asks what takes most of the 2 % that a composition may cost above the best: of the demands that it then serves above their
+/// The crony asks what takes most of what a composition may cost above the best (a tenth of a per cent is left for rounding): of the demands that it then serves above their
 /// plan's cost, what they pay above it.
 pub(super) fn crony_on_the_slack(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outcome> {
+    let slack_ppm = ground.scenario.network.near_best_ppm;
     let asks = ground.costs.iter().zip(ground.demands()).filter_map(|(cost, demand)| {
-        let with_slack = (*cost)?.checked_ppm(1_019_000)?;
+        let with_slack = (*cost)?.checked_ppm(999_000 + slack_ppm)?;
         Some(Money::from_micros(with_slack.micros() / i64::try_from(demand.orders.len()).ok()?))
     });
     let skimmed = |ask: Money| {
         let those =
             ground.costs.iter().zip(ground.demands()).enumerate().filter_map(|(index, (cost, demand))| {
                 let (cost, paid) = ((*cost)?, ask.checked_mul(i64::try_from(demand.orders.len()).ok()?)?);
-                (paid > cost && paid <= cost.checked_ppm(1_020_000)?).then(|| (index, (paid - cost).micros()))
+                (paid > cost && paid <= cost.checked_ppm(1_000_000 + slack_ppm)?)
+                    .then(|| (index, (paid - cost).micros()))
             });
         those.collect::<Vec<(usize, i64)>>()
     };
@@ -128,8 +127,8 @@ pub(super) fn badly_then_better(ground: &Ground<'_>, law: fn(&mut Genesis)) -> R
     Ok(Outcome { taken, rule: rule.map(ToOwned::to_owned), done: composed, ..Outcome::default() })
 }
 
-/// Somebody whose budget is a tenth above the cheapest way's cost, with its minutes at the prices, beside somebody who allows a million dollars: what the first saves of the
-/// second's fee.
+/// Somebody whose budget is a tenth above the cheapest way's cost, with its minutes at the prices, beside somebody who allows ten times
+/// that: what the first saves of the second's fee.
 pub(super) fn a_tight_budget(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outcome> {
     let Some((index, way)) = ground.plan.first() else { return Ok(Outcome::default()) };
     let (demand, Some(cost)) = (&ground.demands()[*index], ground.costs[*index]) else {
@@ -159,12 +158,6 @@ pub(super) fn a_tight_budget(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Resu
         fees.push(report.fees);
     }
     Ok(Outcome { taken: fees[1] - fees[0], done: 1, ..Outcome::default() })
-}
-
-impl Ground<'_> {
-    pub(super) fn has_prices(&self) -> bool {
-        self.prices != DualPrices::zero() && self.prices.0.iter().any(|price| *price != Money::ZERO)
-    }
 }
 
 /// The robber is the first to update prices, to as many times the plan's as still raise the bound, and composes with a crony that asks what its

@@ -17,7 +17,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use scenarios::settings::Profile;
-use scenarios::{Demand, DualPrices, Money, ProviderId, Scenario, evaluate_composition};
+use scenarios::{Demand, DualPrices, Money, OperationId, ProviderId, Scenario, evaluate_composition};
 use serde::Serialize;
 
 use crate::cli::{OutputArguments, Progress, ScenarioArgument, print, print_json, solve_for};
@@ -196,10 +196,10 @@ const ATTACKS: &[Attack] = &[
     },
     Attack {
         name: "least price gains",
-        about: "somebody else's prices put forward by the least, again and again; taken: what of the authors' share that brings",
+        about: "somebody else's prices put forward by as little as is taken, again and again; taken: what that brings more than one update",
         play: pricing::least_gains,
         without: None,
-        limit: Limit::PriceShare,
+        limit: Limit::Nothing,
     },
     Attack {
         name: "market of one's own",
@@ -353,6 +353,16 @@ impl<'a> Ground<'a> {
 
     fn cost(&self) -> Money {
         self.plan.iter().filter_map(|(index, _)| self.costs[*index]).sum()
+    }
+
+    /// Whether anything is scarce.
+    fn has_prices(&self) -> bool {
+        self.prices.0.iter().any(|price| *price != Money::ZERO)
+    }
+
+    /// All operations of the market.
+    fn operations(&self) -> Vec<OperationId> {
+        (0..=u16::MAX).take(self.scenario.operations.len()).map(OperationId).collect()
     }
 
     /// Steps of a shortest path for every demand.

@@ -20,46 +20,49 @@ fn towards(ground: &Ground<'_>, thousandths: i64) -> DualPrices {
     DualPrices(ground.prices.0.iter().map(part).collect())
 }
 
-/// What the robber gets of the authors' share if half of the way is an honest author's, and it goes the other half in so many steps.
+/// What the robber gets of the authors' share if an honest author goes so far, in thousandths of the way, and it goes the rest in so many
+/// steps, or as many of them as are taken. However many, they take as long.
 fn share_in(ground: &Ground<'_>, law: fn(&mut Genesis), from: i64, steps: i64) -> Result<(Money, usize)> {
     let mut stage = Stage::open(ground.scenario, 0, law)?;
     stage.reprice(Role::Honest, &towards(ground, from))?;
-    let mut played = 0;
-    // However many steps it takes, the last one comes at the same time.
     for _ in steps..SLICES {
         stage.pass_a_batch()?;
     }
+    let mut done = 0;
     for step in 1..=steps {
         let prices = towards(ground, from + (1_000 - from) * step / steps);
         if stage.could_reprice(Role::Robber, &prices).is_ok() {
             stage.reprice(Role::Robber, &prices)?;
-            played += 1;
+            done += 1;
+        } else {
+            stage.pass_a_batch()?;
         }
     }
     let before = stage.wealth(Role::Robber);
     let servings: Vec<_> =
         ground.plan.iter().map(|(index, way)| stage.serving(*index, way.clone())).collect();
     stage.compose(Role::Honest, &servings)?;
-    Ok((stage.wealth(Role::Robber) - before, played))
+    Ok((stage.wealth(Role::Robber) - before, done))
 }
 
-/// Half of the way in fifty steps instead of one: what that brings more.
+/// The rest of the way in fifty steps instead of one: what that brings more.
+fn sliced(ground: &Ground<'_>, law: fn(&mut Genesis), from: i64) -> Result<Outcome> {
+    if !ground.has_prices() {
+        return Ok(Outcome::default());
+    }
+    let (at_once, _) = share_in(ground, law, from, 1)?;
+    let (sliced, done) = share_in(ground, law, from, SLICES)?;
+    Ok(Outcome { taken: sliced - at_once, done, ..Outcome::default() })
+}
+
+/// Half of the way.
 pub(super) fn fifty_slices(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outcome> {
-    if !ground.has_prices() {
-        return Ok(Outcome::default());
-    }
-    let (at_once, _) = share_in(ground, law, 500, 1)?;
-    let (sliced, played) = share_in(ground, law, 500, SLICES)?;
-    Ok(Outcome { taken: sliced - at_once, done: played, ..Outcome::default() })
+    sliced(ground, law, 500)
 }
 
-/// Somebody else's prices, all but a hundredth of the way, are put forward again and again by the least: what of the authors' share is got.
+/// The last fifth, where the least that raises the bound enough takes several steps.
 pub(super) fn least_gains(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outcome> {
-    if !ground.has_prices() {
-        return Ok(Outcome::default());
-    }
-    let (taken, played) = share_in(ground, law, 990, 20)?;
-    Ok(Outcome { taken, done: played, ..Outcome::default() })
+    sliced(ground, law, 800)
 }
 
 /// A provider and fifty customers of one's own, who could all do with its ten minutes: prices for these raise the bound; then the customers

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use chain::validate::Serving;
 use chain::{Genesis, Record, Statement};
-use scenarios::{Money, Offer, OperationId, ProviderId};
+use scenarios::{Money, Offer, ProviderId};
 
 use super::stage::{Role, Stage, Terms};
 use super::{Ground, Outcome};
@@ -11,17 +11,10 @@ use super::{Ground, Outcome};
 /// More accounts than any flood needs that is stopped.
 pub(super) const FLOOD: u64 = 600;
 
-fn everything(ground: &Ground<'_>) -> Vec<OperationId> {
-    (0..ground.scenario.operations.len())
-        .filter_map(|index| u16::try_from(index).ok())
-        .map(OperationId)
-        .collect()
-}
-
 fn for_nothing(ground: &Ground<'_>, minutes: i64, capacity: i64) -> Terms {
     Terms {
         site: ground.demands()[0].site,
-        operations: everything(ground),
+        operations: ground.operations(),
         offer: Offer { cost: Money::ZERO, minutes },
         capacity,
         deposit: Money::ZERO,
@@ -61,7 +54,7 @@ pub(super) fn room_for_four(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Resul
     beside_a_cheap_offer(ground, law, 4)
 }
 
-/// The provider that the plan uses most withdraws, or raises its price, once it sees the block that uses it: what its miner earns less.
+/// The provider that the plan uses most withdraws once it sees the block that uses it: what its miner earns less.
 pub(super) fn illness(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outcome> {
     let mut uses: Vec<(usize, ProviderId)> = ground
         .scenario
@@ -75,7 +68,7 @@ pub(super) fn illness(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outc
     beside_a_change(ground, law, |stage| stage.record(Role::Provider(ill), 0, Statement::OfferWithdrawal))
 }
 
-/// Each customer cancels once it sees the block that composes its demand, the first one for all.
+/// The first customer cancels once it sees the block that composes its demand: what its miner earns less.
 pub(super) fn cancellation(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outcome> {
     let Some(first) = ground.plan.first().map(|(index, _)| *index) else { return Ok(Outcome::default()) };
     beside_a_change(ground, law, |stage| {

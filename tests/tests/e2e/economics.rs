@@ -19,6 +19,8 @@ fn no_attack_takes_more_than_it_may_and_without_its_rule_it_would() {
     let amount = |value: &Value| value.as_f64().unwrap();
     for row in attacks {
         assert!(amount(&row["taken"]) <= amount(&row["limit"]), "{row:#}");
+        // An attack of which nothing is done shows nothing; all of this one is refused.
+        assert!(row["done"].as_u64() > Some(0) || row["attack"] == "pushing out", "{row:#}");
         let is_stopped = STOPPED.iter().any(|name| row["attack"] == *name);
         assert_eq!(row["without"].is_number(), is_stopped, "{row:#}");
         // Five dollars: what one cancelled demand of some 280 $ would have earned.

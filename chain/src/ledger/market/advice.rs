@@ -60,6 +60,7 @@ impl MarketError {
     }
 
     /// The providers it names.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most name none")]
     fn providers(&self) -> &[ProviderId] {
         match self {
             Self::UnknownProvider { got: provider, .. }
@@ -69,42 +70,12 @@ impl MarketError {
             | Self::ProviderHeld { provider, .. }
             | Self::ProviderOutside { got: provider, .. } => std::slice::from_ref(provider),
             Self::NotNearBest { best, .. } => best,
-            Self::DuplicateComposition { .. }
-            | Self::TooMuchWork { .. }
-            | Self::UnknownDemand { .. }
-            | Self::DemandExpired { .. }
-            | Self::DemandFrozen { .. }
-            | Self::AlreadyComposed { .. }
-            | Self::OrderCount { .. }
-            | Self::NoDistance { .. }
-            | Self::OverBudget { .. }
-            | Self::TooManyProvidersHeld { .. }
-            | Self::AmendmentsOff
-            | Self::StaleAmendment { .. }
-            | Self::NothingReplaced { .. }
-            | Self::NothingChanged { .. }
-            | Self::SavingTooSmall { .. }
-            | Self::RoomNotPaid { .. }
-            | Self::WrongCost { .. }
-            | Self::WrongMinutes { .. }
-            | Self::NothingToCompare { .. }
-            | Self::DearerPart { .. }
-            | Self::RoomNotNeeded { .. }
-            | Self::OnePriceUpdate
-            | Self::StalePrices { .. }
-            | Self::PriceBond { .. }
-            | Self::FalseGain { .. }
-            | Self::Price(_)
-            | Self::BoundNotRaised { .. }
-            | Self::RewardBelowThreshold { .. }
-            | Self::NoReference { .. }
-            | Self::OtherArea { .. }
-            | Self::AboveReference { .. }
-            | Self::Internal(_) => &[],
+            _ => &[],
         }
     }
 
     /// What its miner can do about it; `None` where the rule and its numbers say it already, or nothing can be done.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "of most there is nothing to say")]
     pub const fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             Self::NotNearBest { .. } => "compose it with the providers named",
@@ -140,20 +111,7 @@ impl MarketError {
                 "compose each strip in a block of its own, from its own providers"
             }
             Self::AboveReference { .. } => "search for longer, or for more demands together",
-            Self::DuplicateComposition { .. }
-            | Self::UnknownDemand { .. }
-            | Self::DemandExpired { .. }
-            | Self::DemandFrozen { .. }
-            | Self::OrderCount { .. }
-            | Self::NoDistance { .. }
-            | Self::AmendmentsOff
-            | Self::NothingReplaced { .. }
-            | Self::NothingChanged { .. }
-            | Self::WrongCost { .. }
-            | Self::WrongMinutes { .. }
-            | Self::Price(_)
-            | Self::NoReference { .. }
-            | Self::Internal(_) => return None,
+            _ => return None,
         })
     }
 }
@@ -181,11 +139,12 @@ impl State {
                 named.push(id);
             }
         }
+        // Names are strangers' words, and may hold anything: quoted, they move no cursor and end no line of a log.
         let provider = |id: &ProviderId| {
             let provider = self.providers.supply().provider(*id)?;
-            Some(format!("{id} is \"{}\"", provider.name))
+            Some(format!("{id} is {:?}", provider.name))
         };
-        let demand = demand.map(|entry| format!("the demand is \"{}\"", entry.demand.name));
+        let demand = demand.map(|entry| format!("the demand is {:?}", entry.demand.name));
         let people: Vec<String> = demand.into_iter().chain(named.iter().filter_map(provider)).collect();
         // Writing to a string does not fail.
         if !people.is_empty() {
