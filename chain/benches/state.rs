@@ -11,8 +11,8 @@ use chain::{
 };
 use divan::{Bencher, bench};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId, Scenario, Site,
-    Supply,
+    CostRules, Demand, Geometry, Horizon, Instance, Money, Offer, OperationId, Provider, ProviderId,
+    Scenario, Site, Slot, Supply, TimeWindow,
 };
 
 /// Demands that one batch brings and cancels, of the two thousand records it may have.
@@ -41,12 +41,18 @@ fn ledger(accounts: usize) -> Ledger {
         metres_per_minute: 1_000,
         deliver: false,
     };
-    let supply = Supply { providers: (0..10).map(provider).collect(), rules, geometry: Geometry::Euclidean };
+    let supply = Supply {
+        providers: (0..10).map(provider).collect(),
+        rules,
+        geometry: Geometry::Euclidean,
+        horizon: Horizon::SINGLE,
+    };
     let wanted = Demand {
         name: "none".into(),
         site: Site::point(0, 0),
         orders: vec![operation],
         budget: Money::from_units(1),
+        window: TimeWindow::ANY,
     };
     let instance = Instance { supply, demands: vec![wanted] };
     let scenario = Scenario::of_instance("state", instance);
@@ -79,12 +85,13 @@ fn demand(ledger: &Ledger, sequence: u64) -> Record {
         budget: Money::from_units(100),
         solver_fee: Money::from_units(1),
         expires_ms: u64::MAX,
+        window: TimeWindow::ANY,
     };
     record(ledger, sequence, Statement::Demand(statement))
 }
 
 /// An hour after the head, so that no interval is too short.
-fn draft(ledger: &Ledger, records: Vec<Record>, compositions: Vec<(DemandId, Vec<ProviderId>)>) -> Draft {
+fn draft(ledger: &Ledger, records: Vec<Record>, compositions: Vec<(DemandId, Vec<Slot>)>) -> Draft {
     Draft {
         miner: key("miner").public(),
         timestamp_ms: ledger.head().timestamp_ms + 3_600_000,
@@ -132,7 +139,7 @@ fn with_work(ledger: &Ledger) -> (Ledger, Draft) {
     let records: Vec<Record> = (first..first + 3).map(|sequence| demand(ledger, sequence)).collect();
     let ids: Vec<DemandId> = records.iter().map(Record::id).collect();
     let ledger = after(ledger, mined(ledger, draft(ledger, records, Vec::new())));
-    let compositions = ids.into_iter().map(|id| (id, vec![ProviderId(0)])).collect();
+    let compositions = ids.into_iter().map(|id| (id, vec![Slot::single(ProviderId(0))])).collect();
     let draft = draft(&ledger, Vec::new(), compositions);
     (ledger, draft)
 }

@@ -40,7 +40,7 @@ fn case(problem: u8) -> Case {
     let oracle = Oracle::new(&scenario.instance.supply);
     let compositions = scenario.instance.demands.iter().zip(&records).map(|(demand, record)| {
         let best = oracle.cheapest(demand, &DualPrices::zero()).expect("everybody offers everything");
-        (record.id(), best.providers)
+        (record.id(), best.slots)
     });
     let compositions = compositions.collect();
     let draft = |records, compositions, timestamp_ms| Draft {

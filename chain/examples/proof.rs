@@ -11,7 +11,7 @@ use chain::genesis::scenario_demand_records;
 use chain::store::{MemoryBackend, Write};
 use chain::{Batch, CompositionProof, Draft, Genesis, Ledger, Network, ProofError, SecretKey, Store};
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::{Money, ProviderId};
+use scenarios::{Money, ProviderId, Slot};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     // A network of one validator, who mines too.
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let demand = records[0].id();
     let mut ledger = Ledger::new(Arc::clone(&network));
     let mut sealed = ledger.clone();
-    let composed = (vec![], vec![(demand, vec![ProviderId(0)])]);
+    let composed = (vec![], vec![(demand, vec![Slot::single(ProviderId(0))])]);
     for (records, compositions) in [(records, vec![]), composed, (vec![], vec![])] {
         let timestamp_ms = ledger.head().timestamp_ms + 1_000;
         let (prices, amendments) = (None, vec![]);
@@ -97,5 +97,6 @@ fn workshop() -> GenerateParameters {
         value_of_minute: Money::ZERO,
         deliver: false,
         capacity_ppm: None,
+        calendar: None,
     }
 }

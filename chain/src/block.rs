@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use scenarios::{DualPrices, Minutes, Money, ProviderId};
+use scenarios::{DualPrices, Minutes, Money, Slot};
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{BatchHash, BatchKind};
@@ -14,7 +14,7 @@ use crate::merkle::merkle_root;
 use crate::record::{DemandId, NetworkId};
 
 /// The version of blocks this code reads and writes.
-pub const BLOCK_VERSION: u16 = 5;
+pub const BLOCK_VERSION: u16 = 6;
 
 /// The hash of a header: names a block.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,16 +80,16 @@ impl SignedHeader {
     }
 }
 
-/// One demand served: which provider does each of its orders (paper A, figure 6).
+/// One demand served: by whom and when each of its orders is done (paper A, figure 6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub struct Composition {
     pub demand: DemandId,
-    /// The provider of each of its orders.
-    pub providers: Vec<ProviderId>,
+    /// By whom and when each of its orders is done.
+    pub slots: Vec<Slot>,
     /// What it costs, as the evaluator finds.
     pub cost: Money,
-    /// Processing minutes at all providers together.
+    /// Processing minutes in all slots together.
     pub minutes: Minutes,
     /// When it was found, in milliseconds since the Unix epoch; not after the header's.
     pub timestamp_ms: u64,
@@ -126,7 +126,7 @@ pub struct PriceUpdate {
     pub replaces: u64,
     /// By how much the bound is raised at least; who claims too much forfeits `price_bond`.
     pub gain: Money,
-    /// A price per provider, in order of id; trailing zeros left out.
+    /// Those of slots, in order; zeros left out.
     pub prices: DualPrices,
 }
 

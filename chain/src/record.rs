@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use scenarios::{Minutes, Money, Offer, OperationId, Site};
+use scenarios::{Calendar, Money, Offer, OperationId, Site, TimeWindow};
 use serde::{Deserialize, Serialize};
 
 use crate::codec::encode;
@@ -81,8 +81,8 @@ pub struct OfferStatement {
     pub site: Site,
     /// Cost and minutes per operation.
     pub offers: BTreeMap<OperationId, Offer>,
-    /// Minutes it can work in all; `None` is unlimited.
-    pub capacity: Option<Minutes>,
+    /// Minutes it can work in each period; `None` is unlimited.
+    pub capacity: Option<Calendar>,
     /// What its author locks for each operation, at least `offer_deposit`: of offers without work, those with the least give way.
     pub deposit: Money,
 }
@@ -100,6 +100,8 @@ pub struct DemandStatement {
     pub budget: Money,
     /// Paid to solvers on top, by the schedule; at least the market's share of the budget.
     pub solver_fee: Money,
+    /// When its orders may be done.
+    pub window: TimeWindow,
     /// When it leaves the market if it is still open then: milliseconds since the Unix epoch, by the time of batches.
     pub expires_ms: u64,
 }

@@ -50,6 +50,8 @@ named_rules! {
     DemandFee = "demand-fee",
     /// A demand expires after the batch that brings it.
     DemandExpired = "demand-expired",
+    /// A demand may be served in periods that there are, and that can still be planned.
+    DemandWindow = "demand-window",
     /// A demand expires soon enough after the batch that brings it.
     DemandLifetime = "demand-lifetime",
     /// A transfer gives something.

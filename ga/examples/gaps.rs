@@ -131,14 +131,13 @@ fn judged(instance: &Instance, solution: &Solution) -> anyhow::Result<(Money, Ev
     Ok((evaluation.penalised_cost(instance), evaluation))
 }
 
-/// The minutes a solution leaves unused, at the price of a minute of each provider. A solution's distance from the
+/// The minutes a solution leaves unused, at the price of a minute of each slot. A solution's distance from the
 /// bound is exactly this and what its compositions cost, prices included, beyond the cheapest (its reduced cost).
 fn value_of_unused(supply: &Supply, prices: &DualPrices, evaluation: &Evaluation) -> Money {
-    let used = |id| evaluation.minutes.get(&id).copied().unwrap_or(0);
-    let unused = supply
-        .provider_ids()
-        .zip(&supply.providers)
-        .filter_map(|(id, provider)| Some((provider.capacity? - used(id)) * prices.of(id).micros()));
+    let used = |slot| evaluation.minutes.get(&slot).copied().unwrap_or(0);
+    let unused = prices
+        .iter()
+        .filter_map(|(slot, price)| Some((supply.capacity_of(slot)? - used(slot)) * price.micros()));
     Money::from_micros(unused.sum())
 }
 

@@ -19,7 +19,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use scenarios::reference::{Area, References};
 use scenarios::work::{Algorithm, Goal, Objective, Resources, SubProblem, Termination, Work};
 use scenarios::{
-    Demand, DualPrices, Money, Oracle, ProviderId, Scenario, SharedSupply, Supply, evaluate_composition,
+    Demand, DualPrices, Money, Oracle, ProviderId, Scenario, SharedSupply, Slot, Supply, evaluate_composition,
 };
 
 /// Random blocks of each size.
@@ -105,22 +105,22 @@ impl<'s> Part<'s> {
             let offers = |id: &ProviderId, order| {
                 self.supply.provider(*id).is_some_and(|one| one.offers.contains_key(order))
             };
-            let providers = demand.orders.iter().map(|order| {
+            let slots = demand.orders.iter().map(|order| {
                 let those: Vec<ProviderId> =
                     self.within.iter().copied().filter(|id| offers(id, order)).collect();
-                those[below(those.len(), rng)]
+                Slot::single(those[below(those.len(), rng)])
             });
-            let providers: Vec<ProviderId> = providers.collect();
-            orders += providers.len();
-            cost += self.cost(demand, &providers);
+            let slots: Vec<Slot> = slots.collect();
+            orders += slots.len();
+            cost += self.cost(demand, &slots);
             reference += mean;
         }
         (percent_below(cost, reference), orders as f64)
     }
 
-    fn cost(&self, demand: &Demand, providers: &[ProviderId]) -> Money {
+    fn cost(&self, demand: &Demand, slots: &[Slot]) -> Money {
         let unlimited = Demand { budget: Money::from_micros(i64::MAX), ..demand.clone() };
-        evaluate_composition(self.supply, &unlimited, 0, providers).expect("it is offered").cost()
+        evaluate_composition(self.supply, &unlimited, 0, slots).expect("it is offered").cost()
     }
 
     fn reference(&self) -> Money {
@@ -130,7 +130,7 @@ impl<'s> Part<'s> {
     /// How far below the reference the published algorithm gets with the providers of the strip alone.
     fn solve(&self, scenario: &Scenario, rng_seed: u64) -> f64 {
         let supply = SharedSupply::new(self.supply.clone());
-        let (capacities, prices) = (vec![None; supply.providers.len()], DualPrices::zero());
+        let (capacities, prices) = (vec![None; supply.slot_count()], DualPrices::zero());
         let allowed = Some(self.within.iter().copied().collect());
         let algorithm = Algorithm::Paper(scenario.search.paper);
         let demands: Vec<Demand> = self.demands.iter().map(|(demand, _)| (*demand).clone()).collect();
@@ -152,7 +152,8 @@ impl<'s> Part<'s> {
 
     fn exact(&self) -> f64 {
         let (oracle, free) = (Oracle::new(self.supply), DualPrices::zero());
-        let cheapest = |demand| oracle.cheapest_among(demand, &free, |id, _| self.within.contains(&id));
+        let cheapest =
+            |demand| oracle.cheapest_among(demand, &free, |slot, _| self.within.contains(&slot.provider));
         let costs = self.demands.iter().filter_map(|(demand, _)| Some(cheapest(demand)?.priced_cost));
         percent_below(costs.sum(), self.reference())
     }

@@ -78,14 +78,19 @@ fn beyond_the_best(scenario: &Scenario, time: Duration) -> anyhow::Result<Vec<f6
         if let Some((best, got)) = best {
             beyond.push((got.as_f64() / best.as_f64() - 1.0) * 100.0);
         }
-        for (provider, minutes) in &composition.minutes {
-            left[provider.index()] = left[provider.index()].map(|left| left - minutes);
+        for (slot, minutes) in &composition.minutes {
+            let place = oracle
+                .supply()
+                .horizon
+                .position(*slot)
+                .expect("a feasible composition is within the horizon");
+            left[place] = left[place].map(|left| left - minutes);
         }
     }
     Ok(beyond)
 }
 
 fn priced(composition: &CompositionEvaluation, prices: &DualPrices) -> Money {
-    let charges = composition.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
+    let charges = composition.minutes.iter().map(|(&slot, &minutes)| prices.charge(slot, minutes));
     composition.cost() + charges.sum::<Money>()
 }

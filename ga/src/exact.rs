@@ -36,7 +36,7 @@ pub fn split_optimum(instance: &Instance, groups: &[Group]) -> Money {
         }
         let costs =
             group.demands.par_iter().filter_map(|&demand| instance.demands.get(demand)).map(|demand| {
-                let best = oracle.cheapest_among(demand, &zero, |provider, _| usable[provider.index()]);
+                let best = oracle.cheapest_among(demand, &zero, |slot, _| usable[slot.provider.index()]);
                 best.map_or(demand.budget, |best| best.priced_cost.min(demand.budget))
             });
         total += costs.collect::<Vec<_>>().into_iter().sum::<Money>();

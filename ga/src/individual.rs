@@ -1,18 +1,20 @@
 //! A feasible, possibly partial solution in the solver's own terms, whose cost and spare capacity are kept up
 //! to date as demands are served and dropped.
 
+use std::collections::BTreeMap;
+
 use scenarios::{Minutes, Solution};
 
-use crate::table::Table;
+use crate::table::{Row, Table};
 
-/// One feasible solution: every served demand is within its budget, no provider is over capacity.
+/// One feasible solution: every served demand is within its budget and its window, no slot is over capacity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Individual {
     genes: Vec<u32>,
     served: Vec<bool>,
     /// What each demand adds to the objective; its budget while it is unserved.
     costs: Vec<i64>,
-    /// Minutes left at each provider.
+    /// Minutes left of each slot.
     spare: Vec<Minutes>,
     cost: i64,
     /// Demands that are not served.
@@ -38,8 +40,8 @@ impl Individual {
     pub(crate) fn repaired(table: &Table, solution: &Solution) -> Self {
         let mut individual = Self::empty(table);
         for (demand, composition) in solution.compositions.iter().enumerate().take(table.rows.len()) {
-            let Some(providers) = composition else { continue };
-            if let Some(genes) = table.genes_of(&table.rows[demand], providers) {
+            let Some(slots) = composition else { continue };
+            if let Some(genes) = table.genes_of(&table.rows[demand], slots) {
                 individual.serve(table, demand, &genes);
             }
         }
@@ -48,7 +50,7 @@ impl Individual {
 
     /// In the terms of the judge.
     pub(crate) fn solution(&self, table: &Table) -> Solution {
-        let composition = |(row, &served): (&crate::table::Row, &bool)| {
+        let composition = |(row, &served): (&Row, &bool)| {
             served.then(|| table.composition_of(row, &self.genes[row.genes()]))
         };
         Solution { compositions: table.rows.iter().zip(&self.served).map(composition).collect() }
@@ -80,7 +82,7 @@ impl Individual {
         &self.genes[table.rows[demand].genes()]
     }
 
-    /// Minutes left at each provider.
+    /// Minutes left of each slot.
     pub(crate) fn spare(&self) -> &[Minutes] {
         &self.spare
     }
@@ -91,19 +93,57 @@ impl Individual {
         pending.filter(|(_, (served, row))| !**served && row.servable).map(|(demand, _)| demand)
     }
 
-    /// Serves an unserved demand with these genes, if that keeps its budget and every capacity and is no
+    /// Serves an unserved demand with these genes, if that keeps its budget, its window and every capacity and is no
     /// dearer than leaving it unserved; else changes nothing and returns false.
     pub(crate) fn serve(&mut self, table: &Table, demand: usize, genes: &[u32]) -> bool {
         let row = &table.rows[demand];
         let cost = table.composition_cost(row, genes);
-        if cost > row.budget {
+        if cost > row.budget || table.first_untimely(row, genes).is_some() {
             return false;
         }
         let cost = if table.priced { cost + table.charge(row, genes) } else { cost };
         self.serve_at(table, demand, genes, cost)
     }
 
-    /// [`Individual::serve`] with what it adds to the objective already known.
+    /// [`Individual::serve`] by the providers that these genes name, each order as soon as there is time for it; whatever period the
+    /// genes say.
+    pub(crate) fn serve_soonest(&mut self, table: &Table, demand: usize, genes: &[u32]) -> bool {
+        let row = &table.rows[demand];
+        match table.periods() {
+            1 => self.serve(table, demand, genes),
+            _ => self.soonest(table, row, genes).is_some_and(|genes| self.serve(table, demand, &genes)),
+        }
+    }
+
+    /// These genes with the soonest periods that have time; `None` if the window is over before all orders are done.
+    fn soonest(&self, table: &Table, row: &Row, genes: &[u32]) -> Option<Vec<u32>> {
+        let most = table.horizon.period_minutes.unwrap_or(Minutes::MAX);
+        let mut taken: BTreeMap<usize, Minutes> = BTreeMap::new();
+        let (mut period, mut within) = (row.window.0, 0);
+        let mut placed = Vec::with_capacity(genes.len());
+        for (order, (slot, minutes)) in table.uses(row, genes).enumerate() {
+            let (gene, now) = (genes[order] as usize, table.period_of(slot));
+            let first = slot as usize - now;
+            let with_travel = minutes + table.travel_after(row, genes, order);
+            loop {
+                let slot = first + period;
+                let left = self.spare.get(slot)? - taken.get(&slot).copied().unwrap_or(0);
+                if minutes <= left && within + with_travel <= most {
+                    break;
+                }
+                (period, within) = (period + 1, 0);
+                if period >= row.window.1 {
+                    return None;
+                }
+            }
+            *taken.entry(first + period).or_default() += minutes;
+            within += with_travel;
+            placed.push(u32::try_from(gene - now + period).ok()?);
+        }
+        Some(placed)
+    }
+
+    /// [`Individual::serve`] of a timely composition, with what it adds to the objective already known.
     pub(crate) fn serve_at(&mut self, table: &Table, demand: usize, genes: &[u32], cost: i64) -> bool {
         debug_assert!(!self.served[demand], "a served demand is dropped before it is served anew");
         let row = &table.rows[demand];
@@ -111,8 +151,8 @@ impl Individual {
             return false;
         }
         let mut fits = true;
-        for (provider, minutes) in table.uses(row, genes) {
-            let spare = &mut self.spare[provider as usize];
+        for (slot, minutes) in table.uses(row, genes) {
+            let spare = &mut self.spare[slot as usize];
             *spare -= minutes;
             fits &= *spare >= 0;
         }
@@ -134,8 +174,8 @@ impl Individual {
             return;
         }
         let row = &table.rows[demand];
-        for (provider, minutes) in table.uses(row, &self.genes[row.genes()]) {
-            self.spare[provider as usize] += minutes;
+        for (slot, minutes) in table.uses(row, &self.genes[row.genes()]) {
+            self.spare[slot as usize] += minutes;
         }
         self.served[demand] = false;
         self.unserved += 1;
@@ -144,8 +184,8 @@ impl Individual {
     }
 
     fn release(&mut self, table: &Table, demand: usize, genes: &[u32]) {
-        for (provider, minutes) in table.uses(&table.rows[demand], genes) {
-            self.spare[provider as usize] += minutes;
+        for (slot, minutes) in table.uses(&table.rows[demand], genes) {
+            self.spare[slot as usize] += minutes;
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! As in the paper, fitness is the cost alone: budgets and capacities are not looked at while breeding. What
 //! the search hands out is the best chromosome ever bred with its compositions over budget, and those that
-//! overdraw a capacity, dropped; on the paper's own problems nothing is. Single-threaded.
+//! overdraw a capacity, dropped; on the paper's own problems nothing is. Where there are several periods a gene still names a provider
+//! alone, and what is handed out does each order as soon as there is time for it. Single-threaded.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -32,6 +33,8 @@ pub(crate) struct PaperGa {
     best: Option<Chromosome>,
     /// Offers to choose from at each gene; 0 for the genes of a demand that cannot be served.
     choices: Vec<u32>,
+    /// Genes of one offer.
+    periods: u32,
     evaluations: u64,
 }
 
@@ -48,6 +51,7 @@ impl PaperGa {
             population: Vec::new(),
             best: None,
             choices: choices(table),
+            periods: table.horizon.periods,
             evaluations: 0,
         };
         if let Some(solution) = warm_start {
@@ -65,7 +69,7 @@ impl PaperGa {
         let mut individual = Individual::empty(table);
         if let Some(best) = &self.best {
             for (demand, row) in table.rows.iter().enumerate().filter(|(_, row)| row.servable) {
-                individual.serve(table, demand, &best.genes[row.genes()]);
+                individual.serve_soonest(table, demand, &best.genes[row.genes()]);
             }
         }
         individual
@@ -79,7 +83,7 @@ impl PaperGa {
             if cancel.load(Ordering::Relaxed) {
                 return false;
             }
-            let genes = self.choices.iter().map(|&choices| random_gene(&mut self.draws, choices)).collect();
+            let genes = self.random_genes();
             let chromosome = self.evaluate(table, genes);
             self.population.push(chromosome);
         }
@@ -109,7 +113,7 @@ impl PaperGa {
     /// Goes on over another table: genes of demands that both have stay where their provider still offers the
     /// work, all others are drawn at random.
     pub(crate) fn adapt(&mut self, old: &Table, new: &Table, translate: impl Fn(&Solution) -> Solution) {
-        self.choices = choices(new);
+        (self.choices, self.periods) = (choices(new), new.horizon.periods);
         let population = std::mem::take(&mut self.population);
         self.best = None;
         for chromosome in population {
@@ -123,13 +127,13 @@ impl PaperGa {
 
     /// Adds a chromosome that says what the solution says, as far as it goes.
     pub(crate) fn seed(&mut self, table: &Table, solution: &Solution) {
-        let mut genes: Vec<u32> =
-            self.choices.iter().map(|&choices| random_gene(&mut self.draws, choices)).collect();
+        let mut genes = self.random_genes();
         for (row, composition) in table.rows.iter().zip(&solution.compositions) {
-            let Some(providers) = composition.as_ref().filter(|_| row.servable) else { continue };
-            for ((&layer, gene), &provider) in row.layers.iter().zip(&mut genes[row.genes()]).zip(providers) {
-                if let Some(same) = table.layers[usize::from(layer)].gene_of(provider) {
-                    *gene = same;
+            let Some(slots) = composition.as_ref().filter(|_| row.servable) else { continue };
+            for ((&layer, gene), &slot) in row.layers.iter().zip(&mut genes[row.genes()]).zip(slots) {
+                let number = table.number_of(slot);
+                if let Some(same) = number.and_then(|slot| table.layers[usize::from(layer)].gene_of(slot)) {
+                    *gene = same - same % self.periods;
                 }
             }
         }
@@ -142,7 +146,8 @@ impl PaperGa {
         for row in &table.rows {
             let added = if row.servable {
                 let genes = &genes[row.genes()];
-                table.composition_cost(row, genes) + if table.priced { table.charge(row, genes) } else { 0 }
+                table.composition_cost(row, genes)
+                    + if table.priced { table.least_charge(row, genes) } else { 0 }
             } else {
                 row.budget
             };
@@ -154,6 +159,10 @@ impl PaperGa {
             self.best = Some(chromosome.clone());
         }
         chromosome
+    }
+
+    fn random_genes(&mut self) -> Vec<u32> {
+        self.choices.iter().map(|&choices| random_gene(&mut self.draws, choices, self.periods)).collect()
     }
 
     fn parents(&mut self, weights: &Weights) -> (Vec<u32>, Vec<u32>) {
@@ -180,7 +189,7 @@ impl PaperGa {
         while expected > 0.0 {
             if expected >= 1.0 || self.draws.chance(expected) {
                 let position = self.draws.below(genes.len());
-                genes[position] = random_gene(&mut self.draws, self.choices[position]);
+                genes[position] = random_gene(&mut self.draws, self.choices[position], self.periods);
             }
             expected -= 1.0;
         }
@@ -192,14 +201,15 @@ fn choices(table: &Table) -> Vec<u32> {
     for row in &table.rows {
         choices.extend(row.layers.iter().map(|&layer| {
             let offers = if row.servable { table.layers[usize::from(layer)].providers.len() } else { 0 };
-            u32::try_from(offers).unwrap_or(u32::MAX)
+            u32::try_from(offers / table.periods().max(1)).unwrap_or(u32::MAX)
         }));
     }
     choices
 }
 
-fn random_gene(draws: &mut Draws, choices: u32) -> u32 {
-    if choices == 0 { 0 } else { u32::try_from(draws.below(choices as usize)).unwrap_or(0) }
+/// The gene that names one of these offers in the first period.
+fn random_gene(draws: &mut Draws, choices: u32, periods: u32) -> u32 {
+    if choices == 0 { 0 } else { u32::try_from(draws.below(choices as usize)).unwrap_or(0) * periods }
 }
 
 /// How parents are selected from one generation, which is ascending in cost.

@@ -3,14 +3,15 @@
 use rayon::prelude::*;
 use scenarios::oracle::{self, Limits, PricedOffers};
 use scenarios::work::Objective;
-use scenarios::{DualPrices, Money, ProviderId};
+use scenarios::{DualPrices, Money};
 
 use crate::problem::Problem;
 use crate::table::{Row, Table};
 
-/// The offers of a table at some prices per minute.
+/// The offers of a table at some prices per minute, by slot.
 pub(crate) fn priced_offers(table: &Table, prices: &[i64]) -> PricedOffers {
-    table.tables.priced(&DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect()))
+    let prices = prices.iter().map(|&price| Money::from_micros(price));
+    table.tables.priced(&DualPrices::in_order(table.horizon, prices))
 }
 
 /// Finds shortest paths; keeps its buffers between them.
@@ -35,8 +36,8 @@ impl PathFinder {
         }
         let cost = self.finder.cheapest(&table.tables, offers, &row.task, limits)?;
         self.genes.clear();
-        for (&layer, &provider) in row.layers.iter().zip(self.finder.path()) {
-            self.genes.push(table.layers[usize::from(layer)].gene_of(ProviderId(provider))?);
+        for (&layer, &slot) in row.layers.iter().zip(self.finder.path()) {
+            self.genes.push(table.layers[usize::from(layer)].gene_of(slot)?);
         }
         Some(cost)
     }
@@ -58,7 +59,7 @@ pub(crate) fn problem_bound(table: &Table, problem: &Problem) -> Option<Money> {
     let least: i128 = least.map(i128::from).collect::<Vec<_>>().into_iter().sum();
     let capacities = problem.instance().supply.capacities();
     let capacity_value = match problem.objective() {
-        Objective::Cost => scenarios::bound::priced_capacity(problem.prices(), &capacities),
+        Objective::Cost => scenarios::bound::priced_capacity(problem.prices(), table.horizon, &capacities),
         Objective::PricedCost => 0,
     };
     i64::try_from(least - capacity_value).ok().map(Money::from_micros)
@@ -70,7 +71,7 @@ mod tests {
     use scenarios::{Minutes, Oracle};
 
     use super::*;
-    use crate::instances::{formula_market, market};
+    use crate::instances::{PERIODS, formula_market, market};
 
     /// The cheapest path by the finder and by the shared oracle, for every demand of a table.
     fn assert_as_the_oracle(
@@ -81,16 +82,17 @@ mod tests {
     ) {
         let oracle = Oracle::new(&instance.supply);
         let offers = priced_offers(table, prices);
-        let prices = DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
+        let prices = prices.iter().map(|&price| Money::from_micros(price));
+        let prices = DualPrices::in_order(table.horizon, prices);
         let mut finder = PathFinder::default();
         for (row, demand) in table.rows.iter().zip(&instance.demands) {
-            let fits = |provider: ProviderId, minutes| minutes <= spare[provider.index()];
+            let fits = |slot, minutes| minutes <= spare[table.horizon.position(slot).unwrap()];
             let expected = oracle.cheapest_among(demand, &prices, fits);
             let limits = Limits { spare: Some(spare), closed: &[] };
             let found = finder.cheapest(table, &offers, row, limits);
             assert_eq!(found, expected.as_ref().map(|best| best.priced_cost.micros()));
             if let Some(expected) = expected {
-                assert_eq!(table.composition_of(row, finder.genes()), expected.providers);
+                assert_eq!(table.composition_of(row, finder.genes()), expected.slots);
             }
         }
     }
@@ -107,23 +109,23 @@ mod tests {
         #[test]
         fn paths_are_the_oracles(
             instance in market(9, 4, 6),
-            prices in prop::collection::vec(0_i64..2_000_000, 9),
-            spare in prop::collection::vec(0_i64..100, 9),
+            prices in prop::collection::vec(0_i64..2_000_000, 9 * PERIODS as usize),
+            spare in prop::collection::vec(0_i64..100, 9 * PERIODS as usize),
         ) {
-            let providers = instance.supply.providers.len();
+            let slots = instance.supply.slot_count();
             let table = Table::of(&instance.supply, &instance.demands);
-            assert_as_the_oracle(&table, &instance, &prices[..providers], &spare[..providers]);
+            assert_as_the_oracle(&table, &instance, &prices[..slots], &spare[..slots]);
         }
 
         #[test]
         fn closed_offers_are_avoided(instance in market(6, 2, 4)) {
             let table = Table::of(&instance.supply, &instance.demands);
-            let offers = priced_offers(&table, &vec![0; instance.supply.providers.len()]);
+            let offers = priced_offers(&table, &vec![0; instance.supply.slot_count()]);
             let mut finder = PathFinder::default();
             for row in &table.rows {
                 let Some(best) = finder.cheapest(&table, &offers, row, Limits::default()) else { continue };
                 let first = finder.genes()[0];
-                let closed = [(0, ProviderId(table.layers[usize::from(row.layers[0])].providers[first as usize]))];
+                let closed = [(0, table.layers[usize::from(row.layers[0])].slots[first as usize])];
                 let limits = Limits { spare: None, closed: &closed };
                 if let Some(next) = finder.cheapest(&table, &offers, row, limits) {
                     prop_assert!(next >= best && finder.genes()[0] != first);

@@ -1,7 +1,7 @@
 //! Dual prices by a subgradient method: the prices whose certified bound is (nearly) the largest.
 //!
 //! The bound `LB(l)` of [`scenarios::bound`] is concave and piecewise linear in the prices; at any prices,
-//! the minutes that all cheapest compositions together take from a provider, less its capacity, is a
+//! the minutes that all cheapest compositions together take of a slot, less its capacity, is a
 //! supergradient. Steps follow it with Polyak's length towards an estimated level, which comes closer
 //! whenever progress stalls (Held, Wolfe and Crowder, "Validation of subgradient optimization", 1974).
 //! Every bound is taken at whole micro-unit prices, so each one is certified as it stands; only the choice of
@@ -32,7 +32,7 @@ const LEAST_LEVEL: f64 = 1e-7;
 /// Prices, and the bound they certify.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PricedBound {
-    /// One price per provider, in whole micro-units a minute; zero where capacity is unlimited.
+    /// Of slots, in whole micro-units a minute; zero where capacity is unlimited.
     pub prices: DualPrices,
     /// `LB(prices)` of the market ([`scenarios::bound::dual_bound`]).
     pub bound: Money,
@@ -51,14 +51,14 @@ pub struct PriceSearch {
     stalled: u32,
 }
 
-/// What the cheapest compositions cost, and how many minutes they take at each provider.
+/// What the cheapest compositions cost, and how many minutes they take of each slot.
 struct Response {
     cost: i128,
     minutes: Vec<Minutes>,
 }
 
 impl PriceSearch {
-    /// A search over the market of these demands, with `capacities` left for them (in order of provider id;
+    /// A search over the market of these demands, with `capacities` left for them (in order of slots;
     /// missing ones are unlimited), from `start` as far as it suits them.
     pub fn new(
         supply: &Supply,
@@ -87,19 +87,18 @@ impl PriceSearch {
     }
 
     fn over(table: Table, supply: &Supply, capacities: &[Option<Minutes>], start: &DualPrices) -> Self {
-        let providers = supply.providers.len();
-        let capacities: Vec<_> =
-            (0..providers).map(|index| capacities.get(index).copied().flatten()).collect();
-        let suited = |(id, capacity): (scenarios::ProviderId, &Option<Minutes>)| {
-            let price = start.of(id).clamp(Money::ZERO, limits::CAPACITY_PRICE);
+        let slots = supply.slot_count();
+        let capacities: Vec<_> = (0..slots).map(|index| capacities.get(index).copied().flatten()).collect();
+        let suited = |index: usize, capacity: &Option<Minutes>| {
+            let price = start.of(supply.horizon.slot(index)).clamp(Money::ZERO, limits::CAPACITY_PRICE);
             if capacity.is_some() { price.as_f64() * 1e6 } else { 0.0 }
         };
-        let point = supply.provider_ids().zip(&capacities).map(suited).collect();
+        let point = capacities.iter().enumerate().map(|(index, capacity)| suited(index, capacity)).collect();
         Self {
             table,
             capacities,
             point,
-            direction: vec![0.0; providers],
+            direction: vec![0.0; slots],
             best: None,
             level: FIRST_LEVEL,
             stalled: 0,
@@ -122,7 +121,8 @@ impl PriceSearch {
     pub fn best(&self) -> Option<PricedBound> {
         let (prices, bound) = self.best.as_ref()?;
         let bound = Money::from_micros(i64::try_from(*bound).ok()?);
-        let prices = DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
+        let prices = prices.iter().map(|&price| Money::from_micros(price));
+        let prices = DualPrices::in_order(self.table.horizon, prices);
         Some(PricedBound { prices, bound })
     }
 
@@ -143,8 +143,8 @@ impl PriceSearch {
         let mut response = Response { cost: 0, minutes: vec![0; prices.len()] };
         for (row, (cost, genes)) in table.rows.iter().zip(&answers) {
             response.cost += i128::from(*cost);
-            for (provider, minutes) in table.uses(row, genes) {
-                response.minutes[provider as usize] += minutes;
+            for (slot, minutes) in table.uses(row, genes) {
+                response.minutes[slot as usize] += minutes;
             }
         }
         Some(response)
@@ -155,7 +155,7 @@ impl PriceSearch {
         values.map(|(&price, &capacity)| i128::from(price) * i128::from(capacity.unwrap_or(0).max(0))).sum()
     }
 
-    /// Minutes asked of a provider beyond its capacity; 0 where it is unlimited.
+    /// Minutes asked of a slot beyond its capacity; 0 where it is unlimited.
     #[expect(clippy::cast_precision_loss, reason = "minutes of a market fit a double's 53 bits")]
     fn excess(&self, index: usize, response: &Response) -> f64 {
         self.capacities[index].map_or(0.0, |capacity| (response.minutes[index] - capacity.max(0)) as f64)

@@ -36,12 +36,12 @@ pub enum ProblemError {
     /// Two demands have the same key.
     #[error("two demands have the key {0}, expected a different key for each")]
     DuplicateKey(u64),
-    /// One capacity per provider is needed.
-    #[error("{got} capacities for {expected} providers")]
+    /// One capacity per slot is needed.
+    #[error("{got} capacities for {expected} slots")]
     CapacityCount {
         /// Capacities given.
         got: usize,
-        /// Providers of the instance.
+        /// Slots of the instance.
         expected: usize,
     },
     /// The prices do not suit the capacities.
@@ -64,10 +64,7 @@ impl Problem {
         resources: &Resources,
         objective: Objective,
     ) -> Self {
-        let mut supply = Supply::clone(&resources.supply);
-        for (provider, &left) in supply.providers.iter_mut().zip(&resources.capacities) {
-            provider.capacity = left.map(|minutes| minutes.max(0));
-        }
+        let supply = Supply::clone(&resources.supply).with_capacities(&resources.capacities);
         let demands = positions.iter().map(|&position| demands[position].clone()).collect();
         let whole = Self {
             instance: Instance { supply, demands },
@@ -82,19 +79,18 @@ impl Problem {
         Self { tables: Some(resources.supply.tables()), ..whole }
     }
 
-    /// The same problem with these capacities left, in order of provider id.
+    /// The same problem with these capacities left, in order of slots.
     ///
     /// # Errors
-    /// If their number is not that of the providers, or the prices do not suit them.
+    /// If their number is not that of the slots, or the prices do not suit them.
     pub fn with_capacities(mut self, capacities: &[Option<Minutes>]) -> Result<Self, ProblemError> {
-        let providers = &mut self.instance.supply.providers;
-        if capacities.len() != providers.len() {
-            return Err(ProblemError::CapacityCount { got: capacities.len(), expected: providers.len() });
+        let supply = &mut self.instance.supply;
+        let (got, expected) = (capacities.len(), supply.slot_count());
+        if got != expected {
+            return Err(ProblemError::CapacityCount { got, expected });
         }
-        validate_prices(&self.prices, capacities)?;
-        for (provider, &left) in providers.iter_mut().zip(capacities) {
-            provider.capacity = left.map(|minutes| minutes.max(0));
-        }
+        validate_prices(&self.prices, supply.horizon, capacities)?;
+        *supply = supply.clone().with_capacities(capacities);
         Ok(self)
     }
 
@@ -104,7 +100,7 @@ impl Problem {
     /// # Errors
     /// If the prices do not suit the capacities.
     pub fn with_prices(mut self, prices: DualPrices, objective: Objective) -> Result<Self, ProblemError> {
-        validate_prices(&prices, &self.instance.supply.capacities())?;
+        validate_prices(&prices, self.instance.supply.horizon, &self.instance.supply.capacities())?;
         self.prices = prices;
         self.objective = objective;
         Ok(self)
@@ -137,10 +133,8 @@ impl Problem {
                 continue;
             }
             provider.offers.clear();
-            if let Some(price) = self.prices.0.get_mut(index) {
-                *price = Money::ZERO;
-            }
         }
+        self.prices.retain(|slot| usable(slot.provider));
         self
     }
 
@@ -179,7 +173,7 @@ impl Problem {
     }
 
     fn charged(&self, composition: &CompositionEvaluation) -> Money {
-        let charge = |(&provider, &minutes)| self.prices.charge(provider, minutes);
+        let charge = |(&slot, &minutes)| self.prices.charge(slot, minutes);
         match self.objective {
             Objective::Cost => composition.cost(),
             Objective::PricedCost => composition.cost() + composition.minutes.iter().map(charge).sum(),

@@ -5,15 +5,20 @@ mod instances;
 use std::sync::atomic::AtomicBool;
 
 use ga::exact::{Group, optimum, split_optimum};
-use ga::prices::{PriceSearch, find_prices};
+use ga::prices::{PriceSearch, PricedBound, find_prices};
 use ga::random::random_cost;
 use instances::{formula_market, market};
 use proptest::prelude::*;
 use scenarios::bound::dual_bound;
 use scenarios::oracle::validate_prices;
-use scenarios::{DualPrices, Instance, Money, Oracle, ProviderId, Site};
+use scenarios::{DualPrices, Instance, Money, Oracle, ProviderId, Site, Slot};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
+
+/// The price of a provider's minutes.
+fn price(found: &PricedBound, provider: u32) -> Money {
+    found.prices.of(Slot::single(ProviderId(provider)))
+}
 
 /// Two providers at one place offer one operation, 10 minutes each: the first for 10 $, with time for one
 /// order; the second for 15 $, with time for any number. Three demands of one order, budget 100 $.
@@ -23,7 +28,7 @@ fn two_shops() -> Instance {
         instance.supply.providers.iter_mut().zip([(10, Some(10)), (15, None)])
     {
         provider.site = Site::point(0, 0);
-        provider.capacity = capacity;
+        provider.capacity = capacity.map(i64::into);
         for offer in provider.offers.values_mut() {
             (offer.cost, offer.minutes) = (Money::from_units(dollars), 10);
         }
@@ -43,20 +48,20 @@ fn a_scarce_shops_minute_is_worth_what_the_next_one_charges_more() {
     // second, and 3 x 15 $ - 10 minutes x 0.5 $ = 40 $ proves it.
     let best = Money::from_units(40);
     assert!(found.bound <= best && best.micros() - found.bound.micros() < 100, "{}", found.bound);
-    assert!((found.prices.0[0].micros() - 500_000).abs() < 10, "{}", found.prices.0[0]);
-    assert_eq!(found.prices.0[1], Money::ZERO);
+    assert!((price(&found, 0).micros() - 500_000).abs() < 10, "{}", price(&found, 0));
+    assert_eq!(price(&found, 1), Money::ZERO);
 }
 
 #[test]
 fn good_prices_at_the_start_are_kept() {
     let instance = two_shops();
     let (supply, demands) = (&instance.supply, &instance.demands);
-    let start = DualPrices(vec![Money::from_micros(500_000)]);
+    let start = DualPrices::single(vec![Money::from_micros(500_000)]);
     let found = find_prices(supply, demands, &supply.capacities(), &start, 1, &NEVER).unwrap();
     assert_eq!(found.bound, Money::from_units(40));
     // A price on a shop that has become unlimited is dropped, not refused.
     let unlimited = find_prices(supply, demands, &[None, None], &start, 5, &NEVER).unwrap();
-    assert_eq!((unlimited.bound, unlimited.prices.0[0]), (Money::from_units(30), Money::ZERO));
+    assert_eq!((unlimited.bound, price(&unlimited, 0)), (Money::from_units(30), Money::ZERO));
 }
 
 #[test]
@@ -84,7 +89,7 @@ proptest! {
         for _ in 0..12 {
             search.step(&NEVER);
             let found = search.best().unwrap();
-            prop_assert_eq!(validate_prices(&found.prices, &capacities), Ok(()));
+            prop_assert_eq!(validate_prices(&found.prices, supply.horizon, &capacities), Ok(()));
             let certified = dual_bound(&Oracle::new(supply), demands, &capacities, &found.prices).unwrap();
             prop_assert_eq!(found.bound, certified);
             prop_assert!(found.bound >= before);

@@ -12,7 +12,7 @@ use ga::{Algorithm, Objective, Problem, ProblemError, Progress, Search};
 use instances::{formula_market, market};
 use proptest::prelude::*;
 use scenarios::settings::{PaperGaSettings, Selection};
-use scenarios::{DualPrices, Evaluation, Instance, Money, ProviderId, Solution, evaluate};
+use scenarios::{DualPrices, Evaluation, Instance, Money, ProviderId, Slot, Solution, evaluate};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -47,9 +47,10 @@ fn brute_force(instance: &Instance) -> Money {
     for demand in &instance.demands {
         let mut choices = vec![vec![]];
         for _ in &demand.orders {
-            let ids = instance.supply.provider_ids();
-            choices = ids
-                .flat_map(|id| choices.iter().map(move |list| [list.as_slice(), &[id]].concat()))
+            let slots =
+                (0..instance.supply.slot_count()).map(|position| instance.supply.horizon.slot(position));
+            choices = slots
+                .flat_map(|slot| choices.iter().map(move |list| [list.as_slice(), &[slot]].concat()))
                 .collect();
         }
         let options: Vec<_> = choices.into_iter().map(Some).chain([None]).collect();
@@ -125,7 +126,7 @@ proptest! {
     fn a_broken_warm_start_is_repaired(instance in market(4, 4, 3), picks in prop::collection::vec(0_u32..6, 12)) {
         let mut pick = picks.into_iter().cycle();
         let compositions = instance.demands.iter().map(|demand| {
-            Some(demand.orders.iter().filter_map(|_| pick.next()).map(ProviderId).collect())
+            Some(demand.orders.iter().filter_map(|_| pick.next()).map(|id| Slot::single(ProviderId(id))).collect())
         });
         let broken = Solution { compositions: compositions.collect() };
         for profile in algorithms() {
@@ -281,7 +282,7 @@ fn only_the_providers_of_a_restricted_problem_are_used() {
         steps(&mut search, 3);
         assert_eq!(search.progress().unserved, 0);
         let solution = search.incumbent().0;
-        assert!(solution.compositions.iter().flatten().flatten().all(|&id| even(id)));
+        assert!(solution.compositions.iter().flatten().flatten().all(|slot| even(slot.provider)));
         assert_eq!(evaluate(&instance, solution).violations, vec![]);
     }
 }
@@ -357,12 +358,12 @@ fn problems_refuse_what_does_not_fit_them() {
     assert_eq!(twice, ProblemError::DuplicateKey(5));
     let capacities = problem.clone().with_capacities(&[None]).unwrap_err();
     assert_eq!(capacities, ProblemError::CapacityCount { got: 1, expected: 3 });
-    let price = DualPrices(vec![Money::from_units(1)]);
+    let price = DualPrices::single(vec![Money::from_units(1)]);
     let unlimited = problem.with_prices(price, Objective::Cost).unwrap_err();
     assert_eq!(
         unlimited,
         ProblemError::Prices(scenarios::PriceError::Unlimited {
-            provider: ProviderId(0),
+            slot: Slot::single(ProviderId(0)),
             got: Money::from_units(1)
         })
     );

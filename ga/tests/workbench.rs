@@ -19,7 +19,9 @@ use scenarios::work::{
     Adaptation, Algorithm, Failure, Goal, Incumbent, Objective, Report, Resources, SubProblem, Termination,
     Work,
 };
-use scenarios::{DualPrices, Instance, Money, PriceError, ProviderId, SharedSupply, Solution, evaluate};
+use scenarios::{
+    DualPrices, Instance, Money, PriceError, ProviderId, SharedSupply, Slot, Solution, evaluate,
+};
 
 static NEVER: AtomicBool = AtomicBool::new(false);
 
@@ -78,7 +80,9 @@ fn providers_that_are_not_allowed_are_used_neither_by_searches_nor_for_prices() 
     let mut work = composing(&instance, hybrid());
     work.problem.resources.allowed = Some((0..9).step_by(2).map(ProviderId).collect());
     let found = steps(&mut Workbench::start(work.clone()).unwrap(), 3);
-    assert!(found.solution.compositions.iter().flatten().flatten().all(|id| id.0.is_multiple_of(2)));
+    assert!(
+        found.solution.compositions.iter().flatten().flatten().all(|slot| slot.provider.0.is_multiple_of(2))
+    );
 
     let bound = |work: Work| {
         let mut bench = Workbench::start(Work { goal: Goal::FindPrices, ..work }).unwrap();
@@ -133,10 +137,10 @@ fn work_that_contradicts_itself_is_refused_by_name() {
         refused(&|work| work.problem.incumbent = Solution::unserved(5)),
         Failure::IncumbentCount { got: 5, expected: 2 }
     );
-    let (provider, got) = (ProviderId(0), Money::from_units(1));
+    let (slot, got) = (Slot::single(ProviderId(0)), Money::from_units(1));
     assert_eq!(
-        refused(&|work| work.problem.resources.prices = DualPrices(vec![got])),
-        Failure::Prices(PriceError::Unlimited { provider, got })
+        refused(&|work| work.problem.resources.prices = DualPrices::single(vec![got])),
+        Failure::Prices(PriceError::Unlimited { slot, got })
     );
 }
 

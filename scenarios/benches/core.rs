@@ -5,8 +5,8 @@
 
 use divan::{Bencher, counter::ItemsCount};
 use scenarios::bound::dual_bound;
-use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::{DualPrices, Instance, Kernel, Oracle, ProviderId, Solution, evaluate};
+use scenarios::generate::{CalendarParameters, GenerateParameters, SiteParameters, generate};
+use scenarios::{DualPrices, Instance, Kernel, Money, Oracle, ProviderId, Slot, Solution, evaluate};
 
 fn main() {
     divan::main();
@@ -48,6 +48,24 @@ fn shortest_paths(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
     });
 }
 
+/// [`least_costs`] of problem 2 on a calendar of so many days, all of them in every demand's window, with prices on this share (in
+/// percent) of the slots.
+#[divan::bench(args = [(1, 0), (1, 100), (14, 0), (14, 10), (14, 30), (14, 100)])]
+fn least_costs_on_a_calendar(bencher: Bencher<'_, '_>, (days, priced): (u32, usize)) {
+    let mut parameters = GenerateParameters::tehran(2, true).expect("problems 1 to 4");
+    parameters.calendar = (days > 1).then_some(CalendarParameters { days, window_days: None });
+    let instance = generate(&parameters).expect("the parameters are valid").instance;
+    let oracle = Oracle::new(&instance.supply);
+    let capacities = instance.supply.capacities();
+    // Spread over the slots, from nothing to 0.1 $ a minute.
+    let price = |slot: usize| match slot * 37 % 100 < priced {
+        true => Money::from_micros(i64::try_from(slot * 7_919 % 100_000).expect("small")),
+        false => Money::ZERO,
+    };
+    let prices = DualPrices::in_order(instance.supply.horizon, (0..instance.supply.slot_count()).map(price));
+    bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &prices));
+}
+
 /// [`least_costs`] where 64-bit lanes are needed: one offer that nobody takes costs the most there may be.
 #[divan::bench(args = CASES)]
 fn least_costs_in_wide_lanes(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
@@ -69,8 +87,9 @@ fn oracle_construction(bencher: Bencher<'_, '_>, problem: u8) {
 fn evaluation(bencher: Bencher<'_, '_>, problem: u8) {
     let instance = instance(problem);
     let providers = instance.supply.providers.len();
-    let serve =
-        |orders: usize| (0..orders).map(|order| ProviderId::from_index(order * 7 % providers)).collect();
+    let serve = |orders: usize| {
+        (0..orders).map(|order| Slot::single(ProviderId::from_index(order * 7 % providers))).collect()
+    };
     let compositions = instance.demands.iter().map(|demand| Some(serve(demand.orders.len())));
     let solution = Solution { compositions: compositions.collect() };
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| evaluate(&instance, &solution));

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::instance::{Demand, Instance, Solution, Supply};
+use crate::periods::{Period, Slot, TimeWindow};
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
 /// What one composition costs and uses.
@@ -22,10 +23,12 @@ pub struct CompositionEvaluation {
     pub time_value: Money,
     /// Minutes of travel, on the legs that transport is paid for.
     pub travel: Minutes,
-    /// Minutes taken from the capacity of each provider it uses.
-    pub minutes: BTreeMap<ProviderId, Minutes>,
+    /// Minutes taken from the capacity of each slot it uses.
+    pub minutes: BTreeMap<Slot, Minutes>,
     /// Processing cost owed to each provider it uses.
     pub owed: BTreeMap<ProviderId, Money>,
+    /// How many periods its last order is done after the demand's release.
+    pub lead_periods: u32,
 }
 
 impl CompositionEvaluation {
@@ -34,7 +37,7 @@ impl CompositionEvaluation {
         self.processing + self.transport + self.time_value
     }
 
-    /// Processing minutes at all providers together.
+    /// Processing minutes in all slots together.
     pub fn total_minutes(&self) -> Minutes {
         self.minutes.values().sum()
     }
@@ -74,8 +77,8 @@ pub enum Violation {
         /// Demands of the instance.
         expected: usize,
     },
-    /// A composition has more or fewer providers than the demand has orders.
-    #[error("demand {demand}: {got} providers for its orders, expected {expected}")]
+    /// A composition has more or fewer slots than the demand has orders.
+    #[error("demand {demand}: {got} slots for its orders, expected {expected}")]
     OrderCount {
         /// The demand's position.
         demand: usize,
@@ -105,6 +108,39 @@ pub enum Violation {
         /// The operation the order asks for.
         expected: OperationId,
     },
+    /// An order is done when it may not be, or when nothing can be planned.
+    #[error("demand {demand}, order {order}: done in {got}, expected {expected}")]
+    OutsideWindow {
+        /// The demand's position.
+        demand: usize,
+        /// The order's position in the demand.
+        order: usize,
+        got: Period,
+        /// What of the demand's window can be planned.
+        expected: TimeWindow,
+    },
+    /// An order is done before the one that comes before it.
+    #[error(
+        "demand {demand}, order {order}: done in {got}, expected {expected} or later, like the order before it"
+    )]
+    PeriodsDecrease {
+        /// The demand's position.
+        demand: usize,
+        /// The order's position in the demand.
+        order: usize,
+        got: Period,
+        expected: Period,
+    },
+    /// A demand takes more of a period than that has.
+    #[error("demand {demand}: {got} minutes of processing and travel in {period}, which has {expected}")]
+    PeriodTooShort {
+        /// The demand's position.
+        demand: usize,
+        period: Period,
+        /// Minutes of its orders, and of the legs that begin in the period.
+        got: Minutes,
+        expected: Minutes,
+    },
     /// A leg cannot be travelled because a site is not of the market's geometry.
     #[error("demand {demand}, order {order}: no distance between its site and the next")]
     NoDistance {
@@ -121,10 +157,10 @@ pub enum Violation {
         got: Money,
         expected: Money,
     },
-    /// A provider is used for longer than its capacity.
-    #[error("{provider}: {got} minutes used, capacity is {expected}")]
+    /// A slot is used for longer than its capacity.
+    #[error("{slot}: {got} minutes used, capacity is {expected}")]
     OverCapacity {
-        provider: ProviderId,
+        slot: Slot,
         /// Minutes used.
         got: Minutes,
         expected: Minutes,
@@ -140,9 +176,9 @@ pub struct Evaluation {
     pub cost: Money,
     /// Positions of the demands left unserved.
     pub unserved: Vec<usize>,
-    /// Minutes used at each provider.
-    pub minutes: BTreeMap<ProviderId, Minutes>,
-    /// Everything that is wrong, in order of demand, then provider.
+    /// Minutes used of each slot.
+    pub minutes: BTreeMap<Slot, Minutes>,
+    /// Everything that is wrong, in order of demand, then slot.
     pub violations: Vec<Violation>,
 }
 
@@ -171,15 +207,23 @@ impl Evaluation {
         Some(LeadTime { mean: (sum + count - 1) / count, longest })
     }
 
-    /// Minutes it leaves of each provider's capacity, in order of id; `None` is unlimited.
+    /// Minutes it leaves of each slot's capacity, in order; `None` is unlimited.
     pub fn capacities_left(&self, supply: &Supply) -> Vec<Option<Minutes>> {
-        let used = |id| self.minutes.get(&id).copied().unwrap_or(0);
-        let providers = supply.provider_ids().zip(&supply.providers);
-        providers.map(|(id, provider)| provider.capacity.map(|capacity| capacity - used(id))).collect()
+        let mut left = supply.capacities();
+        for (&slot, used) in &self.minutes {
+            let place = supply.horizon.position(slot).and_then(|position| left.get_mut(position));
+            if let Some(Some(minutes)) = place {
+                *minutes -= used;
+            }
+        }
+        left
     }
 }
 
 /// Judges one composition by itself; `demand_position` only labels violations. Capacity is not looked at.
+///
+/// Periods never decrease from order to order. What a demand takes of a period is the minutes of its orders there and of the legs that
+/// begin there, so that it can be done one after the other within that period, wherever the next order is.
 ///
 /// # Errors
 /// All violations of form and budget.
@@ -187,15 +231,17 @@ pub fn evaluate_composition(
     supply: &Supply,
     demand: &Demand,
     demand_position: usize,
-    providers: &[ProviderId],
+    slots: &[Slot],
 ) -> Result<CompositionEvaluation, Vec<Violation>> {
-    if providers.len() != demand.orders.len() {
-        let (got, expected) = (providers.len(), demand.orders.len());
+    if slots.len() != demand.orders.len() {
+        let (got, expected) = (slots.len(), demand.orders.len());
         return Err(vec![Violation::OrderCount { demand: demand_position, got, expected }]);
     }
     let mut evaluation = CompositionEvaluation::default();
-    let mut violations = Vec::new();
-    for (order, (&id, &operation)) in providers.iter().zip(&demand.orders).enumerate() {
+    let mut violations = violations_of_time(supply, demand, demand_position, slots);
+    let mut within: BTreeMap<Period, Minutes> = BTreeMap::new();
+    for (order, (&slot, &operation)) in slots.iter().zip(&demand.orders).enumerate() {
+        let id = slot.provider;
         let Some(provider) = supply.provider(id) else {
             let expected = supply.providers.len();
             violations.push(Violation::UnknownProvider {
@@ -213,10 +259,11 @@ pub fn evaluate_composition(
         };
         evaluation.processing += offer.cost;
         evaluation.time_value += supply.processing_time_value(offer);
-        *evaluation.minutes.entry(id).or_default() += offer.minutes;
+        *evaluation.minutes.entry(slot).or_default() += offer.minutes;
+        *within.entry(slot.period).or_default() += offer.minutes;
         *evaluation.owed.entry(id).or_default() += offer.cost;
-        let next = match providers.get(order + 1) {
-            Some(&next) => supply.provider(next).map(|next| next.site),
+        let next = match slots.get(order + 1) {
+            Some(next) => supply.provider(next.provider).map(|next| next.site),
             None => supply.rules.deliver.then_some(demand.site),
         };
         let Some(next) = next else { continue };
@@ -230,15 +277,44 @@ pub fn evaluate_composition(
                 evaluation.transport += transport;
                 evaluation.time_value += time_value;
                 evaluation.travel += travel;
+                *within.entry(slot.period).or_default() += travel;
             }
             _ => violations.push(Violation::NoDistance { demand: demand_position, order }),
         }
     }
+    if let Some(expected) = supply.horizon.period_minutes {
+        let too_short = within.into_iter().filter(|&(_, got)| got > expected);
+        violations.extend(too_short.map(|(period, got)| Violation::PeriodTooShort {
+            demand: demand_position,
+            period,
+            got,
+            expected,
+        }));
+    }
+    evaluation.lead_periods = slots.last().map_or(0, |last| last.period.since(demand.window.release));
     if violations.is_empty() && evaluation.cost() > demand.budget {
         let (got, expected) = (evaluation.cost(), demand.budget);
         violations.push(Violation::OverBudget { demand: demand_position, got, expected });
     }
     if violations.is_empty() { Ok(evaluation) } else { Err(violations) }
+}
+
+/// Periods in which an order may not be done, or that come before that of the order before.
+fn violations_of_time(supply: &Supply, demand: &Demand, position: usize, slots: &[Slot]) -> Vec<Violation> {
+    let (horizon, window) = (supply.horizon, demand.window);
+    let expected =
+        TimeWindow { release: window.release.max(horizon.first), due: window.due.min(horizon.last()) };
+    let mut violations = Vec::new();
+    let mut before = Period::ZERO;
+    for (order, &Slot { period: got, .. }) in slots.iter().enumerate() {
+        if !expected.contains(got) {
+            violations.push(Violation::OutsideWindow { demand: position, order, got, expected });
+        } else if got < before {
+            violations.push(Violation::PeriodsDecrease { demand: position, order, got, expected: before });
+        }
+        before = before.max(got);
+    }
+    violations
 }
 
 /// Judges a solution: its cost, and *all* its violations.
@@ -249,16 +325,16 @@ pub fn evaluate(instance: &Instance, solution: &Solution) -> Evaluation {
         evaluation.violations.push(Violation::DemandCount { got, expected });
     }
     for (position, demand) in instance.demands.iter().enumerate() {
-        let Some(providers) = solution.compositions.get(position).and_then(Option::as_ref) else {
+        let Some(slots) = solution.compositions.get(position).and_then(Option::as_ref) else {
             evaluation.unserved.push(position);
             evaluation.compositions.push(None);
             continue;
         };
-        match evaluate_composition(&instance.supply, demand, position, providers) {
+        match evaluate_composition(&instance.supply, demand, position, slots) {
             Ok(composition) => {
                 evaluation.cost += composition.cost();
-                for (&provider, &minutes) in &composition.minutes {
-                    *evaluation.minutes.entry(provider).or_default() += minutes;
+                for (&slot, &minutes) in &composition.minutes {
+                    *evaluation.minutes.entry(slot).or_default() += minutes;
                 }
                 evaluation.compositions.push(Some(composition));
             }
@@ -268,11 +344,11 @@ pub fn evaluate(instance: &Instance, solution: &Solution) -> Evaluation {
             }
         }
     }
-    for (&provider, &got) in &evaluation.minutes {
-        if let Some(expected) = instance.supply.provider(provider).and_then(|provider| provider.capacity)
+    for (&slot, &got) in &evaluation.minutes {
+        if let Some(expected) = instance.supply.capacity_of(slot)
             && got > expected
         {
-            evaluation.violations.push(Violation::OverCapacity { provider, got, expected });
+            evaluation.violations.push(Violation::OverCapacity { slot, got, expected });
         }
     }
     evaluation

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::{Geometry, Site};
+use crate::periods::{Calendar, Horizon, Slot, TimeWindow};
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
 /// What a provider asks for one operation.
@@ -25,14 +26,20 @@ pub struct Provider {
     pub site: Site,
     /// The operations it can do.
     pub offers: BTreeMap<OperationId, Offer>,
-    /// Minutes it can work in all; `None` is unlimited.
-    pub capacity: Option<Minutes>,
+    /// Minutes it can work in each period; `None` is unlimited.
+    pub capacity: Option<Calendar>,
 }
 
 impl Provider {
-    /// The offers of which its whole capacity has time for at least one order: no plan can use the others.
-    pub fn usable_offers(&self) -> impl Iterator<Item = (OperationId, Offer)> {
-        let fits = |offer: &Offer| self.capacity.is_none_or(|capacity| offer.minutes <= capacity);
+    /// Minutes it can work in all periods that can be planned; `None` is unlimited.
+    pub fn total_capacity(&self, horizon: &Horizon) -> Option<Minutes> {
+        self.capacity.as_ref().map(|calendar| calendar.total_in(horizon))
+    }
+
+    /// The offers of which its whole capacity in some period has time for at least one order: no plan can use the others.
+    pub fn usable_offers(&self, horizon: &Horizon) -> impl Iterator<Item = (OperationId, Offer)> {
+        let most = self.capacity.as_ref().map(|calendar| calendar.most_in(horizon));
+        let fits = move |offer: &Offer| most.is_none_or(|capacity| offer.minutes <= capacity);
         self.offers
             .iter()
             .filter(move |(_, offer)| fits(offer))
@@ -51,6 +58,8 @@ pub struct Demand {
     pub orders: Vec<OperationId>,
     /// The most the demander pays; also the penalty for leaving the demand unserved in a bound.
     pub budget: Money,
+    /// When its orders may be done.
+    pub window: TimeWindow,
 }
 
 /// How transport and time are charged.
@@ -75,6 +84,8 @@ pub struct Supply {
     pub rules: CostRules,
     /// Distances.
     pub geometry: Geometry,
+    /// The periods that can be planned.
+    pub horizon: Horizon,
 }
 
 impl Supply {
@@ -116,9 +127,41 @@ impl Supply {
         Money::from_micros(self.rules.value_of_minute.micros() * offer.minutes)
     }
 
-    /// The capacities of all providers, in order of id.
+    /// The capacities of all slots, in order: provider by provider, period by period.
     pub fn capacities(&self) -> Vec<Option<Minutes>> {
-        self.providers.iter().map(|provider| provider.capacity).collect()
+        let of = |provider: &Provider| {
+            let capacity = provider.capacity.clone();
+            let minutes = move |period| capacity.as_ref().map(|calendar| calendar.minutes_in(period));
+            self.horizon.iter().map(minutes).collect::<Vec<_>>()
+        };
+        self.providers.iter().flat_map(of).collect()
+    }
+
+    /// How many slots there are.
+    pub fn slot_count(&self) -> usize {
+        self.providers.len() * self.horizon.len()
+    }
+
+    /// What a slot can do in all; `None` is unlimited. 0 for a slot that cannot be planned.
+    pub fn capacity_of(&self, slot: Slot) -> Option<Minutes> {
+        match self.provider(slot.provider) {
+            Some(provider) if self.horizon.contains(slot.period) => {
+                provider.capacity.as_ref().map(|calendar| calendar.minutes_in(slot.period))
+            }
+            Some(_) | None => Some(0),
+        }
+    }
+
+    /// The same supply with these capacities of its slots, in order; less than nothing is nothing. Slots beyond the end keep theirs.
+    #[must_use]
+    pub fn with_capacities(mut self, capacities: &[Option<Minutes>]) -> Self {
+        let periods = self.horizon.len().max(1);
+        for (provider, minutes) in self.providers.iter_mut().zip(capacities.chunks_exact(periods)) {
+            let minutes: Option<Vec<Minutes>> =
+                minutes.iter().map(|minutes| minutes.map(|minutes| minutes.max(0))).collect();
+            provider.capacity = minutes.map(|minutes| Calendar::starting(self.horizon.first, &minutes));
+        }
+        self
     }
 }
 
@@ -159,11 +202,11 @@ impl Instance {
     }
 }
 
-/// For each demand of an instance, the provider of each of its orders; `None` leaves it unserved.
+/// For each demand of an instance, by whom and when each of its orders is done; `None` leaves it unserved.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Solution {
     /// One entry per demand of the instance.
-    pub compositions: Vec<Option<Vec<ProviderId>>>,
+    pub compositions: Vec<Option<Vec<Slot>>>,
 }
 
 impl Solution {

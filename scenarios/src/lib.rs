@@ -23,6 +23,7 @@ pub mod money;
 )]
 pub mod oracle;
 pub mod parameters;
+pub mod periods;
 pub mod projection;
 pub mod random_assignment;
 pub mod reference;
@@ -43,6 +44,7 @@ pub use instance::{CostRules, Demand, Instance, Offer, Provider, Solution, Suppl
 pub use money::Money;
 pub use oracle::{DualPrices, Kernel, Oracle, PriceError, PricedComposition, SharedSupply};
 pub use parameters::Parameters;
+pub use periods::{Calendar, Horizon, Period, Slot, TimeWindow};
 pub use scenario::{Scenario, Window};
 pub use schedule::Schedule;
 pub use units::{Minutes, OperationId, ProviderId};

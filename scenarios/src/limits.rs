@@ -37,5 +37,11 @@ pub const VALUE_OF_MINUTE: Money = Money::from_micros(100_000);
 pub const BUDGET: Money = Money::from_units(1_000_000);
 /// The largest dual price of one minute.
 pub const CAPACITY_PRICE: Money = Money::from_units(1_000);
+/// The largest number of periods that can be planned.
+pub const PERIODS: usize = 128;
+/// The longest pattern of a calendar, and the most exceptions from it.
+pub const CALENDAR_ENTRIES: usize = 400;
+/// The latest period that anything may be said of: far beyond all calendars, and countable from.
+pub const LATEST_PERIOD: u32 = 1 << 30;
 /// The longest name of an operation, provider or demand, in bytes.
 pub const NAME_BYTES: usize = 64;

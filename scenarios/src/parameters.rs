@@ -66,6 +66,11 @@ pub struct Parameters {
     /// How long after its first composition a demand freezes, in milliseconds, at least 1: it is settled and nothing
     /// may re-compose it.
     pub freeze_after_ms: u64,
+    /// How long a period of the calendar lasts, in milliseconds, at least 1; means nothing where there is no calendar.
+    pub period_ms: u64,
+    /// How long before its first period begins a composition freezes, in milliseconds, and from when on nothing else may be planned for
+    /// that period; means nothing where there is no calendar.
+    pub frozen_zone_ms: u64,
     /// What the time between two batches exceeds this by was a halt, in milliseconds, at least 1: nobody's wait is
     /// shorter for it. Twice the heartbeat of nodes, which keeps an idle network below it.
     pub halt_after_ms: u64,
@@ -136,6 +141,8 @@ impl Default for Parameters {
             min_saving_ppm: 500,
             amender_share_ppm: 100_000,
             freeze_after_ms: 60_000,
+            period_ms: 24 * 60 * 60 * 1_000,
+            frozen_zone_ms: 0,
             halt_after_ms: 30_000,
             anchor_window_ms: 30_000,
             quiet_batch_interval_ms: 100,
@@ -288,6 +295,8 @@ impl Parameters {
             min_saving_ppm,
             amender_share_ppm,
             freeze_after_ms,
+            period_ms,
+            frozen_zone_ms,
             halt_after_ms,
             anchor_window_ms,
             quiet_batch_interval_ms,
@@ -327,6 +336,8 @@ impl Parameters {
             ("min_saving_ppm", min_saving_ppm, 0, PPM),
             ("amender_share_ppm", amender_share_ppm, 0, PPM),
             ("freeze_after_ms", freeze_after_ms, 1, INTERVAL_MS),
+            ("period_ms", period_ms, 1, INTERVAL_MS),
+            ("frozen_zone_ms", frozen_zone_ms, 0, INTERVAL_MS),
             ("halt_after_ms", halt_after_ms, 1, INTERVAL_MS),
             ("anchor_window_ms", anchor_window_ms, 0, INTERVAL_MS),
             ("quiet_batch_interval_ms", quiet_batch_interval_ms, 0, INTERVAL_MS),

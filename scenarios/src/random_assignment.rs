@@ -28,7 +28,7 @@ impl<'a> RandomAssignment<'a> {
         let supply = oracle.supply();
         let mut sums: BTreeMap<OperationId, (i128, i128, i128)> = BTreeMap::new();
         for provider in &supply.providers {
-            for (operation, offer) in provider.usable_offers() {
+            for (operation, offer) in provider.usable_offers(&supply.horizon) {
                 let (cost, minutes, count) = sums.entry(operation).or_default();
                 *cost += i128::from((offer.cost + supply.processing_time_value(offer)).micros());
                 *minutes += i128::from(offer.minutes);

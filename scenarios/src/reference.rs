@@ -249,6 +249,7 @@ mod tests {
     use crate::evaluate::evaluate_composition;
     use crate::geometry::Geometry;
     use crate::instance::{CostRules, Offer, Provider};
+    use crate::periods::{Horizon, Slot, TimeWindow};
     use crate::units::Minutes;
 
     /// At `(x_m, 0)`, with offers of operations at costs in dollars and minutes.
@@ -262,7 +263,13 @@ mod tests {
 
     fn demand(x_m: i64, orders: &[u16]) -> Demand {
         let orders = orders.iter().copied().map(OperationId).collect();
-        Demand { name: String::new(), site: Site::point(x_m, 0), orders, budget: Money::from_units(1) }
+        Demand {
+            name: String::new(),
+            site: Site::point(x_m, 0),
+            orders,
+            budget: Money::from_units(1),
+            window: TimeWindow::ANY,
+        }
     }
 
     fn supply(providers: Vec<Provider>, value_of_minute: i64, deliver: bool) -> Supply {
@@ -272,7 +279,7 @@ mod tests {
             metres_per_minute: 500,
             deliver,
         };
-        Supply { providers, rules, geometry: Geometry::Euclidean }
+        Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE }
     }
 
     /// Of ten kilometres about (0, 0).
@@ -379,7 +386,8 @@ mod tests {
                 ways.iter().flat_map(|way| offering.iter().map(|&id| [&way[..], &[id]].concat())).collect();
         }
         let cost = |way: &Vec<ProviderId>| {
-            i128::from(evaluate_composition(supply, demand, 0, way).unwrap().cost().micros())
+            let way: Vec<Slot> = way.iter().copied().map(Slot::single).collect();
+            i128::from(evaluate_composition(supply, demand, 0, &way).unwrap().cost().micros())
         };
         ways.iter().map(cost).collect()
     }

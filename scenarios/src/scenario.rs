@@ -8,6 +8,7 @@ use crate::generate::GenerateParameters;
 use crate::geometry::Site;
 use crate::instance::Instance;
 use crate::parameters::Parameters;
+use crate::periods::Period;
 use crate::projection::GeoPoint;
 use crate::settings::{ExperimentSettings, SearchSettings};
 use crate::units::OperationId;
@@ -98,6 +99,8 @@ pub struct Scenario {
     pub window: Option<Window>,
     /// Names of the operations; an [`OperationId`] is a position here.
     pub operations: Vec<String>,
+    /// What people call the periods, from period 0 on and then again from the beginning; empty: nothing but numbers.
+    pub period_names: Vec<String>,
     pub instance: Instance,
     /// What the network accepts and pays.
     pub network: Parameters,
@@ -121,6 +124,7 @@ impl Scenario {
             origin: None,
             window: None,
             operations: (0..operations).map(|number| format!("operation {number}")).collect(),
+            period_names: Vec::new(),
             instance,
             network: Parameters::default(),
             search: SearchSettings::default(),
@@ -131,6 +135,13 @@ impl Scenario {
     /// The name of an operation, or its number if it has none.
     pub fn operation_name(&self, operation: OperationId) -> String {
         self.operations.get(operation.index()).cloned().unwrap_or_else(|| operation.to_string())
+    }
+
+    /// What people call a period, such as `period 9 (Monday)`.
+    pub fn period_name(&self, period: Period) -> String {
+        let count = self.period_names.len();
+        let name = (count > 0).then(|| &self.period_names[period.0 as usize % count]);
+        name.map_or_else(|| period.to_string(), |name| format!("{period} ({name})"))
     }
 
     /// The window, or else the smallest one that holds all sites; `None` if no site is a point.

@@ -76,8 +76,8 @@ pub fn explain(scenario: &Scenario, evaluation: &Evaluation) -> Vec<Unserved> {
     demands.map(explain).collect()
 }
 
-/// Explains why `demand` cannot be (or was not) composed with `left` minutes at each provider, in order of id;
-/// `None`, and providers beyond the end, are unlimited.
+/// Explains why `demand` cannot be (or was not) composed with `left` minutes of each slot, in order;
+/// `None`, and slots beyond the end, are unlimited.
 pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes>]) -> UnservedReason {
     if let Some(&operation) = demand.orders.iter().find(|&&operation| oracle.offering(operation).is_empty()) {
         return none_offering(oracle, operation, left);
@@ -182,7 +182,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{CostRules, Geometry, Offer, Provider, Site, Supply};
+    use crate::{CostRules, Geometry, Horizon, Offer, Provider, Site, Supply, TimeWindow};
 
     /// Two providers at the same place; the first does operations 0 and 1, the second only 0.
     fn supply() -> Supply {
@@ -191,7 +191,7 @@ mod tests {
             name: name.into(),
             site: Site::point(0, 0),
             offers,
-            capacity: Some(100),
+            capacity: Some(100.into()),
         };
         let rules = CostRules {
             rate_per_km: Money::ZERO,
@@ -202,7 +202,12 @@ mod tests {
         let first =
             provider("first", [(OperationId(0), offer(10, 30)), (OperationId(1), offer(20, 40))].into());
         let second = provider("second", [(OperationId(0), offer(15, 20))].into());
-        Supply { providers: vec![first, second], rules, geometry: Geometry::Euclidean }
+        Supply {
+            providers: vec![first, second],
+            rules,
+            geometry: Geometry::Euclidean,
+            horizon: Horizon::SINGLE,
+        }
     }
 
     fn reason(orders: &[u16], budget: i64, left: [Minutes; 2]) -> UnservedReason {
@@ -211,6 +216,7 @@ mod tests {
             site: Site::point(0, 0),
             orders: orders.iter().map(|&operation| OperationId(operation)).collect(),
             budget: Money::from_units(budget),
+            window: TimeWindow::ANY,
         };
         why_unserved(&Oracle::new(&supply()), &demand, &left.map(Some))
     }

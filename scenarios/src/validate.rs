@@ -11,6 +11,7 @@ use crate::geometry::Geometry;
 use crate::instance::{CostRules, Demand, Instance, Provider};
 use crate::limits;
 use crate::oracle::path_work;
+use crate::periods::{Period, TimeWindow};
 use crate::scenario::{Scenario, Window};
 use crate::units::{Money, OperationId};
 
@@ -32,7 +33,10 @@ impl Scenario {
             *counts.entry(*operation).or_default() += 1;
         }
         let count = |operation: &OperationId| counts.get(operation).copied().unwrap_or(0);
-        let work = |demand: &Demand| path_work(demand.orders.iter().map(count));
+        let horizon = self.instance.supply.horizon;
+        let periods = |demand: &Demand| horizon.within(demand.window).map_or(0, |(_, count)| count as u64);
+        let work =
+            |demand: &Demand| path_work(demand.orders.iter().map(count)).saturating_mul(periods(demand));
         self.instance.demands.iter().map(work).fold(0_u64, u64::saturating_add)
     }
 
@@ -73,6 +77,7 @@ pub(crate) fn check_scenario(findings: &mut Findings, scenario: &Scenario) {
     check_names(findings, scenario.operations.iter().map(String::as_str), |position| {
         format!("operations[{position}]")
     });
+    check_periods(findings, scenario);
     check_instance(findings, &scenario.instance, &scenario.operations);
     check_least_budgets(findings, scenario);
 }
@@ -168,6 +173,41 @@ fn check_instance(findings: &mut Findings, instance: &Instance, operations: &[St
     }
 }
 
+/// The horizon, and that nobody speaks of periods where there is no calendar.
+fn check_periods(findings: &mut Findings, scenario: &Scenario) {
+    let Instance { supply, demands } = &scenario.instance;
+    let Some(minutes) = supply.horizon.period_minutes else {
+        for (position, provider) in supply.providers.iter().enumerate() {
+            if provider
+                .capacity
+                .as_ref()
+                .is_some_and(|calendar| *calendar != calendar.minutes_in(Period::ZERO).into())
+            {
+                let path = format_args!("providers[{position}].capacity_minutes");
+                findings.say(path, "of several periods, which takes a `calendar`");
+            }
+        }
+        for (position, _) in demands.iter().enumerate().filter(|(_, demand)| demand.window != TimeWindow::ANY)
+        {
+            let path = format_args!("demands[{position}]");
+            findings.say(path, "with `release` or `due`, which takes a `calendar`");
+        }
+        return;
+    };
+    check_count(findings, "calendar.periods", supply.horizon.len(), limits::PERIODS);
+    check_range(findings, "calendar.period_minutes", minutes, 1..=limits::OFFER_MINUTES);
+    if scenario.period_names.len() > limits::CALENDAR_ENTRIES {
+        check_count(findings, "calendar.names", scenario.period_names.len(), limits::CALENDAR_ENTRIES);
+    }
+    for (position, name) in scenario.period_names.iter().enumerate() {
+        check_name(findings, format_args!("calendar.names[{position}]"), name);
+    }
+}
+
+fn check_period(findings: &mut Findings, path: impl Display, period: Period) {
+    check_range(findings, path, period.0, 0..=limits::LATEST_PERIOD);
+}
+
 fn check_rules(findings: &mut Findings, rules: &CostRules) {
     check_range(findings, "market.rate_per_km", rules.rate_per_km, Money::ZERO..=limits::RATE_PER_KM);
     let value = Money::ZERO..=limits::VALUE_OF_MINUTE;
@@ -186,9 +226,26 @@ fn check_provider(
     if !geometry.contains(provider.site) {
         refuse_site(findings, format_args!("providers[{position}].site"), geometry);
     }
-    if let Some(capacity) = provider.capacity {
+    if let Some(calendar) = &provider.capacity {
         let path = format_args!("providers[{position}].capacity_minutes");
-        check_range(findings, path, capacity, 0..=limits::CAPACITY_MINUTES);
+        let most = limits::CALENDAR_ENTRIES;
+        check_count(findings, path, calendar.pattern().len(), most);
+        if calendar.exceptions().len() > most {
+            let got = format_args!("{} entries", calendar.exceptions().len());
+            findings.add(
+                format_args!("providers[{position}].capacity_exceptions"),
+                got,
+                format_args!("at most {most}"),
+            );
+        }
+        let wrong = calendar.all_minutes().find(|minutes| !(0..=limits::CAPACITY_MINUTES).contains(minutes));
+        if let Some(got) = wrong {
+            check_range(findings, path, got, 0..=limits::CAPACITY_MINUTES);
+        }
+        if let Some((&latest, _)) = calendar.exceptions().last_key_value() {
+            let path = format_args!("providers[{position}].capacity_exceptions");
+            check_period(findings, path, latest);
+        }
     }
     if provider.offers.is_empty() {
         findings.say(format_args!("providers[{position}].offers"), "expected at least one operation");
@@ -218,6 +275,15 @@ fn check_demand(
     if demand.budget <= Money::ZERO || demand.budget > limits::BUDGET {
         let expected = format_args!("more than 0, at most {}", limits::BUDGET);
         findings.add(format_args!("demands[{position}].budget"), demand.budget, expected);
+    }
+    let TimeWindow { release, due } = demand.window;
+    check_period(findings, format_args!("demands[{position}].release"), release);
+    if due != Period::LAST {
+        check_period(findings, format_args!("demands[{position}].due"), due);
+    }
+    if due < release {
+        let expected = format_args!("{} or later, its release", release.0);
+        findings.add(format_args!("demands[{position}].due"), due.0, expected);
     }
     let orders = demand.orders.len();
     check_count(findings, format_args!("demands[{position}].orders"), orders, limits::ORDERS_PER_DEMAND);

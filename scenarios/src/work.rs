@@ -18,7 +18,7 @@
 //!    after it. The market may end the work at any time by cancelling it, and then listens no more.
 //!
 //! Nothing a solver says is believed: [`crate::evaluate()`] judges each composition and the bound is recomputed from
-//! the prices. A solution is one entry per demand *of the work as it was started*: the provider of each of its
+//! the prices. A solution is one entry per demand *of the work as it was started*: the provider and period of each of its
 //! orders, or nothing where it is unserved or no longer wanted. Composing the demands of the same work with the same
 //! seed should give the same answer again, deadlines aside; nothing breaks if it does not.
 
@@ -38,7 +38,7 @@ use crate::units::{Minutes, ProviderId};
 pub struct Resources {
     /// Every provider of the market; ids are positions. The capacities in it are as offered.
     pub supply: SharedSupply,
-    /// Minutes left at each provider, in order of id; `None` is unlimited, less than nothing is nothing.
+    /// Minutes left of each slot, provider by provider and period by period; `None` is unlimited, less than nothing is nothing.
     pub capacities: Vec<Option<Minutes>>,
     /// Dual prices in force; those of limited providers only, missing ones at the end are zero.
     pub prices: DualPrices,
@@ -219,12 +219,12 @@ pub enum Report {
 #[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields name themselves")]
 pub enum Failure {
-    /// One capacity per provider is needed.
-    #[error("{got} capacities for {expected} providers")]
+    /// One capacity per slot is needed.
+    #[error("{got} capacities for {expected} slots")]
     CapacityCount {
         /// Capacities given.
         got: usize,
-        /// Providers of the supply.
+        /// Slots of the supply.
         expected: usize,
     },
     /// One entry per demand is needed.
@@ -260,13 +260,13 @@ impl Resources {
     /// Checks what searches rely on.
     ///
     /// # Errors
-    /// If there is not one capacity per provider, or the prices do not suit the capacities.
+    /// If there is not one capacity per slot, or the prices do not suit the capacities.
     pub fn validate(&self) -> Result<(), Failure> {
-        let (got, expected) = (self.capacities.len(), self.supply.providers.len());
+        let (got, expected) = (self.capacities.len(), self.supply.slot_count());
         if got != expected {
             return Err(Failure::CapacityCount { got, expected });
         }
-        Ok(validate_prices(&self.prices, &self.capacities)?)
+        Ok(validate_prices(&self.prices, self.supply.horizon, &self.capacities)?)
     }
 
     /// Whether a provider may be used.

@@ -9,39 +9,45 @@ use scenarios::bound::{demand_bound, dual_bound, priced_capacity, reduced_cost};
 use scenarios::oracle::Fitting;
 use scenarios::random_assignment::RandomAssignment;
 use scenarios::{
-    Demand, DualPrices, Instance, Money, OperationId, Oracle, ProviderId, Supply, evaluate,
+    Demand, DualPrices, Horizon, Instance, Money, OperationId, Oracle, Slot, Supply, TimeWindow, evaluate,
     evaluate_composition, limits,
 };
 
-/// The cost of a composition at prices, budget left aside; of none that asks more of a provider for one order than it has in
-/// all.
-fn priced_cost(
-    supply: &Supply,
-    demand: &Demand,
-    prices: &DualPrices,
-    providers: &[ProviderId],
-) -> Option<Money> {
-    let is_usable = |(id, operation): (&ProviderId, &OperationId)| {
-        supply.providers[id.index()].usable_offers().any(|(usable, _)| usable == *operation)
+/// The cost of a composition at prices, its budget and how long periods are left aside; of none that asks more of a slot for
+/// one order than it has in all.
+fn priced_cost(supply: &Supply, demand: &Demand, prices: &DualPrices, slots: &[Slot]) -> Option<Money> {
+    let is_usable = |(slot, operation): (&Slot, &OperationId)| {
+        let offer = supply.providers[slot.provider.index()].offers.get(operation);
+        let capacity = supply.capacity_of(*slot).unwrap_or(i64::MAX);
+        offer.is_some_and(|offer| offer.minutes <= capacity)
     };
-    if !providers.iter().zip(&demand.orders).all(is_usable) {
+    let supply = &endless(supply);
+    if !slots.iter().zip(&demand.orders).all(is_usable) {
         return None;
     }
     let demand = Demand { budget: Money::from_micros(i64::MAX), ..demand.clone() };
-    let composition = evaluate_composition(supply, &demand, 0, providers).ok()?;
-    let charges = composition.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
+    let composition = evaluate_composition(supply, &demand, 0, slots).ok()?;
+    let charges = composition.minutes.iter().map(|(&slot, &minutes)| prices.charge(slot, minutes));
     Some(composition.cost() + charges.sum())
 }
 
-/// Prices of this many micro-units a minute, zero where capacity is unlimited.
+/// The same supply with periods of any length.
+fn endless(supply: &Supply) -> Supply {
+    let horizon = Horizon { period_minutes: None, ..supply.horizon };
+    Supply { horizon, ..supply.clone() }
+}
+
+/// Prices of these micro-units a minute in turn, zero where capacity is unlimited.
 fn prices_for(instance: &Instance, micros: &[i64]) -> DualPrices {
-    let providers = instance.supply.providers.iter().zip(micros);
-    let price = |capacity: Option<i64>, micros| capacity.map_or(Money::ZERO, |_| Money::from_micros(micros));
-    DualPrices(providers.map(|(provider, &micros)| price(provider.capacity, micros)).collect())
+    let slots = instance.supply.capacities().into_iter().zip(micros.iter().cycle());
+    let price = |(capacity, &micros): (Option<i64>, &i64)| {
+        capacity.map_or(Money::ZERO, |_| Money::from_micros(micros))
+    };
+    DualPrices::in_order(instance.supply.horizon, slots.map(price))
 }
 
 fn price_micros() -> impl Strategy<Value = Vec<i64>> {
-    prop::collection::vec(prop_oneof![Just(0), 0..300_000_i64, Just(100_000)], 4)
+    prop::collection::vec(prop_oneof![Just(0), 0..300_000_i64, Just(100_000)], 5)
 }
 
 proptest! {
@@ -52,11 +58,11 @@ proptest! {
         let prices = prices_for(&instance, &micros);
         let oracle = Oracle::new(&instance.supply);
         for demand in &instance.demands {
-            let lists = all_lists(instance.supply.providers.len(), demand.orders.len());
+            let lists = all_lists(&instance.supply, demand.orders.len());
             let priced = lists.iter().filter_map(|list| {
                 Some((priced_cost(&instance.supply, demand, &prices, list)?, list.clone()))
             });
-            let best = oracle.cheapest(demand, &prices).map(|best| (best.priced_cost, best.providers));
+            let best = oracle.cheapest(demand, &prices).map(|best| (best.priced_cost, best.slots));
             prop_assert_eq!(best, priced.min());
         }
     }
@@ -66,17 +72,18 @@ proptest! {
         let oracle = Oracle::new(&instance.supply);
         let left = instance.supply.capacities();
         for demand in &instance.demands {
-            let lists = all_lists(instance.supply.providers.len(), demand.orders.len());
+            let lists = all_lists(&instance.supply, demand.orders.len());
             let wealthy = Demand { budget: Money::from_micros(i64::MAX), ..demand.clone() };
             let fitting = lists.iter().filter_map(|list| {
                 let composition = evaluate_composition(&instance.supply, &wealthy, 0, list).ok()?;
                 let mut minutes = composition.minutes.iter();
-                let fits = minutes.all(|(id, &minutes)| left[id.index()].is_none_or(|left| minutes <= left));
+                let left = |slot: &Slot| left[instance.supply.horizon.position(*slot).unwrap()];
+                let fits = minutes.all(|(slot, &minutes)| left(slot).is_none_or(|left| minutes <= left));
                 fits.then(|| composition.cost())
             });
             let found = match oracle.cheapest_fitting(demand, &left) {
                 Fitting::Cheapest(best) => {
-                    let list = &best.providers;
+                    let list = &best.slots;
                     let composition = evaluate_composition(&instance.supply, &wealthy, 0, list).unwrap();
                     prop_assert_eq!(composition.cost(), best.priced_cost);
                     Some(best.priced_cost)
@@ -99,7 +106,7 @@ proptest! {
         }
         let (oracle, smaller) = (Oracle::new(&instance.supply), Oracle::new(&without));
         for demand in &instance.demands {
-            let among = oracle.cheapest_among(demand, &prices, |id, _| id.0 != left_out);
+            let among = oracle.cheapest_among(demand, &prices, |slot, _| slot.provider.0 != left_out);
             prop_assert_eq!(among, smaller.cheapest(demand, &prices));
         }
     }
@@ -128,7 +135,7 @@ proptest! {
                 reduced_costs += reduced_cost;
             }
             let used = evaluation.minutes.iter().map(|(&id, &minutes)| prices.charge(id, minutes));
-            let unused = priced_capacity(&prices, &capacities) - i128::from(used.sum::<Money>().micros());
+            let unused = priced_capacity(&prices, instance.supply.horizon, &capacities) - i128::from(used.sum::<Money>().micros());
             prop_assert_eq!(i128::from(gap.micros()), i128::from(reduced_costs.micros()) + unused);
         }
     }
@@ -137,6 +144,7 @@ proptest! {
     fn without_capacities_the_bound_at_zero_prices_is_the_optimum(instance in tiny_instance()) {
         let mut instance = instance;
         instance.supply.providers.iter_mut().for_each(|provider| provider.capacity = None);
+        instance.supply.horizon.period_minutes = None;
         let plans = all_feasible(&instance);
         let costs = plans.iter().map(|plan| evaluate(&instance, plan).penalised_cost(&instance));
         let oracle = Oracle::new(&instance.supply);
@@ -173,18 +181,20 @@ proptest! {
             metres_per_minute,
             deliver: false,
         };
-        let supply = Supply { providers: Vec::new(), rules, geometry: scenarios::Geometry::Euclidean };
+        let supply = Supply { providers: Vec::new(), rules, geometry: scenarios::Geometry::Euclidean, horizon: Horizon::SINGLE };
         let [from, via, to] = points.map(|(x, y)| scenarios::Site::point(x, y));
         let leg = |from, to| supply.leg(from, to).unwrap();
         prop_assert!(leg(from, to) <= leg(from, via) + leg(via, to));
     }
 
     #[test]
-    fn a_random_assignment_costs_the_mean_of_all(instance in tiny_instance()) {
+    fn a_random_assignment_costs_the_mean_of_all(mut instance in tiny_instance()) {
+        instance.supply.horizon = Horizon::SINGLE;
+        instance.demands.iter_mut().for_each(|demand| demand.window = TimeWindow::ANY);
         let oracle = Oracle::new(&instance.supply);
         let mut random = RandomAssignment::new(&oracle);
         for demand in &instance.demands {
-            let lists = all_lists(instance.supply.providers.len(), demand.orders.len());
+            let lists = all_lists(&instance.supply, demand.orders.len());
             let zero = DualPrices::zero();
             let costs: Vec<i64> = lists
                 .iter()

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use scenarios::bound::{dual_bound, gap_percent, reduced_cost};
 use scenarios::oracle::validate_prices;
 use scenarios::{
-    CostRules, Demand, DualPrices, Geometry, Instance, Minutes, Money, Offer, OperationId, Oracle,
-    PriceError, Provider, ProviderId, Site, Solution, Supply, Violation, evaluate, limits,
+    CostRules, Demand, DualPrices, Geometry, Horizon, Instance, Minutes, Money, Offer, OperationId, Oracle,
+    PriceError, Provider, ProviderId, Site, Slot, Solution, Supply, TimeWindow, Violation, evaluate, limits,
 };
 
 fn rules() -> CostRules {
@@ -24,6 +24,7 @@ fn demand(x_m: i64, orders: &[u16]) -> Demand {
         site: Site::point(x_m, 0),
         orders: orders.iter().copied().map(OperationId).collect(),
         budget: Money::from_units(1_000),
+        window: TimeWindow::ANY,
     }
 }
 
@@ -47,6 +48,7 @@ fn table_5() -> Instance {
             providers: (1..=6).map(provider).collect(),
             rules: rules(),
             geometry: Geometry::Euclidean,
+            horizon: Horizon::SINGLE,
         },
         demands: vec![demand(10_000, &[0, 1, 3]), demand(0, &[1, 2]), demand(7_000, &[0, 1, 2])],
     }
@@ -54,7 +56,7 @@ fn table_5() -> Instance {
 
 /// A solution by the paper's provider numbers, from 1.
 fn by_number(compositions: &[&[u32]]) -> Solution {
-    let ids = |numbers: &&[u32]| numbers.iter().map(|number| ProviderId(number - 1)).collect();
+    let ids = |numbers: &&[u32]| numbers.iter().map(|number| Slot::single(ProviderId(number - 1))).collect();
     Solution { compositions: compositions.iter().map(|numbers| Some(ids(numbers))).collect() }
 }
 
@@ -107,7 +109,7 @@ fn provider_1_alone_is_the_optimum_of_table_5() {
     let instance = table_5();
     let oracle = Oracle::new(&instance.supply);
     let best = oracle.cheapest(&instance.demands[0], &DualPrices::zero()).unwrap();
-    assert_eq!(best.providers, vec![ProviderId(0); 3]);
+    assert_eq!(best.slots, vec![Slot::single(ProviderId(0)); 3]);
     assert_eq!(best.priced_cost, Money::from_units(11 + 12 + 14));
     // 37 + 25 + 36: the chromosome of the paper is 209 dollars above.
     let bound =
@@ -132,7 +134,7 @@ fn a_tie_goes_to_the_lexicographically_smallest_list() {
     instance.supply.providers[0].offers.remove(&OperationId(1));
     let oracle = Oracle::new(&instance.supply);
     let best = oracle.cheapest(&instance.demands[0], &DualPrices::zero()).unwrap();
-    assert_eq!(best.providers, [ProviderId(0), ProviderId(1), ProviderId(0)]);
+    assert_eq!(best.slots, [0, 1, 0].map(|id| Slot::single(ProviderId(id))));
 }
 
 #[test]
@@ -165,14 +167,14 @@ fn no_orders_cost_nothing_to_the_evaluator_and_to_the_oracle() {
 #[test]
 fn every_violation_is_listed_with_what_was_found_and_expected() {
     let mut instance = table_5();
-    instance.supply.providers[2].capacity = Some(2);
+    instance.supply.providers[2].capacity = Some(2.into());
     instance.supply.providers[3].site = Site::Place(0);
     instance.supply.providers[4].offers.remove(&OperationId(1));
     instance.demands.push(demand(0, &[0]));
     instance.demands.push(demand(0, &[0]));
     instance.demands[3].budget = Money::from_units(30);
     let solution = by_number(&[
-        &[1, 3],    // two providers for three orders
+        &[1, 3],    // two slots for three orders
         &[5, 9],    // provider 5 does not offer T2, there is no provider 9
         &[3, 4, 3], // nobody knows where provider 4 is
         &[3],       // 31 dollars of 30
@@ -191,7 +193,7 @@ fn every_violation_is_listed_with_what_was_found_and_expected() {
             Violation::NoDistance { demand: 2, order: 0 },
             Violation::NoDistance { demand: 2, order: 1 },
             Violation::OverBudget { demand: 3, got: Money::from_units(31), expected: Money::from_units(30) },
-            Violation::OverCapacity { provider: ProviderId(2), got: 3, expected: 2 },
+            Violation::OverCapacity { slot: Slot::single(ProviderId(2)), got: 3, expected: 2 },
         ]
     );
     assert!(!evaluation.is_feasible());
@@ -221,21 +223,23 @@ fn an_unserved_demand_is_feasible_and_costs_its_budget_in_the_penalised_cost() {
 #[test]
 fn prices_are_refused_below_zero_above_the_limit_and_where_capacity_is_unlimited() {
     let capacities = [Some(10), None];
-    let price = |micros| DualPrices(vec![Money::from_micros(micros)]);
-    assert_eq!(validate_prices(&price(5), &capacities), Ok(()));
-    let (provider, got) = (ProviderId(0), Money::from_micros(-1));
-    assert_eq!(validate_prices(&price(-1), &capacities), Err(PriceError::OutOfRange { provider, got }));
+    let price = |micros| DualPrices::single(vec![Money::from_micros(micros)]);
+    let validate = |prices: &DualPrices| validate_prices(prices, Horizon::SINGLE, &capacities);
+    assert_eq!(validate(&price(5)), Ok(()));
+    let (slot, got) = (Slot::single(ProviderId(0)), Money::from_micros(-1));
+    assert_eq!(validate(&price(-1)), Err(PriceError::OutOfRange { slot, got }));
     let above = limits::CAPACITY_PRICE + Money::from_micros(1);
-    let error = validate_prices(&DualPrices(vec![above]), &capacities).unwrap_err();
+    let error = validate(&DualPrices::single(vec![above])).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the price of a minute at provider #0 is 1,000.000001, expected 0 to 1,000"
+        "the price of a minute of provider #0 is 1,000.000001, expected 0 to 1,000"
     );
-    let unlimited = DualPrices(vec![Money::ZERO, Money::from_units(1)]);
-    let (provider, got) = (ProviderId(1), Money::from_units(1));
-    assert_eq!(validate_prices(&unlimited, &capacities), Err(PriceError::Unlimited { provider, got }));
-    let three = DualPrices(vec![Money::ZERO; 3]);
-    assert_eq!(validate_prices(&three, &capacities), Err(PriceError::Count { got: 3, expected: 2 }));
+    let unlimited = DualPrices::single(vec![Money::ZERO, Money::from_units(1)]);
+    let (slot, got) = (Slot::single(ProviderId(1)), Money::from_units(1));
+    assert_eq!(validate(&unlimited), Err(PriceError::Unlimited { slot, got }));
+    let third = DualPrices::single([0, 0, 1].map(Money::from_micros));
+    let (slot, horizon) = (Slot::single(ProviderId(2)), Horizon::SINGLE);
+    assert_eq!(validate(&third), Err(PriceError::UnknownSlot { slot, providers: 2, horizon }));
 }
 
 /// Two providers at opposite corners of the plane, everything else at its limit.
@@ -246,7 +250,7 @@ fn extreme() -> Instance {
         name: String::new(),
         site: Site::point(sign * corner, sign * corner),
         offers: BTreeMap::from([(OperationId(operation), offer)]),
-        capacity: Some(limits::CAPACITY_MINUTES),
+        capacity: Some(limits::CAPACITY_MINUTES.into()),
     };
     let rules = CostRules {
         rate_per_km: limits::RATE_PER_KM,
@@ -260,15 +264,18 @@ fn extreme() -> Instance {
     demand.site = Site::point(-corner, -corner);
     demand.budget = limits::BUDGET;
     let providers = vec![provider(-1, 0), provider(1, 1)];
-    Instance { supply: Supply { providers, rules, geometry: Geometry::Euclidean }, demands: vec![demand] }
+    Instance {
+        supply: Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE },
+        demands: vec![demand],
+    }
 }
 
 #[test]
 fn the_dearest_composition_within_the_limits_is_computed_without_overflow() {
     let instance = extreme();
     let orders = instance.demands[0].orders.len();
-    let there_and_back: Vec<ProviderId> =
-        (0..orders).map(|order| ProviderId::from_index(order % 2)).collect();
+    let there_and_back: Vec<Slot> =
+        (0..orders).map(|order| Slot::single(ProviderId::from_index(order % 2))).collect();
     let evaluation = evaluate(&instance, &Solution { compositions: vec![Some(there_and_back)] });
     // 256 legs of 3,037,000,498 m: 100 $/km is 303,700,049.8 $, their minutes at 0.1 $ the same; 256 orders of
     // a million dollars and a million minutes at 0.1 $.
@@ -279,7 +286,7 @@ fn the_dearest_composition_within_the_limits_is_computed_without_overflow() {
     assert_eq!(evaluation.violations, [Violation::OverBudget { demand: 0, got: cost, expected }]);
 
     let oracle = Oracle::new(&instance.supply);
-    let prices = DualPrices(vec![limits::CAPACITY_PRICE; 2]);
+    let prices = DualPrices::single(vec![limits::CAPACITY_PRICE; 2]);
     let best = oracle.cheapest(&instance.demands[0], &prices).unwrap();
     let minutes_charge = 256 * 1_000_000 * limits::CAPACITY_PRICE.micros();
     assert_eq!(best.priced_cost, cost + Money::from_micros(minutes_charge));
@@ -289,13 +296,13 @@ fn the_dearest_composition_within_the_limits_is_computed_without_overflow() {
 fn a_bound_at_absurd_prices_is_an_error_not_an_overflow() {
     let instance = extreme();
     let oracle = Oracle::new(&instance.supply);
-    let dearest = DualPrices(vec![limits::CAPACITY_PRICE; 2]);
+    let dearest = DualPrices::single(vec![limits::CAPACITY_PRICE; 2]);
     let capacities = instance.supply.capacities();
     // 2 providers x 1e9 minutes x 1,000 $: 2e18 micro-units still fit.
     let bound = dual_bound(&oracle, &instance.demands, &capacities, &dearest).unwrap();
     assert_eq!(bound, limits::BUDGET - Money::from_units(2_000_000_000_000));
     let many = vec![Some(limits::CAPACITY_MINUTES); 20];
-    let prices = DualPrices(vec![limits::CAPACITY_PRICE; 20]);
+    let prices = DualPrices::single(vec![limits::CAPACITY_PRICE; 20]);
     assert_eq!(dual_bound(&oracle, &instance.demands, &many, &prices), Err(PriceError::BoundOverflow));
 }
 

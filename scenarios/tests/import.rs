@@ -1,6 +1,6 @@
 //! Import of numbered instances: exact numbers, what is made up, and what is refused.
 
-use scenarios::{Money, OperationId, ProviderId, Scenario, Site, Solution, evaluate};
+use scenarios::{Money, OperationId, ProviderId, Scenario, Site, Slot, Solution, evaluate};
 
 const NUMBERED: &str = include_str!("../../tests/data/numbered.json");
 
@@ -29,7 +29,7 @@ fn every_number_of_a_numbered_instance_is_kept() {
 #[test]
 fn a_solution_costs_what_the_hand_adds_up() {
     let scenario = Scenario::import_numbered(NUMBERED.as_bytes(), None).unwrap().scenario;
-    let ids = |ids: &[u32]| Some(ids.iter().map(|&id| ProviderId(id)).collect());
+    let ids = |ids: &[u32]| Some(ids.iter().map(|&id| Slot::single(ProviderId(id))).collect());
     let solution = Solution { compositions: vec![ids(&[0, 1]), ids(&[1, 1, 2])] };
     let evaluation = evaluate(&scenario.instance, &solution);
     // 10.001 + 15.5 $ and 5 km at 0.5 $; then 15.5 + 12 + 19 $ and ceil(sqrt(3001^2 + 3999^2)) = 5,000 m.

@@ -1,44 +1,51 @@
 //! Every way the oracle finds a shortest path (each kernel this processor has, 32- and 64-bit lanes, node by node)
 //! gives the answers of the plain loop, ties included.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use scenarios::oracle::{Limits, PathFinder, Tables};
 use scenarios::{
-    CostRules, Demand, DistanceMatrix, DualPrices, Geometry, Kernel, Money, Offer, OperationId, Oracle,
-    Provider, ProviderId, Site, Supply, limits,
+    Calendar, CostRules, Demand, DistanceMatrix, DualPrices, Geometry, Horizon, Kernel, Money, Offer,
+    OperationId, Oracle, Period, Provider, ProviderId, Site, Slot, Supply, TimeWindow, limits,
 };
 
-/// The textbook method: order by order from the last, every provider after every provider; then forward along
-/// the cheapest path, to the smallest provider at every tie.
-fn plain(supply: &Supply, demand: &Demand, prices: &DualPrices) -> Option<(Money, Vec<ProviderId>)> {
-    let site = |id: ProviderId| supply.providers[id.index()].site;
-    let node = |id: ProviderId, operation: OperationId| {
-        let mut offers = supply.providers[id.index()].usable_offers();
-        let (_, offer) = offers.find(|&(usable, _)| usable == operation)?;
-        Some(offer.cost + supply.processing_time_value(offer) + prices.charge(id, offer.minutes))
+/// The textbook method: order by order from the last, every slot after every slot that is not earlier; then forward along
+/// the cheapest path, to the smallest slot at every tie.
+fn plain(supply: &Supply, demand: &Demand, prices: &DualPrices) -> Option<(Money, Vec<Slot>)> {
+    let site = |slot: Slot| supply.providers[slot.provider.index()].site;
+    let node = |slot: Slot, operation: OperationId| {
+        let offer = *supply.providers[slot.provider.index()].offers.get(&operation)?;
+        let fits = supply.capacity_of(slot).is_none_or(|capacity| offer.minutes <= capacity);
+        let cost = offer.cost + supply.processing_time_value(offer) + prices.charge(slot, offer.minutes);
+        (fits && demand.window.contains(slot.period)).then_some(cost)
     };
-    let mut layers: Vec<Vec<(ProviderId, Money)>> = Vec::new();
+    let slots = || (0..supply.slot_count()).map(|position| supply.horizon.slot(position));
+    let mut layers: Vec<Vec<(Slot, Money)>> = Vec::new();
     for (order, &operation) in demand.orders.iter().enumerate().rev() {
-        let to_go = |id: ProviderId| {
-            let here = node(id, operation)?;
+        let to_go = |slot: Slot| {
+            let here = node(slot, operation)?;
             if order + 1 < demand.orders.len() {
                 let onward = layers.last().expect("a later order").iter();
+                let onward = onward.filter(|(to, _)| to.period >= slot.period);
                 let onward =
-                    onward.filter_map(|&(to, value)| Some(here + supply.leg(site(id), site(to))? + value));
+                    onward.filter_map(|&(to, value)| Some(here + supply.leg(site(slot), site(to))? + value));
                 return onward.min();
             }
-            if supply.rules.deliver { Some(here + supply.leg(site(id), demand.site)?) } else { Some(here) }
+            if supply.rules.deliver { Some(here + supply.leg(site(slot), demand.site)?) } else { Some(here) }
         };
-        layers.push(supply.provider_ids().filter_map(|id| Some((id, to_go(id)?))).collect());
+        layers.push(slots().filter_map(|slot| Some((slot, to_go(slot)?))).collect());
     }
     layers.reverse();
     let Some(first) = layers.first() else { return Some((Money::ZERO, Vec::new())) };
     let cost = first.iter().map(|&(_, value)| value).min()?;
-    let mut path: Vec<ProviderId> = Vec::new();
+    let mut path: Vec<Slot> = Vec::new();
     let mut left = cost;
     for (layer, &operation) in layers.iter().zip(&demand.orders) {
-        let leg = |to| path.last().map_or(Some(Money::ZERO), |&from| supply.leg(site(from), site(to)));
-        let next = layer.iter().find_map(|&(to, value)| {
+        let last = path.last().copied();
+        let leg = |to| last.map_or(Some(Money::ZERO), |from| supply.leg(site(from), site(to)));
+        let from = last.map_or(supply.horizon.first, |last| last.period);
+        let next = layer.iter().filter(|(to, _)| to.period >= from).find_map(|&(to, value)| {
             let leg = leg(to)?;
             (leg + value == left).then_some((to, leg))
         });
@@ -55,14 +62,14 @@ fn assert_all_ways_agree_with_the_plain_loop(supply: &Supply, demands: &[Demand]
     let (offers, mut finder) = (tables.priced(prices), PathFinder::default());
     for demand in demands {
         let cost = finder.cheapest(&tables, &offers, &tables.task(demand), Limits::default());
-        let path = finder.path().iter().copied().map(ProviderId).collect();
+        let path = finder.path().iter().map(|&number| supply.horizon.slot(number as usize)).collect();
         let found = cost.map(|cost| (Money::from_micros(cost), path));
         assert_eq!(found, plain(supply, demand, prices), "from node to node");
     }
     for kernel in Kernel::ALL.into_iter().filter(|kernel| kernel.is_available()) {
         let oracle = Oracle::new(supply).with_kernel(kernel);
         for demand in demands {
-            let found = oracle.cheapest(demand, prices).map(|best| (best.priced_cost, best.providers));
+            let found = oracle.cheapest(demand, prices).map(|best| (best.priced_cost, best.slots));
             assert_eq!(found, plain(supply, demand, prices), "{kernel}");
         }
     }
@@ -116,9 +123,11 @@ fn market() -> impl Strategy<Value = (Supply, Vec<Demand>, DualPrices)> {
     let firms = prop::collection::vec(prop::collection::vec(any::<u32>(), 14), 1..=40);
     let orders = prop::collection::vec(prop::collection::vec(0..4_u16, 0..8), 1..4);
     let rules = prop::collection::vec(any::<u32>(), 4);
+    let horizon = prop_oneof![Just((0, 1)), (0..3_u32, 1..6_u32)];
     let fill = prop_oneof![Just(100_u32), Just(70), Just(20), Just(4)];
-    (spread(), firms, orders, rules, fill, any::<bool>()).prop_map(
-        |(spread, firms, orders, rules, fill, matrix)| {
+    (spread(), firms, orders, rules, fill, any::<bool>(), horizon).prop_map(
+        |(spread, firms, orders, rules, fill, matrix, (first, periods))| {
+            let horizon = Horizon { first: Period(first), periods, period_minutes: None };
             let count = firms.len() + orders.len();
             let geometry = if matrix { table(&firms, count.min(30)) } else { Geometry::Euclidean };
             let site = |index: usize, draws: &[u32]| match geometry {
@@ -139,20 +148,37 @@ fn market() -> impl Strategy<Value = (Supply, Vec<Demand>, DualPrices)> {
                         (OperationId(operation), spread.offer(draws[at + 6], draws[at + 10]))
                     })
                     .collect(),
-                capacity: Some(0),
+                capacity: (draws[0] % 4 > 0).then(|| {
+                    let minutes = |draw: &u32| spread.of(*draw, 20, 120, limits::CAPACITY_MINUTES);
+                    Calendar::new(draws[6..8].iter().map(minutes).collect(), BTreeMap::new())
+                }),
             });
-            let price =
-                |draws: &Draws| spread.of(draws[5], 100_000, 300_000, limits::CAPACITY_PRICE.micros());
-            let prices = DualPrices(firms.iter().map(|draws| Money::from_micros(price(draws))).collect());
+            // Some slots have no price, so that going on later is sometimes as cheap.
+            let price = |draw: u32| match draw % 3 {
+                0 => 0,
+                _ => spread.of(draw, 100_000, 300_000, limits::CAPACITY_PRICE.micros()),
+            };
+            let slots = firms.iter().flat_map(|draws| draws.iter().cycle().skip(5).take(periods as usize));
+            let prices = DualPrices::in_order(horizon, slots.map(|&draw| Money::from_micros(price(draw))));
             let demands = orders.into_iter().zip(&firms).enumerate().map(|(index, (orders, draws))| Demand {
                 name: String::new(),
                 site: site(index, &draws[2..]),
                 orders: orders.into_iter().map(OperationId).collect(),
                 budget: Money::ZERO,
+                window: match draws[3] % 3 {
+                    0 => {
+                        TimeWindow { release: Period(draws[4] % 4), due: Period(draws[4] % 4 + draws[5] % 3) }
+                    }
+                    _ => TimeWindow::ANY,
+                },
             });
             let demands = demands.collect();
-            let supply =
-                Supply { providers: providers.collect(), rules: cost_rules(spread, &rules), geometry };
+            let supply = Supply {
+                providers: providers.collect(),
+                rules: cost_rules(spread, &rules),
+                geometry,
+                horizon,
+            };
             (supply, demands, prices)
         },
     )
@@ -191,20 +217,19 @@ proptest! {
 
     #[test]
     fn with_closed_offers_every_way_gives_the_answers_of_a_market_without_them(
-        (supply, demands, prices) in market(), spare in prop::collection::vec(0_i64..100, 40),
+        (supply, demands, prices) in market(), spare in prop::collection::vec(0_i64..100, 200),
     ) {
-        let spare = &spare[..supply.providers.len()];
-        let mut without = supply.clone();
-        for (provider, &spare) in without.providers.iter_mut().zip(spare) {
-            provider.offers.retain(|_, offer| offer.minutes <= spare);
-        }
+        let spare = &spare[..supply.slot_count()];
+        let whole = supply.capacities();
+        let less = whole.iter().zip(spare).map(|(&whole, &spare)| Some(whole.map_or(spare, |whole| whole.min(spare))));
+        let without = supply.clone().with_capacities(&less.collect::<Vec<_>>());
         let limits = Limits { spare: Some(spare), closed: &[] };
         for (kernel, legs) in Kernel::ALL.into_iter().flat_map(|kernel| [(kernel, 0), (kernel, 1_000)]) {
             let tables = Tables::with_legs_up_to(&supply, legs);
             let (offers, mut finder) = (tables.priced(&prices), PathFinder::new(kernel));
             for demand in &demands {
                 let cost = finder.cheapest(&tables, &offers, &tables.task(demand), limits);
-                let path = finder.path().iter().copied().map(ProviderId).collect();
+                let path = finder.path().iter().map(|&number| supply.horizon.slot(number as usize)).collect();
                 let found = cost.map(|cost| (Money::from_micros(cost), path));
                 prop_assert_eq!(found, plain(&without, demand, &prices));
             }
@@ -227,7 +252,12 @@ fn alike(providers: usize, cost: Money) -> Supply {
         metres_per_minute: 1,
         deliver: false,
     };
-    Supply { providers: vec![provider; providers], rules, geometry: Geometry::Euclidean }
+    Supply {
+        providers: vec![provider; providers],
+        rules,
+        geometry: Geometry::Euclidean,
+        horizon: Horizon::SINGLE,
+    }
 }
 
 fn demand(orders: usize) -> Demand {
@@ -236,6 +266,7 @@ fn demand(orders: usize) -> Demand {
         site: Site::point(0, 0),
         orders: (0..orders).map(|order| OperationId((order % 2).try_into().expect("0 or 1"))).collect(),
         budget: Money::ZERO,
+        window: TimeWindow::ANY,
     }
 }
 
@@ -245,7 +276,8 @@ fn where_everything_costs_the_same_the_first_provider_does_it_all() {
         let supply = alike(33, Money::from_units(2));
         let best = Oracle::new(&supply).with_kernel(kernel).cheapest(&demand(5), &DualPrices::zero());
         let best = best.expect("everybody offers it");
-        assert_eq!((best.priced_cost, best.providers), (Money::from_units(10), vec![ProviderId(0); 5]));
+        let first = vec![Slot::single(ProviderId(0)); 5];
+        assert_eq!((best.priced_cost, best.slots), (Money::from_units(10), first));
     }
 }
 
@@ -254,7 +286,7 @@ fn the_longest_path_at_the_largest_costs_is_exact() {
     for kernel in Kernel::ALL {
         let supply = alike(3, limits::OFFER_COST);
         let longest = demand(limits::ORDERS_PER_DEMAND);
-        let prices = DualPrices(vec![limits::CAPACITY_PRICE; 3]);
+        let prices = DualPrices::single(vec![limits::CAPACITY_PRICE; 3]);
         let best = Oracle::new(&supply).with_kernel(kernel).cheapest(&longest, &prices);
         // 256 orders of 1,000,000 $ and a minute at 1,000 $.
         assert_eq!(best.expect("everybody offers it").priced_cost, Money::from_units(256 * 1_001_000));

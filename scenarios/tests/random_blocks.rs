@@ -9,7 +9,8 @@ use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::reference::{Area, References};
 use scenarios::schedule::{Achievement, Measure, Schedule};
 use scenarios::{
-    CompositionEvaluation, Demand, DualPrices, Money, Oracle, ProviderId, Scenario, evaluate_composition,
+    CompositionEvaluation, Demand, DualPrices, Money, Oracle, ProviderId, Scenario, Slot,
+    evaluate_composition,
 };
 
 /// Random blocks of each size in each strip; paper A's platform would draw one.
@@ -55,8 +56,8 @@ impl<'s> Part<'s> {
 
     fn compose(&self, demand: &Demand, rng: &mut ChaCha8Rng) -> CompositionEvaluation {
         let one = |rng: &mut ChaCha8Rng| self.within[below(self.within.len(), rng)];
-        let providers: Vec<ProviderId> = demand.orders.iter().map(|_| one(rng)).collect();
-        evaluate_composition(&self.scenario.instance.supply, demand, 0, &providers).unwrap()
+        let slots: Vec<Slot> = demand.orders.iter().map(|_| Slot::single(one(rng))).collect();
+        evaluate_composition(&self.scenario.instance.supply, demand, 0, &slots).unwrap()
     }
 
     /// A random block of so many demands.
@@ -125,7 +126,7 @@ fn the_exact_optimum_of_a_single_demand_is_accepted_in_every_strip() {
                 let part = Part::of(&scenario, &references, Area::Strip(strip));
                 let oracle = Oracle::new(&supply);
                 for &(demand, reference) in &part.demands {
-                    let within = |id: ProviderId, _| part.within.contains(&id);
+                    let within = |slot: Slot, _| part.within.contains(&slot.provider);
                     let cheapest = oracle.cheapest_among(demand, &DualPrices::zero(), within).unwrap();
                     let orders = demand.orders.len() as u64;
                     let cost = cheapest.priced_cost;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use scenarios::Parameters;
 use scenarios::generate::GenerateParameters;
 use scenarios::settings::SearchSettings;
-use scenarios::{Geometry, Minutes, Money, OperationId, Scenario, ScenarioError, Site};
+use scenarios::{Geometry, Money, OperationId, Scenario, ScenarioError, Site};
 
 const SMALL: &str = include_str!("small.json");
 
@@ -29,8 +29,8 @@ fn a_small_file_is_read_as_it_says() {
     let supply = &scenario.instance.supply;
     assert_eq!(supply.rules.rate_per_km, Money::from_micros(500_000));
     assert_eq!(supply.providers[0].site, Site::point(-38_828, 15_375));
-    assert_eq!(supply.providers[0].capacity, Some(240));
-    assert_eq!(supply.providers[1].capacity, None::<Minutes>);
+    assert_eq!(supply.providers[0].capacity, Some(240.into()));
+    assert_eq!(supply.providers[1].capacity, None);
     assert_eq!(supply.providers[0].offers[&OperationId(1)].cost, Money::from_units(14));
     assert_eq!(scenario.instance.demands[0].orders, [OperationId(0), OperationId(1)]);
     assert_eq!(scenario.instance.demands[0].budget, Money::from_units(120));

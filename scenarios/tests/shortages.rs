@@ -2,14 +2,14 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::{all_feasible, tiny_instance};
 use proptest::prelude::*;
-use scenarios::shortage::{Shortage, ShortageError, find_shortages};
+use scenarios::shortage::{OrderGroup, Shortage, ShortageError, find_shortages};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, ProviderId, Site,
-    Supply,
+    CostRules, Demand, Geometry, Horizon, Instance, Minutes, Money, Offer, OperationId, Period, Provider,
+    ProviderId, Scenario, Site, Slot, Supply, TimeWindow,
 };
 
 /// Operations and minutes.
@@ -23,13 +23,19 @@ fn instance(providers: &[(Offers<'_>, Option<Minutes>)], demands: &[&[u16]]) -> 
     };
     let providers = providers.iter().map(|&(offers, capacity)| {
         let offers: BTreeMap<_, _> = offers.iter().map(offer).collect();
-        Provider { name: "provider".into(), site: Site::point(0, 0), offers, capacity }
+        Provider {
+            name: "provider".into(),
+            site: Site::point(0, 0),
+            offers,
+            capacity: capacity.map(Into::into),
+        }
     });
     let demands = demands.iter().map(|orders| Demand {
         name: "demand".into(),
         site: Site::point(0, 0),
         orders: orders.iter().map(|&operation| OperationId(operation)).collect(),
         budget: Money::from_units(1),
+        window: TimeWindow::ANY,
     });
     let rules = CostRules {
         rate_per_km: Money::ZERO,
@@ -37,15 +43,22 @@ fn instance(providers: &[(Offers<'_>, Option<Minutes>)], demands: &[&[u16]]) -> 
         metres_per_minute: 1,
         deliver: false,
     };
-    let supply = Supply { providers: providers.collect(), rules, geometry: Geometry::Euclidean };
+    let supply = Supply {
+        providers: providers.collect(),
+        rules,
+        geometry: Geometry::Euclidean,
+        horizon: Horizon::SINGLE,
+    };
     Instance { supply, demands: demands.collect() }
 }
 
 fn shortage(operations: &[u16], needed: Minutes, providers: &[u32], capacity: Minutes) -> Shortage {
+    let window = TimeWindow { release: Period(0), due: Period(0) };
+    let group = |&operation: &u16| OrderGroup { operation: OperationId(operation), window };
     Shortage {
-        operations: operations.iter().map(|&operation| OperationId(operation)).collect(),
+        orders: operations.iter().map(group).collect(),
         needed,
-        providers: providers.iter().map(|&provider| ProviderId(provider)).collect(),
+        slots: providers.iter().map(|&provider| Slot::single(ProviderId(provider))).collect(),
         capacity,
     }
 }
@@ -99,48 +112,76 @@ fn a_certificate_that_says_anything_else_is_refused() {
     let right = shortage(&[0], 20, &[0], 15);
     assert_eq!(right.verify(&market), Ok(()));
     let (unsorted, unordered) = (shortage(&[0, 0], 40, &[0], 15), shortage(&[1], 1, &[1], 9));
-    assert_eq!(unsorted.verify(&market), Err(ShortageError::Operations));
-    assert_eq!(shortage(&[], 0, &[], 0).verify(&market), Err(ShortageError::Operations));
-    assert_eq!(unordered.verify(&market), Err(ShortageError::NotOffered { got: OperationId(1) }));
+    assert_eq!(unsorted.verify(&market), Err(ShortageError::Orders));
+    assert_eq!(shortage(&[], 0, &[], 0).verify(&market), Err(ShortageError::Orders));
+    assert_eq!(unordered.verify(&market), Err(ShortageError::NotOffered { got: unordered.orders[0] }));
     let more = Shortage { needed: 21, ..right.clone() };
     assert_eq!(more.verify(&market), Err(ShortageError::Needed { got: 21, expected: 20 }));
-    let fewer = Shortage { providers: vec![], capacity: 0, ..right };
-    let expected = ShortageError::Capacity { got: 0, got_providers: 0, expected: 15, expected_providers: 1 };
+    let fewer = Shortage { slots: vec![], capacity: 0, ..right };
+    let expected = ShortageError::Capacity { got: 0, got_slots: 0, expected: 15, expected_slots: 1 };
     assert_eq!(fewer.verify(&market), Err(expected));
 }
 
-/// The largest number of minutes that any set of operations misses, by trying every set.
+/// The largest number of minutes that any set of orders misses, by trying every set of operations in windows.
 fn most_missing(market: &Instance) -> Minutes {
-    let sets = (1..8_u16).map(|set| (0..3).filter(|operation| set >> operation & 1 == 1).collect::<Vec<_>>());
-    let missing = sets.map(|operations| {
-        let mut needed = 0;
-        let mut sharing = std::collections::BTreeSet::new();
-        for &operation in &operations {
-            let orders = market.demands.iter().flat_map(|demand| &demand.orders);
-            let count = orders.filter(|&&order| order == OperationId(operation)).count();
-            let offers: Vec<(ProviderId, Minutes, Option<Minutes>)> = market
-                .supply
-                .provider_ids()
-                .zip(&market.supply.providers)
-                .filter_map(|(id, provider)| {
-                    Some((id, provider.offers.get(&OperationId(operation))?.minutes, provider.capacity))
-                })
-                .collect();
-            let fits = |&&(_, minutes, capacity): &&(ProviderId, Minutes, Option<Minutes>)| {
-                capacity.is_none_or(|capacity| minutes <= capacity)
-            };
-            let any = offers.iter().any(|offer| fits(&offer));
-            let fastest = offers.iter().filter(|offer| !any || fits(offer)).map(|offer| offer.1).min();
-            needed += fastest.unwrap_or(0) * Minutes::try_from(count).expect("few orders");
-            if count > 0 {
-                sharing.extend(offers.iter().filter(fits).map(|offer| offer.0));
-            }
+    let (supply, horizon) = (&market.supply, market.supply.horizon);
+    let mut orders: BTreeMap<(OperationId, TimeWindow), Minutes> = BTreeMap::new();
+    for demand in &market.demands {
+        let Some((from, count)) = horizon.within(demand.window) else { continue };
+        let release = horizon.first.plus(u32::try_from(from).unwrap());
+        let window = TimeWindow { release, due: release.plus(u32::try_from(count - 1).unwrap()) };
+        for &operation in &demand.orders {
+            *orders.entry((operation, window)).or_default() += 1;
         }
-        let capacity: Option<Minutes> =
-            sharing.iter().map(|id| market.supply.providers[id.index()].capacity).sum();
+    }
+    let groups: Vec<(OperationId, TimeWindow, Minutes)> =
+        orders.into_iter().map(|((operation, window), count)| (operation, window, count)).collect();
+    let missing = (1..1_u32 << groups.len()).map(|set| {
+        let (mut needed, mut sharing) = (0, BTreeSet::new());
+        for &(operation, window, count) in
+            groups.iter().enumerate().filter(|(at, _)| set >> at & 1 == 1).map(|(_, group)| group)
+        {
+            let slots = (0..supply.slot_count()).map(|position| horizon.slot(position));
+            let offered = slots.filter(|slot| window.contains(slot.period)).filter_map(|slot| {
+                let minutes = supply.providers[slot.provider.index()].offers.get(&operation)?.minutes;
+                Some((slot, minutes, supply.capacity_of(slot).is_none_or(|capacity| minutes <= capacity)))
+            });
+            let offered: Vec<(Slot, Minutes, bool)> = offered.collect();
+            let any = offered.iter().any(|&(_, _, fits)| fits);
+            let fastest = offered.iter().filter(|&&(_, _, fits)| !any || fits).map(|offer| offer.1).min();
+            needed += fastest.unwrap_or(0) * count;
+            sharing.extend(offered.iter().filter(|offer| offer.2).map(|offer| offer.0));
+        }
+        let capacity: Option<Minutes> = sharing.iter().map(|&slot| supply.capacity_of(slot)).sum();
         capacity.map_or(0, |capacity| needed - capacity)
     });
     missing.max().unwrap_or(0).max(0)
+}
+
+#[test]
+fn what_is_short_on_one_day_only_is_said_of_that_day() {
+    let offers: &[(u16, Minutes)] = &[(0, 60)];
+    let mut market = instance(&[(offers, Some(100))], &[&[0], &[0], &[0, 0]]);
+    market.supply.horizon = Horizon { first: Period(2), periods: 3, period_minutes: Some(1_440) };
+    let day = |day| TimeWindow { release: Period(day), due: Period(day) };
+    market.demands[0].window = day(3);
+    market.demands[1].window = day(3);
+    market.demands[2].window = TimeWindow { release: Period(2), due: Period(4) };
+    let found = find_shortages(&market);
+    let slot = Slot { provider: ProviderId(0), period: Period(3) };
+    let expected = Shortage {
+        orders: vec![OrderGroup { operation: OperationId(0), window: day(3) }],
+        needed: 120,
+        slots: vec![slot],
+        capacity: 100,
+    };
+    assert_eq!(found, [expected]);
+    assert_eq!(found[0].verify(&market), Ok(()));
+    let mut scenario = Scenario::of_instance("a week", market);
+    scenario.period_names = ["Monday", "Tuesday"].map(str::to_owned).into();
+    let said = "capacity for operation 0 in period 3 (Tuesday) is short by at least 20 minutes: the orders take 120 \
+                even at the fastest offers, and provider can give 100";
+    assert_eq!(found[0].named(&scenario).to_string(), said);
 }
 
 proptest! {

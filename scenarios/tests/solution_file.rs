@@ -1,14 +1,14 @@
 //! Solution files: written by names, read back as ids, refused with every name that is wrong.
 
 use proptest::prelude::*;
-use scenarios::{ProviderId, Scenario, Solution};
+use scenarios::{ProviderId, Scenario, Slot, Solution};
 
 fn small() -> Scenario {
     Scenario::from_json(include_bytes!("small.json")).expect("a valid file")
 }
 
 fn served() -> Solution {
-    Solution { compositions: vec![Some(vec![ProviderId(1), ProviderId(0)])] }
+    Solution { compositions: vec![Some([1, 0].map(|id| Slot::single(ProviderId(id))).to_vec())] }
 }
 
 #[test]
@@ -44,7 +44,7 @@ compositions.Pardis Pumps: missing; null leaves it unserved";
 #[test]
 fn a_solution_of_another_instance_is_refused() {
     let mut other = small();
-    other.instance.supply.providers[0].capacity = Some(241);
+    other.instance.supply.providers[0].capacity = Some(241.into());
     let written = other.solution_to_json(&served());
     let error = small().solution_from_json(written.as_bytes()).unwrap_err().to_string();
     assert!(

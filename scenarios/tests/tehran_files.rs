@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use scenarios::generate::{GenerateParameters, SiteParameters, generate};
-use scenarios::{Demand, Money, OperationId, Provider, Scenario, Site};
+use scenarios::{Demand, Horizon, Money, OperationId, Provider, Scenario, Site};
 
 fn path(problem: u8, capacitated: bool) -> PathBuf {
     let kind = if capacitated { "-capacitated" } else { "" };
@@ -108,8 +108,12 @@ fn a_capacitated_problem_is_the_same_instance_with_capacities_of_1_2_times_the_w
     for problem in 1..=4 {
         let (free, capacitated) = (load(problem, false).instance, load(problem, true).instance);
         let lifted = |provider: &Provider| Provider { capacity: None, ..provider.clone() };
-        let capacities: i64 =
-            capacitated.supply.providers.iter().map(|provider| provider.capacity.unwrap()).sum();
+        let capacities: i64 = capacitated
+            .supply
+            .providers
+            .iter()
+            .map(|provider| provider.total_capacity(&Horizon::SINGLE).unwrap())
+            .sum();
         assert_eq!(
             free.supply.providers,
             capacitated.supply.providers.iter().map(lifted).collect::<Vec<_>>()

@@ -8,8 +8,8 @@ use scenarios::work::{
     Work,
 };
 use scenarios::{
-    CostRules, Demand, DualPrices, Geometry, Money, Offer, OperationId, PriceError, Provider, ProviderId,
-    SharedSupply, Site, Solution, Supply,
+    CostRules, Demand, DualPrices, Geometry, Horizon, Money, Offer, OperationId, PriceError, Provider,
+    ProviderId, SharedSupply, Site, Slot, Solution, Supply, TimeWindow,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn resources() -> Resources {
         name: "turner".into(),
         site: Site::point(0, 0),
         offers: BTreeMap::from([(OperationId(0), Offer { cost: Money::from_units(3), minutes: 20 })]),
-        capacity: Some(240),
+        capacity: Some(240.into()),
     };
     let rules = CostRules {
         rate_per_km: Money::from_units(1),
@@ -26,11 +26,12 @@ fn resources() -> Resources {
         metres_per_minute: 500,
         deliver: false,
     };
-    let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
+    let supply =
+        Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
     Resources {
         supply: SharedSupply::new(supply),
         capacities: vec![Some(200)],
-        prices: DualPrices(vec![Money::from_micros(5)]),
+        prices: DualPrices::single(vec![Money::from_micros(5)]),
         allowed: Some([ProviderId(0)].into()),
     }
 }
@@ -41,6 +42,7 @@ fn work() -> Work {
         site: Site::point(1_000, 0),
         orders: vec![OperationId(0)],
         budget: Money::from_units(100),
+        window: TimeWindow::ANY,
     };
     let algorithm = Algorithm::of(Profile::Hybrid, &SearchSettings::default());
     Work {
@@ -88,7 +90,7 @@ fn what_is_misspelt_is_refused() {
 #[test]
 fn reports_say_how_it_went_by_name() {
     let incumbent = Incumbent {
-        solution: Solution { compositions: vec![Some(vec![ProviderId(0)])] },
+        solution: Solution { compositions: vec![Some(vec![Slot::single(ProviderId(0))])] },
         cost: Money::from_units(3),
         bound: None,
         generation: 1,
@@ -96,14 +98,14 @@ fn reports_say_how_it_went_by_name() {
         cpu_micros: 0,
     };
     let json = serde_json::to_value(Report::Finished(incumbent.clone()).with_cpu_micros(12)).unwrap();
-    assert_eq!(json["finished"]["solution"], json!({ "compositions": [[0]] }));
+    assert_eq!(json["finished"]["solution"], json!({ "compositions": [[{ "provider": 0, "period": 0 }]] }));
     assert_eq!(json["finished"]["cpu_micros"], 12);
-    let provider = ProviderId(0);
+    let slot = Slot::single(ProviderId(0));
     for reason in [
         Failure::Panicked("index out of bounds".into()),
         Failure::NoThreads("too many".into()),
         Failure::CannotAdapt,
-        Failure::Prices(PriceError::OutOfRange { provider, got: Money::from_units(-1) }),
+        Failure::Prices(PriceError::OutOfRange { slot, got: Money::from_units(-1) }),
     ] {
         let report = Report::Failed { reason };
         let json = serde_json::to_string(&report).unwrap();

@@ -104,8 +104,7 @@ fn composing(count: u32) -> (Ledger, chain::Batch) {
     let ledger = Ledger::new(Arc::clone(&market.network));
     let oracle = Oracle::new(&market.instance.supply);
     let free = DualPrices::zero();
-    let best =
-        |(demand, record): (_, &Record)| Some((record.id(), oracle.cheapest(demand, &free)?.providers));
+    let best = |(demand, record): (_, &Record)| Some((record.id(), oracle.cheapest(demand, &free)?.slots));
     let compositions = market.instance.demands.iter().zip(&records).filter_map(best).collect();
     let draft = |records, compositions, timestamp_ms| Draft {
         miner: key().public(),

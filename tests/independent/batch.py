@@ -199,7 +199,7 @@ class Batch:
     def saved(self):
         """The minutes and holders of providers as they are, to be put back."""
         holders = {number: dict(holder) for number, holder in self.state.holders.items()}
-        return [dict(usage) for usage in self.state.usage], holders
+        return dict(self.state.usage), holders
 
     def put_back(self, saved):
         self.state.usage, self.state.holders = saved
@@ -223,8 +223,8 @@ class Batch:
         self.check_once(part.composition)
         self.check_room(part.found)
         if state.parameters["allocation"][0] == "Dedicated":
-            self.check_held(part.block.miner, part.found.minutes)
-            for number in part.found.minutes:
+            self.check_held(part.block.miner, part.found.owed)
+            for number in part.found.owed:
                 none = {"miner": part.block.miner, "compositions": 0}
                 state.holders.setdefault(number, none)["compositions"] += 1
         self.check_near_best(part, {})
@@ -251,31 +251,40 @@ class Batch:
 
     def fitting(self, block, composition, entry):
         """Checks a composition against the demand and the offers."""
-        wanted, chosen, providers = entry["demand"], composition["providers"], self.supply.providers
-        equal(len(chosen), len(wanted["orders"]), "the number of its providers", "order-count")
-        for number, operation in zip(chosen, wanted["orders"]):
+        wanted, chosen, providers = entry["demand"], composition["slots"], self.supply.providers
+        equal(len(chosen), len(wanted["orders"]), "the number of its slots", "order-count")
+        self.check_periods(wanted, chosen)
+        for (number, _), operation in zip(chosen, wanted["orders"]):
             require(number < len(providers), f"there is no provider {number}", "unknown-provider")
             offers = providers[number]["offers"]
             rule = "not-offered" if offers else "offer-withdrawn"
             require(operation in offers, f"provider {number} does not offer operation {operation}", rule)
         found = self.supply.evaluate(wanted, chosen)
+        require(self.supply.is_long_enough(wanted, chosen), "it takes more of a period than that has", "period-minutes")
         require(found.cost <= wanted["budget"], f"it costs {found.cost}, budget {wanted['budget']}", "budget")
         equal(composition["cost"], found.cost, "its cost", "cost")
         equal(composition["minutes"], sum(found.minutes.values()), "its minutes", "minutes")
         return Part(block, composition, entry, found)
 
+    def check_periods(self, wanted, chosen):
+        """Each order is done when the demand wants it, and none before the one that comes before it."""
+        periods, before = self.supply.within(wanted), 0
+        for _, period in chosen:
+            require(period in periods, f"an order is done in period {period}, expected one of {periods}", "window")
+            require(period >= before, f"an order is done in period {period} after one in {before}", "period-order")
+            before = period
+
     def check_room(self, found):
-        for number, minutes in found.minutes.items():
-            usage, capacity = self.state.usage[number], self.supply.providers[number]["capacity"]
+        for slot, minutes in found.minutes.items():
+            number, usage, capacity = slot[0], self.state.used(slot), self.supply.capacity(slot)
             used = usage["standing"] + usage["frozen"]
             fits = capacity is None or used + minutes <= max(capacity, used)
             what = f"provider {number} is used {used + minutes} min, capacity {capacity}"
             require(fits, what, "capacity")
 
     def take(self, minutes, sign):
-        for number, taken in minutes.items():
-            self.state.usage[number]["standing"] += sign * taken
-            self.state.stale.add((PROVIDER, number))
+        for slot, taken in minutes.items():
+            self.state.use(slot, sign * taken)
 
     def check_held(self, miner, used):
         state = self.state
@@ -318,7 +327,7 @@ class Batch:
             version = standing["version"] if composed else 0
             equal(part["replaces"], version, "the version replaced", "stale-amendment")
             if composed:
-                changes |= standing["providers"] != part["composition"]["providers"]
+                changes |= standing["slots"] != part["composition"]["slots"]
                 self.take(standing["minutes"], -1)
             entries.append(entry)
         composed = any(part["replaces"] for part in amendment["parts"])
@@ -334,7 +343,7 @@ class Batch:
         displaced = self.settle_balance(parts)
         added = sum(map(self.value, parts))
         for part in parts:
-            same = part.before and part.before["providers"] == part.composition["providers"] and not part.change
+            same = part.before and part.before["slots"] == part.composition["slots"] and not part.change
             if not same:
                 self.check_near_best(part, part.found.minutes)
         firsts = [part for part in parts if part.before is None]
@@ -372,11 +381,12 @@ class Batch:
     # ---- What is left ----
 
     def left(self, back):
-        """The minutes left of each provider, with these given back; None is unlimited."""
-        usage, minutes = self.state.usage, []
-        for number, provider in enumerate(self.supply.providers):
-            used = usage[number]["standing"] + usage[number]["frozen"] - back.get(number, 0)
-            minutes.append(None if provider["capacity"] is None else max(0, provider["capacity"] - used))
+        """The minutes left of each slot, with these given back; None is unlimited."""
+        minutes = {}
+        for slot in self.supply.slots():
+            usage, capacity = self.state.used(slot), self.supply.capacity(slot)
+            used = usage["standing"] + usage["frozen"] - back.get(slot, 0)
+            minutes[slot] = None if capacity is None else max(0, capacity - used)
         return minutes
 
     def carried(self, demand, prices, left):
@@ -395,7 +405,7 @@ class Batch:
         left = self.left(back)
         best = self.carried(wanted, self.prices, left)
         if best is None:
-            best, cost = self.carried(wanted, [], left), part.found.cost
+            best, cost = self.carried(wanted, {}, left), part.found.cost
         if best is not None:
             what = f"it costs {cost}, what is left serves its demand for {best[0]}"
             require(cost * MILLION <= best[0] * near, what, "near-best")
@@ -409,7 +419,8 @@ class Batch:
         if part.before is None or part.change <= 0:
             return
         left = self.left(part.found.minutes)
-        fits = all(left[number] is None or taken <= left[number] for number, taken in part.before["minutes"].items())
+        before = part.before["minutes"].items()
+        fits = all(slot in left and (left[slot] is None or taken <= left[slot]) for slot, taken in before)
         require(not fits, f"it costs {part.change} more though what stands has room", "dearer-part")
 
     def check_room_needed(self, parts, firsts):
@@ -422,7 +433,7 @@ class Batch:
                 back[number] = back.get(number, 0) - taken
         left = self.left(back)
         for part in firsts:
-            other = self.carried(part.entry["demand"], [], left)
+            other = self.carried(part.entry["demand"], {}, left)
             require(other is None, "its newcomer can be composed without it", "room-not-needed")
 
     # ---- What it is worth ----
@@ -465,12 +476,12 @@ class Batch:
         for part in self.staged.values():
             if part.block is not block:
                 continue
-            wanted, chosen = part.entry["demand"], part.composition["providers"]
+            wanted, chosen = part.entry["demand"], part.composition["slots"]
             area = references.area(wanted)
             require(area is not None, "genesis does not offer everything it orders", "no-reference")
             area_of_block = area if area_of_block is None else area_of_block
             equal(area, area_of_block, "the area of its demand", "area")
-            for number in chosen:
+            for number, _ in chosen:
                 inside = references.is_within(area, self.supply.providers[number]["site"])
                 require(inside, f"provider {number} lies outside the area of the block", "provider-area")
             if part.before is None:
@@ -500,14 +511,14 @@ class Batch:
         for part in self.staged.values():
             self.enter(part)
         state.pay_for_prices(sum(part.for_prices for part in self.staged.values()))
-        replaced = (part.before["minutes"] for part in self.staged.values() if part.before)
+        replaced = (part.before["owed"] for part in self.staged.values() if part.before)
         state.release_deposits(sorted(set().union(*replaced, state.changed)))
         state.changed = set()
 
     def enter(self, part):
         state, entry, found, before = self.state, part.entry, part.found, part.before
         standing = {
-            "version": 1, "providers": part.composition["providers"], "miner": part.block.miner,
+            "version": 1, "slots": part.composition["slots"], "miner": part.block.miner,
             "since": self.height, "since_ms": self.state.market_time(), "height": self.height,
             "amended_by": None,
             "timestamp_ms": part.composition["timestamp_ms"],
@@ -548,12 +559,10 @@ class Batch:
         state, prices, bond = self.state, update["prices"], self.state.parameters["price_bond"]
         equal(update["replaces"], state.price_totals["updates"], "the updates before it", "stale-prices")
         capacities, entries = state.market_capacities(), state.market()
-        require(len(prices) <= len(capacities), "there are more prices than providers", "price")
-        prices = prices + [0] * (len(capacities) - len(prices))
-        for number, (price, capacity) in enumerate(zip(prices, capacities)):
-            require(0 <= price <= PRICE_MAX, f"the price of provider {number} is {price}", "price")
-            is_allowed = price == 0 or capacity is not None
-            require(is_allowed, f"unlimited provider {number} has a price", "price")
+        for slot, price in prices.items():
+            require(slot in capacities, f"there is no slot {slot}, and it has a price", "price")
+            require(0 <= price <= PRICE_MAX, f"the price of slot {slot} is {price}", "price")
+            require(capacities[slot] is not None, f"unlimited slot {slot} has a price", "price")
         spendable = max(0, state.balances.get(miner, 0) - state.parameters["account_min"])
         require(spendable >= bond, f"its miner can spend {spendable}, the bond takes {bond}", "price-bond")
         market_pass = sum(map(state.supply.work, state.market_demands()))
@@ -571,8 +580,8 @@ class Batch:
                 state.burned += bond
                 state.stale.add((BURNED, b""))
             raise Mismatch(f"the bound becomes {after}, claimed {before + update['gain']}", "false-gain")
-        changed = (number for number, price in enumerate(prices) if price != state.prices[number])
-        state.stale |= {(PROVIDER, number) for number in changed}
+        changed = set(prices.items()) ^ set(state.prices.items())
+        state.stale |= {(PROVIDER, slot[0]) for slot, _ in changed}
         state.prices = prices
         state.updated_prices(miner, after - before)
 

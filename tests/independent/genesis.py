@@ -3,12 +3,13 @@
 import crypto
 import wire
 from ledger import BUDGET_MAX, Mismatch, PROVIDERS_MAX, equal, require
-from market import MILLION, Supply, ppm
+from market import MILLION, PERIOD_LAST, Supply, ppm
 
 NAME_BYTES, ORDERS_MAX, OPERATIONS_MAX, PLACES_MAX = 64, 256, 4_096, 1_024
 OFFER_COST_MAX, OFFER_MINUTES_MAX, CAPACITY_MAX = 1_000_000 * MILLION, 1_000_000, 1_000_000_000
 DISTANCE_MAX, INTERVAL_MAX, POWER_MAX = 1 << 31, 30 * 86_400_000, 1 << 61
 GENESIS_BYTES = 64 << 20
+PERIODS_MAX, PERIOD_MAX = 128, 1 << 30
 SHARES = (
     "solver_fee_ppm", "min_reward_ppm", "min_bound_gain_ppm", "price_share_ppm",
     "min_saving_ppm", "amender_share_ppm",
@@ -36,7 +37,25 @@ def check_terms(genesis, supply, terms, what):
         within(offer["cost"], 0, OFFER_COST_MAX, f"a cost of {what}")
         within(offer["minutes"], 0, OFFER_MINUTES_MAX, f"the minutes of an offer of {what}")
     if terms["capacity"] is not None:
-        within(terms["capacity"], 0, CAPACITY_MAX, f"the capacity of {what}")
+        check_calendar(genesis, terms["capacity"], f"the capacity of {what}")
+
+
+def check_calendar(genesis, calendar, what):
+    pattern, exceptions = calendar["pattern"], calendar["exceptions"]
+    for minutes in [*pattern, *exceptions.values()]:
+        within(minutes, 0, CAPACITY_MAX, what)
+    within(len(exceptions), 0, wire.CALENDAR_ENTRIES_MAX, f"the number of exceptions in {what}")
+    within(max(exceptions, default=0), 0, PERIOD_MAX, f"the last period in {what}")
+    is_single = genesis["horizon"]["period_minutes"] is None
+    require(not is_single or len(pattern) == 1 and not exceptions, f"{what} differs between periods")
+
+
+def check_demand_window(genesis, window):
+    release, due = window["release"], window["due"]
+    require(release <= due, "it is due before its release")
+    within(release if due == PERIOD_LAST else due, 0, PERIOD_MAX, "the last period it speaks of")
+    is_any = (release, due) == (0, PERIOD_LAST)
+    require(is_any or genesis["horizon"]["period_minutes"] is not None, "it has a window, and there is one period")
 
 
 def check_record(genesis, network, supply, record, data):
@@ -63,6 +82,7 @@ def check_demand(genesis, supply, said):
     within(len(said["orders"]), 1, ORDERS_MAX, "the number of its orders")
     known = all(operation < len(genesis["operations"]) for operation in said["orders"])
     require(known, "it orders an unknown operation")
+    check_demand_window(genesis, said["window"])
     within(said["budget"], genesis["parameters"]["min_budget"] * len(said["orders"]), BUDGET_MAX, "its budget")
     least = ppm(said["budget"], genesis["parameters"]["solver_fee_ppm"])
     within(said["solver_fee"], least, BUDGET_MAX, "its solver fee")
@@ -70,7 +90,7 @@ def check_demand(genesis, supply, said):
 
 def check_genesis(genesis, size):
     """`size` is the number of its canonical bytes."""
-    equal(genesis["version"], 9, "the version of genesis")
+    equal(genesis["version"], 10, "the version of genesis")
     within(size, 0, GENESIS_BYTES, "the size of genesis")
     check_name(genesis["name"], "the network")
     check_parameters(genesis["parameters"])
@@ -80,11 +100,12 @@ def check_genesis(genesis, size):
     within(rules["metres_per_minute"], 1, DISTANCE_MAX, "metres_per_minute")
     check_geometry(genesis["geometry"])
     check_window(genesis["window"])
+    check_horizon(genesis)
     within(len(genesis["operations"]), 1, OPERATIONS_MAX, "the number of operations")
     for operation in genesis["operations"]:
         check_name(operation, "an operation")
     within(len(genesis["providers"]), 0, PROVIDERS_MAX, "the number of providers")
-    supply = Supply(rules, genesis["geometry"], [])
+    supply = Supply(rules, genesis["geometry"], genesis["horizon"], [])
     for number, provider in enumerate(genesis["providers"]):
         check_terms(genesis, supply, provider["provider"], f"provider {number}")
     owners = [provider["address"] for provider in genesis["providers"]]
@@ -93,6 +114,16 @@ def check_genesis(genesis, size):
     within(sum(genesis["balances"].values()), 0, 1 << 61, "all money")
     within(genesis["miners"], 1, (1 << 32) - 1, "the number of miners")
     check_validators(genesis["validators"])
+
+
+def check_horizon(genesis):
+    horizon, parameters = genesis["horizon"], genesis["parameters"]
+    equal(horizon["first"], 0, "the first period")
+    minutes = horizon["period_minutes"]
+    within(horizon["periods"], 1, 1 if minutes is None else PERIODS_MAX, "the number of periods")
+    within(1 if minutes is None else minutes, 1, OFFER_MINUTES_MAX, "the minutes of a period")
+    is_papers = parameters["allocation"][0] == "Dedicated" or parameters["schedule"]["measure"][0] == "Paper"
+    require(minutes is None or not is_papers, "the rules of paper A know no calendar")
 
 
 def check_geometry(geometry):
@@ -139,6 +170,8 @@ def check_parameters(parameters):
     within(parameters["fee_per_byte"], 0, MILLION, "fee_per_byte")
     within(parameters["demand_lifetime_max_ms"], 1, INTERVAL_MAX, "demand_lifetime_max_ms")
     within(parameters["freeze_after_ms"], 1, INTERVAL_MAX, "freeze_after_ms")
+    within(parameters["period_ms"], 1, INTERVAL_MAX, "period_ms")
+    within(parameters["frozen_zone_ms"], 0, INTERVAL_MAX, "frozen_zone_ms")
     within(parameters["halt_after_ms"], 1, INTERVAL_MAX, "halt_after_ms")
     within(parameters["anchor_window_ms"], 0, INTERVAL_MAX, "anchor_window_ms")
     hidden = parameters["commit_reveal"]

@@ -4,7 +4,7 @@ from collections import Counter
 
 import wire
 from crypto import address, hash_in, state_leaf, state_path, state_root
-from market import MILLION, References, Supply, ppm, reward_share
+from market import MILLION, NO_TIME, PERIOD_LAST, References, Supply, has_no_more_time, most_total, ppm, reward_share
 
 PROVIDERS_MAX, BUDGET_MAX = 20_000, 1_000_000 * MILLION
 BALANCE, SEQUENCE, PROVIDER, DEMAND, PRICES, CARRIER, TOTALS, HALTED, ANCHOR, BROUGHT, BURNED, COHORT, PLEDGE, ACCUSED, NOTICE = range(15)
@@ -35,8 +35,8 @@ class State:
         self.balances, self.sequences, self.demands = dict(genesis["balances"]), {}, {}
         self.addresses = [provider["address"] for provider in genesis["providers"]]
         self.ids = {address: number for number, address in enumerate(self.addresses)}
-        self.usage = [{"standing": 0, "frozen": 0} for _ in self.addresses]
-        self.holders, self.prices, self.deposits = {}, [0] * len(self.addresses), {}
+        self.usage = {}  # by slot; of which nothing is taken there is no entry
+        self.holders, self.prices, self.deposits = {}, {}, {}  # prices by slot, without zeros
         self.per_operation = {}  # what an offer locks for each operation
         self.active = [genesis["timestamp_ms"]] * len(self.addresses)  # in market time
         self.changed = set()  # providers whose offers the batch changed
@@ -44,7 +44,7 @@ class State:
         self.accused = {}  # height of the batch with evidence, by position of the validator
         self.cohorts, self.burned = {}, 0  # what is committed to, by height; what was paid for bytes
         providers = [provider["provider"] for provider in genesis["providers"]]
-        self.supply = Supply(genesis["rules"], genesis["geometry"], providers)
+        self.supply = Supply(genesis["rules"], genesis["geometry"], genesis["horizon"], providers)
         self.references = References(genesis)
         self.carrier = 0
         self.valued, self.unvalued = self.supply, {}
@@ -85,13 +85,17 @@ class State:
         if kind == PROVIDER:
             return wire.PROVIDER_ENTRY.write({
                 "address": self.addresses[name], "provider": self.supply.providers[name],
-                "usage": self.usage[name], "holder": self.holders.get(name), "price": self.prices[name],
+                "usage": self.of_provider(self.usage, name), "holder": self.holders.get(name),
+                "prices": self.of_provider(self.prices, name),
                 "deposit": self.deposits.get(name, 0), "per_operation": self.per_operation.get(name, 0),
                 "active_ms": self.active[name], "unvalued_since_ms": self.unvalued.get(name),
             })
         if kind == PRICES:
             return wire.PRICE_TOTALS.write(self.price_totals)
         return wire.MONEY.write({CARRIER: self.carrier, BURNED: self.burned}[kind])
+
+    def of_provider(self, by_slot, number):
+        return {period: value for (provider, period), value in sorted(by_slot.items()) if provider == number}
 
     def cohort_entry(self, height):
         cohort = self.cohorts.get(height)
@@ -178,12 +182,22 @@ class State:
         for entry in self.market():
             if entry["status"][0] == "Composed":
                 standing.update(entry["status"][1]["minutes"])
-        providers = enumerate(zip(self.supply.providers, self.usage))
-        return [
-            None if provider["capacity"] is None
-            else max(0, provider["capacity"] - usage["frozen"], standing[number])
-            for number, (provider, usage) in providers
-        ]
+        capacities = {slot: self.supply.capacity(slot) for slot in self.supply.slots()}
+        return {
+            slot: None if capacity is None else max(0, capacity - self.used(slot)["frozen"], standing[slot])
+            for slot, capacity in capacities.items()
+        }
+
+    def used(self, slot):
+        return self.usage.get(slot, {"standing": 0, "frozen": 0})
+
+    def use(self, slot, standing=0, frozen=0):
+        used = self.used(slot)
+        used = {"standing": used["standing"] + standing, "frozen": used["frozen"] + frozen}
+        self.usage[slot] = used
+        if used == {"standing": 0, "frozen": 0}:
+            del self.usage[slot]
+        self.stale.add((PROVIDER, slot[0]))
 
     def waits_for_time(self):
         relaxed = self.parameters["relax_after_ms"] + max(1, self.parameters["relax_over_ms"])
@@ -191,6 +205,9 @@ class State:
             entry["status"][0] == "Composed" or self.market_time() - entry["since_ms"] < relaxed
             for entry in self.market()
         )
+
+    def has_open(self):
+        return any(entry["status"][0] == "Open" for entry in self.demands.values())
 
     def has_expired(self):
         """The open demands whose time has come, by expiry and id."""
@@ -202,12 +219,60 @@ class State:
     def has_frozen(self):
         """The composed demands that are to be settled, by when they were and id."""
         return sorted(
-            (entry["status"][1]["since_ms"], demand) for demand, entry in self.demands.items()
+            (self.freezes_at(entry["status"][1]), demand) for demand, entry in self.demands.items()
             if entry["status"][0] == "Composed" and self.is_frozen(entry["status"][1])
         )
 
+    def has_calendar(self):
+        return self.genesis["horizon"]["period_minutes"] is not None
+
+    def freezes_at(self, standing):
+        if self.has_calendar():
+            return self.plannable_until(min(period for _, period in standing["slots"]))
+        return standing["since_ms"] + self.parameters["freeze_after_ms"]
+
     def is_frozen(self, standing):
-        return standing["since_ms"] + self.parameters["freeze_after_ms"] <= self.market_time()
+        now = self.time if self.has_calendar() else self.market_time()
+        return self.freezes_at(standing) <= now
+
+    # ---- The calendar ----
+
+    def plannable_until(self, period):
+        """Until when a period can be planned; None is for ever."""
+        if not self.has_calendar() or period == PERIOD_LAST:
+            return None
+        begins = self.genesis["calendar_start_ms"] + period * self.parameters["period_ms"]
+        return max(0, begins - self.parameters["frozen_zone_ms"])
+
+    def move_on(self):
+        """Periods that cannot be planned any more are over, and as many others can be planned."""
+        since = self.time + self.parameters["frozen_zone_ms"] - self.genesis["calendar_start_ms"]
+        if not self.has_calendar() or since < 0:
+            return
+        first, before = since // self.parameters["period_ms"] + 1, self.supply.horizon
+        if first <= before["first"]:
+            return
+        last = before["first"] + before["periods"] - 1
+        prices = {slot: price for slot, price in self.prices.items() if slot[1] >= first}
+        for number, terms in enumerate(self.supply.providers):
+            if terms["capacity"] is None:
+                continue
+            length = len(terms["capacity"]["pattern"])
+            for period in range(max(first, last + 1), first + before["periods"]):
+                like = last if length > before["periods"] else period - -(-(period - last) // length) * length
+                price = self.prices.get((number, like), 0)
+                if price:
+                    prices[number, period] = price
+        self.prices = prices
+        self.usage = {slot: used for slot, used in self.usage.items() if slot[1] >= first}
+        for name in ("supply", "valued"):
+            supply = getattr(self, name)
+            providers = [forgetting(terms, first) for terms in supply.providers]
+            horizon = {**before, "first": first}
+            setattr(self, name, Supply(supply.rules, supply.geometry, horizon, providers))
+        if not self.unvalued:
+            self.valued = self.supply
+        self.stale |= {(PROVIDER, number) for number in range(len(self.addresses))}
 
     # ---- Time ----
 
@@ -235,6 +300,7 @@ class State:
         self.halted += max(0, timestamp - self.time - self.parameters["halt_after_ms"])
         self.time = timestamp
         self.stale.add((HALTED, b""))
+        self.move_on()
 
     # ---- Expiry, freezing and settlement ----
 
@@ -272,9 +338,10 @@ class State:
         for amender, due in standing["dues"].items():
             self.credit(amender, due)
         self.credit(entry["author"], rest + unearned)
-        for number, minutes in standing["minutes"].items():
-            self.usage[number]["standing"] -= minutes
-            self.usage[number]["frozen"] += minutes
+        for slot, minutes in standing["minutes"].items():
+            if slot[1] in self.supply.periods:
+                self.use(slot, -minutes, minutes)
+        for number in standing["owed"]:
             self.active[number] = self.market_time()
             holder = self.holders.get(number)
             if holder:
@@ -283,7 +350,7 @@ class State:
                     del self.holders[number]
             self.stale.add((PROVIDER, number))
         self.leave(demand, "settled")
-        self.release_deposits(standing["minutes"])
+        self.release_deposits(standing["owed"])
         self.stale.add((CARRIER, b""))
 
     def first_composers_pay(self, entry, standing, dues):
@@ -329,11 +396,15 @@ class State:
     def vouched(self, number):
         """The minutes for which nothing is locked, or None for any number."""
         known = self.genesis["providers"]
-        return known[number]["provider"]["capacity"] if number is not None and number < len(known) else 0
+        if number is None or number >= len(known):
+            return 0
+        capacity = known[number]["provider"]["capacity"]
+        return None if capacity is None else most_total(capacity, self.supply.horizon["periods"])
 
     def deposit_for(self, number, operations, capacity, per_operation):
         vouched = self.vouched(number)
-        minutes = 0 if capacity is None or vouched is None else max(0, capacity - vouched)
+        offered = None if capacity is None else most_total(capacity, self.supply.horizon["periods"])
+        minutes = 0 if offered is None or vouched is None else max(0, offered - vouched)
         places = per_operation * operations if operations else self.parameters["offer_deposit"]
         return places + self.parameters["minute_deposit"] * minutes
 
@@ -350,7 +421,7 @@ class State:
     def rested_on(self):
         """The providers that something standing uses."""
         standing = [entry["status"][1] for entry in self.demands.values() if entry["status"][0] == "Composed"]
-        return {number for composition in standing for number in composition["minutes"]}
+        return {number for composition in standing for number in composition["owed"]}
 
     def release_deposits(self, numbers):
         """What is locked beyond the terms in force returns where nothing that stands rests on the provider."""
@@ -369,7 +440,12 @@ class State:
         counts = {}
         for operation in [name for terms in self.supply.providers for name in terms["offers"]] + list(more):
             counts[operation] = counts.get(operation, 0) + 1
-        return sum(path_work(entry["demand"]["orders"], counts) for entry in self.demands.values())
+        return sum(self.demand_work(entry["demand"], counts) for entry in self.demands.values())
+
+    def demand_work(self, demand, counts):
+        window = demand["window"]
+        length = min(window["due"] - window["release"] + 1, self.supply.horizon["periods"])
+        return path_work(demand["orders"], counts) * length
 
     def place_for(self, operation, deposit):
         """(True, None) if there is a free place, (True, number) if that provider gives way, else (False, None)."""
@@ -469,11 +545,9 @@ class State:
             require(len(self.addresses) < PROVIDERS_MAX, "the market has as many providers as it may")
             number = self.ids[author] = len(self.addresses)
             self.addresses.append(author)
-            self.usage.append({"standing": 0, "frozen": 0})
             self.active.append(self.market_time())
-            self.prices = self.prices + [0]
             if waits:
-                self.set_terms(number, {**said, "offers": {}, "capacity": 0, "deposit": 0})
+                self.set_terms(number, {**said, "offers": {}, "capacity": NO_TIME, "deposit": 0})
         if not waits:
             self.set_terms(number, said)
         missing = self.required_deposit(number) - self.deposits.get(number, 0)
@@ -501,7 +575,7 @@ class State:
             if is_room:
                 kept = dict(sorted({**kept, operation: offer}.items()))
                 self.supply = self.supply.with_provider(number, {**terms, "offers": kept})
-        said = {**terms, "offers": kept} if kept else {**terms, "offers": {}, "capacity": 0}
+        said = {**terms, "offers": kept} if kept else {**terms, "offers": {}, "capacity": NO_TIME}
         if kept and not before:
             self.active[number] = self.market_time()
         elif deposit < self.per_operation.get(number, 0):
@@ -510,7 +584,7 @@ class State:
         self.value(number, said)
         self.supply = self.supply.with_provider(number, said)
         if said["capacity"] is None:
-            self.prices = self.prices[:number] + [0] + self.prices[number + 1:]
+            self.prices = {slot: price for slot, price in self.prices.items() if slot[0] != number}
         self.changed.add(number)
         self.stale.add((PROVIDER, number))
 
@@ -519,7 +593,7 @@ class State:
         for supply in ("supply", "valued"):
             terms = getattr(self, supply).providers[number]
             offers = {name: offer for name, offer in terms["offers"].items() if name != operation}
-            terms = {**terms, "offers": offers, "capacity": terms["capacity"] if offers else 0}
+            terms = {**terms, "offers": offers, "capacity": terms["capacity"] if offers else NO_TIME}
             setattr(self, supply, getattr(self, supply).with_provider(number, terms))
         self.changed.add(number)
         self.stale.add((PROVIDER, number))
@@ -532,7 +606,7 @@ class State:
             self.unvalued.pop(number, None)
         else:
             self.unvalued[number] = self.market_time()
-            said = {**said, "offers": {}, "capacity": 0}
+            said = {**said, "offers": {}, "capacity": NO_TIME}
         self.valued = self.valued.with_provider(number, said)
 
     def value_aged(self):
@@ -555,7 +629,7 @@ class State:
             self.offer_nothing(number)
 
     def offer_nothing(self, number):
-        terms = {**self.supply.providers[number], "offers": {}, "capacity": 0}
+        terms = {**self.supply.providers[number], "offers": {}, "capacity": NO_TIME}
         self.supply = self.supply.with_provider(number, terms)
         self.valued = self.valued.with_provider(number, terms)
         self.changed.add(number)
@@ -569,14 +643,16 @@ class State:
         counts = {}
         for operation in [name for terms in self.supply.providers for name in terms["offers"]]:
             counts[operation] = counts.get(operation, 0) + 1
-        work = self.pass_work() + path_work(said["orders"], counts)
+        until = self.plannable_until(said["window"]["due"])
+        require(until is None or until > self.time, "nothing of its window can be planned any more")
+        work = self.pass_work() + self.demand_work(said, counts)
         require(work <= self.parameters["limits"]["market_work"], "there is no time to check another demand")
         escrow = said["budget"] + said["solver_fee"]
         self.spend(author, escrow)
-        wanted = {name: said[name] for name in ("name", "site", "orders", "budget")}
+        wanted = {name: said[name] for name in ("name", "site", "orders", "budget", "window")}
         self.demands[identity] = {
             "author": author, "demand": wanted, "solver_fee": said["solver_fee"], "since": height,
-            "since_ms": self.market_time(), "expires_ms": said["expires_ms"], "escrow": escrow, "clearing": 0, "status": ("Open", None),
+            "since_ms": self.market_time(), "expires_ms": said["expires_ms"] if until is None else min(until, said["expires_ms"]), "escrow": escrow, "clearing": 0, "status": ("Open", None),
         }
         self.totals["seen"] += 1
         self.stale |= {(DEMAND, identity), (TOTALS, b"")}
@@ -589,6 +665,15 @@ class State:
         require((1, demand) not in self.notices, "the demand is about to be cancelled")
         if not self.give_notice((1, demand), ("Cancellation", None)):
             self.give_back(demand, "cancelled")
+
+
+def forgetting(terms, first):
+    """The same terms without exceptions from periods that are over."""
+    calendar = terms["capacity"]
+    if calendar is None:
+        return terms
+    exceptions = {period: minutes for period, minutes in calendar["exceptions"].items() if period >= first}
+    return {**terms, "capacity": {**calendar, "exceptions": exceptions}}
 
 
 def path_work(orders, counts):
@@ -607,6 +692,6 @@ def is_nowhere_better(said, before):
             return False
     if before["capacity"] is None or said["capacity"] is None:
         return before["capacity"] is said["capacity"] and said["site"] == before["site"]
-    if said["capacity"] > before["capacity"]:
+    if not has_no_more_time(said["capacity"], before["capacity"]):
         return False
     return said["site"] == before["site"]

@@ -170,7 +170,7 @@ class Checker:
         header_bytes = wire.BLOCK_HEADER.write(header)
         identity = crypto.hash_in("BlockHeader", header_bytes)
         try:
-            equal(header["version"], 5, "its version")
+            equal(header["version"], 6, "its version")
             equal(header["network"], self.network, "its network")
             require(leaves, "it brings nothing")
             equal(header["item_count"], len(leaves), "the number of its items")
@@ -184,8 +184,6 @@ class Checker:
         updates = of_kind(PRICE_UPDATE)
         require(len(updates) <= 1, "two price updates")
         update = updates[0] if updates else None
-        if update is not None:
-            require(not update["prices"] or update["prices"][-1] != 0, "the price update ends in a zero")
         return Block(identity, signed, (update, of_kind(COMPOSITION), of_kind(AMENDMENT)))
 
     def check_contents(self, header, records, blocks):
@@ -231,9 +229,11 @@ class Checker:
             late_enough = header["timestamp_ms"] >= parent_time + self.genesis["parameters"][name]
             require(late_enough, "a batch that composes no open demand comes too soon after its parent")
         self.state.follow(self.head)
+        first, awaited = self.state.supply.horizon["first"], self.state.has_open()
         self.state.pass_time(header["timestamp_ms"])
         waits = has_items or self.awaits_seal or self.state.waits_for_time() or self.state.has_expired()
         waits = waits or self.state.notices_over()
+        waits = waits or awaited and self.state.supply.horizon["first"] > first
         require(waits, "the batch is empty, nothing waits for time to pass, and nothing expires")
 
     def certificate(self, exported, height, batch):

@@ -246,14 +246,53 @@ class Enum:
         return {name: content.readable(value[1])} if content else name
 
 
+class Slot(Tuple):
+    """A provider and a period, which is a pair here; readable by name."""
+
+    def readable(self, value):
+        return dict(zip(("provider", "period"), value))
+
+
+class Prices(Sequence):
+    """Dual prices as a dict by slot: in order of slots, and none of them 0."""
+
+    def read(self, reader):
+        prices = super().read(reader)
+        slots = [(provider, period) for provider, period, _ in prices]
+        if any(one >= other for one, other in zip(slots, slots[1:])) or any(price == 0 for *_, price in prices):
+            raise WireError("prices that do not ascend by slot, or are 0")
+        return dict(zip(slots, (price for *_, price in prices)))
+
+    def write(self, value):
+        return super().write([(*slot, value[slot]) for slot in sorted(value)])
+
+    def readable(self, value):
+        return super().readable([(*slot, value[slot]) for slot in sorted(value)])
+
+
+class Pattern(Sequence):
+    """Minutes of a calendar: one at least."""
+
+    def read(self, reader):
+        pattern = super().read(reader)
+        if not 1 <= len(pattern) <= CALENDAR_ENTRIES_MAX:
+            raise WireError(f"a pattern of {len(pattern)} periods")
+        return pattern
+
+
+CALENDAR_ENTRIES_MAX = 400
 U16, U32, U64, I64, MONEY = Unsigned(16), Unsigned(32), Unsigned(64), Signed(), Money()
 HASH, KEY, ADDRESS, SIGNATURE = Raw(32), Raw(32), Raw(32), Raw(64)
 
 SITE = Enum(("Point", Struct(x_m=I64, y_m=I64)), ("Place", U32))
 GEOMETRY = Enum(("Euclidean", None), ("Matrix", Sequence(Sequence(I64))))
 OFFER = Struct(cost=MONEY, minutes=I64)
-PROVIDER = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(I64))
-OFFERED = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(I64), deposit=MONEY)
+SLOT = Slot(U32, U32)
+WINDOW = Struct(release=U32, due=U32)
+HORIZON = Struct(first=U32, periods=U32, period_minutes=Optional(I64))
+CALENDAR = Struct(pattern=Pattern(I64), exceptions=Map(U32, I64))
+PROVIDER = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(CALENDAR))
+OFFERED = Struct(name=Text(), site=SITE, offers=Map(U16, OFFER), capacity=Optional(CALENDAR), deposit=MONEY)
 RULES = Struct(rate_per_km=MONEY, value_of_minute=MONEY, metres_per_minute=I64, deliver=Bool())
 
 
@@ -289,7 +328,7 @@ PARAMETERS = Struct(
     schedule=Schedule(measure=MEASURE, curve=Sequence(U32)),
     solver_fee_ppm=U64, min_reward_ppm=U64, relax_after_ms=U64, relax_over_ms=U64,
     near_best_ppm=U64, min_bound_gain_ppm=U64, price_share_ppm=U64, price_bond=MONEY, min_saving_ppm=U64,
-    amender_share_ppm=U64, freeze_after_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
+    amender_share_ppm=U64, freeze_after_ms=U64, period_ms=U64, frozen_zone_ms=U64, halt_after_ms=U64, anchor_window_ms=U64,
     quiet_batch_interval_ms=U64, amendment_interval_ms=U64,
     account_min=MONEY, min_budget=MONEY, offer_deposit=MONEY, minute_deposit=MONEY, idle_after_ms=U64, notice_ms=U64, fee_per_byte=MONEY, demand_lifetime_max_ms=U64,
     commit_reveal=Optional(Struct(reveal_ms=U64)),
@@ -297,13 +336,14 @@ PARAMETERS = Struct(
 )
 GENESIS = Struct(
     version=U16, name=Text(), timestamp_ms=U64, parameters=PARAMETERS, rules=RULES, geometry=GEOMETRY,
+    horizon=HORIZON, calendar_start_ms=U64,
     window=Struct(west_m=I64, south_m=I64, east_m=I64, north_m=I64),
     operations=Sequence(Text()), providers=Sequence(Struct(address=ADDRESS, provider=PROVIDER)),
     balances=Map(ADDRESS, MONEY), validators=Map(KEY, U64), miners=U32,
 )
 
 DEMAND_STATEMENT = Struct(
-    name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY, solver_fee=MONEY, expires_ms=U64
+    name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY, solver_fee=MONEY, window=WINDOW, expires_ms=U64
 )
 STATEMENT = Enum(
     ("Offer", OFFERED),
@@ -327,8 +367,8 @@ BLOCK_HEADER = Struct(
 SIGNED_HEADER = Struct(header=BLOCK_HEADER, signature=SIGNATURE)
 LOT = Struct(seed=HASH, miner=KEY, demand=Optional(HASH))
 OUTCOME = Struct(block=HASH, dropped=Sequence(Tuple(U32, Text())))
-PRICE_UPDATE = Struct(replaces=U64, gain=MONEY, prices=Sequence(MONEY))
-COMPOSITION = Struct(demand=HASH, providers=Sequence(U32), cost=MONEY, minutes=I64, timestamp_ms=U64)
+PRICE_UPDATE = Struct(replaces=U64, gain=MONEY, prices=Prices(Tuple(U32, U32, MONEY)))
+COMPOSITION = Struct(demand=HASH, slots=Sequence(SLOT), cost=MONEY, minutes=I64, timestamp_ms=U64)
 REPLACEMENT = Struct(replaces=U32, composition=COMPOSITION)
 AMENDMENT = Struct(parts=Sequence(REPLACEMENT))
 BODY = Struct(
@@ -344,14 +384,14 @@ TURNS = Sequence(U16)
 PLEDGE = Struct(commitment=COMMITMENT, block=Optional(BLOCK))
 
 STANDING = Struct(
-    version=U32, providers=Sequence(U32), miner=ADDRESS, since=U64, since_ms=U64, height=U64,
-    amended_by=Optional(ADDRESS), timestamp_ms=U64, minutes=Map(U32, I64), owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY,
+    version=U32, slots=Sequence(SLOT), miner=ADDRESS, since=U64, since_ms=U64, height=U64,
+    amended_by=Optional(ADDRESS), timestamp_ms=U64, minutes=Map(SLOT, I64), owed=Map(U32, MONEY), transport=MONEY, time_value=MONEY,
     cost=MONEY, first_cost=MONEY, price=MONEY, reduced_cost=MONEY, earned=MONEY, dues=Map(ADDRESS, MONEY),
 )
 STATUS = Enum(("Open", None), ("Composed", STANDING))
 DEMAND_ENTRY = Struct(
     author=ADDRESS,
-    demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY),
+    demand=Struct(name=Text(), site=SITE, orders=Sequence(U16), budget=MONEY, window=WINDOW),
     solver_fee=MONEY, since=U64, since_ms=U64, expires_ms=U64, escrow=MONEY, clearing=MONEY, status=STATUS,
 )
 CHANGE = Enum(("Offer", OFFERED), ("Withdrawal", None), ("Cancellation", None))
@@ -359,8 +399,8 @@ NOTICE = Struct(height=U64, due_ms=U64, change=CHANGE)
 PRICE_TOTALS = Struct(updates=U64, since_ms=U64, authors=Map(ADDRESS, MONEY))
 DEMAND_TOTALS = Struct(seen=U64, settled=U64, cancelled=U64, expired=U64)
 PROVIDER_ENTRY = Struct(
-    address=ADDRESS, provider=PROVIDER, usage=Struct(standing=I64, frozen=I64),
-    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), price=MONEY, deposit=MONEY, per_operation=MONEY, active_ms=U64, unvalued_since_ms=Optional(U64),
+    address=ADDRESS, provider=PROVIDER, usage=Map(U32, Struct(standing=I64, frozen=I64)),
+    holder=Optional(Struct(miner=ADDRESS, compositions=U32)), prices=Map(U32, MONEY), deposit=MONEY, per_operation=MONEY, active_ms=U64, unvalued_since_ms=Optional(U64),
 )
 
 VOTE_KIND = Enum(("Prevote", None), ("Precommit", None))

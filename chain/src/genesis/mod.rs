@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use scenarios::reference::References;
 use scenarios::schedule::Measure;
-use scenarios::{CostRules, Geometry, Money, Provider, Supply, Window, at_most, limits};
+use scenarios::{CostRules, Geometry, Horizon, Money, Period, Provider, Supply, Window, at_most, limits};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::batch::BatchHash;
@@ -22,7 +22,7 @@ pub use scenarios::parameters::{Limits, ParameterError, Parameters};
 pub use validate::GenesisError;
 
 /// The version of genesis this code reads and writes.
-pub const GENESIS_VERSION: u16 = 9;
+pub const GENESIS_VERSION: u16 = 10;
 
 /// The largest canonical form of a genesis, in bytes.
 pub const GENESIS_BYTES: usize = 64 << 20;
@@ -51,6 +51,10 @@ pub struct Genesis {
     pub rules: CostRules,
     /// Distances.
     pub geometry: Geometry,
+    /// The periods that can be planned at the start, from period 0 on; as many as can be planned at any time.
+    pub horizon: Horizon,
+    /// When period 0 begins, in milliseconds since the Unix epoch; where there is no calendar, it means nothing.
+    pub calendar_start_ms: u64,
     /// The part of the plane that the measure of paper A divides into a strip for each miner.
     pub window: Window,
     /// Names of the operations; an operation's number is its position.
@@ -98,7 +102,7 @@ impl Genesis {
     /// The supply before the first batch.
     pub fn supply(&self) -> Supply {
         let providers = self.providers.iter().map(|genesis| genesis.provider.clone()).collect();
-        Supply { providers, rules: self.rules, geometry: self.geometry.clone() }
+        Supply { providers, rules: self.rules, geometry: self.geometry.clone(), horizon: self.horizon }
     }
 }
 
@@ -158,6 +162,30 @@ impl Network {
     /// the offers of genesis. Whatever is offered later changes nothing about them.
     pub const fn references(&self) -> Option<&References> {
         self.references.as_ref()
+    }
+
+    /// The first period that can be planned at this time, in milliseconds since the Unix epoch: the first that does not begin within
+    /// `frozen_zone_ms`.
+    pub fn first_plannable(&self, timestamp_ms: u64) -> Period {
+        let Genesis { horizon, calendar_start_ms, parameters, .. } = &self.genesis;
+        let since_ms = timestamp_ms.saturating_add(parameters.frozen_zone_ms).checked_sub(*calendar_start_ms);
+        match since_ms.and_then(|since_ms| since_ms.checked_div(parameters.period_ms)) {
+            Some(begun) if horizon.period_minutes.is_some() => {
+                Period(u32::try_from(begun).unwrap_or(limits::LATEST_PERIOD)).plus(1)
+            }
+            Some(_) | None => Period::ZERO,
+        }
+    }
+
+    /// Until when a period can be planned, in milliseconds since the Unix epoch: for ever, where there is no calendar.
+    pub fn plannable_until(&self, period: Period) -> u64 {
+        let Genesis { horizon, calendar_start_ms, parameters, .. } = &self.genesis;
+        if horizon.period_minutes.is_none() || period == Period::LAST {
+            return u64::MAX;
+        }
+        let begins_ms =
+            parameters.period_ms.saturating_mul(period.0.into()).saturating_add(*calendar_start_ms);
+        begins_ms.saturating_sub(parameters.frozen_zone_ms)
     }
 
     /// What the first batch names as its parent.

@@ -49,7 +49,8 @@ impl Genesis {
         timestamp_ms: u64,
     ) -> Self {
         let parameters = parameters(scenario, profile, miners);
-        let Supply { providers, rules, geometry } = &scenario.instance.supply;
+        let period_ms = parameters.period_ms;
+        let Supply { providers, rules, geometry, horizon } = &scenario.instance.supply;
         let providers = (0..).zip(providers).map(|(index, provider)| GenesisProvider {
             address: provider_key(rng_seed, index).public().address(),
             provider: provider.clone(),
@@ -78,6 +79,9 @@ impl Genesis {
             parameters,
             rules: *rules,
             geometry: geometry.clone(),
+            horizon: *horizon,
+            // One period to plan the first in.
+            calendar_start_ms: timestamp_ms.saturating_add(period_ms),
             window: scenario.extent().unwrap_or(NOWHERE),
             operations: scenario.operations.clone(),
             providers: providers.collect(),
@@ -157,6 +161,7 @@ pub fn scenario_demand_record(
         orders: demand.orders.clone(),
         budget: demand.budget,
         solver_fee: least_solver_fee(demand.budget, solver_fee_ppm),
+        window: demand.window,
         expires_ms,
     });
     let content =

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use scenarios::{Money, Window, limits};
+use scenarios::parameters::Allocation;
+use scenarios::schedule::Measure;
+use scenarios::{Horizon, Money, Window, limits};
 
 use super::{GENESIS_VERSION, Genesis, ParameterError};
 use crate::consensus::{ValidatorSet, ValidatorSetError};
@@ -60,6 +62,11 @@ pub enum GenesisError {
     /// A balance is negative.
     #[error("the balance of {address} is {got}, expected at least 0")]
     NegativeBalance { address: Address, got: Money },
+    /// The rules of paper A know no calendar.
+    #[error(
+        "a calendar, in dedicated allocation or by the measure of paper A, which know none: expected shared providers and a certified schedule"
+    )]
+    CalendarOfPaper,
     /// All money together is more than 2^61 micro-units.
     #[error("all balances add up to {got} micro-units, expected at most {expected}")]
     MoneyTotal {
@@ -106,7 +113,22 @@ impl Genesis {
             name("an operation", operation)?;
         }
         self.validate_window()?;
+        self.validate_horizon()?;
         // A distance matrix cannot be built, nor decoded, but within its limits.
+        Ok(())
+    }
+
+    fn validate_horizon(&self) -> Result<(), GenesisError> {
+        let Horizon { first, periods, period_minutes } = self.horizon;
+        range("the first period", first.0, 0, 0)?;
+        let most = if period_minutes.is_some() { bound(limits::PERIODS) } else { 1 };
+        range("the number of periods that can be planned", i128::from(periods), 1, most)?;
+        range("the minutes of a period", period_minutes.unwrap_or(1), 1, limits::OFFER_MINUTES)?;
+        let is_certified = matches!(self.parameters.schedule.measure, Measure::Certified { .. });
+        if period_minutes.is_some() && (self.parameters.allocation == Allocation::Dedicated || !is_certified)
+        {
+            return Err(GenesisError::CalendarOfPaper);
+        }
         Ok(())
     }
 
@@ -126,8 +148,18 @@ impl Genesis {
         let mut addresses = BTreeSet::new();
         for (index, genesis) in self.providers.iter().enumerate() {
             let provider = &genesis.provider;
-            validate_offer_terms(self, &provider.name, provider.site, &provider.offers, provider.capacity)
-                .map_err(|error| GenesisError::Provider { index, name: provider.name.clone(), error })?;
+            validate_offer_terms(
+                self,
+                &provider.name,
+                provider.site,
+                &provider.offers,
+                provider.capacity.as_ref(),
+            )
+            .map_err(|error| GenesisError::Provider {
+                index,
+                name: provider.name.clone(),
+                error,
+            })?;
             if !addresses.insert(genesis.address) {
                 return Err(GenesisError::ProviderTwice { index, address: genesis.address });
             }

@@ -16,9 +16,10 @@ pub mod root;
 pub(crate) mod state;
 pub(crate) mod transition;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use scenarios::{DualPrices, Minutes, Money, ProviderId, SharedSupply};
+use scenarios::{DualPrices, Minutes, Money, Period, ProviderId, SharedSupply, Slot};
 
 use crate::batch::BatchHash;
 use crate::block::{Block, BlockHash};
@@ -260,25 +261,44 @@ impl Ledger {
     /// Unix epoch. `None` also if the next freeze is too far off for the next batch, however late that is, for market
     /// time stands still during a halt: other batches have to come before.
     pub fn first_departure(&self) -> Option<u64> {
-        let demands = &self.state.demands;
-        let due = demands.first_freeze().into_iter().chain(self.state.notices.first_due()).min();
-        self.departure(demands.first_expiry(), due)
+        let (demands, notices) = (&self.state.demands, &self.state.notices);
+        let fixed = demands.first_expiry().into_iter().chain(self.next_period_ms());
+        let freeze = demands.first_freeze();
+        self.departure(fixed, freeze, notices.first_due())
     }
 
     /// The same of demands for which the time after this one is to come.
     pub fn next_departure_after(&self, timestamp_ms: u64) -> Option<u64> {
         let demands = &self.state.demands;
-        let market_ms = self.moment(timestamp_ms).ok()?.market_ms();
-        let notice = self.state.notices.next_due_after(market_ms);
-        let due = demands.next_freeze_after(market_ms).into_iter().chain(notice).min();
-        self.departure(demands.next_expiry_after(timestamp_ms), due)
+        let at = self.moment(timestamp_ms).ok()?;
+        let notice = self.state.notices.next_due_after(at.market_ms());
+        let freeze = demands.next_freeze_after(demands.freezing_clock(at));
+        let fixed = demands.next_expiry_after(timestamp_ms).into_iter().chain(self.next_period_ms());
+        self.departure(fixed.filter(|time_ms| *time_ms > timestamp_ms), freeze, notice)
     }
 
-    /// The earlier of an expiry and of a freeze, which is in market time, as a time that the next batch can have.
-    fn departure(&self, expires_ms: Option<u64>, freezes_ms: Option<u64>) -> Option<u64> {
+    /// When the first period that can be planned now cannot be planned any more, if anybody waits to be composed.
+    fn next_period_ms(&self) -> Option<u64> {
+        let is_awaited = self.state.demands.youngest_open().is_some();
+        let until_ms = self.network.plannable_until(self.supply().horizon.first);
+        (is_awaited && until_ms < u64::MAX).then_some(until_ms)
+    }
+
+    /// The earliest of times, of a freeze, and of a notice, which is in market time, as a time that the next batch can have.
+    fn departure(
+        &self,
+        fixed_ms: impl Iterator<Item = u64>,
+        freeze_ms: Option<u64>,
+        notice_ms: Option<u64>,
+    ) -> Option<u64> {
         let latest_ms = self.head.timestamp_ms.saturating_add(self.network.parameters().halt_after_ms);
-        let freezes_ms = freezes_ms.map(|market_ms| market_ms.saturating_add(self.state.halted_ms));
-        expires_ms.into_iter().chain(freezes_ms.filter(|freezes_ms| *freezes_ms <= latest_ms)).min()
+        let market = |market_ms: u64| market_ms.saturating_add(self.state.halted_ms);
+        let (freeze, frozen) = match self.state.demands.has_calendar() {
+            true => (None, freeze_ms),
+            false => (freeze_ms, None),
+        };
+        let waits = freeze.into_iter().chain(notice_ms).map(market).filter(|time_ms| *time_ms <= latest_ms);
+        fixed_ms.chain(frozen).chain(waits).min()
     }
 
     /// Whether a composition is yet to be frozen and paid.
@@ -327,9 +347,14 @@ impl Ledger {
         self.state.providers.vouched(id)
     }
 
-    /// The minutes compositions take from a provider.
-    pub fn usage(&self, id: ProviderId) -> Usage {
-        self.state.providers.usage(id)
+    /// The minutes compositions take of a slot.
+    pub fn usage(&self, slot: Slot) -> Usage {
+        self.state.providers.usage(slot)
+    }
+
+    /// The minutes compositions take of a provider, by period; of periods that are not listed none.
+    pub fn usage_of(&self, id: ProviderId) -> BTreeMap<Period, Usage> {
+        self.state.providers.usage_of(id)
     }
 
     /// In dedicated allocation: who holds a provider.

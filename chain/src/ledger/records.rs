@@ -233,7 +233,7 @@ impl State {
                 self.apply_withdrawal(network, at, author)?;
                 done.changed.extend(self.providers.id_of(author));
             }
-            Statement::Demand(demand) => self.apply_demand(author, demand, id, at)?,
+            Statement::Demand(demand) => self.apply_demand(network, author, demand, id, at)?,
             Statement::DemandCancellation { demand } => {
                 done.departed = self.apply_cancellation(network, at, *demand)?;
             }

@@ -61,7 +61,7 @@ impl State {
         let mut state = Self {
             accounts: Accounts::new(genesis),
             providers: Providers::new(genesis),
-            demands: Demands::new(&genesis.parameters),
+            demands: Demands::new(genesis),
             work: MarketWork::new(genesis),
             notices: Notices::default(),
             price_authors: PriceAuthors::default(),

@@ -132,6 +132,9 @@ pub struct BatchReport {
     /// Providers whose offers are others after it.
     #[serde(default)]
     pub changed_offers: u32,
+    /// Periods that could be planned before it and cannot any more; as many can be now that could not.
+    #[serde(default)]
+    pub periods_over: u32,
     /// Shortest-path steps it took to check.
     pub work: u64,
     /// What became of each block that took effect, in order: those it brings, or those of a cohort.
@@ -188,13 +191,13 @@ pub(crate) struct Transition<'a> {
     pub(super) state: State,
     pub(super) at: Moment,
     /// The offers that the batch begins with: what is composed is composed of these.
-    pub(super) supply: &'a SharedSupply,
-    oracle: OnceCell<Oracle<'a>>,
+    pub(super) supply: SharedSupply,
+    oracle: OnceCell<Oracle<'static>>,
     /// Those of them that it begins to value by.
-    valued: &'a SharedSupply,
-    valued_oracle: OnceCell<Oracle<'a>>,
+    valued: SharedSupply,
+    valued_oracle: OnceCell<Oracle<'static>>,
     /// The prices that the batch begins with: everything is valued at these.
-    pub(super) prices: &'a DualPrices,
+    pub(super) prices: Arc<DualPrices>,
     /// Providers whose offers its records change.
     changed: BTreeSet<ProviderId>,
     /// The market's bound at the prices in force, once a price update asked for it.
@@ -206,11 +209,15 @@ pub(crate) struct Transition<'a> {
 }
 
 impl<'a> Transition<'a> {
-    /// The next height, at this time: freezes what is due and takes off the market what has expired.
+    /// The next height, at this time: moves on through the calendar, freezes what is due and takes off the market what has expired.
     pub(crate) fn begin(ledger: &'a Ledger, timestamp_ms: u64) -> Result<Self, Defect> {
         let at = ledger.moment(timestamp_ms)?;
         let mut state = ledger.state.clone();
         state.anchors.follow(&ledger.head, ledger.network.parameters().anchor_window_ms);
+        state.move_on(&ledger.network, at);
+        let providers = &state.providers;
+        let (supply, valued) = (providers.supply().clone(), providers.valued().clone());
+        let prices = providers.shared_prices();
         let Passed { departed, changed } = state.leave_due(&ledger.network, at)?;
         let count = |is: fn(&DemandStatus) -> bool| {
             let those = departed.iter().filter(|(_, entry)| is(&entry.status));
@@ -218,16 +225,17 @@ impl<'a> Transition<'a> {
         };
         let frozen = count(|status| matches!(status, DemandStatus::Frozen { .. }));
         let expired = count(|status| matches!(status, DemandStatus::Expired { .. }));
-        let report = BatchReport { frozen, expired, departed, ..BatchReport::default() };
+        let periods_over = supply.horizon.first.since(ledger.supply().horizon.first);
+        let report = BatchReport { frozen, expired, departed, periods_over, ..BatchReport::default() };
         Ok(Self {
             network: &ledger.network,
             state,
             at,
-            supply: ledger.supply(),
+            supply,
             oracle: OnceCell::new(),
-            valued: ledger.valued_supply(),
+            valued,
             valued_oracle: OnceCell::new(),
-            prices: ledger.prices(),
+            prices,
             changed,
             bound: None,
             staged: Vec::new(),
@@ -238,18 +246,18 @@ impl<'a> Transition<'a> {
     }
 
     /// The oracle of the offers that the batch begins with; its tables are made only if it is asked.
-    pub(super) fn oracle(&self) -> &Oracle<'a> {
-        self.oracle.get_or_init(|| self.supply.oracle())
+    pub(super) fn oracle(&self) -> &Oracle<'static> {
+        self.oracle.get_or_init(|| self.supply.own_oracle())
     }
 
     /// The oracle of the offers that compositions are valued by.
-    pub(super) fn valued_oracle(&self) -> &Oracle<'a> {
-        self.valued_oracle.get_or_init(|| self.valued.oracle())
+    pub(super) fn valued_oracle(&self) -> &Oracle<'static> {
+        self.valued_oracle.get_or_init(|| self.valued.own_oracle())
     }
 
     /// Whether compositions are valued by all offers.
     pub(super) fn is_all_valued(&self) -> bool {
-        self.supply.is_same(self.valued)
+        self.supply.is_same(&self.valued)
     }
 
     /// Lets a record take effect after those before it.
@@ -263,7 +271,7 @@ impl<'a> Transition<'a> {
 
     /// How much work a block's compositions are to check: a shortest path each.
     pub(crate) fn work_of(&self, composed: impl Iterator<Item = DemandId>) -> u64 {
-        let meter = WorkMeter::new(self.supply);
+        let meter = WorkMeter::new(&self.supply);
         let entries = composed.filter_map(|id| self.state.demands.get(id));
         entries.fold(0_u64, |sum, entry| sum.saturating_add(meter.work(&entry.demand)))
     }
@@ -406,7 +414,7 @@ impl<'a> Transition<'a> {
             } else {
                 self.state.recompose(staged.demand, standing, clearing)?;
             }
-            left.extend(staged.entry.composition().into_iter().flat_map(|replaced| replaced.minutes.keys()));
+            left.extend(staged.entry.composition().into_iter().flat_map(|replaced| replaced.owed.keys()));
         }
         self.state.pay_for_prices(self.report.price_share)?;
         self.state.release_deposits(&left)

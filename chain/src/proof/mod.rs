@@ -218,13 +218,13 @@ fn heights_that_may_have_brought(network: &Network, height: Height) -> impl Iter
 }
 
 /// Where a batch brings what stands of a demand: the block, the composition, and the amendment it is part of, if it is.
-/// What a block brings need not have taken effect, so it must be the very providers that stand.
+/// What a block brings need not have taken effect, so it must be the very slots that stand.
 fn find_composition<'b>(
     contents: &'b Contents,
     standing: &Standing,
     demand: DemandId,
 ) -> Option<(&'b Block, Composition, Option<Amendment>)> {
-    let stands = |found: &Composition| found.demand == demand && found.providers == standing.providers;
+    let stands = |found: &Composition| found.demand == demand && found.slots == standing.slots;
     let author = standing.author();
     contents.blocks.iter().filter(|block| block.miner().address() == author).find_map(|block| {
         if let Some(found) = block.body.compositions.iter().find(|found| stands(found)) {

@@ -122,9 +122,9 @@ impl CompositionProof {
             let (got, expected) = (standing.author().to_string(), miner.to_string());
             return not_current("the miner", got, expected);
         }
-        if standing.providers != composition.providers {
-            let (got, expected) = (&standing.providers, &composition.providers);
-            return not_current("the list of providers", format!("{got:?}"), format!("{expected:?}"));
+        if standing.slots != composition.slots {
+            let (got, expected) = (&standing.slots, &composition.slots);
+            return not_current("the list of slots", format!("{got:?}"), format!("{expected:?}"));
         }
         if standing.cost != composition.cost {
             return not_current("the cost", standing.cost.to_string(), composition.cost.to_string());

@@ -1,6 +1,6 @@
 //! Making blocks: what a miner wants to put into one, judged by the very code that will validate the batch that brings it.
 
-use scenarios::{DualPrices, ProviderId};
+use scenarios::{DualPrices, Slot};
 
 use super::form::validate_contents;
 use super::rejection::Rejection;
@@ -114,7 +114,7 @@ impl Drafted {
 }
 
 /// A demand and the provider of each of its orders.
-pub type Serving = (DemandId, Vec<ProviderId>);
+pub type Serving = (DemandId, Vec<Slot>);
 
 /// Compositions that the next batch can bring together, and why not the others.
 #[derive(Clone, Debug, Default)]
@@ -247,12 +247,12 @@ impl Ledger {
         let by = By { block: 0, miner: miner.address() };
         let proposed: Vec<ProposedComposition<'_>> =
             compositions.iter().map(|serving| propose(by, serving, timestamp_ms)).collect();
-        for ((demand, providers), outcome) in compositions.iter().zip(transition.stage_ranked(&proposed)) {
+        for ((demand, slots), outcome) in compositions.iter().zip(transition.stage_ranked(&proposed)) {
             match outcome {
-                Ok(providers) => admissible.kept.push((*demand, providers)),
+                Ok(slots) => admissible.kept.push((*demand, slots)),
                 Err(error @ MarketError::RewardBelowThreshold { fee, got, .. }) => {
                     let from_ms = self.accepts_from(*demand, fee, got).unwrap_or(u64::MAX);
-                    let serving = (*demand, providers.clone());
+                    let serving = (*demand, slots.clone());
                     admissible.early.push(Early { serving, from_ms, rejection: error.into() });
                 }
                 Err(error) => admissible.refused.push((*demand, error.into())),
@@ -304,8 +304,8 @@ impl Ledger {
     }
 }
 
-fn propose(by: By, (demand, providers): &Serving, timestamp_ms: u64) -> ProposedComposition<'_> {
-    ProposedComposition { by, demand: *demand, providers, timestamp_ms, claim: None }
+fn propose(by: By, (demand, slots): &Serving, timestamp_ms: u64) -> ProposedComposition<'_> {
+    ProposedComposition { by, demand: *demand, slots, timestamp_ms, claim: None }
 }
 
 /// Stages compositions as a batch that brings them alone would: whole blocks in their order, items that stand alone by what
@@ -341,10 +341,10 @@ fn propose_amendment(
     set: &[Serving],
     timestamp_ms: u64,
 ) -> Result<(), MarketError> {
-    let parts = set.iter().map(|(demand, providers)| ProposedPart {
+    let parts = set.iter().map(|(demand, slots)| ProposedPart {
         replaces: transition.standing_version(*demand),
         demand: *demand,
-        providers,
+        slots,
         timestamp_ms,
         claim: None,
     });
@@ -357,7 +357,7 @@ fn propose_amendment(
 fn composition_of(staged: &Staged) -> Composition {
     Composition {
         demand: staged.demand,
-        providers: staged.providers.clone(),
+        slots: staged.slots.clone(),
         cost: staged.evaluation.cost(),
         minutes: staged.minutes(),
         timestamp_ms: staged.timestamp_ms,

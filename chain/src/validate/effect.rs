@@ -74,7 +74,7 @@ impl<'b> Fate<'b> {
         ProposedComposition {
             by: self.by,
             demand: composition.demand,
-            providers: &composition.providers,
+            slots: &composition.slots,
             timestamp_ms: composition.timestamp_ms,
             claim: Some(Claim::from(composition)),
         }
@@ -407,8 +407,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use scenarios::{
-        CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, ProviderId,
-        Scenario, Site, Supply,
+        CostRules, Demand, Geometry, Horizon, Instance, Money, Offer, OperationId, Provider, ProviderId,
+        Scenario, Site, Slot, Supply, TimeWindow,
     };
 
     use super::*;
@@ -425,7 +425,7 @@ mod tests {
             name: "only".into(),
             site: Site::point(0, 0),
             offers: BTreeMap::from([(OperationId(0), offer)]),
-            capacity: None::<Minutes>,
+            capacity: None,
         };
         let rules = CostRules {
             rate_per_km: Money::ZERO,
@@ -433,12 +433,18 @@ mod tests {
             metres_per_minute: 500,
             deliver: false,
         };
-        let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
+        let supply = Supply {
+            providers: vec![provider],
+            rules,
+            geometry: Geometry::Euclidean,
+            horizon: Horizon::SINGLE,
+        };
         let demand = Demand {
             name: "one".into(),
             site: Site::point(0, 0),
             orders: vec![OperationId(0)],
             budget: Money::from_units(50),
+            window: TimeWindow::ANY,
         };
         let scenario = Scenario::of_instance("one", Instance { supply, demands: vec![demand] });
         let key = SecretKey::for_scenario(1, "miner", 0);
@@ -459,7 +465,8 @@ mod tests {
         let (batch, _) = draft(&ledger, records, Vec::new()).unwrap().sign(&key);
         let valid = ledger.validate(WellFormed::new(&network, batch).unwrap()).unwrap();
         let ledger = valid.execute().unwrap().next().clone();
-        let composing = draft(&ledger, Vec::new(), vec![(demand, vec![ProviderId(0)])]).unwrap();
+        let composing =
+            draft(&ledger, Vec::new(), vec![(demand, vec![Slot::single(ProviderId(0))])]).unwrap();
         (ledger, composing.sign_block(&key).unwrap().0)
     }
 

@@ -54,7 +54,6 @@ impl Rejection {
             Self::EmptyAmendment { .. } => "empty-amendment",
             Self::AmendmentOrder { .. } => "amendment-order",
             Self::CompositionTimestamp { .. } => "composition-timestamp",
-            Self::TrailingZeroPrice => "price-form",
             Self::Record { error, .. } => error.rule().name(),
             Self::WrongHeight { .. } => "height",
             Self::WrongParent { .. } => "parent",

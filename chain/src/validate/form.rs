@@ -113,7 +113,6 @@ impl WellFormedBlock {
             .map_err(|error| Rejection::Block { block: block.hash(), error: Box::new(error) })?;
         let contents = Contents { blocks: vec![block], ..Contents::default() };
         validate_counts(network, &contents)?;
-        validate_price_form(&contents)?;
         validate_amendment_form(&contents)?;
         validate_no_duplicates(&contents)?;
         let (got, expected) =
@@ -143,7 +142,6 @@ pub(super) fn validate_contents(
     bytes: Option<usize>,
 ) -> Result<(), Rejection> {
     validate_counts(network, &batch.contents)?;
-    validate_price_form(&batch.contents)?;
     validate_amendment_form(&batch.contents)?;
     if network.parameters().commit_reveal.is_none() {
         validate_composition_timestamps(batch)?;
@@ -185,11 +183,6 @@ fn validate_counts(network: &Network, contents: &Contents) -> Result<(), Rejecti
     }
     let got = contents.composed().count();
     if got > expected { Err(Rejection::TooManyCompositions { got, expected }) } else { Ok(()) }
-}
-
-fn validate_price_form(contents: &Contents) -> Result<(), Rejection> {
-    let mut lasts = contents.price_updates().filter_map(|update| update.prices.0.last());
-    if lasts.any(|price| price.micros() == 0) { Err(Rejection::TrailingZeroPrice) } else { Ok(()) }
 }
 
 fn validate_amendment_form(contents: &Contents) -> Result<(), Rejection> {

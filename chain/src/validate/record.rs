@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use scenarios::parameters::DEPOSIT;
-use scenarios::{Minutes, Money, Offer, OperationId, Site, limits};
+use scenarios::{Calendar, Minutes, Money, Offer, OperationId, Period, Site, TimeWindow, limits};
 
 use super::fault::Fault;
 use crate::codec::encode;
@@ -61,6 +61,17 @@ pub enum OfferError {
     /// The capacity is out of range.
     #[error("its capacity is {got} minutes, expected 0 to {expected}")]
     Capacity { got: Minutes, expected: Minutes },
+    /// Its calendar is too long.
+    #[error("its calendar has {got} entries, expected at most {expected}")]
+    CalendarEntries { got: usize, expected: usize },
+    /// Its calendar speaks of a time beyond all calendars.
+    #[error("its calendar speaks of {got}, expected {expected} at most")]
+    Period { got: Period, expected: Period },
+    /// It has a calendar in a market without periods.
+    #[error(
+        "its capacity differs between periods, and this market has a single one: expected one number of minutes"
+    )]
+    NoPeriods,
 }
 
 /// What is wrong with a record, by itself or against the state.
@@ -117,6 +128,15 @@ pub enum RecordError {
         /// Operations of the market.
         expected: usize,
     },
+    /// A demand is due before it is released.
+    #[error("the demand is due in {got}, expected {expected} or later, its release")]
+    DueBeforeRelease { got: Period, expected: Period },
+    /// A demand speaks of a time beyond all calendars.
+    #[error("the demand speaks of {got}, expected {expected} at most")]
+    Period { got: Period, expected: Period },
+    /// A demand has a window in a market without periods.
+    #[error("the demand is to be served {got}, and this market has a single period: expected no window")]
+    NoPeriods { got: TimeWindow },
     /// A budget is out of range.
     #[error("the demand's budget is {got}, expected {lowest} to {highest}")]
     Budget {
@@ -152,6 +172,9 @@ impl RecordError {
             | Self::DemandSite { .. }
             | Self::OrderCount { .. }
             | Self::UnknownOperation { .. }
+            | Self::DueBeforeRelease { .. }
+            | Self::Period { .. }
+            | Self::NoPeriods { .. }
             | Self::Budget { .. }
             | Self::FeeTooSmall { .. }
             | Self::FeeTooLarge { .. }
@@ -172,6 +195,9 @@ impl RecordError {
             Self::DemandSite { .. } => RecordRule::DemandSite,
             Self::OrderCount { .. } => RecordRule::DemandOrders,
             Self::UnknownOperation { .. } => RecordRule::DemandOperation,
+            Self::DueBeforeRelease { .. } | Self::Period { .. } | Self::NoPeriods { .. } => {
+                RecordRule::DemandWindow
+            }
             Self::Budget { .. } => RecordRule::DemandBudget,
             Self::FeeTooSmall { .. } | Self::FeeTooLarge { .. } => RecordRule::DemandFee,
             Self::TransferAmount { .. } => RecordRule::TransferAmount,
@@ -192,7 +218,7 @@ pub fn check_record(network: &Network, record: &Record) -> Result<(), RecordErro
     let genesis = network.genesis();
     match &content.statement {
         Statement::Offer(offer) => {
-            validate_offer_terms(genesis, &offer.name, offer.site, &offer.offers, offer.capacity)?;
+            validate_offer_terms(genesis, &offer.name, offer.site, &offer.offers, offer.capacity.as_ref())?;
             let (got, lowest, highest) = (offer.deposit, genesis.parameters.offer_deposit, DEPOSIT);
             if !(lowest..=highest).contains(&got) {
                 return Err(OfferError::Deposit { got, lowest, highest }.into());
@@ -223,7 +249,7 @@ pub fn validate_offer_terms(
     name: &str,
     site: Site,
     offers: &BTreeMap<OperationId, Offer>,
-    capacity: Option<Minutes>,
+    capacity: Option<&Calendar>,
 ) -> Result<(), OfferError> {
     if name.len() > limits::NAME_BYTES {
         return Err(OfferError::Name { got: name.len(), expected: limits::NAME_BYTES });
@@ -246,12 +272,45 @@ pub fn validate_offer_terms(
             return Err(OfferError::Minutes { operation, got: offer.minutes, expected });
         }
     }
-    match capacity {
-        Some(got) if !(0..=limits::CAPACITY_MINUTES).contains(&got) => {
-            Err(OfferError::Capacity { got, expected: limits::CAPACITY_MINUTES })
-        }
-        _ => Ok(()),
+    capacity.map_or(Ok(()), |calendar| validate_calendar(genesis, calendar))
+}
+
+fn validate_calendar(genesis: &Genesis, calendar: &Calendar) -> Result<(), OfferError> {
+    let expected = limits::CAPACITY_MINUTES;
+    if let Some(got) = calendar.all_minutes().find(|minutes| !(0..=expected).contains(minutes)) {
+        return Err(OfferError::Capacity { got, expected });
     }
+    let expected = limits::CALENDAR_ENTRIES;
+    let got = calendar.pattern().len().max(calendar.exceptions().len());
+    if got > expected {
+        return Err(OfferError::CalendarEntries { got, expected });
+    }
+    if let Some((&got, _)) = calendar.exceptions().last_key_value()
+        && got.0 > limits::LATEST_PERIOD
+    {
+        return Err(OfferError::Period { got, expected: Period(limits::LATEST_PERIOD) });
+    }
+    let has_periods = genesis.horizon.period_minutes.is_some();
+    if !has_periods && *calendar != calendar.minutes_in(Period::ZERO).into() {
+        return Err(OfferError::NoPeriods);
+    }
+    Ok(())
+}
+
+fn validate_window(genesis: &Genesis, window: TimeWindow) -> Result<(), RecordError> {
+    let TimeWindow { release, due } = window;
+    if due < release {
+        return Err(RecordError::DueBeforeRelease { got: due, expected: release });
+    }
+    let expected = Period(limits::LATEST_PERIOD);
+    let latest = if due == Period::LAST { release } else { due };
+    if latest > expected {
+        return Err(RecordError::Period { got: latest, expected });
+    }
+    if genesis.horizon.period_minutes.is_none() && window != TimeWindow::ANY {
+        return Err(RecordError::NoPeriods { got: window });
+    }
+    Ok(())
 }
 
 fn validate_demand(genesis: &Genesis, demand: &DemandStatement) -> Result<(), RecordError> {
@@ -270,6 +329,7 @@ fn validate_demand(genesis: &Genesis, demand: &DemandStatement) -> Result<(), Re
     if let Some((order, &got)) = unknown {
         return Err(RecordError::UnknownOperation { order, got, expected });
     }
+    validate_window(genesis, demand.window)?;
     let orders = i64::try_from(demand.orders.len()).unwrap_or(i64::MAX);
     let lowest = genesis.parameters.min_budget.checked_mul(orders).unwrap_or(limits::BUDGET);
     let (got, highest) = (demand.budget, limits::BUDGET);

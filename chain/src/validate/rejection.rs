@@ -115,9 +115,6 @@ pub enum Rejection {
         got: u64,
         expected: u64,
     },
-    /// A price update ends in a price of zero, which its canonical form leaves out.
-    #[error("the price update ends in a price of zero, expected trailing zeros left out")]
-    TrailingZeroPrice,
     /// A record is refused, by itself or against the state.
     #[error("record {id:?} (number {index} in the batch): {error}")]
     Record {

@@ -6,7 +6,7 @@ use chain::ledger::{
     AccountError, DemandStatus, MarketError, MarketStatementError, RecordOutlook, StatementError,
 };
 use chain::{Fault, RecordError, Rejection, Statement};
-use scenarios::{Money, ProviderId};
+use scenarios::{Money, ProviderId, Slot};
 
 use crate::market::{
     Market, ProposedBatch, demand_statement, demander, instance, micros, miner, offer, provider, provider_of,
@@ -152,7 +152,7 @@ fn prices_that_more_capacity_made_too_high_can_be_lowered_to_nothing() {
     let mut market = Market::open();
     market.accept(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
     let mut huge = instance().supply.providers.remove(0);
-    huge.capacity = Some(scenarios::limits::CAPACITY_MINUTES);
+    huge.capacity = Some(scenarios::limits::CAPACITY_MINUTES.into());
     let records = vec![market.record(&provider_of(0), offer(&huge))];
     market.accept(ProposedBatch { records, ..ProposedBatch::default() });
     // 3 x 23 $ - 10^9 minutes at 0.2 $.
@@ -165,7 +165,7 @@ fn prices_that_more_capacity_made_too_high_can_be_lowered_to_nothing() {
 fn changed(cost: i64, capacity: i64) -> scenarios::Provider {
     let mut near = instance().supply.providers.remove(0);
     near.offers.values_mut().for_each(|offer| offer.cost = units(cost));
-    near.capacity = Some(capacity);
+    near.capacity = Some(capacity.into());
     near
 }
 
@@ -208,7 +208,7 @@ fn an_offer_without_limit_has_no_price_any_more() {
     unlimited.capacity = None;
     let records = vec![market.record(&provider_of(0), offer(&unlimited))];
     market.accept(ProposedBatch { records, ..ProposedBatch::default() });
-    assert_eq!(market.ledger.prices().of(ProviderId(0)), Money::ZERO);
+    assert_eq!(market.ledger.prices().of(Slot::single(ProviderId(0))), Money::ZERO);
     assert_eq!(market.ledger.market_bound(), Ok(units(57)));
 }
 
@@ -285,7 +285,7 @@ fn of_several_compositions_those_that_still_fit_are_kept() {
     // 20 minutes stand, 20 are kept, 20 more would make 60.
     let full = Rejection::Market(MarketError::OverCapacity {
         demand: wanted[2].0,
-        provider: ProviderId(0),
+        slot: Slot::single(ProviderId(0)),
         got: 60,
         expected: 40,
     });

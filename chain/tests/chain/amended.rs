@@ -6,7 +6,7 @@
 use chain::ledger::MarketError;
 use chain::schedule::Measure;
 use chain::{BatchKind, DemandId, Genesis, Rejection, Statement};
-use scenarios::{Money, Offer, OperationId, ProviderId};
+use scenarios::{Money, Offer, OperationId, ProviderId, Slot};
 
 use crate::market::{
     Market, ProposedBatch, START_MS, demand_statement, demander, micros, miner, offer, provider, provider_of,
@@ -79,15 +79,15 @@ fn a_cheaper_composition_replaces_a_dear_one_and_the_saving_stays_with_the_deman
     // A tenth of 7 $ would be 0.7 $; the fee is 0.076 $, and solvers together never get more.
     assert_eq!(account(&market, 0), (units(26), units(26), micros(76_000)));
     assert_eq!(market.ledger.total_money(), total);
-    assert_eq!(market.ledger.usage(ProviderId(0)).standing, 20);
-    assert_eq!(market.ledger.usage(ProviderId(1)).standing, 0);
+    assert_eq!(market.ledger.usage(Slot::single(ProviderId(0))).standing, 20);
+    assert_eq!(market.ledger.usage(Slot::single(ProviderId(1))).standing, 0);
 }
 
 #[test]
 fn one_demand_becomes_dearer_so_that_another_saves_more() {
     let mut market = Market::open_with(|genesis| {
         generous(genesis);
-        genesis.providers[0].provider.capacity = Some(30);
+        genesis.providers[0].provider.capacity = Some(30.into());
     });
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 2]))]);
     let report = market.amend(1, &[&[(0, providers([1, 1])), (1, providers([0, 0]))]]);
@@ -163,7 +163,7 @@ fn a_later_amendment_uses_what_an_earlier_one_freed() {
     let report = market.amend(0, &[&alice, &carol]);
     assert_eq!((report.amendments, report.replaced, report.saving), (2, 3, units(10)));
     assert_ne!(market.ledger.state_root(), before);
-    let sets = |sets: [&[(usize, Vec<ProviderId>)]; 2]| market.amending(0, &sets).amendments;
+    let sets = |sets: [&[(usize, Vec<Slot>)]; 2]| market.amending(0, &sets).amendments;
     let late = market.ledger.admissible_amendments(
         &miner(0).public(),
         market.next_time(),

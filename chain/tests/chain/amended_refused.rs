@@ -3,8 +3,8 @@
 
 use chain::ledger::MarketError;
 use chain::{Amendment, Batch, Fault, Hash, Rejection};
-use scenarios::ProviderId;
 use scenarios::parameters::Allocation;
+use scenarios::{ProviderId, Slot};
 
 use crate::market::{
     Market, ProposedBatch, demand_statement, demander, micros, miner, offer, provider, provider_of,
@@ -318,7 +318,7 @@ fn more_minutes_than_are_left_when_what_is_replaced_has_given_back_its_own() {
         matches!(
             got,
             Rejection::Market(MarketError::OverCapacity {
-                provider: ProviderId(0),
+                slot: Slot { provider: ProviderId(0), .. },
                 got: 50,
                 expected: 40,
                 ..

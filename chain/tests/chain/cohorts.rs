@@ -10,7 +10,7 @@ use chain::{
     Batch, BatchReport, Block, BlockHash, Fault, Hash, NetworkId, Rejection, SignedCommitment, WellFormed,
 };
 use scenarios::parameters::CommitReveal;
-use scenarios::{Money, ProviderId};
+use scenarios::{Money, ProviderId, Slot};
 
 use crate::market::{Market, demander, micros, miner, providers, resign, units, validator_keys};
 use crate::refused::refuse;
@@ -38,7 +38,7 @@ fn hidden_at(fee_per_byte: Money) -> Market {
 }
 
 /// A block of a miner that composes these on the present head, and the commitment to it.
-fn sealed(market: &Market, by: u64, compositions: &[(usize, Vec<ProviderId>)]) -> (Block, SignedCommitment) {
+fn sealed(market: &Market, by: u64, compositions: &[(usize, Vec<Slot>)]) -> (Block, SignedCommitment) {
     let drafted = market.draft(market.composing(by, compositions)).expect("a draft that keeps the rules");
     let (block, commitment, _) = drafted.seal(&miner(by)).expect("it composes something");
     (block, commitment)
@@ -380,8 +380,8 @@ fn what_is_foreseen_is_what_comes_of_it() {
     let foreseen = market.ledger.foresee(std::slice::from_ref(&one), market.next_time());
     assert_eq!(foreseen.head(), market.ledger.head());
     // On what is foreseen provider 0 has no time left: another way must be found for the third.
-    let taken = market.ledger.usage(ProviderId(0)).standing;
-    assert_eq!((taken, foreseen.usage(ProviderId(0)).standing), (0, 40));
+    let taken = market.ledger.usage(Slot::single(ProviderId(0))).standing;
+    assert_eq!((taken, foreseen.usage(Slot::single(ProviderId(0))).standing), (0, 40));
     let drafted = foreseen.draft(chain::Draft {
         miner: miner(0).public(),
         timestamp_ms: market.next_time(),
@@ -393,9 +393,12 @@ fn what_is_foreseen_is_what_comes_of_it() {
     // Not good enough at these prices; that the demand asks for less with age is foreseen too.
     assert_eq!(drafted.unwrap_err().rule(), "reward");
     bring(&mut market, 1, &[], std::slice::from_ref(&one));
-    assert_eq!(market.ledger.foresee(&[], market.next_time()).usage(ProviderId(0)).standing, 40);
+    assert_eq!(
+        market.ledger.foresee(&[], market.next_time()).usage(Slot::single(ProviderId(0))).standing,
+        40
+    );
     bring(&mut market, 2, &[], &[]);
-    assert_eq!(market.ledger.usage(ProviderId(0)).standing, 40);
+    assert_eq!(market.ledger.usage(Slot::single(ProviderId(0))).standing, 40);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chain::record::{DemandStatement, OfferStatement};
 use chain::{SecretKey, Statement};
-use scenarios::{Money, Offer, OperationId, ProviderId, Site};
+use scenarios::{Money, Offer, OperationId, ProviderId, Site, Slot, TimeWindow};
 
 use crate::market::{Market, ProposedBatch, micros, treasurer, units};
 
@@ -25,7 +25,7 @@ fn offer(number: u64, capacity: i64) -> Statement {
         name: format!("extreme {number}"),
         site: Site::point(0, 0),
         offers: BTreeMap::from([(OperationId(0), offer)]),
-        capacity: Some(capacity),
+        capacity: Some(capacity.into()),
         deposit: Money::ZERO,
     })
 }
@@ -52,6 +52,7 @@ fn minutes_that_nobody_has_cannot_be_priced_to_make_compositions_of_them_look_ab
             budget: units(1),
             solver_fee: micros(4_000),
             expires_ms,
+            window: TimeWindow::ANY,
         });
         let mut content = market.content(&treasurer(), statement);
         content.sequence = sequence + number;
@@ -72,7 +73,7 @@ fn minutes_that_nobody_has_cannot_be_priced_to_make_compositions_of_them_look_ab
     market.advance_to(25); // anything feasible will do
     let serving = |number: usize| {
         let provider = first + u32::try_from(number).unwrap() / 3;
-        (demands[number], vec![ProviderId(provider); ORDERS])
+        (demands[number], vec![Slot::single(ProviderId(provider)); ORDERS])
     };
     let compositions = (0..demands.len()).map(serving).collect();
     let report = market.accept(ProposedBatch { compositions, ..ProposedBatch::default() });

@@ -99,7 +99,7 @@ fn providers_and_validators_that_are_wrong() {
 #[test]
 fn versions_names_and_schedules_that_are_wrong() {
     let got = refused(|genesis| genesis.version = 1);
-    assert_eq!(got, GenesisError::Version { got: 1, expected: 9 });
+    assert_eq!(got, GenesisError::Version { got: 1, expected: 10 });
     let got = refused(|genesis| genesis.name = "x".repeat(65));
     assert_eq!(got, GenesisError::Name { what: "the network".into(), got: 65, expected: 64 });
     let got = refused(|genesis| genesis.parameters.schedule.curve.truncate(3));
@@ -209,6 +209,8 @@ fn parameter_values() -> impl Strategy<Value = Parameters> {
                 relax_after_ms: times[3],
                 relax_over_ms: times[4],
                 freeze_after_ms: times[5],
+                period_ms: times[6],
+                frozen_zone_ms: times[1],
                 halt_after_ms: times[6],
                 anchor_window_ms: times[7],
                 quiet_batch_interval_ms: times[0],
@@ -249,7 +251,7 @@ proptest! {
         let mut instance = crate::market::instance();
         for (provider, (offers, capacity)) in instance.supply.providers.iter_mut().zip(providers) {
             provider.offers.retain(|_, _| offers);
-            provider.capacity = Some(capacity.cast_signed());
+            provider.capacity = Some(capacity.cast_signed().into());
         }
         for (demand, budget) in instance.demands.iter_mut().zip(budgets) {
             demand.budget = Money::from_micros(budget.cast_signed());

@@ -70,7 +70,7 @@ fn kinds_of_statements_are_numbered_in_the_order_in_which_they_came() {
 fn an_amendment_is_an_item_of_kind_four_after_the_compositions() {
     let composition = |demand: u8| Composition {
         demand: RecordId(Hash([demand; 32])),
-        providers: providers([1, 300]),
+        slots: providers([1, 300]),
         cost: micros(-3),
         minutes: 5,
         timestamp_ms: 6,
@@ -83,7 +83,7 @@ fn an_amendment_is_an_item_of_kind_four_after_the_compositions() {
     let body = Body { compositions: vec![composition(9)], amendments, ..Body::default() };
     let items = body.items();
     assert_eq!(items.len(), body.item_count());
-    let rest = [2, 1, 0xac, 2, 5, 10, 6]; // two providers, 1 and 300; zigzag -3 and 5; 6 ms
+    let rest = [2, 1, 0, 0xac, 2, 0, 5, 10, 6]; // two slots, of providers 1 and 300 in period 0; zigzag -3 and 5; 6 ms
     let first = [&[4, 2, 0xac, 2][..], &[7; 32], &rest].concat(); // kind, two parts, varint 300
     let second = [&[0][..], &[8; 32], &rest].concat();
     assert_eq!(items, [[&[3][..], &[9; 32], &rest].concat(), [first, second].concat()]);

@@ -28,8 +28,8 @@ use chain::{
     Record, RecordContent, Rejection, SecretKey, Statement, WellFormed, merkle_root,
 };
 use scenarios::{
-    CostRules, Demand, DualPrices, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId,
-    Scenario, Site, Supply,
+    CostRules, Demand, DualPrices, Geometry, Horizon, Instance, Money, Offer, OperationId, Provider,
+    ProviderId, Scenario, Site, Slot, Supply, TimeWindow,
 };
 
 pub(crate) const RNG_SEED: u64 = 7;
@@ -43,8 +43,8 @@ pub(crate) fn micros(micros: i64) -> Money {
     Money::from_micros(micros)
 }
 
-pub(crate) fn providers<const N: usize>(ids: [u32; N]) -> Vec<ProviderId> {
-    ids.map(ProviderId).to_vec()
+pub(crate) fn providers<const N: usize>(ids: [u32; N]) -> Vec<Slot> {
+    ids.map(|id| Slot::single(ProviderId(id))).to_vec()
 }
 
 pub(crate) fn provider(
@@ -56,7 +56,7 @@ pub(crate) fn provider(
     let offers = offers
         .iter()
         .map(|&(operation, cost, minutes)| (OperationId(operation), Offer { cost: units(cost), minutes }));
-    Provider { name: name.into(), site, offers: offers.collect(), capacity }
+    Provider { name: name.into(), site, offers: offers.collect(), capacity: capacity.map(Into::into) }
 }
 
 pub(crate) fn instance() -> Instance {
@@ -76,9 +76,10 @@ pub(crate) fn instance() -> Instance {
         site: Site::point(10, 10),
         orders: vec![OperationId(0), OperationId(1)],
         budget: units(100),
+        window: TimeWindow::ANY,
     };
     Instance {
-        supply: Supply { providers, rules, geometry: Geometry::Euclidean },
+        supply: Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE },
         demands: vec![demand("alice"), demand("bob"), demand("carol")],
     }
 }
@@ -215,7 +216,7 @@ impl Market {
             miner: miner(proposed.miner).public(),
             timestamp_ms: self.next_time(),
             records: proposed.records,
-            prices: proposed.prices.map(DualPrices),
+            prices: proposed.prices.map(DualPrices::single),
             compositions: proposed.compositions,
             amendments: proposed.amendments,
         })
@@ -285,26 +286,26 @@ impl Market {
     }
 
     /// Adds a batch that composes these.
-    pub(crate) fn compose(&mut self, compositions: &[(usize, Vec<ProviderId>)]) -> BatchReport {
+    pub(crate) fn compose(&mut self, compositions: &[(usize, Vec<Slot>)]) -> BatchReport {
         self.accept(self.composing(0, compositions))
     }
 
     /// A proposal of `miner` to compose these, by number of demand.
-    pub(crate) fn composing(&self, miner: u64, compositions: &[(usize, Vec<ProviderId>)]) -> ProposedBatch {
+    pub(crate) fn composing(&self, miner: u64, compositions: &[(usize, Vec<Slot>)]) -> ProposedBatch {
         let named = compositions.iter().map(|(index, providers)| (self.demand(*index), providers.clone()));
         ProposedBatch { miner, compositions: named.collect(), ..ProposedBatch::default() }
     }
 
     /// A proposal of `miner` to amend these sets, by number of demand.
-    pub(crate) fn amending(&self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> ProposedBatch {
-        let set = |set: &&[(usize, Vec<ProviderId>)]| {
+    pub(crate) fn amending(&self, miner: u64, sets: &[&[(usize, Vec<Slot>)]]) -> ProposedBatch {
+        let set = |set: &&[(usize, Vec<Slot>)]| {
             set.iter().map(|(index, providers)| (self.demand(*index), providers.clone())).collect()
         };
         ProposedBatch { miner, amendments: sets.iter().map(set).collect(), ..ProposedBatch::default() }
     }
 
     /// Adds a batch of `miner` that amends these.
-    pub(crate) fn amend(&mut self, miner: u64, sets: &[&[(usize, Vec<ProviderId>)]]) -> BatchReport {
+    pub(crate) fn amend(&mut self, miner: u64, sets: &[&[(usize, Vec<Slot>)]]) -> BatchReport {
         self.accept(self.amending(miner, sets))
     }
 
@@ -372,7 +373,7 @@ pub(crate) fn offer(provider: &Provider) -> Statement {
         name: provider.name.clone(),
         site: provider.site,
         offers: provider.offers.clone(),
-        capacity: provider.capacity,
+        capacity: provider.capacity.clone(),
         deposit: Money::ZERO,
     })
 }
@@ -386,6 +387,7 @@ pub(crate) fn demand_statement(budget: Money, solver_fee: Money) -> DemandStatem
         orders: demand.orders,
         budget,
         solver_fee,
+        window: TimeWindow::ANY,
         expires_ms,
     }
 }

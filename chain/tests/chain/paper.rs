@@ -14,7 +14,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use scenarios::reference::Area;
 use scenarios::schedule::Measure;
 use scenarios::settings::Profile;
-use scenarios::{DualPrices, Money, OperationId, Oracle, ProviderId, Scenario, Site, Window};
+use scenarios::{DualPrices, Money, OperationId, Oracle, ProviderId, Scenario, Site, Slot, Window};
 
 use crate::market::{Market, ProposedBatch, offer, provider, provider_of, providers, treasurer, units};
 
@@ -30,7 +30,7 @@ fn two_strips(genesis: &mut Genesis) {
         Measure::Paper { reference_margin_ppm: 300_000, full_at_ppm: 400_000, block_orders_min: 100 };
 }
 
-fn refusal(market: &Market, compositions: &[(usize, Vec<ProviderId>)]) -> MarketError {
+fn refusal(market: &Market, compositions: &[(usize, Vec<Slot>)]) -> MarketError {
     let got = market.draft(market.composing(0, compositions));
     let Err(Rejection::Market(error)) = got else { panic!("a rule of the market is broken: {got:?}") };
     error
@@ -232,7 +232,7 @@ impl Tehran {
     fn block(
         &self,
         strip: usize,
-        mut choose: impl FnMut(&scenarios::Demand, &[ProviderId]) -> Vec<ProviderId>,
+        mut choose: impl FnMut(&scenarios::Demand, &[ProviderId]) -> Vec<Slot>,
     ) -> Vec<Serving> {
         let genesis = self.ledger.network().genesis();
         let own = |site: Site| genesis.window.strip(site, genesis.miners as usize) == strip;
@@ -259,7 +259,11 @@ fn random_compositions_are_refused_under_every_schedule_on_all_files_on_one_to_f
                 let tehran = Tehran::open(&name, profile, miners);
                 for strip in 0..miners {
                     let block = tehran.block(strip, |demand, within| {
-                        let one = |_| within[usize::try_from(rng.next_u64() % within.len() as u64).unwrap()];
+                        let one = |_| {
+                            Slot::single(
+                                within[usize::try_from(rng.next_u64() % within.len() as u64).unwrap()],
+                            )
+                        };
                         demand.orders.iter().map(one).collect()
                     });
                     // Certified, each by itself; by paper A's measure, each and all together, and later as well.
@@ -291,8 +295,8 @@ fn what_is_composed_well_is_accepted_in_every_strip_as_a_whole_and_one_by_one() 
             let oracle = Oracle::new(&supply);
             for strip in 0..miners {
                 let mut block = tehran.block(strip, |demand, within| {
-                    let usable = |id: ProviderId, _| within.contains(&id);
-                    oracle.cheapest_among(demand, &DualPrices::zero(), usable).unwrap().providers
+                    let usable = |slot: Slot, _| within.contains(&slot.provider);
+                    oracle.cheapest_among(demand, &DualPrices::zero(), usable).unwrap().slots
                 });
                 let last = block.split_off(block.len() - 2);
                 for compositions in [block, vec![last[0].clone()], vec![last[1].clone()]] {

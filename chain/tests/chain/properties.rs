@@ -7,7 +7,7 @@ use chain::record::DemandStatement;
 use chain::{Amendment, Batch, Body, Composition, DemandId, Record, Statement, WellFormed};
 use proptest::prelude::*;
 use scenarios::parameters::Allocation;
-use scenarios::{Money, ProviderId};
+use scenarios::{Money, ProviderId, Slot};
 
 use crate::market::{
     Market, ProposedBatch, demander, micros, miner, offer, provider_of, providers, resign, transfer,
@@ -109,12 +109,15 @@ fn is_true_or_dropped(market: &Market, batch: Batch) -> bool {
     if executed.report().blocks.iter().any(|block| !block.dropped.is_empty()) {
         return true;
     }
-    let serving = |composition: &Composition| (composition.demand, composition.providers.clone());
+    let serving = |composition: &Composition| (composition.demand, composition.slots.clone());
     let set = |amendment: &Amendment| {
         amendment.parts.iter().map(|part| serving(&part.composition)).collect::<Vec<_>>()
     };
     let truth = market.batch(ProposedBatch {
-        prices: body.price_update.as_ref().map(|update| update.prices.0.clone()),
+        prices: body.price_update.as_ref().map(|update| {
+            let ids = market.ledger.supply().provider_ids();
+            ids.map(|id| update.prices.of(Slot::single(id))).collect()
+        }),
         compositions: body.compositions.iter().map(serving).collect(),
         amendments: body.amendments.iter().map(set).collect(),
         ..ProposedBatch::default()
@@ -149,7 +152,7 @@ proptest! {
         });
         let total = market.ledger.total_money();
         for attempt in &attempts {
-            let before = [0, 1, 2].map(|id| market.ledger.usage(ProviderId(id)).total());
+            let before = [0, 1, 2].map(|id| market.ledger.usage(Slot::single(ProviderId(id))).total());
             let (parent, entries) = (market.ledger.clone(), market.ledger.state_entries());
             try_batch(&mut market, attempt);
             prop_assert_eq!(parent.state_entries(), entries, "a batch leaves its parent's state alone");
@@ -160,14 +163,14 @@ proptest! {
             }
             for (id, before) in (0..).map(ProviderId).zip(before) {
                 // Nothing new beyond the capacity offered now; what stands may exceed a shrunken one.
-                let used = market.ledger.usage(id).total();
-                let capacity = market.ledger.supply().provider(id).unwrap().capacity;
+                let used = market.ledger.usage(Slot::single(id)).total();
+                let capacity = market.ledger.supply().capacity_of(Slot::single(id));
                 prop_assert!(capacity.is_none_or(|capacity| used <= capacity.max(before)));
             }
             for id in market.ledger.supply().provider_ids() {
                 let (locked, count) = (market.ledger.deposit(id), market.ledger.supply().provider(id).unwrap().offers.len().max(1));
                 let stands = market.ledger.demands().any(|(_, entry)| {
-                    entry.composition().is_some_and(|composition| composition.providers.contains(&id))
+                    entry.composition().is_some_and(|composition| composition.owed.contains_key(&id))
                 });
                 // Offers of genesis, and what is left of them when withdrawn, are free.
                 let each = market.network().parameters().offer_deposit;

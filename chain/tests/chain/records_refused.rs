@@ -129,7 +129,7 @@ fn an_offer_of_the_wrong_form() {
     let set_minutes = |p: &mut scenarios::Provider| p.offers.get_mut(&operation).unwrap().minutes = -1;
     refuse(&set_minutes, OfferError::Minutes { operation, got: -1, expected: limits::OFFER_MINUTES });
     let expected = limits::CAPACITY_MINUTES;
-    refuse(&|p| p.capacity = Some(-1), OfferError::Capacity { got: -1, expected });
+    refuse(&|p| p.capacity = Some((-1).into()), OfferError::Capacity { got: -1, expected });
     let Statement::Offer(mut dear) = offer(&instance().supply.providers.remove(0)) else {
         panic!("an offer")
     };

@@ -207,7 +207,7 @@ fn an_oversized_batch() {
         genesis.parameters.limits.record_bytes = 512;
     });
     let mut batch = composing_two(&market);
-    batch.contents.blocks[0].body.compositions[0].providers = providers([0, 0]).repeat(600);
+    batch.contents.blocks[0].body.compositions[0].slots = providers([0, 0]).repeat(600);
     let batch = resign(batch, &miner(0));
     let bytes = encode(&batch);
     let expected = Rejection::TooLarge { got: bytes.len(), expected: 1_024 };

@@ -4,7 +4,7 @@
 use chain::ledger::MarketError;
 use chain::{Batch, Composition, Fault, Hash, PriceUpdate, Rejection};
 use scenarios::parameters::Allocation;
-use scenarios::{DualPrices, Money, OperationId, PriceError, ProviderId};
+use scenarios::{DualPrices, Horizon, Money, OperationId, PriceError, ProviderId, Slot};
 
 use crate::market::{
     Market, ProposedBatch, demander, instance, micros, miner, offer, provider_of, providers, resign, units,
@@ -25,7 +25,7 @@ fn reanchored(market: &Market, mut batch: Batch, by: u64) -> Batch {
 fn repricing(market: &Market, prices: &[Money]) -> Batch {
     let mut batch =
         market.batch(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
-    let prices = DualPrices(prices.to_vec());
+    let prices = DualPrices::single(prices.to_vec());
     batch.contents.blocks[0].body.price_update = Some(PriceUpdate { replaces: 0, gain: units(1), prices });
     resign(batch, &miner(0))
 }
@@ -64,13 +64,13 @@ fn a_cancelled_demand() {
 #[test]
 fn compositions_of_the_wrong_form() {
     tampered(
-        |_, batch| batch.contents.blocks[0].body.compositions[0].providers = providers([0]),
+        |_, batch| batch.contents.blocks[0].body.compositions[0].slots = providers([0]),
         |market, _| {
             Rejection::Market(MarketError::OrderCount { demand: market.demand(0), got: 1, expected: 2 })
         },
     );
     tampered(
-        |_, batch| batch.contents.blocks[0].body.compositions[0].providers = providers([0, 3]),
+        |_, batch| batch.contents.blocks[0].body.compositions[0].slots = providers([0, 3]),
         |market, _| {
             Rejection::Market(MarketError::UnknownProvider {
                 demand: market.demand(0),
@@ -81,7 +81,7 @@ fn compositions_of_the_wrong_form() {
         },
     );
     tampered(
-        |_, batch| batch.contents.blocks[0].body.compositions[0].providers = providers([2, 0]),
+        |_, batch| batch.contents.blocks[0].body.compositions[0].slots = providers([2, 0]),
         |market, _| {
             Rejection::Market(MarketError::NotOffered {
                 demand: market.demand(0),
@@ -141,8 +141,8 @@ fn capacity_exceeded_across_two_batches() {
     let mut market = Market::open();
     let late = market.batch(market.composing(1, &[(2, providers([0, 0]))]));
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
-    let (demand, provider) = (market.demand(2), ProviderId(0));
-    let expected = Rejection::Market(MarketError::OverCapacity { demand, provider, got: 60, expected: 40 });
+    let (demand, slot) = (market.demand(2), Slot::single(ProviderId(0)));
+    let expected = Rejection::Market(MarketError::OverCapacity { demand, slot, got: 60, expected: 40 });
     refuse(&market, reanchored(&market, late, 1), &expected, Fault::Peer);
 }
 
@@ -181,7 +181,7 @@ fn in_dedicated_allocation_a_provider_held_by_another_or_one_too_many() {
         genesis.parameters.min_reward_ppm = 0;
     });
     let mut batch = market.batch(market.composing(0, &[(0, providers([0, 0]))]));
-    batch.contents.blocks[0].body.compositions[0].providers = providers([0, 1]);
+    batch.contents.blocks[0].body.compositions[0].slots = providers([0, 1]);
     batch.contents.blocks[0].body.compositions[0].cost = units(26);
     batch.contents.blocks[0].body.compositions[0].minutes = 30;
     let (demand, holder) = (market.demand(0), miner(0).public().address());
@@ -234,24 +234,15 @@ fn prices_out_of_range() {
     let refused = |prices: &[Money], expected: PriceError| {
         refuse(&market, repricing(&market, prices), &MarketError::from(expected).into(), Fault::Peer);
     };
-    let provider = ProviderId(0);
-    let negative = PriceError::OutOfRange { provider, got: micros(-1) };
+    let slot = |id| Slot::single(ProviderId(id));
+    let negative = PriceError::OutOfRange { slot: slot(0), got: micros(-1) };
     refused(&[micros(-1)], negative);
-    let oversized = PriceError::OutOfRange { provider, got: micros(1_000_000_001) };
+    let oversized = PriceError::OutOfRange { slot: slot(0), got: micros(1_000_000_001) };
     refused(&[micros(1_000_000_001)], oversized);
-    let unlimited = PriceError::Unlimited { provider: ProviderId(1), got: micros(1) };
+    let unlimited = PriceError::Unlimited { slot: slot(1), got: micros(1) };
     refused(&[Money::ZERO, micros(1)], unlimited);
-    let surplus = PriceError::Count { got: 4, expected: 3 };
-    refused(&[Money::ZERO, Money::ZERO, micros(1), micros(1)], surplus);
-}
-
-#[test]
-fn a_price_update_in_two_spellings() {
-    let market = Market::open();
-    let mut batch =
-        market.batch(ProposedBatch { prices: Some(vec![micros(200_000)]), ..ProposedBatch::default() });
-    batch.contents.blocks[0].body.price_update.as_mut().unwrap().prices.0.push(Money::ZERO);
-    refuse(&market, resign(batch, &miner(0)), &Rejection::TrailingZeroPrice, Fault::Peer);
+    let surplus = PriceError::UnknownSlot { slot: slot(3), providers: 3, horizon: Horizon::SINGLE };
+    refused(&[Money::ZERO, Money::ZERO, Money::ZERO, micros(1)], surplus);
 }
 
 #[test]
@@ -259,7 +250,7 @@ fn a_reward_below_the_threshold() {
     let market = Market::open();
     let mut batch = market.batch(market.composing(0, &[(2, providers([0, 0]))]));
     let composition = &mut batch.contents.blocks[0].body.compositions[0];
-    (composition.providers, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
+    (composition.slots, composition.cost, composition.minutes) = (providers([1, 1]), units(23), 25);
     let (demand, expected) = (market.demand(2), micros(7_600));
     let below = MarketError::RewardBelowThreshold { demand, fee: micros(76_000), got: Money::ZERO, expected };
     refuse(&market, resign(batch, &miner(0)), &Rejection::Market(below), Fault::Peer);

@@ -2,7 +2,7 @@
 
 use chain::ledger::{DemandStatus, MarketError, Subject};
 use chain::{Genesis, Rejection, SecretKey, Statement};
-use scenarios::{Money, ProviderId, Site};
+use scenarios::{Money, ProviderId, Site, Slot};
 
 use crate::market::{
     Market, ProposedBatch, demand_statement, demander, micros, miner, offer, provider, provider_of,
@@ -14,7 +14,7 @@ fn near(genesis: &mut Genesis) {
     genesis.parameters.near_best_ppm = 20_000;
 }
 
-fn rule_of(market: &Market, compositions: &[(usize, Vec<ProviderId>)]) -> &'static str {
+fn rule_of(market: &Market, compositions: &[(usize, Vec<Slot>)]) -> &'static str {
     market.draft(market.composing(0, compositions)).map_or_else(|why| why.rule(), |_| "accepted")
 }
 
@@ -39,7 +39,7 @@ fn whoever_waits_cannot_compose_with_a_crony_at_any_price() {
     // What it says names people, and what would do.
     let said = market.ledger.explain(&market.draft(market.composing(0, &dear)).unwrap_err());
     let expected = "what is left serves it better by provider #0, provider #0 (the demand is \"alice\", provider #0 is \"near\"); \
-                    compose it with the providers named";
+                    compose it that way";
     assert!(said.contains(expected), "{said}");
     // Whoever asks what may be sent instead is told.
     let serving = vec![(demand, providers([0, 2]))];
@@ -73,7 +73,7 @@ fn what_is_left_decides_what_is_near() {
 fn a_cheap_provider_with_room_for_one_order_makes_no_honest_composition_dear() {
     let mut market = Market::open_with(|genesis| {
         near(genesis);
-        genesis.providers[0].provider.capacity = Some(10);
+        genesis.providers[0].provider.capacity = Some(10.into());
     });
     market.advance_to(20);
     // Both orders near by would cost 19 $, but there is room for one: with the way there and back that is 26 $.
@@ -111,7 +111,7 @@ fn whoever_gets_rid_of_the_price_of_its_minutes_is_not_what_others_are_measured_
         market.accept(ProposedBatch { records: vec![record], ..ProposedBatch::default() });
     }
     // Its minutes cost nothing any more, so that near by 19 $ would be the least for anybody, and 23 $ far off a sixth too much.
-    assert_eq!(market.ledger.prices().of(ProviderId(0)), Money::ZERO);
+    assert_eq!(market.ledger.prices().of(Slot::single(ProviderId(0))), Money::ZERO);
     let report = market.compose(&[(0, providers([1, 1]))]);
     assert_eq!((report.reduced_cost, report.reward_ppm), (Money::ZERO, 1_000_000));
     // At the right prices, once somebody has put them back, all is as it was.
@@ -123,7 +123,7 @@ fn whoever_gets_rid_of_the_price_of_its_minutes_is_not_what_others_are_measured_
 fn a_composition_that_becomes_cheaper_at_a_cronys_is_near_the_best_all_the_same() {
     let mut market = Market::open_with(|genesis| {
         near(genesis);
-        genesis.providers[0].provider.capacity = Some(40);
+        genesis.providers[0].provider.capacity = Some(40.into());
     });
     market.advance_to(20);
     market.compose(&[(0, providers([0, 0])), (1, providers([0, 0]))]);
@@ -149,7 +149,7 @@ fn nothing_moves_to_a_crony_in_a_set_because_others_save() {
     // Near by bob has all there is; alice and carol are served far off.
     let mut market = Market::open_with(|genesis| {
         near(genesis);
-        genesis.providers[0].provider.capacity = Some(20);
+        genesis.providers[0].provider.capacity = Some(20.into());
     });
     market.advance_to(20);
     market.compose(&[(1, providers([0, 0]))]);

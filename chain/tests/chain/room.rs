@@ -3,7 +3,7 @@
 use chain::ledger::{MarketStatementError, RecordOutlook, StatementError};
 use chain::record::OfferStatement;
 use chain::{Genesis, SecretKey, Statement};
-use scenarios::{Money, OperationId, Provider, ProviderId, Site};
+use scenarios::{Money, OperationId, Provider, ProviderId, Site, Slot};
 
 use crate::market::{
     Market, ProposedBatch, demand_statement, micros, miner, offer, provider, provider_of, providers,
@@ -101,7 +101,7 @@ fn who_was_paid_within_the_hour_is_not_idle() {
     market.compose(&[(0, providers([0, 0]))]);
     let composed = market.ledger.head().height;
     market.advance_to(composed + 13);
-    assert_eq!(market.ledger.usage(ProviderId(0)).standing, 0);
+    assert_eq!(market.ledger.usage(Slot::single(ProviderId(0))).standing, 0);
     // The other one gives way, and then nobody.
     state(&mut market, &miner(5), with_deposit(units(1)));
     assert_eq!([offers(&market, 0), offers(&market, 1)], [vec![0, 1], vec![1]]);

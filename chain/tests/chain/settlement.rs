@@ -1,7 +1,7 @@
 //! Freezing: who is paid what, to the micro-unit.
 
 use chain::ledger::DemandStatus;
-use scenarios::{Money, ProviderId};
+use scenarios::{Money, ProviderId, Slot};
 
 use crate::market::{Market, demander, micros, miner, provider_of, providers, units};
 
@@ -27,7 +27,7 @@ fn a_composition_freezes_after_its_heights_and_pays_everybody() {
     // 100.4 - 26, the unearned fee of 0.4 included.
     assert_eq!(market.balance(&demander(0)), micros(74_400_000));
     assert_eq!(market.ledger.total_money(), total);
-    let usage = market.ledger.usage(ProviderId(0));
+    let usage = market.ledger.usage(Slot::single(ProviderId(0)));
     assert_eq!((usage.standing, usage.frozen), (0, 10));
     assert_eq!(market.ledger.market().capacities[0], Some(30));
 }

@@ -4,7 +4,7 @@
 use chain::record::DemandStatement;
 use chain::{DemandId, Rejection, Statement};
 use proptest::prelude::*;
-use scenarios::{DualPrices, Money, OperationId, ProviderId, Site, why_unserved};
+use scenarios::{DualPrices, Money, OperationId, Site, Slot, TimeWindow, why_unserved};
 
 use crate::market::{Market, ProposedBatch, micros, provider, provider_of, treasurer, units};
 
@@ -49,6 +49,7 @@ fn market_of(supply: &[Supplied], wanted: &[(Vec<u16>, i64)]) -> (Market, Vec<De
             budget: units(*budget),
             solver_fee: units(1),
             expires_ms,
+            window: TimeWindow::ANY,
         };
         let mut content = market.content(&treasurer(), Statement::Demand(statement));
         content.sequence += index;
@@ -61,15 +62,15 @@ fn market_of(supply: &[Supplied], wanted: &[(Vec<u16>, i64)]) -> (Market, Vec<De
 }
 
 /// The best of what is left for a demand, at the prices in force or at none.
-fn best_left(market: &Market, id: DemandId) -> Option<Vec<ProviderId>> {
+fn best_left(market: &Market, id: DemandId) -> Option<Vec<Slot>> {
     let open = market.ledger.open_market();
     let (oracle, demand) = (open.supply.oracle(), &market.ledger.demand(id)?.demand);
     let zero = DualPrices::zero();
     let found = oracle.carried(demand, &open.prices, &open.capacities);
-    found.or_else(|| oracle.carried(demand, &zero, &open.capacities)).map(|found| found.providers)
+    found.or_else(|| oracle.carried(demand, &zero, &open.capacities)).map(|found| found.slots)
 }
 
-fn try_composing(market: &Market, id: DemandId, way: &[ProviderId]) -> Result<(), Rejection> {
+fn try_composing(market: &Market, id: DemandId, way: &[Slot]) -> Result<(), Rejection> {
     let compositions = vec![(id, way.to_vec())];
     market.draft(ProposedBatch { compositions, ..ProposedBatch::default() }).map(|_| ())
 }

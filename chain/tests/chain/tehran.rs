@@ -26,7 +26,7 @@ fn the_optimum_of_sixty_demands_of_problem_2_is_one_valid_batch() {
     let cheapest = |demand| oracle.cheapest(demand, &DualPrices::zero()).unwrap();
     let demands = scenario.instance.demands.iter().zip(&records).take(60);
     let compositions: Vec<_> =
-        demands.map(|(demand, record)| (record.id(), cheapest(demand).providers)).collect();
+        demands.map(|(demand, record)| (record.id(), cheapest(demand).slots)).collect();
     let optimum: Money =
         scenario.instance.demands.iter().take(60).map(|demand| cheapest(demand).priced_cost).sum();
 

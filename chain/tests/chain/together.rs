@@ -39,7 +39,7 @@ fn no_good_composition_carries_a_bad_one() {
 
 #[test]
 fn what_earns_too_little_now_takes_nothing_from_what_comes_after_it() {
-    let market = Market::open_with(|genesis| genesis.providers[0].provider.capacity = Some(20));
+    let market = Market::open_with(|genesis| genesis.providers[0].provider.capacity = Some(20.into()));
     let wanted = market.composing(0, &[(0, providers([0, 1])), (1, providers([0, 0]))]).compositions;
     let admissible = market.ledger.admissible(&miner(0).public(), market.next_time(), &wanted);
     // Ten minutes less would not be enough for the second.
@@ -126,7 +126,7 @@ fn prices_must_raise_the_bound_of_what_the_batch_leaves() {
     assert_eq!((report.reduced_cost, report.reward_ppm), (Money::ZERO, 1_000_000));
     // A new offer of as much time again makes half of the price too much: the bound is that of the offers of now.
     let mut roomy = instance().supply.providers.remove(0);
-    roomy.capacity = Some(400);
+    roomy.capacity = Some(400.into());
     let record = market.record(&provider_of(0), offer(&roomy));
     let prices = Some(vec![micros(100_000)]);
     let lower = ProposedBatch { records: vec![record], prices, ..ProposedBatch::default() };

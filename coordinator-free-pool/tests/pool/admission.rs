@@ -4,7 +4,7 @@ use chain::ledger::{AccountError, StatementError};
 use chain::validate::RecordError;
 use chain::{Fault, Hash, KeyError, NetworkId, Signature, Statement};
 use coordinator_free_pool::{DropReason, PoolLimits, PoolRejection};
-use scenarios::{Money, OperationId, Site};
+use scenarios::{Money, OperationId, Site, TimeWindow};
 
 use crate::market::*;
 
@@ -50,6 +50,7 @@ fn what_is_wrong_by_itself_is_the_senders_fault() {
         budget: Money::from_units(1),
         solver_fee: Money::from_units(1),
         expires_ms: ledger.network().genesis().first_expiry_ms(),
+        window: TimeWindow::ANY,
     };
     let large = content(&ledger, 1, 0, Statement::Demand(demand)).sign(&author(1));
     let size = chain::codec::encode(&large).len();

@@ -5,7 +5,7 @@ use chain::record::DemandStatement;
 use chain::validate::RecordError;
 use chain::{Fault, Genesis, Ledger, Record, RecordId, Statement};
 use coordinator_free_pool::{DropReason, Pool, PoolLimits, PoolRejection};
-use scenarios::{Money, OperationId, Site};
+use scenarios::{Money, OperationId, Site, TimeWindow};
 
 use crate::market::*;
 
@@ -178,6 +178,7 @@ fn short_lived(ledger: &Ledger, index: u64, sequence: u64) -> Record {
         budget: Money::from_units(1),
         solver_fee: Money::from_units(1),
         expires_ms: ledger.head().timestamp_ms + 1_000,
+        window: TimeWindow::ANY,
     });
     content(ledger, index, sequence, wanted).sign(&author(index))
 }

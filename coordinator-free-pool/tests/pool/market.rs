@@ -7,7 +7,8 @@ use chain::{
 };
 use coordinator_free_pool::{Pool, PoolLimits};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario, Site, Supply,
+    CostRules, Demand, Geometry, Horizon, Instance, Money, Offer, OperationId, Provider, Scenario, Site,
+    Supply, TimeWindow,
 };
 
 const RNG_SEED: u64 = 3;
@@ -30,12 +31,14 @@ pub(crate) fn ledger_with(change: impl FnOnce(&mut Genesis)) -> Ledger {
     };
     let offers = [(OperationId(0), Offer { cost: Money::from_units(10), minutes: 10 })].into();
     let provider = Provider { name: "only".into(), site: Site::point(0, 0), offers, capacity: None };
-    let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
+    let supply =
+        Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
     let demand = Demand {
         name: "none".into(),
         site: Site::point(0, 0),
         orders: vec![OperationId(0)],
         budget: Money::from_units(1),
+        window: TimeWindow::ANY,
     };
     let instance = Instance { supply, demands: vec![demand] };
     let validators = vec![SecretKey::for_scenario(RNG_SEED, "validator", 0).public()];

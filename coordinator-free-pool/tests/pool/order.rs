@@ -4,7 +4,7 @@ use chain::ledger::{AccountError, StatementError};
 use chain::record::DemandStatement;
 use chain::{Record, RecordId, Statement};
 use coordinator_free_pool::DropReason;
-use scenarios::{Money, OperationId, Site};
+use scenarios::{Money, OperationId, Site, TimeWindow};
 
 use crate::market::*;
 
@@ -48,6 +48,7 @@ fn what_waits_for_a_predecessor_or_lives_too_long_is_not_pending() {
         budget: Money::from_units(50),
         solver_fee: Money::from_units(2),
         expires_ms: soon(&ledger) + 1 + ledger.network().parameters().demand_lifetime_max_ms,
+        window: TimeWindow::ANY,
     });
     let early = content(&ledger, 2, 0, wanted).sign(&author(2));
     for record in [&gapped, &early, &transfer(&ledger, 2, 1, 5)] {
@@ -96,6 +97,7 @@ fn a_demand_that_came_and_was_cancelled_in_one_batch_was_on_chain() {
         budget: Money::from_units(50),
         solver_fee: Money::from_units(2),
         expires_ms: ledger.network().genesis().first_expiry_ms(),
+        window: TimeWindow::ANY,
     });
     let demand = content(&ledger, 1, 0, wanted).sign(&author(1));
     let regret = Statement::DemandCancellation { demand: demand.id() };
@@ -159,6 +161,7 @@ fn what_a_batch_can_bring_changes_as_time_passes_over_an_old_head() {
         budget: Money::from_units(50),
         solver_fee: Money::from_units(2),
         expires_ms: now + 50_000,
+        window: TimeWindow::ANY,
     });
     let demand = content(&ledger, 1, 0, wanted).sign(&author(1));
     pool.insert(demand.clone(), &ledger).unwrap();

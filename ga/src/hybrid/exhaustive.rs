@@ -119,7 +119,7 @@ fn choices(table: &Table, demand: usize) -> Option<Vec<Choice>> {
         let cost = table.composition_cost(row, &genes);
         let charge = table.charge(row, &genes);
         let objective = if table.priced { cost + charge } else { cost };
-        if cost <= row.budget && objective <= row.budget {
+        if cost <= row.budget && objective <= row.budget && table.first_untimely(row, &genes).is_none() {
             choices.push(Choice { genes: Some(genes.clone()), cost: objective, reduced: cost + charge });
         }
         if !advance(&mut genes, &offers) {

@@ -7,7 +7,7 @@ use crate::individual::Individual;
 use crate::rng::Draws;
 use crate::table::Table;
 
-/// One in this many moves takes demands out at random; the others take out those that compete for a provider.
+/// One in this many moves takes demands out at random; the others take out those that compete for a slot.
 const RANDOM_MOVES: usize = 4;
 
 /// A composition taken out, to be put back if the move does not pay.
@@ -71,10 +71,10 @@ impl LocalSearch {
         let first = Self::dearest_of_two(table, guide, draws, individual);
         self.removal.push(first);
         let rival = (draws.below(RANDOM_MOVES) > 0)
-            .then(|| contested_provider(table, guide, draws, individual, first))
+            .then(|| contested_slot(table, guide, draws, individual, first))
             .flatten();
         let demands = table.rows.len();
-        let Some(provider) = rival else {
+        let Some(slot) = rival else {
             for _ in 1..count {
                 let demand = draws.below(demands);
                 if table.rows[demand].servable && !self.removal.contains(&demand) {
@@ -89,7 +89,7 @@ impl LocalSearch {
                 break;
             }
             let mut uses = table.uses(&table.rows[demand], individual.genes_of(table, demand));
-            if individual.serves(demand) && demand != first && uses.any(|(user, _)| user == provider) {
+            if individual.serves(demand) && demand != first && uses.any(|(user, _)| user == slot) {
                 self.removal.push(demand);
             }
         }
@@ -133,9 +133,9 @@ fn tolerated_increase(temperature: f64, draws: &mut Draws) -> i64 {
     (-temperature * (1.0 - draws.unit()).ln()) as i64
 }
 
-/// A provider that the demand's shortest path wants but that has too little left for it, drawn at random; else
+/// A slot that the demand's shortest path wants but that has too little left for it, drawn at random; else
 /// one of those it uses now.
-fn contested_provider(
+fn contested_slot(
     table: &Table,
     guide: &Guide,
     draws: &mut Draws,
@@ -149,9 +149,9 @@ fn contested_provider(
     }
     let start = draws.below(ideal.genes.len());
     let wanted = table.uses(row, &ideal.genes).cycle().skip(start).take(ideal.genes.len());
-    let mut full = wanted.filter(|&(provider, minutes)| individual.spare()[provider as usize] < minutes);
+    let mut full = wanted.filter(|&(slot, minutes)| individual.spare()[slot as usize] < minutes);
     let mut uses = table.uses(row, individual.genes_of(table, demand));
-    full.next().or_else(|| uses.nth(start)).map(|(provider, _)| provider)
+    full.next().or_else(|| uses.nth(start)).map(|(slot, _)| slot)
 }
 
 #[cfg(test)]

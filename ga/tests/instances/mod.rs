@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use scenarios::{
-    CostRules, Demand, DistanceMatrix, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider,
-    Site, Supply,
+    Calendar, CostRules, Demand, DistanceMatrix, Geometry, Horizon, Instance, Minutes, Money, Offer,
+    OperationId, Period, Provider, Site, Supply, TimeWindow,
 };
 
+/// The most periods of a random market.
+pub(crate) const PERIODS: u32 = 4;
+
 /// A market of up to `providers` providers, `demands` demands of up to `orders` orders and three operations;
-/// on the plane or a table that may break the triangle inequality, with and without capacities, delivery,
+/// with or without a calendar, on the plane or a table that may break the triangle inequality, with and without capacities, delivery,
 /// value of time, offers by everybody, budgets that cover the cost.
 pub(crate) fn market(
     providers: usize,
@@ -19,8 +22,9 @@ pub(crate) fn market(
     let provider = (
         (-50_i64..50, -50_i64..50),
         prop::collection::vec(prop::option::weighted(0.8, (0_i64..40, 0_i64..60)), 3),
-        prop::option::weighted(0.7, 0_i64..150),
+        prop::option::weighted(0.7, prop::collection::vec(0_i64..150, 1..3)),
     );
+    let calendar = (0..3_u32, 1..=PERIODS, 60_i64..600);
     let demand = ((-50_i64..50, -50_i64..50), prop::collection::vec(0_u16..3, 1..=orders), 20_i64..250);
     let rules = (0_i64..2_000_000, 0_i64..100_000, any::<bool>());
     (
@@ -28,8 +32,18 @@ pub(crate) fn market(
         prop::collection::vec(demand, 1..=demands),
         rules,
         prop::option::weighted(0.3, prop::collection::vec(0_i64..90_000, (providers + demands).pow(2))),
+        prop::option::weighted(0.4, calendar),
     )
-        .prop_map(|(providers, demands, (rate, value, deliver), metres)| {
+        .prop_map(|(providers, demands, (rate, value, deliver), metres, calendar)| {
+            let horizon = calendar.map_or(Horizon::SINGLE, |(first, periods, minutes)| Horizon {
+                first: Period(first),
+                periods,
+                period_minutes: Some(minutes),
+            });
+            let repeated = |mut pattern: Vec<Minutes>| {
+                pattern.truncate(horizon.len());
+                Calendar::new(pattern, BTreeMap::new())
+            };
             let rules = CostRules {
                 rate_per_km: Money::from_micros(rate),
                 value_of_minute: Money::from_micros(value),
@@ -57,7 +71,7 @@ pub(crate) fn market(
                     name: format!("provider {index}"),
                     site: site(index, at),
                     offers: offers.filter_map(|(id, terms)| terms.map(|terms| (id, offer(terms)))).collect(),
-                    capacity,
+                    capacity: capacity.map(repeated),
                 }
             });
             let providers = providers.collect();
@@ -66,8 +80,15 @@ pub(crate) fn market(
                 site: site(count + index, at),
                 orders: orders.into_iter().map(OperationId).collect(),
                 budget: Money::from_units(budget),
+                window: match u32::try_from(budget).expect("positive") % 7 {
+                    more @ 0..3 if horizon.len() > 1 => {
+                        let release = Period(u32::try_from(index).expect("few") % 3);
+                        TimeWindow { release, due: release.plus(more) }
+                    }
+                    _ => TimeWindow::ANY,
+                },
             });
-            Instance { demands: demands.collect(), supply: Supply { providers, rules, geometry } }
+            Instance { demands: demands.collect(), supply: Supply { providers, rules, geometry, horizon } }
         })
 }
 
@@ -88,7 +109,7 @@ pub(crate) fn formula_market(
                 (operation, offer((11 + (p * 31 + o * 17 + p * o * 7) % 36, 20 + (p * 13 + o * 29) % 60)))
             })
             .collect::<BTreeMap<_, _>>(),
-        capacity: capacity_percent.map(|percent| demands * orders * 50 * percent / 100 / providers),
+        capacity: capacity_percent.map(|percent| (demands * orders * 50 * percent / 100 / providers).into()),
     };
     let demand = |d: i64| Demand {
         name: format!("demand {d}"),
@@ -97,6 +118,7 @@ pub(crate) fn formula_market(
             .map(|o| OperationId(u16::try_from((o * (d % 3 + 1) + d) % orders).expect("few operations")))
             .collect(),
         budget: Money::from_units(80 * orders),
+        window: TimeWindow::ANY,
     };
     let rules = CostRules {
         rate_per_km: Money::from_micros(820_000),
@@ -105,7 +127,7 @@ pub(crate) fn formula_market(
         deliver: false,
     };
     let providers = (0..providers).map(provider).collect();
-    let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
+    let supply = Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
     Instance { supply, demands: (0..demands).map(demand).collect() }
 }
 

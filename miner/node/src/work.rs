@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chain::DemandId;
-use scenarios::{ProviderId, Solution};
+use scenarios::{Slot, Solution};
 use serde::{Deserialize, Serialize};
 
 /// For how long a kind of work that failed is not begun again, unless the market changes, in milliseconds.
@@ -48,7 +48,7 @@ impl Positions {
         &'p self,
         solution: &'p Solution,
         wanted: impl Fn(&DemandId) -> bool + 'p,
-    ) -> impl Iterator<Item = (DemandId, Vec<ProviderId>)> + 'p {
+    ) -> impl Iterator<Item = (DemandId, Vec<Slot>)> + 'p {
         let composed = self.0.iter().zip(&solution.compositions);
         composed
             .filter(move |(demand, _)| wanted(demand))

@@ -58,7 +58,12 @@ fn solved(work: &Work) -> Report {
         let prices = work.problem.resources.prices.clone();
         return Report::Prices { prices, bound: Money::ZERO, cpu_micros: 0 };
     }
-    let compositions = work.problem.demands.iter().map(|_| Some(vec![scenarios::ProviderId(0)])).collect();
+    let compositions = work
+        .problem
+        .demands
+        .iter()
+        .map(|_| Some(vec![scenarios::Slot::single(scenarios::ProviderId(0))]))
+        .collect();
     Report::Finished(Incumbent {
         solution: Solution { compositions },
         cost: Money::ZERO,
@@ -231,7 +236,7 @@ fn without_new_prices_the_market_is_composed_at_those_in_force() {
     assert_eq!(solo.begun(WorkKind::Prices).len(), 1);
     assert_eq!(solo.failed.len(), 1);
     assert_eq!(solo.composed(), 3);
-    assert!(solo.node.ledger().prices().0.is_empty());
+    assert!(solo.node.ledger().prices().is_zero());
 }
 
 #[test]
@@ -261,12 +266,12 @@ fn a_failure_of_work_that_was_given_up_means_nothing() {
 fn nonsense(work: &Work) -> Report {
     match solved(work) {
         Report::Finished(incumbent) => {
-            let nobody = Some(vec![scenarios::ProviderId(9); 3]);
+            let nobody = Some(vec![scenarios::Slot::single(scenarios::ProviderId(9)); 3]);
             let compositions = vec![nobody; work.problem.demands.len() + 1];
             Report::Finished(Incumbent { solution: Solution { compositions }, ..incumbent })
         }
         Report::Prices { bound, cpu_micros, .. } => {
-            let prices = scenarios::DualPrices(vec![Money::from_units(-1); 7]);
+            let prices = scenarios::DualPrices::single(vec![Money::from_units(-1); 7]);
             Report::Prices { prices, bound, cpu_micros }
         }
         other @ (Report::Searching(_) | Report::Failed { .. }) => other,

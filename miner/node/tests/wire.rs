@@ -11,7 +11,7 @@ use chain::{
 use coordinator_free_pool::PoolMessage;
 use miner_node::{FinalBatchMessage, Hello, MESSAGE_BYTES, Message, PeerContent};
 use proptest::prelude::*;
-use scenarios::{Money, ProviderId};
+use scenarios::{Money, ProviderId, Slot};
 
 const NETWORK: NetworkId = NetworkId(Hash([7; 32]));
 
@@ -22,7 +22,7 @@ fn key() -> SecretKey {
 fn batch() -> Batch {
     let composition = Composition {
         demand: chain::RecordId(Hash([3; 32])) as DemandId,
-        providers: vec![ProviderId(4), ProviderId(300)],
+        slots: vec![Slot::single(ProviderId(4)), Slot::single(ProviderId(300))],
         cost: Money::from_micros(12_345_678),
         minutes: 95,
         timestamp_ms: 1_800_000_000_000,
@@ -108,13 +108,13 @@ fn every_kind_of_message_has_pinned_bytes() {
         ("pool", 35, "d33ae1fd"),
         ("announcement", 33, "ceba541c"),
         ("block request", 33, "f11d7b39"),
-        ("block", 247, "0e2743bb"),
+        ("block", 249, "7306f304"),
         ("request", 33, "bae8dd4e"),
-        ("batch", 517, "05d09803"),
+        ("batch", 519, "fbf0b684"),
         ("vote", 135, "3e5c79ea"),
         ("final request", 2, "a66acc99"),
-        ("final", 553, "6c6b51e2"),
-        ("commitment", 197, "5c37f481"),
+        ("final", 555, "2d0b64d1"),
+        ("commitment", 197, "b7679e6b"),
     ];
     let expected: Vec<(&str, usize, String)> =
         expected.map(|(name, length, digest)| (name, length, digest.to_owned())).to_vec();

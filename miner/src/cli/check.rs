@@ -86,10 +86,13 @@ fn named(violation: &Violation, instance: &Instance) -> String {
         Violation::DemandCount { .. } => (None, None),
         Violation::OrderCount { demand, .. }
         | Violation::UnknownProvider { demand, .. }
+        | Violation::OutsideWindow { demand, .. }
+        | Violation::PeriodsDecrease { demand, .. }
+        | Violation::PeriodTooShort { demand, .. }
         | Violation::NoDistance { demand, .. }
         | Violation::OverBudget { demand, .. } => (Some(*demand), None),
         Violation::NotOffered { demand, provider, .. } => (Some(*demand), Some(*provider)),
-        Violation::OverCapacity { provider, .. } => (None, Some(*provider)),
+        Violation::OverCapacity { slot, .. } => (None, Some(slot.provider)),
     };
     let demand = demand.and_then(|position| instance.demands.get(position)).map(|demand| &demand.name);
     let provider = provider.and_then(|id| instance.supply.provider(id)).map(|provider| &provider.name);

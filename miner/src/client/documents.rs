@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use chain::genesis::scenario::least_solver_fee;
 use chain::record::{DemandStatement, OfferStatement};
-use scenarios::{Minutes, Money, Offer, OperationId, Site};
+use scenarios::file::CapacityDocument;
+use scenarios::{Minutes, Money, Offer, OperationId, Period, Site, TimeWindow};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -19,9 +20,13 @@ pub struct OfferDocument {
     pub name: String,
     /// Where the work is done.
     pub site: SiteDocument,
-    /// Minutes it can work in all; absent: unlimited.
+    /// Minutes it can work in all, or where there is a calendar in each period: one number, or a list that is repeated from period 0 on.
+    /// Absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity_minutes: Option<Minutes>,
+    pub capacity_minutes: Option<CapacityDocument>,
+    /// Periods, by number, in which it can work for other minutes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capacity_exceptions: BTreeMap<Period, Minutes>,
     /// Cost and minutes by name of operation.
     pub offers: BTreeMap<String, Offer>,
     /// What is locked for each operation; the least the network asks for if absent. Where an operation is offered as often as it
@@ -45,6 +50,12 @@ pub struct DemandDocument {
     /// Paid to solvers on top; the least the network asks for if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub solver_fee: Option<Money>,
+    /// The first period in which an order may be done, where there is a calendar; absent: the first that can be planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Period>,
+    /// The last period in which an order may be done, where there is a calendar; absent: any will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Period>,
 }
 
 /// A site: `x_m` and `y_m`, or `place` on a market with a distance matrix.
@@ -107,6 +118,9 @@ pub enum DocumentError {
         /// The market's operations, the first twenty.
         known: Vec<String>,
     },
+    /// A capacity that is repeated has no period.
+    #[error("capacity_minutes is empty, expected at least one period")]
+    NoPeriods,
     /// There is nothing in it.
     #[error("there is no demand in it")]
     Empty,
@@ -128,11 +142,15 @@ impl OfferDocument {
     pub fn statement(&self, facts: &MarketFacts) -> Result<OfferStatement, DocumentError> {
         let offers =
             self.offers.iter().map(|(name, &offer)| Ok::<_, DocumentError>((operation(name, facts)?, offer)));
+        let capacity = self.capacity_minutes.clone();
+        if capacity == Some(CapacityDocument::Repeated(Vec::new())) {
+            return Err(DocumentError::NoPeriods);
+        }
         Ok(OfferStatement {
             name: self.name.clone(),
             site: self.site.into(),
             offers: offers.collect::<Result<_, _>>()?,
-            capacity: self.capacity_minutes,
+            capacity: capacity.map(|minutes| minutes.into_calendar(self.capacity_exceptions.clone())),
             deposit: self.deposit.unwrap_or(facts.offer_deposit),
         })
     }
@@ -161,6 +179,10 @@ impl DemandDocument {
             orders: orders.collect::<Result<_, _>>()?,
             budget: self.budget,
             solver_fee: self.solver_fee.unwrap_or(least),
+            window: TimeWindow {
+                release: self.release.unwrap_or(facts.horizon.first),
+                due: self.due.unwrap_or(TimeWindow::ANY.due),
+            },
             expires_ms,
         })
     }
@@ -185,8 +207,10 @@ fn operation(name: &str, facts: &MarketFacts) -> Result<OperationId, DocumentErr
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use chain::{Hash, NetworkId};
+    use scenarios::Horizon;
+
+    use super::*;
 
     fn facts() -> MarketFacts {
         MarketFacts {
@@ -204,6 +228,8 @@ mod tests {
             demand_lifetime_max_ms: 1_000,
             first_expiry_ms: 1_000,
             places: None,
+            horizon: Horizon::SINGLE,
+            calendar: None,
             records_per_author: 10,
             validators: BTreeMap::new(),
         }
@@ -215,7 +241,7 @@ mod tests {
                        "offers":{"milling":{"cost":12.5,"minutes":3}}}"#;
         let statement = OfferDocument::from_json(text).unwrap().statement(&facts()).unwrap();
         assert_eq!(statement.site, Site::point(-5, 7));
-        assert_eq!(statement.capacity, Some(60));
+        assert_eq!(statement.capacity, Some(60.into()));
         let offer = Offer { cost: Money::from_micros(12_500_000), minutes: 3 };
         assert_eq!(statement.offers, BTreeMap::from([(OperationId(1), offer)]));
     }

@@ -11,7 +11,7 @@ use chain::genesis::GenesisError;
 use chain::{Address, Genesis, Network, NetworkId, PublicKey, SecretKey};
 use scenarios::findings::Findings;
 use scenarios::settings::{SearchSettings, Split};
-use scenarios::{CostRules, Geometry, Instance, Money, Scenario, Supply, Window};
+use scenarios::{CostRules, Geometry, Horizon, Instance, Money, Scenario, Supply, Window};
 use serde::Serialize;
 
 use super::connection::NODE_FILE;
@@ -280,7 +280,8 @@ fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Gen
 
 /// A market in which nobody offers or wants anything yet.
 fn empty_market(name: &str, operations: Vec<String>, rules: CostRules) -> Scenario {
-    let supply = Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean };
+    let supply =
+        Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
     let instance = Instance { supply, demands: Vec::new() };
     Scenario { operations, ..Scenario::of_instance(name, instance) }
 }

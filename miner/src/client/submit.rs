@@ -103,7 +103,8 @@ pub fn money_taken(
 /// What an offer locks in all, of somebody who offers this already; `None` beyond the range of money.
 pub fn deposit(facts: &MarketFacts, offer: &OfferStatement, standing: Option<&OfferReport>) -> Option<Money> {
     let for_operations = offer.deposit.checked_mul(i64::try_from(offer.offers.len().max(1)).ok()?)?;
-    let minutes = match (offer.capacity, standing.map_or(Some(0), |standing| standing.vouched)) {
+    let offered = offer.capacity.as_ref().map(|calendar| calendar.most_total(facts.horizon.periods));
+    let minutes = match (offered, standing.map_or(Some(0), |standing| standing.vouched)) {
         (Some(capacity), Some(vouched)) => capacity.saturating_sub(vouched).max(0),
         (None, _) | (_, None) => 0,
     };
@@ -259,6 +260,8 @@ mod tests {
             demand_lifetime_max_ms: 1_000,
             first_expiry_ms: 1_000,
             places: None,
+            horizon: scenarios::Horizon::SINGLE,
+            calendar: None,
             records_per_author: 10,
             validators: BTreeMap::new(),
         }
@@ -271,6 +274,7 @@ mod tests {
             name: "test".into(),
             site: Site::point(0, 0),
             capacity: None,
+            periods: Vec::new(),
             used: 0,
             deposit,
             vouched: Some(5),
@@ -308,7 +312,8 @@ mod tests {
         let offers = [0, 1, 2].map(|operation| (OperationId(operation), offer));
         let (name, site) = ("test".into(), Site::point(0, 0));
         let (capacity, deposit) = (Some(15), Money::from_units(2));
-        let offer = OfferStatement { name, site, offers: offers.into(), capacity, deposit };
+        let offer =
+            OfferStatement { name, site, offers: offers.into(), capacity: capacity.map(i64::into), deposit };
         let offer = Statement::Offer(offer);
         let needed = |statement: &Statement, locked: Option<i64>| {
             let account = account(Money::ZERO, locked.map(Money::from_units));

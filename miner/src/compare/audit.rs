@@ -150,7 +150,7 @@ fn solution_of(ledger: &Ledger, history: &DemandHistory, demands: &[DemandId]) -
     let mut solution = Solution::unserved(demands.len());
     for (id, entry) in history.demands(ledger) {
         if let (Some(&position), Some(composition)) = (positions.get(&id), entry.composition()) {
-            solution.compositions[position] = Some(composition.providers.clone());
+            solution.compositions[position] = Some(composition.slots.clone());
         }
     }
     solution

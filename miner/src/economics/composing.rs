@@ -4,7 +4,7 @@ use anyhow::Result;
 use chain::Genesis;
 use chain::ledger::DemandEntry;
 use chain::validate::Serving;
-use scenarios::{DualPrices, Money, Offer, Oracle, ProviderId};
+use scenarios::{DualPrices, Money, Offer, Oracle, Slot};
 
 use super::stage::{Role, Stage, Terms};
 use super::{Ground, Outcome};
@@ -74,7 +74,7 @@ fn with_crony(ground: &Ground<'_>, law: fn(&mut Genesis), ask: Money, chosen: &[
     let locked = stage.ledger.deposit(crony);
     let servings: Vec<Serving> = chosen
         .iter()
-        .map(|&index| stage.serving(index, vec![crony; ground.demands()[index].orders.len()]))
+        .map(|&index| stage.serving(index, vec![Slot::single(crony); ground.demands()[index].orders.len()]))
         .collect();
     let (_, rule) = stage.compose_exactly(Role::Robber, &servings)?;
     let taken = chosen.iter().filter_map(|&index| {
@@ -95,14 +95,14 @@ pub(super) fn badly_then_better(ground: &Ground<'_>, law: fn(&mut Genesis)) -> R
     let wealth = |stage: &Stage| robbers.into_iter().map(|role| stage.wealth(role)).sum::<Money>();
     let before = wealth(&stage);
     let oracle = stage.ledger.supply().oracle();
-    let mut worse: Vec<(usize, Vec<ProviderId>)> = Vec::new();
-    for (index, providers) in &ground.plan {
+    let mut worse: Vec<(usize, Vec<Slot>)> = Vec::new();
+    for (index, slots) in &ground.plan {
         let demand = &ground.demands()[*index];
         let avoiding =
-            |avoided: ProviderId| oracle.cheapest_among(demand, &ground.prices, |id, _| id != avoided);
+            |avoided: Slot| oracle.cheapest_among(demand, &ground.prices, |slot, _| slot != avoided);
         let dearest =
-            providers.iter().filter_map(|&avoided| avoiding(avoided)).max_by_key(|found| found.priced_cost);
-        worse.extend(dearest.map(|found| (*index, found.providers)));
+            slots.iter().filter_map(|&avoided| avoiding(avoided)).max_by_key(|found| found.priced_cost);
+        worse.extend(dearest.map(|found| (*index, found.slots)));
     }
     drop(oracle);
     let mut best = ground.plan.clone();
@@ -134,9 +134,9 @@ pub(super) fn a_tight_budget(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Resu
     let (demand, Some(cost)) = (&ground.demands()[*index], ground.costs[*index]) else {
         return Ok(Outcome::default());
     };
-    let charges = way.iter().zip(&demand.orders).filter_map(|(&id, operation)| {
-        let offer = ground.scenario.instance.supply.provider(id)?.offers.get(operation)?;
-        Some(ground.prices.charge(id, offer.minutes))
+    let charges = way.iter().zip(&demand.orders).filter_map(|(&slot, operation)| {
+        let offer = ground.scenario.instance.supply.provider(slot.provider)?.offers.get(operation)?;
+        Some(ground.prices.charge(slot, offer.minutes))
     });
     let cost = cost + charges.sum();
     let mut fees = Vec::new();
@@ -169,8 +169,8 @@ pub(super) fn crony_at_own_prices(ground: &Ground<'_>, law: fn(&mut Genesis)) ->
     }
     let mut stage = Stage::open(ground.scenario, 1, law)?;
     let times = |tenths: i64| {
-        let dearer = |price: &Money| Money::from_micros(price.micros() / 10 * tenths);
-        DualPrices(ground.prices.0.iter().map(dearer).collect())
+        let dearer = |(slot, price): (Slot, Money)| (slot, Money::from_micros(price.micros() / 10 * tenths));
+        ground.prices.iter().map(dearer).collect::<DualPrices>()
     };
     let accepted =
         (10..=50).rev().map(times).find(|prices| stage.could_reprice(Role::Robber, prices).is_ok());
@@ -208,7 +208,9 @@ pub(super) fn crony_at_own_prices(ground: &Ground<'_>, law: fn(&mut Genesis)) ->
     let chosen = gained(ask);
     let servings: Vec<Serving> = chosen
         .iter()
-        .map(|&(index, _)| stage.serving(index, vec![crony; ground.demands()[index].orders.len()]))
+        .map(|&(index, _)| {
+            stage.serving(index, vec![Slot::single(crony); ground.demands()[index].orders.len()])
+        })
         .collect();
     let (report, rule) = stage.compose_exactly(Role::Robber, &servings)?;
     // Others put the prices right, and amend what that shows to be dear, as miners do until compositions freeze.
@@ -222,7 +224,7 @@ pub(super) fn crony_at_own_prices(ground: &Ground<'_>, law: fn(&mut Genesis)) ->
     stage.amend(Role::Honest, &sets)?;
     let is_cronys = |index: &usize| {
         let entry = stage.ledger.demand(stage.demands[*index]);
-        entry.and_then(DemandEntry::composition).is_some_and(|standing| standing.providers.contains(&crony))
+        entry.and_then(DemandEntry::composition).is_some_and(|standing| standing.owed.contains_key(&crony))
     };
     let taken = chosen.iter().filter(|(index, _)| is_cronys(index)).map(|(_, more)| *more).sum();
     let done = report.compositions as usize;

@@ -17,7 +17,7 @@ use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, ContentArrangement, Table};
 use scenarios::settings::Profile;
-use scenarios::{Demand, DualPrices, Money, OperationId, ProviderId, Scenario, evaluate_composition};
+use scenarios::{Demand, DualPrices, Horizon, Money, OperationId, Scenario, Slot, evaluate_composition};
 use serde::Serialize;
 
 use crate::cli::{OutputArguments, Progress, ScenarioArgument, print, print_json, solve_for};
@@ -52,8 +52,8 @@ pub struct EconomicsArguments {
 /// The market that is robbed, and how it is composed by who does it well.
 struct Ground<'a> {
     scenario: &'a Scenario,
-    /// The providers of each demand that is served, by its number.
-    plan: Vec<(usize, Vec<ProviderId>)>,
+    /// By whom the orders of each demand that is served are done, by its number.
+    plan: Vec<(usize, Vec<Slot>)>,
     /// What that costs, by number.
     costs: Vec<Option<Money>>,
     prices: DualPrices,
@@ -306,6 +306,11 @@ impl Attack {
 
 impl<'a> Ground<'a> {
     fn of(scenario: &'a Scenario, time: Duration, pool: &rayon::ThreadPool) -> Result<Self> {
+        let has_calendar = scenario.instance.supply.horizon != Horizon::SINGLE;
+        ensure!(
+            !has_calendar,
+            "the attacks are played on a market without a calendar: leave `calendar` out of the scenario"
+        );
         let mut searched = scenario.clone();
         searched.search.profile = Profile::Hybrid;
         let (solution, end) = solve_for(&searched, time, pool)?;
@@ -357,7 +362,7 @@ impl<'a> Ground<'a> {
 
     /// Whether anything is scarce.
     fn has_prices(&self) -> bool {
-        self.prices.0.iter().any(|price| *price != Money::ZERO)
+        !self.prices.is_zero()
     }
 
     /// All operations of the market.

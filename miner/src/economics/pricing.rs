@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use chain::{Genesis, Record, Statement};
-use scenarios::{DualPrices, Money, Offer};
+use scenarios::{DualPrices, Money, Offer, Slot};
 
 use super::stage::{Role, Stage, Terms};
 use super::{Ground, Outcome};
@@ -12,12 +12,11 @@ const SLICES: i64 = 50;
 
 /// Prices that go so far towards those of the plan, in thousandths.
 fn towards(ground: &Ground<'_>, thousandths: i64) -> DualPrices {
-    let part = |price: &Money| {
-        Money::from_micros(
-            price.micros() / 1_000 * thousandths + price.micros() % 1_000 * thousandths / 1_000,
-        )
+    let part = |(slot, price): (Slot, Money)| {
+        let part = price.micros() / 1_000 * thousandths + price.micros() % 1_000 * thousandths / 1_000;
+        (slot, Money::from_micros(part))
     };
-    DualPrices(ground.prices.0.iter().map(part).collect())
+    ground.prices.iter().map(part).collect()
 }
 
 /// What the robber gets of the authors' share if an honest author goes so far, in thousandths of the way, and it goes the rest in so many
@@ -101,8 +100,7 @@ pub(super) fn market_of_ones_own(ground: &Ground<'_>, law: fn(&mut Genesis)) -> 
     let Some(id) = stage.ledger.provider_id(Role::Crony(0).key().public().address()) else {
         return Ok(Outcome::default());
     };
-    prices.0.resize(id.index() + 1, Money::ZERO);
-    prices.0[id.index()] = Money::from_micros(budget.micros() / 10);
+    prices.set(Slot::single(id), Money::from_micros(budget.micros() / 10));
     let rule = stage.could_reprice(Role::Robber, &prices).err().map(|why| why.rule().to_owned());
     if rule.is_none() {
         stage.reprice(Role::Robber, &prices)?;

@@ -12,7 +12,9 @@ use chain::{
     Rejection, SecretKey, Statement, WellFormed,
 };
 use scenarios::settings::Profile;
-use scenarios::{DualPrices, Minutes, Money, Offer, OperationId, ProviderId, Scenario, Site};
+use scenarios::{
+    DualPrices, Minutes, Money, Offer, OperationId, ProviderId, Scenario, Site, Slot, TimeWindow,
+};
 
 /// Whose keys these are is known to all; it is a play.
 const RNG_SEED: u64 = 1;
@@ -127,7 +129,7 @@ impl Stage {
             name: "robber's".into(),
             site: terms.site,
             offers: offers.collect(),
-            capacity: Some(terms.capacity),
+            capacity: Some(terms.capacity.into()),
             deposit: terms.deposit.max(self.parameters().offer_deposit),
         };
         self.record(author, 0, Statement::Offer(offer))
@@ -142,6 +144,7 @@ impl Stage {
             orders,
             budget,
             solver_fee: least,
+            window: TimeWindow::ANY,
             expires_ms: self.ledger.network().genesis().first_expiry_ms(),
         })
     }
@@ -214,12 +217,6 @@ impl Stage {
         prices: Option<DualPrices>,
     ) -> Result<Block, Rejection> {
         let key = miner.key();
-        let prices = prices.map(|mut prices| {
-            // Zeros at the end are left out.
-            let last = prices.0.iter().rposition(|price| *price != Money::ZERO);
-            prices.0.truncate(last.map_or(0, |last| last + 1));
-            prices
-        });
         let draft = Draft {
             miner: key.public(),
             timestamp_ms: self.next_ms(),
@@ -312,7 +309,7 @@ impl Stage {
         let best = |(id, way): &Serving| {
             let demand = &self.ledger.demand(*id)?.demand;
             let found = oracle.carried(demand, &market.prices, &market.capacities)?;
-            (found.providers != *way).then_some((*id, found.providers))
+            (found.slots != *way).then_some((*id, found.slots))
         };
         servings.iter().map(|serving| best(serving).unwrap_or_else(|| serving.clone())).collect()
     }
@@ -386,9 +383,9 @@ impl Stage {
         self.ledger.balance(address) + locked
     }
 
-    /// The scenario's demand of this number with these providers.
-    pub(super) fn serving(&self, demand: usize, providers: Vec<ProviderId>) -> Serving {
-        (self.demands[demand], providers)
+    /// The scenario's demand of this number, served like this.
+    pub(super) fn serving(&self, demand: usize, slots: Vec<Slot>) -> Serving {
+        (self.demands[demand], slots)
     }
 }
 

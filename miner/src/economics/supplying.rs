@@ -61,7 +61,9 @@ pub(super) fn illness(ground: &Ground<'_>, law: fn(&mut Genesis)) -> Result<Outc
         .instance
         .supply
         .provider_ids()
-        .map(|id| (ground.plan.iter().filter(|(_, way)| way.contains(&id)).count(), id))
+        .map(|id| {
+            (ground.plan.iter().filter(|(_, way)| way.iter().any(|slot| slot.provider == id)).count(), id)
+        })
         .collect();
     uses.sort();
     let Some((_, ill)) = uses.pop() else { return Ok(Outcome::default()) };

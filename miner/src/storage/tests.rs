@@ -9,8 +9,8 @@ use chain::store::{Backend, Changes, Medium as _, MemoryBackend, Write, replay};
 use chain::{Batch, Draft, Genesis, Ledger, Network, Record, SecretKey, Store, StoreError};
 use proptest::prelude::*;
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Site,
-    Supply,
+    CostRules, Demand, Geometry, Horizon, Instance, Money, Offer, OperationId, Provider, Scenario, Site,
+    Supply, TimeWindow,
 };
 
 use miner_node::{Opened, OpeningError, Recovered, Testimony, TestimonyError, open_store};
@@ -93,12 +93,18 @@ fn instance() -> Instance {
         name: "workshop".into(),
         site: Site::point(0, 0),
         offers: [(OperationId(0), offer)].into(),
-        capacity: None::<Minutes>,
+        capacity: None,
     };
     let budget = Money::from_units(9);
-    let demand =
-        Demand { name: "bracket".into(), site: Site::point(0, 0), orders: vec![OperationId(0)], budget };
-    let supply = Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean };
+    let demand = Demand {
+        name: "bracket".into(),
+        site: Site::point(0, 0),
+        orders: vec![OperationId(0)],
+        budget,
+        window: TimeWindow::ANY,
+    };
+    let supply =
+        Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
     Instance { supply, demands: vec![demand] }
 }
 

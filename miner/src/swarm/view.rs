@@ -191,6 +191,7 @@ mod tests {
             scarce: vec![ScarceProvider {
                 provider: ProviderId(3),
                 name: "Karaj Casting".into(),
+                period: None,
                 price: Money::from_micros(12_500),
                 used: 90,
                 capacity: 120,

@@ -1,12 +1,15 @@
 //! The form of a scenario file: what its JSON looks like, field by field. Meaning is given to it in
 //! [`super::read`]; the domain types are in [`crate::scenario`] and [`crate::instance`].
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::table::Table;
 use crate::generate::GenerateParameters;
 use crate::parameters::Parameters;
+use crate::periods::{Calendar, Period};
 use crate::projection::GeoPoint;
 use crate::scenario::Window;
 use crate::settings::{ExperimentSettings, SearchSettings};
@@ -49,6 +52,9 @@ pub(crate) struct ScenarioDocument {
     /// The part of the plane that the scenario is about: what strips divide and maps show.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// The periods that can be planned; absent: there is one, for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarDocument>,
     /// What the network accepts, pays and waits for.
     #[serde(default)]
     pub network: Parameters,
@@ -64,6 +70,41 @@ pub(crate) struct ScenarioDocument {
     pub providers: Vec<ProviderDocument>,
     /// Who wants things made.
     pub demands: Vec<DemandDocument>,
+}
+
+/// The periods that can be planned, counted from 0.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CalendarDocument {
+    /// How many.
+    #[schemars(range(min = 1, max = 128))]
+    pub periods: u32,
+    /// Minutes of one period: what one demand can take of it, its travel included.
+    #[schemars(range(min = 1))]
+    pub period_minutes: Minutes,
+    /// What people call them, such as days of the week, from period 0 on and then again from the beginning.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// Minutes in every period, or a list of them that is repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected whole minutes, or a list of whole minutes that is repeated")]
+pub enum CapacityDocument {
+    /// The same in every period.
+    Every(Minutes),
+    /// In period 0, 1, ..., and then again from the beginning.
+    Repeated(Vec<Minutes>),
+}
+
+impl CapacityDocument {
+    /// The calendar it says, but for exceptions.
+    pub fn into_calendar(self, exceptions: BTreeMap<Period, Minutes>) -> Calendar {
+        match self {
+            Self::Every(minutes) => Calendar::new(vec![minutes], exceptions),
+            Self::Repeated(pattern) => Calendar::new(pattern, exceptions),
+        }
+    }
 }
 
 /// How transport and time are charged.
@@ -132,9 +173,12 @@ pub(crate) struct ProviderDocument {
     pub name: String,
     /// Where the work is done.
     pub site: SiteDocument,
-    /// Minutes it can work in all; absent: unlimited.
+    /// Minutes it can work in each period, or in all if there is no calendar; absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity_minutes: Option<Minutes>,
+    pub capacity_minutes: Option<CapacityDocument>,
+    /// Periods, by number, in which it can work for other minutes.
+    #[serde(default, skip_serializing_if = "Table::is_empty")]
+    pub capacity_exceptions: Table<Minutes>,
     /// The operations it can do, by name; at least one.
     pub offers: Table<OfferDocument>,
 }
@@ -149,6 +193,12 @@ pub(crate) struct DemandDocument {
     pub site: SiteDocument,
     /// The most the demander pays, more than 0.
     pub budget: Money,
+    /// The first period in which an order of it may be done; absent: the first there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Period>,
+    /// The last period in which an order of it may be done; absent: any will do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Period>,
     /// Names of the operations, in the order in which they must be done.
     pub orders: Vec<String>,
 }

@@ -15,7 +15,9 @@
 //!
 //! Money is in thousandths of a dollar, positions are metres on a plane, the `i`-th entry of `cost_milli` and
 //! `minutes` belongs to operation `i` (null in both: not offered), a capacity of null is unlimited. Nothing is
-//! delivered and time has no value. There are no budgets and no names of firms; both are made up here, and
+//! delivered and time has no value. An instance of several periods says how many (`periods`) and how long they are
+//! (`period_minutes`); capacities may then be lists with an entry for each, and demands may have a `release` and a `due`, numbers
+//! of the first and last period that will do. There are no budgets and no names of firms; both are made up here, and
 //! [`Imported::notes`] says so.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +30,7 @@ use crate::geometry::{Geometry, Site};
 use crate::instance::{CostRules, Demand, Instance, Offer, Provider, Supply};
 use crate::limits;
 use crate::parameters::Parameters;
+use crate::periods::{Calendar, Horizon, Period, TimeWindow};
 use crate::scenario::{Scenario, Window};
 use crate::settings::{ExperimentSettings, SearchSettings};
 use crate::units::{Minutes, Money, OperationId};
@@ -56,6 +59,10 @@ struct NumberedInstance {
     rate_milli_per_km: i64,
     providers: Vec<NumberedProvider>,
     demands: Vec<NumberedDemand>,
+    #[serde(default)]
+    periods: Option<u32>,
+    #[serde(default)]
+    period_minutes: Option<Minutes>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -67,9 +74,17 @@ struct NumberedProvider {
     cost_milli: Vec<Option<i64>>,
     minutes: Vec<Option<Minutes>>,
     #[serde(default)]
-    capacity_minutes: Option<Minutes>,
+    capacity_minutes: Option<NumberedCapacity>,
     #[serde(flatten)]
     unknown: Unknown,
+}
+
+/// Minutes in all, or in each period.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected whole minutes, or a list of whole minutes, one for each period")]
+enum NumberedCapacity {
+    All(Minutes),
+    Periods(Vec<Minutes>),
 }
 
 #[derive(Deserialize)]
@@ -77,6 +92,10 @@ struct NumberedDemand {
     x_m: i64,
     y_m: i64,
     orders: Vec<usize>,
+    #[serde(default)]
+    release: Option<Period>,
+    #[serde(default)]
+    due: Option<Period>,
     #[serde(flatten)]
     unknown: Unknown,
 }
@@ -107,6 +126,7 @@ impl Scenario {
             origin: None,
             window: None,
             operations: numbered_names("operation", numbered.operations.min(limits::OPERATIONS + 1)),
+            period_names: Vec::new(),
             instance: instance(&mut findings, &numbered),
             network: Parameters::default(),
             search: SearchSettings::default(),
@@ -128,7 +148,7 @@ fn instance(findings: &mut Findings, numbered: &NumberedInstance) -> Instance {
             name,
             site: Site::point(provider.x_m, provider.y_m),
             offers: offers(findings, &format!("providers[{position}]"), provider, numbered.operations),
-            capacity: provider.capacity_minutes,
+            capacity: capacity(findings, position, provider, numbered.periods),
         })
         .collect();
     let demand_names = numbered_names("demand", numbered.demands.len());
@@ -140,6 +160,10 @@ fn instance(findings: &mut Findings, numbered: &NumberedInstance) -> Instance {
             // An operation too large to be numbered does not exist, which validation finds.
             orders: demand.orders.iter().map(|&order| operation(order)).collect(),
             budget: Money::ZERO,
+            window: TimeWindow {
+                release: demand.release.unwrap_or(TimeWindow::ANY.release),
+                due: demand.due.unwrap_or(TimeWindow::ANY.due),
+            },
         })
         .collect();
     let rate_per_km = milli(findings, "rate_milli_per_km", numbered.rate_milli_per_km);
@@ -149,7 +173,45 @@ fn instance(findings: &mut Findings, numbered: &NumberedInstance) -> Instance {
         metres_per_minute: METRES_PER_MINUTE,
         deliver: false,
     };
-    Instance { supply: Supply { providers, rules, geometry: Geometry::Euclidean }, demands }
+    let horizon = horizon(findings, numbered);
+    Instance { supply: Supply { providers, rules, geometry: Geometry::Euclidean, horizon }, demands }
+}
+
+fn horizon(findings: &mut Findings, numbered: &NumberedInstance) -> Horizon {
+    match (numbered.periods, numbered.period_minutes) {
+        (None, None) => Horizon::SINGLE,
+        (Some(periods), Some(minutes)) => {
+            Horizon { first: Period::ZERO, periods, period_minutes: Some(minutes) }
+        }
+        (Some(_), None) => {
+            findings.say("period_minutes", "missing, but there are `periods`");
+            Horizon::SINGLE
+        }
+        (None, Some(_)) => {
+            findings.say("periods", "missing, but there are `period_minutes`");
+            Horizon::SINGLE
+        }
+    }
+}
+
+fn capacity(
+    findings: &mut Findings,
+    position: usize,
+    provider: &NumberedProvider,
+    periods: Option<u32>,
+) -> Option<Calendar> {
+    match provider.capacity_minutes.as_ref()? {
+        &NumberedCapacity::All(minutes) => Some(minutes.into()),
+        NumberedCapacity::Periods(minutes) => {
+            let expected = periods.unwrap_or(1);
+            if u32::try_from(minutes.len()) != Ok(expected) {
+                let path = format_args!("providers[{position}].capacity_minutes");
+                let got = format_args!("{} entries", minutes.len());
+                findings.add(path, got, format_args!("{expected}, one for each period"));
+            }
+            Some(Calendar::new(minutes.clone(), BTreeMap::new()))
+        }
+    }
 }
 
 fn offers(

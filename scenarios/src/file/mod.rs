@@ -22,6 +22,7 @@ mod write;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use document::CapacityDocument;
 pub use error::ScenarioError;
 pub use import::Imported;
 

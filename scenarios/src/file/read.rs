@@ -3,13 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use super::document::{DemandDocument, MarketDocument, ProviderDocument, ScenarioDocument, SiteDocument};
+use super::document::{
+    CalendarDocument, CapacityDocument, DemandDocument, MarketDocument, ProviderDocument, ScenarioDocument,
+    SiteDocument,
+};
 use crate::findings::Findings;
 use crate::geometry::{DistanceMatrix, Geometry, Site};
 use crate::instance::{CostRules, Demand, Instance, Offer, Provider, Supply};
+use crate::periods::{Calendar, Horizon, Period, TimeWindow};
 use crate::projection::{GeoPoint, Projection};
 use crate::scenario::Scenario;
-use crate::units::OperationId;
+use crate::units::{Minutes, OperationId};
 use crate::validate;
 
 /// The scenario a document stands for.
@@ -29,9 +33,15 @@ pub(super) fn resolve(document: ScenarioDocument) -> Result<Scenario, Findings> 
         window: document.window,
         operations: document.operations,
         instance: Instance {
-            supply: Supply { providers, rules: rules(&document.market), geometry },
+            supply: Supply {
+                providers,
+                rules: rules(&document.market),
+                geometry,
+                horizon: horizon(document.calendar.as_ref()),
+            },
             demands,
         },
+        period_names: document.calendar.map(|calendar| calendar.names).unwrap_or_default(),
         network: document.network,
         search: document.search,
         experiment: document.experiment,
@@ -47,6 +57,14 @@ fn rules(market: &MarketDocument) -> CostRules {
         metres_per_minute: market.metres_per_minute,
         deliver: market.deliver,
     }
+}
+
+fn horizon(calendar: Option<&CalendarDocument>) -> Horizon {
+    calendar.map_or(Horizon::SINGLE, |&CalendarDocument { periods, period_minutes, .. }| Horizon {
+        first: Period::ZERO,
+        periods,
+        period_minutes: Some(period_minutes),
+    })
 }
 
 struct Resolver {
@@ -93,8 +111,14 @@ impl Resolver {
                 }
             }
             let site = self.site(&format!("providers[{position}].site"), document.site);
-            let capacity = document.capacity_minutes;
-            providers.push(Provider { name: document.name, site, offers, capacity });
+            let path = format!("providers[{position}]");
+            let capacity = self.capacity(&path, document.capacity_minutes, document.capacity_exceptions.0);
+            providers.push(Provider {
+                name: document.name,
+                site,
+                offers,
+                capacity: capacity.map(Into::into),
+            });
         }
         providers
     }
@@ -112,9 +136,50 @@ impl Resolver {
                 }
             }
             let site = self.site(&format!("demands[{position}].site"), document.site);
-            demands.push(Demand { name: document.name, site, orders, budget: document.budget });
+            let window = TimeWindow {
+                release: document.release.unwrap_or(TimeWindow::ANY.release),
+                due: document.due.unwrap_or(TimeWindow::ANY.due),
+            };
+            demands.push(Demand { name: document.name, site, orders, budget: document.budget, window });
         }
         demands
+    }
+
+    fn capacity(
+        &mut self,
+        path: &str,
+        minutes: Option<CapacityDocument>,
+        exceptions: Vec<(String, Minutes)>,
+    ) -> Option<Calendar> {
+        let mut by_period = BTreeMap::new();
+        for (name, minutes) in exceptions {
+            match name.parse() {
+                Ok(number) => drop(by_period.insert(Period(number), minutes)),
+                Err(_) => {
+                    let path = format_args!("{path}.capacity_exceptions");
+                    self.findings.add(path, format_args!("{name:?}"), "the number of a period");
+                }
+            }
+        }
+        match minutes {
+            None => {
+                if !by_period.is_empty() {
+                    let path = format_args!("{path}.capacity_exceptions");
+                    self.findings.say(
+                        path,
+                        "given without `capacity_minutes`, so that there is nothing to except from",
+                    );
+                }
+                None
+            }
+            Some(minutes) => {
+                if minutes == CapacityDocument::Repeated(Vec::new()) {
+                    let path = format_args!("{path}.capacity_minutes");
+                    self.findings.say(path, "empty, expected at least one period");
+                }
+                Some(minutes.into_calendar(by_period))
+            }
+        }
     }
 
     fn unknown_operation(&mut self, path: &str, name: &str) {

@@ -10,6 +10,7 @@ use super::table::Table;
 use super::{VERSION, parse, print};
 use crate::findings::Findings;
 use crate::instance::Solution;
+use crate::periods::{Horizon, Period, Slot};
 use crate::scenario::Scenario;
 use crate::units::ProviderId;
 
@@ -21,7 +22,7 @@ enum SolutionFormat {
     MizanSolution,
 }
 
-/// Who does what: for each demand of a scenario, the provider of each of its orders.
+/// Who does what, and when: for each demand of a scenario, the provider and period of each of its orders.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Mizan solution, version 1")]
@@ -37,8 +38,29 @@ struct SolutionDocument {
     /// The fingerprint of the instance that is solved; absent: not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
-    /// By the name of each demand, the names of its orders' providers; null leaves it unserved.
-    compositions: Table<Option<Vec<String>>>,
+    /// By the name of each demand, by whom its orders are done, and in which period where there are several; null leaves it
+    /// unserved.
+    compositions: Table<Option<Vec<SlotDocument>>>,
+}
+
+/// By whom an order is done: a name, or a name and a period.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "expected the name of a provider, or an object of `provider` and `period`")]
+enum SlotDocument {
+    /// In the only period there is.
+    Provider(String),
+    /// In one of several.
+    Slot(ProviderInPeriod),
+}
+
+/// A provider in a period.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ProviderInPeriod {
+    /// Its name.
+    provider: String,
+    /// The period's number.
+    period: Period,
 }
 
 impl Scenario {
@@ -65,8 +87,9 @@ impl Scenario {
                 continue;
             };
             missing[position] = false;
-            let ids = names.map(|names| provider_ids(&mut findings, &path, &names, &providers));
-            solution.compositions[position] = ids;
+            let horizon = self.instance.supply.horizon;
+            let slots = names.map(|names| slots(&mut findings, &path, names, horizon, &providers));
+            solution.compositions[position] = slots;
         }
         for (demand, _) in self.instance.demands.iter().zip(missing).filter(|(_, missing)| *missing) {
             findings.say(format_args!("compositions.{}", demand.name), "missing; null leaves it unserved");
@@ -78,10 +101,15 @@ impl Scenario {
     /// The solution file of a solution of this scenario. Panics if it names a provider that does not exist
     /// or has entries for more demands than there are.
     pub fn solution_to_json(&self, solution: &Solution) -> String {
-        let names = |ids: &Vec<ProviderId>| {
-            let names = ids.iter().map(|id| self.instance.supply.providers[id.index()].name.clone());
-            names.collect::<Vec<String>>()
+        let is_single = self.instance.supply.horizon == Horizon::SINGLE;
+        let named = |slot: &Slot| {
+            let provider = self.instance.supply.providers[slot.provider.index()].name.clone();
+            if is_single {
+                return SlotDocument::Provider(provider);
+            }
+            SlotDocument::Slot(ProviderInPeriod { provider, period: slot.period })
         };
+        let names = |slots: &Vec<Slot>| slots.iter().map(named).collect::<Vec<_>>();
         let entries = solution.compositions.iter().enumerate();
         let rows = entries.map(|(position, composition)| {
             (self.instance.demands[position].name.clone(), composition.as_ref().map(names))
@@ -105,22 +133,29 @@ fn positions<'a>(names: impl Iterator<Item = &'a String>) -> BTreeMap<&'a String
     names.enumerate().map(|(position, name)| (name, position)).collect()
 }
 
-fn provider_ids(
+fn slots(
     findings: &mut Findings,
     path: &str,
-    names: &[String],
+    documents: Vec<SlotDocument>,
+    horizon: Horizon,
     providers: &BTreeMap<&String, usize>,
-) -> Vec<ProviderId> {
-    let mut ids = Vec::with_capacity(names.len());
-    for (order, name) in names.iter().enumerate() {
-        match providers.get(name) {
-            Some(&position) => ids.push(ProviderId::from_index(position)),
-            None => findings.add(
-                format_args!("{path}[{order}]"),
-                format_args!("{name:?}"),
-                "the name of a provider of the scenario",
-            ),
+) -> Vec<Slot> {
+    let mut slots = Vec::with_capacity(documents.len());
+    for (order, document) in documents.into_iter().enumerate() {
+        let path = format_args!("{path}[{order}]").to_string();
+        let (name, period) = match document {
+            SlotDocument::Provider(name) => {
+                if horizon.len() > 1 {
+                    findings.say(&path, "no period, expected an object of `provider` and `period`");
+                }
+                (name, horizon.first)
+            }
+            SlotDocument::Slot(ProviderInPeriod { provider, period }) => (provider, period),
+        };
+        match providers.get(&name) {
+            Some(&position) => slots.push(Slot { provider: ProviderId::from_index(position), period }),
+            None => findings.add(path, format_args!("{name:?}"), "the name of a provider of the scenario"),
         }
     }
-    ids
+    slots
 }

@@ -16,6 +16,7 @@ pub(super) enum Stream {
     Orders = 3,
     Capacities = 4,
     Names = 5,
+    Windows = 6,
 }
 
 /// A source of random numbers.

@@ -13,7 +13,7 @@ mod sites;
 
 use std::collections::BTreeMap;
 
-pub use parameters::{GenerateParameters, SiteParameters, WesternHalf};
+pub use parameters::{CalendarParameters, GenerateParameters, SiteParameters, WesternHalf};
 pub use places::{ATTRIBUTION, TEHRAN};
 
 use crate::findings::Findings;
@@ -21,6 +21,7 @@ use crate::geometry::Geometry;
 use crate::instance::{CostRules, Demand, Instance, Offer, Provider, Supply};
 use crate::limits;
 use crate::oracle::Oracle;
+use crate::periods::{Calendar, Horizon, Period, TimeWindow};
 use crate::random_assignment::RandomAssignment;
 use crate::scenario::Scenario;
 use crate::units::{Minutes, Money, OperationId};
@@ -51,8 +52,10 @@ pub fn generate(parameters: &GenerateParameters) -> Result<Scenario, Findings> {
         metres_per_minute: METRES_PER_MINUTE,
         deliver: parameters.deliver,
     };
-    let mut instance =
-        Instance { supply: Supply { providers, rules, geometry: Geometry::Euclidean }, demands };
+    let mut instance = Instance {
+        supply: Supply { providers, rules, geometry: Geometry::Euclidean, horizon: horizon(parameters) },
+        demands,
+    };
     complete(&mut instance, parameters);
     let around_tehran = matches!(parameters.sites, SiteParameters::Tehran { .. });
     let mut scenario = Scenario {
@@ -63,6 +66,11 @@ pub fn generate(parameters: &GenerateParameters) -> Result<Scenario, Findings> {
         origin: around_tehran.then_some(TEHRAN),
         window: Some(sites.window()),
         operations: names::operations(parameters.operations),
+        period_names: if parameters.calendar.is_some() {
+            WEEK.map(|(day, _)| day.to_owned()).into()
+        } else {
+            Vec::new()
+        },
         instance,
         network: presets::network(parameters),
         search: presets::search(parameters),
@@ -133,7 +141,7 @@ fn demands(
             orders.append(&mut round);
         }
         orders.truncate(parameters.orders_per_demand as usize);
-        Demand { name, site: drawn.site, orders, budget: Money::ZERO }
+        Demand { name, site: drawn.site, orders, budget: Money::ZERO, window: TimeWindow::ANY }
     };
     Ok(sites.iter().zip(names).map(demand).collect())
 }
@@ -163,7 +171,48 @@ fn complete(instance: &mut Instance, parameters: &GenerateParameters) {
         let sum: i128 = shares.iter().sum();
         for (provider, share) in instance.supply.providers.iter_mut().zip(shares) {
             let capacity = i64::try_from(total * share / sum).unwrap_or(i64::MAX);
-            provider.capacity = Some(capacity.min(limits::CAPACITY_MINUTES));
+            provider.capacity =
+                Some(calendar(capacity.min(limits::CAPACITY_MINUTES), instance.supply.horizon));
         }
     }
+    if let Some(CalendarParameters { days, window_days: Some(window) }) = parameters.calendar {
+        let mut draw = Draw::new(parameters.rng_seed, Stream::Windows);
+        for demand in &mut instance.demands {
+            let last = u64::from(days.saturating_sub(window));
+            let release = Period(u32::try_from(draw.below(last + 1)).unwrap_or(0));
+            demand.window = TimeWindow { release, due: release.plus(window.saturating_sub(1)) };
+        }
+    }
+}
+
+/// Days of the week, and how many half days are worked in them.
+const WEEK: [(&str, i64); 7] = [
+    ("Saturday", 2),
+    ("Sunday", 2),
+    ("Monday", 2),
+    ("Tuesday", 2),
+    ("Wednesday", 2),
+    ("Thursday", 1),
+    ("Friday", 0),
+];
+
+/// Minutes of a day.
+const DAY_MINUTES: Minutes = 24 * 60;
+
+fn horizon(parameters: &GenerateParameters) -> Horizon {
+    parameters.calendar.map_or(Horizon::SINGLE, |calendar| Horizon {
+        first: Period::ZERO,
+        periods: calendar.days,
+        period_minutes: Some(DAY_MINUTES),
+    })
+}
+
+/// Weeks that have nearly these minutes in all.
+fn calendar(total: Minutes, horizon: Horizon) -> Calendar {
+    if horizon == Horizon::SINGLE {
+        return total.into();
+    }
+    let all: i64 = WEEK.iter().cycle().take(horizon.len()).map(|(_, halves)| halves).sum();
+    let pattern = WEEK.iter().map(|(_, halves)| total * halves / all.max(1));
+    Calendar::new(pattern.collect(), BTreeMap::new())
 }

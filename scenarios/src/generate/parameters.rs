@@ -76,6 +76,21 @@ pub struct GenerateParameters {
     /// Total capacity as a share of the work that a random assignment would bring; absent: unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_ppm: Option<u64>,
+    /// The periods that can be planned; absent: there is one, for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarParameters>,
+}
+
+/// Days that can be planned, Saturday first. Providers work from Saturday to Wednesday, on half of Thursday, and not on Friday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CalendarParameters {
+    /// How many.
+    #[schemars(range(min = 1, max = 128))]
+    pub days: u32,
+    /// How many days each demand may be served in, beginning with a day drawn at random; absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_days: Option<u32>,
 }
 
 /// Files of markets that do not value time say nothing of it.
@@ -125,6 +140,10 @@ impl GenerateParameters {
             let half = western_half.unwrap_or(WesternHalf { providers: 0, demands: 0 });
             within("sites.western_half.providers", half.providers.into(), 0, self.providers.into());
             within("sites.western_half.demands", half.demands.into(), 0, self.demands.into());
+        }
+        if let Some(CalendarParameters { days, window_days }) = self.calendar {
+            within("calendar.days", days.into(), 1, limits::PERIODS as u64);
+            within("calendar.window_days", window_days.unwrap_or(1).into(), 1, days.into());
         }
         within("capacity_ppm", self.capacity_ppm.unwrap_or(1), 1, 1_000_000_000);
         let offers = u64::from(self.providers) * u64::from(self.operations);

@@ -88,6 +88,7 @@ impl GenerateParameters {
             value_of_minute: Money::ZERO,
             deliver: false,
             capacity_ppm: capacitated.then_some(CAPACITY_PPM),
+            calendar: None,
         })
     }
 }

@@ -23,7 +23,7 @@ use crate::units::{Minutes, Money, OperationId};
 pub struct CapacityBalance {
     /// Minutes a random assignment would take in the mean.
     pub work: Minutes,
-    /// Minutes of all providers that could do it; `None` if one of them is unlimited.
+    /// Minutes of all providers that could do it, in all periods; `None` if one of them is unlimited.
     pub capacity: Option<Minutes>,
 }
 
@@ -59,6 +59,8 @@ pub struct Inspection {
     pub demands: usize,
     /// How many orders they have together.
     pub orders: usize,
+    /// Periods that can be planned.
+    pub periods: usize,
     /// Places of the distance matrix, if there is one.
     pub places: Option<usize>,
     /// Whether no detour is shorter than the direct way.
@@ -105,9 +107,10 @@ impl Inspection {
             attribution: scenario.attribution.clone(),
             fingerprint: instance.fingerprint(),
             providers: supply.providers.len(),
-            limited_providers: supply.capacities().iter().flatten().count(),
+            limited_providers: supply.providers.iter().filter(|provider| provider.capacity.is_some()).count(),
             demands: instance.demands.len(),
             orders: instance.order_count(),
+            periods: supply.horizon.len(),
             places: match &supply.geometry {
                 Geometry::Euclidean => None,
                 Geometry::Matrix(matrix) => Some(matrix.places()),
@@ -120,7 +123,11 @@ impl Inspection {
             concerns,
             balance: CapacityBalance {
                 work: operations.iter().map(|operation| operation.balance.work).sum(),
-                capacity: supply.capacities().into_iter().sum(),
+                capacity: supply
+                    .providers
+                    .iter()
+                    .map(|provider| provider.total_capacity(&supply.horizon))
+                    .sum(),
             },
             operations,
             map: scenario.extent().map(|extent| DensityMap::new(extent, instance)),
@@ -162,5 +169,9 @@ fn operation_balances(
 }
 
 fn capacity_for(supply: &Supply, oracle: &Oracle<'_>, operation: OperationId) -> Option<Minutes> {
-    oracle.offering(operation).iter().map(|id| supply.providers[id.index()].capacity).sum()
+    oracle
+        .offering(operation)
+        .iter()
+        .map(|id| supply.providers[id.index()].total_capacity(&supply.horizon))
+        .sum()
 }

@@ -18,6 +18,9 @@ impl fmt::Display for Inspection {
         )?;
         writeln!(f, "demands      {:>14}", self.demands)?;
         writeln!(f, "orders       {:>14}  of {} operations", self.orders, self.operations.len())?;
+        if self.periods > 1 {
+            writeln!(f, "periods      {:>14}", self.periods)?;
+        }
         if let Some(places) = self.places {
             let detours = if self.metric { "no detour is shorter" } else { "some detours are shorter" };
             writeln!(f, "places       {places:>14}  ({detours} than the direct way)")?;

@@ -4,15 +4,15 @@ use super::kernel::{Kernel, solve};
 use super::lanes::{Graph, Rows};
 use super::nodes::NodeFinder;
 use super::tables::{PricedOffers, Tables, Task, minutes_lane};
-use crate::units::{Minutes, ProviderId};
+use crate::units::Minutes;
 
 /// Which offers a path may use; by default all.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits<'a> {
-    /// Minutes left at each provider, in order of id: an offer must fit by itself.
+    /// Minutes left of each slot, in order: an offer must fit by itself.
     pub spare: Option<&'a [Minutes]>,
-    /// Positions of orders, and the provider that may not do each.
-    pub closed: &'a [(usize, ProviderId)],
+    /// Positions of orders, and the number of the slot in which each may not be done.
+    pub closed: &'a [(usize, u32)],
 }
 
 /// Finds cheapest compositions of one market after another; one per thread.
@@ -46,7 +46,7 @@ impl PathFinder {
     }
 
     /// The cost in micro-units of the cheapest composition of a demand, minutes priced in, within `limits`; its
-    /// providers, the lexicographically smallest at equal cost, are then in [`PathFinder::path`]. `None`: there
+    /// slots, the lexicographically smallest at equal cost, are then in [`PathFinder::path`]. `None`: there
     /// is none. `offers` and `task` must be of these `tables`.
     pub fn cheapest(
         &mut self,
@@ -63,7 +63,7 @@ impl PathFinder {
         self.solve(tables, offers, task, Limits::default(), false)
     }
 
-    /// The number of the provider of each order, in the last composition that [`PathFinder::cheapest`] found.
+    /// The number of each order's slot (its place among all slots in order), in the last composition that [`PathFinder::cheapest`] found.
     pub fn path(&self) -> &[u32] {
         &self.path
     }
@@ -88,20 +88,27 @@ impl PathFinder {
             return self.nodes.solve(tables, offers, task, limits, path);
         }
         let fits = limits.spare.map(|spare| {
-            self.spare.clear();
-            self.spare.extend(spare.iter().map(|&minutes| minutes_lane(minutes)));
-            self.spare.resize(tables.providers().next_multiple_of(super::lanes::GROUP), 0);
+            let (lanes, periods) =
+                (tables.providers().next_multiple_of(super::lanes::GROUP), tables.horizon().len());
+            self.spare.resize(lanes * periods, 0);
+            for (provider, minutes) in spare.chunks_exact(periods).enumerate() {
+                for (period, &minutes) in minutes.iter().enumerate() {
+                    self.spare[period * lanes + provider] = minutes_lane(minutes);
+                }
+            }
             (&tables.minutes[..], &self.spare[..])
         });
         let offering = task.orders.last().and_then(|&last| tables.layer(last));
         let delivery = (offering.map_or(&[][..], |layer| &layer.providers), &task.delivery[..]);
         let (orders, closed, prune) = (&task.orders[..], limits.closed, tables.metric);
+        let (horizon, periods) = (tables.horizon().len(), task.periods);
         if tables.is_narrow(offers, task) {
-            let graph = Graph { orders, offers: &offers.narrow, fits, closed, delivery, prune };
+            let offers = &offers.narrow[..];
+            let graph = Graph { orders, horizon, periods, offers, fits, closed, delivery, prune };
             solve(self.kernel, tables.narrow_legs(), &graph, &mut self.narrow, path)
         } else {
             let offers = tables.wide_rows(offers);
-            let graph = Graph { orders, offers, fits, closed, delivery, prune };
+            let graph = Graph { orders, horizon, periods, offers, fits, closed, delivery, prune };
             solve(self.kernel, tables.wide_legs(), &graph, &mut self.wide, path)
         }
     }

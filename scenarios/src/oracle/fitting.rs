@@ -1,16 +1,17 @@
 //! The cheapest composition of one demand within what is left of the capacities, all its orders together.
 //!
-//! A shortest path checks that each order fits its provider, not that all orders it gives one provider do. Where
-//! they do not, one of them must go elsewhere: the search branches on which, and takes the branch with the
+//! A shortest path checks that each order fits its slot, not that all orders it gives one slot do, nor that a period is long
+//! enough for all it gives to that. Where they do not fit, one of them must go elsewhere: the search branches on which, and takes the branch with the
 //! cheapest path first, so that the first path that fits is the cheapest composition that does. Exact, but it may
 //! branch for long: it gives up after a share of work that depends on the demand and the offers alone, so that
 //! everybody comes to the same answer.
 
 use std::collections::BTreeMap;
 
-use super::{DualPrices, Limits, Oracle, PathFinder, PricedComposition};
+use super::{DualPrices, Limits, Oracle, PathFinder, PricedComposition, slot_number};
 use crate::instance::Demand;
-use crate::units::{Minutes, Money, ProviderId};
+use crate::periods::{Period, Slot};
+use crate::units::{Minutes, Money};
 
 /// Edge relaxations spent on one demand: a few milliseconds.
 const WORK: u64 = 4_000_000;
@@ -31,27 +32,28 @@ pub enum Fitting {
     },
 }
 
-/// A set of compositions: those that give no order to a provider it is closed to.
+/// A set of compositions: those that give no order to a slot it is closed to.
 struct Branch {
-    closed: Vec<(usize, ProviderId)>,
+    /// Orders and numbers of slots.
+    closed: Vec<(usize, u32)>,
     /// The cheapest of them, each order looked at by itself.
-    path: Vec<ProviderId>,
+    path: Vec<Slot>,
 }
 
 impl Oracle<'_> {
-    /// The cheapest composition of `demand`, its budget left aside, that takes no more than `left` of any provider's
-    /// minutes (in order of id; `None`, and providers beyond the end, are unlimited).
+    /// The cheapest composition of `demand`, its budget left aside, that takes no more than `left` of any slot's
+    /// minutes (in order; `None`, and slots beyond the end, are unlimited) and no more of a period than that has.
     pub fn cheapest_fitting(&self, demand: &Demand, left: &[Option<Minutes>]) -> Fitting {
-        let spare: Vec<Minutes> = (0..self.supply.providers.len())
+        let spare: Vec<Minutes> = (0..self.supply.slot_count())
             .map(|index| left.get(index).copied().flatten().unwrap_or(Minutes::MAX))
             .collect();
         let offers = self.priced(&DualPrices::zero());
         let task = self.tables.task(demand);
         let mut finder = PathFinder::new(self.kernel);
-        let mut shortest = |closed: &[(usize, ProviderId)]| {
+        let mut shortest = |closed: &[(usize, u32)]| {
             let limits = Limits { spare: Some(&spare), closed };
             let cost = finder.cheapest(&self.tables, &offers, &task, limits)?;
-            Some((cost, finder.path().iter().copied().map(ProviderId).collect()))
+            Some((cost, self.slots(finder.path())))
         };
         let mut branches: BTreeMap<(i64, u64), Branch> = BTreeMap::new();
         let paths = (WORK / self.work(demand).max(1)).clamp(1, PATHS);
@@ -60,7 +62,7 @@ impl Oracle<'_> {
         while let Some(((cost, _), Branch { closed, path })) = branches.pop_first() {
             let priced_cost = Money::from_micros(cost);
             let Some(crowd) = self.crowd(demand, &path, &spare) else {
-                return Fitting::Cheapest(PricedComposition { providers: path, priced_cost });
+                return Fitting::Cheapest(PricedComposition { slots: path, priced_cost });
             };
             if looked >= paths {
                 return Fitting::Undecided { at_least: priced_cost };
@@ -68,32 +70,62 @@ impl Oracle<'_> {
             // One of the crowd goes elsewhere, and those before it stay: no composition is in two branches.
             let mut kept = closed;
             for &order in &crowd {
-                let closed = [&kept[..], &[(order, path[order])]].concat();
+                let number =
+                    |slot| self.supply.horizon.position(slot).map(|position| (order, slot_number(position)));
+                let closed = [&kept[..], &Vec::from_iter(number(path[order]))].concat();
                 looked += 1;
                 if let Some((cost, path)) = shortest(&closed) {
                     branches.insert((cost, looked), Branch { closed, path });
                 }
-                let others =
-                    self.offering(demand.orders[order]).iter().filter(|&&other| other != path[order]);
-                kept.extend(others.map(|&other| (order, other)));
+                let offering = self.offering(demand.orders[order]).iter();
+                let slots = offering.flat_map(|&provider| {
+                    self.supply.horizon.iter().map(move |period| Slot { provider, period })
+                });
+                kept.extend(slots.filter(|&other| other != path[order]).filter_map(number));
             }
         }
         Fitting::Impossible
     }
 
-    /// Orders, as few as need be in order, that a path gives to the same provider and that do not fit it together.
-    fn crowd(&self, demand: &Demand, path: &[ProviderId], spare: &[Minutes]) -> Option<Vec<usize>> {
-        let mut given: BTreeMap<ProviderId, (Minutes, Vec<usize>)> = BTreeMap::new();
-        for (order, (&provider, operation)) in path.iter().zip(&demand.orders).enumerate() {
-            let offer = self.supply.provider(provider).and_then(|provider| provider.offers.get(operation));
-            let (taken, orders) = given.entry(provider).or_default();
-            *taken += offer.map_or(0, |offer| offer.minutes);
+    /// Orders, as few as need be in order, that a path gives to the same slot and that do not fit it together; or to the same
+    /// period, with the order that comes after them, which says how long the last leg is.
+    fn crowd(&self, demand: &Demand, path: &[Slot], spare: &[Minutes]) -> Option<Vec<usize>> {
+        let horizon = self.supply.horizon;
+        let mut given: BTreeMap<Slot, (Minutes, Vec<usize>)> = BTreeMap::new();
+        let mut within: BTreeMap<Period, (Minutes, Vec<usize>)> = BTreeMap::new();
+        for (order, (&slot, operation)) in path.iter().zip(&demand.orders).enumerate() {
+            let offer =
+                self.supply.provider(slot.provider).and_then(|provider| provider.offers.get(operation));
+            let minutes = offer.map_or(0, |offer| offer.minutes);
+            let (taken, orders) = given.entry(slot).or_default();
+            *taken += minutes;
             orders.push(order);
-            if *taken > spare[provider.index()] {
+            let left = horizon.position(slot).and_then(|position| spare.get(position));
+            if left.is_none_or(|left| *taken > *left) {
+                return Some(std::mem::take(orders));
+            }
+            let Some(period_minutes) = horizon.period_minutes else { continue };
+            let (taken, orders) = within.entry(slot.period).or_default();
+            *taken += minutes + self.travel_after(demand, path, order);
+            orders.push(order);
+            if *taken > period_minutes {
+                orders.extend(Some(order + 1).filter(|&next| next < path.len()));
                 return Some(std::mem::take(orders));
             }
         }
         None
+    }
+
+    /// Minutes of the leg after an order of a path; 0 if there is none.
+    pub(super) fn travel_after(&self, demand: &Demand, path: &[Slot], order: usize) -> Minutes {
+        let site = |slot: &Slot| self.supply.provider(slot.provider).map(|provider| provider.site);
+        let to = match path.get(order + 1) {
+            Some(next) => site(next),
+            None => self.supply.rules.deliver.then_some(demand.site),
+        };
+        let minutes =
+            path.get(order).and_then(site).zip(to).map(|(from, to)| self.supply.travel_minutes(from, to));
+        minutes.flatten().unwrap_or(0)
     }
 }
 
@@ -101,7 +133,7 @@ impl Oracle<'_> {
 mod tests {
     use super::*;
     use crate::instance::{CostRules, Offer, Provider, Supply};
-    use crate::{Geometry, OperationId, Site};
+    use crate::{Geometry, Horizon, OperationId, Site, TimeWindow};
 
     /// Providers at one place, each with the same minutes, that do operation 0 at these costs.
     fn supply(costs: &[i64], minutes: Minutes) -> Supply {
@@ -117,12 +149,23 @@ mod tests {
             metres_per_minute: 1,
             deliver: false,
         };
-        Supply { providers: providers.collect(), rules, geometry: Geometry::Euclidean }
+        Supply {
+            providers: providers.collect(),
+            rules,
+            geometry: Geometry::Euclidean,
+            horizon: Horizon::SINGLE,
+        }
     }
 
     fn demand(orders: usize) -> Demand {
         let orders = vec![OperationId(0); orders];
-        Demand { name: "customer".into(), site: Site::point(0, 0), orders, budget: Money::ZERO }
+        Demand {
+            name: "customer".into(),
+            site: Site::point(0, 0),
+            orders,
+            budget: Money::ZERO,
+            window: TimeWindow::ANY,
+        }
     }
 
     fn cost_of(fitting: &Fitting) -> Option<Money> {

@@ -108,7 +108,7 @@ fn portable<L: Lane>(
     load(graph, legs.lanes, rows);
     let cost = pass(legs, graph.prune, rows)?;
     if let Some(path) = path {
-        trace(legs, rows, path);
+        trace(legs, graph, rows, path);
     }
     Some(cost)
 }

@@ -1,4 +1,4 @@
-//! One pass over a layered graph as rows of lanes, one lane per provider, in plain safe code.
+//! One pass over a layered graph as rows of lanes, one row per period and one lane per provider, in plain safe code.
 //!
 //! [`super::kernel`] compiles it once per set of vector instructions. It is exact: lanes hold whole
 //! micro-units, and nothing here rounds or wraps.
@@ -9,6 +9,11 @@
 //! is at most `C + M`, whatever the number of orders, and ordinary markets fit 32-bit lanes to the
 //! micro-unit. A lane at [`Lane::CLOSED`] stands for "no way on"; [`Lane::holds`] says when no open lane can be
 //! mistaken for one. Every sum is of two numbers of at most `CLOSED`, and `2 * CLOSED` fits a lane.
+//!
+//! *Each period has a row of its own*, from the last to the first. Its values are of going on in this period or a later one; so what
+//! it takes to go on from a period on is what it takes from the next one on, or less, by way of those providers whose values have
+//! fallen. A row of an earlier period has a smaller least value, and a value of a later row that is `CLOSED` or more beyond it
+//! is never the best: the provider with the least value is at most the longest leg away.
 #![expect(clippy::inline_always, reason = "what is not inlined is compiled for the baseline's instructions")]
 
 use crate::units::{OperationId, ProviderId};
@@ -124,28 +129,40 @@ impl<L: Lane> Legs<L> {
 /// The numbers of one pass; kept between passes for their memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rows<L> {
-    /// Order by order: what each provider's offer costs, closed where there is none or it may not be used.
+    /// Periods of each order.
+    pub(super) periods: usize,
+    /// Order by order, period by period: what each provider's offer costs, closed where there is none or it may not be used.
     pub(super) costs: Vec<L>,
-    /// Order by order: how much dearer it is from each provider to the end than from the cheapest one.
+    /// Order by order, period by period: how much dearer it is from each provider to the end, from this period on, than from the
+    /// cheapest one.
     values: Vec<L>,
-    /// Order by order: the cost to the end of the cheapest provider, less that of the order after.
-    least: Vec<L>,
+    /// Order by order, period by period: the cost to the end of the cheapest provider from this period on; [`NO_WAY`] if there is none.
+    least: Vec<i64>,
+    /// Scratch: what it takes to go on from each provider in a period.
+    onward: Vec<L>,
     /// Scratch: the providers worth going on to, as `relax` takes them.
     open: Vec<(usize, L)>,
 }
+
+/// The least cost where there is no way to the end.
+const NO_WAY: i64 = i64::MAX;
 
 /// What a path may use: everything but the legs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Graph<'a, L> {
     /// The operation of each order.
     pub(super) orders: &'a [OperationId],
-    /// A row of lanes per operation: what its offers cost.
+    /// How many periods there are.
+    pub(super) horizon: usize,
+    /// The first of them that a path may use, and how many.
+    pub(super) periods: (usize, usize),
+    /// A row of lanes per operation and period: what its offers cost.
     pub(super) offers: &'a [L],
-    /// A row of lanes per operation: minutes of its offers; and the minutes that each provider has left: an offer
-    /// must fit by itself.
+    /// A row of lanes per operation: minutes of its offers; and a row per period: the minutes that each provider has left. An
+    /// offer must fit by itself.
     pub(super) fits: Option<(&'a [i32], &'a [i32])>,
-    /// Orders and providers that are closed.
-    pub(super) closed: &'a [(usize, ProviderId)],
+    /// Orders and slots that are closed.
+    pub(super) closed: &'a [(usize, u32)],
     /// What the last order costs beside its offer, at each provider that offers it.
     pub(super) delivery: (&'a [ProviderId], &'a [i64]),
     /// Whether dominated providers may be pruned.
@@ -155,26 +172,37 @@ pub(super) struct Graph<'a, L> {
 /// Fills `rows.costs`.
 #[inline(always)]
 pub(super) fn load<L: Lane>(graph: &Graph<'_, L>, lanes: usize, rows: &mut Rows<L>) {
-    rows.costs.resize(graph.orders.len() * lanes, L::CLOSED);
-    for (costs, operation) in rows.costs.chunks_exact_mut(lanes).zip(graph.orders) {
-        let row = operation.index() * lanes..(operation.index() + 1) * lanes;
-        let offers = &graph.offers[row.clone()];
+    let (first, periods) = graph.periods;
+    rows.periods = periods;
+    rows.costs.resize(graph.orders.len() * periods * lanes, L::CLOSED);
+    for (costs, operation) in rows.costs.chunks_exact_mut(lanes * periods).zip(graph.orders) {
+        let start = (operation.index() * graph.horizon + first) * lanes;
+        let offers = &graph.offers[start..start + lanes * periods];
         let Some((minutes, spare)) = graph.fits else {
             costs.copy_from_slice(offers);
             continue;
         };
-        for (((cost, &offer), &minutes), &spare) in costs.iter_mut().zip(offers).zip(&minutes[row]).zip(spare)
-        {
-            *cost = if minutes <= spare { offer } else { L::CLOSED };
+        let minutes = &minutes[operation.index() * lanes..(operation.index() + 1) * lanes];
+        let spare = &spare[first * lanes..(first + periods) * lanes];
+        let of_period = offers.chunks_exact(lanes).zip(spare.chunks_exact(lanes));
+        for (costs, (offers, spare)) in costs.chunks_exact_mut(lanes).zip(of_period) {
+            for (((cost, &offer), &minutes), &spare) in costs.iter_mut().zip(offers).zip(minutes).zip(spare) {
+                *cost = if minutes <= spare { offer } else { L::CLOSED };
+            }
         }
     }
-    for &(order, provider) in graph.closed {
-        rows.costs[order * lanes + provider.index()] = L::CLOSED;
+    for &(order, slot) in graph.closed {
+        let (provider, period) = (slot as usize / graph.horizon, slot as usize % graph.horizon);
+        if (first..first + periods).contains(&period) {
+            rows.costs[(order * periods + period - first) * lanes + provider] = L::CLOSED;
+        }
     }
-    let last = graph.orders.len().saturating_sub(1) * lanes;
-    for (provider, &leg) in graph.delivery.0.iter().zip(graph.delivery.1) {
-        let cost = &mut rows.costs[last + provider.index()];
-        *cost = cost.plus(L::of(leg)).min(L::CLOSED);
+    let last = graph.orders.len().saturating_sub(1) * periods * lanes;
+    for costs in rows.costs[last..].chunks_exact_mut(lanes) {
+        for (provider, &leg) in graph.delivery.0.iter().zip(graph.delivery.1) {
+            let cost = &mut costs[provider.index()];
+            *cost = cost.plus(L::of(leg)).min(L::CLOSED);
+        }
     }
 }
 
@@ -183,26 +211,56 @@ pub(super) fn load<L: Lane>(graph: &Graph<'_, L>, lanes: usize, rows: &mut Rows<
 /// if going on from it by way of another provider `b` is no dearer than from `c` itself.
 #[inline(always)]
 pub(super) fn pass<L: Lane>(legs: &Legs<L>, prune: bool, rows: &mut Rows<L>) -> Option<i64> {
-    let lanes = legs.lanes;
-    let orders = rows.costs.len() / lanes.max(1);
-    rows.values.resize(orders * lanes, L::CLOSED);
-    rows.least.resize(orders, L::ZERO);
-    let mut total: i64 = 0;
+    let (lanes, periods) = (legs.lanes, rows.periods);
+    let stride = lanes * periods;
+    let orders = rows.costs.len() / stride.max(1);
+    rows.values.resize(orders * stride, L::CLOSED);
+    rows.least.resize(orders * periods, NO_WAY);
+    rows.onward.resize(lanes, L::CLOSED);
     for order in (0..orders).rev() {
-        let (head, tail) = rows.values[..orders * lanes].split_at_mut((order + 1) * lanes);
-        let row = &mut head[order * lanes..];
-        match tail.get(..lanes) {
-            Some(next) => reach(legs, prune, next, row, &mut rows.open),
-            None => row.fill(L::ZERO),
+        let (head, tail) = rows.values[..orders * stride].split_at_mut((order + 1) * stride);
+        let values = &mut head[order * stride..];
+        let costs = &rows.costs[order * stride..(order + 1) * stride];
+        let (least, next_least) = rows.least[order * periods..].split_at_mut(periods);
+        let (mut after, mut next_after) = (NO_WAY, NO_WAY);
+        for period in (0..periods).rev() {
+            let start = period * lanes;
+            let base = if tail.is_empty() { 0 } else { next_least[period] };
+            let (row, later) = values[start..].split_at_mut(lanes);
+            if base == NO_WAY {
+                row.fill(L::CLOSED);
+                least[period] = NO_WAY;
+                continue;
+            }
+            // Of a single period the row itself is worked on: it is as fast as if there were no others.
+            let onward = if periods == 1 { &mut *row } else { &mut rows.onward[..] };
+            if tail.is_empty() {
+                onward.fill(L::ZERO);
+            } else if next_after == NO_WAY {
+                reach(legs, prune, &tail[start..start + lanes], onward, &mut rows.open);
+            } else {
+                let (next, later) = tail[start..start + 2 * lanes].split_at(lanes);
+                let next = Next { values: next, later, beyond: L::of(next_after - base) };
+                reach_earlier(legs, prune, &next, onward, &mut rows.open);
+            }
+            next_after = base;
+            let costs = &costs[start..start + lanes];
+            let added = if after < NO_WAY {
+                arrive_or_later(row, &rows.onward, costs, (L::of(after - base), &later[..lanes]))
+            } else {
+                if periods > 1 {
+                    row.copy_from_slice(&rows.onward);
+                }
+                arrive(row, costs)
+            };
+            after = if added >= L::CLOSED { NO_WAY } else { base.saturating_add(added.micros()) };
+            least[period] = after;
         }
-        let least = arrive(row, &rows.costs[order * lanes..(order + 1) * lanes]);
-        if least >= L::CLOSED {
+        if after == NO_WAY {
             return None;
         }
-        rows.least[order] = least;
-        total = total.saturating_add(least.micros());
     }
-    Some(total)
+    rows.least.first().copied()
 }
 
 /// Adds an order's own costs to what it takes to go on, and counts the row from its least value, which is
@@ -215,28 +273,47 @@ fn arrive<L: Lane>(row: &mut [L], costs: &[L]) -> L {
         *value = sum;
         least = least.min(sum);
     }
-    for value in row.iter_mut() {
-        *value = if *value >= L::CLOSED { L::CLOSED } else { value.minus(least) };
-    }
+    count_from(row, least);
     least
 }
 
-/// What it takes to go on from each provider to the next order, whose values are `next`.
+/// The same, where an order may be done later, too: what comes later is how much its row's least value is beyond, and the row.
+#[inline(always)]
+fn arrive_or_later<L: Lane>(row: &mut [L], onward: &[L], costs: &[L], (beyond, later): (L, &[L])) -> L {
+    let mut least = L::CLOSED;
+    for (((value, &onward), &cost), &later) in row.iter_mut().zip(onward).zip(costs).zip(later) {
+        let sum = onward.plus(cost).min(later.plus(beyond)).min(L::CLOSED);
+        *value = sum;
+        least = least.min(sum);
+    }
+    count_from(row, least);
+    least
+}
+
+#[inline(always)]
+fn count_from<L: Lane>(row: &mut [L], least: L) {
+    for value in row.iter_mut() {
+        *value = if *value >= L::CLOSED { L::CLOSED } else { value.minus(least) };
+    }
+}
+
+/// What it takes to go on from each provider to the next order from the last period on that has a way.
 ///
 /// Which providers are dominated is only decided by way of the cheapest one: that finds most of them, and the
 /// rest can then be gone on to without a branch between them, many lanes at a time in registers.
 #[inline(always)]
-fn reach<L: Lane>(legs: &Legs<L>, prune: bool, next: &[L], row: &mut [L], open: &mut Vec<(usize, L)>) {
-    match next.iter().position(|&value| value == L::ZERO) {
+fn reach<L: Lane>(legs: &Legs<L>, prune: bool, values: &[L], onward: &mut [L], open: &mut Vec<(usize, L)>) {
+    match values.iter().position(|&value| value == L::ZERO) {
         Some(cheapest) if prune => {
-            let groups = row.chunks_exact_mut(GROUP).zip(legs.into(cheapest));
-            groups.for_each(|(lanes, legs)| lanes.copy_from_slice(&legs.0));
+            for (onward, legs) in onward.chunks_exact_mut(GROUP).zip(legs.into(cheapest)) {
+                onward.copy_from_slice(&legs.0);
+            }
         }
-        Some(_) | None => row.fill(L::CLOSED),
+        Some(_) | None => onward.fill(L::CLOSED),
     }
-    open.resize(next.len() + 1, (0, L::ZERO));
+    open.resize(values.len() + 1, (0, L::ZERO));
     let mut count = 0;
-    let groups = next.chunks_exact(GROUP).zip(row.chunks_exact(GROUP));
+    let groups = values.chunks_exact(GROUP).zip(onward.chunks_exact(GROUP));
     for (group, (values, by_way)) in groups.enumerate() {
         for lane in 0..GROUP {
             // Written always and kept only if undominated: without a branch between them.
@@ -244,7 +321,67 @@ fn reach<L: Lane>(legs: &Legs<L>, prune: bool, next: &[L], row: &mut [L], open: 
             count += usize::from(values[lane] < by_way[lane]);
         }
     }
-    let open = &open[..count];
+    relax_all(legs, &open[..count], onward);
+}
+
+/// The values of the next order from some period on, and from the period after.
+struct Next<'a, L> {
+    values: &'a [L],
+    later: &'a [L],
+    /// How much the later least value is beyond the other.
+    beyond: L,
+}
+
+/// What it takes to go on from each provider to the next order from some period on, after `onward`, which is what it takes from the
+/// period after on. Only those providers are gone on to whose values have fallen, and none that is dominated by way of the
+/// cheapest one or of a later period.
+#[inline(always)]
+fn reach_earlier<L: Lane>(
+    legs: &Legs<L>,
+    prune: bool,
+    next: &Next<'_, L>,
+    onward: &mut [L],
+    open: &mut Vec<(usize, L)>,
+) {
+    let &Next { values, later, beyond } = next;
+    if beyond > L::ZERO {
+        for onward in onward.iter_mut() {
+            *onward = onward.plus(beyond).min(L::CLOSED);
+        }
+        // The cheapest has fallen, or it would be as cheap later.
+        if let Some(cheapest) = values.iter().position(|&value| value == L::ZERO).filter(|_| prune) {
+            for (onward, legs) in onward.chunks_exact_mut(GROUP).zip(legs.into(cheapest)) {
+                for (onward, &leg) in onward.iter_mut().zip(&legs.0) {
+                    *onward = (*onward).min(leg);
+                }
+            }
+        }
+    }
+    let (bars, beyond) = if prune { (&*onward, L::ZERO) } else { (later, beyond) };
+    let mut count = 0;
+    open.resize(values.len() + 1, (0, L::ZERO));
+    for (group, (values, bars)) in values.chunks_exact(GROUP).zip(bars.chunks_exact(GROUP)).enumerate() {
+        // Without an early exit, one comparison of vectors: mostly nothing has fallen.
+        let mut has_fallen = false;
+        for (&value, &bar) in values.iter().zip(bars) {
+            has_fallen |= value < bar.plus(beyond).min(L::CLOSED);
+        }
+        if !has_fallen {
+            continue;
+        }
+        for lane in 0..GROUP {
+            open[count] = ((group * GROUP + lane) * (legs.lanes / GROUP), values[lane]);
+            count += usize::from(values[lane] < bars[lane].plus(beyond).min(L::CLOSED));
+        }
+    }
+    if count > 0 {
+        relax_all(legs, &open[..count], onward);
+    }
+}
+
+/// Lowers a row to going on by way of the `open` providers.
+#[inline(always)]
+fn relax_all<L: Lane>(legs: &Legs<L>, open: &[(usize, L)], row: &mut [L]) {
     let groups = legs.lanes / GROUP;
     let mut first = 0;
     while first < groups {
@@ -286,23 +423,84 @@ fn relax<L: Lane, const GROUPS: usize>(
     GROUPS
 }
 
-/// Follows the cheapest path of the last [`pass`], which found one, forward, to the smallest provider at every
-/// tie: that makes the whole list lexicographically smallest.
+/// Follows the cheapest path of the last [`pass`], which found one, forward, to the smallest slot at every
+/// tie: that makes the whole list lexicographically smallest. Slots are numbered as the graph's are.
 #[inline(always)]
-pub(super) fn trace<L: Lane>(legs: &Legs<L>, rows: &Rows<L>, path: &mut Vec<u32>) {
-    let lanes = legs.lanes;
+pub(super) fn trace<L: Lane>(legs: &Legs<L>, graph: &Graph<'_, L>, rows: &Rows<L>, path: &mut Vec<u32>) {
+    let (lanes, (first, periods)) = (legs.lanes, graph.periods);
     path.clear();
-    let mut from: Option<(usize, L)> = None;
-    for (order, values) in rows.values.chunks_exact(lanes).take(rows.costs.len() / lanes).enumerate() {
+    // Where the path is, what it takes to go on from there, and from which period.
+    let (mut from, mut onward, mut period) = (None, L::ZERO, 0);
+    for order in 0..graph.orders.len() {
+        let values = rows.values_of(order, period, lanes);
         let to = match from {
             None => values.iter().position(|&value| value == L::ZERO),
-            Some((from, onward)) => position_of_sum(legs.out_of(from), values, onward),
+            Some(from) => position_of_sum(legs.out_of(from), values, onward),
         };
         let to = to.expect("a cheapest path has a provider in every order");
-        // What is left of the value after the order's own cost is what going on takes.
-        let cost = rows.costs[order * lanes + to];
-        from = Some((to, values[to].plus(rows.least[order]).minus(cost)));
-        path.push(u32::try_from(to).expect("lanes are as many as providers, rounded up"));
+        let value = rows.least[order * periods + period].saturating_add(values[to].micros());
+        // The first period in which it is done at that cost: what is left of it after the order's own cost is what going on takes.
+        loop {
+            let cost = rows.costs[(order * periods + period) * lanes + to].micros();
+            let base = rows.least.get((order + 1) * periods + period).copied().unwrap_or(0);
+            let left = value.saturating_sub(cost).saturating_sub(base);
+            if rows.rises_after(order, period, lanes, to, value)
+                || (cost < L::CLOSED.micros() && onward_from(legs, rows, order, period, to) == Some(left))
+            {
+                onward = L::of(left);
+                break;
+            }
+            period += 1;
+        }
+        from = Some(to);
+        path.push(u32::try_from(to * graph.horizon + first + period).expect("slots are fewer than 2^32"));
+    }
+}
+
+/// What it takes to go on from a provider that does an order in this period, counted as the values of the next order are from then
+/// on; `None` if there is no way.
+#[inline(always)]
+fn onward_from<L: Lane>(
+    legs: &Legs<L>,
+    rows: &Rows<L>,
+    order: usize,
+    period: usize,
+    from: usize,
+) -> Option<i64> {
+    let (lanes, periods) = (legs.lanes, rows.periods);
+    match rows.least.get((order + 1) * periods + period) {
+        None => Some(0),
+        Some(&NO_WAY) => None,
+        Some(_) => {
+            let values = rows.values_of(order + 1, period, lanes).chunks_exact(GROUP);
+            let mut least = L::CLOSED;
+            for (legs, values) in legs.out_of(from).iter().zip(values) {
+                for (&leg, &value) in legs.0.iter().zip(values) {
+                    least = least.min(leg.plus(value));
+                }
+            }
+            (least < L::CLOSED).then_some(least.micros())
+        }
+    }
+}
+
+impl<L: Lane> Rows<L> {
+    /// Whether doing an order at a provider costs more than this if it is done after this period.
+    #[inline(always)]
+    fn rises_after(&self, order: usize, period: usize, lanes: usize, provider: usize, value: i64) -> bool {
+        if period + 1 == self.periods {
+            return true;
+        }
+        let later = self.least[order * self.periods + period + 1];
+        let beyond = self.values_of(order, period + 1, lanes)[provider];
+        beyond >= L::CLOSED || later.saturating_add(beyond.micros()) > value
+    }
+
+    /// The values of an order from a period on.
+    #[inline(always)]
+    fn values_of(&self, order: usize, period: usize, lanes: usize) -> &[L] {
+        let start = (order * self.periods + period) * lanes;
+        &self.values[start..start + lanes]
     }
 }
 

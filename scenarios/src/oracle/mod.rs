@@ -1,9 +1,12 @@
 //! Exact composition of one demand under dual prices: a shortest path through a layered graph.
 //!
-//! One layer per order, one node per provider that offers its operation. A node costs `processing +
-//! value of its minutes + price * minutes`, an edge costs the leg between two providers. Ties go to the
-//! lexicographically smallest provider list, so every node of the network finds the same path. An order that takes longer
-//! than its provider's whole capacity is on no path: no plan can use it.
+//! One layer per order, one node per slot (provider and period) in which its operation is offered and the demand wants to be
+//! served. A node costs `processing + value of its minutes + price * minutes`, an edge costs the leg between two providers and never
+//! leads to an earlier period. Ties go to the lexicographically smallest list of slots, so every node of the network finds the same
+//! path. An order that takes longer than its slot's whole capacity is on no path: no plan can use it.
+//!
+//! What it costs from an order and a period on is the least over all later periods, so that a pass goes backward through the periods,
+//! too, and in each looks again only at those providers that have become cheaper to go on to.
 
 mod carried;
 mod finder;
@@ -11,53 +14,31 @@ mod fitting;
 mod kernel;
 mod lanes;
 mod nodes;
+mod prices;
 mod reckoning;
 mod shared;
 mod tables;
 
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::{Deserialize, Serialize};
-
 use crate::instance::{Demand, Supply};
-use crate::limits;
+use crate::periods::Slot;
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
 pub use carried::CARRIED_PATH_WORK;
 pub use finder::{Limits, PathFinder};
 pub use fitting::Fitting;
 pub use kernel::Kernel;
+pub use prices::{DualPrices, PriceError, validate_prices};
 pub use shared::SharedSupply;
 pub use tables::{PricedOffers, Tables, Task};
-
-/// Price of one minute at each provider, in order of id, each within `0..=`[`limits::CAPACITY_PRICE`];
-/// providers beyond the end cost nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DualPrices(pub Vec<Money>);
-
-impl DualPrices {
-    /// Minutes cost nothing anywhere.
-    pub const fn zero() -> Self {
-        Self(Vec::new())
-    }
-
-    /// The price of a minute at a provider.
-    pub fn of(&self, provider: ProviderId) -> Money {
-        self.0.get(provider.index()).copied().unwrap_or(Money::ZERO)
-    }
-
-    /// `price * minutes` at a provider.
-    pub fn charge(&self, provider: ProviderId, minutes: Minutes) -> Money {
-        Money::from_micros(self.of(provider).micros() * minutes)
-    }
-}
 
 /// A composition found by the oracle, and its cost at the prices it was found under.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PricedComposition {
-    /// The provider of each order.
-    pub providers: Vec<ProviderId>,
+    /// By whom and when each order is done.
+    pub slots: Vec<Slot>,
     /// Cost + price * minutes.
     pub priced_cost: Money,
 }
@@ -66,11 +47,29 @@ pub struct PricedComposition {
 /// [`SharedSupply::oracle`] where the supply is shared.
 #[derive(Clone, Debug)]
 pub struct Oracle<'a> {
-    supply: &'a Supply,
+    supply: Source<'a>,
     tables: Arc<Tables>,
     kernel: Kernel,
     /// The offers at the prices asked about last.
     priced: Arc<Mutex<Option<Arc<PricedOffers>>>>,
+}
+
+/// Whose offers an oracle answers for.
+#[derive(Clone, Debug)]
+enum Source<'a> {
+    Borrowed(&'a Supply),
+    Shared(SharedSupply),
+}
+
+impl Deref for Source<'_> {
+    type Target = Supply;
+
+    fn deref(&self) -> &Supply {
+        match self {
+            Self::Borrowed(supply) => supply,
+            Self::Shared(supply) => supply,
+        }
+    }
 }
 
 /// The number of edge relaxations of a plain shortest path through layers of so many nodes: see [`Oracle::work`].
@@ -86,10 +85,10 @@ pub fn path_work(counts: impl IntoIterator<Item = u64>) -> u64 {
 impl<'a> Oracle<'a> {
     /// Tabulates the offers by operation and the legs between providers.
     pub fn new(supply: &'a Supply) -> Self {
-        Self::with_tables(supply, Arc::new(Tables::new(supply)))
+        Self::with_tables(Source::Borrowed(supply), Arc::new(Tables::new(supply)))
     }
 
-    fn with_tables(supply: &'a Supply, tables: Arc<Tables>) -> Self {
+    fn with_tables(supply: Source<'a>, tables: Arc<Tables>) -> Self {
         Self { supply, tables, kernel: Kernel::detect(), priced: Arc::default() }
     }
 
@@ -100,8 +99,8 @@ impl<'a> Oracle<'a> {
     }
 
     /// The supply it answers for.
-    pub const fn supply(&self) -> &'a Supply {
-        self.supply
+    pub fn supply(&self) -> &Supply {
+        &self.supply
     }
 
     /// Objective share of travelling from one provider to another.
@@ -115,9 +114,11 @@ impl<'a> Oracle<'a> {
     }
 
     /// The number of edge relaxations a plain shortest path for `demand` takes: the sum over consecutive
-    /// orders of the products of their offer counts. Blocks are metered by it.
+    /// orders of the products of their offer counts, in each period of its window. Blocks are metered by it.
     pub fn work(&self, demand: &Demand) -> u64 {
-        path_work(demand.orders.iter().map(|&operation| self.offering(operation).len() as u64))
+        let periods = self.supply.horizon.within(demand.window).map_or(0, |(_, count)| count as u64);
+        let work = path_work(demand.orders.iter().map(|&operation| self.offering(operation).len() as u64));
+        work.saturating_mul(periods)
     }
 
     /// The cheapest composition of `demand` at these prices over all offers, its budget and capacities
@@ -126,20 +127,23 @@ impl<'a> Oracle<'a> {
         self.cheapest_within(demand, prices, &[])
     }
 
-    /// [`Oracle::cheapest`] over the providers `usable(provider, minutes)` admits, where `minutes` is what
+    /// [`Oracle::cheapest`] over the slots `usable(slot, minutes)` admits, where `minutes` is what
     /// the order would take there.
     pub fn cheapest_among(
         &self,
         demand: &Demand,
         prices: &DualPrices,
-        usable: impl Fn(ProviderId, Minutes) -> bool,
+        usable: impl Fn(Slot, Minutes) -> bool,
     ) -> Option<PricedComposition> {
         let mut closed = Vec::new();
         for (order, &operation) in demand.orders.iter().enumerate() {
             let Some(layer) = self.tables.layer(operation) else { continue };
-            let offers = layer.providers.iter().zip(&layer.minutes);
-            let refused = offers.filter(|&(&provider, &minutes)| !usable(provider, minutes));
-            closed.extend(refused.map(|(&provider, _)| (order, provider)));
+            let horizon = self.supply.horizon;
+            for (&provider, &minutes) in layer.providers.iter().zip(&layer.minutes) {
+                let refused = horizon.positions(provider);
+                let refused = refused.filter(|&position| !usable(horizon.slot(position), minutes));
+                closed.extend(refused.map(|position| (order, slot_number(position))));
+            }
         }
         self.cheapest_within(demand, prices, &closed)
     }
@@ -162,65 +166,32 @@ impl<'a> Oracle<'a> {
         &self,
         demand: &Demand,
         prices: &DualPrices,
-        closed: &[(usize, ProviderId)],
+        closed: &[(usize, u32)],
     ) -> Option<PricedComposition> {
         let offers = self.priced(prices);
         let mut finder = PathFinder::new(self.kernel);
         let limits = Limits { spare: None, closed };
         let cost = finder.cheapest(&self.tables, &offers, &self.tables.task(demand), limits)?;
-        let providers = finder.path().iter().copied().map(ProviderId).collect();
-        Some(PricedComposition { providers, priced_cost: Money::from_micros(cost) })
+        let slots = self.slots(finder.path());
+        Some(PricedComposition { slots, priced_cost: Money::from_micros(cost) })
+    }
+
+    /// The slots that a finder's path goes through.
+    fn slots(&self, path: &[u32]) -> Vec<Slot> {
+        path.iter().map(|&number| self.supply.horizon.slot(number as usize)).collect()
     }
 
     /// The offers at these prices, tabulated anew only if others were asked about last.
     fn priced(&self, prices: &DualPrices) -> Arc<PricedOffers> {
         let mut last = self.priced.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
-            Some(offers) if offers.are_at(prices) => Arc::clone(offers),
+            Some(offers) if offers.are_at(prices, self.supply.horizon) => Arc::clone(offers),
             _ => Arc::clone(last.insert(Arc::new(self.tables.priced(prices)))),
         }
     }
 }
 
-/// Why dual prices are refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the fields name themselves")]
-pub enum PriceError {
-    /// A price is negative or above [`limits::CAPACITY_PRICE`].
-    #[error("the price of a minute at {provider} is {got}, expected 0 to {}", limits::CAPACITY_PRICE)]
-    OutOfRange { provider: ProviderId, got: Money },
-    /// A provider without a capacity limit has a price.
-    #[error("the price of a minute at {provider} is {got}, but its capacity is unlimited: expected 0")]
-    Unlimited { provider: ProviderId, got: Money },
-    /// There are more prices than providers.
-    #[error("{got} prices for {expected} providers")]
-    Count {
-        /// Prices given.
-        got: usize,
-        expected: usize,
-    },
-    /// The bound at these prices is below what `i64` micro-units hold: the prices are absurd.
-    #[error("the bound at these prices does not fit 64-bit micro-units; lower the prices")]
-    BoundOverflow,
-}
-
-/// Checks that prices suit these capacities.
-///
-/// # Errors
-/// The first price that is out of range or put on unlimited capacity, or too many prices.
-pub fn validate_prices(prices: &DualPrices, capacities: &[Option<Minutes>]) -> Result<(), PriceError> {
-    if prices.0.len() > capacities.len() {
-        return Err(PriceError::Count { got: prices.0.len(), expected: capacities.len() });
-    }
-    for (index, (&got, capacity)) in prices.0.iter().zip(capacities).enumerate() {
-        let provider = ProviderId::from_index(index);
-        if !(Money::ZERO..=limits::CAPACITY_PRICE).contains(&got) {
-            return Err(PriceError::OutOfRange { provider, got });
-        }
-        if capacity.is_none() && got != Money::ZERO {
-            return Err(PriceError::Unlimited { provider, got });
-        }
-    }
-    Ok(())
+/// The place of a slot as finders count them: there are far fewer than 2^32 ([`crate::limits`]).
+fn slot_number(position: usize) -> u32 {
+    u32::try_from(position).expect("slots are fewer than 2^32")
 }

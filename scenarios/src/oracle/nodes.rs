@@ -5,11 +5,10 @@ use super::finder::Limits;
 use super::tables::{PricedOffers, Tables, Task, UNREACHABLE};
 use crate::units::ProviderId;
 
-/// An offer that may do an order, and what it adds to a path.
+/// An offer that may do an order.
 #[derive(Clone, Copy, Debug)]
 struct Node {
     provider: ProviderId,
-    cost: i64,
 }
 
 /// A node that a path may go on to, and what it costs from there.
@@ -25,9 +24,15 @@ pub(super) struct NodeFinder {
     nodes: Vec<Node>,
     /// Where each order's nodes begin; one more entry than orders.
     starts: Vec<usize>,
-    /// Per node: the cost from its order to the end.
+    /// Periods of each order.
+    periods: usize,
+    /// Per node and period: what it adds to a path.
+    costs: Vec<i64>,
+    /// Per node and period: the cost from its order to the end, from this period on.
     values: Vec<i64>,
     open: Vec<Open>,
+    /// Per node of an order: what going on takes, from some period on.
+    onward: Vec<i64>,
 }
 
 impl NodeFinder {
@@ -42,37 +47,76 @@ impl NodeFinder {
     ) -> Option<i64> {
         self.load(tables, offers, task, limits);
         self.values.clear();
-        self.values.extend(self.nodes.iter().map(|node| node.cost));
-        for order in (0..task.orders.len() - 1).rev() {
-            self.open_undominated(tables, order + 1);
-            for position in self.starts[order]..self.starts[order + 1] {
-                let onward = self.cheapest_onward(tables, self.nodes[position].provider);
-                self.values[position] = self.values[position].saturating_add(onward).min(UNREACHABLE);
+        self.values.resize(self.costs.len(), UNREACHABLE);
+        let orders = task.orders.len();
+        for order in (0..orders).rev() {
+            let is_last = order + 1 == orders;
+            let nodes = self.starts[order]..self.starts[order + 1];
+            self.onward.clear();
+            self.onward.resize(nodes.len(), if is_last { 0 } else { UNREACHABLE });
+            for period in (0..self.periods).rev() {
+                if !is_last {
+                    self.open_fallen(tables, order + 1, period);
+                }
+                for (place, position) in nodes.clone().enumerate() {
+                    if !is_last {
+                        let provider = self.nodes[position].provider;
+                        self.onward[place] = self.cheapest_onward(tables, provider, self.onward[place]);
+                    }
+                    let value = self.costs[self.at(position, period)].saturating_add(self.onward[place]);
+                    let later = self.value(position, period + 1);
+                    let at = self.at(position, period);
+                    self.values[at] = value.min(later).min(UNREACHABLE);
+                }
             }
         }
-        let first = &self.values[self.starts[0]..self.starts[1]];
-        let cheapest = first.iter().copied().min().filter(|&cheapest| cheapest < UNREACHABLE)?;
+        let first = (self.starts[0]..self.starts[1]).map(|position| self.value(position, 0));
+        let cheapest = first.min().filter(|&cheapest| cheapest < UNREACHABLE)?;
         if let Some(path) = path {
-            self.trace(tables, cheapest, path);
+            self.trace(tables, task, cheapest, path);
         }
         Some(cheapest)
     }
 
+    fn at(&self, position: usize, period: usize) -> usize {
+        position * self.periods + period
+    }
+
+    /// What it costs from a node to the end, from a period on.
+    fn value(&self, position: usize, period: usize) -> i64 {
+        if period < self.periods { self.values[self.at(position, period)] } else { UNREACHABLE }
+    }
+
     fn load(&mut self, tables: &Tables, offers: &PricedOffers, task: &Task, limits: Limits<'_>) {
+        let (horizon, (first, periods)) = (tables.horizon().len(), task.periods);
         self.nodes.clear();
         self.starts.clear();
+        self.costs.clear();
+        self.periods = periods;
         for (order, &operation) in task.orders.iter().enumerate() {
             self.starts.push(self.nodes.len());
             let Some(layer) = tables.layer(operation) else { continue };
             let last = order + 1 == task.orders.len();
             let mut push = |position: usize| {
                 let (provider, minutes) = (layer.providers[position], layer.minutes[position]);
-                let fits = limits.spare.is_none_or(|spare| minutes <= spare[provider.index()]);
-                if fits && !limits.closed.contains(&(order, provider)) {
-                    let delivery = task.delivery.get(position).copied().filter(|_| last).unwrap_or(0);
-                    let cost = layer.costs[position] + offers.prices[provider.index()] * minutes;
-                    let cost = cost.saturating_add(delivery).min(UNREACHABLE);
-                    self.nodes.push(Node { provider, cost });
+                let delivery = task.delivery.get(position).copied().filter(|_| last).unwrap_or(0);
+                let slots = provider.index() * horizon + first..provider.index() * horizon + first + periods;
+                let before = self.costs.len();
+                self.costs.extend(slots.map(|slot| {
+                    let fits = limits.spare.is_none_or(|spare| minutes <= spare[slot]);
+                    let closed = |&(closed_order, closed): &(usize, u32)| {
+                        closed_order == order && closed as usize == slot
+                    };
+                    if !fits || !tables.is_open(slot, minutes) || limits.closed.iter().any(closed) {
+                        return UNREACHABLE;
+                    }
+                    let cost = layer.costs[position] + offers.prices[slot] * minutes;
+                    cost.saturating_add(delivery).min(UNREACHABLE)
+                }));
+                if self.costs[before..].iter().all(|&cost| cost >= UNREACHABLE) {
+                    self.costs.truncate(before);
+                } else {
+                    self.nodes.push(Node { provider });
                 }
             };
             // Which offers are dominated is known for when all are open.
@@ -85,8 +129,8 @@ impl NodeFinder {
         self.starts.push(self.nodes.len());
     }
 
-    fn cheapest_onward(&self, tables: &Tables, from: ProviderId) -> i64 {
-        let mut best = UNREACHABLE;
+    /// What going on from a provider takes by way of the open nodes, if that is less than `best`; else `best`.
+    fn cheapest_onward(&self, tables: &Tables, from: ProviderId, mut best: i64) -> i64 {
         for open in &self.open {
             if open.value >= best {
                 break; // values ascend and legs are not negative
@@ -99,13 +143,17 @@ impl NodeFinder {
         best
     }
 
-    /// Opens the nodes of an order in ascending value, without those that are dominated: `c` is, if some `b`
-    /// has `leg(c, b) + value(b) <= value(c)`, for then going on to `b` straight away is no dearer.
-    fn open_undominated(&mut self, tables: &Tables, order: usize) {
+    /// Opens the nodes of an order that are cheaper from this period on than from the next one on, in ascending value, without those
+    /// that are dominated: `c` is, if some `b` has `leg(c, b) + value(b) <= value(c)`, for then going on to `b` straight away is no
+    /// dearer.
+    fn open_fallen(&mut self, tables: &Tables, order: usize, period: usize) {
         self.open.clear();
-        let range = self.starts[order]..self.starts[order + 1];
-        let nodes = self.nodes[range.clone()].iter().zip(&self.values[range]);
-        self.open.extend(nodes.map(|(node, &value)| Open { value, provider: node.provider }));
+        for position in self.starts[order]..self.starts[order + 1] {
+            let (value, later) = (self.value(position, period), self.value(position, period + 1));
+            if value < later {
+                self.open.push(Open { value, provider: self.nodes[position].provider });
+            }
+        }
         self.open.sort_unstable_by_key(|open| (open.value, open.provider));
         if !tables.metric {
             return;
@@ -126,22 +174,43 @@ impl NodeFinder {
         self.open.truncate(kept);
     }
 
-    /// Follows the cheapest path forward, to the smallest provider at every tie.
-    fn trace(&self, tables: &Tables, cheapest: i64, path: &mut Vec<u32>) {
+    /// Follows the cheapest path forward, to the smallest slot at every tie.
+    fn trace(&self, tables: &Tables, task: &Task, cheapest: i64, path: &mut Vec<u32>) {
+        let horizon = tables.horizon().len();
         path.clear();
-        let mut remaining = cheapest;
-        let mut from: Option<ProviderId> = None;
-        for range in self.starts.windows(2) {
-            let nodes = self.nodes[range[0]..range[1]].iter().zip(&self.values[range[0]..range[1]]);
-            let (node, leg) = nodes
-                .map(|(node, &value)| (node, value, from.map_or(0, |from| tables.leg(from, node.provider))))
-                .find(|&(_, value, leg)| leg + value == remaining)
-                .map(|(node, _, leg)| (node, leg))
+        let (mut remaining, mut from, mut period) = (cheapest, None, 0);
+        for order in 0..task.orders.len() {
+            let leg = |to| from.map_or(0, |from| tables.leg(from, to));
+            let mut nodes = self.starts[order]..self.starts[order + 1];
+            let position = nodes
+                .find(|&position| {
+                    leg(self.nodes[position].provider) + self.value(position, period) == remaining
+                })
                 .expect("a cheapest path has a node in every layer");
-            remaining -= leg + node.cost;
-            path.push(node.provider.0);
-            from = Some(node.provider);
+            let provider = self.nodes[position].provider;
+            let value = self.value(position, period);
+            let onward = |period: usize| self.onward_from(tables, order, provider, period);
+            let cost = |period| self.costs[self.at(position, period)];
+            let is_it = |&period: &usize| {
+                self.value(position, period + 1) > value
+                    || cost(period).saturating_add(onward(period)) == value
+            };
+            period = (period..self.periods).find(is_it).expect("a value is reached in some period");
+            remaining = value - cost(period);
+            from = Some(provider);
+            let slot = provider.index() * horizon + task.periods.0 + period;
+            path.push(u32::try_from(slot).expect("slots are fewer than 2^32"));
         }
+    }
+
+    /// What going on from a provider takes that does an order in this period.
+    fn onward_from(&self, tables: &Tables, order: usize, from: ProviderId, period: usize) -> i64 {
+        let Some(&end) = self.starts.get(order + 2) else { return 0 };
+        let nodes = self.starts[order + 1]..end;
+        let onward = nodes.map(|position| {
+            tables.leg(from, self.nodes[position].provider).saturating_add(self.value(position, period))
+        });
+        onward.min().unwrap_or(UNREACHABLE)
     }
 }
 

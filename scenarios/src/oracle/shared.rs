@@ -7,8 +7,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Oracle;
 use super::tables::Tables;
+use super::{Oracle, Source};
 use crate::instance::Supply;
 
 /// A supply behind an [`Arc`] that remembers its tables: a ledger that validates block after block on one supply,
@@ -54,7 +54,12 @@ impl SharedSupply {
 
     /// The oracle of this supply, on its shared tables.
     pub fn oracle(&self) -> Oracle<'_> {
-        Oracle::with_tables(self, self.tables())
+        Oracle::with_tables(Source::Borrowed(self), self.tables())
+    }
+
+    /// The same oracle for those who keep it.
+    pub fn own_oracle(&self) -> Oracle<'static> {
+        Oracle::with_tables(Source::Shared(self.clone()), self.tables())
     }
 }
 
@@ -101,7 +106,7 @@ impl<'de> Deserialize<'de> for SharedSupply {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CostRules, Geometry, Money};
+    use crate::{CostRules, Geometry, Horizon, Money};
 
     fn supply() -> Supply {
         let rules = CostRules {
@@ -110,7 +115,7 @@ mod tests {
             metres_per_minute: 1,
             deliver: false,
         };
-        Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean }
+        Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE }
     }
 
     #[test]

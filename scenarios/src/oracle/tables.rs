@@ -7,6 +7,7 @@ use super::lanes::{GROUP, Lane, Legs};
 use super::reckoning::Reckoning;
 use crate::geometry::Site;
 use crate::instance::{Demand, Supply};
+use crate::periods::Horizon;
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
 /// Larger than any path within [`crate::limits`], small enough that a few of them can be added.
@@ -49,6 +50,8 @@ pub struct Tables {
     wide: OnceLock<Legs<i64>>,
     /// Minutes of every layer's offers as rows of lanes, where rows of lanes pay.
     pub(super) minutes: Vec<i32>,
+    /// What each slot can do in all; of a horizon of one period nothing is needed, since layers hold no offers that do not fit it.
+    whole: Vec<Minutes>,
 }
 
 impl Tables {
@@ -80,12 +83,33 @@ impl Tables {
             layers,
             sites,
             reckoning: if legs.is_empty() { Reckoning::new(supply) } else { None },
-            ground: Supply { providers: Vec::new(), rules: supply.rules, geometry: supply.geometry.clone() },
+            ground: Supply {
+                providers: Vec::new(),
+                rules: supply.rules,
+                geometry: supply.geometry.clone(),
+                horizon: supply.horizon,
+            },
             metric: supply.geometry.is_metric(),
             legs,
             narrow: OnceLock::new(),
             wide: OnceLock::new(),
+            whole: if supply.horizon.len() == 1 {
+                Vec::new()
+            } else {
+                let capacities = supply.capacities().into_iter();
+                capacities.map(|minutes| minutes.unwrap_or(Minutes::MAX)).collect()
+            },
         }
+    }
+
+    /// The periods that can be planned.
+    pub const fn horizon(&self) -> Horizon {
+        self.ground.horizon
+    }
+
+    /// Whether a slot, by number, has time for so many minutes at all.
+    pub(super) fn is_open(&self, slot: usize, minutes: Minutes) -> bool {
+        self.whole.get(slot).is_none_or(|&whole| minutes <= whole)
     }
 
     /// The number of providers.
@@ -118,9 +142,7 @@ impl Tables {
 
     /// The offers at these prices.
     pub fn priced(&self, prices: &DualPrices) -> PricedOffers {
-        let prices: Vec<i64> = (0..self.sites.len())
-            .map(|index| prices.0.get(index).copied().unwrap_or(Money::ZERO).micros())
-            .collect();
+        let prices = prices.micros(self.horizon(), self.sites.len() * self.horizon().len());
         let mut offers = PricedOffers {
             prices,
             dearest: 0,
@@ -130,8 +152,12 @@ impl Tables {
             undominated: OnceLock::new(),
         };
         if self.dense {
-            let costs = self.layers.iter().flat_map(|layer| priced_layer(layer, &offers.prices));
-            offers.dearest = costs.map(|(_, cost)| cost).max().unwrap_or(0);
+            let periods = 0..self.horizon().len();
+            let prices = &offers.prices;
+            let dearest = periods.flat_map(|period| {
+                self.layers.iter().flat_map(move |layer| self.priced_layer(layer, prices, period))
+            });
+            offers.dearest = dearest.map(|(_, cost)| cost).max().unwrap_or(0);
             if i32::holds(offers.dearest, self.longest) {
                 offers.narrow = self.rows(&offers.prices);
             }
@@ -139,19 +165,39 @@ impl Tables {
         offers
     }
 
-    /// Every layer as a row of lanes.
+    /// Every layer as rows of lanes, one for each period.
     fn rows<L: Lane>(&self, prices: &[i64]) -> Vec<L> {
-        let lanes = self.sites.len().next_multiple_of(GROUP);
-        let mut rows = vec![L::CLOSED; lanes * self.layers.len()];
-        for (layer, row) in self.layers.iter().zip(rows.chunks_exact_mut(lanes.max(1))) {
-            priced_layer(layer, prices).for_each(|(provider, cost)| row[provider.index()] = L::of(cost));
+        let (lanes, periods) = (self.sites.len().next_multiple_of(GROUP), self.horizon().len());
+        let mut rows = vec![L::CLOSED; lanes * periods * self.layers.len()];
+        let of_periods = self.layers.iter().flat_map(|layer| (0..periods).map(move |period| (layer, period)));
+        for ((layer, period), row) in of_periods.zip(rows.chunks_exact_mut(lanes.max(1))) {
+            for (provider, cost) in self.priced_layer(layer, prices, period) {
+                row[provider.index()] = L::of(cost);
+            }
         }
         rows
     }
 
+    /// Who does an operation in a period at what cost, minutes priced in.
+    pub(super) fn priced_layer<'a>(
+        &'a self,
+        layer: &'a Layer,
+        prices: &'a [i64],
+        period: usize,
+    ) -> impl Iterator<Item = (ProviderId, i64)> + 'a {
+        let periods = self.horizon().len();
+        let offers = layer.providers.iter().zip(&layer.costs).zip(&layer.minutes);
+        offers.filter_map(move |((&provider, &cost), &minutes)| {
+            let slot = provider.index() * periods + period;
+            self.is_open(slot, minutes).then(|| (provider, cost + prices[slot] * minutes))
+        })
+    }
+
     /// A demand, made ready for [`super::PathFinder`].
     pub fn task(&self, demand: &Demand) -> Task {
-        let servable = demand.orders.iter().all(|&operation| self.layer(operation).is_some());
+        let within = self.horizon().within(demand.window);
+        let servable =
+            within.is_some() && demand.orders.iter().all(|&operation| self.layer(operation).is_some());
         let mut delivery = Vec::new();
         if let (true, true, Some(&last)) = (self.ground.rules.deliver, servable, demand.orders.last()) {
             let offering = self.layer(last).map_or(&[][..], |layer| &layer.providers);
@@ -160,7 +206,8 @@ impl Tables {
             delivery.extend(legs);
         }
         let longest = delivery.iter().copied().filter(|&leg| leg < UNREACHABLE).max().unwrap_or(0);
-        Task { orders: demand.orders.clone(), servable, delivery, longest_delivery: longest }
+        let orders = demand.orders.clone();
+        Task { orders, servable, periods: within.unwrap_or((0, 1)), delivery, longest_delivery: longest }
     }
 
     /// Whether this demand is exact in 32-bit lanes.
@@ -170,21 +217,22 @@ impl Tables {
     }
 
     /// The offers of an operation, by position, that a cheapest path at these prices may use if all are open; `None`
-    /// where that is not known.
+    /// where that is not known, as wherever there are several periods.
     pub(super) fn undominated<'o>(
         &self,
         offers: &'o PricedOffers,
         operation: OperationId,
     ) -> Option<&'o [u32]> {
-        let reckoning = self.reckoning.as_ref()?;
+        let reckoning = self.reckoning.as_ref().filter(|_| self.horizon().len() == 1)?;
         let layers = offers.undominated.get_or_init(|| {
-            let layers = self.layers.iter().map(|layer| priced_layer(layer, &offers.prices).collect());
+            let layers =
+                self.layers.iter().map(|layer| self.priced_layer(layer, &offers.prices, 0).collect());
             layers.map(|layer: Vec<_>| reckoning.undominated(&layer)).collect()
         });
         layers.get(operation.index()).map(Vec::as_slice)
     }
 
-    /// Every layer at these prices as a row of 64-bit lanes.
+    /// Every layer at these prices as rows of 64-bit lanes.
     pub(super) fn wide_rows<'o>(&self, offers: &'o PricedOffers) -> &'o [i64] {
         offers.wide.get_or_init(|| self.rows(&offers.prices))
     }
@@ -193,14 +241,15 @@ impl Tables {
 /// The offers of a supply at some dual prices: see [`Tables::priced`].
 #[derive(Clone, Debug)]
 pub struct PricedOffers {
+    /// By slot.
     pub(super) prices: Vec<i64>,
     /// The dearest offer.
     dearest: i64,
     /// Whether the market is solved as lanes at all.
     pub(super) dense: bool,
-    /// Every layer as a row of 32-bit lanes; empty where they would not be exact.
+    /// Every layer as rows of 32-bit lanes; empty where they would not be exact.
     pub(super) narrow: Vec<i32>,
-    /// Every layer as a row of 64-bit lanes, once that was needed.
+    /// Every layer as rows of 64-bit lanes, once that was needed.
     wide: OnceLock<Vec<i64>>,
     /// See [`Tables::undominated`].
     undominated: OnceLock<Vec<Vec<u32>>>,
@@ -208,9 +257,8 @@ pub struct PricedOffers {
 
 impl PricedOffers {
     /// Whether these are the offers at `prices`.
-    pub(super) fn are_at(&self, prices: &DualPrices) -> bool {
-        let given = prices.0.iter().map(|price| price.micros()).chain(std::iter::repeat(0));
-        self.prices.iter().copied().eq(given.take(self.prices.len()))
+    pub(super) fn are_at(&self, prices: &DualPrices, horizon: Horizon) -> bool {
+        self.prices == prices.micros(horizon, self.prices.len())
     }
 }
 
@@ -218,26 +266,19 @@ impl PricedOffers {
 #[derive(Clone, Debug)]
 pub struct Task {
     pub(super) orders: Vec<OperationId>,
-    /// Each order is offered by somebody.
+    /// Each order is offered by somebody, and there is a period for it.
     pub(super) servable: bool,
+    /// The first period it may be done in, as a place of the horizon, and how many there are.
+    pub(super) periods: (usize, usize),
     /// The leg from each offer of the last order to the demander; empty where nothing is delivered.
     pub(super) delivery: Vec<i64>,
     longest_delivery: i64,
 }
 
-/// Who offers an operation at what cost, minutes priced in.
-pub(super) fn priced_layer<'a>(
-    layer: &'a Layer,
-    prices: &'a [i64],
-) -> impl Iterator<Item = (ProviderId, i64)> + 'a {
-    let offers = layer.providers.iter().zip(&layer.costs).zip(&layer.minutes);
-    offers.map(|((&provider, &cost), &minutes)| (provider, cost + prices[provider.index()] * minutes))
-}
-
 fn tabulate_offers(supply: &Supply) -> Vec<Layer> {
     let mut layers: Vec<Layer> = Vec::new();
     for (id, provider) in supply.provider_ids().zip(&supply.providers) {
-        for (operation, offer) in provider.usable_offers() {
+        for (operation, offer) in provider.usable_offers(&supply.horizon) {
             if layers.len() <= operation.index() {
                 layers.resize(operation.index() + 1, Layer::default());
             }

@@ -1,12 +1,14 @@
 //! A shortage as people read it: with names instead of numbers.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
 
 use super::Shortage;
+use crate::periods::Period;
 use crate::scenario::Scenario;
-use crate::units::Minutes;
+use crate::units::{Minutes, OperationId, ProviderId};
 
 /// At most this many names of a list are shown in text; data has them all.
 const SHOWN: usize = 5;
@@ -16,6 +18,9 @@ const SHOWN: usize = 5;
 pub struct NamedShortage {
     /// The operations that are short.
     pub operations: Vec<String>,
+    /// The periods in which they are, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub periods: Vec<String>,
     /// Minutes that their orders take at the fastest offers.
     pub needed_minutes: Minutes,
     /// Everybody who could do one of them.
@@ -29,17 +34,20 @@ pub struct NamedShortage {
 impl Shortage {
     /// This shortage of the scenario's instance with the scenario's names.
     pub fn named(&self, scenario: &Scenario) -> NamedShortage {
-        let operation = |id: &crate::OperationId| {
-            scenario.operations.get(id.index()).cloned().unwrap_or_else(|| id.to_string())
-        };
-        let provider = |&id: &crate::ProviderId| {
-            let provider = scenario.instance.supply.provider(id);
+        let operations: BTreeSet<OperationId> = self.orders.iter().map(|group| group.operation).collect();
+        let providers: BTreeSet<ProviderId> = self.slots.iter().map(|slot| slot.provider).collect();
+        let provider = |id: &ProviderId| {
+            let provider = scenario.instance.supply.provider(*id);
             provider.map_or_else(|| id.to_string(), |provider| provider.name.clone())
         };
+        let horizon = scenario.instance.supply.horizon;
+        let is_meant = |&period: &Period| self.orders.iter().any(|group| group.window.contains(period));
+        let periods = horizon.iter().filter(|period| horizon.len() > 1 && is_meant(period));
         NamedShortage {
-            operations: self.operations.iter().map(operation).collect(),
+            operations: operations.into_iter().map(|id| scenario.operation_name(id)).collect(),
+            periods: periods.map(|period| scenario.period_name(period)).collect(),
             needed_minutes: self.needed,
-            providers: self.providers.iter().map(provider).collect(),
+            providers: providers.iter().map(provider).collect(),
             capacity_minutes: self.capacity,
             missing_minutes: self.missing(),
         }
@@ -48,7 +56,12 @@ impl Shortage {
 
 impl fmt::Display for NamedShortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (operations, needed) = (list(&self.operations), self.needed_minutes);
+        let (mut operations, needed) = (list(&self.operations), self.needed_minutes);
+        match &self.periods[..] {
+            [] => {}
+            [one] => operations.push_str(&format!(" in {one}")),
+            [first, .., last] => operations.push_str(&format!(" from {first} to {last}")),
+        }
         if self.providers.is_empty() {
             return write!(
                 f,

@@ -1,9 +1,11 @@
 //! Small markets for the property tests, and a search that tries everything.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use scenarios::{
-    CostRules, Demand, DistanceMatrix, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider,
-    ProviderId, Site, Solution, Supply, evaluate,
+    Calendar, CostRules, Demand, DistanceMatrix, Geometry, Horizon, Instance, Minutes, Money, Offer,
+    OperationId, Period, Provider, Site, Slot, Solution, Supply, TimeWindow, evaluate,
 };
 
 /// Amounts are small and coarse so that ties are common.
@@ -42,47 +44,79 @@ fn geometry(sites: usize) -> impl Strategy<Value = (Geometry, Vec<Site>)> {
     prop_oneof![points, matrix]
 }
 
-/// A market of 3 operations, up to 4 providers and up to 3 demands of up to 3 orders, with or without
-/// capacities, delivery and value of time.
+/// A market of 3 operations: without a calendar up to 4 providers and up to 3 demands of up to 3 orders, with one up to 2
+/// providers and 2 demands of up to 3 orders in up to 3 periods; with or without capacities, delivery and value of time.
 pub(crate) fn tiny_instance() -> impl Strategy<Value = Instance> {
-    (1..5_usize, 1..4_usize).prop_flat_map(|(providers, demands)| {
-        let capacities = prop::option::weighted(0.6, 0..100_i64);
-        let supply = prop::collection::vec((offers(), capacities), providers);
-        let orders = prop::collection::vec(0..3_u16, 1..4);
-        let wanted = prop::collection::vec((orders, 0..40_i64), demands);
-        (supply, wanted, rules(), geometry(providers + demands)).prop_map(
-            |(supply, wanted, rules, (geometry, sites))| {
-                let providers: Vec<Provider> = supply
-                    .into_iter()
-                    .zip(&sites)
-                    .map(|((offers, capacity), &site)| provider(offers, capacity, site))
-                    .collect();
-                let demands = wanted.into_iter().zip(&sites[providers.len()..]);
-                let demands = demands.map(|((orders, budget), &site)| Demand {
-                    name: "demand".into(),
-                    site,
-                    orders: orders.into_iter().map(OperationId).collect(),
-                    budget: Money::from_units(budget),
-                });
-                Instance { demands: demands.collect(), supply: Supply { providers, rules, geometry } }
-            },
-        )
-    })
+    let single = (1..5_usize, 1..4_usize)
+        .prop_flat_map(|(providers, demands)| tiny(providers, demands, Just(Horizon::SINGLE).boxed()));
+    let horizon = (0..3_u32, 1..4_u32, prop::option::weighted(0.7, 20..120_i64)).prop_map(
+        |(first, periods, period_minutes)| Horizon { first: Period(first), periods, period_minutes },
+    );
+    let horizon = horizon.boxed();
+    let several = (1..3_usize, 1..3_usize)
+        .prop_flat_map(move |(providers, demands)| tiny(providers, demands, horizon.clone()));
+    prop_oneof![single, several]
 }
 
-fn provider(offers: Vec<Option<Offer>>, capacity: Option<Minutes>, site: Site) -> Provider {
+fn tiny(
+    providers: usize,
+    demands: usize,
+    horizon: BoxedStrategy<Horizon>,
+) -> impl Strategy<Value = Instance> {
+    let calendar = prop::collection::vec(0..100_i64, 1..4);
+    let capacities = prop::option::weighted(0.6, calendar);
+    let supply = prop::collection::vec((offers(), capacities), providers);
+    let orders = prop::collection::vec(0..3_u16, 1..4);
+    let window = prop_oneof![Just(None), (0..5_u32, 0..4_u32).prop_map(Some)];
+    let wanted = prop::collection::vec((orders, 0..40_i64, window), demands);
+    (supply, wanted, rules(), geometry(providers + demands), horizon).prop_map(
+        |(supply, wanted, rules, (geometry, sites), horizon)| {
+            let is_single = horizon == Horizon::SINGLE;
+            let providers: Vec<Provider> = supply
+                .into_iter()
+                .zip(&sites)
+                .map(|((offers, capacity), &site)| {
+                    let calendar = |pattern: Vec<Minutes>| {
+                        let pattern = if is_single { vec![pattern[0]] } else { pattern };
+                        Calendar::new(pattern, BTreeMap::new())
+                    };
+                    provider(offers, capacity.map(calendar), site)
+                })
+                .collect();
+            let demands = wanted.into_iter().zip(&sites[providers.len()..]);
+            let demands = demands.map(|((orders, budget, window), &site)| Demand {
+                name: "demand".into(),
+                site,
+                orders: orders.into_iter().map(OperationId).collect(),
+                budget: Money::from_units(budget),
+                window: match window.filter(|_| !is_single) {
+                    None => TimeWindow::ANY,
+                    Some((release, more)) => {
+                        TimeWindow { release: Period(release), due: Period(release + more) }
+                    }
+                },
+            });
+            Instance { demands: demands.collect(), supply: Supply { providers, rules, geometry, horizon } }
+        },
+    )
+}
+
+fn provider(offers: Vec<Option<Offer>>, capacity: Option<Calendar>, site: Site) -> Provider {
     let offers = (0..).map(OperationId).zip(offers);
     let offers = offers.filter_map(|(operation, offer)| Some((operation, offer?))).collect();
     Provider { name: "provider".into(), site, offers, capacity }
 }
 
-/// All provider lists of this length in lexicographic order.
-pub(crate) fn all_lists(providers: usize, length: usize) -> Vec<Vec<ProviderId>> {
+/// All lists of slots of this length whose periods do not decrease, in lexicographic order.
+pub(crate) fn all_lists(supply: &Supply, length: usize) -> Vec<Vec<Slot>> {
     let mut lists = vec![Vec::new()];
+    let horizon = supply.horizon;
     for _ in 0..length {
-        let longer = |list: &Vec<ProviderId>| {
+        let longer = |list: &Vec<Slot>| {
+            let from = list.last().map_or(horizon.first, |last| last.period);
             let list = list.clone();
-            (0..providers).map(move |next| [list.as_slice(), &[ProviderId::from_index(next)]].concat())
+            let slots = (0..supply.slot_count()).map(move |position| horizon.slot(position));
+            slots.filter(move |slot| slot.period >= from).map(move |next| [list.as_slice(), &[next]].concat())
         };
         lists = lists.iter().flat_map(longer).collect();
     }
@@ -93,7 +127,7 @@ pub(crate) fn all_lists(providers: usize, length: usize) -> Vec<Vec<ProviderId>>
 pub(crate) fn all_feasible(instance: &Instance) -> Vec<Solution> {
     let mut partial = vec![Solution::unserved(instance.demands.len())];
     for (position, demand) in instance.demands.iter().enumerate() {
-        let lists = all_lists(instance.supply.providers.len(), demand.orders.len());
+        let lists = all_lists(&instance.supply, demand.orders.len());
         let mut longer = Vec::new();
         for solution in &partial {
             for choice in std::iter::once(None).chain(lists.iter().cloned().map(Some)) {

@@ -119,7 +119,7 @@ fn curve(scenario: &Scenario, references: &References, area: Area, rng_seed: u64
     let least: Money = own
         .iter()
         .filter_map(|demand| {
-            Some(oracle.cheapest_among(demand, &free, |id, _| within.contains(&id))?.priced_cost)
+            Some(oracle.cheapest_among(demand, &free, |slot, _| within.contains(&slot.provider))?.priced_cost)
         })
         .sum();
     let ppm = scenario.network.solver_fee_ppm;

@@ -244,7 +244,7 @@ impl Checkers {
             let position = self.positions.get(&demand).ok_or_else(|| wrong("nobody demanded it"))?;
             let slot = self.solution.compositions.get_mut(*position);
             let slot = slot.ok_or_else(|| wrong("it is not in the instance"))?;
-            if slot.replace(composition.providers.clone()).is_none() != is_first {
+            if slot.replace(composition.slots.clone()).is_none() != is_first {
                 let why = if is_first { "it was composed before" } else { "nothing stood to be replaced" };
                 return Err(wrong(why));
             }

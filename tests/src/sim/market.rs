@@ -12,8 +12,8 @@ use scenarios::parameters::{Allocation, CommitReveal, Parameters};
 use scenarios::schedule::Measure;
 use scenarios::settings::{Profile, SearchSettings};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Schedule,
-    Site, Supply, Window,
+    CostRules, Demand, Geometry, Horizon, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario,
+    Schedule, Site, Supply, TimeWindow, Window,
 };
 
 /// Sooner than networks freeze by default: a run is over when everything is frozen.
@@ -84,6 +84,7 @@ impl Market {
             value_of_minute: Money::ZERO,
             deliver: false,
             capacity_ppm,
+            calendar: None,
         })?;
         let parameters = match kind {
             MarketKind::Paper => paper_rules(scenario.instance.supply.providers.len()),
@@ -207,14 +208,20 @@ pub fn provider(name: &str, x_m: i64, cost: i64, minutes: Minutes, capacity: Opt
         name: name.into(),
         site: Site::point(x_m, 0),
         offers: BTreeMap::from([(OperationId(0), offer)]),
-        capacity,
+        capacity: capacity.map(Into::into),
     }
 }
 
 /// A demand of one order of operation 0, for markets made by hand.
 pub fn demand(name: &str, x_m: i64, budget: i64) -> Demand {
     let budget = Money::from_units(budget);
-    Demand { name: name.into(), site: Site::point(x_m, 0), orders: vec![OperationId(0)], budget }
+    Demand {
+        name: name.into(),
+        site: Site::point(x_m, 0),
+        orders: vec![OperationId(0)],
+        budget,
+        window: TimeWindow::ANY,
+    }
 }
 
 /// An instance in which transport is free.
@@ -225,5 +232,8 @@ pub fn instance_of(providers: Vec<Provider>, demands: Vec<Demand>) -> Instance {
         metres_per_minute: 500,
         deliver: false,
     };
-    Instance { supply: Supply { providers, rules, geometry: Geometry::Euclidean }, demands }
+    Instance {
+        supply: Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE },
+        demands,
+    }
 }

@@ -70,8 +70,8 @@ fn a_stranger_without_money_is_told_what_is_missing() {
     assert_eq!(code, 1);
     let record = &report["records"][0];
     assert_eq!(record["refused"]["rule"], "account-min");
-    // Budget, fee, what an account keeps, and at most 177 bytes.
-    let needed = 513.500_177;
+    // Budget, fee, what an account keeps, and at most 183 bytes.
+    let needed = 513.500_183;
     assert_eq!(record["shortfall"], json!({ "needed": needed, "kept": 1, "balance": 0, "missing": needed }));
 
     let to = address(&stranger);

@@ -7,7 +7,7 @@ use chain::{
     Amendment, BatchHeader, Block, Body, Composition, Contents, DemandId, Hash, PriceUpdate, RecordId,
     Replacement,
 };
-use scenarios::{DualPrices, Money, Offer, OperationId, ProviderId, evaluate_composition};
+use scenarios::{DualPrices, Money, Offer, OperationId, ProviderId, Slot, evaluate_composition};
 
 use super::export::assert_stands;
 use super::forged::forged;
@@ -24,13 +24,13 @@ struct Amending {
     ids: Vec<RecordId>,
 }
 
-type Set = Vec<(DemandId, Vec<ProviderId>)>;
+type Set = Vec<(DemandId, Vec<Slot>)>;
 
 impl Amending {
     /// With four of seven demands composed at height 2, badly.
     fn begin() -> Self {
         let (mut genesis, mut instance) = open_market_genesis();
-        genesis.providers[0].provider.capacity = Some(76);
+        genesis.providers[0].provider.capacity = Some(76.into());
         // The last demand wants something that is done nearby alone.
         genesis.operations.push("rare".into());
         let rare = Offer { cost: Money::from_units(6), minutes: 20 };
@@ -49,27 +49,27 @@ impl Amending {
             chain.all_at(0, FAR),
             chain.all_at(1, NEAR),
             chain.all_at(2, FAR),
-            (chain.ids[3], vec![ProviderId(NEAR), ProviderId(FAR)]),
+            (chain.ids[3], vec![Slot::single(ProviderId(NEAR)), Slot::single(ProviderId(FAR))]),
         ];
         chain.market.add(Next { compositions, ..Next::default() });
         chain
     }
 
     /// A demand with every order at one provider.
-    fn all_at(&self, index: usize, provider: u32) -> (DemandId, Vec<ProviderId>) {
+    fn all_at(&self, index: usize, provider: u32) -> (DemandId, Vec<Slot>) {
         let id = self.ids[index];
         let orders = self.market.demand(id).demand.orders.len();
-        (id, vec![ProviderId(provider); orders])
+        (id, vec![Slot::single(ProviderId(provider)); orders])
     }
 
     /// The composition of a demand, with true claims.
-    fn composition(&self, index: usize, providers: Vec<ProviderId>) -> Composition {
+    fn composition(&self, index: usize, providers: Vec<Slot>) -> Composition {
         let demand = &self.market.demand(self.ids[index]).demand;
         let found =
             evaluate_composition(self.market.ledger.supply(), demand, 0, &providers).expect("feasible");
         let timestamp_ms = self.market.ledger.head().timestamp_ms;
         let (demand, cost, minutes) = (self.ids[index], found.cost(), found.total_minutes());
-        Composition { demand, providers, cost, minutes, timestamp_ms }
+        Composition { demand, slots: providers, cost, minutes, timestamp_ms }
     }
 
     /// The amendment of these demands, each with every order at one provider and in place of this version.
@@ -81,7 +81,7 @@ impl Amending {
     }
 
     /// The amendment of these demands, each by these providers and in place of this version.
-    fn amendment_of(&self, parts: Vec<(usize, Vec<ProviderId>, u32)>) -> Amendment {
+    fn amendment_of(&self, parts: Vec<(usize, Vec<Slot>, u32)>) -> Amendment {
         let parts = parts.into_iter().map(|(index, providers, replaces)| {
             let composition = self.composition(index, providers);
             Replacement { replaces, composition }
@@ -104,7 +104,10 @@ impl Amending {
         assert!(report.saving.micros() > 0 && report.reduced_cost == report.cost, "{report:?}");
 
         // Nearby 18 minutes are left, and what the last demand wants takes 20.
-        let room = vec![chain.all_at(1, FAR), (chain.ids[6], vec![ProviderId(FAR), ProviderId(NEAR)])];
+        let room = vec![
+            chain.all_at(1, FAR),
+            (chain.ids[6], vec![Slot::single(ProviderId(FAR)), Slot::single(ProviderId(NEAR))]),
+        ];
         let prices = Some(chain.market.better_prices());
         let compositions = vec![chain.all_at(5, FAR)];
         let next = Next { miner: 2, prices, compositions, amendments: vec![room], ..Next::default() };
@@ -142,37 +145,39 @@ type DroppedItem = (&'static str, fn(&Amending, &mut Body));
 fn what_a_rule_drops_of_a_block_is_dropped_by_the_independent_program_under_the_same_name() {
     let cases: [DroppedItem; 15] = [
         ("unknown-demand", |chain, body| {
-            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            let composition = chain.composition(5, vec![Slot::single(ProviderId(FAR)); 4]);
             body.compositions.push(Composition { demand: RecordId(Hash([9; 32])), ..composition });
         }),
         ("already-composed", |chain, body| {
             body.compositions.push(chain.composition(0, chain.all_at(0, NEAR).1));
         }),
         ("order-count", |chain, body| {
-            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
-            body.compositions.push(Composition { providers: vec![ProviderId(FAR)], ..composition });
+            let composition = chain.composition(5, vec![Slot::single(ProviderId(FAR)); 4]);
+            body.compositions.push(Composition { slots: vec![Slot::single(ProviderId(FAR))], ..composition });
         }),
         ("unknown-provider", |chain, body| {
-            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
-            body.compositions.push(Composition { providers: vec![ProviderId(77); 4], ..composition });
+            let composition = chain.composition(5, vec![Slot::single(ProviderId(FAR)); 4]);
+            body.compositions
+                .push(Composition { slots: vec![Slot::single(ProviderId(77)); 4], ..composition });
         }),
         ("not-offered", |chain, body| {
-            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
-            body.compositions.push(Composition { providers: vec![ProviderId(2); 4], ..composition });
+            let composition = chain.composition(5, vec![Slot::single(ProviderId(FAR)); 4]);
+            body.compositions
+                .push(Composition { slots: vec![Slot::single(ProviderId(2)); 4], ..composition });
         }),
         ("cost", |chain, body| {
-            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            let composition = chain.composition(5, vec![Slot::single(ProviderId(FAR)); 4]);
             let cost = composition.cost + Money::from_micros(1);
             body.compositions.push(Composition { cost, ..composition });
         }),
         ("minutes", |chain, body| {
-            let composition = chain.composition(5, vec![ProviderId(FAR); 4]);
+            let composition = chain.composition(5, vec![Slot::single(ProviderId(FAR)); 4]);
             body.compositions.push(Composition { minutes: composition.minutes + 1, ..composition });
         }),
         ("capacity", |chain, body| {
             // 38 minutes stand, and the near provider has 76.
-            body.compositions.push(chain.composition(5, vec![ProviderId(NEAR); 4]));
-            body.compositions.push(chain.composition(6, vec![ProviderId(NEAR); 2]));
+            body.compositions.push(chain.composition(5, vec![Slot::single(ProviderId(NEAR)); 4]));
+            body.compositions.push(chain.composition(6, vec![Slot::single(ProviderId(NEAR)); 2]));
         }),
         ("stale-amendment", |chain, body| body.amendments.push(chain.amendment(&[(0, NEAR, 2)]))),
         ("nothing-replaced", |chain, body| body.amendments.push(chain.amendment(&[(5, FAR, 0)]))),
@@ -180,7 +185,7 @@ fn what_a_rule_drops_of_a_block_is_dropped_by_the_independent_program_under_the_
         ("dearer-part", |chain, body| body.amendments.push(chain.amendment(&[(1, FAR, 1)]))),
         ("saving", |chain, body| {
             // What the others save is less than what the one that gives way costs more.
-            let partly = [NEAR, NEAR, FAR, FAR].map(ProviderId).to_vec();
+            let partly = [NEAR, NEAR, FAR, FAR].map(|id| Slot::single(ProviderId(id))).to_vec();
             let (nearby, away) = (chain.all_at(0, NEAR).1, chain.all_at(1, FAR).1);
             body.amendments.push(chain.amendment_of(vec![(0, nearby, 1), (1, away, 1), (2, partly, 1)]));
         }),
@@ -188,14 +193,16 @@ fn what_a_rule_drops_of_a_block_is_dropped_by_the_independent_program_under_the_
             body.amendments.push(chain.amendment(&[(0, NEAR, 1), (1, FAR, 1), (5, NEAR, 0)]));
         }),
         ("price", |_, body| {
-            let prices = DualPrices(vec![Money::ZERO, Money::from_micros(5)]);
+            let prices = DualPrices::single(vec![Money::ZERO, Money::from_micros(5)]);
             body.price_update = Some(PriceUpdate { replaces: 0, gain: Money::from_micros(1), prices });
         }),
     ];
     for (rule, add) in cases {
         let mut chain = Amending::begin();
-        let mut body =
-            Body { compositions: vec![chain.composition(4, vec![ProviderId(FAR); 3])], ..Body::default() };
+        let mut body = Body {
+            compositions: vec![chain.composition(4, vec![Slot::single(ProviderId(FAR)); 3])],
+            ..Body::default()
+        };
         add(&chain, &mut body);
         let anchor = chain.market.ledger.head().hash;
         let block = Block::sign(chain.market.network().id(), anchor, 1, body, &key("miner", 1));
@@ -263,12 +270,12 @@ fn a_composition_that_becomes_dearer_though_what_stands_has_room_is_found() {
     // All claims are true, but the demand is served from the near provider for the first order, as before, and
     // from the dear one for the second.
     let demand = chain.market.demand(chain.ids[3]).demand.clone();
-    let providers = vec![ProviderId(NEAR), ProviderId(2)];
+    let providers = vec![Slot::single(ProviderId(NEAR)), Slot::single(ProviderId(2))];
     let found = evaluate_composition(chain.market.ledger.supply(), &demand, 0, &providers).expect("feasible");
     let text = forged(&mut chain.market, Next { amendments, ..Next::default() }, |_, contents| {
         let composition = &mut contents.blocks[0].body.amendments[0].parts[0].composition;
         (composition.cost, composition.minutes) = (found.cost(), found.total_minutes());
-        composition.providers = providers;
+        composition.slots = providers;
     });
     assert!(text.contains("more though what stands has room"), "{text}");
 }

@@ -109,7 +109,7 @@ fn readable_fields_that_differ_from_the_bytes_are_found() {
     for (place, value) in [
         ("/genesis/fields/parameters/solver_fee_ppm", Value::from(3_999)),
         ("/batches/2/header/fields/item_count", Value::from(1)),
-        ("/batches/2/items/1/fields/composition/providers/0", Value::from(2)),
+        ("/batches/2/items/1/fields/composition/slots/0/provider", Value::from(2)),
         ("/batches/2/certificate/fields/round", Value::from(7)),
     ] {
         let mut tampered = export.clone();

@@ -5,7 +5,7 @@ use chain::codec::encode;
 use chain::consensus::{CommitCertificate, Vote, VoteKind};
 use chain::{Batch, BatchHeader, Block, Composition, Contents, Hash, Record, Statement, merkle_root};
 use scenarios::schedule::Measure;
-use scenarios::{Money, OperationId, ProviderId, evaluate_composition};
+use scenarios::{Money, OperationId, ProviderId, Slot, TimeWindow, evaluate_composition};
 
 use crate::growing::{Growing, Next, key, validators};
 use crate::markets::{demand_records, open_market, open_market_genesis, treasurer};
@@ -68,6 +68,7 @@ fn composing() -> (Growing, Next) {
         budget: Money::from_units(90),
         solver_fee: Money::from_units(3),
         expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
+        window: TimeWindow::ANY,
     };
     let record = market.record(&newcomer, 0, Statement::Demand(order));
     market.add_records(vec![record]);
@@ -100,11 +101,13 @@ fn claims_are_recomputed() {
 fn impossible_compositions_are_found() {
     let cases: [BadBody; 4] = [
         ("there is no provider 77", |contents| {
-            contents.blocks[0].body.compositions[0].providers[0] = ProviderId(77);
+            contents.blocks[0].body.compositions[0].slots[0] = Slot::single(ProviderId(77));
         }),
-        ("does not offer", |contents| contents.blocks[0].body.compositions[0].providers[0] = ProviderId(2)),
-        ("the number of its providers", |contents| {
-            contents.blocks[0].body.compositions[0].providers.truncate(1);
+        ("does not offer", |contents| {
+            contents.blocks[0].body.compositions[0].slots[0] = Slot::single(ProviderId(2))
+        }),
+        ("the number of its slots", |contents| {
+            contents.blocks[0].body.compositions[0].slots.truncate(1);
         }),
         ("composed twice", |contents| {
             let composition = contents.blocks[0].body.compositions[0].clone();
@@ -170,6 +173,7 @@ fn records_that_put_too_little_money_away_are_found() {
             budget,
             solver_fee: Money::from_units(3),
             expires_ms,
+            window: TimeWindow::ANY,
         };
         market.record(&treasurer(), 0, Statement::Demand(order))
     };
@@ -193,14 +197,14 @@ fn records_that_put_too_little_money_away_are_found() {
 #[test]
 fn an_offer_without_its_deposit_is_found() {
     let mut market = open_market();
-    // What an account keeps, and the fee for the 152 bytes of the offer.
-    let honest = Next { records: vec![gift(&market, Money::from_micros(1_000_152))], ..Next::default() };
+    // What an account keeps, and the fee for the 154 bytes of the offer.
+    let honest = Next { records: vec![gift(&market, Money::from_micros(1_000_154))], ..Next::default() };
     let offer = scenarios::Offer { cost: Money::from_units(1), minutes: 1 };
     let offer = Statement::Offer(chain::record::OfferStatement {
         name: "poor".into(),
         site: scenarios::Site::point(1, 1),
         offers: [(OperationId(0), offer)].into(),
-        capacity: Some(0),
+        capacity: Some(0.into()),
         deposit: Money::from_units(1),
     });
     let offer = market.record(&key("pauper", 0), 0, offer);
@@ -227,7 +231,7 @@ fn a_price_update_that_does_not_raise_the_bound_is_found() {
     let mut market = open_market();
     let record = gift(&market, Money::from_units(1));
     let next = Next { records: vec![record], ..Next::default() };
-    let prices = scenarios::DualPrices(vec![Money::from_units(900)]);
+    let prices = scenarios::DualPrices::single(vec![Money::from_units(900)]);
     let replaces = market.ledger.price_totals().updates;
     let text = forged(&mut market, next, |header, contents| {
         let update = chain::PriceUpdate { replaces, gain: Money::from_units(1), prices };
@@ -278,7 +282,7 @@ fn measured() -> (Growing, Next) {
     let records = demand_records(&market, &instance);
     let demand = records[0].id();
     market.add_records(records);
-    let compositions = vec![(demand, vec![ProviderId(0); 2])];
+    let compositions = vec![(demand, vec![Slot::single(ProviderId(0)); 2])];
     (market, Next { compositions, ..Next::default() })
 }
 
@@ -287,13 +291,13 @@ fn a_random_block_and_one_that_leaves_its_strip_are_found() {
     let cases = [([0, 2], "its reference"), ([0, 1], "provider 1 lies outside the area")];
     for (providers, expected) in cases {
         let (mut market, next) = measured();
-        let (demand, providers) = (next.compositions[0].0, providers.map(ProviderId));
+        let (demand, providers) = (next.compositions[0].0, providers.map(|id| Slot::single(ProviderId(id))));
         let wanted = &market.ledger.demand(demand).expect("it is on chain").demand;
         let evaluation =
             evaluate_composition(market.ledger.supply(), wanted, 0, &providers).expect("feasible");
         let text = forged(&mut market, next, |_, contents| {
             let composition = &mut contents.blocks[0].body.compositions[0];
-            composition.providers = providers.to_vec();
+            composition.slots = providers.to_vec();
             composition.cost = evaluation.cost();
             composition.minutes = evaluation.total_minutes();
         });
@@ -307,13 +311,14 @@ fn a_block_of_two_areas_is_found() {
     // Its strip lacks the third operation, which "far" has.
     let entries = market.ledger.demands().filter(|(_, entry)| entry.demand.orders.len() == 3);
     let (demand, entry) = entries.min_by_key(|(id, _)| *id).expect("two of seven");
-    let providers = vec![ProviderId(0), ProviderId(0), ProviderId(1)];
+    let providers =
+        vec![Slot::single(ProviderId(0)), Slot::single(ProviderId(0)), Slot::single(ProviderId(1))];
     let evaluation =
         evaluate_composition(market.ledger.supply(), &entry.demand, 0, &providers).expect("feasible");
     let (cost, minutes) = (evaluation.cost(), evaluation.total_minutes());
     let text = forged(&mut market, next, |header, contents| {
         let timestamp_ms = header.timestamp_ms;
-        let another = Composition { demand, providers, cost, minutes, timestamp_ms };
+        let another = Composition { demand, slots: providers, cost, minutes, timestamp_ms };
         contents.blocks[0].body.compositions.push(another);
     });
     assert!(text.contains("the area of its demand"), "{text}");

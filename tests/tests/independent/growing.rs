@@ -14,7 +14,7 @@ use chain::{
 };
 use ga::prices::find_prices;
 use miner::chain_tools::{ChainExport, DemandHistory, NodeChain};
-use scenarios::{DualPrices, Money, Oracle, ProviderId};
+use scenarios::{DualPrices, Oracle, Slot};
 
 pub(crate) const RNG_SEED: u64 = 11;
 
@@ -44,8 +44,8 @@ pub(crate) struct Next {
     pub(crate) miner: u64,
     pub(crate) records: Vec<Record>,
     pub(crate) prices: Option<DualPrices>,
-    pub(crate) compositions: Vec<(DemandId, Vec<ProviderId>)>,
-    pub(crate) amendments: Vec<Vec<(DemandId, Vec<ProviderId>)>>,
+    pub(crate) compositions: Vec<(DemandId, Vec<Slot>)>,
+    pub(crate) amendments: Vec<Vec<(DemandId, Vec<Slot>)>>,
 }
 
 impl Growing {
@@ -156,7 +156,7 @@ impl Growing {
 
     /// Up to `most` open demands, each composed at the prices in force as well as what is left allows, but
     /// none that would cost more than `worst` percent over its cheapest composition.
-    pub(crate) fn cheapest(&self, miner: u64, most: usize, worst: i64) -> Vec<(DemandId, Vec<ProviderId>)> {
+    pub(crate) fn cheapest(&self, miner: u64, most: usize, worst: i64) -> Vec<(DemandId, Vec<Slot>)> {
         let miner = key("miner", miner).public();
         let market = self.ledger.open_market_for(&miner);
         let (oracle, everywhere) = (Oracle::new(&market.supply), self.ledger.market());
@@ -166,18 +166,20 @@ impl Growing {
         for demand in &market.demands {
             let wanted = &demand.entry.demand;
             // Room for a few orders each, so that hardly a composition overuses a provider.
-            let fits = |id: ProviderId, minutes: i64| left[id.index()].is_none_or(|left| left >= 4 * minutes);
+            let place =
+                |slot: Slot| market.supply.horizon.position(slot).expect("a slot that can be planned");
+            let fits = |slot: Slot, minutes: i64| left[place(slot)].is_none_or(|left| left >= 4 * minutes);
             let best = oracle.cheapest_among(wanted, &market.prices, fits);
             let least = everywhere.cheapest(wanted, &market.prices);
             let (Some(best), Some(least)) = (best, least) else { continue };
             if best.priced_cost.micros() * 100 > least.priced_cost.micros() * (100 + worst) {
                 continue;
             }
-            for (&id, operation) in best.providers.iter().zip(&wanted.orders) {
-                let minutes = market.supply.providers[id.index()].offers[operation].minutes;
-                left[id.index()] = left[id.index()].map(|left| left - minutes);
+            for (&slot, operation) in best.slots.iter().zip(&wanted.orders) {
+                let minutes = market.supply.providers[slot.provider.index()].offers[operation].minutes;
+                left[place(slot)] = left[place(slot)].map(|left| left - minutes);
             }
-            found.push((demand.id, best.providers));
+            found.push((demand.id, best.slots));
         }
         let mut admissible =
             self.ledger.admissible(&miner, self.ledger.head().timestamp_ms + 2_000, &found).kept;
@@ -191,11 +193,7 @@ impl Growing {
         let demands: Vec<_> = market.demands.iter().map(|demand| demand.entry.demand.clone()).collect();
         let (start, cancel) = (DualPrices::zero(), AtomicBool::new(false));
         let found = find_prices(&market.supply, &demands, &market.capacities, &start, 200, &cancel);
-        let mut prices = found.expect("prices that suit the capacities").prices;
-        while prices.0.last() == Some(&Money::ZERO) {
-            prices.0.pop();
-        }
-        prices
+        found.expect("prices that suit the capacities").prices
     }
 
     /// A demand that is or was on chain.

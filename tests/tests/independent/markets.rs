@@ -8,8 +8,8 @@ use miner::files::load_scenario;
 use scenarios::parameters::{Allocation, Parameters};
 use scenarios::schedule::{Measure, Schedule};
 use scenarios::{
-    CostRules, Demand, DistanceMatrix, Geometry, Instance, Money, Offer, OperationId, Provider, Scenario,
-    Site, Supply,
+    CostRules, Demand, DistanceMatrix, Geometry, Horizon, Instance, Money, Offer, OperationId, Provider,
+    Scenario, Site, Supply, TimeWindow,
 };
 
 use super::growing::{Growing, Next, RNG_SEED, key, validators};
@@ -26,17 +26,17 @@ pub(crate) fn offers(offers: &[(u16, i64, i64)]) -> std::collections::BTreeMap<O
 }
 
 fn provider(name: &str, site: Site, terms: &[(u16, i64, i64)], capacity: Option<i64>) -> Provider {
-    Provider { name: name.into(), site, offers: offers(terms), capacity }
+    Provider { name: name.into(), site, offers: offers(terms), capacity: capacity.map(Into::into) }
 }
 
 fn offer(name: &str, site: Site, terms: &[(u16, i64, i64)], capacity: Option<i64>) -> Statement {
     let (name, offers, deposit) = (name.into(), offers(terms), Money::from_units(1));
-    Statement::Offer(OfferStatement { name, site, offers, capacity, deposit })
+    Statement::Offer(OfferStatement { name, site, offers, capacity: capacity.map(Into::into), deposit })
 }
 
 fn demand(name: &str, site: Site, orders: &[u16]) -> Demand {
     let orders = orders.iter().map(|&operation| OperationId(operation)).collect();
-    Demand { name: name.into(), site, orders, budget: units(200) }
+    Demand { name: name.into(), site, orders, budget: units(200), window: TimeWindow::ANY }
 }
 
 /// Somebody with money who is neither demander nor provider at genesis.
@@ -66,7 +66,7 @@ pub(crate) fn open_market_genesis() -> (Genesis, Instance) {
         let site = Site::point(137 * number, -91 * number);
         demand(&format!("demand {number}"), site, orders)
     });
-    let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
+    let supply = Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
     let instance = Instance { supply, demands: demands.collect() };
     let network = Parameters {
         // Batches come two seconds apart.
@@ -155,6 +155,7 @@ pub(crate) fn open_market() -> Growing {
         budget: units(150),
         solver_fee: units(4),
         expires_ms: market.ledger.head().timestamp_ms + 86_400_000,
+        window: TimeWindow::ANY,
     };
     let record = market.record(&newcomer, 0, Statement::Demand(order));
     let (prices, compositions) = (Some(market.better_prices()), market.cheapest(1, 2, 5));
@@ -188,7 +189,7 @@ pub(crate) fn dedicated_market() -> Growing {
     });
     let demands = (0..6).map(|number| demand(&format!("order {number}"), place(number), &[0, 1, 0]));
     let demands: Vec<Demand> = demands.collect();
-    let supply = Supply { providers: providers.collect(), rules, geometry };
+    let supply = Supply { providers: providers.collect(), rules, geometry, horizon: Horizon::SINGLE };
     let network = Parameters {
         allocation: Allocation::Dedicated,
         schedule: Schedule::from(Measure::Paper {

@@ -2,7 +2,7 @@
 
 use chain::Statement;
 use chain::record::OfferStatement;
-use scenarios::{Money, ProviderId, Site};
+use scenarios::{Money, ProviderId, Site, Slot};
 
 use crate::export::assert_stands;
 use crate::growing::{Growing, Next, key};
@@ -13,7 +13,7 @@ fn offer(cost: i64, deposit: Money) -> Statement {
         name: "newcomer".into(),
         site: Site::point(9, 9),
         offers: offers(&[(0, cost, 7), (1, cost, 7)]),
-        capacity: Some(50),
+        capacity: Some(50.into()),
         deposit,
     })
 }
@@ -33,7 +33,10 @@ fn an_idle_offer_gives_way_to_a_larger_deposit_at_once_and_after_notice() {
         let records = demand_records(&market, &instance);
         let first = records[0].id();
         market.add(Next { records, ..Next::default() });
-        market.add(Next { compositions: vec![(first, [0, 0].map(ProviderId).to_vec())], ..Next::default() });
+        market.add(Next {
+            compositions: vec![(first, vec![Slot::single(ProviderId(0)); 2])],
+            ..Next::default()
+        });
         // There is a third place for operation 0, and none for operation 1 until somebody has been idle.
         let idle = |market: &mut Growing| {
             for number in 0..4 {

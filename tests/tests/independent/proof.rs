@@ -7,7 +7,7 @@ use chain::state_tree::StateTree;
 use chain::{Batch, CompositionProof, DemandId, Hash, NetworkId, ProofError, codec};
 use miner::chain_tools::ProofFile;
 use miner::chain_tools::proof::{ProofFileError, ProveError};
-use scenarios::ProviderId;
+use scenarios::{ProviderId, Slot};
 use serde_json::Value;
 
 use crate::growing::{Growing, key, validators};
@@ -43,7 +43,7 @@ fn a_settled_composition_is_proved_by_its_file_alone() {
         panic!("it is settled")
     };
     assert_eq!((proven.demand, proven.entry.status.name()), (demand, "composed"));
-    assert_eq!(proven.composition.providers, composition.providers);
+    assert_eq!(proven.composition.slots, composition.slots);
     // As of the last state that had it, from which nothing but its settlement could follow.
     assert_eq!((proven.current_after + 1, proven.settled_at), (*height, Some(*height)));
     assert!(proven.height <= proven.current_after, "{} {}", proven.height, proven.current_after);
@@ -174,7 +174,7 @@ fn each_broken_link_is_named() {
     assert!(matches!(unsigned, ProofError::Proposer { place: Place::Batch, .. }), "{unsigned}");
     let few = after(|proof| proof.head.certificate.signatures.truncate(2));
     assert_eq!(few.to_string(), "the head is not final: the certificate: 4 votes, expected at least 5");
-    let absent = after(|proof| proof.composition.providers[0] = ProviderId(99));
+    let absent = after(|proof| proof.composition.slots[0] = Slot::single(ProviderId(99)));
     assert!(matches!(absent, ProofError::NotIncluded(_)), "{absent}");
     let shifted = after(|proof| proof.inclusion.total += 1);
     assert!(matches!(shifted, ProofError::NotIncluded(_)), "{shifted}");
@@ -231,7 +231,7 @@ fn a_composition_that_the_state_has_replaced_is_not_current() {
     let replaced: [Replacement; 3] = [
         ("the demand is cancelled", |entry| entry.status = DemandStatus::Cancelled { height: 9 }),
         ("the cost is", |entry| composition(entry).cost = scenarios::Money::from_micros(1)),
-        ("the list of providers is", |entry| composition(entry).providers.truncate(1)),
+        ("the list of slots is", |entry| composition(entry).slots.truncate(1)),
     ];
     for (expected, change) in replaced {
         let mut entry = entry.clone();

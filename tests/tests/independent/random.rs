@@ -7,7 +7,9 @@ use chain::{DemandId, Draft, Genesis, Record, SecretKey, Statement};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use scenarios::parameters::Allocation;
-use scenarios::{DualPrices, Money, Offer, OperationId, ProviderId, Site};
+use scenarios::{
+    Calendar, DualPrices, Horizon, Money, Offer, OperationId, Period, ProviderId, Site, Slot, TimeWindow,
+};
 
 use super::export::assert_stands;
 use super::growing::{Growing, Next, RNG_SEED, key};
@@ -53,7 +55,7 @@ fn genesis(
     amender_share: u64,
 ) -> Genesis {
     let (mut genesis, _) = open_market_genesis();
-    genesis.providers[0].provider.capacity = Some(80);
+    genesis.providers[0].provider.capacity = Some(80.into());
     // Enough for an account and two operations.
     genesis.balances.insert(key("newcomer", 3).public().address(), Money::from_units(3));
     let parameters = &mut genesis.parameters;
@@ -85,6 +87,16 @@ fn genesis(
     } else {
         Measure::Certified { gap_full_ppm: 100_000, gap_max_ppm: 9_000_000 }
     };
+    // Some markets have a calendar, whose periods are over after a few batches.
+    if !by_cost && !dedicated && amender_share % 5 < 2 {
+        parameters.period_ms = 3_000 + amender_share % 7 * 1_000;
+        parameters.frozen_zone_ms = amender_share % 3 * 1_500;
+        genesis.calendar_start_ms = genesis.timestamp_ms + amender_share % 4 * 2_000;
+        let periods = 1 + u32::try_from(amender_share / 7 % 4).expect("below four");
+        let period_minutes = Some(20 + (amender_share % 60).cast_signed());
+        genesis.horizon = Horizon { first: Period::ZERO, periods, period_minutes };
+        parameters.limits.market_work *= u64::from(periods);
+    }
     if dedicated {
         parameters.allocation = Allocation::Dedicated;
         genesis.miners = 2;
@@ -114,6 +126,7 @@ fn statement(market: &Growing, attempt: &Attempt) -> Option<(SecretKey, Statemen
                 budget: Money::from_micros(*budget),
                 solver_fee: Money::from_micros(*fee),
                 expires_ms: market.ledger.head().timestamp_ms + 2_000 + (*budget).cast_unsigned() % 5 * 4_000,
+                window: window(market, *budget),
             };
             (treasurer(), Statement::Demand(statement))
         }
@@ -133,7 +146,13 @@ fn statement(market: &Growing, attempt: &Attempt) -> Option<(SecretKey, Statemen
             let (name, site, capacity) = ("other".into(), Site::point(*cost * 70, -40), *capacity);
             // The least, or more.
             let deposit = market.ledger.network().parameters().offer_deposit + Money::from_micros(cost % 3);
-            let offer = OfferStatement { name, site, offers, capacity, deposit };
+            let offer = OfferStatement {
+                name,
+                site,
+                offers,
+                capacity: capacity.map(|minutes| calendar(market, minutes, *cost)),
+                deposit,
+            };
             (offerer(*who), Statement::Offer(offer))
         }
         Attempt::Withdraw(who) => (offerer(*who), Statement::OfferWithdrawal),
@@ -150,18 +169,43 @@ fn named(market: &Growing, index: Index) -> Option<(DemandId, chain::Address)> {
 }
 
 /// The demand with some provider for each of its orders.
-fn composed(market: &Growing, index: Index, choices: &[Index]) -> Option<(DemandId, Vec<ProviderId>)> {
+fn composed(market: &Growing, index: Index, choices: &[Index]) -> Option<(DemandId, Vec<Slot>)> {
     let (id, _) = named(market, index)?;
     let (count, orders) = (market.ledger.supply().providers.len(), market.demand(id).demand.orders.len());
-    Some((
-        id,
-        choices
-            .iter()
-            .cycle()
-            .take(orders)
-            .map(|choice| ProviderId::from_index(choice.index(count)))
-            .collect(),
-    ))
+    let horizon = market.ledger.supply().horizon;
+    let choices = || choices.iter().cycle().take(orders);
+    let mut periods: Vec<usize> = choices().map(|choice| choice.index(3 * horizon.len()) / 3).collect();
+    // Hardly ever the other way round, which is refused.
+    if !index.index(9).is_multiple_of(9) {
+        periods.sort_unstable();
+    }
+    let slots = choices().zip(periods).map(|(choice, offset)| Slot {
+        provider: ProviderId::from_index(choice.index(count)),
+        period: horizon.first.plus(u32::try_from(offset).expect("a few periods")),
+    });
+    Some((id, slots.collect()))
+}
+
+/// Where there is a calendar, some demands want to be served soon, or not yet.
+fn window(market: &Growing, number: i64) -> TimeWindow {
+    let horizon = market.ledger.supply().horizon;
+    let number = u32::try_from(number % 1_000).expect("small");
+    if horizon.period_minutes.is_none() || number.is_multiple_of(3) {
+        return TimeWindow::ANY;
+    }
+    let release = horizon.first.plus(number % 4);
+    TimeWindow { release, due: release.plus(number / 4 % 3) }
+}
+
+/// Where there is a calendar, minutes differ between periods, and once by exception.
+fn calendar(market: &Growing, minutes: i64, number: i64) -> Calendar {
+    let horizon = market.ledger.supply().horizon;
+    if horizon.period_minutes.is_none() {
+        return minutes.into();
+    }
+    let pattern = [minutes, minutes / 2, 0, minutes + number];
+    let pattern = pattern[..1 + usize::try_from(number % 4).expect("below four")].to_vec();
+    Calendar::new(pattern, [(horizon.first.plus(2), number)].into())
 }
 
 fn stands(market: &Growing, next: &Next) -> bool {

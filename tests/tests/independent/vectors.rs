@@ -8,7 +8,7 @@ use chain::{
     BatchHash, BlockHash, Commitment, Composition, Domain, Hash, NetworkId, RecordId, Replacement, codec,
     merkle_root,
 };
-use scenarios::{Geometry, Money, ProviderId, Site};
+use scenarios::{Geometry, Money, ProviderId, Site, Slot};
 
 const PROTOCOL: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/protocol.md"));
 
@@ -31,7 +31,7 @@ fn vectors() -> Vec<(&'static str, String)> {
     let far = (1 << 30) - 1;
     let composition = Composition {
         demand: RecordId(Hash([7; 32])),
-        providers: vec![ProviderId(1), ProviderId(300)],
+        slots: vec![Slot::single(ProviderId(1)), Slot::single(ProviderId(300))],
         cost: Money::from_micros(-3),
         minutes: 5,
         timestamp_ms: 6,

@@ -51,7 +51,7 @@ pub(crate) fn block_of(key: &SecretKey, ledger: &Ledger, world: &World, number: 
         timestamp_ms: (ledger.head().timestamp_ms + 1).max(START_MS + world.now_ms()),
         records: Vec::new(),
         prices: None,
-        compositions: vec![(*demand, cheapest.providers)],
+        compositions: vec![(*demand, cheapest.slots)],
         amendments: Vec::new(),
     };
     ledger.draft(draft).ok()?.sign_block(key).map(|(block, _)| block)

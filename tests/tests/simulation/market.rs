@@ -141,7 +141,7 @@ fn what_earns_too_little_is_refused_at_first_and_accepted_when_it_has_waited() {
     let ledger = world.node(HostId(3)).ledger();
     let waited_ms = ledger.demands().map(|(_, entry)| {
         let standing = entry.composition().unwrap();
-        (standing.providers[0], standing.since_ms - entry.since_ms)
+        (standing.slots[0].provider, standing.since_ms - entry.since_ms)
     });
     let waited_ms: BTreeMap<ProviderId, u64> = waited_ms.collect();
     // The cheap one in the first batch it could be in; the dear one when it had waited 2 + 3 seconds.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use scenarios::ProviderId;
+use scenarios::{ProviderId, Slot};
 
 use super::MarketError;
 use crate::ledger::Ledger;
@@ -26,6 +26,9 @@ impl MarketError {
             | Self::UnknownProvider { demand, .. }
             | Self::NotOffered { demand, .. }
             | Self::OfferWithdrawn { demand, .. }
+            | Self::OutsideWindow { demand, .. }
+            | Self::PeriodsDecrease { demand, .. }
+            | Self::PeriodTooShort { demand, .. }
             | Self::NoDistance { demand, .. }
             | Self::OverBudget { demand, .. }
             | Self::OverCapacity { demand, .. }
@@ -61,16 +64,16 @@ impl MarketError {
 
     /// The providers it names.
     #[expect(clippy::wildcard_enum_match_arm, reason = "most name none")]
-    fn providers(&self) -> &[ProviderId] {
+    fn providers(&self) -> Vec<ProviderId> {
         match self {
             Self::UnknownProvider { got: provider, .. }
             | Self::NotOffered { got: provider, .. }
             | Self::OfferWithdrawn { got: provider, .. }
-            | Self::OverCapacity { provider, .. }
+            | Self::OverCapacity { slot: Slot { provider, .. }, .. }
             | Self::ProviderHeld { provider, .. }
-            | Self::ProviderOutside { got: provider, .. } => std::slice::from_ref(provider),
-            Self::NotNearBest { best, .. } => best,
-            _ => &[],
+            | Self::ProviderOutside { got: provider, .. } => vec![*provider],
+            Self::NotNearBest { best, .. } => best.iter().map(|slot| slot.provider).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -78,13 +81,16 @@ impl MarketError {
     #[expect(clippy::wildcard_enum_match_arm, reason = "of most there is nothing to say")]
     pub const fn remedy(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NotNearBest { .. } => "compose it with the providers named",
+            Self::NotNearBest { .. } => "compose it that way",
             Self::NothingToCompare { .. } => "send it again when the demand has waited that long",
             Self::RewardBelowThreshold { .. } => {
                 "compose it for less, wait until less is required of it, or update prices if they are old"
             }
             Self::OverCapacity { .. } => {
                 "use another provider, or re-compose what takes its minutes in one amendment with this"
+            }
+            Self::OutsideWindow { .. } | Self::PeriodsDecrease { .. } | Self::PeriodTooShort { .. } => {
+                "search again on the periods that can be planned with the newest batch"
             }
             Self::OverBudget { .. } => "find a cheaper way, or leave it until offers are cheaper",
             Self::OfferWithdrawn { .. } | Self::NotOffered { .. } | Self::UnknownProvider { .. } => {
@@ -134,7 +140,7 @@ impl State {
         let mut text = error.to_string();
         let demand = error.demand().and_then(|id| self.demands.get(id));
         let mut named: Vec<ProviderId> = Vec::new();
-        for &id in error.providers() {
+        for id in error.providers() {
             if !named.contains(&id) && named.len() < NAMED {
                 named.push(id);
             }

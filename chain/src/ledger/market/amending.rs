@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use scenarios::parameters::Allocation;
-use scenarios::{CompositionEvaluation, DualPrices, Minutes, Money, ProviderId};
+use scenarios::{CompositionEvaluation, DualPrices, Minutes, Money, Slot};
 
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
@@ -39,7 +39,7 @@ use crate::schedule::{Achievement, PPM};
 pub(crate) struct ProposedPart<'p> {
     pub(crate) replaces: u32,
     pub(crate) demand: DemandId,
-    pub(crate) providers: &'p [ProviderId],
+    pub(crate) slots: &'p [Slot],
     pub(crate) timestamp_ms: u64,
     /// What it is said to be, if anything is said.
     pub(crate) claim: Option<Claim>,
@@ -48,9 +48,9 @@ pub(crate) struct ProposedPart<'p> {
 impl<'p> From<&'p Replacement> for ProposedPart<'p> {
     fn from(part: &'p Replacement) -> Self {
         let composition = &part.composition;
-        let (demand, providers) = (composition.demand, composition.providers.as_slice());
+        let (demand, slots) = (composition.demand, composition.slots.as_slice());
         let (replaces, claim) = (part.replaces, Some(Claim::from(composition)));
-        Self { replaces, demand, providers, timestamp_ms: composition.timestamp_ms, claim }
+        Self { replaces, demand, slots, timestamp_ms: composition.timestamp_ms, claim }
     }
 }
 
@@ -99,7 +99,7 @@ impl Part {
     /// Whether it makes its demand's composition another one.
     fn changes(&self, proposed: &ProposedPart<'_>) -> bool {
         self.replaced().is_none_or(|standing| {
-            standing.providers != proposed.providers || standing.cost != self.evaluation.cost()
+            standing.slots != proposed.slots || standing.cost != self.evaluation.cost()
         })
     }
 
@@ -142,7 +142,7 @@ impl Transition<'_> {
             by,
             demand: proposed.demand,
             entry: part.entry,
-            providers: proposed.providers.to_vec(),
+            slots: proposed.slots.to_vec(),
             evaluation: part.evaluation,
             timestamp_ms: proposed.timestamp_ms,
             terms,
@@ -169,7 +169,7 @@ impl Transition<'_> {
         amendment: usize,
         proposed: &[ProposedPart<'_>],
         parts: &[Part],
-        moved: &BTreeMap<ProviderId, Minutes>,
+        moved: &BTreeMap<Slot, Minutes>,
     ) -> Result<(), MarketError> {
         for (part, proposed) in parts.iter().zip(proposed) {
             let Some(standing) = part.replaced() else { continue };
@@ -178,8 +178,11 @@ impl Transition<'_> {
                 continue;
             }
             let left = self.left(&without(moved, &part.evaluation.minutes));
-            let has_room = standing.minutes.iter().all(|(provider, &minutes)| {
-                left.get(provider.index()).copied().flatten().is_none_or(|left| minutes <= left)
+            let horizon = self.supply.horizon;
+            let left = |slot| horizon.position(slot).map(|position| left.get(position).copied().flatten());
+            // What cannot be planned any more has no room.
+            let has_room = standing.minutes.iter().all(|(&slot, &minutes)| {
+                left(slot).is_some_and(|left| left.is_none_or(|left| minutes <= left))
             });
             if has_room {
                 return Err(MarketError::DearerPart { amendment, demand: proposed.demand, got, expected });
@@ -284,9 +287,10 @@ impl Transition<'_> {
     /// What is due to be settled is not re-composed any more, even if more is than one batch settles.
     fn validate_not_frozen(&self, demand: DemandId, entry: &DemandEntry) -> Result<(), MarketError> {
         let freezes_ms = entry.composition().map(|standing| self.state.demands.freezes_at_ms(standing));
+        let now_ms = self.state.demands.freezing_clock(self.at);
         match freezes_ms {
-            Some(expected) if expected <= self.at.market_ms() => {
-                Err(MarketError::DemandFrozen { demand, got: self.at.market_ms(), expected })
+            Some(expected) if expected <= now_ms => {
+                Err(MarketError::DemandFrozen { demand, got: now_ms, expected })
             }
             Some(_) | None => Ok(()),
         }
@@ -298,23 +302,23 @@ impl Transition<'_> {
         &self,
         proposed: &[ProposedPart<'_>],
         entries: Vec<Arc<DemandEntry>>,
-    ) -> Result<(Vec<Part>, BTreeMap<ProviderId, Minutes>), MarketError> {
-        let mut moved: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
+    ) -> Result<(Vec<Part>, BTreeMap<Slot, Minutes>), MarketError> {
+        let mut moved: BTreeMap<Slot, Minutes> = BTreeMap::new();
         for standing in entries.iter().filter_map(|entry| entry.composition()) {
-            for (&provider, &minutes) in &standing.minutes {
-                let moved = moved.entry(provider).or_default();
+            for (&slot, &minutes) in &standing.minutes {
+                let moved = moved.entry(slot).or_default();
                 *moved = moved.saturating_sub(minutes);
             }
         }
         let mut parts = Vec::with_capacity(proposed.len());
         for (proposed, entry) in proposed.iter().zip(entries) {
-            let evaluation = self.validate_feasible(proposed.demand, &entry, proposed.providers)?;
+            let evaluation = self.validate_feasible(proposed.demand, &entry, proposed.slots)?;
             if let Some(claim) = proposed.claim {
                 claim.verify(proposed.demand, &evaluation)?;
             }
             self.validate_capacity(proposed.demand, &evaluation, &moved)?;
-            for (&provider, &minutes) in &evaluation.minutes {
-                let moved = moved.entry(provider).or_default();
+            for (&slot, &minutes) in &evaluation.minutes {
+                let moved = moved.entry(slot).or_default();
                 *moved = moved.saturating_add(minutes);
             }
             parts.push(Part { entry, evaluation });
@@ -323,14 +327,14 @@ impl Transition<'_> {
     }
 }
 
-/// Something that stands gets other providers.
+/// Something that stands gets other slots.
 fn validate_changed(
     amendment: usize,
     proposed: &[ProposedPart<'_>],
     parts: &[Part],
 ) -> Result<(), MarketError> {
     let changes = |(proposed, part): (&ProposedPart<'_>, &Part)| {
-        part.replaced().is_some_and(|standing| standing.providers != proposed.providers)
+        part.replaced().is_some_and(|standing| standing.slots != proposed.slots)
     };
     if proposed.iter().zip(parts).any(changes) {
         Ok(())
@@ -411,13 +415,10 @@ fn undue(entry: &DemandEntry) -> Option<Money> {
 }
 
 /// Minutes that move, without these.
-fn without(
-    moved: &BTreeMap<ProviderId, Minutes>,
-    minutes: &BTreeMap<ProviderId, Minutes>,
-) -> BTreeMap<ProviderId, Minutes> {
+fn without(moved: &BTreeMap<Slot, Minutes>, minutes: &BTreeMap<Slot, Minutes>) -> BTreeMap<Slot, Minutes> {
     let mut others = moved.clone();
-    for (&provider, &minutes) in minutes {
-        let moved = others.entry(provider).or_default();
+    for (&slot, &minutes) in minutes {
+        let moved = others.entry(slot).or_default();
         *moved = moved.saturating_sub(minutes);
     }
     others

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
-use scenarios::Money;
+use scenarios::{Money, Period};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{DemandEntry, DemandStatus, Standing};
 use super::error::MarketError;
-use crate::genesis::Parameters;
+use crate::genesis::{Genesis, Parameters};
 use crate::ledger::defect::Defect;
 use crate::ledger::root::StateKey;
+use crate::ledger::state::Moment;
 use crate::record::DemandId;
 
 /// A demand that left the market, as it left.
@@ -32,31 +33,45 @@ pub struct DemandTotals {
     pub expired: u64,
 }
 
+/// When compositions freeze.
+#[derive(Clone, Copy, Debug)]
+enum Freezing {
+    /// So long after the first, in milliseconds of market time.
+    After(u64),
+    /// When their first period cannot be planned any more: so long before it begins, in milliseconds of batch time.
+    Before { start_ms: u64, period_ms: u64, frozen_zone_ms: u64 },
+}
+
 /// All demands of the market. Cloning shares what is large.
 #[derive(Clone, Debug)]
 pub(crate) struct Demands {
     entries: RedBlackTreeMapSync<DemandId, Arc<DemandEntry>>,
-    /// The composed ones, by the market time at which they freeze.
+    /// The composed ones, by the time at which they freeze.
     due: RedBlackTreeSetSync<(u64, DemandId)>,
     /// The open ones, by the market time at which they came.
     open: RedBlackTreeSetSync<(u64, DemandId)>,
     /// The open ones, by the time at which they expire.
     expiring: RedBlackTreeSetSync<(u64, DemandId)>,
     totals: DemandTotals,
-    freeze_after_ms: u64,
+    freezing: Freezing,
     /// What changed since the state tree was last brought up to date.
     touched: BTreeSet<StateKey>,
 }
 
 impl Demands {
-    pub(in crate::ledger) fn new(parameters: &Parameters) -> Self {
+    pub(in crate::ledger) fn new(genesis: &Genesis) -> Self {
+        let Parameters { freeze_after_ms, period_ms, frozen_zone_ms, .. } = genesis.parameters;
+        let start_ms = genesis.calendar_start_ms;
         Self {
             entries: RedBlackTreeMapSync::new_sync(),
             due: RedBlackTreeSetSync::new_sync(),
             open: RedBlackTreeSetSync::new_sync(),
             expiring: RedBlackTreeSetSync::new_sync(),
             totals: DemandTotals::default(),
-            freeze_after_ms: parameters.freeze_after_ms,
+            freezing: match genesis.horizon.period_minutes {
+                None => Freezing::After(freeze_after_ms),
+                Some(_) => Freezing::Before { start_ms, period_ms, frozen_zone_ms },
+            },
             touched: BTreeSet::new(),
         }
     }
@@ -90,23 +105,43 @@ impl Demands {
         self.totals
     }
 
-    /// The market time at which a composed demand freezes, counted from its first composition.
-    pub(in crate::ledger) const fn freezes_at_ms(&self, standing: &Standing) -> u64 {
-        standing.since_ms.saturating_add(self.freeze_after_ms)
+    /// When a composed demand freezes, by the clock of [`Self::freezing_clock`].
+    pub(in crate::ledger) fn freezes_at_ms(&self, standing: &Standing) -> u64 {
+        match self.freezing {
+            Freezing::After(freeze_after_ms) => standing.since_ms.saturating_add(freeze_after_ms),
+            Freezing::Before { start_ms, period_ms, frozen_zone_ms } => {
+                let first = standing.slots.iter().map(|slot| slot.period).min().unwrap_or(Period::LAST);
+                let begins_ms = period_ms.saturating_mul(first.0.into()).saturating_add(start_ms);
+                begins_ms.saturating_sub(frozen_zone_ms)
+            }
+        }
     }
 
-    /// The first composed ones that freeze by this market time, by time and id, at most so many.
-    pub(in crate::ledger) fn due_at(&self, market_ms: u64, most: usize) -> Vec<DemandId> {
-        let due = self.due.iter().take_while(|(due_ms, _)| *due_ms <= market_ms);
+    /// What freezing goes by: market time, or where there is a calendar, which no halt moves, the time of batches.
+    pub(in crate::ledger) const fn freezing_clock(&self, at: Moment) -> u64 {
+        match self.freezing {
+            Freezing::After(_) => at.market_ms(),
+            Freezing::Before { .. } => at.timestamp_ms,
+        }
+    }
+
+    /// Whether freezing goes by a calendar.
+    pub(in crate::ledger) const fn has_calendar(&self) -> bool {
+        matches!(self.freezing, Freezing::Before { .. })
+    }
+
+    /// The first composed ones that freeze by this time, by time and id, at most so many.
+    pub(in crate::ledger) fn due_at(&self, time_ms: u64, most: usize) -> Vec<DemandId> {
+        let due = self.due.iter().take_while(|(due_ms, _)| *due_ms <= time_ms);
         due.take(most).map(|&(_, id)| id).collect()
     }
 
-    /// The market time at which the first composed demand freezes that does so after this one.
-    pub(in crate::ledger) fn next_freeze_after(&self, market_ms: u64) -> Option<u64> {
-        next_after(&self.due, market_ms)
+    /// When the first composed demand freezes that does so after this time.
+    pub(in crate::ledger) fn next_freeze_after(&self, time_ms: u64) -> Option<u64> {
+        next_after(&self.due, time_ms)
     }
 
-    /// The market time at which the first composed demand freezes.
+    /// When the first composed demand freezes.
     pub(in crate::ledger) fn first_freeze(&self) -> Option<u64> {
         self.due.first().map(|&(due_ms, _)| due_ms)
     }

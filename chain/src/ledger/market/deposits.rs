@@ -30,7 +30,7 @@ impl State {
             return Err(MarketStatementError::UnlimitedCapacity { author });
         }
         let locked = id.map_or(Money::ZERO, |id| self.providers.deposit(id));
-        let required = self.providers.deposit_for(id, &locking(offer));
+        let required = self.providers.deposit_for(id, &self.locking(offer));
         let got = self.accounts.spendable(author);
         // What cannot be said in money cannot be paid either.
         match required.and_then(|required| required.checked_sub(locked)) {
@@ -71,10 +71,18 @@ impl State {
         ids.iter().try_for_each(|&id| self.release_deposit(id))
     }
 
+    /// What an offer states of its minutes and of what it locks.
+    fn locking(&self, offer: &OfferStatement) -> Locking {
+        let OfferStatement { offers, capacity, deposit, .. } = offer;
+        let periods = self.providers.supply().horizon.periods;
+        let minutes = capacity.as_ref().map(|calendar| calendar.most_total(periods));
+        Locking { operations: offers.len(), minutes, per_operation: *deposit }
+    }
+
     fn required_deposit(&self, id: ProviderId) -> Result<Money, Defect> {
         let author = self.providers.address_of(id).ok_or(Defect::ProviderId)?;
         let announced = match self.notices.get(Subject::Offer(author)).map(|notice| &notice.change) {
-            Some(Change::Offer(offer)) => Some(locking(offer)),
+            Some(Change::Offer(offer)) => Some(self.locking(offer)),
             Some(Change::Withdrawal | Change::Cancellation) | None => None,
         };
         let in_force = self.providers.locking(id).ok_or(Defect::ProviderId)?;
@@ -82,10 +90,4 @@ impl State {
         let announced = announced.as_ref().map_or(Ok(Money::ZERO), required)?;
         Ok(required(&in_force)?.max(announced))
     }
-}
-
-/// What an offer is about, as far as it locks something.
-fn locking(offer: &OfferStatement) -> Locking {
-    let OfferStatement { offers, capacity, deposit, .. } = offer;
-    Locking { operations: offers.len(), capacity: *capacity, per_operation: *deposit }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scenarios::{Demand, Minutes, Money, ProviderId};
+use scenarios::{Demand, Minutes, Money, ProviderId, Slot};
 use serde::{Deserialize, Serialize};
 
 use crate::key::Address;
@@ -52,8 +52,8 @@ pub enum DemandStatus {
 pub struct Standing {
     /// 1 for the first composition; one more with each amendment.
     pub version: u32,
-    /// The provider of each order.
-    pub providers: Vec<ProviderId>,
+    /// By whom and when each order is done.
+    pub slots: Vec<Slot>,
     /// Who composed the demand first and earns its fee.
     pub miner: Address,
     /// The height at which the demand was first composed.
@@ -66,8 +66,9 @@ pub struct Standing {
     pub amended_by: Option<Address>,
     /// When it was found, by its miner, in milliseconds since the Unix epoch.
     pub timestamp_ms: u64,
-    /// Minutes it takes from each provider.
-    pub minutes: BTreeMap<ProviderId, Minutes>,
+    /// Minutes it takes of each slot.
+    #[serde(with = "by_slot")]
+    pub minutes: BTreeMap<Slot, Minutes>,
     /// Processing cost it owes each provider.
     pub owed: BTreeMap<ProviderId, Money>,
     /// What it owes the carrier.
@@ -87,6 +88,34 @@ pub struct Standing {
     pub earned: Money,
     /// What amenders are paid at the freeze. Together with `earned` paid, never more than the fee.
     pub dues: BTreeMap<Address, Money>,
+}
+
+/// Minutes by slot as bytes are a map; as text, where keys are strings, a list of slots and minutes.
+mod by_slot {
+    use std::collections::BTreeMap;
+
+    use scenarios::{Minutes, Slot};
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        minutes: &BTreeMap<Slot, Minutes>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_seq(minutes)
+        } else {
+            minutes.serialize(serializer)
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Slot, Minutes>, D::Error> {
+        if deserializer.is_human_readable() {
+            return Vec::deserialize(deserializer).map(BTreeMap::from_iter);
+        }
+        BTreeMap::deserialize(deserializer)
+    }
 }
 
 impl Standing {

@@ -1,7 +1,7 @@
 //! Why the market refuses what a batch composes, amends, prices and claims to be paid: one variant per rule.
 
 use scenarios::reference::Area;
-use scenarios::{Minutes, Money, OperationId, PriceError, ProviderId};
+use scenarios::{Minutes, Money, OperationId, Period, PriceError, ProviderId, Slot, TimeWindow};
 
 use crate::key::Address;
 use crate::ledger::defect::Defect;
@@ -86,6 +86,30 @@ pub enum MarketError {
         order: usize,
         got: ProviderId,
     },
+    /// An order is done when the demand does not want it, or when nothing can be planned.
+    #[error("demand {demand:?}, order {order}: done in {got}, expected {expected}")]
+    OutsideWindow {
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        got: Period,
+        /// What of the demand's window can be planned.
+        expected: TimeWindow,
+    },
+    /// An order is done before the one that comes before it.
+    #[error(
+        "demand {demand:?}, order {order}: done in {got}, expected {expected} or later, like the order before it"
+    )]
+    PeriodsDecrease {
+        demand: DemandId,
+        /// The order's position.
+        order: usize,
+        got: Period,
+        expected: Period,
+    },
+    /// A composition takes more of a period than that has.
+    #[error("demand {demand:?}: {got} minutes of processing and travel in {period}, which has {expected}")]
+    PeriodTooShort { demand: DemandId, period: Period, got: Minutes, expected: Minutes },
     /// A leg cannot be travelled.
     #[error("demand {demand:?}, order {order}: no distance between its site and the next")]
     NoDistance {
@@ -96,12 +120,12 @@ pub enum MarketError {
     /// A composition costs more than its demand's budget.
     #[error("demand {demand:?} costs {got}, its budget is {expected}")]
     OverBudget { demand: DemandId, got: Money, expected: Money },
-    /// A provider would be used for longer than its capacity, standing compositions included.
-    #[error("demand {demand:?}: {provider} would be used {got} minutes, its capacity is {expected}")]
+    /// A slot would be used for longer than its capacity, standing compositions included.
+    #[error("demand {demand:?}: {slot} would be used {got} minutes, its capacity is {expected}")]
     OverCapacity {
         /// The demand whose composition is one too many.
         demand: DemandId,
-        provider: ProviderId,
+        slot: Slot,
         /// Minutes used with it.
         got: Minutes,
         expected: Minutes,
@@ -191,7 +215,7 @@ pub enum MarketError {
         /// The most that passes: the carried path and `near_best_ppm` of it.
         expected: Money,
         /// The carried path, which would pass.
-        best: Vec<ProviderId>,
+        best: Vec<Slot>,
     },
     /// Nothing that is left within the budget was found to compare the composition with.
     #[error(
@@ -313,6 +337,9 @@ impl MarketError {
             Self::NotOffered { .. } => "not-offered",
             Self::OfferWithdrawn { .. } => "offer-withdrawn",
             Self::NoDistance { .. } => "no-distance",
+            Self::OutsideWindow { .. } => "window",
+            Self::PeriodsDecrease { .. } => "period-order",
+            Self::PeriodTooShort { .. } => "period-minutes",
             Self::OverBudget { .. } => "budget",
             Self::OverCapacity { .. } => "capacity",
             Self::ProviderHeld { .. } => "provider-held",
@@ -344,7 +371,7 @@ impl MarketError {
     }
 }
 
-/// Providers as a list.
-fn listed(providers: &[ProviderId]) -> String {
-    providers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// Slots as a list.
+fn listed(slots: &[Slot]) -> String {
+    slots.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

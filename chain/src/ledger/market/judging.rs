@@ -5,7 +5,7 @@
 use scenarios::bound::{demand_bound, reduced_cost};
 use scenarios::oracle::validate_prices;
 use scenarios::reference::{Area, References};
-use scenarios::{CompositionEvaluation, DualPrices, Money, PriceError, ProviderId};
+use scenarios::{CompositionEvaluation, DualPrices, Money, PriceError, ProviderId, Slot};
 
 use super::entry::DemandEntry;
 use super::error::MarketError;
@@ -74,7 +74,7 @@ impl Transition<'_> {
         entry: &DemandEntry,
         evaluation: &CompositionEvaluation,
     ) -> Result<Value, Defect> {
-        let prices = self.prices;
+        let prices = &*self.prices;
         let valued = demand_bound(self.valued_oracle(), &entry.demand, prices);
         let least =
             if self.is_all_valued() { valued } else { demand_bound(self.oracle(), &entry.demand, prices) };
@@ -183,7 +183,7 @@ impl Transition<'_> {
                 continue;
             }
             let reference = means.cost(area, &staged.entry.demand).ok_or(WHAT)?;
-            let orders = u64::try_from(staged.providers.len()).or(Err(WHAT))?;
+            let orders = u64::try_from(staged.slots.len()).or(Err(WHAT))?;
             achievement.cost = achievement.cost.checked_add(staged.evaluation.cost()).ok_or(WHAT)?;
             achievement.reference = achievement.reference.checked_add(reference).ok_or(WHAT)?;
             achievement.orders = achievement.orders.saturating_add(orders);
@@ -203,7 +203,8 @@ impl Transition<'_> {
             let demand = &staged.entry.demand;
             let area = references.area_of(demand).ok_or(WHAT)?;
             let site = |id: ProviderId| self.supply.provider(id).map(|provider| provider.site);
-            let is_within = |id, _| site(id).is_some_and(|site| references.is_within(area, site));
+            let is_within =
+                |slot: Slot, _| site(slot.provider).is_some_and(|site| references.is_within(area, site));
             let cheapest =
                 self.oracle().cheapest_among(demand, &DualPrices::zero(), is_within).ok_or(WHAT)?;
             least = least.checked_add(cheapest.priced_cost).ok_or(WHAT)?;
@@ -225,7 +226,7 @@ impl Transition<'_> {
         }
         let site = |id: ProviderId| self.supply.provider(id).map(|provider| provider.site);
         let is_outside = |id: &ProviderId| !site(*id).is_some_and(|site| references.is_within(area, site));
-        match staged.providers.iter().copied().find(is_outside) {
+        match staged.slots.iter().map(|slot| slot.provider).find(is_outside) {
             Some(got) => Err(MarketError::ProviderOutside { demand, got, expected: area }),
             None => Ok(area),
         }
@@ -239,7 +240,7 @@ impl Transition<'_> {
         if got != expected {
             return Err(MarketError::StalePrices { got, expected });
         }
-        validate_prices(prices, &self.state.market_capacities())?;
+        validate_prices(prices, self.supply.horizon, &self.state.market_capacities())?;
         let (bond, got) = (self.network.parameters().price_bond, self.state.accounts.spendable(miner));
         if got < bond {
             return Err(MarketError::PriceBond { got, expected: bond });
@@ -268,7 +269,7 @@ impl Transition<'_> {
 
     /// What new prices may claim in the next batch, so that it holds even if the market changes a little until then.
     pub(crate) fn claim_prices(&mut self, prices: DualPrices) -> Result<PriceUpdate, MarketError> {
-        validate_prices(&prices, &self.state.market_capacities())?;
+        validate_prices(&prices, self.supply.horizon, &self.state.market_capacities())?;
         let before = self.bound_in_force();
         let raised = raised_by(before, self.bound_at(&prices)?);
         let least = least_gain(before, self.network.parameters().min_bound_gain_ppm);

@@ -3,9 +3,10 @@
 //! compose everything with a crony at any price. The yardstick is the carried path, which everybody can afford.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use scenarios::oracle::CARRIED_PATH_WORK;
-use scenarios::{CompositionEvaluation, DualPrices, Minutes, Money, PricedComposition, ProviderId};
+use scenarios::{CompositionEvaluation, DualPrices, Minutes, Money, PricedComposition, Slot};
 
 use super::entry::DemandEntry;
 use super::error::MarketError;
@@ -15,16 +16,12 @@ use crate::record::DemandId;
 use crate::schedule::PPM;
 
 impl Transition<'_> {
-    /// What is left of each provider's capacity after the minutes in `moved` were taken (negative: given back), as
+    /// What is left of each slot's capacity, in order, after the minutes in `moved` were taken (negative: given back), as
     /// compositions are judged: of the offers that the batch begins with.
-    pub(in crate::ledger) fn left(&self, moved: &BTreeMap<ProviderId, Minutes>) -> Vec<Option<Minutes>> {
-        let providers = self.supply.provider_ids().zip(&self.supply.providers);
-        let left = providers.map(|(id, provider)| {
-            let used = self.state.providers.usage(id).total();
-            let used = used.saturating_add(moved.get(&id).copied().unwrap_or(0));
-            provider.capacity.map(|capacity| capacity.saturating_sub(used).max(0))
-        });
-        left.collect()
+    pub(in crate::ledger) fn left(&self, moved: &BTreeMap<Slot, Minutes>) -> Vec<Option<Minutes>> {
+        self.state.providers.left_of(&self.supply, |slot, usage| {
+            usage.total().saturating_add(moved.get(&slot).copied().unwrap_or(0))
+        })
     }
 
     /// The carried path of a demand (docs/protocol.md, section 9), once its work is taken into account.
@@ -46,20 +43,20 @@ impl Transition<'_> {
         entry: &DemandEntry,
         evaluation: &CompositionEvaluation,
         value: &Value,
-        moved: &BTreeMap<ProviderId, Minutes>,
+        moved: &BTreeMap<Slot, Minutes>,
     ) -> Result<(), MarketError> {
         if self.takes_effect_whole() || self.most_near(value.least) >= value.with_minutes {
             return Ok(());
         }
-        let (left, prices) = (self.left(moved), self.prices);
-        let (found, got) = match self.carried(entry, prices, &left)? {
+        let (left, prices) = (self.left(moved), Arc::clone(&self.prices));
+        let (found, got) = match self.carried(entry, &prices, &left)? {
             Some(found) => (Some(found), value.with_minutes),
             None => (self.carried(entry, &DualPrices::zero(), &left)?, evaluation.cost()),
         };
-        if let Some(PricedComposition { providers, priced_cost }) = found {
+        if let Some(PricedComposition { slots, priced_cost }) = found {
             let expected = self.most_near(priced_cost);
             if got > expected {
-                return Err(MarketError::NotNearBest { demand, got, expected, best: providers });
+                return Err(MarketError::NotNearBest { demand, got, expected, best: slots });
             }
             return Ok(());
         }

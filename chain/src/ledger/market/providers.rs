@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, VectorSync};
-use scenarios::{DualPrices, Minutes, Money, Offer, OperationId, Provider, ProviderId, SharedSupply};
+use scenarios::{
+    DualPrices, Horizon, Minutes, Money, Offer, OperationId, Period, Provider, ProviderId, SharedSupply, Slot,
+};
 use serde::{Deserialize, Serialize};
 
 use super::entry::Standing;
@@ -15,7 +17,7 @@ use crate::key::Address;
 use crate::ledger::defect::Defect;
 use crate::ledger::root::StateKey;
 
-/// Minutes taken from a provider.
+/// Minutes taken of a slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// By compositions that are not frozen yet.
@@ -45,9 +47,11 @@ pub struct Holder {
 struct ProviderEntry<'a> {
     address: Address,
     provider: &'a Provider,
-    usage: Usage,
+    /// By period; those of which nothing is taken are left out.
+    usage: BTreeMap<Period, Usage>,
     holder: Option<Holder>,
-    price: Money,
+    /// By period, without those that are 0.
+    prices: BTreeMap<Period, Money>,
     deposit: Money,
     /// What of it its offer locks for each operation.
     per_operation: Money,
@@ -59,7 +63,8 @@ struct ProviderEntry<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::ledger) struct Locking {
     pub(in crate::ledger) operations: usize,
-    pub(in crate::ledger) capacity: Option<Minutes>,
+    /// The most in any horizon; `None` is unlimited.
+    pub(in crate::ledger) minutes: Option<Minutes>,
     pub(in crate::ledger) per_operation: Money,
 }
 
@@ -75,7 +80,8 @@ pub(crate) struct Providers {
     unvalued: BTreeMap<ProviderId, u64>,
     addresses: VectorSync<Address>,
     ids: RedBlackTreeMapSync<Address, ProviderId>,
-    usage: VectorSync<Usage>,
+    /// Of whose minutes nothing is taken, there is no entry.
+    usage: RedBlackTreeMapSync<Slot, Usage>,
     holders: RedBlackTreeMapSync<ProviderId, Holder>,
     /// What is locked; of whom nothing is, there is no entry.
     deposits: RedBlackTreeMapSync<ProviderId, Money>,
@@ -101,13 +107,14 @@ impl Providers {
         let addresses = || genesis.providers.iter().map(|genesis| genesis.address);
         let ids = addresses().enumerate().map(|(index, address)| (address, ProviderId::from_index(index)));
         let supply = SharedSupply::new(genesis.supply());
+        let genesis_periods = genesis.horizon.periods;
         Self {
             valued: supply.clone(),
             unvalued: BTreeMap::new(),
             supply,
             addresses: addresses().collect(),
             ids: ids.collect(),
-            usage: addresses().map(|_| Usage::default()).collect(),
+            usage: RedBlackTreeMapSync::new_sync(),
             holders: RedBlackTreeMapSync::new_sync(),
             deposits: RedBlackTreeMapSync::new_sync(),
             per_operation: RedBlackTreeMapSync::new_sync(),
@@ -115,7 +122,11 @@ impl Providers {
             resting: RedBlackTreeMapSync::new_sync(),
             offer_deposit: genesis.parameters.offer_deposit,
             minute_deposit: genesis.parameters.minute_deposit,
-            vouched: genesis.providers.iter().map(|genesis| genesis.provider.capacity).collect(),
+            vouched: genesis
+                .providers
+                .iter()
+                .map(|genesis| most_minutes(&genesis.provider, genesis_periods))
+                .collect(),
             prices: Arc::new(DualPrices::zero()),
             touched: BTreeSet::new(),
         }
@@ -133,6 +144,10 @@ impl Providers {
         &self.prices
     }
 
+    pub(in crate::ledger) fn shared_prices(&self) -> Arc<DualPrices> {
+        Arc::clone(&self.prices)
+    }
+
     pub(in crate::ledger) fn count(&self) -> usize {
         self.addresses.len()
     }
@@ -145,8 +160,15 @@ impl Providers {
         self.addresses.get(id.index()).copied()
     }
 
-    pub(in crate::ledger) fn usage(&self, id: ProviderId) -> Usage {
-        self.usage.get(id.index()).copied().unwrap_or_default()
+    pub(in crate::ledger) fn usage(&self, slot: Slot) -> Usage {
+        self.usage.get(&slot).copied().unwrap_or_default()
+    }
+
+    /// What is taken of a provider's minutes, by period.
+    pub(in crate::ledger) fn usage_of(&self, id: ProviderId) -> BTreeMap<Period, Usage> {
+        let slot = |period| Slot { provider: id, period };
+        let taken = self.usage.range(slot(Period::ZERO)..=slot(Period::LAST));
+        taken.map(|(slot, &usage)| (slot.period, usage)).collect()
     }
 
     pub(in crate::ledger) fn holder(&self, id: ProviderId) -> Option<&Holder> {
@@ -157,16 +179,26 @@ impl Providers {
         self.holders.iter().map(|(&id, holder)| (id, holder))
     }
 
-    /// What is left of each capacity, by number, never negative, when so many minutes of it are taken.
+    /// What is left of each slot's capacity, in order, never negative, when so many minutes of it are taken.
     pub(in crate::ledger) fn capacities_left(
         &self,
-        taken: impl Fn(ProviderId, Usage) -> Minutes,
+        taken: impl Fn(Slot, Usage) -> Minutes,
     ) -> Vec<Option<Minutes>> {
-        let providers = self.supply.provider_ids().zip(&self.supply.providers).zip(self.usage.iter());
-        let left = |((id, provider), &usage): ((ProviderId, &Provider), &Usage)| {
-            provider.capacity.map(|capacity| capacity.saturating_sub(taken(id, usage)).max(0))
+        self.left_of(&self.supply, taken)
+    }
+
+    /// The same of the capacities of a supply.
+    pub(in crate::ledger) fn left_of(
+        &self,
+        supply: &SharedSupply,
+        taken: impl Fn(Slot, Usage) -> Minutes,
+    ) -> Vec<Option<Minutes>> {
+        let slots = supply.capacities().into_iter().enumerate();
+        let left = |(position, capacity): (usize, Option<Minutes>)| {
+            let slot = supply.horizon.slot(position);
+            capacity.map(|capacity| capacity.saturating_sub(taken(slot, self.usage(slot))).max(0))
         };
-        providers.map(left).collect()
+        slots.map(left).collect()
     }
 
     /// What is locked of a provider's money.
@@ -181,14 +213,14 @@ impl Providers {
             0 => self.offer_deposit,
             some => terms.per_operation.checked_mul(i64::try_from(some).ok()?)?,
         };
-        let minutes = terms.capacity.map_or(0, |capacity| match self.vouched(id) {
-            Some(minutes) => capacity.saturating_sub(minutes).max(0),
+        let minutes = terms.minutes.map_or(0, |offered| match self.vouched(id) {
+            Some(minutes) => offered.saturating_sub(minutes).max(0),
             None => 0,
         });
         self.minute_deposit.checked_mul(minutes)?.checked_add(for_operations)
     }
 
-    /// How many minutes a provider may offer without locking anything for them: those of genesis; `None` is unlimited.
+    /// How many minutes of a horizon a provider may offer without locking anything for them: those of genesis; `None` is unlimited.
     pub(in crate::ledger) fn vouched(&self, id: Option<ProviderId>) -> Option<Minutes> {
         let genesis = id.and_then(|id| self.vouched.get(id.index()));
         genesis.copied().unwrap_or(Some(0))
@@ -203,7 +235,8 @@ impl Providers {
     pub(in crate::ledger) fn locking(&self, id: ProviderId) -> Option<Locking> {
         let provider = self.supply.provider(id)?;
         let per_operation = self.per_operation(id);
-        Some(Locking { operations: provider.offers.len(), capacity: provider.capacity, per_operation })
+        let minutes = most_minutes(provider, self.supply.horizon.periods);
+        Some(Locking { operations: provider.offers.len(), minutes, per_operation })
     }
 
     fn per_operation(&self, id: ProviderId) -> Money {
@@ -237,7 +270,7 @@ impl Providers {
             let provider = supply.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
             provider.offers.remove(&operation);
             if provider.offers.is_empty() {
-                provider.capacity = Some(0);
+                provider.capacity = Some(0.into());
             }
         }
         self.share_if_valued();
@@ -270,7 +303,7 @@ impl Providers {
 
     /// A composition stands from now on.
     pub(in crate::ledger) fn rest(&mut self, composition: &Standing) -> Result<(), Defect> {
-        for &id in composition.minutes.keys() {
+        for &id in composition.owed.keys() {
             let count =
                 self.resting.get(&id).copied().unwrap_or(0).checked_add(1).ok_or(Defect::ProviderId)?;
             self.resting.insert_mut(id, count);
@@ -280,7 +313,7 @@ impl Providers {
 
     /// A composition stands no longer.
     pub(in crate::ledger) fn unrest(&mut self, composition: &Standing) -> Result<(), Defect> {
-        for &id in composition.minutes.keys() {
+        for &id in composition.owed.keys() {
             let count =
                 self.resting.get(&id).and_then(|count| count.checked_sub(1)).ok_or(Defect::ProviderId)?;
             if count == 0 {
@@ -306,9 +339,8 @@ impl Providers {
         let supply = self.supply.make_mut();
         let id = if let Some(id) = known {
             // Unlimited capacity has no price.
-            if provider.capacity.is_none() && self.prices.of(id) != Money::ZERO {
-                let price = Arc::make_mut(&mut self.prices).0.get_mut(id.index());
-                *price.ok_or(Defect::ProviderId)? = Money::ZERO;
+            if provider.capacity.is_none() && self.prices.of_provider(id).next().is_some() {
+                Arc::make_mut(&mut self.prices).retain(|slot| slot.provider != id);
             }
             let place = supply.providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
             let offered_nothing = place.offers.is_empty();
@@ -325,7 +357,6 @@ impl Providers {
             self.ids.insert_mut(author, id);
             supply.providers.push(provider);
             self.addresses.push_back_mut(author);
-            self.usage.push_back_mut(Usage::default());
             self.active.push_back_mut(market_ms);
             id
         };
@@ -346,7 +377,7 @@ impl Providers {
     /// were valued by, or if their capacity is unlimited; otherwise by none of it, until prices are updated again or nobody has
     /// done so for long. Else an offer that hardly anybody can have would make all others look dear.
     fn value(&mut self, known: Option<ProviderId>, terms: &Provider, market_ms: u64) -> Result<(), Defect> {
-        let none = Provider { offers: BTreeMap::new(), capacity: Some(0), ..terms.clone() };
+        let none = Provider { offers: BTreeMap::new(), capacity: Some(0.into()), ..terms.clone() };
         let Some(id) = known else {
             let id = ProviderId::from_index(self.valued.providers.len());
             let is_valued = terms.capacity.is_none();
@@ -394,7 +425,7 @@ impl Providers {
         for supply in [&mut self.supply, &mut self.valued] {
             let provider = supply.make_mut().providers.get_mut(id.index()).ok_or(Defect::ProviderId)?;
             provider.offers.clear();
-            provider.capacity = Some(0);
+            provider.capacity = Some(0.into());
         }
         self.share_if_valued();
         self.touched.insert(StateKey::Provider(id));
@@ -404,12 +435,12 @@ impl Providers {
     /// Takes a composition's minutes and, in dedicated allocation, its providers for `holder`.
     pub(in crate::ledger) fn reserve(
         &mut self,
-        minutes: &BTreeMap<ProviderId, Minutes>,
+        minutes: &BTreeMap<Slot, Minutes>,
         holder: Option<Address>,
     ) -> Result<(), Defect> {
         self.exchange(minutes)?;
         if let Some(miner) = holder {
-            for &provider in minutes.keys() {
+            for provider in providers_of(minutes) {
                 let mut holder =
                     self.holders.get(&provider).copied().unwrap_or(Holder { miner, compositions: 0 });
                 holder.compositions = holder.compositions.saturating_add(1);
@@ -419,14 +450,12 @@ impl Providers {
         Ok(())
     }
 
-    /// Takes minutes from providers, and gives back where they are negative.
-    pub(in crate::ledger) fn exchange(
-        &mut self,
-        minutes: &BTreeMap<ProviderId, Minutes>,
-    ) -> Result<(), Defect> {
-        for (&provider, &minutes) in minutes {
-            let usage = self.usage_mut(provider)?;
+    /// Takes minutes of slots, and gives back where they are negative.
+    pub(in crate::ledger) fn exchange(&mut self, minutes: &BTreeMap<Slot, Minutes>) -> Result<(), Defect> {
+        for (&slot, &minutes) in minutes {
+            let mut usage = self.usage(slot);
             usage.standing = usage.standing.checked_add(minutes).ok_or(Defect::Minutes)?;
+            self.set_usage(slot, usage);
         }
         Ok(())
     }
@@ -437,11 +466,17 @@ impl Providers {
         composition: &Standing,
         market_ms: u64,
     ) -> Result<(), Defect> {
-        for (&provider, &minutes) in &composition.minutes {
-            self.active.set_mut(provider.index(), market_ms);
-            let usage = self.usage_mut(provider)?;
+        for (&slot, &minutes) in &composition.minutes {
+            if !self.supply.horizon.contains(slot.period) {
+                continue; // over, and forgotten
+            }
+            let mut usage = self.usage(slot);
             usage.standing = usage.standing.checked_sub(minutes).ok_or(Defect::Minutes)?;
             usage.frozen = usage.frozen.checked_add(minutes).ok_or(Defect::Minutes)?;
+            self.set_usage(slot, usage);
+        }
+        for provider in providers_of(&composition.minutes) {
+            self.active.set_mut(provider.index(), market_ms);
             let Some(mut holder) = self.holders.get(&provider).copied() else { continue };
             holder.compositions = holder.compositions.saturating_sub(1);
             if holder.compositions == 0 {
@@ -453,16 +488,63 @@ impl Providers {
         Ok(())
     }
 
-    fn usage_mut(&mut self, id: ProviderId) -> Result<&mut Usage, Defect> {
-        self.touched.insert(StateKey::Provider(id));
-        self.usage.get_mut(id.index()).ok_or(Defect::ProviderId)
+    fn set_usage(&mut self, slot: Slot, usage: Usage) {
+        self.touched.insert(StateKey::Provider(slot.provider));
+        if usage == Usage::default() {
+            self.usage.remove_mut(&slot);
+        } else {
+            self.usage.insert_mut(slot, usage);
+        }
+    }
+
+    /// Periods before this one are over, and as many others can be planned after the last: their minutes cost what those of the same
+    /// place in their provider's pattern cost. What was taken of periods that are over is forgotten.
+    pub(in crate::ledger) fn move_on(&mut self, first: Period) {
+        let before = self.supply.horizon;
+        if first <= before.first {
+            return;
+        }
+        let now = Horizon { first, ..before };
+        let mut prices = DualPrices::clone(&self.prices);
+        for (id, provider) in self.supply.provider_ids().zip(&self.supply.providers) {
+            let Some(calendar) = &provider.capacity else { continue };
+            for period in now.iter().filter(|period| *period > before.last()) {
+                let like = planned_like(period, before, calendar.pattern().len());
+                let price = self.prices.of(Slot { provider: id, period: like });
+                prices.set(Slot { provider: id, period }, price);
+            }
+        }
+        prices.retain(|slot| slot.period >= first);
+        let over = |slot: &&Slot| slot.period < first;
+        let forgotten: Vec<Slot> = self.usage.keys().filter(over).copied().collect();
+        for slot in forgotten {
+            self.usage.remove_mut(&slot);
+            self.touched.insert(StateKey::Provider(slot.provider));
+        }
+        for supply in [&mut self.supply, &mut self.valued] {
+            let supply = supply.make_mut();
+            supply.horizon = now;
+            supply.providers.iter_mut().filter_map(|provider| provider.capacity.as_mut()).for_each(
+                |calendar| {
+                    calendar.forget_before(first);
+                },
+            );
+        }
+        self.share_if_valued();
+        let priced =
+            self.prices.iter().chain(prices.iter()).map(|(slot, _)| StateKey::Provider(slot.provider));
+        self.touched.extend(priced);
+        self.touched.extend(self.supply.provider_ids().map(StateKey::Provider));
+        self.prices = Arc::new(prices);
     }
 
     /// Puts prices in force: compositions are valued by all offers of now.
     pub(in crate::ledger) fn reprice(&mut self, prices: &DualPrices) {
-        let changed = self.supply.provider_ids().filter(|&id| self.prices.of(id) != prices.of(id));
+        let priced = self.prices.iter().chain(prices.iter()).map(|(slot, _)| slot);
+        let changed = priced.filter(|&slot| self.prices.of(slot) != prices.of(slot));
+        let changed: BTreeSet<ProviderId> = changed.map(|slot| slot.provider).collect();
         let valued = std::mem::take(&mut self.unvalued);
-        self.touched.extend(changed.chain(valued.into_keys()).map(StateKey::Provider));
+        self.touched.extend(changed.into_iter().chain(valued.into_keys()).map(StateKey::Provider));
         self.valued = self.supply.clone();
         self.prices = Arc::new(prices.clone());
     }
@@ -472,9 +554,9 @@ impl Providers {
         Some(encode(&ProviderEntry {
             address: self.address_of(id)?,
             provider: self.supply.provider(id)?,
-            usage: self.usage(id),
+            usage: self.usage_of(id),
             holder: self.holder(id).copied(),
-            price: self.prices.of(id),
+            prices: self.prices.of_provider(id).collect(),
             deposit: self.deposit(id),
             per_operation: self.per_operation(id),
             active_ms: self.active.get(id.index()).copied()?,
@@ -492,15 +574,38 @@ impl Providers {
     }
 }
 
+/// The period of a horizon whose prices a later one has at first: the last one at the same place of a pattern of this length, or where that
+/// is longer than the horizon, the last.
+fn planned_like(period: Period, horizon: Horizon, length: usize) -> Period {
+    let length = u32::try_from(length).unwrap_or(u32::MAX).max(1);
+    let last = horizon.last();
+    if length > horizon.periods {
+        return last;
+    }
+    // So many whole patterns earlier that it is planned.
+    let patterns = period.since(last).div_ceil(length);
+    Period(period.0.saturating_sub(patterns.saturating_mul(length)))
+}
+
+/// The most minutes that a provider offers in so many periods, one after the other; `None` is unlimited.
+pub(super) fn most_minutes(provider: &Provider, periods: u32) -> Option<Minutes> {
+    provider.capacity.as_ref().map(|calendar| calendar.most_total(periods))
+}
+
+/// The providers whose slots these are.
+fn providers_of(minutes: &BTreeMap<Slot, Minutes>) -> BTreeSet<ProviderId> {
+    minutes.keys().map(|slot| slot.provider).collect()
+}
+
 /// Whether nobody gains by these terms over those before: the same place, nothing new, cheaper or faster, no more time.
 fn is_nowhere_better(terms: &Provider, before: &Provider) -> bool {
     let is_covered = |(operation, offer): (&OperationId, &Offer)| {
         let before = before.offers.get(operation);
         before.is_some_and(|before| before.cost <= offer.cost && before.minutes <= offer.minutes)
     };
-    let has_no_more_time = match (terms.capacity, before.capacity) {
+    let has_no_more_time = match (&terms.capacity, &before.capacity) {
         (None, None) => true,
-        (Some(terms), Some(before)) => terms <= before,
+        (Some(terms), Some(before)) => terms.is_within(before),
         // Minutes without a limit have no price, and one that comes is not priced yet.
         (Some(_), None) | (None, Some(_)) => false,
     };

@@ -7,7 +7,7 @@
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 use scenarios::oracle::path_work;
-use scenarios::{Money, OperationId, Provider, ProviderId};
+use scenarios::{Demand, Money, OperationId, Provider, ProviderId, TimeWindow};
 
 use super::statements::MarketStatementError;
 use crate::genesis::{Genesis, Network};
@@ -19,7 +19,7 @@ use crate::ledger::state::{Moment, State};
 pub(crate) struct MarketWork {
     /// Who offers each operation.
     offered: RedBlackTreeMapSync<OperationId, RedBlackTreeSetSync<ProviderId>>,
-    /// How often it is ordered.
+    /// How often it is ordered, in how many periods; and so are all that follow.
     ordered: RedBlackTreeMapSync<OperationId, u64>,
     /// How often the first is ordered right before the second.
     followed: RedBlackTreeMapSync<(OperationId, OperationId), u64>,
@@ -71,21 +71,23 @@ impl MarketWork {
         self.offered.get(&operation).into_iter().flat_map(|ids| ids.iter().copied())
     }
 
-    /// Steps of a shortest path through these orders.
+    /// Steps of a shortest path through these orders in one period.
     pub(super) fn of(&self, orders: &[OperationId]) -> u64 {
         path_work(orders.iter().map(|&operation| self.offers_of(operation)))
     }
 
-    /// A demand is in the market from now on.
-    pub(super) fn come(&mut self, orders: &[OperationId]) {
-        self.total = self.total.saturating_add(self.of(orders));
-        self.note(orders, |count| count.saturating_add(1));
+    /// A demand is in the market from now on, of which so many periods can be planned at a time.
+    pub(super) fn come(&mut self, demand: &Demand, periods: u32) {
+        let (orders, times) = (&demand.orders[..], periods_of(demand.window, periods));
+        self.total = self.total.saturating_add(self.of(orders).saturating_mul(times));
+        self.note(orders, |count| count.saturating_add(times));
     }
 
     /// A demand is in the market no longer.
-    pub(super) fn leave(&mut self, orders: &[OperationId]) {
-        self.total = self.total.saturating_sub(self.of(orders));
-        self.note(orders, |count| count.saturating_sub(1));
+    pub(super) fn leave(&mut self, demand: &Demand, periods: u32) {
+        let (orders, times) = (&demand.orders[..], periods_of(demand.window, periods));
+        self.total = self.total.saturating_sub(self.of(orders).saturating_mul(times));
+        self.note(orders, |count| count.saturating_sub(times));
     }
 
     /// How much longer a pass takes with one more offer of an operation.
@@ -130,6 +132,12 @@ impl MarketWork {
     }
 }
 
+/// How many periods of a window can be planned at one time at most.
+fn periods_of(window: TimeWindow, periods: u32) -> u64 {
+    let length = window.due.since(window.release).saturating_add(1);
+    length.min(periods).into()
+}
+
 fn count<K: Ord + Copy>(counts: &RedBlackTreeMapSync<K, u64>, key: K) -> u64 {
     counts.get(&key).copied().unwrap_or(0)
 }
@@ -149,8 +157,11 @@ impl State {
         &self,
         network: &Network,
         orders: &[OperationId],
+        window: TimeWindow,
     ) -> Result<(), MarketStatementError> {
-        let (got, expected) = (self.work.total().saturating_add(self.work.of(orders)), most_work(network));
+        let times = periods_of(window, self.providers.supply().horizon.periods);
+        let added = self.work.of(orders).saturating_mul(times);
+        let (got, expected) = (self.work.total().saturating_add(added), most_work(network));
         if got <= expected { Ok(()) } else { Err(MarketStatementError::TooMuchWork { got, expected }) }
     }
 
@@ -205,8 +216,10 @@ fn most_work(network: &Network) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+    use scenarios::{Period, Site};
+
+    use super::*;
 
     fn empty() -> MarketWork {
         MarketWork {
@@ -222,24 +235,30 @@ mod tests {
         numbers.iter().copied().map(OperationId).collect()
     }
 
+    fn demand(orders: Vec<OperationId>, more: u32) -> Demand {
+        let window = TimeWindow { release: Period(7), due: Period(7 + more) };
+        Demand { name: String::new(), site: Site::point(0, 0), orders, budget: Money::ZERO, window }
+    }
+
     proptest! {
         #[test]
         fn what_is_kept_up_to_date_is_the_sum_over_all_demands(
-            steps in prop::collection::vec((0_u8..4, prop::collection::vec(0_u16..3, 1..5)), 0..40),
+            steps in prop::collection::vec((0_u8..4, prop::collection::vec(0_u16..3, 1..5), 0_u32..6), 0..40),
         ) {
             let mut work = empty();
-            let (mut demands, mut offers): (Vec<Vec<OperationId>>, Vec<(OperationId, ProviderId)>) = (Vec::new(), Vec::new());
+            let (mut demands, mut offers): (Vec<Demand>, Vec<(OperationId, ProviderId)>) = (Vec::new(), Vec::new());
             let mut ids = (0..).map(ProviderId);
-            for (step, numbers) in steps {
+            for (step, numbers, more) in steps {
                 let orders = operations(&numbers);
                 match step {
                     0 => {
-                        work.come(&orders);
-                        demands.push(orders);
+                        let demand = demand(orders, more);
+                        work.come(&demand, 4);
+                        demands.push(demand);
                     }
                     1 => {
-                        if let Some(orders) = demands.pop() {
-                            work.leave(&orders);
+                        if let Some(demand) = demands.pop() {
+                            work.leave(&demand, 4);
                         }
                     }
                     2 => {
@@ -256,7 +275,8 @@ mod tests {
                         }
                     }
                 }
-                let sum: u64 = demands.iter().map(|orders| work.of(orders)).sum();
+                let of = |demand: &Demand| work.of(&demand.orders) * periods_of(demand.window, 4);
+                let sum: u64 = demands.iter().map(of).sum();
                 prop_assert_eq!(work.total(), sum);
             }
         }

@@ -78,6 +78,11 @@ impl State {
         self.demands.compose(id, composition, escrow, clearing)
     }
 
+    /// Moves on through the calendar to the first period that a batch of this moment can plan.
+    pub(in crate::ledger) fn move_on(&mut self, network: &Network, at: Moment) {
+        self.providers.move_on(network.first_plannable(at.timestamp_ms));
+    }
+
     /// Lets time pass: freezes compositions that are due, by time and id, then takes open demands whose time has come off
     /// the market, by expiry and id; they, as they left. So that no batch takes long, at most as many freeze, and at most
     /// as many expire, as a batch may have records; the rest does so with the next one, and nothing composes or
@@ -87,7 +92,7 @@ impl State {
         let parameters = network.parameters();
         let most = usize::try_from(parameters.limits.records_per_batch).unwrap_or(usize::MAX);
         let mut passed = Passed::default();
-        for id in self.demands.due_at(at.market_ms(), most) {
+        for id in self.demands.due_at(self.demands.freezing_clock(at), most) {
             passed.departed.push(self.freeze(parameters, id, at)?);
         }
         for id in self.demands.overdue_at(at.timestamp_ms, most) {
@@ -112,7 +117,8 @@ impl State {
         left: DemandStatus,
     ) -> Result<Departed, Defect> {
         let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
-        self.work.leave(&entry.demand.orders);
+        let periods = self.providers.supply().horizon.periods;
+        self.work.leave(&entry.demand, periods);
         self.accounts.credit(entry.author, entry.escrow)?;
         entry.escrow = Money::ZERO;
         entry.status = left;
@@ -121,7 +127,8 @@ impl State {
 
     fn freeze(&mut self, parameters: &Parameters, id: DemandId, at: Moment) -> Result<Departed, Defect> {
         let mut entry = self.demands.remove(id).ok_or(Defect::Demand)?;
-        self.work.leave(&entry.demand.orders);
+        let periods = self.providers.supply().horizon.periods;
+        self.work.leave(&entry.demand, periods);
         let DemandStatus::Composed(mut composition) = entry.status else { return Err(Defect::Demand) };
         // Invariant: the clearing account covers what is owed.
         let mut rest = entry.clearing;
@@ -146,7 +153,7 @@ impl State {
 
         self.providers.release(&composition, at.market_ms())?;
         self.providers.unrest(&composition)?;
-        self.release_deposits(&composition.minutes.keys().copied().collect())?;
+        self.release_deposits(&composition.owed.keys().copied().collect())?;
         composition.earned = fees.first;
         entry.escrow = Money::ZERO;
         entry.clearing = Money::ZERO;

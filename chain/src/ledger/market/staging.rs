@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use scenarios::evaluate_composition;
 use scenarios::parameters::Allocation;
-use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId, Violation};
+use scenarios::{CompositionEvaluation, Minutes, Money, ProviderId, Slot, Violation};
 
 use super::entry::{DemandEntry, Standing};
 use super::error::MarketError;
@@ -24,7 +24,7 @@ use crate::schedule::{Achievement, PPM};
 pub(crate) struct ProposedComposition<'p> {
     pub(crate) by: By,
     pub(crate) demand: DemandId,
-    pub(crate) providers: &'p [ProviderId],
+    pub(crate) slots: &'p [Slot],
     pub(crate) timestamp_ms: u64,
     /// What it is said to be, if anything is said.
     pub(crate) claim: Option<Claim>,
@@ -76,7 +76,7 @@ pub(crate) struct Staged {
     pub(crate) demand: DemandId,
     /// The demand before the batch composes it.
     pub(crate) entry: Arc<DemandEntry>,
-    pub(crate) providers: Vec<ProviderId>,
+    pub(crate) slots: Vec<Slot>,
     pub(crate) evaluation: CompositionEvaluation,
     pub(crate) timestamp_ms: u64,
     pub(in crate::ledger) terms: Terms,
@@ -111,7 +111,7 @@ impl Staged {
         let evaluation = &self.evaluation;
         let first = Standing {
             version: 1,
-            providers: self.providers.clone(),
+            slots: self.slots.clone(),
             miner: author,
             since: at.height,
             since_ms: at.market_ms(),
@@ -166,22 +166,22 @@ impl Appraised {
 impl Transition<'_> {
     /// Checks a composition of an open demand by itself, and values it.
     pub(crate) fn appraise(&self, proposed: &ProposedComposition<'_>) -> Result<Appraised, MarketError> {
-        let &ProposedComposition { by, demand, providers, timestamp_ms, claim } = proposed;
+        let &ProposedComposition { by, demand, slots, timestamp_ms, claim } = proposed;
         let entry = self.validate_open(demand)?;
-        let evaluation = self.validate_feasible(demand, &entry, providers)?;
+        let evaluation = self.validate_feasible(demand, &entry, slots)?;
         if let Some(claim) = claim {
             claim.verify(demand, &evaluation)?;
         }
         let (cost, value) = (evaluation.cost(), self.value(&entry, &evaluation)?);
         let reduced_cost = value.reduced_cost;
-        let orders = u64::try_from(providers.len()).or(Err(Defect::Totals))?;
+        let orders = u64::try_from(slots.len()).or(Err(Defect::Totals))?;
         let achievement = Achievement { cost, reduced_cost, orders, reference: Money::ZERO };
         let award = self.award(demand, &entry, value.least_known(), &achievement)?;
         let share_ppm = self.network.parameters().schedule.reward_ppm(&achievement);
         let terms = Terms { price: cost, clearing: cost, due: Money::ZERO };
-        let providers = providers.to_vec();
+        let slots = slots.to_vec();
         let staged =
-            Staged { by, demand, entry, providers, evaluation, timestamp_ms, terms, reduced_cost, award };
+            Staged { by, demand, entry, slots, evaluation, timestamp_ms, terms, reduced_cost, award };
         Ok(Appraised { staged, value, share_ppm })
     }
 
@@ -209,18 +209,18 @@ impl Transition<'_> {
 
     /// Checks and reserves compositions in the order in which a batch that brings them alone would, but for lots; what
     /// became of each, in the order given. Where a composition is refused because what is left has something better, that
-    /// takes its place if it may: its providers are what becomes of it.
+    /// takes its place if it may: its slots are what becomes of it.
     pub(crate) fn stage_ranked(
         &mut self,
         proposed: &[ProposedComposition<'_>],
-    ) -> Vec<Result<Vec<ProviderId>, MarketError>> {
+    ) -> Vec<Result<Vec<Slot>, MarketError>> {
         let mut outcomes = Vec::with_capacity(proposed.len());
         let mut appraised = Vec::new();
         for (position, proposed) in proposed.iter().enumerate() {
             match self.appraise(proposed) {
                 Ok(found) => {
                     appraised.push((found.rank(), position, found));
-                    outcomes.push(Ok(proposed.providers.to_vec()));
+                    outcomes.push(Ok(proposed.slots.to_vec()));
                 }
                 Err(why) => outcomes.push(Err(why)),
             }
@@ -235,8 +235,8 @@ impl Transition<'_> {
             match self.place(found) {
                 Ok(_) => {}
                 Err(MarketError::NotNearBest { best, .. }) => {
-                    let better = ProposedComposition { providers: &best, claim: None, ..*proposed };
-                    *outcome = self.stage(&better).map(|staged| staged.providers.clone());
+                    let better = ProposedComposition { slots: &best, claim: None, ..*proposed };
+                    *outcome = self.stage(&better).map(|staged| staged.slots.clone());
                 }
                 Err(why) => *outcome = Err(why),
             }
@@ -255,7 +255,7 @@ impl Transition<'_> {
         let report = &mut self.report;
         report.compositions = report.compositions.saturating_add(1);
         report.orders =
-            report.orders.saturating_add(u64::try_from(staged.providers.len()).or(Err(Defect::Totals))?);
+            report.orders.saturating_add(u64::try_from(staged.slots.len()).or(Err(Defect::Totals))?);
         report.cost = report.cost.checked_add(staged.evaluation.cost()).ok_or(Defect::Totals)?;
         report.add_reduced_cost(added);
         report.fees = report.fees.checked_add(staged.award.fee).ok_or(Defect::Totals)?;
@@ -288,11 +288,11 @@ impl Transition<'_> {
         &self,
         demand: DemandId,
         entry: &DemandEntry,
-        providers: &[ProviderId],
+        slots: &[Slot],
     ) -> Result<CompositionEvaluation, MarketError> {
-        let supply = self.supply;
+        let supply = &self.supply;
         let withdrawn = |id: &ProviderId| supply.provider(*id).is_some_and(|found| found.offers.is_empty());
-        evaluate_composition(supply, &entry.demand, 0, providers).map_err(|violations| {
+        evaluate_composition(supply, &entry.demand, 0, slots).map_err(|violations| {
             match violations.into_iter().next() {
                 Some(Violation::NotOffered { order, provider: got, .. }) if withdrawn(&got) => {
                     MarketError::OfferWithdrawn { demand, order, got }
@@ -308,19 +308,18 @@ impl Transition<'_> {
         &self,
         demand: DemandId,
         evaluation: &CompositionEvaluation,
-        moved: &BTreeMap<ProviderId, Minutes>,
+        moved: &BTreeMap<Slot, Minutes>,
     ) -> Result<(), MarketError> {
-        for (&provider, &minutes) in &evaluation.minutes {
-            let providers = &self.state.providers;
-            let capacity = self.supply.provider(provider).and_then(|found| found.capacity);
-            let used = providers.usage(provider).total();
-            let used = used.saturating_add(moved.get(&provider).copied().unwrap_or(0));
+        for (&slot, &minutes) in &evaluation.minutes {
+            let capacity = self.supply.capacity_of(slot);
+            let used = self.state.providers.usage(slot).total();
+            let used = used.saturating_add(moved.get(&slot).copied().unwrap_or(0));
             let got = used.saturating_add(minutes);
-            // A provider whose offer shrank below what stands is full, but an order of no minutes fits.
+            // A slot whose provider's offer shrank below what stands is full, but an order of no minutes fits.
             if let Some(expected) = capacity
                 && got > expected.max(used)
             {
-                return Err(MarketError::OverCapacity { demand, provider, got, expected });
+                return Err(MarketError::OverCapacity { demand, slot, got, expected });
             }
         }
         Ok(())
@@ -334,7 +333,7 @@ impl Transition<'_> {
         miner: Address,
     ) -> Result<(), MarketError> {
         let mut held = self.state.held_by(miner);
-        for &provider in evaluation.minutes.keys() {
+        for &provider in evaluation.owed.keys() {
             match self.state.providers.holder(provider) {
                 Some(holder) if holder.miner != miner => {
                     let (got, expected) = (miner, holder.miner);
@@ -362,10 +361,19 @@ fn of_violation(demand: DemandId, violation: &Violation) -> MarketError {
         Violation::NotOffered { order, provider: got, expected, .. } => {
             MarketError::NotOffered { demand, order, got, expected }
         }
+        Violation::OutsideWindow { order, got, expected, .. } => {
+            MarketError::OutsideWindow { demand, order, got, expected }
+        }
+        Violation::PeriodsDecrease { order, got, expected, .. } => {
+            MarketError::PeriodsDecrease { demand, order, got, expected }
+        }
+        Violation::PeriodTooShort { period, got, expected, .. } => {
+            MarketError::PeriodTooShort { demand, period, got, expected }
+        }
         Violation::NoDistance { order, .. } => MarketError::NoDistance { demand, order },
         Violation::OverBudget { got, expected, .. } => MarketError::OverBudget { demand, got, expected },
-        Violation::OverCapacity { provider, got, expected } => {
-            MarketError::OverCapacity { demand, provider, got, expected }
+        Violation::OverCapacity { slot, got, expected } => {
+            MarketError::OverCapacity { demand, slot, got, expected }
         }
         Violation::DemandCount { .. } => Defect::Evaluation.into(),
     }

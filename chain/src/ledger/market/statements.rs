@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use scenarios::{Demand, Money, OperationId, Provider, ProviderId, limits};
+use scenarios::{Demand, Money, OperationId, Period, Provider, ProviderId, limits};
 
 use super::demands::Departed;
 use super::entry::{DemandEntry, DemandStatus};
@@ -26,6 +26,15 @@ pub enum MarketStatementError {
         got: u64,
         /// The batch's time.
         expected: u64,
+    },
+    /// Nothing of the demand's window can be planned any more.
+    #[error(
+        "the demand is due in {got}, expected {expected} or later: what comes before cannot be planned any more"
+    )]
+    WindowPast {
+        got: Period,
+        /// The first period that the batch can plan.
+        expected: Period,
     },
     /// The demand would stay open for too long.
     #[error("the demand expires at {got} ms, expected at most {expected} ms in a batch of now")]
@@ -108,6 +117,7 @@ impl MarketStatementError {
     pub const fn rule(&self) -> RecordRule {
         match self {
             Self::DemandExpired { .. } => RecordRule::DemandExpired,
+            Self::WindowPast { .. } => RecordRule::DemandWindow,
             Self::LivesTooLong { .. } => RecordRule::DemandLifetime,
             Self::InsufficientEscrow { .. } => RecordRule::InsufficientEscrow,
             Self::InsufficientDeposit { .. } => RecordRule::InsufficientDeposit,
@@ -175,7 +185,12 @@ impl State {
         if got >= expected {
             return Err(MarketStatementError::MarketFull { got, expected });
         }
-        self.validate_work(network, &demand.orders)?;
+        let (got, expected) = (network.plannable_until(demand.window.due), at.timestamp_ms);
+        if got <= expected {
+            let first = network.first_plannable(expected);
+            return Err(MarketStatementError::WindowPast { got: demand.window.due, expected: first });
+        }
+        self.validate_work(network, &demand.orders, demand.window)?;
         let (got, expected) = (self.accounts.spendable(author), escrow(demand).unwrap_or(limits::BUDGET));
         if got < expected {
             return Err(MarketStatementError::InsufficientEscrow { author, got, expected });
@@ -259,7 +274,7 @@ impl State {
             }
         }
         if terms.offers.is_empty() {
-            terms.capacity = Some(0);
+            terms.capacity = Some(0.into());
         }
         changed.insert(self.providers.offer(author, terms, offer.deposit, at.market_ms())?);
         Ok(changed)
@@ -323,6 +338,7 @@ impl State {
 
     pub(in crate::ledger) fn apply_demand(
         &mut self,
+        network: &Network,
         author: Address,
         statement: &DemandStatement,
         id: DemandId,
@@ -335,6 +351,7 @@ impl State {
             site: statement.site,
             orders: statement.orders.clone(),
             budget: statement.budget,
+            window: statement.window,
         };
         let entry = DemandEntry {
             author,
@@ -342,12 +359,14 @@ impl State {
             solver_fee: statement.solver_fee,
             since: at.height,
             since_ms: at.market_ms(),
-            expires_ms: statement.expires_ms,
+            // Once nothing of its window can be planned any more, its time has come.
+            expires_ms: network.plannable_until(statement.window.due).min(statement.expires_ms),
             escrow,
             clearing: Money::ZERO,
             status: DemandStatus::Open,
         };
-        self.work.come(&entry.demand.orders);
+        let periods = self.providers.supply().horizon.periods;
+        self.work.come(&entry.demand, periods);
         self.demands.bring(id, entry)
     }
 
@@ -384,11 +403,11 @@ fn notice_over(network: &Network, at: Moment) -> Option<u64> {
 
 fn provider_of(offer: &OfferStatement) -> Provider {
     let OfferStatement { name, site, offers, capacity, deposit: _ } = offer.clone();
-    Provider { name, site, offers, capacity }
+    Provider { name, site, offers, capacity: capacity.map(Into::into) }
 }
 
 fn offering_nothing(offer: &OfferStatement) -> Provider {
-    Provider { offers: BTreeMap::new(), capacity: Some(0), ..provider_of(offer) }
+    Provider { offers: BTreeMap::new(), capacity: Some(0.into()), ..provider_of(offer) }
 }
 
 /// Budget + solver fee.

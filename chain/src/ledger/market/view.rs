@@ -7,8 +7,8 @@ use scenarios::bound::{demand_bound, priced_capacity};
 use scenarios::oracle::{path_work, validate_prices};
 use scenarios::parameters::Allocation;
 use scenarios::{
-    Demand, DualPrices, Instance, Minutes, Money, Oracle, PriceError, Provider, ProviderId, SharedSupply,
-    Supply, UnservedReason, why_unserved,
+    Demand, DualPrices, Horizon, Instance, Minutes, Money, OperationId, Oracle, PriceError, Provider,
+    ProviderId, SharedSupply, Slot, Supply, UnservedReason, why_unserved,
 };
 
 use super::entry::{DemandEntry, DemandStatus, Standing};
@@ -35,7 +35,7 @@ pub struct Market {
     pub height: Height,
     /// All live offers. Capacities are as offered, not what is left of them.
     pub supply: SharedSupply,
-    /// What is left of each provider's capacity, in order of id, never negative; `None` is unlimited.
+    /// What is left of each slot's capacity, in order, never negative; `None` is unlimited.
     pub capacities: Vec<Option<Minutes>>,
     /// The dual prices in force.
     pub prices: DualPrices,
@@ -46,10 +46,7 @@ pub struct Market {
 impl Market {
     /// The market as an instance to solve: demands in order, capacities as left.
     pub fn instance(&self) -> Instance {
-        let mut supply = Supply::clone(&self.supply);
-        for (provider, &capacity) in supply.providers.iter_mut().zip(&self.capacities) {
-            provider.capacity = capacity;
-        }
+        let supply = Supply::clone(&self.supply).with_capacities(&self.capacities);
         Instance { supply, demands: self.demands.iter().map(|demand| demand.entry.demand.clone()).collect() }
     }
 
@@ -114,13 +111,14 @@ impl Ledger {
         let amendable = |id: &&DemandId| self.demand(**id).is_some_and(is_amendable);
         let chosen: BTreeSet<DemandId> = demands.iter().filter(amendable).copied().collect();
         let freed = minutes_of(chosen.iter().filter_map(|id| self.demand(*id)));
-        let capacities = self.state.providers.capacities_left(|provider, usage| {
-            usage.total().saturating_sub(freed.get(&provider).copied().unwrap_or(0))
+        let capacities = self.state.providers.capacities_left(|slot, usage| {
+            usage.total().saturating_sub(freed.get(&slot).copied().unwrap_or(0))
         });
         self.view(capacities, |id, _| chosen.contains(&id))
     }
 
-    /// The market time at which a composed demand freezes; `None` while it is open.
+    /// When a composed demand freezes, in market time or where there is a calendar in milliseconds since the Unix epoch; `None` while
+    /// it is open.
     pub fn freezes_at_ms(&self, entry: &DemandEntry) -> Option<u64> {
         match &entry.status {
             DemandStatus::Composed(standing) => Some(self.state.demands.freezes_at_ms(standing)),
@@ -134,7 +132,8 @@ impl Ledger {
     /// Whether an amendment in the next batch may compose the demand, first or again, if that batch has this time.
     pub fn is_amendable(&self, entry: &DemandEntry, timestamp_ms: u64) -> bool {
         let Ok(at) = self.moment(timestamp_ms) else { return false };
-        entry.is_open() || self.freezes_at_ms(entry).is_some_and(|freezes_ms| freezes_ms > at.market_ms())
+        let now_ms = self.state.demands.freezing_clock(at);
+        entry.is_open() || self.freezes_at_ms(entry).is_some_and(|freezes_ms| freezes_ms > now_ms)
     }
 
     /// [`Ledger::open_market`] as one miner may use it: in dedicated allocation, without the offers of
@@ -200,8 +199,10 @@ impl State {
         let mut capacities = self.providers.capacities_left(|_, usage| usage.frozen);
         // Not the minutes that providers count as standing: those include what a batch has only staged.
         let standing = minutes_of(self.demands.iter().map(|(_, entry)| entry.as_ref()));
-        for (provider, minutes) in standing {
-            if let Some(Some(capacity)) = capacities.get_mut(provider.index()) {
+        let horizon = self.providers.supply().horizon;
+        for (slot, minutes) in standing {
+            let place = horizon.position(slot).and_then(|position| capacities.get_mut(position));
+            if let Some(Some(capacity)) = place {
                 *capacity = minutes.max(*capacity);
             }
         }
@@ -225,12 +226,12 @@ impl State {
     }
 }
 
-/// The minutes that what stands for these demands takes from each provider.
-fn minutes_of<'e>(entries: impl Iterator<Item = &'e DemandEntry>) -> BTreeMap<ProviderId, Minutes> {
-    let mut taken: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
+/// The minutes that what stands for these demands takes of each slot.
+fn minutes_of<'e>(entries: impl Iterator<Item = &'e DemandEntry>) -> BTreeMap<Slot, Minutes> {
+    let mut taken: BTreeMap<Slot, Minutes> = BTreeMap::new();
     for standing in entries.filter_map(DemandEntry::composition) {
-        for (&provider, &minutes) in &standing.minutes {
-            let sum = taken.entry(provider).or_default();
+        for (&slot, &minutes) in &standing.minutes {
+            let sum = taken.entry(slot).or_default();
             *sum = sum.saturating_add(minutes);
         }
     }
@@ -247,10 +248,11 @@ pub(in crate::ledger) fn certified_bound<'e>(
     capacities: &[Option<Minutes>],
     prices: &DualPrices,
 ) -> Result<Money, PriceError> {
-    validate_prices(prices, capacities)?;
+    let horizon = oracle.supply().horizon;
+    validate_prices(prices, horizon, capacities)?;
     let least = |entry| i128::from(least_cost(oracle, entry, prices).micros());
     let served = entries.map(least).fold(0_i128, i128::saturating_add);
-    let bound = served.saturating_sub(priced_capacity(prices, capacities));
+    let bound = served.saturating_sub(priced_capacity(prices, horizon, capacities));
     i64::try_from(bound).map(Money::from_micros).or(Err(PriceError::BoundOverflow))
 }
 
@@ -264,17 +266,22 @@ fn least_cost(oracle: &Oracle<'_>, entry: &DemandEntry, prices: &DualPrices) -> 
 
 /// What a composition costs, with the minutes it takes at these prices; `None` if that leaves the range of money.
 pub(in crate::ledger) fn priced_cost(standing: &Standing, prices: &DualPrices) -> Option<Money> {
-    let mut charges = standing.minutes.iter().map(|(&provider, &minutes)| prices.charge(provider, minutes));
+    let mut charges = standing.minutes.iter().map(|(&slot, &minutes)| prices.charge(slot, minutes));
     charges.try_fold(standing.cost, Money::checked_add)
 }
 
 /// How many shortest-path edge relaxations a demand takes: [`Oracle::work`], without building an oracle.
-pub(in crate::ledger) struct WorkMeter(Vec<u64>);
+pub(in crate::ledger) struct WorkMeter {
+    /// Offers of each operation.
+    counts: Vec<u64>,
+    horizon: Horizon,
+}
 
 impl WorkMeter {
     pub(in crate::ledger) fn new(supply: &Supply) -> Self {
         let mut counts: Vec<u64> = Vec::new();
-        for (operation, _) in supply.providers.iter().flat_map(Provider::usable_offers) {
+        let offers = |provider| Provider::usable_offers(provider, &supply.horizon);
+        for (operation, _) in supply.providers.iter().flat_map(offers) {
             let place = operation.index();
             if counts.len() <= place {
                 counts.resize(place.saturating_add(1), 0);
@@ -283,10 +290,13 @@ impl WorkMeter {
                 *count = count.saturating_add(1);
             }
         }
-        Self(counts)
+        Self { counts, horizon: supply.horizon }
     }
 
     pub(in crate::ledger) fn work(&self, demand: &Demand) -> u64 {
-        path_work(demand.orders.iter().map(|operation| self.0.get(operation.index()).copied().unwrap_or(0)))
+        let count = |operation: &OperationId| self.counts.get(operation.index()).copied().unwrap_or(0);
+        let periods = self.horizon.within(demand.window).map_or(0, |(_, count)| count);
+        let periods = u64::try_from(periods).unwrap_or(u64::MAX);
+        path_work(demand.orders.iter().map(count)).saturating_mul(periods)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chain::ledger::{Change, Subject};
 use chain::{Address, Height, Ledger, RecordId};
-use scenarios::{Minutes, Money, Offer, OperationId, ProviderId, Site};
+use scenarios::{Calendar, Minutes, Money, Offer, OperationId, Period, Provider, ProviderId, Site};
 use serde::{Deserialize, Serialize};
 
 use super::{operation_name, waits_for};
@@ -54,10 +54,13 @@ pub struct OfferReport {
     pub name: String,
     /// Where the work is done.
     pub site: Site,
-    /// Minutes it offers in all; `None` is unlimited.
+    /// Minutes it offers in all that can be planned; `None` is unlimited.
     pub capacity: Option<Minutes>,
-    /// Minutes that compositions take.
+    /// Minutes of these that compositions take.
     pub used: Minutes,
+    /// The same by period, if the market has a calendar and its capacity a limit.
+    #[serde(default)]
+    pub periods: Vec<OfferedPeriod>,
     /// What is locked for it.
     pub deposit: Money,
     /// Minutes that nothing is locked for, as genesis gave them; `None` is unlimited.
@@ -70,12 +73,22 @@ pub struct OfferReport {
     pub announced: Option<AnnouncedOffer>,
 }
 
+/// What a provider offers in a period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub struct OfferedPeriod {
+    pub period: Period,
+    pub capacity: Minutes,
+    /// Minutes that compositions take.
+    pub used: Minutes,
+}
+
 /// What a provider will offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnnouncedOffer {
     /// What it will be able to do; nothing, if it withdraws.
     pub operations: Vec<OfferedOperation>,
-    /// Minutes it will offer in all; `None` is unlimited.
+    /// Minutes it will offer in all that can be planned; `None` is unlimited.
     pub capacity: Option<Minutes>,
     /// In how many milliseconds of market time after the head at the earliest.
     pub in_ms: u64,
@@ -132,8 +145,9 @@ fn offer_of(ledger: &Ledger, address: Address) -> Option<OfferReport> {
         provider: id,
         name: provider.name.clone(),
         site: provider.site,
-        capacity: provider.capacity,
-        used: ledger.usage(id).total(),
+        capacity: provider.total_capacity(&ledger.supply().horizon),
+        used: ledger.usage_of(id).values().map(|usage| usage.total()).sum(),
+        periods: periods_of(ledger, id, provider),
         deposit: ledger.deposit(id),
         vouched: ledger.vouched_minutes(Some(id)),
         operations: offered(ledger, &provider.offers),
@@ -141,10 +155,26 @@ fn offer_of(ledger: &Ledger, address: Address) -> Option<OfferReport> {
     })
 }
 
+fn periods_of(ledger: &Ledger, id: ProviderId, provider: &Provider) -> Vec<OfferedPeriod> {
+    let (horizon, usage) = (ledger.supply().horizon, ledger.usage_of(id));
+    let calendar = provider.capacity.as_ref().filter(|_| horizon.period_minutes.is_some());
+    let periods =
+        calendar.into_iter().flat_map(|calendar| horizon.iter().map(move |period| (calendar, period)));
+    let offered = periods.map(|(calendar, period)| OfferedPeriod {
+        period,
+        capacity: calendar.minutes_in(period),
+        used: usage.get(&period).map_or(0, |usage| usage.total()),
+    });
+    offered.collect()
+}
+
 fn announced_of(ledger: &Ledger, address: Address) -> Option<AnnouncedOffer> {
     let notice = ledger.notice(Subject::Offer(address))?;
     let (operations, capacity) = match &notice.change {
-        Change::Offer(offer) => (offered(ledger, &offer.offers), offer.capacity),
+        Change::Offer(offer) => {
+            let total = |calendar: &Calendar| calendar.total_in(&ledger.supply().horizon);
+            (offered(ledger, &offer.offers), offer.capacity.as_ref().map(total))
+        }
         Change::Withdrawal | Change::Cancellation => (Vec::new(), Some(0)),
     };
     Some(AnnouncedOffer { operations, capacity, in_ms: notice.due_ms.saturating_sub(ledger.market_ms()) })

@@ -3,7 +3,7 @@
 use chain::ledger::{DemandEntry, DemandStatus, Standing, Subject};
 use chain::record::DemandStatement;
 use chain::{Address, BatchHash, DemandId, Height, Ledger, Statement};
-use scenarios::{Money, ProviderId, Site};
+use scenarios::{Money, Period, ProviderId, Site, TimeWindow};
 use serde::{Deserialize, Serialize};
 
 use super::unserved::reasons_of;
@@ -37,6 +37,9 @@ pub struct WantedReport {
     pub solver_fee: Money,
     /// When it leaves the market if it is still open: milliseconds since the Unix epoch, by the time of batches.
     pub expires_ms: u64,
+    /// When its orders may be done, if it says so.
+    #[serde(default)]
+    pub window: Option<TimeWindow>,
 }
 
 /// Where a demand stands.
@@ -93,7 +96,7 @@ pub struct CompositionReport {
     pub miner: Address,
     /// 1 for the first composition; one more with each amendment.
     pub version: u32,
-    /// The provider of each order.
+    /// By whom and when each order is done.
     pub steps: Vec<OrderReport>,
     /// Processing + transport + value of time.
     pub cost: Money,
@@ -112,6 +115,9 @@ pub struct OrderReport {
     pub operation: String,
     pub provider: ProviderId,
     pub name: String,
+    /// When, if the market has a calendar.
+    #[serde(default)]
+    pub period: Option<Period>,
 }
 
 /// Where a demand stands at a snapshot.
@@ -207,10 +213,13 @@ fn composition(
     entry: &DemandEntry,
     standing: &Standing,
 ) -> Result<CompositionReport, HistoryError> {
-    let steps = entry.demand.orders.iter().zip(&standing.providers).map(|(&operation, &provider)| {
+    let steps = entry.demand.orders.iter().zip(&standing.slots).map(|(&operation, slot)| {
+        let provider = slot.provider;
         let name = ledger.supply().provider(provider).map(|provider| provider.name.clone());
         let name = name.unwrap_or_default();
-        OrderReport { operation: operation_name(ledger, operation), provider, name }
+        let has_calendar = ledger.supply().horizon.period_minutes.is_some();
+        let period = Some(slot.period).filter(|_| has_calendar);
+        OrderReport { operation: operation_name(ledger, operation), provider, name, period }
     });
     Ok(CompositionReport {
         height: standing.height,
@@ -235,6 +244,7 @@ fn wanted(ledger: &Ledger, entry: &DemandEntry) -> WantedReport {
         budget: demand.budget,
         solver_fee: entry.solver_fee,
         expires_ms: entry.expires_ms,
+        window: Some(demand.window).filter(|window| *window != TimeWindow::ANY),
     }
 }
 
@@ -247,5 +257,6 @@ fn wanted_by_statement(ledger: &Ledger, author: Address, demand: &DemandStatemen
         budget: demand.budget,
         solver_fee: demand.solver_fee,
         expires_ms: demand.expires_ms,
+        window: Some(demand.window).filter(|window| *window != TimeWindow::ANY),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chain::consensus::Power;
 use chain::{Height, NetworkId, PublicKey};
-use scenarios::{Geometry, Money};
+use scenarios::{Geometry, Horizon, Money};
 use serde::{Deserialize, Serialize};
 
 use crate::Snapshot;
@@ -41,10 +41,27 @@ pub struct MarketFacts {
     pub first_expiry_ms: u64,
     /// With a distance matrix, how many places it has; otherwise sites are points in metres.
     pub places: Option<usize>,
+    /// The periods that can be planned now.
+    #[serde(default)]
+    pub horizon: Horizon,
+    /// When periods are, if there are several.
+    #[serde(default)]
+    pub calendar: Option<CalendarFacts>,
     /// Records that one author may have in this node's pool.
     pub records_per_author: usize,
     /// Who votes, and how many votes each has.
     pub validators: BTreeMap<PublicKey, Power>,
+}
+
+/// When periods are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalendarFacts {
+    /// When period 0 begins, in milliseconds since the Unix epoch.
+    pub start_ms: u64,
+    /// How long a period lasts, in milliseconds.
+    pub period_ms: u64,
+    /// How long before it begins a period cannot be planned any more, in milliseconds.
+    pub frozen_zone_ms: u64,
 }
 
 /// The network and its market at a snapshot.
@@ -65,6 +82,12 @@ pub fn market_facts(snapshot: &Snapshot) -> MarketFacts {
         offer_deposit: genesis.parameters.offer_deposit,
         minute_deposit: genesis.parameters.minute_deposit,
         fee_per_byte: genesis.parameters.fee_per_byte,
+        horizon: ledger.supply().horizon,
+        calendar: genesis.horizon.period_minutes.map(|_| CalendarFacts {
+            start_ms: genesis.calendar_start_ms,
+            period_ms: genesis.parameters.period_ms,
+            frozen_zone_ms: genesis.parameters.frozen_zone_ms,
+        }),
         demand_lifetime_max_ms: genesis.parameters.demand_lifetime_max_ms,
         first_expiry_ms: genesis.first_expiry_ms(),
         places: match &genesis.geometry {

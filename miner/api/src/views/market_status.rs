@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chain::ledger::{DemandStatus, Ledger};
 use chain::{Address, Height};
-use scenarios::{Minutes, Money, ProviderId};
+use scenarios::{Minutes, Money, Period, ProviderId};
 use serde::{Deserialize, Serialize};
 
 use super::unserved::{UnservedDemand, unserved};
@@ -36,9 +36,9 @@ pub struct MarketStatus {
     pub bound: Option<Money>,
     /// What everything composed so far costs, what is settled included; `None` beyond the range of money.
     pub composed_cost: Option<Money>,
-    /// Providers whose minutes have a price, the dearest first.
+    /// Providers whose minutes have a price, and when they have, the dearest first.
     pub scarce: Vec<ScarceProvider>,
-    /// Providers whose minutes have a price, in all.
+    /// How many of them there are in all.
     pub priced_providers: usize,
     /// What the chain owes or has paid to miners, by address.
     pub earnings: Vec<Earnings>,
@@ -52,11 +52,14 @@ pub struct MarketStatus {
 pub struct ScarceProvider {
     pub provider: ProviderId,
     pub name: String,
+    /// When it does not suffice, if the market has a calendar.
+    #[serde(default)]
+    pub period: Option<Period>,
     /// The price of one of its minutes.
     pub price: Money,
     /// Minutes that compositions take.
     pub used: Minutes,
-    /// Minutes it can work in all.
+    /// Minutes it can work, in this period.
     pub capacity: Minutes,
 }
 
@@ -127,22 +130,20 @@ impl ScarceProvider {
 
 fn scarce_providers(ledger: &Ledger) -> (Vec<ScarceProvider>, usize) {
     let (supply, prices) = (ledger.supply(), ledger.prices());
-    let mut scarce: Vec<ScarceProvider> = supply
-        .provider_ids()
-        .zip(&supply.providers)
-        .filter(|(id, _)| prices.of(*id) > Money::ZERO)
-        .filter_map(|(id, provider)| {
-            Some(ScarceProvider {
-                provider: id,
-                name: provider.name.clone(),
-                price: prices.of(id),
-                used: ledger.usage(id).total(),
-                capacity: provider.capacity?,
-            })
+    let has_calendar = supply.horizon.period_minutes.is_some();
+    let scarce = prices.iter().filter_map(|(slot, price)| {
+        Some(ScarceProvider {
+            provider: slot.provider,
+            name: supply.provider(slot.provider)?.name.clone(),
+            period: Some(slot.period).filter(|_| has_calendar),
+            price,
+            used: ledger.usage(slot).total(),
+            capacity: supply.capacity_of(slot)?,
         })
-        .collect();
+    });
+    let mut scarce: Vec<ScarceProvider> = scarce.collect();
     let count = scarce.len();
-    scarce.sort_by_key(|provider| (std::cmp::Reverse(provider.price), provider.provider));
+    scarce.sort_by_key(|provider| (std::cmp::Reverse(provider.price), provider.provider, provider.period));
     scarce.truncate(SCARCE_PROVIDERS);
     (scarce, count)
 }

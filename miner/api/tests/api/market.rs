@@ -18,8 +18,8 @@ use coordinator_free_pool::PoolLimits;
 use miner_api::{History, Snapshot};
 use miner_node::{Command, Effect, Input, Node, NodeConfig, Now, Recovered, SubmissionId, Timing};
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Money, Offer, OperationId, Provider, ProviderId, Scenario, Site,
-    Supply,
+    CostRules, Demand, Geometry, Horizon, Instance, Money, Offer, OperationId, Provider, ProviderId,
+    Scenario, Site, Slot, Supply, TimeWindow,
 };
 
 pub(crate) const RNG_SEED: u64 = 7;
@@ -54,9 +54,15 @@ pub(crate) fn instance() -> Instance {
         site: Site::point(10, 10),
         orders: vec![OperationId(0), OperationId(1)],
         budget: units(100),
+        window: TimeWindow::ANY,
     };
     Instance {
-        supply: Supply { providers: vec![provider], rules, geometry: Geometry::Euclidean },
+        supply: Supply {
+            providers: vec![provider],
+            rules,
+            geometry: Geometry::Euclidean,
+            horizon: Horizon::SINGLE,
+        },
         demands: vec![demand("alice"), demand("bob"), demand("carol")],
     }
 }
@@ -93,7 +99,9 @@ impl Market {
     /// With alice's and bob's composed, at height 2.
     pub(crate) fn composed() -> Self {
         let mut market = Self::open();
-        let compositions = [0, 1].map(|index| (market.demand(index), vec![ProviderId(0), ProviderId(0)]));
+        let compositions = [0, 1].map(|index| {
+            (market.demand(index), vec![Slot::single(ProviderId(0)), Slot::single(ProviderId(0))])
+        });
         market.accept(Vec::new(), compositions.to_vec());
         market
     }
@@ -145,7 +153,7 @@ impl Market {
     pub(crate) fn accept(
         &mut self,
         records: Vec<Record>,
-        compositions: Vec<(DemandId, Vec<ProviderId>)>,
+        compositions: Vec<(DemandId, Vec<Slot>)>,
     ) -> BatchReport {
         let timestamp_ms = self.ledger.head().timestamp_ms + 1_000;
         let draft = Draft {

@@ -8,7 +8,7 @@ use chain::{BatchKind, Drafted};
 use scenarios::parameters::Allocation;
 use scenarios::settings::{HybridGaSettings, Profile};
 use scenarios::work::{Goal, Incumbent, Termination, Work};
-use scenarios::{ProviderId, Solution};
+use scenarios::{Slot, Solution};
 
 use super::{
     Action, DemandId, Effect, Mining, NodeEvent, Positions, ProposedComposition, View, WorkId, WorkKind,
@@ -32,7 +32,7 @@ struct Looking {
     kind: NeighbourhoodKind,
     positions: Positions,
     /// The version and providers of each of its demands; version 0 is an open one.
-    standing: BTreeMap<DemandId, (u32, Vec<ProviderId>)>,
+    standing: BTreeMap<DemandId, (u32, Vec<Slot>)>,
 }
 
 impl Amending {
@@ -189,8 +189,8 @@ fn amendable(view: &View<'_>) -> Vec<AmendableDemand> {
         .collect()
 }
 
-/// Version and providers of what stands for a demand; version 0 if nothing does.
-fn standing(ledger: &Ledger, demand: DemandId) -> (u32, Vec<ProviderId>) {
+/// Version and slots of what stands for a demand; version 0 if nothing does.
+fn standing(ledger: &Ledger, demand: DemandId) -> (u32, Vec<Slot>) {
     let composition = ledger.demand(demand).and_then(|entry| entry.composition());
-    composition.map(|standing| (standing.version, standing.providers.clone())).unwrap_or_default()
+    composition.map(|standing| (standing.version, standing.slots.clone())).unwrap_or_default()
 }

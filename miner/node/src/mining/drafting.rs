@@ -4,7 +4,7 @@ use chain::ledger::{Ledger, MarketError};
 use chain::validate::{Admissible, Early};
 use chain::{BatchKind, Draft, Drafted, Rejection};
 use scenarios::bound::{demand_bound, reduced_cost};
-use scenarios::{DualPrices, Money, evaluate_composition};
+use scenarios::{DualPrices, evaluate_composition};
 
 use super::{Action, Effect, Held, Mining, NodeEvent, ProposedComposition, View, WorkKind};
 
@@ -16,7 +16,7 @@ impl Mining {
     pub(super) fn next_block(&mut self, view: &View<'_>, actions: &mut Vec<Action>) -> Option<Drafted> {
         if let Some(prices) = self.pricing.found.clone() {
             self.settle_prices(view, actions);
-            if let Ok(drafted) = Self::draft(view, Some(trimmed(prices)), Vec::new()) {
+            if let Ok(drafted) = Self::draft(view, Some(prices), Vec::new()) {
                 return Some(drafted);
             }
             // No better than the prices in force: nothing to send, and no reason to look again.
@@ -152,22 +152,14 @@ fn split_by_area(proposals: &mut Vec<ProposedComposition>, ledger: &Ledger) -> V
     proposals.extract_if(.., |proposal| area(proposal) != first).collect()
 }
 
-/// The canonical form of prices has no zeros at its end.
-fn trimmed(DualPrices(mut prices): DualPrices) -> DualPrices {
-    while prices.last().is_some_and(|price| *price == Money::ZERO) {
-        prices.pop();
-    }
-    DualPrices(prices)
-}
-
 /// Sorts by reduced cost over cost, the best first: the order in which proposals are worth sending.
 fn sort_by_reduced_cost_share(proposals: &mut [ProposedComposition], ledger: &Ledger) {
     let supply = ledger.supply();
     let oracle = supply.oracle();
     let prices = ledger.prices();
-    proposals.sort_by_cached_key(|(id, providers)| {
+    proposals.sort_by_cached_key(|(id, slots)| {
         let share = ledger.demand(*id).and_then(|entry| {
-            let evaluation = evaluate_composition(supply, &entry.demand, 0, providers).ok()?;
+            let evaluation = evaluate_composition(supply, &entry.demand, 0, slots).ok()?;
             let reduced_cost =
                 reduced_cost(&evaluation, demand_bound(&oracle, &entry.demand, prices), prices);
             Some(

@@ -17,7 +17,7 @@ use chain::{
     Batch, BatchReport, Block, BlockHash, BlockOutcome, Composition, DemandId, Drafted, PublicKey, Record,
 };
 use scenarios::work::{Failure, Report, Resources, SubProblem};
-use scenarios::{DualPrices, ProviderId};
+use scenarios::{DualPrices, ProviderId, Slot};
 
 use super::event::NodeEvent;
 use super::io::Effect;
@@ -31,7 +31,7 @@ use pricing::Pricing;
 use searching::Search;
 
 /// A demand and the provider of each of its orders.
-type ProposedComposition = (DemandId, Vec<ProviderId>);
+type ProposedComposition = (DemandId, Vec<Slot>);
 
 /// What a miner sees of the rest of the node when it decides.
 #[derive(Clone, Copy, Debug)]
@@ -311,7 +311,7 @@ impl Mining {
                 cell.demands.remove(&composition.demand);
             }
         }
-        let proposal = |c: &Composition| (c.demand, c.providers.clone());
+        let proposal = |c: &Composition| (c.demand, c.slots.clone());
         let amendments = block.body.amendments.iter();
         self.announced.push(Announced {
             block: block.hash(),
@@ -458,7 +458,7 @@ fn open_ids(ledger: &Ledger) -> BTreeSet<DemandId> {
 /// Whether there may now be a way to serve demands that had none.
 fn opens_ways(report: &BatchReport) -> bool {
     let is_cancelled = |(_, entry): &Departed| matches!(entry.status, DemandStatus::Cancelled { .. });
-    report.changed_offers > 0 || report.departed.iter().any(is_cancelled)
+    report.changed_offers > 0 || report.periods_over > 0 || report.departed.iter().any(is_cancelled)
 }
 
 /// The part of a market that `wanted` picks, as a search takes it, and whose demands its positions are.

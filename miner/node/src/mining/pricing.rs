@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chain::ledger::Market;
 use scenarios::settings::Profile;
 use scenarios::work::{Goal, Termination, Work};
-use scenarios::{DualPrices, Minutes, Money, ProviderId};
+use scenarios::{DualPrices, Minutes, ProviderId, Slot};
 
 use super::{Action, Effect, Mining, View, WorkId, WorkKind, open_ids, sub_problem};
 
@@ -133,21 +133,23 @@ fn work(market: &Market) -> u64 {
 /// Whether minutes have no price and need none: the cheapest ways of all demands together fit the capacities, so
 /// the bound is attained and no prices raise it.
 fn is_nothing_scarce(market: &Market) -> bool {
-    if market.prices.0.iter().any(|&price| price != Money::ZERO) {
+    if !market.prices.is_zero() {
         return false;
     }
     let oracle = market.supply.oracle();
-    let mut taken: BTreeMap<ProviderId, Minutes> = BTreeMap::new();
+    let mut taken: BTreeMap<Slot, Minutes> = BTreeMap::new();
     for demand in market.demands.iter().map(|demand| &demand.entry.demand) {
         let Some(best) = oracle.cheapest(demand, &market.prices) else { continue };
         if best.priced_cost > demand.budget {
             continue; // nobody serves it
         }
-        for (provider, operation) in best.providers.into_iter().zip(&demand.orders) {
-            let offer = market.supply.provider(provider).and_then(|provider| provider.offers.get(operation));
-            *taken.entry(provider).or_default() += offer.map_or(0, |offer| offer.minutes);
+        for (slot, operation) in best.slots.into_iter().zip(&demand.orders) {
+            let offer =
+                market.supply.provider(slot.provider).and_then(|provider| provider.offers.get(operation));
+            *taken.entry(slot).or_default() += offer.map_or(0, |offer| offer.minutes);
         }
     }
-    let capacity = |provider: ProviderId| market.capacities.get(provider.index()).copied().flatten();
-    taken.iter().all(|(&provider, &minutes)| capacity(provider).is_none_or(|capacity| minutes <= capacity))
+    let place = |slot| market.supply.horizon.position(slot);
+    let capacity = |slot| place(slot).and_then(|position| market.capacities.get(position).copied().flatten());
+    taken.iter().all(|(&slot, &minutes)| capacity(slot).is_none_or(|capacity| minutes <= capacity))
 }

@@ -323,10 +323,12 @@ impl Mining {
 /// Whether a search is offered the same: what others did to providers that it may not use does not matter.
 fn are_same(one: &Resources, other: &Resources) -> bool {
     let is_unchanged = |id: ProviderId| {
-        let capacity = |resources: &Resources| resources.capacities.get(id.index()).copied();
-        capacity(one) == capacity(other) && one.supply.provider(id) == other.supply.provider(id)
+        let slots = one.supply.horizon.positions(id);
+        one.capacities.get(slots.clone()) == other.capacities.get(slots)
+            && one.supply.provider(id) == other.supply.provider(id)
     };
     one.prices == other.prices
+        && one.supply.horizon == other.supply.horizon
         && one.allowed == other.allowed
         && one.supply.providers.len() == other.supply.providers.len()
         && one.supply.provider_ids().filter(|&id| one.allows(id)).all(is_unchanged)

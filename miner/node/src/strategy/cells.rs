@@ -220,7 +220,7 @@ mod tests {
 
     use chain::{Hash, RecordId};
     use proptest::prelude::*;
-    use scenarios::{CostRules, Geometry, Money, Offer, OperationId, Provider};
+    use scenarios::{CostRules, Geometry, Horizon, Money, Offer, OperationId, Provider};
 
     use super::{Strategy, *};
 
@@ -239,7 +239,7 @@ mod tests {
             metres_per_minute: 1,
             deliver: false,
         };
-        Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean }
+        Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE }
     }
 
     const WINDOW: Window = Window { west_m: 0, south_m: 0, east_m: 100, north_m: 100 };

@@ -1,7 +1,7 @@
 //! Groups of demands by what they need rather than by where they are (paper A, future work): by their rarest
 //! operation, or by the scarcest provider they would like to use.
 
-use scenarios::{Demand, DualPrices, OperationId, Oracle, ProviderId};
+use scenarios::{Demand, DualPrices, OperationId, Oracle, ProviderId, Slot};
 
 use super::Strategy;
 
@@ -25,11 +25,12 @@ fn rarest_operation(demand: &Demand, oracle: &Oracle<'_>) -> u64 {
 /// none has a price.
 fn scarcest_provider(demand: &Demand, oracle: &Oracle<'_>, prices: &DualPrices) -> u64 {
     let Some(best) = oracle.cheapest(demand, prices) else { return 0 };
-    let charge = |(&provider, operation): (&ProviderId, &OperationId)| {
-        let offer = oracle.supply().provider(provider).and_then(|provider| provider.offers.get(operation));
-        (offer.map_or(0, |offer| prices.charge(provider, offer.minutes).micros()), provider)
+    let charge = |(&slot, operation): (&Slot, &OperationId)| {
+        let provider = oracle.supply().provider(slot.provider);
+        let offer = provider.and_then(|provider| provider.offers.get(operation));
+        (offer.map_or(0, |offer| prices.charge(slot, offer.minutes).micros()), slot.provider)
     };
-    let mut charges: Vec<(i64, ProviderId)> = best.providers.iter().zip(&demand.orders).map(charge).collect();
+    let mut charges: Vec<(i64, ProviderId)> = best.slots.iter().zip(&demand.orders).map(charge).collect();
     charges.sort_by_key(|&(micros, provider)| (provider, micros));
     let mut totals: Vec<(i64, ProviderId)> = Vec::new();
     for (micros, provider) in charges {
@@ -44,7 +45,7 @@ fn scarcest_provider(demand: &Demand, oracle: &Oracle<'_>, prices: &DualPrices) 
 
 #[cfg(test)]
 mod tests {
-    use scenarios::{CostRules, Geometry, Money, Offer, Provider, Site, Supply};
+    use scenarios::{CostRules, Geometry, Horizon, Money, Offer, Provider, Site, Supply, TimeWindow};
 
     use super::*;
 
@@ -57,7 +58,7 @@ mod tests {
                 .iter()
                 .map(|&(id, cost)| (OperationId(id), Offer { cost: Money::from_units(cost), minutes: 10 }))
                 .collect(),
-            capacity: Some(100),
+            capacity: Some(100.into()),
         };
         let rules = CostRules {
             rate_per_km: Money::ZERO,
@@ -66,7 +67,7 @@ mod tests {
             deliver: false,
         };
         let providers = vec![provider(&[(0, 5)]), provider(&[(0, 6), (1, 7)])];
-        Supply { providers, rules, geometry: Geometry::Euclidean }
+        Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE }
     }
 
     fn demand(orders: &[u16]) -> Demand {
@@ -75,6 +76,7 @@ mod tests {
             site: Site::point(0, 0),
             orders: orders.iter().map(|&id| OperationId(id)).collect(),
             budget: Money::from_units(100),
+            window: TimeWindow::ANY,
         }
     }
 
@@ -91,7 +93,7 @@ mod tests {
         let supply = supply();
         let oracle = Oracle::new(&supply);
         let group = |orders: &[u16], prices: &[i64]| {
-            let prices = DualPrices(prices.iter().map(|&price| Money::from_micros(price)).collect());
+            let prices = DualPrices::single(prices.iter().map(|&price| Money::from_micros(price)));
             group_of(Strategy::ScarceProviders, &demand(orders), &oracle, &prices)
         };
         assert_eq!(group(&[0, 1], &[]), 0, "nothing is scarce");

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chain::DemandId;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
-use scenarios::{DualPrices, Minutes, ProviderId, Site};
+use scenarios::{DualPrices, Minutes, Site, Slot};
 use serde::{Deserialize, Serialize};
 
 /// How a miner looks for amendments.
@@ -38,8 +38,8 @@ impl Default for AmendPolicy {
 pub struct AmendableDemand {
     pub id: DemandId,
     pub site: Site,
-    /// Minutes its composition takes from each provider; none if it is open.
-    pub minutes: BTreeMap<ProviderId, Minutes>,
+    /// Minutes its composition takes of each slot; none if it is open.
+    pub minutes: BTreeMap<Slot, Minutes>,
 }
 
 /// What the demands of a neighbourhood have in common.
@@ -48,7 +48,7 @@ pub struct AmendableDemand {
 pub enum NeighbourhoodKind {
     /// They are near each other: across the borders of the cells they were composed in.
     Near,
-    /// They use the same scarce provider, drawn by what its minutes are worth.
+    /// They use the same scarce slot, drawn by what its minutes are worth.
     Scarce,
     /// Nothing: drawn at random.
     Scattered,
@@ -122,8 +122,8 @@ impl Explorer {
                 order.sort_by_key(|&position| squared_distance(centre, demands[position].site));
             }
             NeighbourhoodKind::Scarce => {
-                if let Some(provider) = self.draw_provider(demands, prices) {
-                    order.sort_by_key(|&position| !demands[position].minutes.contains_key(&provider));
+                if let Some(slot) = self.draw_slot(demands, prices) {
+                    order.sort_by_key(|&position| !demands[position].minutes.contains_key(&slot));
                 }
             }
             NeighbourhoodKind::Scattered => {}
@@ -168,12 +168,12 @@ impl Explorer {
         NeighbourhoodKind::Scattered
     }
 
-    /// A provider in use, with a probability in proportion to price x minutes used.
-    fn draw_provider(&mut self, demands: &[AmendableDemand], prices: &DualPrices) -> Option<ProviderId> {
-        let mut worth: BTreeMap<ProviderId, u64> = BTreeMap::new();
-        for (&provider, &minutes) in demands.iter().flat_map(|demand| &demand.minutes) {
-            let charge = u64::try_from(prices.charge(provider, minutes).micros()).unwrap_or(0);
-            *worth.entry(provider).or_default() += charge;
+    /// A slot in use, with a probability in proportion to price x minutes used.
+    fn draw_slot(&mut self, demands: &[AmendableDemand], prices: &DualPrices) -> Option<Slot> {
+        let mut worth: BTreeMap<Slot, u64> = BTreeMap::new();
+        for (&slot, &minutes) in demands.iter().flat_map(|demand| &demand.minutes) {
+            let charge = u64::try_from(prices.charge(slot, minutes).micros()).unwrap_or(0);
+            *worth.entry(slot).or_default() += charge;
         }
         let total: u64 = worth.values().sum();
         if total == 0 {
@@ -216,7 +216,7 @@ fn squared_distance(one: Site, other: Site) -> i128 {
 #[cfg(test)]
 mod tests {
     use chain::{Hash, RecordId};
-    use scenarios::Money;
+    use scenarios::{Money, ProviderId};
 
     use super::*;
 
@@ -224,7 +224,7 @@ mod tests {
         AmendableDemand {
             id: RecordId(Hash([number; 32])),
             site: Site::point(x_m, 0),
-            minutes: [(ProviderId(provider), 10)].into(),
+            minutes: [(Slot::single(ProviderId(provider)), 10)].into(),
         }
     }
 
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn demands_on_scarce_capacity_share_the_provider_that_has_a_price() {
-        let prices = DualPrices(vec![Money::ZERO, Money::from_units(1)]);
+        let prices = DualPrices::single(vec![Money::ZERO, Money::from_units(1)]);
         let mut explorer = only(NeighbourhoodKind::Scarce);
         assert_eq!(numbers(&explorer.choose(&villages(), &prices).unwrap()), [4, 5, 6, 7]);
     }

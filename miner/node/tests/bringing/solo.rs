@@ -9,7 +9,7 @@ use chain::{DemandId, Draft, Drafted, Genesis, PublicKey, Record, SecretKey};
 use miner_node::{
     BatchRow, Command, Effect, Input, Message, MiningSettings, Node, NodeEvent, Now, SubmissionId, Timer,
 };
-use scenarios::{Minutes, Money, ProviderId};
+use scenarios::{Minutes, Money, ProviderId, Slot};
 
 use crate::market::{START_MS, config, memory, network};
 
@@ -127,7 +127,8 @@ impl Solo {
     pub(crate) fn draft(&self, by: u64, serving: &[(usize, u32)], later_ms: u64) -> Drafted {
         let ledger = self.node.ledger();
         let open: Vec<DemandId> = ledger.demands().map(|(demand, _)| demand).collect();
-        let serving = serving.iter().map(|&(place, provider)| (open[place], vec![ProviderId(provider)]));
+        let serving =
+            serving.iter().map(|&(place, provider)| (open[place], vec![Slot::single(ProviderId(provider))]));
         let draft = Draft {
             miner: miner(by).public(),
             timestamp_ms: self.now_ms + later_ms,

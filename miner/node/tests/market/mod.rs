@@ -11,8 +11,8 @@ use coordinator_free_pool::PoolLimits;
 use miner_node::{MiningSettings, NodeConfig, Recovered, Timing};
 use scenarios::settings::Profile;
 use scenarios::{
-    CostRules, Demand, Geometry, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario, Site,
-    Supply,
+    CostRules, Demand, Geometry, Horizon, Instance, Minutes, Money, Offer, OperationId, Provider, Scenario,
+    Site, Supply, TimeWindow,
 };
 
 /// When tests begin, milliseconds since the Unix epoch.
@@ -33,13 +33,14 @@ pub(crate) fn network(
         name: format!("provider {number}"),
         site: Site::point(0, 0),
         offers: BTreeMap::from([(OperationId(0), Offer { cost, minutes: 10 })]),
-        capacity,
+        capacity: capacity.map(Into::into),
     };
     let demand = |number: usize| Demand {
         name: format!("demand {number}"),
         site: Site::point(0, 0),
         orders: vec![OperationId(0)],
         budget: Money::from_units(100),
+        window: TimeWindow::ANY,
     };
     let rules = CostRules {
         rate_per_km: Money::ZERO,
@@ -48,7 +49,7 @@ pub(crate) fn network(
         deliver: false,
     };
     let providers = providers.iter().enumerate().map(provider).collect();
-    let supply = Supply { providers, rules, geometry: Geometry::Euclidean };
+    let supply = Supply { providers, rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
     let instance = Instance { supply, demands: (0..demands).map(demand).collect() };
     let scenario = Scenario::of_instance("one place", instance);
     let mut genesis =

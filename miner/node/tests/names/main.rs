@@ -129,7 +129,7 @@ fn who_claims_what_is_not_so_on_this_head_is_dropped_and_who_finds_no_better_pri
     scene.connect(&searcher);
     let anchor = scene.block(&liar, 0).header().anchor;
     for nonce in 0..3 {
-        let prices = DualPrices(vec![Money::from_micros(1)]);
+        let prices = DualPrices::single(vec![Money::from_micros(1)]);
         let update = PriceUpdate { replaces: 0, gain: Money::from_micros(1), prices };
         let prices = Body { price_update: Some(update), ..Body::default() };
         let block = Block::sign(scene.network.id(), anchor, nonce, prices, &searcher);

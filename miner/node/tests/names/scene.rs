@@ -15,7 +15,7 @@ use chain::{
     SecretKey, Write,
 };
 use miner_node::{Effect, Hello, Input, Message, Node, NodeEvent, Now, PROTOCOL_VERSION, Timer};
-use scenarios::{Money, ProviderId};
+use scenarios::{Money, ProviderId, Slot};
 
 use crate::market::{RNG_SEED, START_MS, config, memory, network};
 
@@ -212,7 +212,7 @@ impl Scene {
             timestamp_ms: START_MS + 1 + later_ms,
             records: Vec::new(),
             prices: None,
-            compositions: vec![(demand, vec![ProviderId(0)])],
+            compositions: vec![(demand, vec![Slot::single(ProviderId(0))])],
             amendments: Vec::new(),
         };
         ledger.draft(draft).unwrap()

@@ -9,7 +9,7 @@ use chain::{Amendment, Commitment, Composition, Record, SignedCommitment, Statem
 use clap::Args;
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table};
-use scenarios::Money;
+use scenarios::{Calendar, Money, Period, Slot};
 
 use super::super::OutputArguments;
 use super::super::output::{Progress, print, print_json};
@@ -170,8 +170,8 @@ fn whole(detail: &BatchDetail) -> String {
             ExportedItem::Commitment(signed) => commitment_line(signed),
             ExportedItem::Block(signed) => block_line(signed),
             ExportedItem::PriceUpdate(update) => {
-                let prices = update.prices.0.iter().enumerate().filter(|(_, price)| **price > Money::ZERO);
-                let prices: Vec<String> = prices.map(|(id, price)| format!("#{id} {price} $")).collect();
+                let price = |(slot, price): (Slot, Money)| format!("#{} {price} $", place(&slot));
+                let prices: Vec<String> = update.prices.iter().map(price).collect();
                 format!("prices      {}", prices.join(", "))
             }
             ExportedItem::Composition(composition) => composition_line(composition),
@@ -210,9 +210,15 @@ fn commitment_line(signed: &SignedCommitment) -> String {
 }
 
 fn composition_line(composition: &Composition) -> String {
-    let Composition { demand, providers, cost, minutes, .. } = composition;
-    let providers: Vec<String> = providers.iter().map(|id| id.0.to_string()).collect();
+    let Composition { demand, slots, cost, minutes, .. } = composition;
+    let providers: Vec<String> = slots.iter().map(place).collect();
     format!("composition {demand}: {cost} $, {minutes} min, providers {}", providers.join(" "))
+}
+
+/// A provider's number, and after a point that of the period, but for the first there is.
+pub(super) fn place(slot: &Slot) -> String {
+    let Slot { provider, period } = slot;
+    if *period == Period::ZERO { provider.0.to_string() } else { format!("{}.{}", provider.0, period.0) }
 }
 
 fn amendment_lines(amendment: &Amendment) -> String {
@@ -228,8 +234,11 @@ fn record_line(record: &Record) -> String {
     let content = &record.content;
     let said = match &content.statement {
         Statement::Offer(offer) => {
-            let capacity =
-                offer.capacity.map_or_else(|| "unlimited".into(), |minutes| format!("{minutes} min"));
+            let capacity = match offer.capacity.as_ref().map(Calendar::pattern) {
+                None => "unlimited".to_owned(),
+                Some(&[minutes]) => format!("{minutes} min"),
+                Some(pattern) => format!("{pattern:?} min, repeated"),
+            };
             format!("{:?}, {} operations, capacity {capacity}", offer.name, offer.offers.len())
         }
         Statement::OfferWithdrawal => "everything".into(),

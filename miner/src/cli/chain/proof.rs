@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::super::OutputArguments;
 use super::super::output::{Progress, print, print_json};
+use super::inspect::place;
 use super::{NodeArgument, refused, write_json};
 use crate::chain_tools::ProofFile;
 use crate::chain_tools::proof::{PROOF_FILE_BYTES, ProveError};
@@ -124,7 +125,7 @@ fn words(proven: &Proven, is_trusted: bool) -> String {
         || "standing, not yet settled".to_owned(),
         |height| format!("settled for good at height {height}"),
     );
-    let providers: Vec<String> = composition.providers.iter().map(|id| id.0.to_string()).collect();
+    let providers: Vec<String> = composition.slots.iter().map(place).collect();
     let mut lines = vec![
         "The proof holds. It proves:".to_owned(),
         format!(

@@ -8,7 +8,7 @@ use chain::genesis::scenario_demand_records;
 use chain::{DemandId, Hash, Record, RecordId, Statement};
 use clap::Args;
 use miner_api::{DemandStanding, MarketFacts, Refusal};
-use scenarios::Money;
+use scenarios::{Money, Period};
 use serde::Serialize;
 
 use super::report::{Entry, Wait, render_demand, submit_and_report};
@@ -24,7 +24,7 @@ use crate::files::load_scenario;
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SubmitDemandArguments {
     /// The demand, or a list of them (JSON): name, site, orders by operation, budget, `solver_fee`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["orders", "budget", "x", "y", "place", "name", "solver_fee"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["orders", "budget", "x", "y", "place", "name", "solver_fee", "release", "due"])]
     file: Option<PathBuf>,
     /// Without --file: the operations, in the order in which they must be done.
     #[arg(long, value_name = "NAME,NAME", value_delimiter = ',', required_unless_present = "file")]
@@ -47,6 +47,12 @@ pub(in crate::cli) struct SubmitDemandArguments {
     /// Without --file: paid to solvers on top, in dollars; the least allowed if absent.
     #[arg(long, value_name = "DOLLARS", value_parser = parse_money)]
     solver_fee: Option<Money>,
+    /// Without --file, on a market with a calendar: the first period, by number, in which an order may be done.
+    #[arg(long, value_name = "PERIOD")]
+    release: Option<u32>,
+    /// Without --file, on a market with a calendar: the last period, by number, in which an order may be done.
+    #[arg(long, value_name = "PERIOD")]
+    due: Option<u32>,
     /// How many seconds it stays in the market unless it is composed; then it leaves and its escrow returns. A day if
     /// absent, or the longest that the market allows if that is less.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
@@ -145,7 +151,7 @@ fn documents(arguments: &SubmitDemandArguments) -> Result<Vec<DemandDocument>> {
         let place = || format!("in {}", file.display());
         return DemandDocument::many_from_json(&read_text(file)?).with_context(place);
     }
-    let SubmitDemandArguments { x, y, place, budget, solver_fee, .. } = *arguments;
+    let SubmitDemandArguments { x, y, place, budget, solver_fee, release, due, .. } = *arguments;
     let site = place.map_or(SiteDocument::Point { x_m: x, y_m: y }, |place| SiteDocument::Place { place });
     Ok(vec![DemandDocument {
         name: arguments.name.clone(),
@@ -153,6 +159,8 @@ fn documents(arguments: &SubmitDemandArguments) -> Result<Vec<DemandDocument>> {
         orders: arguments.orders.clone(),
         budget: budget.context("name a --budget")?,
         solver_fee,
+        release: release.map(Period),
+        due: due.map(Period),
     }])
 }
 

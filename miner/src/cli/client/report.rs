@@ -302,7 +302,10 @@ fn render_composition(composition: &CompositionReport) -> String {
         format!("cost {cost}, of which transport {transport}; reduced cost {reduced_cost}; found by {miner}"),
     ];
     let steps = composition.steps.iter();
-    lines.extend(steps.map(|step| format!("{} at {} ({})", step.operation, step.name, step.provider)));
+    lines.extend(steps.map(|step| {
+        let when = step.period.map_or_else(String::new, |period| format!(" in {period}"));
+        format!("{} at {} ({}){when}", step.operation, step.name, step.provider)
+    }));
     lines.join("\n")
 }
 

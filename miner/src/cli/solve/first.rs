@@ -3,33 +3,40 @@
 
 use std::collections::BTreeSet;
 
-use scenarios::{DualPrices, Instance, Oracle, ProviderId, Solution, evaluate_composition};
+use scenarios::{DualPrices, Instance, Oracle, Slot, Solution, evaluate_composition};
 
 /// Serves what it can in one pass; always feasible.
 pub(super) fn compose_in_order(instance: &Instance, prices: &DualPrices) -> Solution {
     let oracle = Oracle::new(&instance.supply);
+    let horizon = instance.supply.horizon;
     let mut left = instance.supply.capacities();
     let mut solution = Solution::unserved(instance.demands.len());
     for (position, demand) in instance.demands.iter().enumerate() {
-        // Orders that fit a provider one by one may not fit it together; those providers are left out then.
-        let mut crowded: BTreeSet<ProviderId> = BTreeSet::new();
-        for _ in 0..=instance.supply.providers.len() {
-            let usable = |id: ProviderId, minutes| {
-                !crowded.contains(&id) && left[id.index()].is_none_or(|left| minutes <= left)
+        // Orders that fit a slot one by one may not fit it together; those slots are left out then.
+        let mut crowded: BTreeSet<Slot> = BTreeSet::new();
+        for _ in 0..=instance.supply.slot_count() {
+            let place = |slot| horizon.position(slot).unwrap_or(usize::MAX);
+            let left_of = |slot| left.get(place(slot)).copied().unwrap_or(Some(0));
+            let usable = |slot: Slot, minutes| {
+                !crowded.contains(&slot) && left_of(slot).is_none_or(|left| minutes <= left)
             };
             let Some(best) = oracle.cheapest_among(demand, prices, usable) else { break };
-            let composition = evaluate_composition(&instance.supply, demand, position, &best.providers);
-            let Ok(composition) = composition else { break };
+            let composition = evaluate_composition(&instance.supply, demand, position, &best.slots);
+            let composition = match composition {
+                Ok(composition) => composition,
+                // What has no room in its periods is left to the search.
+                Err(_) => break,
+            };
             let over = composition
                 .minutes
                 .iter()
-                .filter(|&(id, &minutes)| left[id.index()].is_some_and(|left| minutes > left));
-            let over: Vec<ProviderId> = over.map(|(&id, _)| id).collect();
+                .filter(|&(&slot, &minutes)| left_of(slot).is_some_and(|left| minutes > left));
+            let over: Vec<Slot> = over.map(|(&slot, _)| slot).collect();
             if over.is_empty() {
-                for (id, minutes) in &composition.minutes {
-                    left[id.index()] = left[id.index()].map(|left| left - minutes);
+                for (&slot, minutes) in &composition.minutes {
+                    left[place(slot)] = left[place(slot)].map(|left| left - minutes);
                 }
-                solution.compositions[position] = Some(best.providers);
+                solution.compositions[position] = Some(best.slots);
                 break;
             }
             crowded.extend(over);

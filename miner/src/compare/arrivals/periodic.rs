@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use ga::{Algorithm, CentralPlan, Flags, solve_centrally};
 use scenarios::settings::Profile;
-use scenarios::{Instance, Minutes, ProviderId, Scenario, Solution, evaluate};
+use scenarios::{Instance, Minutes, Scenario, Slot, Solution, evaluate};
 
 use super::stream::{Customer, Fate};
 use crate::driver::search_on_threads;
@@ -73,11 +73,11 @@ pub(super) fn run(
             longest_solve_micros = longest_solve_micros.max(micros);
             done_ms = tick_ms + micros.div_ceil(1_000);
             for (&position, composition) in waiting.iter().zip(found) {
-                let Some(providers) = composition else { continue };
+                let Some(slots) = composition else { continue };
                 // Whoever left while the centre was solving takes nothing.
                 if customers[position].leaves_ms > done_ms {
                     fates[position] = Fate::Served { at_ms: done_ms };
-                    centre.commit(customers[position].demand, providers);
+                    centre.commit(customers[position].demand, slots);
                 }
             }
         }
@@ -88,11 +88,9 @@ pub(super) fn run(
 
 impl Centre<'_> {
     /// Composes these demands on what is left; what comes back is one entry per demand, and the CPU time.
-    fn solve(&self, demands: &[usize], number: usize) -> Result<(Vec<Option<Vec<ProviderId>>>, u64)> {
+    fn solve(&self, demands: &[usize], number: usize) -> Result<(Vec<Option<Vec<Slot>>>, u64)> {
         let mut instance = self.scenario.instance.with_demands(demands);
-        for (provider, &left) in instance.supply.providers.iter_mut().zip(&self.capacities) {
-            provider.capacity = left;
-        }
+        instance.supply = instance.supply.with_capacities(&self.capacities);
         let seed = self.rng_seed.wrapping_add(number as u64);
         let (found, micros) = search_on_threads(NonZeroUsize::MIN, || self.search(&instance, seed))?;
         let found = found?;
@@ -119,16 +117,18 @@ impl Centre<'_> {
         Ok(solve_centrally(instance, &plan, &mut |_| {}, &Flags::default())?.solution)
     }
 
-    fn commit(&mut self, demand: usize, providers: Vec<ProviderId>) {
+    fn commit(&mut self, demand: usize, slots: Vec<Slot>) {
+        let supply = &self.scenario.instance.supply;
         let orders = &self.scenario.instance.demands[demand].orders;
-        for (&provider, operation) in providers.iter().zip(orders) {
-            let offer = self.scenario.instance.supply.provider(provider);
+        for (&slot, operation) in slots.iter().zip(orders) {
+            let offer = supply.provider(slot.provider);
             let minutes = offer.and_then(|provider| provider.offers.get(operation)).map_or(0, |o| o.minutes);
-            if let Some(Some(left)) = self.capacities.get_mut(provider.index()) {
+            let place = supply.horizon.position(slot);
+            if let Some(Some(left)) = place.and_then(|position| self.capacities.get_mut(position)) {
                 *left -= minutes;
             }
         }
-        self.solution.compositions[demand] = Some(providers);
+        self.solution.compositions[demand] = Some(slots);
     }
 }
 
@@ -175,9 +175,9 @@ mod tests {
         // Both demands ask for both operations once; one provider has time for one of them, others have none.
         let enough: Minutes = scenario.instance.supply.providers[0].offers.values().map(|o| o.minutes).sum();
         for provider in &mut scenario.instance.supply.providers {
-            provider.capacity = Some(0);
+            provider.capacity = Some(0.into());
         }
-        scenario.instance.supply.providers[0].capacity = Some(enough);
+        scenario.instance.supply.providers[0].capacity = Some(enough.into());
         let customers = [0, 1].map(|demand| Customer { demand, arrives_ms: 1, leaves_ms: 60_000 });
         let run = run(&scenario, Profile::Paper, &customers, 10_000, 1, &|_| {}).unwrap();
         let served = run.fates.iter().filter(|fate| matches!(fate, Fate::Served { .. })).count();
