@@ -13,7 +13,9 @@ use rayon::prelude::*;
 use scenarios::bound::dual_bound;
 use scenarios::oracle::Limits;
 use scenarios::work::{Resources, SubProblem};
-use scenarios::{Demand, DualPrices, Minutes, Money, Oracle, PriceError, Supply, limits};
+use scenarios::{
+    Demand, DualPrices, Horizon, Minutes, Money, Oracle, PriceError, Slot, Supply, TimeWindow, limits,
+};
 
 use crate::paths::{PathFinder, priced_offers};
 use crate::table::Table;
@@ -28,6 +30,8 @@ const LEVEL_FACTOR: f64 = 0.6;
 const MOMENTUM: f64 = 0.5;
 /// The level is never closer than this share of the bound.
 const LEAST_LEVEL: f64 = 1e-7;
+/// Prices for all periods as one are good enough to begin with when the level is as close as this.
+const WHOLE_LEVEL: f64 = 1e-4;
 
 /// Prices, and the bound they certify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct PriceSearch {
     best: Option<(Vec<i64>, i128)>,
     level: f64,
     stalled: u32,
+    /// The same market with all periods as one, searched first.
+    whole: Option<Box<PriceSearch>>,
 }
 
 /// What the cheapest compositions cost, and how many minutes they take of each slot.
@@ -67,7 +73,34 @@ impl PriceSearch {
         start: &DualPrices,
     ) -> Self {
         let table = Table::of(supply, demands);
-        Self::over(table, supply, capacities, start)
+        Self {
+            whole: Self::whole(supply, demands, capacities, start),
+            ..Self::over(table, supply, capacities, start)
+        }
+    }
+
+    /// Of a market that nobody has priced, what a provider's minutes are worth whenever they are is a good beginning: periods are far fewer
+    /// then, and no step is led astray by compositions that are as cheap on one day as on another.
+    fn whole(
+        supply: &Supply,
+        demands: &[Demand],
+        capacities: &[Option<Minutes>],
+        start: &DualPrices,
+    ) -> Option<Box<Self>> {
+        let horizon = supply.horizon;
+        if horizon.len() <= 1 || !start.is_zero() {
+            return None;
+        }
+        let left = |id| {
+            let minutes = horizon.positions(id).map(|position| capacities.get(position).copied().flatten());
+            minutes.map(|minutes| Some(minutes?.max(0))).sum::<Option<Minutes>>()
+        };
+        let left: Vec<Option<Minutes>> = supply.provider_ids().map(left).collect();
+        let mut merged = supply.clone().with_capacities(&vec![None; supply.slot_count()]);
+        merged.horizon = Horizon::SINGLE;
+        let demands: Vec<Demand> =
+            demands.iter().map(|demand| Demand { window: TimeWindow::ANY, ..demand.clone() }).collect();
+        Some(Box::new(Self::over(Table::of(&merged, &demands), &merged, &left, start)))
     }
 
     /// A search over the market of a piece of work, from the prices in force.
@@ -75,7 +108,8 @@ impl PriceSearch {
         let Resources { supply, capacities, prices, allowed } = &problem.resources;
         if allowed.is_none() {
             let table = Table::on(supply.tables(), supply, &problem.demands);
-            return Self::over(table, supply, capacities, prices);
+            let whole = Self::whole(supply, &problem.demands, capacities, prices);
+            return Self { whole, ..Self::over(table, supply, capacities, prices) };
         }
         let mut part = Supply::clone(supply);
         for (id, provider) in supply.provider_ids().zip(&mut part.providers) {
@@ -102,11 +136,24 @@ impl PriceSearch {
             best: None,
             level: FIRST_LEVEL,
             stalled: 0,
+            whole: None,
         }
     }
 
     /// Takes the bound at the present prices and moves on. False, and nothing changes, if it was cancelled.
     pub fn step(&mut self, cancel: &AtomicBool) -> bool {
+        if self.best.is_some()
+            && let Some(whole) = &mut self.whole
+        {
+            if !whole.step(cancel) {
+                return false;
+            }
+            if whole.level <= WHOLE_LEVEL {
+                let found = whole.best();
+                self.begin_with(found);
+            }
+            return true;
+        }
         let prices: Vec<i64> = self.point.iter().map(|&price| quantised(price)).collect();
         let Some(response) = self.respond(&prices, cancel) else { return false };
         let bound = response.cost - self.capacity_value(&prices);
@@ -114,6 +161,20 @@ impl PriceSearch {
         self.note(prices, bound);
         self.advance(bound, &gradient);
         true
+    }
+
+    /// Goes on from prices of providers whenever they work.
+    fn begin_with(&mut self, found: Option<PricedBound>) {
+        let horizon = self.table.horizon;
+        self.whole = None;
+        self.direction.fill(0.0);
+        self.level = WHOLE_LEVEL.sqrt();
+        self.stalled = 0;
+        let Some(PricedBound { prices, .. }) = found else { return };
+        for (index, (point, capacity)) in self.point.iter_mut().zip(&self.capacities).enumerate() {
+            let Slot { provider, .. } = horizon.slot(index);
+            *point = if capacity.is_some() { prices.of(Slot::single(provider)).as_f64() * 1e6 } else { 0.0 };
+        }
     }
 
     /// The best prices so far and their bound; `None` before the first step, or if that bound leaves the

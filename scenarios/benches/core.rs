@@ -51,16 +51,19 @@ fn shortest_paths(bencher: Bencher<'_, '_>, (problem, kernel): (u8, Kernel)) {
 /// [`least_costs`] of problem 2 on a calendar of so many days, all of them in every demand's window, with prices on this share (in
 /// percent) of the slots.
 #[divan::bench(args = [(1, 0), (1, 100), (14, 0), (14, 10), (14, 30), (14, 100)])]
-fn least_costs_on_a_calendar(bencher: Bencher<'_, '_>, (days, priced): (u32, usize)) {
+fn least_costs_on_a_calendar(bencher: Bencher<'_, '_>, (days, percent): (u32, usize)) {
     let mut parameters = GenerateParameters::tehran(2, true).expect("problems 1 to 4");
     parameters.calendar = (days > 1).then_some(CalendarParameters { days, window_days: None });
     let instance = generate(&parameters).expect("the parameters are valid").instance;
     let oracle = Oracle::new(&instance.supply);
     let capacities = instance.supply.capacities();
     // Spread over the slots, from nothing to 0.1 $ a minute.
-    let price = |slot: usize| match slot * 37 % 100 < priced {
-        true => Money::from_micros(i64::try_from(slot * 7_919 % 100_000).expect("small")),
-        false => Money::ZERO,
+    let price = |slot: usize| {
+        if slot * 37 % 100 < percent {
+            Money::from_micros(i64::try_from(slot * 7_919 % 100_000).expect("small"))
+        } else {
+            Money::ZERO
+        }
     };
     let prices = DualPrices::in_order(instance.supply.horizon, (0..instance.supply.slot_count()).map(price));
     bencher.bench_local(|| dual_bound(&oracle, &instance.demands, &capacities, &prices));

@@ -128,8 +128,8 @@ fn most_missing(market: &Instance) -> Minutes {
     let mut orders: BTreeMap<(OperationId, TimeWindow), Minutes> = BTreeMap::new();
     for demand in &market.demands {
         let Some((from, count)) = horizon.within(demand.window) else { continue };
-        let release = horizon.first.plus(u32::try_from(from).unwrap());
-        let window = TimeWindow { release, due: release.plus(u32::try_from(count - 1).unwrap()) };
+        let release = horizon.first.plus(u32::try_from(from).expect("small"));
+        let window = TimeWindow { release, due: release.plus(u32::try_from(count - 1).expect("small")) };
         for &operation in &demand.orders {
             *orders.entry((operation, window)).or_default() += 1;
         }

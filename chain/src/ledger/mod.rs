@@ -293,10 +293,8 @@ impl Ledger {
     ) -> Option<u64> {
         let latest_ms = self.head.timestamp_ms.saturating_add(self.network.parameters().halt_after_ms);
         let market = |market_ms: u64| market_ms.saturating_add(self.state.halted_ms);
-        let (freeze, frozen) = match self.state.demands.has_calendar() {
-            true => (None, freeze_ms),
-            false => (freeze_ms, None),
-        };
+        let (freeze, frozen) =
+            if self.state.demands.has_calendar() { (None, freeze_ms) } else { (freeze_ms, None) };
         let waits = freeze.into_iter().chain(notice_ms).map(market).filter(|time_ms| *time_ms <= latest_ms);
         fixed_ms.chain(frozen).chain(waits).min()
     }

@@ -226,7 +226,7 @@ impl<'a> Transition<'a> {
         let frozen = count(|status| matches!(status, DemandStatus::Frozen { .. }));
         let expired = count(|status| matches!(status, DemandStatus::Expired { .. }));
         let periods_over = supply.horizon.first.since(ledger.supply().horizon.first);
-        let report = BatchReport { frozen, expired, departed, periods_over, ..BatchReport::default() };
+        let report = BatchReport { frozen, expired, periods_over, departed, ..BatchReport::default() };
         Ok(Self {
             network: &ledger.network,
             state,

@@ -5,6 +5,7 @@ mod accepted;
 mod amended;
 mod amended_refused;
 mod blocks;
+mod calendar;
 mod cohorts;
 mod evidence;
 mod expiry;

@@ -265,7 +265,11 @@ impl Market {
 
     /// Adds a batch to the chain and reports on it.
     pub(crate) fn accept(&mut self, proposed: ProposedBatch) -> BatchReport {
-        let valid = self.check(self.batch(proposed)).expect("what was drafted is valid");
+        self.accept_batch(self.batch(proposed))
+    }
+
+    pub(crate) fn accept_batch(&mut self, batch: Batch) -> BatchReport {
+        let valid = self.check(batch).expect("what was drafted is valid");
         let (batch, ledger, report) = valid.into_parts();
         self.ledger = ledger;
         self.batches.push(batch);

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use ga::prices::find_prices;
-use scenarios::generate::{GenerateParameters, SiteParameters, generate};
+use scenarios::generate::{CalendarParameters, GenerateParameters, SiteParameters, generate};
 use scenarios::inspect::{Concerns, Inspection};
 use scenarios::{DualPrices, Money, Scenario};
 use serde::Serialize;
@@ -78,6 +78,12 @@ pub(super) struct GenerateArguments {
     /// Total capacity as a multiple of the work of a random assignment; unlimited if absent.
     #[arg(long, value_name = "FACTOR")]
     capacity: Option<f64>,
+    /// Days in the calendar, the first a Saturday, of providers that work half of Thursday and not on Friday; no calendar if absent.
+    #[arg(long)]
+    days: Option<u32>,
+    /// With --days: how many days each demand may be served in, from a day drawn at random; all if absent.
+    #[arg(long, value_name = "DAYS", requires = "days")]
+    window_days: Option<u32>,
     /// What each minute of processing and travel is worth to demanders, in dollars, at most 0.1; nothing if absent.
     #[arg(long, value_name = "DOLLARS", value_parser = parse_money)]
     value_of_minute: Option<Money>,
@@ -245,6 +251,9 @@ fn parameters(arguments: &GenerateArguments) -> Result<GenerateParameters> {
     }
     if let Some(value) = arguments.value_of_minute {
         parameters.value_of_minute = value;
+    }
+    if let Some(days) = arguments.days {
+        parameters.calendar = Some(CalendarParameters { days, window_days: arguments.window_days });
     }
     Ok(parameters)
 }

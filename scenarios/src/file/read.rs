@@ -113,12 +113,7 @@ impl Resolver {
             let site = self.site(&format!("providers[{position}].site"), document.site);
             let path = format!("providers[{position}]");
             let capacity = self.capacity(&path, document.capacity_minutes, document.capacity_exceptions.0);
-            providers.push(Provider {
-                name: document.name,
-                site,
-                offers,
-                capacity: capacity.map(Into::into),
-            });
+            providers.push(Provider { name: document.name, site, offers, capacity });
         }
         providers
     }
@@ -153,12 +148,11 @@ impl Resolver {
     ) -> Option<Calendar> {
         let mut by_period = BTreeMap::new();
         for (name, minutes) in exceptions {
-            match name.parse() {
-                Ok(number) => drop(by_period.insert(Period(number), minutes)),
-                Err(_) => {
-                    let path = format_args!("{path}.capacity_exceptions");
-                    self.findings.add(path, format_args!("{name:?}"), "the number of a period");
-                }
+            if let Ok(number) = name.parse() {
+                by_period.insert(Period(number), minutes);
+            } else {
+                let path = format_args!("{path}.capacity_exceptions");
+                self.findings.add(path, format_args!("{name:?}"), "the number of a period");
             }
         }
         match minutes {

@@ -102,17 +102,17 @@ impl Scenario {
     /// or has entries for more demands than there are.
     pub fn solution_to_json(&self, solution: &Solution) -> String {
         let is_single = self.instance.supply.horizon == Horizon::SINGLE;
-        let named = |slot: &Slot| {
+        let document = |slot: &Slot| {
             let provider = self.instance.supply.providers[slot.provider.index()].name.clone();
             if is_single {
                 return SlotDocument::Provider(provider);
             }
             SlotDocument::Slot(ProviderInPeriod { provider, period: slot.period })
         };
-        let names = |slots: &Vec<Slot>| slots.iter().map(named).collect::<Vec<_>>();
+        let documents = |slots: &Vec<Slot>| slots.iter().map(document).collect::<Vec<_>>();
         let entries = solution.compositions.iter().enumerate();
         let rows = entries.map(|(position, composition)| {
-            (self.instance.demands[position].name.clone(), composition.as_ref().map(names))
+            (self.instance.demands[position].name.clone(), composition.as_ref().map(documents))
         });
         print(&SolutionDocument {
             format: SolutionFormat::MizanSolution,

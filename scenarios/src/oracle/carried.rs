@@ -183,7 +183,7 @@ impl Oracle<'_> {
             }
         }
         best.sort_unstable_by_key(|&(_, index, _)| index);
-        best.into_iter().map(|(cost, next, within)| Label { cost, next, within, ..node }).collect()
+        best.into_iter().map(|(cost, next, within)| Label { within, cost, next, ..node }).collect()
     }
 
     /// Minutes from one provider to another; asked only where periods have an end.
@@ -206,7 +206,8 @@ impl Carrier<'_> {
         if periods.len() == 1 {
             return vec![all.collect()];
         }
-        let of_providers: Vec<Vec<usize>> = Vec::from_iter(all)
+        let of_providers: Vec<Vec<usize>> = all
+            .collect::<Vec<_>>()
             .chunk_by(|&one, &other| labels[one].provider == labels[other].provider)
             .map(<[usize]>::to_vec)
             .collect();

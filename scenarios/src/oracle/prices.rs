@@ -55,11 +55,6 @@ impl DualPrices {
         prices.map(|(slot, &price)| (slot.period, price))
     }
 
-    /// How many slots have a price.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// Whether minutes cost nothing anywhere.
     pub fn is_zero(&self) -> bool {
         self.0.is_empty()

@@ -220,9 +220,9 @@ pub fn find_shortages(instance: &Instance) -> Vec<Shortage> {
         }
     }
     for (way, positions) in ways.values() {
-        positions
-            .iter()
-            .for_each(|position| network.connect(first_way + way, first_slot + position, UNLIMITED));
+        for position in positions {
+            network.connect(first_way + way, first_slot + position, UNLIMITED);
+        }
     }
     for (node, capacity) in (first_slot..).zip(supply.capacities()) {
         network.connect(node, sink, capacity.unwrap_or(0));

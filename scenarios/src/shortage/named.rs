@@ -56,12 +56,12 @@ impl Shortage {
 
 impl fmt::Display for NamedShortage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut operations, needed) = (list(&self.operations), self.needed_minutes);
-        match &self.periods[..] {
-            [] => {}
-            [one] => operations.push_str(&format!(" in {one}")),
-            [first, .., last] => operations.push_str(&format!(" from {first} to {last}")),
-        }
+        let periods = match &self.periods[..] {
+            [] => String::new(),
+            [one] => format!(" in {one}"),
+            [first, .., last] => format!(" from {first} to {last}"),
+        };
+        let (operations, needed) = (list(&self.operations) + &periods, self.needed_minutes);
         if self.providers.is_empty() {
             return write!(
                 f,

@@ -104,7 +104,7 @@ fn impossible_compositions_are_found() {
             contents.blocks[0].body.compositions[0].slots[0] = Slot::single(ProviderId(77));
         }),
         ("does not offer", |contents| {
-            contents.blocks[0].body.compositions[0].slots[0] = Slot::single(ProviderId(2))
+            contents.blocks[0].body.compositions[0].slots[0] = Slot::single(ProviderId(2));
         }),
         ("the number of its slots", |contents| {
             contents.blocks[0].body.compositions[0].slots.truncate(1);

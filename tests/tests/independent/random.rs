@@ -204,7 +204,7 @@ fn calendar(market: &Growing, minutes: i64, number: i64) -> Calendar {
         return minutes.into();
     }
     let pattern = [minutes, minutes / 2, 0, minutes + number];
-    let pattern = pattern[..1 + usize::try_from(number % 4).expect("below four")].to_vec();
+    let pattern = pattern[..=usize::try_from(number % 4).expect("below four")].to_vec();
     Calendar::new(pattern, [(horizon.first.plus(2), number)].into())
 }
 

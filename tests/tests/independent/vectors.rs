@@ -62,7 +62,7 @@ fn vectors() -> Vec<(&'static str, String)> {
         ("Merkle root of \"a\", \"b\"", merkle_root(&leaves[..2]).to_string()),
         ("Merkle root of \"a\", \"b\", \"c\"", merkle_root(&leaves).to_string()),
         (
-            "replacement of version 300 of demand 0707...07 by providers 1 and 300, cost -3, 5 minutes, at 6 ms",
+            "replacement of version 300 of demand 0707...07 by providers 1 and 300 in period 0, cost -3, 5 minutes, at 6 ms",
             hex::encode(codec::encode(&replacement)),
         ),
         (

@@ -519,29 +519,23 @@ impl Providers {
         let forgotten: Vec<Slot> = self.usage.keys().filter(over).copied().collect();
         for slot in forgotten {
             self.usage.remove_mut(&slot);
-            self.touched.insert(StateKey::Provider(slot.provider));
         }
         for supply in [&mut self.supply, &mut self.valued] {
             let supply = supply.make_mut();
             supply.horizon = now;
-            supply.providers.iter_mut().filter_map(|provider| provider.capacity.as_mut()).for_each(
-                |calendar| {
-                    calendar.forget_before(first);
-                },
-            );
+            for calendar in supply.providers.iter_mut().filter_map(|provider| provider.capacity.as_mut()) {
+                calendar.forget_before(first);
+            }
         }
         self.share_if_valued();
-        let priced =
-            self.prices.iter().chain(prices.iter()).map(|(slot, _)| StateKey::Provider(slot.provider));
-        self.touched.extend(priced);
         self.touched.extend(self.supply.provider_ids().map(StateKey::Provider));
         self.prices = Arc::new(prices);
     }
 
     /// Puts prices in force: compositions are valued by all offers of now.
     pub(in crate::ledger) fn reprice(&mut self, prices: &DualPrices) {
-        let priced = self.prices.iter().chain(prices.iter()).map(|(slot, _)| slot);
-        let changed = priced.filter(|&slot| self.prices.of(slot) != prices.of(slot));
+        let slots = self.prices.iter().chain(prices.iter()).map(|(slot, _)| slot);
+        let changed = slots.filter(|&slot| self.prices.of(slot) != prices.of(slot));
         let changed: BTreeSet<ProviderId> = changed.map(|slot| slot.provider).collect();
         let valued = std::mem::take(&mut self.unvalued);
         self.touched.extend(changed.into_iter().chain(valued.into_keys()).map(StateKey::Provider));

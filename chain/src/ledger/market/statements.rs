@@ -403,7 +403,7 @@ fn notice_over(network: &Network, at: Moment) -> Option<u64> {
 
 fn provider_of(offer: &OfferStatement) -> Provider {
     let OfferStatement { name, site, offers, capacity, deposit: _ } = offer.clone();
-    Provider { name, site, offers, capacity: capacity.map(Into::into) }
+    Provider { name, site, offers, capacity }
 }
 
 fn offering_nothing(offer: &OfferStatement) -> Provider {

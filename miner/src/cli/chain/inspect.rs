@@ -170,7 +170,7 @@ fn whole(detail: &BatchDetail) -> String {
             ExportedItem::Commitment(signed) => commitment_line(signed),
             ExportedItem::Block(signed) => block_line(signed),
             ExportedItem::PriceUpdate(update) => {
-                let price = |(slot, price): (Slot, Money)| format!("#{} {price} $", place(&slot));
+                let price = |(slot, price): (Slot, Money)| format!("#{} {price} $", place(slot));
                 let prices: Vec<String> = update.prices.iter().map(price).collect();
                 format!("prices      {}", prices.join(", "))
             }
@@ -211,14 +211,14 @@ fn commitment_line(signed: &SignedCommitment) -> String {
 
 fn composition_line(composition: &Composition) -> String {
     let Composition { demand, slots, cost, minutes, .. } = composition;
-    let providers: Vec<String> = slots.iter().map(place).collect();
+    let providers: Vec<String> = slots.iter().copied().map(place).collect();
     format!("composition {demand}: {cost} $, {minutes} min, providers {}", providers.join(" "))
 }
 
 /// A provider's number, and after a point that of the period, but for the first there is.
-pub(super) fn place(slot: &Slot) -> String {
+pub(super) fn place(slot: Slot) -> String {
     let Slot { provider, period } = slot;
-    if *period == Period::ZERO { provider.0.to_string() } else { format!("{}.{}", provider.0, period.0) }
+    if period == Period::ZERO { provider.0.to_string() } else { format!("{}.{}", provider.0, period.0) }
 }
 
 fn amendment_lines(amendment: &Amendment) -> String {

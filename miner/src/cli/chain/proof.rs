@@ -125,7 +125,7 @@ fn words(proven: &Proven, is_trusted: bool) -> String {
         || "standing, not yet settled".to_owned(),
         |height| format!("settled for good at height {height}"),
     );
-    let providers: Vec<String> = composition.slots.iter().map(place).collect();
+    let providers: Vec<String> = composition.slots.iter().copied().map(place).collect();
     let mut lines = vec![
         "The proof holds. It proves:".to_owned(),
         format!(

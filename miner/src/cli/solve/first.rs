@@ -22,11 +22,8 @@ pub(super) fn compose_in_order(instance: &Instance, prices: &DualPrices) -> Solu
             };
             let Some(best) = oracle.cheapest_among(demand, prices, usable) else { break };
             let composition = evaluate_composition(&instance.supply, demand, position, &best.slots);
-            let composition = match composition {
-                Ok(composition) => composition,
-                // What has no room in its periods is left to the search.
-                Err(_) => break,
-            };
+            // What has no room in its periods is left to the search.
+            let Ok(composition) = composition else { break };
             let over = composition
                 .minutes
                 .iter()
