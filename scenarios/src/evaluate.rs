@@ -65,6 +65,20 @@ impl fmt::Display for LeadTime {
     }
 }
 
+/// How many periods after the release of their demands the compositions of a solution are done: [`CompositionEvaluation::lead_periods`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the fields name themselves")]
+pub struct LeadPeriods {
+    pub mean: f64,
+    pub longest: u32,
+}
+
+impl fmt::Display for LeadPeriods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.1} periods after release on average, {} at most", self.mean, self.longest)
+    }
+}
+
 /// One thing that is wrong with a solution.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the fields name themselves")]
@@ -205,6 +219,15 @@ impl Evaluation {
         let count = i64::try_from(each().count()).unwrap_or(i64::MAX);
         let sum: Minutes = each().sum();
         Some(LeadTime { mean: (sum + count - 1) / count, longest })
+    }
+
+    /// The mean and the longest time from release to the last order of what is served, in periods; `None` if nothing is.
+    pub fn lead_periods(&self) -> Option<LeadPeriods> {
+        let each = || self.compositions.iter().flatten().map(|composition| composition.lead_periods);
+        let longest = each().max()?;
+        let (sum, count) =
+            each().fold((0.0, 0.0), |(sum, count), periods| (sum + f64::from(periods), count + 1.0));
+        Some(LeadPeriods { mean: sum / count, longest })
     }
 
     /// Minutes it leaves of each slot's capacity, in order; `None` is unlimited.

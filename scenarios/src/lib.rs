@@ -37,7 +37,9 @@ mod validate;
 pub mod work;
 
 pub use at_most::at_most;
-pub use evaluate::{CompositionEvaluation, Evaluation, LeadTime, Violation, evaluate, evaluate_composition};
+pub use evaluate::{
+    CompositionEvaluation, Evaluation, LeadPeriods, LeadTime, Violation, evaluate, evaluate_composition,
+};
 pub use file::ScenarioError;
 pub use geometry::{DistanceMatrix, Geometry, Site};
 pub use instance::{CostRules, Demand, Instance, Offer, Provider, Solution, Supply};

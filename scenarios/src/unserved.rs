@@ -3,11 +3,14 @@
 //!
 //! A reason that calls something impossible is proved; where the proof would take too long, it says so.
 
+use std::ops::Range;
+
 use serde::Serialize;
 
 use crate::evaluate::Evaluation;
-use crate::instance::Demand;
+use crate::instance::{Demand, Supply};
 use crate::oracle::{DualPrices, Fitting, Oracle};
+use crate::periods::{Horizon, Period, TimeWindow};
 use crate::scenario::Scenario;
 use crate::units::{Minutes, Money, OperationId, ProviderId};
 
@@ -21,6 +24,12 @@ const EXPLAINED: usize = 200;
 pub enum UnservedReason {
     /// Nobody offers one of its operations.
     NotOffered { operation: OperationId },
+    /// None of the periods in which it wants to be served can be planned: they are over, or too far ahead.
+    NotPlannable {
+        window: TimeWindow,
+        /// The first and the last period that can be.
+        plannable: TimeWindow,
+    },
     /// Each operation is offered, but no road leads from one provider to the next.
     NoRoad,
     /// Even the cheapest composition over all offers, with all the time there is, costs more than its budget.
@@ -29,10 +38,10 @@ pub enum UnservedReason {
         cheapest: Money,
         budget: Money,
     },
-    /// No provider has enough time left for one of its operations.
+    /// No provider has enough time left for one of its operations when the demand wants it.
     NoCapacity {
         operation: OperationId,
-        /// The most minutes any provider of it has left.
+        /// The most minutes that any provider of it has left in any period of the demand's.
         most_left: Minutes,
     },
     /// What is left of the capacities can serve it only above its budget.
@@ -69,28 +78,43 @@ pub fn explain(scenario: &Scenario, evaluation: &Evaluation) -> Vec<Unserved> {
     let is_explained = evaluation.unserved.len() <= EXPLAINED;
     let (oracle, left) = (Oracle::new(&instance.supply), evaluation.capacities_left(&instance.supply));
     let demands = evaluation.unserved.iter().map(|&position| &instance.demands[position]);
-    let explain = |demand: &Demand| Unserved {
-        demand: demand.name.clone(),
-        why: is_explained.then(|| why_unserved(&oracle, demand, &left).describe(&scenario.operations)),
+    let why = |demand: &Demand| {
+        let reason = why_unserved(&oracle, demand, &left);
+        let said = reason.describe(&scenario.operations);
+        match later(&oracle, demand, &left).filter(|_| reason.is_proved()) {
+            None => said,
+            Some(later) => format!("{said}; {}", later.describe(&scenario.period_name(later.due))),
+        }
     };
+    let explain =
+        |demand: &Demand| Unserved { demand: demand.name.clone(), why: is_explained.then(|| why(demand)) };
     demands.map(explain).collect()
 }
 
 /// Explains why `demand` cannot be (or was not) composed with `left` minutes of each slot, in order;
 /// `None`, and slots beyond the end, are unlimited.
 pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes>]) -> UnservedReason {
+    let supply = oracle.supply();
+    let Some((first, count)) = supply.horizon.within(demand.window) else {
+        let plannable = TimeWindow { release: supply.horizon.first, due: supply.horizon.last() };
+        return UnservedReason::NotPlannable { window: demand.window, plannable };
+    };
+    let places = first..first + count;
     if let Some(&operation) = demand.orders.iter().find(|&&operation| oracle.offering(operation).is_empty()) {
-        return none_offering(oracle, operation, left);
+        return none_offering(supply, operation, left, &places);
     }
     let budget = demand.budget;
     match oracle.cheapest(demand, &DualPrices::zero()) {
-        None => return UnservedReason::NoRoad,
+        None => {
+            let reason = operation_without_time(oracle, demand, &supply.capacities(), &places);
+            return reason.unwrap_or(UnservedReason::NoRoad);
+        }
         Some(best) if best.priced_cost > budget => {
             return UnservedReason::BudgetTooLow { cheapest: best.priced_cost, budget };
         }
         Some(_) => {}
     }
-    if let Some(reason) = operation_without_time(oracle, demand, left) {
+    if let Some(reason) = operation_without_time(oracle, demand, left, &places) {
         return reason;
     }
     let too_dear = |cheapest, is_attained| UnservedReason::LeftoverTooDear { cheapest, is_attained, budget };
@@ -104,14 +128,32 @@ pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes
 }
 
 /// Nobody offers an operation, or nobody whose whole capacity has time for one order of it.
-fn none_offering(oracle: &Oracle<'_>, operation: OperationId, left: &[Option<Minutes>]) -> UnservedReason {
-    let providers = oracle.supply().providers.iter().enumerate();
+fn none_offering(
+    supply: &Supply,
+    operation: OperationId,
+    left: &[Option<Minutes>],
+    places: &Range<usize>,
+) -> UnservedReason {
+    let providers = supply.provider_ids().zip(&supply.providers);
     let short = providers.filter(|(_, provider)| provider.offers.contains_key(&operation));
-    let most_left = short.map(|(index, _)| left.get(index).copied().flatten().unwrap_or(0)).max();
+    let most_left = short.map(|(id, _)| most_left(supply.horizon, id, left, places).unwrap_or(0)).max();
     most_left.map_or(UnservedReason::NotOffered { operation }, |most_left| UnservedReason::NoCapacity {
         operation,
         most_left,
     })
+}
+
+/// The most minutes that a provider has left in any of these places of the horizon; `None` is unlimited.
+fn most_left(
+    horizon: Horizon,
+    provider: ProviderId,
+    left: &[Option<Minutes>],
+    places: &Range<usize>,
+) -> Option<Minutes> {
+    let positions = horizon.positions(provider).skip(places.start).take(places.len());
+    let left: Option<Vec<Minutes>> =
+        positions.map(|position| left.get(position).copied().flatten()).collect();
+    left.map(|left| left.into_iter().max().unwrap_or(0))
 }
 
 /// The first operation for which no provider has time for even one order.
@@ -119,8 +161,10 @@ fn operation_without_time(
     oracle: &Oracle<'_>,
     demand: &Demand,
     left: &[Option<Minutes>],
+    places: &Range<usize>,
 ) -> Option<UnservedReason> {
-    let left = |provider: ProviderId| left.get(provider.index()).copied().flatten().unwrap_or(Minutes::MAX);
+    let horizon = oracle.supply().horizon;
+    let left = |id| most_left(horizon, id, left, places).unwrap_or(Minutes::MAX);
     let fits = |provider: ProviderId, operation: OperationId| {
         let offer = oracle.supply().provider(provider).and_then(|provider| provider.offers.get(&operation));
         offer.is_some_and(|offer| offer.minutes <= left(provider))
@@ -131,6 +175,44 @@ fn operation_without_time(
         let most_left = offering.iter().map(|&provider| left(provider)).max().unwrap_or(0);
         UnservedReason::NoCapacity { operation, most_left }
     })
+}
+
+/// When a demand that cannot be served in its days could be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Later {
+    /// Its last period then.
+    pub due: Period,
+    /// What it would cost, within its budget.
+    pub cost: Money,
+}
+
+/// By how much later than it is due a demand would be served on what is `left`, as [`Oracle::carried`] finds it; `None` if it finds nothing
+/// within the horizon and the budget, or if the demand can be served as it is.
+pub fn later(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes>]) -> Option<Later> {
+    let horizon = oracle.supply().horizon;
+    let due_in = |due| Demand { window: TimeWindow { due, ..demand.window }, ..demand.clone() };
+    let served = |due| oracle.carried(&due_in(due), &DualPrices::zero(), left).map(|found| found.priced_cost);
+    let (mut early, mut late) = (demand.window.due, horizon.last());
+    if early >= late || served(early).is_some() {
+        return None;
+    }
+    let mut cost = served(late)?;
+    // More days serve it, too.
+    while late.since(early) > 1 {
+        let middle = early.plus(late.since(early) / 2);
+        match served(middle) {
+            Some(found) => (late, cost) = (middle, found),
+            None => early = middle,
+        }
+    }
+    Some(Later { due: late, cost })
+}
+
+impl Later {
+    /// In words, with what the period is called.
+    pub fn describe(&self, period: &str) -> String {
+        format!("if it is due in {period}, {:.2} $ would serve it", self.cost)
+    }
 }
 
 impl UnservedReason {
@@ -145,6 +227,10 @@ impl UnservedReason {
         let name = |id: OperationId| operations.get(id.index()).cloned().unwrap_or_else(|| id.to_string());
         match self {
             Self::NotOffered { operation } => format!("nobody offers {}", name(*operation)),
+            Self::NotPlannable { window: TimeWindow { release, due }, plannable } => format!(
+                "it wants to be served from {release} to {due}, of which nothing can be planned now ({} to {} can)",
+                plannable.release, plannable.due
+            ),
             Self::NoRoad => "no road leads from one of its providers to the next".into(),
             Self::BudgetTooLow { cheapest, budget } => {
                 format!("its budget of {budget:.2} $ is below the cheapest possible cost, {cheapest:.2} $")
@@ -182,7 +268,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{CostRules, Geometry, Horizon, Offer, Provider, Site, Supply, TimeWindow};
+    use crate::{Calendar, CostRules, Geometry, Offer, Provider, Site};
 
     /// Two providers at the same place; the first does operations 0 and 1, the second only 0.
     fn supply() -> Supply {
@@ -273,6 +359,52 @@ mod tests {
         let found = reason(&[1, 1], 100, [40, 0]);
         assert_eq!(found, UnservedReason::NoRoomTogether);
         assert!(found.is_proved());
+    }
+
+    /// The same providers, who work in periods 3 and 4 of those from 2 to 5, and then have so much left of each.
+    fn asked(window: (u32, u32), budget: i64, left: [Minutes; 2]) -> (UnservedReason, Option<Later>) {
+        let mut supply = supply();
+        supply.horizon = Horizon { first: Period(2), periods: 4, period_minutes: Some(500) };
+        for provider in &mut supply.providers {
+            provider.capacity = Some(Calendar::starting(Period(2), &[0, 100, 100, 0]));
+        }
+        let demand = Demand {
+            name: "customer".into(),
+            site: Site::point(0, 0),
+            orders: vec![OperationId(0), OperationId(1)],
+            budget: Money::from_units(budget),
+            window: TimeWindow { release: Period(window.0), due: Period(window.1) },
+        };
+        let left: Vec<_> = [0, left[0], left[1], 0].repeat(2).into_iter().map(Some).collect();
+        let oracle = Oracle::new(&supply);
+        (why_unserved(&oracle, &demand, &left), later(&oracle, &demand, &left))
+    }
+
+    #[test]
+    fn a_demand_of_other_days_is_told_which_can_be_planned() {
+        let plannable = TimeWindow { release: Period(2), due: Period(5) };
+        for window in [(0, 1), (6, 9)] {
+            let found = asked(window, 100, [100, 100]).0;
+            let window = TimeWindow { release: Period(window.0), due: Period(window.1) };
+            assert_eq!(found, UnservedReason::NotPlannable { window, plannable });
+        }
+    }
+
+    #[test]
+    fn a_demand_whose_days_are_full_is_told_when_it_would_be_served() {
+        let none = |operation, most_left| UnservedReason::NoCapacity {
+            operation: OperationId(operation),
+            most_left,
+        };
+        let later = |due, dollars| Some(Later { due: Period(due), cost: Money::from_units(dollars) });
+        // Nobody works in period 2; in period 3 there is time.
+        assert_eq!(asked((0, 2), 100, [100, 100]), (none(0, 0), later(3, 30)));
+        // Of period 3 too little is left, so that the first order is done by the other provider, or the second a day later.
+        assert_eq!(asked((0, 3), 100, [39, 100]), (none(1, 39), later(4, 30)));
+        assert_eq!(asked((0, 3), 100, [69, 0]).1, None, "it is served as it is");
+        // Money does not wait.
+        assert_eq!(asked((0, 2), 29, [100, 100]).1, None);
+        assert_eq!(asked((5, 5), 100, [100, 100]), (none(0, 0), None));
     }
 
     #[test]

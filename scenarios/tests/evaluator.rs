@@ -6,7 +6,8 @@ use scenarios::bound::{dual_bound, gap_percent, reduced_cost};
 use scenarios::oracle::validate_prices;
 use scenarios::{
     CostRules, Demand, DualPrices, Geometry, Horizon, Instance, Minutes, Money, Offer, OperationId, Oracle,
-    PriceError, Provider, ProviderId, Site, Slot, Solution, Supply, TimeWindow, Violation, evaluate, limits,
+    Period, PriceError, Provider, ProviderId, Site, Slot, Solution, Supply, TimeWindow, Violation, evaluate,
+    evaluate_composition, limits,
 };
 
 fn rules() -> CostRules {
@@ -304,6 +305,47 @@ fn a_bound_at_absurd_prices_is_an_error_not_an_overflow() {
     let many = vec![Some(limits::CAPACITY_MINUTES); 20];
     let prices = DualPrices::single(vec![limits::CAPACITY_PRICE; 20]);
     assert_eq!(dual_bound(&oracle, &instance.demands, &many, &prices), Err(PriceError::BoundOverflow));
+}
+
+/// The instance of table 5 with this many periods from 2 on, of so many minutes.
+fn on_a_calendar(periods: u32, period_minutes: Minutes) -> Instance {
+    let mut instance = table_5();
+    instance.supply.horizon = Horizon { first: Period(2), periods, period_minutes: Some(period_minutes) };
+    instance
+}
+
+#[test]
+fn a_demand_takes_of_a_period_its_orders_and_the_legs_that_begin_there() {
+    // 1 + 2 + 4 minutes of work, a kilometre and two at 500 m a minute: of period 2 the first order and the leg from it.
+    let slots = |periods: [u32; 3]| -> Vec<Slot> {
+        [1, 2, 4]
+            .into_iter()
+            .zip(periods)
+            .map(|(id, period)| Slot { provider: ProviderId(id - 1), period: Period(period) })
+            .collect()
+    };
+    let judged = |most: Minutes, periods: [u32; 3]| {
+        let instance = on_a_calendar(3, most);
+        evaluate_composition(&instance.supply, &instance.demands[0], 0, &slots(periods))
+    };
+    let too_short = |period, got, expected| {
+        Err(vec![Violation::PeriodTooShort { demand: 0, period: Period(period), got, expected }])
+    };
+    let first = judged(100, [2, 3, 3]).unwrap();
+    let (one, rest) = (first.minutes[&slots([2, 3, 3])[0]], first.total_minutes());
+    assert_eq!((one, rest, first.travel, first.lead_periods), (1, 7, 6, 3));
+    let within: Minutes = judged(13, [2, 2, 2]).unwrap().lead_minutes();
+    assert_eq!(within, 13);
+    assert_eq!(judged(12, [2, 2, 2]), too_short(2, 13, 12));
+    assert_eq!(
+        judged(10, [2, 2, 3]).map(|found| found.cost()),
+        judged(13, [2, 2, 2]).map(|found| found.cost())
+    );
+    let (outside, expected) = (Period(5), TimeWindow { release: Period(2), due: Period(4) });
+    let violation = Violation::OutsideWindow { demand: 0, order: 2, got: outside, expected };
+    assert_eq!(judged(100, [2, 3, 5]), Err(vec![violation]));
+    let violation = Violation::PeriodsDecrease { demand: 0, order: 2, got: Period(2), expected: Period(3) };
+    assert_eq!(judged(100, [2, 3, 2]), Err(vec![violation]));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use ga::prices::find_prices;
 use scenarios::bound::gap_percent;
-use scenarios::{DualPrices, Instance, LeadTime, Money, Violation, evaluate};
+use scenarios::{DualPrices, Instance, LeadPeriods, LeadTime, Money, Violation, evaluate};
 use serde::Serialize;
 
 use super::output::{print, print_json};
@@ -33,6 +33,8 @@ struct Verdict {
     cost: Money,
     penalised_cost: Money,
     lead_minutes: Option<LeadTime>,
+    /// Where there is a calendar.
+    lead_periods: Option<LeadPeriods>,
     bound: Money,
     /// Of the cost with budgets, in percent; `None` if the solution is not feasible.
     gap_percent: Option<f64>,
@@ -56,6 +58,7 @@ pub(super) fn run(arguments: &CheckArguments) -> Result<ExitCode> {
         cost: evaluation.cost,
         penalised_cost,
         lead_minutes: evaluation.lead_minutes(),
+        lead_periods: instance.supply.horizon.period_minutes.and_then(|_| evaluation.lead_periods()),
         bound,
         gap_percent: evaluation.is_feasible().then(|| gap_percent(penalised_cost, bound)),
         unserved: evaluation.unserved.iter().map(|&at| instance.demands[at].name.clone()).collect(),
@@ -101,8 +104,17 @@ fn named(violation: &Violation, instance: &Instance) -> String {
 }
 
 fn text(verdict: &Verdict) -> String {
-    let Verdict { scenario, cost, penalised_cost, lead_minutes, bound, gap_percent, unserved, violations } =
-        verdict;
+    let Verdict {
+        scenario,
+        cost,
+        penalised_cost,
+        lead_minutes,
+        lead_periods,
+        bound,
+        gap_percent,
+        unserved,
+        violations,
+    } = verdict;
     let mut lines = vec![format!("scenario     {scenario}"), format!("cost         {cost:.2} $")];
     if penalised_cost != cost {
         lines.push(format!("with budgets {penalised_cost:.2} $ (unserved demands at their budget)"));
@@ -115,6 +127,7 @@ fn text(verdict: &Verdict) -> String {
         }
     }
     lines.extend(lead_minutes.map(|lead_time| format!("lead time    {lead_time}")));
+    lines.extend(lead_periods.map(|lead_periods| format!("done         {lead_periods}")));
     lines.push(format!(
         "unserved     {}",
         if unserved.is_empty() { "none".to_owned() } else { unserved.join(", ") }

@@ -139,3 +139,47 @@ fn time_is_worth_what_the_scenario_says_and_lead_time_stands_beside_cost() {
     let said = stdout(&["check", &generate(directory.path(), &["--value-of-minute", "0.1"]), solution]);
     assert!(said.contains("\nlead time    ") && said.contains(" h on average, "), "{said}");
 }
+
+#[test]
+fn a_market_of_two_weeks_is_generated_solved_and_judged() {
+    let directory = tempfile::tempdir().unwrap();
+    let solution = directory.path().join("solution.json");
+    let solution = solution.to_str().unwrap();
+    let week = ["--days", "14", "--window-days", "3", "--capacity", "4"];
+    let scenario = generate(directory.path(), &week);
+    let document: Value = serde_json::from_str(&std::fs::read_to_string(&scenario).unwrap()).unwrap();
+    assert_eq!(
+        (&document["calendar"]["periods"], &document["calendar"]["names"][6]),
+        (&14.into(), &"Friday".into())
+    );
+    let minutes = document["providers"][0]["capacity_minutes"].as_array().unwrap();
+    assert_eq!((minutes.len(), &minutes[6]), (7, &Value::from(0)), "nobody works on Fridays");
+    let report: Value = serde_json::from_str(&stdout(&[
+        "solve",
+        &scenario,
+        "--time",
+        "0.5",
+        "--solution",
+        solution,
+        "--json",
+    ]))
+    .unwrap();
+    let verdict: Value = serde_json::from_str(&stdout(&["check", "--json", &scenario, solution])).unwrap();
+    assert_eq!((&verdict["violations"], &verdict["cost"]), (&Value::Array(Vec::new()), &report["cost"]));
+    let (done, found) = (&verdict["lead_periods"], &report["lead_periods"]);
+    assert!(done == found && done["longest"].as_u64().unwrap() <= 2, "{verdict}");
+    // Moved to a Friday, no composition has room any more.
+    let mut moved: Value = serde_json::from_str(&std::fs::read_to_string(solution).unwrap()).unwrap();
+    for slot in moved["compositions"]
+        .as_object_mut()
+        .unwrap()
+        .values_mut()
+        .flat_map(|slots| slots.as_array_mut().unwrap())
+    {
+        slot["period"] = 6.into();
+    }
+    std::fs::write(solution, moved.to_string()).unwrap();
+    let judged = miner(&["check", "--json", &scenario, solution]);
+    let said = String::from_utf8_lossy(&judged.stdout).into_owned();
+    assert!(judged.status.code() == Some(1) && said.contains("capacity is 0"), "{said}");
+}

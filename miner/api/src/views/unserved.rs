@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chain::ledger::MarketDemand;
 use chain::{DemandId, Ledger};
 use scenarios::UnservedReason;
+use scenarios::unserved::later;
 use serde::{Deserialize, Serialize};
 
 /// Edge relaxations that the shortest paths of one look at all open demands may take: some ten milliseconds.
@@ -55,7 +56,11 @@ pub(super) fn reasons_of(ledger: &Ledger, demands: &BTreeSet<DemandId>) -> BTree
     let describe = |open: &MarketDemand| {
         let reason = scenarios::why_unserved(&oracle, &open.entry.demand, &market.capacities);
         let is_possible = matches!(reason, UnservedReason::Possible { .. });
-        (!is_possible).then(|| (open.id, reason.describe(operations)))
+        (!is_possible).then(|| {
+            let later = later(&oracle, &open.entry.demand, &market.capacities).filter(|_| reason.is_proved());
+            let later = later.map(|later| format!("; {}", later.describe(&later.due.to_string())));
+            (open.id, reason.describe(operations) + &later.unwrap_or_default())
+        })
     };
     open.filter_map(describe).collect()
 }

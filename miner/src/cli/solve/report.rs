@@ -7,7 +7,7 @@ use scenarios::bound::gap_percent;
 use scenarios::settings::Profile;
 use scenarios::shortage::NamedShortage;
 use scenarios::unserved::explain;
-use scenarios::{DualPrices, LeadTime, Money, Scenario, Solution, Unserved, evaluate};
+use scenarios::{DualPrices, LeadPeriods, LeadTime, Money, Scenario, Solution, Unserved, evaluate};
 use serde::Serialize;
 
 /// Unserved demands listed in text.
@@ -34,6 +34,8 @@ pub(super) struct Report {
     cost: Money,
     penalised_cost: Money,
     lead_minutes: Option<LeadTime>,
+    /// Where there is a calendar.
+    lead_periods: Option<LeadPeriods>,
     bound: Money,
     gap_percent: f64,
     unserved: Vec<Unserved>,
@@ -71,6 +73,7 @@ impl Report {
             cost: evaluation.cost,
             penalised_cost,
             lead_minutes: evaluation.lead_minutes(),
+            lead_periods: instance.supply.horizon.period_minutes.and_then(|_| evaluation.lead_periods()),
             bound,
             gap_percent: gap_percent(penalised_cost, bound),
             unserved: explain(scenario, &evaluation),
@@ -95,6 +98,9 @@ impl fmt::Display for Report {
         writeln!(f, "gap          {:.3} %", self.gap_percent)?;
         if let Some(lead_time) = &self.lead_minutes {
             writeln!(f, "lead time    {lead_time}")?;
+        }
+        if let Some(lead_periods) = &self.lead_periods {
+            writeln!(f, "done         {lead_periods}")?;
         }
         write!(
             f,
