@@ -11,7 +11,7 @@ use chain::genesis::GenesisError;
 use chain::{Address, Genesis, Network, NetworkId, PublicKey, SecretKey};
 use scenarios::findings::Findings;
 use scenarios::settings::{SearchSettings, Split};
-use scenarios::{CostRules, Geometry, Horizon, Instance, Money, Scenario, Supply, Window};
+use scenarios::{CostRules, Geometry, Horizon, Instance, Minutes, Money, Period, Scenario, Supply, Window};
 use serde::Serialize;
 
 use super::connection::NODE_FILE;
@@ -60,6 +60,8 @@ pub enum FoundingMarket {
         operations: Vec<String>,
         /// Transport and time.
         rules: CostRules,
+        /// Its calendar, if it has one.
+        calendar: Option<FoundingCalendar>,
     },
     /// A scenario's offers, and its demanders' balances, under keys that follow from `rng_seed`.
     Scenario {
@@ -67,6 +69,17 @@ pub enum FoundingMarket {
         /// What the keys follow from; anyone can compute them.
         rng_seed: u64,
     },
+}
+
+/// The periods of a new network, the first of which begins one period after its founding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoundingCalendar {
+    /// How many can be planned, 1 to 128.
+    pub periods: u32,
+    /// What a demand can take of each at most, in minutes of processing and travel.
+    pub period_minutes: Minutes,
+    /// How long each lasts, in milliseconds.
+    pub period_ms: u64,
 }
 
 /// The files of a new network.
@@ -258,8 +271,8 @@ fn validate(plan: &FoundingPlan) -> Result<(), FoundingError> {
 
 fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Genesis {
     let (scenario, rng_seed) = match &plan.market {
-        FoundingMarket::Empty { name, operations, rules } => {
-            (&empty_market(name, operations.clone(), *rules), 0)
+        FoundingMarket::Empty { name, operations, rules, calendar } => {
+            (&empty_market(name, operations.clone(), *rules, *calendar), 0)
         }
         FoundingMarket::Scenario { scenario, rng_seed } => (scenario.as_ref(), *rng_seed),
     };
@@ -271,7 +284,6 @@ fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Gen
     }
     genesis.fund_miners(keys.iter().map(SecretKey::public));
     genesis.validators = keys.iter().map(SecretKey::public).zip(plan.powers.iter().copied()).collect();
-    if let FoundingMarket::Empty { .. } = &plan.market {}
     if plan.grant > Money::ZERO {
         genesis.balances.insert(treasury.public().address(), plan.grant);
     }
@@ -279,11 +291,24 @@ fn genesis(plan: &FoundingPlan, keys: &[SecretKey], treasury: &SecretKey) -> Gen
 }
 
 /// A market in which nobody offers or wants anything yet.
-fn empty_market(name: &str, operations: Vec<String>, rules: CostRules) -> Scenario {
-    let supply =
-        Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean, horizon: Horizon::SINGLE };
+fn empty_market(
+    name: &str,
+    operations: Vec<String>,
+    rules: CostRules,
+    calendar: Option<FoundingCalendar>,
+) -> Scenario {
+    let horizon = calendar.map_or(Horizon::SINGLE, |calendar| Horizon {
+        first: Period::ZERO,
+        periods: calendar.periods,
+        period_minutes: Some(calendar.period_minutes),
+    });
+    let supply = Supply { providers: Vec::new(), rules, geometry: Geometry::Euclidean, horizon };
     let instance = Instance { supply, demands: Vec::new() };
-    Scenario { operations, ..Scenario::of_instance(name, instance) }
+    let mut scenario = Scenario { operations, ..Scenario::of_instance(name, instance) };
+    if let Some(FoundingCalendar { period_ms, .. }) = calendar {
+        scenario.network.period_ms = period_ms;
+    }
+    scenario
 }
 
 fn write_genesis(network: &Network, directory: &Path) -> Result<(), FoundingError> {
@@ -410,6 +435,7 @@ mod tests {
                     metres_per_minute: 500,
                     deliver: false,
                 },
+                calendar: None,
             },
             grant: Money::from_units(1_000),
             timestamp_ms: 7,
@@ -533,5 +559,20 @@ mod tests {
         };
         assert_eq!(ports(2, 7_400), Some(vec![7_400, 7_401]));
         assert_eq!(ports(2, 65_535), None);
+    }
+
+    #[test]
+    fn a_market_without_a_scenario_may_have_a_calendar() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut plan = plan(&["127.0.0.1:7400"]);
+        let FoundingMarket::Empty { calendar, .. } = &mut plan.market else {
+            panic!("a market of nothing yet")
+        };
+        *calendar = Some(FoundingCalendar { periods: 5, period_minutes: 480, period_ms: 60_000 });
+        let founded = found(&plan, &directory.path().join("net")).unwrap();
+        let genesis = Genesis::from_bytes(&std::fs::read(founded.genesis).unwrap()).unwrap();
+        let horizon = Horizon { first: Period::ZERO, periods: 5, period_minutes: Some(480) };
+        assert_eq!((genesis.horizon, genesis.calendar_start_ms), (horizon, 60_007));
+        assert_eq!(genesis.parameters.period_ms, 60_000);
     }
 }

@@ -17,7 +17,8 @@ use super::{NodeArgument, parse_money};
 use crate::cli::OutputArguments;
 use crate::cli::output::{print, print_json};
 use crate::client::found::{
-    Founded, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining, loopback_addresses,
+    Founded, FoundingCalendar, FoundingMarket, FoundingPlan, JoiningPlan, found, join as write_joining,
+    loopback_addresses,
 };
 use crate::driver::{BootstrapPeer, wall_ms};
 use crate::files::load_scenario;
@@ -53,7 +54,7 @@ pub(in crate::cli) struct InitArguments {
     #[arg(long)]
     commit_reveal: bool,
     /// Start with this scenario's offers, and its demanders' balances.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["operations", "name", "rate_per_km", "value_of_minute", "deliver"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["operations", "name", "rate_per_km", "value_of_minute", "deliver", "periods"])]
     scenario: Option<PathBuf>,
     /// With --scenario: the keys of its demanders and providers follow from this number.
     #[arg(long, default_value_t = 1)]
@@ -73,6 +74,12 @@ pub(in crate::cli) struct InitArguments {
     /// Without --scenario: transport includes the leg to the demander.
     #[arg(long)]
     deliver: bool,
+    /// Without --scenario: divide time into periods, of which so many can be planned, 1 to 128; if absent capacities are for ever.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=128))]
+    periods: Option<u32>,
+    /// With --periods: how long each lasts, in minutes.
+    #[arg(long, value_name = "MINUTES", default_value_t = 1440, value_parser = clap::value_parser!(u32).range(1..=43_200))]
+    period_minutes: u32,
     /// What the treasury key owns at the start, in dollars: it gives new customers their first money.
     #[arg(long, value_name = "DOLLARS", default_value = "1000000", value_parser = parse_money)]
     grant: Money,
@@ -134,6 +141,11 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
                 metres_per_minute: 500,
                 deliver: arguments.deliver,
             },
+            calendar: arguments.periods.map(|periods| FoundingCalendar {
+                periods,
+                period_minutes: arguments.period_minutes.into(),
+                period_ms: u64::from(arguments.period_minutes) * 60_000,
+            }),
         },
     };
     let plan = FoundingPlan {
