@@ -15,7 +15,7 @@ pub use miner_node::{BatchRow, NodeStatus, ValidatorsSeen, Voting};
 pub use request::{Ask, Request, RequestError, Submitted};
 pub use snapshot::Snapshot;
 pub use views::{
-    AccountReport, AnnouncedOffer, CompositionReport, DemandReport, DemandStanding, Earnings, MarketFacts,
-    MarketStatus, OfferReport, OfferedOperation, OrderReport, PendingRecord, RecordStanding, Refusal,
-    ScarceProvider, UnservedDemand, WantedReport,
+    AccountReport, AnnouncedOffer, CalendarFacts, CompositionReport, DemandReport, DemandStanding, Earnings,
+    MarketFacts, MarketStatus, OfferReport, OfferedOperation, OrderReport, PendingRecord, RecordStanding,
+    Refusal, ScarceProvider, UnservedDemand, WantedReport,
 };

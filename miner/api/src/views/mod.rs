@@ -14,7 +14,7 @@ pub use account::{AccountReport, AnnouncedOffer, OfferReport, OfferedOperation, 
 pub use demand::{
     CompositionReport, DemandReport, DemandStanding, OrderReport, WantedReport, demand, demands, explain,
 };
-pub use market::{MarketFacts, market_facts};
+pub use market::{CalendarFacts, MarketFacts, market_facts};
 pub use market_status::{Earnings, MarketStatus, ScarceProvider};
 pub use record::{RecordStanding, Refusal, record, records};
 pub use unserved::{UnservedDemand, unserved, why_unserved};

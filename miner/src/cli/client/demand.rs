@@ -54,7 +54,8 @@ pub(in crate::cli) struct SubmitDemandArguments {
     #[arg(long, value_name = "PERIOD")]
     due: Option<u32>,
     /// How many seconds it stays in the market unless it is composed; then it leaves and its escrow returns. A day if
-    /// absent, or the longest that the market allows if that is less.
+    /// absent, or the longest that the market allows if that is less or it is due in some period; when that cannot be planned any more it
+    /// leaves anyway.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     expires_in: Option<u64>,
     /// Wait until the demand is final on chain, or until it is composed.
@@ -118,9 +119,9 @@ fn parse_id(text: &str) -> Result<RecordId, String> {
 pub(super) async fn submit(arguments: &SubmitDemandArguments) -> Result<ExitCode> {
     let mut client = arguments.submit.node.connect().await?;
     let facts = client.market().await?;
-    let expires_ms = expiry(arguments.expires_in, &facts)?;
     let mut entries = Vec::new();
     for document in documents(arguments)? {
+        let expires_ms = expiry(arguments.expires_in, document.due.is_some(), &facts)?;
         let statement = document
             .statement(&facts, expires_ms)
             .with_context(|| format!("demand \"{}\" cannot be submitted", document.name))?;
@@ -129,10 +130,12 @@ pub(super) async fn submit(arguments: &SubmitDemandArguments) -> Result<ExitCode
     submit_and_report(&mut client, &arguments.submit, entries, arguments.wait).await
 }
 
-/// When a demand submitted now expires.
-fn expiry(expires_in: Option<u64>, facts: &MarketFacts) -> Result<u64> {
+/// When a demand submitted now expires. One that is due leaves in any case when its last period cannot be planned any more.
+fn expiry(expires_in: Option<u64>, is_due: bool, facts: &MarketFacts) -> Result<u64> {
     let longest = facts.demand_lifetime_max_ms;
-    let lifetime = expires_in.map_or(DAY_MS.min(longest), |seconds| seconds.saturating_mul(1_000));
+    // The clock of whoever dates its batch may be behind this one.
+    let unasked = if is_due { longest - (longest / 10).min(60_000) } else { DAY_MS.min(longest) };
+    let lifetime = expires_in.map_or(unasked, |seconds| seconds.saturating_mul(1_000));
     if lifetime > longest {
         bail!(
             "this market lets a demand stay open for at most {} seconds: name no more with --expires-in",

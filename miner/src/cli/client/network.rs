@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use chain::PublicKey;
 use chain::consensus::Power;
 use clap::Args;
-use miner_api::{MarketFacts, NodeStatus, Voting};
-use scenarios::{CostRules, Money};
+use miner_api::{CalendarFacts, MarketFacts, NodeStatus, Voting};
+use scenarios::{CostRules, Horizon, Money};
 use serde::Serialize;
 
 use super::{NodeArgument, parse_money};
@@ -289,15 +289,41 @@ fn render_show(report: &ShowReport) -> String {
         format!("height      {} (batch {})", node.height, node.head),
         format!("pool        {} records", node.pool_records),
     ];
+    if let Some(calendar) = market.calendar {
+        lines.insert(2, format!("calendar    {}", planned(market.horizon, calendar, wall_ms())));
+    }
     if matches!(node.voting, Voting::From { .. } | Voting::Forgotten) {
         lines.push(format!("vote        {}", node.voting));
     }
     lines.join("\n")
 }
 
+/// Which periods can be planned, how long they are, and how much longer the first can be.
+fn planned(horizon: Horizon, calendar: CalendarFacts, now_ms: u64) -> String {
+    let Horizon { first, .. } = horizon;
+    let CalendarFacts { start_ms, period_ms, frozen_zone_ms } = calendar;
+    let begins_ms = start_ms.saturating_add(period_ms.saturating_mul(first.0.into()));
+    format!(
+        "{first} to {} can be planned, each of {} s; the first for {} s more",
+        horizon.last(),
+        period_ms / 1_000,
+        begins_ms.saturating_sub(frozen_zone_ms).saturating_sub(now_ms) / 1_000
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use scenarios::Period;
+
+    #[test]
+    fn people_read_what_can_be_planned_and_for_how_long() {
+        let horizon = Horizon { first: Period(3), periods: 4, period_minutes: Some(480) };
+        let calendar = CalendarFacts { start_ms: 1_000, period_ms: 60_000, frozen_zone_ms: 10_000 };
+        let said = planned(horizon, calendar, 130_000);
+        assert_eq!(said, "period 3 to period 6 can be planned, each of 60 s; the first for 41 s more");
+        assert!(planned(horizon, calendar, 200_000).ends_with("for 0 s more"));
+    }
 
     #[test]
     fn addresses_that_cannot_reach_each_other_are_named() {
