@@ -3,11 +3,11 @@
 
 use chain::ledger::{DemandStatus, MarketError, MarketStatementError, StatementError};
 use chain::record::DemandStatement;
-use chain::{DemandId, Draft, Record, Rejection, Statement};
-use scenarios::{Calendar, DualPrices, Horizon, Minutes, Money, Period, ProviderId, Slot, TimeWindow};
+use chain::{DemandId, Record, Rejection, Statement};
+use scenarios::{Calendar, Horizon, Minutes, Money, Period, ProviderId, Slot, TimeWindow};
 
 use crate::market::{
-    Market, ProposedBatch, START_MS, demand_statement, micros, miner, provider_of, treasurer, units,
+    Market, ProposedBatch, START_MS, demand_statement, micros, provider_of, treasurer, units,
 };
 
 const PERIOD_MS: u64 = 4_000;
@@ -58,21 +58,6 @@ fn wait_until(market: &mut Market, time_ms: u64) {
     while market.ledger.head().timestamp_ms < time_ms {
         market.advance_to(market.ledger.head().height + 1);
     }
-}
-
-/// The market at these prices of minutes of slots.
-fn price(market: &mut Market, prices: DualPrices) {
-    let key = miner(0);
-    let draft = Draft {
-        miner: key.public(),
-        timestamp_ms: market.next_time(),
-        records: Vec::new(),
-        prices: Some(prices),
-        compositions: Vec::new(),
-        amendments: Vec::new(),
-    };
-    let batch = market.ledger.draft(draft).expect("prices that raise the bound").sign(&key).0;
-    market.accept_batch(batch);
 }
 
 fn priced(id: u32, period: u32, price: Money) -> (Slot, Money) {
@@ -168,7 +153,8 @@ fn new_periods_cost_what_those_at_the_same_place_of_the_pattern_cost() {
             bring(&mut market, days(1, 1));
             bring(&mut market, days(2, 2));
         }
-        price(&mut market, [priced(0, 1, high), priced(0, 2, low)].into_iter().collect());
+        let repricing = Some(vec![Money::ZERO, high, low]);
+        market.accept(ProposedBatch { prices: repricing, ..ProposedBatch::default() });
         let prices = |market: &Market| market.ledger.prices().iter().collect::<Vec<_>>();
         assert_eq!(prices(&market), [priced(0, 1, high), priced(0, 2, low)]);
         wait_until(&mut market, START_MS + period_ms);

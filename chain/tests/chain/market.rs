@@ -216,7 +216,7 @@ impl Market {
             miner: miner(proposed.miner).public(),
             timestamp_ms: self.next_time(),
             records: proposed.records,
-            prices: proposed.prices.map(DualPrices::single),
+            prices: proposed.prices.map(|prices| DualPrices::in_order(self.ledger.supply().horizon, prices)),
             compositions: proposed.compositions,
             amendments: proposed.amendments,
         })
@@ -265,11 +265,7 @@ impl Market {
 
     /// Adds a batch to the chain and reports on it.
     pub(crate) fn accept(&mut self, proposed: ProposedBatch) -> BatchReport {
-        self.accept_batch(self.batch(proposed))
-    }
-
-    pub(crate) fn accept_batch(&mut self, batch: Batch) -> BatchReport {
-        let valid = self.check(batch).expect("what was drafted is valid");
+        let valid = self.check(self.batch(proposed)).expect("what was drafted is valid");
         let (batch, ledger, report) = valid.into_parts();
         self.ledger = ledger;
         self.batches.push(batch);
@@ -331,6 +327,7 @@ impl Market {
 pub(crate) struct ProposedBatch {
     pub(crate) miner: u64,
     pub(crate) records: Vec<Record>,
+    /// Of slots, in order.
     pub(crate) prices: Option<Vec<Money>>,
     pub(crate) compositions: Vec<Serving>,
     pub(crate) amendments: Vec<Vec<Serving>>,

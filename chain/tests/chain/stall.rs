@@ -4,9 +4,11 @@
 use chain::record::DemandStatement;
 use chain::{DemandId, Rejection, Statement};
 use proptest::prelude::*;
-use scenarios::{DualPrices, Money, OperationId, Site, Slot, TimeWindow, why_unserved};
+use scenarios::{
+    Calendar, DualPrices, Horizon, Money, OperationId, Period, Site, Slot, TimeWindow, why_unserved,
+};
 
-use crate::market::{Market, ProposedBatch, micros, provider, provider_of, treasurer, units};
+use crate::market::{Market, ProposedBatch, START_MS, micros, provider, provider_of, treasurer, units};
 
 /// A provider: where it is, what its two operations cost and take, which of them it offers, how many minutes it has.
 type Supplied = (i64, [i64; 2], [i64; 2], u8, i64);
@@ -16,9 +18,21 @@ fn supplied() -> impl Strategy<Value = Supplied> {
     (0..9_000_i64, two(1..20), two(1..30), 1..4_u8, 0..90_i64)
 }
 
-/// A market of these providers and of demands with these orders and budgets, all of them on chain, and the demands' ids.
-fn market_of(supply: &[Supplied], wanted: &[(Vec<u16>, i64)]) -> (Market, Vec<DemandId>) {
+/// What a demand orders, its budget, and its first and last period, where there are several.
+type Wanted = (Vec<u16>, i64, u32, u32);
+
+fn wanted() -> impl Strategy<Value = Wanted> {
+    (prop::collection::vec(0..2_u16, 1..5), 5..80_i64, 0..3_u32, 0..3_u32)
+}
+
+/// A market of these providers and demands, all of them on chain, and the demands' ids. Of several periods of so many minutes each
+/// provider has all its time in one, and half of it in the next.
+fn market_of(supply: &[Supplied], wanted: &[Wanted], periods: u32, minutes: i64) -> (Market, Vec<DemandId>) {
     let mut market = Market::with(|genesis| {
+        if periods > 1 {
+            genesis.horizon = Horizon { first: Period::ZERO, periods, period_minutes: Some(minutes) };
+            genesis.calendar_start_ms = START_MS + genesis.parameters.period_ms;
+        }
         genesis.parameters.near_best_ppm = 20_000;
         // Both schedules of waiting are short, and nothing freezes meanwhile.
         genesis.parameters.relax_after_ms = 2_000;
@@ -34,14 +48,23 @@ fn market_of(supply: &[Supplied], wanted: &[(Vec<u16>, i64)]) -> (Market, Vec<De
                         (operation, costs[usize::from(operation)], minutes[usize::from(operation)])
                     })
                     .collect();
-                let provider =
+                let mut provider =
                     provider(&format!("provider {index}"), Site::point(x_m, 0), &terms, Some(capacity));
+                if periods > 1 {
+                    let mut pattern = vec![capacity, capacity / 2, 0];
+                    pattern.rotate_right(index as usize % 3);
+                    provider.capacity = Some(Calendar::new(pattern, [].into()));
+                }
                 chain::GenesisProvider { address: provider_of(index).public().address(), provider }
             })
             .collect();
     });
     let expires_ms = market.network().genesis().first_expiry_ms();
-    let records = (0..).zip(wanted).map(|(index, (orders, budget))| {
+    let records = (0..).zip(wanted).map(|(index, (orders, budget, release, more))| {
+        let window = match periods {
+            1 => TimeWindow::ANY,
+            _ => TimeWindow { release: Period(*release), due: Period(release + more) },
+        };
         let statement = DemandStatement {
             name: format!("demand {index}"),
             site: Site::point(0, 0),
@@ -49,7 +72,7 @@ fn market_of(supply: &[Supplied], wanted: &[(Vec<u16>, i64)]) -> (Market, Vec<De
             budget: units(*budget),
             solver_fee: units(1),
             expires_ms,
-            window: TimeWindow::ANY,
+            window,
         };
         let mut content = market.content(&treasurer(), Statement::Demand(statement));
         content.sequence += index;
@@ -81,13 +104,14 @@ proptest! {
     #[test]
     fn whoever_can_be_served_by_what_is_left_is_served(
         supply in prop::collection::vec(supplied(), 2..7),
-        wanted in prop::collection::vec((prop::collection::vec(0..2_u16, 1..5), 5..80_i64), 1..8),
-        prices in prop::collection::vec(0..2_000_000_i64, 0..7),
+        wanted in prop::collection::vec(wanted(), 1..8),
+        prices in prop::collection::vec(0..2_000_000_i64, 0..20),
+        (periods, minutes) in (1..4_u32, 20..100_i64),
     ) {
-        let (mut market, ids) = market_of(&supply, &wanted);
+        let (mut market, ids) = market_of(&supply, &wanted, periods, minutes);
         // Prices that are good for something; not necessarily good ones.
         let prices = Some(prices.into_iter().map(micros).collect::<Vec<Money>>()).filter(|prices| {
-            prices.len() <= supply.len() && prices.last().is_some_and(|price| *price != Money::ZERO)
+            prices.len() <= supply.len() * periods as usize && prices.last().is_some_and(|price| *price != Money::ZERO)
         });
         let repricing = ProposedBatch { prices, ..ProposedBatch::default() };
         if repricing.prices.is_some() && market.draft(repricing.clone()).is_ok() {
