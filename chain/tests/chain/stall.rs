@@ -52,7 +52,7 @@ fn market_of(supply: &[Supplied], wanted: &[Wanted], periods: u32, minutes: i64)
                     provider(&format!("provider {index}"), Site::point(x_m, 0), &terms, Some(capacity));
                 if periods > 1 {
                     let mut pattern = vec![capacity, capacity / 2, 0];
-                    pattern.rotate_right(index as usize % 3);
+                    pattern.rotate_right(usize::from(offered) % 3);
                     provider.capacity = Some(Calendar::new(pattern, [].into()));
                 }
                 chain::GenesisProvider { address: provider_of(index).public().address(), provider }

@@ -118,3 +118,30 @@ fn a_node_that_joins_later_learns_everything_and_serves_clients() {
     });
     drop(joined);
 }
+
+#[test]
+fn days_go_by_and_each_has_its_minutes() {
+    let more = &["--periods", "3", "--period-minutes", "480", "--period-seconds", "5"];
+    let network = TestNetwork::start(Setup { more, ..Setup::default() });
+    let (ada, customer) = (network.new_owner("ada"), network.new_owner("customer"));
+    // Minutes of each of three days are locked for.
+    let ada_address = address(&ada);
+    network.submit(&network.treasury(), &["transfer", "--to", &ada_address, "--amount", "500", "--wait"]);
+    network.publish(&ada, "Ada", 0, &json!({ "turning": { "cost": 10, "minutes": 5 } }));
+    let balance = || network.balance(&ada)["balance"].as_f64().unwrap();
+    let planned = || network.show(1).unwrap()["market"]["horizon"]["first"].as_u64().unwrap();
+    for _ in 0..2 {
+        let (before, first) = (balance(), planned());
+        network.submit(&customer, &["demand", "submit", "--orders", "turning", "--budget", "50", "--wait"]);
+        // Paid when the period has come in which it is made.
+        network.wait_until("Ada is paid", |_| (balance() - before - 10.0).abs() < 1e-9);
+        assert!(planned() > first);
+    }
+    let past = ["demand", "submit", "--orders", "turning", "--budget", "50", "--due", "0", "--wait"];
+    let (code, report) = network.submit_as(&customer, &past);
+    assert_eq!(
+        (code, &report["records"][0]["refused"]["rule"]),
+        (1, &Value::from("demand-window")),
+        "{report}"
+    );
+}

@@ -55,7 +55,6 @@ pub struct MarketFacts {
 
 /// When periods are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_field_names, reason = "each says its unit")]
 pub struct CalendarFacts {
     /// When period 0 begins, in milliseconds since the Unix epoch.
     pub start_ms: u64,

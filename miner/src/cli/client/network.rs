@@ -80,6 +80,9 @@ pub(in crate::cli) struct InitArguments {
     /// With --periods: how long each lasts, in minutes.
     #[arg(long, value_name = "MINUTES", default_value_t = 1440, value_parser = clap::value_parser!(u32).range(1..=43_200))]
     period_minutes: u32,
+    /// With --periods: how long each lasts, in seconds, if not as long as its minutes: to see days go by.
+    #[arg(long, value_name = "SECONDS", requires = "periods", value_parser = clap::value_parser!(u32).range(1..=2_592_000))]
+    period_seconds: Option<u32>,
     /// What the treasury key owns at the start, in dollars: it gives new customers their first money.
     #[arg(long, value_name = "DOLLARS", default_value = "1000000", value_parser = parse_money)]
     grant: Money,
@@ -144,7 +147,10 @@ pub(super) fn init(arguments: &InitArguments) -> Result<ExitCode> {
             calendar: arguments.periods.map(|periods| FoundingCalendar {
                 periods,
                 period_minutes: arguments.period_minutes.into(),
-                period_ms: u64::from(arguments.period_minutes) * 60_000,
+                period_ms: arguments
+                    .period_seconds
+                    .map_or(u64::from(arguments.period_minutes) * 60, u64::from)
+                    .saturating_mul(1_000),
             }),
         },
     };
