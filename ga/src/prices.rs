@@ -30,8 +30,10 @@ const LEVEL_FACTOR: f64 = 0.6;
 const MOMENTUM: f64 = 0.5;
 /// The level is never closer than this share of the bound.
 const LEAST_LEVEL: f64 = 1e-7;
-/// Prices for all periods as one are good enough to begin with when the level is as close as this.
+/// Prices for all periods as one are good enough to begin with when the level is as close as this,
 const WHOLE_LEVEL: f64 = 1e-4;
+/// and from there the search goes on with this one.
+const FINE_LEVEL: f64 = 1e-2;
 
 /// Prices, and the bound they certify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +170,7 @@ impl PriceSearch {
         let horizon = self.table.horizon;
         self.whole = None;
         self.direction.fill(0.0);
-        self.level = WHOLE_LEVEL.sqrt();
+        self.level = FINE_LEVEL;
         self.stalled = 0;
         let Some(PricedBound { prices, .. }) = found else { return };
         for (index, (point, capacity)) in self.point.iter_mut().zip(&self.capacities).enumerate() {

@@ -10,6 +10,7 @@ use ga::random::random_cost;
 use instances::{formula_market, market};
 use proptest::prelude::*;
 use scenarios::bound::dual_bound;
+use scenarios::generate::{CalendarParameters, GenerateParameters, generate};
 use scenarios::oracle::validate_prices;
 use scenarios::{DualPrices, Instance, Money, Oracle, ProviderId, Site, Slot};
 
@@ -77,6 +78,19 @@ fn a_cancelled_step_changes_nothing() {
     assert_eq!(search.best(), first);
 }
 
+#[test]
+fn two_weeks_of_days_are_bounded_as_well_as_one_period_of_as_many_minutes() {
+    let mut parameters = GenerateParameters::tehran(1, true).expect("problems 1 to 4");
+    let bound = |parameters: &GenerateParameters| {
+        let Instance { supply, demands } = generate(parameters).expect("valid parameters").instance;
+        find_prices(&supply, &demands, &supply.capacities(), &DualPrices::zero(), 300, &NEVER).unwrap().bound
+    };
+    let whole = bound(&parameters).as_f64();
+    parameters.calendar = Some(CalendarParameters { days: 14, window_days: None });
+    let days = bound(&parameters).as_f64();
+    assert!(days > 0.999 * whole, "{days} with days, {whole} without");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -86,7 +100,8 @@ proptest! {
         let capacities = supply.capacities();
         let mut search = PriceSearch::new(supply, demands, &capacities, &DualPrices::zero());
         let mut before = dual_bound(&Oracle::new(supply), demands, &capacities, &DualPrices::zero()).unwrap();
-        for _ in 0..12 {
+        // Of several periods, the first steps are for all of them as one.
+        for _ in 0..150 {
             search.step(&NEVER);
             let found = search.best().unwrap();
             prop_assert_eq!(validate_prices(&found.prices, supply.horizon, &capacities), Ok(()));
