@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use scenarios::Parameters;
 use scenarios::generate::GenerateParameters;
 use scenarios::settings::SearchSettings;
-use scenarios::{Geometry, Money, OperationId, Scenario, ScenarioError, Site};
+use scenarios::{Geometry, Horizon, Money, OperationId, Period, Scenario, ScenarioError, Site, TimeWindow};
 
 const SMALL: &str = include_str!("small.json");
 
@@ -43,6 +43,59 @@ fn what_is_written_is_read_back_the_same() {
     assert_eq!(read(&written).unwrap(), scenario);
     assert_eq!(read(&written).unwrap().to_json(), written);
     assert!(written.contains("        \"turning\": {\"cost\": 23.41, \"minutes\": 55}"), "{written}");
+}
+
+/// The small file with a calendar of three days, on which the first provider works on two and once on the third.
+fn with_days() -> String {
+    let calendar =
+        r#""calendar": {"periods": 3, "period_minutes": 480, "names": ["Saturday", "Sunday"]}, "operations""#;
+    SMALL
+        .replace("\"operations\"", calendar)
+        .replace(": 240,", ": [240, 0], \"capacity_exceptions\": {\"1\": 60},")
+        .replace("\"budget\": 120,", "\"budget\": 120, \"release\": 1, \"due\": 2,")
+}
+
+#[test]
+fn a_market_with_a_calendar_is_read_and_written_back_the_same() {
+    let scenario = read(&with_days()).unwrap();
+    let supply = &scenario.instance.supply;
+    assert_eq!(supply.horizon, Horizon { first: Period(0), periods: 3, period_minutes: Some(480) });
+    let minutes = supply.capacities();
+    assert_eq!(minutes, [Some(240), Some(60), Some(240), None, None, None]);
+    let window = TimeWindow { release: Period(1), due: Period(2) };
+    assert_eq!(scenario.instance.demands[0].window, window);
+    assert_eq!(scenario.period_name(Period(3)), "period 3 (Sunday)");
+    assert_eq!(read(&scenario.to_json()).unwrap(), scenario);
+}
+
+#[test]
+fn what_is_wrong_with_a_calendar_is_said() {
+    let text = with_days();
+    let error = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        read(&text.replace(from, to)).expect_err("the file is wrong").to_string()
+    };
+    assert_eq!(
+        error("\"release\": 1", "\"release\": 3"),
+        "demands[0].due: got 2, expected 3 or later, its release"
+    );
+    assert_eq!(
+        error("{\"1\": 60}", "{\"Monday\": 60}"),
+        "providers[0].capacity_exceptions: got \"Monday\", expected the number of a period"
+    );
+    assert_eq!(
+        error("[240, 0]", "[240, -1]"),
+        "providers[0].capacity_minutes: got -1, expected 0 to 1000000000"
+    );
+    // Without the calendar nothing may speak of periods.
+    let calendar = r#""calendar": {"periods": 3, "period_minutes": 480, "names": ["Saturday", "Sunday"]}, "#;
+    let said = error(calendar, "");
+    for expected in [
+        "providers[0].capacity_minutes: of several periods, which takes a `calendar`",
+        "demands[0]: with `release` or `due`, which takes a `calendar`",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
 }
 
 #[test]
