@@ -80,11 +80,8 @@ pub fn explain(scenario: &Scenario, evaluation: &Evaluation) -> Vec<Unserved> {
     let demands = evaluation.unserved.iter().map(|&position| &instance.demands[position]);
     let why = |demand: &Demand| {
         let reason = why_unserved(&oracle, demand, &left);
-        let said = reason.describe(&scenario.operations);
-        match later(&oracle, demand, &left).filter(|_| reason.is_proved()) {
-            None => said,
-            Some(later) => format!("{said}; {}", later.describe(&scenario.period_name(later.due))),
-        }
+        let period_name = |period| scenario.period_name(period);
+        in_words(&reason, &oracle, demand, &left, &scenario.operations, period_name)
     };
     let explain =
         |demand: &Demand| Unserved { demand: demand.name.clone(), why: is_explained.then(|| why(demand)) };
@@ -125,6 +122,20 @@ pub fn why_unserved(oracle: &Oracle<'_>, demand: &Demand, left: &[Option<Minutes
         Fitting::Undecided { .. } => UnservedReason::NoneFound,
         Fitting::Impossible => UnservedReason::NoRoomTogether,
     }
+}
+
+/// A reason in words, and if waiting would help, until when; operations and periods by their names.
+pub fn in_words(
+    reason: &UnservedReason,
+    oracle: &Oracle<'_>,
+    demand: &Demand,
+    left: &[Option<Minutes>],
+    operations: &[String],
+    period_name: impl Fn(Period) -> String,
+) -> String {
+    let later = reason.is_proved().then(|| later(oracle, demand, left)).flatten();
+    let later = later.map(|later| format!("; {}", later.describe(&period_name(later.due))));
+    reason.describe(operations) + &later.unwrap_or_default()
 }
 
 /// Nobody offers an operation, or nobody whose whole capacity has time for one order of it.

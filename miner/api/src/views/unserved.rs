@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chain::ledger::MarketDemand;
 use chain::{DemandId, Ledger};
 use scenarios::UnservedReason;
-use scenarios::unserved::later;
+use scenarios::unserved::in_words;
 use serde::{Deserialize, Serialize};
 
 /// Edge relaxations that the shortest paths of one look at all open demands may take: some ten milliseconds.
@@ -54,13 +54,11 @@ pub(super) fn reasons_of(ledger: &Ledger, demands: &BTreeSet<DemandId>) -> BTree
     let (oracle, operations) = (market.supply.oracle(), &ledger.network().genesis().operations);
     let open = market.demands.iter().filter(|open| demands.contains(&open.id));
     let describe = |open: &MarketDemand| {
-        let reason = scenarios::why_unserved(&oracle, &open.entry.demand, &market.capacities);
+        let (demand, left) = (&open.entry.demand, &market.capacities);
+        let reason = scenarios::why_unserved(&oracle, demand, left);
         let is_possible = matches!(reason, UnservedReason::Possible { .. });
-        (!is_possible).then(|| {
-            let later = later(&oracle, &open.entry.demand, &market.capacities).filter(|_| reason.is_proved());
-            let later = later.map(|later| format!("; {}", later.describe(&later.due.to_string())));
-            (open.id, reason.describe(operations) + &later.unwrap_or_default())
-        })
+        let said = || in_words(&reason, &oracle, demand, left, operations, |period| period.to_string());
+        (!is_possible).then(|| (open.id, said()))
     };
     open.filter_map(describe).collect()
 }
