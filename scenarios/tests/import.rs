@@ -1,6 +1,8 @@
 //! Import of numbered instances: exact numbers, what is made up, and what is refused.
 
-use scenarios::{Money, OperationId, ProviderId, Scenario, Site, Slot, Solution, evaluate};
+use scenarios::{
+    Horizon, Money, OperationId, Period, ProviderId, Scenario, Site, Slot, Solution, TimeWindow, evaluate,
+};
 
 const NUMBERED: &str = include_str!("../../tests/data/numbered.json");
 
@@ -24,6 +26,27 @@ fn every_number_of_a_numbered_instance_is_kept() {
     assert_eq!((offer.cost, offer.minutes), (Money::from_micros(10_001_000), 30));
     assert_eq!(third.offers.keys().collect::<Vec<_>>(), [&OperationId(1)]);
     assert_eq!(scenario.instance.demands[1].orders, [1, 0, 1].map(OperationId));
+}
+
+#[test]
+fn a_numbered_instance_may_have_periods() {
+    let days = NUMBERED
+        .replace("\"operations\": 2,", "\"operations\": 2, \"periods\": 2, \"period_minutes\": 480,")
+        .replace("\"capacity_minutes\": 100", "\"capacity_minutes\": [100, 0]")
+        .replace("\"orders\": [0, 1]", "\"release\": 1, \"due\": 1, \"orders\": [0, 1]");
+    let instance = Scenario::import_numbered(days.as_bytes(), None).unwrap().scenario.instance;
+    let horizon = Horizon { first: Period(0), periods: 2, period_minutes: Some(480) };
+    assert_eq!(instance.supply.horizon, horizon);
+    assert_eq!(instance.supply.capacities(), [Some(100), Some(0), None, None, Some(60), Some(60)]);
+    let windows = instance.demands.iter().map(|demand| demand.window).collect::<Vec<_>>();
+    assert_eq!(windows, [TimeWindow { release: Period(1), due: Period(1) }, TimeWindow::ANY]);
+    let said = refusal(&days.replace("[100, 0]", "[100]"));
+    assert!(
+        said.contains("providers[0].capacity_minutes: got 1 entries, expected 2, one for each period"),
+        "{said}"
+    );
+    let said = refusal(&days.replace(", \"period_minutes\": 480", ""));
+    assert!(said.contains("period_minutes: missing, but there are `periods`"), "{said}");
 }
 
 #[test]

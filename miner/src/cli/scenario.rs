@@ -34,7 +34,8 @@ pub(super) enum ScenarioCommand {
     /// A numbered instance is a JSON object: `name`, `operations` (how many), `rate_milli_per_km` (transport),
     /// `providers` with `x_m`, `y_m` (metres), `cost_milli` and `minutes` (one entry for each operation, null
     /// where it is not offered) and `capacity_minutes` (null: unlimited), `demands` with `x_m`, `y_m` and
-    /// `orders` (numbers of operations, from 0). Money is in thousandths of a dollar. What is made up (names,
+    /// `orders` (numbers of operations, from 0). With `periods` and `period_minutes`, capacities may be lists, an entry for each period, and
+    /// demands have a `release` and a `due`. Money is in thousandths of a dollar. What is made up (names,
     /// budgets) and what is not taken (unknown fields) is said on stderr.
     Import(ImportArguments),
 }
